@@ -1,0 +1,235 @@
+//! Work off the UI thread: a named thread, its latest progress, a flag that stops it, one answer.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::{Receiver, TryRecvError, sync_channel};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+/// The work was told to stop. Not a failure: stages turn it into `Empty`, never into a message.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("cancelled")]
+pub struct Cancelled;
+
+/// How far a phase has come.
+#[derive(Debug, Clone, Copy)]
+pub struct Progress {
+    pub phase: &'static str,
+    pub done: usize,
+    /// 0 where the end is not known, as in a search.
+    pub total: usize,
+    pub started: Instant,
+}
+
+impl Progress {
+    /// Share done, `0..=1`; `None` where the end is not known.
+    pub fn fraction(&self) -> Option<f32> {
+        (self.total > 0).then(|| self.done as f32 / self.total as f32)
+    }
+
+    /// Time left in this phase at its pace so far.
+    pub fn left(&self) -> Option<Duration> {
+        let (done, total) = (self.done, self.total);
+        (done > 0 && total >= done)
+            .then(|| self.started.elapsed().mul_f64((total - done) as f64 / done as f64))
+    }
+}
+
+/// A point of the curve that grows while a search runs.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct CurvePoint {
+    pub lambda: f64,
+    pub score: f64,
+}
+
+type Listener = Box<dyn Fn(&Progress) + Send + Sync>;
+
+struct Shared {
+    cancelled: AtomicBool,
+    progress: Mutex<Option<Progress>>,
+    curve: Mutex<Vec<CurvePoint>>,
+    listener: Listener,
+}
+
+/// The worker's side of a job. Cloning gives another handle to the same job.
+#[derive(Clone)]
+pub struct Monitor(Arc<Shared>);
+
+impl Default for Monitor {
+    fn default() -> Self {
+        Self::new(|_| {})
+    }
+}
+
+impl Monitor {
+    /// `listener` hears every report: it wakes the window, or draws a bar.
+    pub fn new(listener: impl Fn(&Progress) + Send + Sync + 'static) -> Self {
+        Self(Arc::new(Shared {
+            cancelled: AtomicBool::new(false),
+            progress: Mutex::new(None),
+            curve: Mutex::new(Vec::new()),
+            listener: Box::new(listener),
+        }))
+    }
+
+    /// Reports progress. Every call is also a cancellation point: `?` stops the work.
+    pub fn step(&self, phase: &'static str, done: usize, total: usize) -> Result<(), Cancelled> {
+        let progress = {
+            let mut latest = lock(&self.0.progress);
+            let started = match &*latest {
+                Some(p) if p.phase == phase && p.done <= done => p.started,
+                _ => Instant::now(),
+            };
+            *latest.insert(Progress { phase, done, total, started })
+        };
+        (self.0.listener)(&progress);
+        self.check()
+    }
+
+    /// A cancellation point with nothing to report.
+    pub fn check(&self) -> Result<(), Cancelled> {
+        if self.0.cancelled.load(Ordering::Relaxed) { Err(Cancelled) } else { Ok(()) }
+    }
+
+    /// Adds a point to the live curve.
+    pub fn plot(&self, lambda: f64, score: f64) {
+        lock(&self.0.curve).push(CurvePoint { lambda, score });
+    }
+
+    pub fn cancel(&self) {
+        self.0.cancelled.store(true, Ordering::Relaxed);
+    }
+
+    pub fn progress(&self) -> Option<Progress> {
+        *lock(&self.0.progress)
+    }
+
+    pub fn curve(&self) -> Vec<CurvePoint> {
+        lock(&self.0.curve).clone()
+    }
+}
+
+/// Lets one job compute at a time, so that two searches never hold memory at once.
+/// Only workers lock it: a job started while a cancelled one finishes its last chunk waits there.
+#[derive(Clone, Default)]
+pub struct Turn(Arc<Mutex<()>>);
+
+/// A piece of work on its own thread. Dropping it cancels the work.
+pub struct Job<T> {
+    monitor: Monitor,
+    answer: Receiver<anyhow::Result<T>>,
+}
+
+impl<T: Send + 'static> Job<T> {
+    /// Runs `work` on a thread called `name`; `wake` is called at each report and at the end, from that thread.
+    pub fn spawn(
+        name: &'static str,
+        turn: &Turn,
+        wake: impl Fn() + Clone + Send + Sync + 'static,
+        work: impl FnOnce(&Monitor) -> anyhow::Result<T> + Send + 'static,
+    ) -> std::io::Result<Self> {
+        let (sender, answer) = sync_channel(1);
+        let on_progress = wake.clone();
+        let monitor = Monitor::new(move |_| on_progress());
+        let (worker, turn) = (monitor.clone(), turn.clone());
+        std::thread::Builder::new().name(name.to_owned()).spawn(move || {
+            let guard = lock(&turn.0);
+            let answer = worker.check().map_err(anyhow::Error::from).and_then(|()| {
+                catch_unwind(AssertUnwindSafe(|| work(&worker))).unwrap_or_else(|panic| {
+                    let said = panic
+                        .downcast_ref::<String>()
+                        .map(String::as_str)
+                        .or_else(|| panic.downcast_ref::<&str>().copied())
+                        .unwrap_or("no message");
+                    Err(anyhow::anyhow!("{name} stopped unexpectedly: {said}; please report this"))
+                })
+            });
+            drop(guard);
+            sender.send(answer).ok(); // the job was dropped: no one is waiting
+            wake();
+        })?;
+        Ok(Self { monitor, answer })
+    }
+
+    /// The answer, once, when it is there.
+    pub fn poll(&self) -> Option<anyhow::Result<T>> {
+        match self.answer.try_recv() {
+            Ok(answer) => Some(answer),
+            Err(TryRecvError::Empty) => None,
+            Err(TryRecvError::Disconnected) => Some(Err(anyhow::anyhow!("the worker ended without an answer"))),
+        }
+    }
+}
+
+impl<T> Job<T> {
+    pub fn monitor(&self) -> &Monitor {
+        &self.monitor
+    }
+
+    pub fn cancel(&self) {
+        self.monitor.cancel();
+    }
+}
+
+impl<T> Drop for Job<T> {
+    fn drop(&mut self) {
+        self.cancel();
+    }
+}
+
+/// A worker that panicked while holding one of these locks left a plain value behind: it is still good.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn wait<T: Send + 'static>(job: &Job<T>) -> anyhow::Result<T> {
+        loop {
+            if let Some(answer) = job.poll() {
+                return answer;
+            }
+            std::thread::sleep(Duration::from_millis(1));
+        }
+    }
+
+    #[test]
+    fn a_cancelled_job_answers_cancelled() {
+        let job = Job::<()>::spawn("test", &Turn::default(), || {}, |monitor| {
+            loop {
+                monitor.step("waiting", 0, 0)?;
+                std::thread::sleep(Duration::from_millis(1));
+            }
+        })
+        .unwrap();
+        job.cancel();
+        assert!(wait(&job).unwrap_err().is::<Cancelled>());
+    }
+
+    #[test]
+    fn a_panic_on_the_worker_is_an_error_with_its_message() {
+        let job = Job::<()>::spawn("test", &Turn::default(), || {}, |_| panic!("a bad thing")).unwrap();
+        assert!(wait(&job).unwrap_err().to_string().contains("a bad thing"));
+    }
+
+    #[test]
+    fn jobs_that_share_a_turn_run_one_after_the_other() {
+        let turn = Turn::default();
+        let running = Arc::new(AtomicBool::new(false));
+        let jobs: Vec<_> = (0..4)
+            .map(|_| {
+                let running = running.clone();
+                Job::spawn("test", &turn, || {}, move |_| {
+                    let alone = !running.swap(true, Ordering::SeqCst);
+                    std::thread::sleep(Duration::from_millis(2));
+                    running.store(false, Ordering::SeqCst);
+                    Ok(alone)
+                })
+                .unwrap()
+            })
+            .collect();
+        assert!(jobs.iter().all(|job| wait(job).unwrap()));
+    }
+}

@@ -1,0 +1,114 @@
+//! Numbers on a grid in patient space.
+//!
+//! World space is RAS+ millimetres, as in NIfTI: x grows to the patient's right, y to the front, z to the head.
+//! Voxel `(i, j, k)` lies at `world_from_voxel * (i, j, k)`; integers are voxel centres. Memory runs `i` fastest.
+
+pub mod orientation;
+pub mod resample;
+
+use std::sync::Arc;
+
+use glam::{DAffine3, DVec3};
+
+/// Where the voxels are: how many, and how to reach patient space (RAS+ millimetres) from a voxel's centre.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Grid {
+    pub shape: [usize; 3],
+    pub world_from_voxel: DAffine3,
+}
+
+impl Grid {
+    pub fn len(&self) -> usize {
+        self.shape.iter().product()
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Distance between voxel centres along each axis, millimetres.
+    pub fn spacing_mm(&self) -> [f64; 3] {
+        let m = self.world_from_voxel.matrix3;
+        [m.x_axis.length(), m.y_axis.length(), m.z_axis.length()]
+    }
+
+    pub fn voxel_from_world(&self) -> DAffine3 {
+        self.world_from_voxel.inverse()
+    }
+
+    /// The middle of the volume, in world space.
+    pub fn center(&self) -> DVec3 {
+        let [ni, nj, nk] = self.shape.map(|n| (n as f64 - 1.0) / 2.0);
+        self.world_from_voxel.transform_point3(DVec3::new(ni, nj, nk))
+    }
+}
+
+/// The numbers themselves, `i` fastest. Whole Hounsfield units that fit stay in 16 bits.
+#[derive(Debug, Clone)]
+pub enum Voxels {
+    I16(Arc<[i16]>),
+    F32(Arc<[f32]>),
+}
+
+impl Voxels {
+    pub fn len(&self) -> usize {
+        match self {
+            Self::I16(v) => v.len(),
+            Self::F32(v) => v.len(),
+        }
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    #[inline]
+    pub fn at(&self, index: usize) -> f32 {
+        match self {
+            Self::I16(v) => f32::from(v[index]),
+            Self::F32(v) => v[index],
+        }
+    }
+
+    pub fn iter(&self) -> Box<dyn Iterator<Item = f32> + '_> {
+        match self {
+            Self::I16(v) => Box::new(v.iter().map(|&x| f32::from(x))),
+            Self::F32(v) => Box::new(v.iter().copied()),
+        }
+    }
+
+    /// Whether both are the same memory: what a texture cache asks.
+    pub fn same(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::I16(a), Self::I16(b)) => Arc::ptr_eq(a, b),
+            (Self::F32(a), Self::F32(b)) => Arc::ptr_eq(a, b),
+            _ => false,
+        }
+    }
+}
+
+/// Voxels on a grid, shared and never changed: cheap to clone.
+#[derive(Debug, Clone)]
+pub struct Volume {
+    pub grid: Grid,
+    pub voxels: Voxels,
+}
+
+impl Volume {
+    /// # Panics
+    /// When there are not as many voxels as the grid has places: a mistake in this program, not in a file.
+    pub fn new(grid: Grid, voxels: Voxels) -> Self {
+        assert_eq!(grid.len(), voxels.len(), "a volume needs one number per voxel");
+        Self { grid, voxels }
+    }
+
+    pub fn from_f32(grid: Grid, voxels: impl Into<Arc<[f32]>>) -> Self {
+        Self::new(grid, Voxels::F32(voxels.into()))
+    }
+
+    /// The value at a voxel, `None` outside.
+    pub fn get(&self, [i, j, k]: [usize; 3]) -> Option<f32> {
+        let [ni, nj, nk] = self.grid.shape;
+        (i < ni && j < nj && k < nk).then(|| self.voxels.at(i + ni * (j + nj * k)))
+    }
+}
