@@ -74,3 +74,35 @@ impl Counterfactual {
     /// Mean |step - reconstruction| of each slice at the chosen step, HU.
     pub fn change_per_slice_hu(&self) -> Vec<f32> { todo!() }
 }
+
+/// How lambda is searched.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SearchWay {
+    /// Aimed by |g|^2, bracketed, bisected to the wanted drop.
+    Aim,
+    /// The published walk, every stop rule, with its overshoot.
+    Reference,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum HeatmapMethod { Int, Mean, MinMax, Max }
+
+/// What a run is told, besides its networks and target. `Default` is the reference's with the aimed search.
+#[derive(Debug, Clone)]
+pub struct Options {
+    pub search: SearchWay,
+    /// Fixed lambda range, `fix_range` of the reference: no search.
+    pub range: Option<[f64; 2]>,
+    /// Images on the sweep.
+    pub steps: usize,
+    /// Wanted change of the score; positive lowers it (lambda < 0), negative raises it.
+    pub drop: f64,
+    pub floor: f64,
+    pub max_lambda: f64,
+    pub step_size: f64,
+    /// Largest allowed sum |change| as a share of the sum of |reconstruction|.
+    pub max_change: f64,
+    pub heatmap: HeatmapMethod,
+    /// Slices decoded with a graph at a time.
+    pub chunk: usize,
+}
