@@ -48,6 +48,8 @@ struct Shared {
     cancelled: AtomicBool,
     progress: Mutex<Option<Progress>>,
     curve: Mutex<Vec<CurvePoint>>,
+    /// Each phase with its beginning, in order.
+    phases: Mutex<Vec<(&'static str, Instant)>>,
     listener: Listener,
 }
 
@@ -68,6 +70,7 @@ impl Monitor {
             cancelled: AtomicBool::new(false),
             progress: Mutex::new(None),
             curve: Mutex::new(Vec::new()),
+            phases: Mutex::new(Vec::new()),
             listener: Box::new(listener),
         }))
     }
@@ -82,8 +85,21 @@ impl Monitor {
             };
             *latest.insert(Progress { phase, done, total, started })
         };
+        {
+            let mut phases = lock(&self.0.phases);
+            if phases.last().is_none_or(|(last, _)| *last != phase) {
+                phases.push((phase, Instant::now()));
+            }
+        }
         (self.0.listener)(&progress);
         self.check()
+    }
+
+    /// Each phase so far with the seconds it took, the last one up to now.
+    pub fn phase_secs(&self) -> Vec<(&'static str, f64)> {
+        let phases = lock(&self.0.phases);
+        let ends = phases.iter().skip(1).map(|(_, at)| *at).chain([Instant::now()]);
+        phases.iter().zip(ends).map(|((phase, began), end)| (*phase, (end - *began).as_secs_f64())).collect()
     }
 
     /// A cancellation point with nothing to report.

@@ -1,1 +1,134 @@
-//! stub
+//! Every layer of `nn` against central differences in f64, and against itself in other circumstances.
+
+use candle_core::{DType, Device, Module, Result, Tensor, Var};
+use parallax::nn::conv::{Conv2d, Conv3d};
+use parallax::nn::norm::BatchNorm;
+use parallax::nn::{pool, resize};
+
+/// Central differences of step 1e-5 in f64 err by about 1e-10 from curvature and 1e-11 from rounding.
+const DIFFERENCE: f64 = 1e-7;
+const STEP: f64 = 1e-5;
+
+fn random(shape: &[usize], seed: u64) -> Tensor {
+    // SplitMix64 (Steele, Lea, Flood 2014): the same numbers everywhere.
+    let mut state = seed;
+    let mut next = || {
+        state = state.wrapping_add(0x9E37_79B9_7F4A_7C15);
+        let mut z = state;
+        z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+        z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
+        ((z ^ (z >> 31)) >> 11) as f64 / (1_u64 << 53) as f64 * 2.0 - 1.0
+    };
+    let values: Vec<f64> = (0..shape.iter().product()).map(|_| next()).collect();
+    Tensor::from_vec(values, shape, &Device::Cpu).expect("shape and values agree")
+}
+
+/// Compares the gradient of sum(op(x) * g) at random x with central differences at a few places.
+fn check(name: &str, shape: &[usize], op: impl Fn(&Tensor) -> Result<Tensor>) {
+    let x = random(shape, 1);
+    let y = op(&x).expect(name);
+    let g = random(y.dims(), 2);
+    let loss = |x: &Tensor| -> f64 {
+        (op(x).expect(name) * &g).and_then(|p| p.sum_all()?.to_scalar::<f64>()).expect("a scalar")
+    };
+    let var = Var::from_tensor(&x).expect("a variable");
+    let gradients = (op(&var).expect(name) * &g).and_then(|p| p.sum_all()?.backward()).expect(name);
+    let exact: Vec<f64> = gradients.get(&var).expect("a gradient").flatten_all().and_then(|t| t.to_vec1()).expect("f64");
+    let values: Vec<f64> = x.flatten_all().and_then(|t| t.to_vec1()).expect("f64");
+    for i in (0..values.len()).step_by((values.len() / 23).max(1)) {
+        let moved = |by: f64| {
+            let mut v = values.clone();
+            v[i] += by;
+            loss(&Tensor::from_vec(v, shape, &Device::Cpu).expect("same shape"))
+        };
+        let slope = (moved(STEP) - moved(-STEP)) / (2.0 * STEP);
+        assert!((slope - exact[i]).abs() <= DIFFERENCE * exact[i].abs().max(1.0), "{name}[{i}]: {} by the layer, {slope} by differences", exact[i]);
+    }
+}
+
+#[test]
+fn convolutions_agree_with_central_differences() {
+    for (c_in, c_out, k, stride, padding, h, w) in
+        [(3, 5, 3, 1, 1, 9, 7), (2, 4, 3, 2, 1, 8, 11), (4, 3, 1, 1, 0, 5, 6), (3, 2, 1, 2, 0, 7, 7), (1, 4, 7, 2, 3, 13, 12), (2, 2, 3, 1, 0, 5, 5), (2, 3, 3, 3, 2, 10, 4)]
+    {
+        let conv = Conv2d::from_tensors(&random(&[c_out, c_in, k, k], 3), Some(random(&[c_out], 4)), stride, padding).expect("a layer");
+        check(&format!("conv2d k{k} s{stride} p{padding}"), &[2, c_in, h, w], |x| conv.forward(x));
+    }
+    for (kernel, stride, padding) in
+        [([3, 3, 3], [1; 3], [1; 3]), ([3, 3, 3], [2; 3], [1; 3]), ([1, 1, 1], [2; 3], [0; 3]), ([3, 7, 7], [1, 2, 2], [1, 3, 3])]
+    {
+        let weight = random(&[4, 3, kernel[0], kernel[1], kernel[2]], 5);
+        let conv = Conv3d::from_tensors(&weight, None, stride, padding).expect("a layer");
+        check(&format!("conv3d {kernel:?} s{stride:?}"), &[1, 3, 5, 9, 8], |x| conv.forward(x));
+    }
+}
+
+#[test]
+fn pools_norms_and_resizes_agree_with_central_differences() {
+    let positive = |seed| random(&[4], seed).affine(0.4, 1.0).expect("numbers");
+    let norm = BatchNorm::from_tensors(&random(&[4], 6), &random(&[4], 7), &random(&[4], 8), &positive(9), 1e-5).expect("a layer");
+    check("batch norm", &[2, 4, 3, 5], |x| norm.forward(x));
+    check("batch norm 3-D", &[1, 4, 2, 3, 3], |x| norm.forward(x));
+    check("avg pool", &[2, 3, 9, 8], |x| pool::avg_pool2d(x, 2));
+    // Random values lie further apart than a step, so no maximum changes hands.
+    check("max pool 2-D", &[2, 2, 9, 9], |x| pool::max_pool2d(x, 3, 2, 1));
+    check("max pool 3-D", &[1, 2, 5, 7, 6], |x| pool::max_pool3d(x, 3, 2, 1));
+    check("global pool", &[2, 3, 4, 5, 2], pool::global_avg_pool);
+    check("nearest", &[1, 2, 4, 3], |x| resize::upsample_nearest(x, 2));
+    check("bilinear up", &[1, 2, 4, 5], |x| resize::bilinear(x, [9, 8]));
+    check("bilinear down", &[1, 2, 9, 8], |x| resize::bilinear(x, [4, 5]));
+    check("antialias down", &[1, 2, 11, 8], |x| resize::bilinear_antialias(x, [4, 5]));
+}
+
+#[test]
+fn a_layer_used_twice_in_one_graph_adds_both_gradients() {
+    let conv = Conv2d::from_tensors(&random(&[2, 2, 3, 3], 3), None, 1, 1).expect("a layer");
+    check("conv of conv plus conv", &[1, 2, 6, 6], |x| conv.forward(&conv.forward(x)?)? + conv.forward(x)?);
+    check("nearest twice", &[1, 2, 3, 3], |x| resize::upsample_nearest(x, 2)? + (resize::upsample_nearest(x, 2)? * 2.0)?);
+}
+
+#[test]
+fn a_tensor_of_other_strides_gives_the_same() {
+    let conv = Conv2d::from_tensors(&random(&[3, 4, 3, 3], 3), None, 1, 1).expect("a layer");
+    let x = random(&[1, 6, 5, 4], 1);
+    let turned = x.permute((0, 3, 1, 2)).expect("a view");
+    let copied = turned.contiguous().expect("a copy");
+    let gap = |a: Result<Tensor>, b: Result<Tensor>| {
+        (a.expect("a") - b.expect("b")).and_then(|d| d.abs()?.flatten_all()?.max(0)?.to_scalar::<f64>()).expect("a number")
+    };
+    assert!(gap(conv.forward(&turned), conv.forward(&copied)) == 0.0);
+    assert!(gap(pool::max_pool2d(&turned, 2, 2, 0), pool::max_pool2d(&copied, 2, 2, 0)) == 0.0);
+}
+
+#[test]
+fn large_images_in_many_blocks_equal_small_pieces() {
+    // 70 x 90 positions of 16 * 9 rows make several blocks; a crop of the image makes one.
+    let conv = Conv2d::from_tensors(&random(&[4, 16, 3, 3], 3), None, 1, 0).expect("a layer");
+    let x = random(&[1, 16, 170, 190], 1);
+    let whole = conv.forward(&x).expect("whole");
+    let piece = conv.forward(&x.narrow(2, 100, 12).and_then(|x| x.narrow(3, 80, 14)).expect("a crop")).expect("piece");
+    let same = whole.narrow(2, 100, 10).and_then(|x| x.narrow(3, 80, 12)).expect("a crop");
+    let gap = (same - piece).and_then(|d| d.abs()?.flatten_all()?.max(0)?.to_scalar::<f64>()).expect("a number");
+    assert!(gap < 1e-12, "off by {gap:e}");
+}
+
+#[test]
+fn f32_follows_f64() {
+    let weight = random(&[8, 8, 3, 3], 3);
+    let x = random(&[1, 8, 12, 12], 1);
+    let run = |dtype| -> Result<Tensor> {
+        Conv2d::from_tensors(&weight.to_dtype(dtype)?, None, 1, 1)?.forward(&x.to_dtype(dtype)?)?.to_dtype(DType::F64)
+    };
+    let gap = (run(DType::F32).expect("f32") - run(DType::F64).expect("f64"))
+        .and_then(|d| d.abs()?.flatten_all()?.max(0)?.to_scalar::<f64>())
+        .expect("a number");
+    assert!(gap < 1e-5, "off by {gap:e}");
+}
+
+#[test]
+fn sizes_that_do_not_fit_are_errors() {
+    let conv = Conv2d::from_tensors(&random(&[2, 3, 5, 5], 3), None, 1, 0).expect("a layer");
+    assert!(conv.forward(&random(&[1, 3, 4, 9], 1)).is_err(), "an image smaller than the kernel");
+    assert!(conv.forward(&random(&[1, 2, 9, 9], 1)).is_err(), "too few channels");
+    assert!(pool::max_pool2d(&random(&[1, 1, 2, 2], 1), 3, 2, 0).is_err(), "a pool larger than the image");
+}

@@ -3,13 +3,13 @@
 use std::path::{Path, PathBuf};
 
 /// A file of `tests/data`, always there.
-pub fn data(name: &str) -> PathBuf {
+pub(crate) fn data(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data").join(name)
 }
 
 /// A file of `../shared`, which holds pixels of real scans and the larger goldens. Where it is missing: `None` with a word
 /// on a developer's machine, a failure in CI, so that no test passes there without testing.
-pub fn shared(name: &str) -> Option<PathBuf> {
+pub(crate) fn shared(name: &str) -> Option<PathBuf> {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared").join(name);
     if path.exists() {
         return Some(path);

@@ -1,0 +1,48 @@
+//! The exact gradient of the score in the latents, in the memory of one chunk.
+//!
+//! The chain rule splits at the decoded stack: the score is differentiated once with respect to the stack, a leaf, and that
+//! is pulled back through the decoder a few slices at a time, since each slice is decoded on its own.
+//! The reference holds every slab slice's decoder graph at once, and so can let only a few slices change.
+
+use std::ops::Range;
+
+use candle_core::{DType, Tensor, Var};
+
+use super::Error;
+use super::objective::{Objective, gradient_at};
+use crate::job::Monitor;
+use crate::models::Autoencoder;
+
+/// The score at `stack` = decode(`latents`), and the gradient `[slices, channels, h, w]` there: zero outside `slab`.
+/// Any `chunk` gives the same gradient; a larger one costs more memory.
+pub fn gradient(
+    autoencoder: &dyn Autoencoder,
+    objective: &dyn Objective,
+    latents: &Tensor,
+    stack: &Tensor,
+    slab: &Range<usize>,
+    chunk: usize,
+    monitor: &Monitor,
+) -> Result<(f64, Tensor), Error> {
+    let (slices, _, height, width) = stack.dims4()?;
+    let (score, cotangent) = objective.gradient(stack, slab.clone(), monitor)?;
+    let nothing = |n: usize| -> Result<Tensor, Error> { Ok(latents.narrow(0, 0, n)?.zeros_like()?) };
+    let mut parts = vec![nothing(slab.start)?];
+    let mut at = slab.start;
+    while at < slab.end {
+        monitor.step("gradient of the decoder", at - slab.start, slab.len())?;
+        let n = chunk.clamp(1, slab.end - at);
+        let z = Var::from_tensor(&latents.narrow(0, at, n)?.contiguous()?)?;
+        let decoded = autoencoder.decode(&z, [height, width])?;
+        parts.push(gradient_at(&(decoded * cotangent.narrow(0, at, n)?)?.sum_all()?, &z)?);
+        at += n;
+    }
+    parts.push(nothing(slices - slab.end)?);
+    parts.retain(|part| part.elem_count() > 0);
+    let gradient = Tensor::cat(&parts, 0)?;
+    let norm = gradient.sqr()?.to_dtype(DType::F64)?.sum_all()?.to_scalar::<f64>()?;
+    if !norm.is_finite() {
+        return Err(Error::NotFinite("the gradient".to_owned()));
+    }
+    Ok((score, gradient))
+}

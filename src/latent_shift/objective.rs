@@ -1,0 +1,161 @@
+//! What is moved: one number for a whole stack, and its gradient there.
+
+use std::sync::Arc;
+
+use candle_core::{DType, Tensor, Var};
+
+use super::Error;
+use crate::job::Monitor;
+use crate::models::{Classifier, Segmenter};
+
+/// The score of slab slices `[slab, 1, h, w]` while all other slices stand still.
+pub type SlabScore<'a> = Box<dyn Fn(&Tensor, &Monitor) -> Result<f64, Error> + 'a>;
+
+/// A number for a stack `[slices, 1, h, w]`, differentiable in it.
+pub trait Objective: Send + Sync {
+    fn score(&self, stack: &Tensor, monitor: &Monitor) -> Result<f64, Error>;
+
+    /// The score and its exact gradient `[slices, 1, h, w]`. `slab` is all that will be asked of it:
+    /// an objective may leave the gradient of other slices at zero.
+    fn gradient(&self, stack: &Tensor, slab: std::ops::Range<usize>, monitor: &Monitor) -> Result<(f64, Tensor), Error>;
+
+    /// A scorer that does the work of the slices outside `slab` once.
+    fn around<'a>(&'a self, stack: &Tensor, slab: std::ops::Range<usize>, monitor: &Monitor) -> Result<SlabScore<'a>, Error>;
+}
+
+/// A weighted sum of class probabilities, plus an offset: the reference's `ModelWrapper` with its `adjustment`.
+pub struct ClassScore {
+    pub classifier: Arc<dyn Classifier>,
+    /// `(label index, weight)`.
+    pub terms: Vec<(usize, f64)>,
+    pub offset: f64,
+}
+
+impl ClassScore {
+    /// `[labels]` to a scalar.
+    fn combine(&self, logits: &Tensor) -> candle_core::Result<Tensor> {
+        let probabilities = candle_nn::ops::sigmoid(&logits.flatten_all()?)?;
+        let mut sum = Tensor::full(self.offset as f32, (), logits.device())?.to_dtype(logits.dtype())?;
+        for &(label, weight) in &self.terms {
+            sum = (sum + (probabilities.get(label)? * weight)?)?;
+        }
+        Ok(sum)
+    }
+}
+
+impl Objective for ClassScore {
+    fn score(&self, stack: &Tensor, monitor: &Monitor) -> Result<f64, Error> {
+        let mut at = stack.clone();
+        for stage in self.classifier.stages() {
+            monitor.check()?;
+            at = stage(&at)?;
+        }
+        scalar(&self.combine(&at)?)
+    }
+
+    /// Backward through the stages one by one, keeping the boundaries only: the memory of the largest stage.
+    fn gradient(&self, stack: &Tensor, _slab: std::ops::Range<usize>, monitor: &Monitor) -> Result<(f64, Tensor), Error> {
+        let stages = self.classifier.stages();
+        let mut boundaries = vec![stack.clone()];
+        for stage in &stages {
+            monitor.check()?;
+            boundaries.push(stage(&boundaries[boundaries.len() - 1])?);
+        }
+        let logits = Var::from_tensor(&boundaries[stages.len()])?;
+        let score = self.combine(&logits)?;
+        let mut cotangent = gradient_at(&score, &logits)?;
+        for (i, stage) in stages.iter().enumerate().rev() {
+            monitor.step("gradient of the classifier", stages.len() - 1 - i, stages.len())?;
+            boundaries.truncate(i + 1);
+            let input = Var::from_tensor(&boundaries[i])?;
+            cotangent = gradient_at(&(stage(&input)? * &cotangent)?.sum_all()?, &input)?;
+        }
+        Ok((scalar(&score)?, cotangent))
+    }
+
+    fn around<'a>(&'a self, stack: &Tensor, slab: std::ops::Range<usize>, _: &Monitor) -> Result<SlabScore<'a>, Error> {
+        let before = stack.narrow(0, 0, slab.start)?;
+        let after = stack.narrow(0, slab.end, stack.dim(0)? - slab.end)?;
+        Ok(Box::new(move |slices, monitor| {
+            // candle's `cat` refuses empty tensors of some layouts: name only the parts that exist.
+            let parts: Vec<&Tensor> =
+                [&before, slices, &after].into_iter().filter(|part| part.elem_count() > 0).collect();
+            self.score(&Tensor::cat(&parts, 0)?, monitor)
+        }))
+    }
+}
+
+/// The lung protocol: 1 - mean of the segmenter's p/(1+p) over its first channel, "No Lung". Lower is less lung.
+/// p/(1+p) is what the reference's sigmoid of a log-softmax amounts to.
+pub struct LungSize {
+    pub segmenter: Arc<dyn Segmenter>,
+}
+
+impl LungSize {
+    /// The sum over the slice, and over how many pixels: slices `[1, 1, h, w]`.
+    fn sum(&self, slice: &Tensor) -> candle_core::Result<(Tensor, usize)> {
+        let none = self.segmenter.log_probabilities(slice)?.narrow(1, 0, 1)?;
+        Ok((candle_nn::ops::sigmoid(&none)?.to_dtype(DType::F64)?.sum_all()?, none.elem_count()))
+    }
+
+    /// Sum and count over all slices of a stack, a slice at a time: each costs the memory of one.
+    fn total(&self, stack: &Tensor, monitor: &Monitor) -> Result<(f64, usize), Error> {
+        let mut total = (0.0, 0);
+        for i in 0..stack.dim(0)? {
+            monitor.check()?;
+            let (sum, count) = self.sum(&stack.narrow(0, i, 1)?)?;
+            total = (total.0 + scalar(&sum)?, total.1 + count);
+        }
+        Ok(total)
+    }
+}
+
+impl Objective for LungSize {
+    fn score(&self, stack: &Tensor, monitor: &Monitor) -> Result<f64, Error> {
+        let (sum, count) = self.total(stack, monitor)?;
+        Ok(1.0 - sum / count as f64)
+    }
+
+    fn gradient(&self, stack: &Tensor, slab: std::ops::Range<usize>, monitor: &Monitor) -> Result<(f64, Tensor), Error> {
+        let slices = stack.dim(0)?;
+        let (mut total, mut pixels) = (0.0, 0);
+        let mut gradients = Vec::with_capacity(slices);
+        for i in 0..slices {
+            monitor.step("gradient of the segmenter", i, slices)?;
+            let slice = stack.narrow(0, i, 1)?;
+            let (sum, count) = if slab.contains(&i) {
+                let input = Var::from_tensor(&slice.contiguous()?)?;
+                let (sum, count) = self.sum(&input)?;
+                gradients.push(gradient_at(&sum, &input)?);
+                (sum, count)
+            } else {
+                gradients.push(slice.zeros_like()?);
+                self.sum(&slice)?
+            };
+            total += scalar(&sum)?;
+            pixels += count;
+        }
+        let gradient = (Tensor::cat(&gradients, 0)? * (-1.0 / pixels as f64))?;
+        Ok((1.0 - total / pixels as f64, gradient))
+    }
+
+    fn around<'a>(&'a self, stack: &Tensor, slab: std::ops::Range<usize>, monitor: &Monitor) -> Result<SlabScore<'a>, Error> {
+        let (before, n_before) = self.total(&stack.narrow(0, 0, slab.start)?, monitor)?;
+        let (after, n_after) = self.total(&stack.narrow(0, slab.end, stack.dim(0)? - slab.end)?, monitor)?;
+        Ok(Box::new(move |slices, monitor| {
+            let (sum, count) = self.total(slices, monitor)?;
+            Ok(1.0 - (before + sum + after) / (n_before + count + n_after) as f64)
+        }))
+    }
+}
+
+/// d `value` / d `input`, without the graph that made it.
+pub(super) fn gradient_at(value: &Tensor, input: &Var) -> Result<Tensor, Error> {
+    let mut gradients = value.backward()?;
+    Ok(gradients.remove(input).ok_or(Error::NoGradient)?.detach())
+}
+
+fn scalar(tensor: &Tensor) -> Result<f64, Error> {
+    let value = tensor.to_dtype(DType::F64)?.to_scalar::<f64>()?;
+    if value.is_finite() { Ok(value) } else { Err(Error::NotFinite("the score".to_owned())) }
+}

@@ -1,0 +1,110 @@
+//! Matrix products for the convolutions, and the numbers they are made of.
+#![expect(unsafe_code, reason = "matrixmultiply takes raw pointers; the one wrapper here checks every bound")]
+
+use candle_core::{CpuStorage, Layout, Result, bail};
+
+/// f32 or f64.
+pub(super) trait Real: Copy + Default + Send + Sync + std::ops::AddAssign + std::ops::Mul<Output = Self> + PartialOrd + 'static {
+    const MIN: Self;
+    fn slice(storage: &CpuStorage) -> Result<&[Self]>;
+    fn storage(values: Vec<Self>) -> CpuStorage;
+    /// c = a b + beta c, where `a` is `[m, k]`, `b` `[k, n]`, `c` `[m, n]`.
+    ///
+    /// # Safety
+    /// Every element that sizes and strides reach must lie in its slice or allocation, and `c` overlaps nothing.
+    #[expect(clippy::too_many_arguments, reason = "BLAS's own signature")]
+    unsafe fn gemm(m: usize, k: usize, n: usize, a: *const Self, sa: [isize; 2], b: *const Self, sb: [isize; 2], beta: Self, c: *mut Self, sc: [isize; 2]);
+    const ONE: Self;
+}
+
+macro_rules! real {
+    ($float:ty, $variant:ident, $gemm:ident) => {
+        impl Real for $float {
+            const MIN: Self = <$float>::NEG_INFINITY;
+            const ONE: Self = 1.0;
+            fn slice(storage: &CpuStorage) -> Result<&[Self]> {
+                match storage {
+                    CpuStorage::$variant(values) => Ok(values),
+                    other => bail!("expected {}, found {:?}", stringify!($float), candle_core::backend::BackendStorage::dtype(other)),
+                }
+            }
+            fn storage(values: Vec<Self>) -> CpuStorage {
+                CpuStorage::$variant(values)
+            }
+            unsafe fn gemm(m: usize, k: usize, n: usize, a: *const Self, sa: [isize; 2], b: *const Self, sb: [isize; 2], beta: Self, c: *mut Self, sc: [isize; 2]) {
+                // SAFETY: the caller's promise is matrixmultiply's.
+                unsafe { matrixmultiply::$gemm(m, k, n, 1.0, a, sa[0], sa[1], b, sb[0], sb[1], beta, c, sc[0], sc[1]) }
+            }
+        }
+    };
+}
+real!(f32, F32, sgemm);
+real!(f64, F64, dgemm);
+
+/// A matrix in a slice: `[rows, columns]` from `offset`, with strides.
+#[derive(Clone, Copy)]
+pub(super) struct Matrix<'a, T> {
+    pub values: &'a [T],
+    pub offset: usize,
+    pub shape: [usize; 2],
+    pub strides: [usize; 2],
+}
+
+/// One past the last element that a matrix reaches, from its offset.
+fn reach(offset: usize, shape: [usize; 2], strides: [usize; 2]) -> usize {
+    if shape.contains(&0) { offset } else { offset + (shape[0] - 1) * strides[0] + (shape[1] - 1) * strides[1] + 1 }
+}
+
+/// An output shared by threads that write different columns of it.
+pub(super) struct Columns<'a, T> {
+    start: *mut T,
+    len: usize,
+    /// Holds the borrow: no one else reads or writes meanwhile.
+    _borrow: std::marker::PhantomData<&'a mut [T]>,
+}
+
+// SAFETY: threads only go through `multiply_into`, whose contract keeps their columns apart.
+unsafe impl<T: Send> Sync for Columns<'_, T> {}
+
+impl<'a, T: Real> Columns<'a, T> {
+    pub(super) fn new(values: &'a mut [T]) -> Self {
+        Self { start: values.as_mut_ptr(), len: values.len(), _borrow: std::marker::PhantomData }
+    }
+
+    /// `c = a b + c`, where `c` has rows `row_stride` apart from `offset`.
+    ///
+    /// # Safety
+    /// No other thread touches these elements of the output during the call.
+    pub(super) unsafe fn multiply_into(&self, a: Matrix<'_, T>, b: Matrix<'_, T>, offset: usize, row_stride: usize) {
+        let [m, k] = a.shape;
+        let n = b.shape[1];
+        assert_eq!(b.shape[0], k, "the inner sizes of a product agree");
+        assert!(reach(a.offset, a.shape, a.strides) <= a.values.len(), "the left matrix lies in its slice");
+        assert!(reach(b.offset, b.shape, b.strides) <= b.values.len(), "the right matrix lies in its slice");
+        assert!(reach(offset, [m, n], [row_stride, 1]) <= self.len, "the product lies in its slice");
+        if m == 0 || n == 0 {
+            return;
+        }
+        let stride = |s: [usize; 2]| s.map(|x| x as isize);
+        // SAFETY: the asserts above bound every element; the caller keeps other threads away.
+        unsafe {
+            T::gemm(m, k, n, a.values.as_ptr().add(a.offset), stride(a.strides), b.values.as_ptr().add(b.offset), stride(b.strides), T::ONE, self.start.add(offset), [row_stride as isize, 1]);
+        }
+    }
+}
+
+/// `c = a b`, `c` dense.
+pub(super) fn multiply<T: Real>(a: Matrix<'_, T>, b: Matrix<'_, T>, c: &mut [T]) {
+    let n = b.shape[1];
+    c.fill(T::default());
+    // SAFETY: `c` is borrowed here alone.
+    unsafe { Columns::new(c).multiply_into(a, b, 0, n) }
+}
+
+/// The elements of a contiguous tensor.
+pub(super) fn contiguous<'a, T: Real>(storage: &'a CpuStorage, layout: &Layout) -> Result<&'a [T]> {
+    match layout.contiguous_offsets() {
+        Some((start, end)) => Ok(&T::slice(storage)?[start..end]),
+        None => bail!("this layer needs a contiguous tensor, found strides {:?}", layout.stride()),
+    }
+}

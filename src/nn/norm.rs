@@ -1,0 +1,73 @@
+//! Batch norm as it is at inference: a scale and a shift per channel. (candle's group norm is right as it is.)
+
+use candle_core::{CpuStorage, CustomOp1, Layout, Module, Result, Shape, Tensor, bail};
+use candle_nn::VarBuilder;
+use rayon::prelude::*;
+
+use super::gemm::{Real, contiguous};
+
+/// y = scale\[c\] x + shift\[c\] on `[n, c, …]`. candle's broadcast product would also compute a gradient for the scale.
+#[derive(Clone)]
+pub struct BatchNorm {
+    scale: Vec<f64>,
+    shift: Vec<f64>,
+}
+
+impl BatchNorm {
+    /// Folds weight, bias, mean and variance `[c]`: y = (x - mean) / sqrt(var + eps) * weight + bias.
+    pub fn from_tensors(weight: &Tensor, bias: &Tensor, mean: &Tensor, var: &Tensor, eps: f64) -> Result<Self> {
+        let f64s = |t: &Tensor| t.to_dtype(candle_core::DType::F64)?.to_vec1::<f64>();
+        let (weight, bias, mean, var) = (f64s(weight)?, f64s(bias)?, f64s(mean)?, f64s(var)?);
+        let scale: Vec<f64> = weight.iter().zip(&var).map(|(w, v)| w / (v + eps).sqrt()).collect();
+        let shift = bias.iter().zip(&mean).zip(&scale).map(|((b, m), s)| b - m * s).collect();
+        Ok(Self { scale, shift })
+    }
+
+    fn apply<T: Real + From<f32>>(&self, x: &[T], dims: &[usize], narrow: fn(f64) -> T) -> Vec<T> {
+        let plane: usize = dims[2..].iter().product();
+        let mut y = vec![T::default(); x.len()];
+        y.par_chunks_mut(plane.max(1)).zip(x.par_chunks(plane.max(1))).enumerate().for_each(|(i, (y, x))| {
+            let (scale, shift) = (narrow(self.scale[i % dims[1]]), narrow(self.shift[i % dims[1]]));
+            for (y, x) in y.iter_mut().zip(x) {
+                *y = *x * scale;
+                *y += shift;
+            }
+        });
+        y
+    }
+}
+
+impl CustomOp1 for BatchNorm {
+    fn name(&self) -> &'static str {
+        "batch norm"
+    }
+
+    fn cpu_fwd(&self, storage: &CpuStorage, layout: &Layout) -> Result<(CpuStorage, Shape)> {
+        let dims = layout.dims();
+        if dims.len() < 2 || dims[1] != self.scale.len() {
+            bail!("batch norm over {} channels, found {dims:?}", self.scale.len());
+        }
+        let storage = match storage {
+            CpuStorage::F64(_) => f64::storage(self.apply::<f64>(contiguous(storage, layout)?, dims, |x| x)),
+            _ => f32::storage(self.apply::<f32>(contiguous(storage, layout)?, dims, |x| x as f32)),
+        };
+        Ok((storage, layout.shape().clone()))
+    }
+
+    fn bwd(&self, _: &Tensor, _: &Tensor, gradient: &Tensor) -> Result<Option<Tensor>> {
+        let linear = Self { scale: self.scale.clone(), shift: vec![0.0; self.shift.len()] };
+        Ok(Some(gradient.contiguous()?.apply_op1_no_bwd(&linear)?))
+    }
+}
+
+impl Module for BatchNorm {
+    fn forward(&self, x: &Tensor) -> Result<Tensor> {
+        x.contiguous()?.apply_op1(self.clone())
+    }
+}
+
+/// "weight", "bias", "running_mean", "running_var", each `[channels]`.
+pub fn batch_norm(channels: usize, eps: f64, vb: &VarBuilder) -> Result<BatchNorm> {
+    let get = |name| vb.get(channels, name);
+    BatchNorm::from_tensors(&get("weight")?, &get("bias")?, &get("running_mean")?, &get("running_var")?, eps)
+}

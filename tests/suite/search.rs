@@ -1,0 +1,289 @@
+//! The search against the published one, on an analytic model: every stop rule, and the aimed search's promises.
+
+use std::sync::Arc;
+
+use candle_core::{DType, Result, Tensor, Var};
+use glam::DAffine3;
+use parallax::job::Monitor;
+use parallax::latent_shift::objective::{Objective, SlabScore};
+use parallax::latent_shift::search::{self, Rules};
+use parallax::latent_shift::{Counterfactual, Error, HeatmapMethod, Options, SearchWay, Trial, explain};
+use parallax::models::Autoencoder;
+use parallax::volume::{Grid, Volume};
+use serde_json::Value;
+
+use crate::support;
+
+/// Scores of one f32 sigmoid; both sides compute in f32.
+const SCORE: f64 = 1e-6;
+/// Lambdas are computed alike; the JSON reader may miss the last bit.
+const LAMBDA: f64 = 1e-15;
+/// Pixels are x + lambda * g in f32, with lambda up to 1e5: relative.
+const PIXEL: f64 = 1e-5;
+
+/// Latents are the pixels themselves.
+struct Identity;
+
+impl Autoencoder for Identity {
+    fn encode(&self, stack: &Tensor) -> Result<Tensor> {
+        Ok(stack.clone())
+    }
+    fn decode(&self, latents: &Tensor, _: [usize; 2]) -> Result<Tensor> {
+        Ok(latents.clone())
+    }
+    fn unit_from_decoded(&self) -> [f32; 2] {
+        [1.0, 0.0]
+    }
+}
+
+/// `sigmoid(scale * dot(w, t) + b + quad * sum((t - x)^2))`, and its sigmoid again where the golden asks.
+struct Toy {
+    w: Tensor,
+    x: Tensor,
+    scale: f64,
+    b: f64,
+    quad: f64,
+    twice: bool,
+}
+
+impl Toy {
+    fn value(&self, t: &Tensor) -> Result<Tensor> {
+        let linear = ((t * &self.w)?.sum_all()? * self.scale)?;
+        let bent = ((t - &self.x)?.sqr()?.sum_all()? * self.quad)?;
+        let mut score = candle_nn::ops::sigmoid(&((linear + bent)? + self.b)?)?;
+        if self.twice {
+            score = candle_nn::ops::sigmoid(&score)?;
+        }
+        Ok(score)
+    }
+}
+
+impl Objective for Toy {
+    fn score(&self, stack: &Tensor, _: &Monitor) -> std::result::Result<f64, Error> {
+        Ok(f64::from(self.value(stack)?.to_scalar::<f32>()?))
+    }
+    fn gradient(&self, stack: &Tensor, _: std::ops::Range<usize>, _: &Monitor) -> std::result::Result<(f64, Tensor), Error> {
+        let t = Var::from_tensor(stack)?;
+        let score = self.value(&t)?;
+        let gradient = score.backward()?.remove(&t).expect("the score depends on t");
+        Ok((f64::from(score.to_scalar::<f32>()?), gradient))
+    }
+    fn around<'a>(&'a self, _: &Tensor, _: std::ops::Range<usize>, _: &Monitor) -> std::result::Result<SlabScore<'a>, Error> {
+        Ok(Box::new(|slab, monitor| self.score(slab, monitor)))
+    }
+}
+
+fn numbers(value: &Value) -> Vec<f64> {
+    value.as_array().expect("a list").iter().map(|x| x.as_f64().expect("a number")).collect()
+}
+
+fn goldens() -> Value {
+    let text = std::fs::read_to_string(support::data("search_toy.json")).expect("tests/data is complete");
+    serde_json::from_str(&text).expect("valid JSON")
+}
+
+fn run(goldens: &Value, case: &Value, change: impl FnOnce(&mut Options)) -> std::result::Result<Counterfactual, Error> {
+    let x: Vec<f32> = numbers(&goldens["x"]).iter().map(|&x| x as f32).collect();
+    let w: Vec<f32> = numbers(&goldens["w"]).iter().map(|&x| x as f32).collect();
+    let tensor = |v: &[f32]| Tensor::from_slice(v, (1, 1, 1, 4), &candle_core::Device::Cpu);
+    let (model, kwargs) = (&case["model"], &case["kwargs"]);
+    let number = |key: &str, default: f64| kwargs[key].as_f64().unwrap_or(default);
+    let toy = Toy {
+        w: tensor(&w)?,
+        x: tensor(&x)?,
+        scale: model["scale"].as_f64().expect("scale"),
+        b: model["b"].as_f64().expect("b"),
+        quad: model["quad"].as_f64().unwrap_or(0.0),
+        twice: kwargs["apply_sigmoid"].as_bool().expect("apply_sigmoid"),
+    };
+    let mut options = Options {
+        search: SearchWay::Reference,
+        range: kwargs["fix_range"].as_array().map(|r| [r[0].as_f64().expect("min"), r[1].as_f64().expect("max")]),
+        steps: number("lambda_sweep_steps", 10.0) as usize,
+        drop: number("search_pred_diff", 0.8),
+        max_lambda: Some(number("search_max_steps", 3000.0)),
+        step_size: number("search_step_size", 10.0),
+        max_change: number("search_max_pixel_diff_pct", 0.05),
+        ..Options::default()
+    };
+    change(&mut options);
+    let grid = Grid { shape: [4, 1, 1], world_from_voxel: DAffine3::IDENTITY };
+    let stack = Volume::from_f32(grid, x);
+    explain(&stack, [1.0, 0.0], &Identity, &toy, None, &options, &Monitor::default())
+}
+
+fn assert_close(what: &str, got: f64, want: f64, tolerance: f64) {
+    assert!((got - want).abs() <= tolerance * want.abs().max(1.0), "{what}: {got}, the reference has {want}");
+}
+
+#[test]
+fn the_reference_search_walks_as_published_through_every_stop_rule() {
+    let goldens = goldens();
+    for (name, case) in goldens["cases"].as_object().expect("cases") {
+        let result = run(&goldens, case, |_| {}).expect(name);
+        let walk = case["steps_lambda_pred_pixdiff_thresh"].as_array().expect("walk");
+        assert_eq!(result.walk.len(), walk.len(), "{name}: number of trials");
+        for (trial, row) in result.walk.iter().zip(walk) {
+            let row = numbers(row);
+            assert_close(&format!("{name}: lambda"), trial.lambda, row[0], LAMBDA);
+            assert_close(&format!("{name}: score at {}", trial.lambda), trial.score, row[1], SCORE);
+            assert_close(&format!("{name}: change at {}", trial.lambda), trial.change, row[2], PIXEL);
+        }
+        for (i, step) in result.steps.iter().enumerate() {
+            assert_close(&format!("{name}: sweep lambda {i}"), step.lambda, numbers(&case["lambdas"])[i], LAMBDA);
+            assert_close(&format!("{name}: sweep score {i}"), step.score, numbers(&case["preds"])[i], SCORE);
+            for (got, want) in step.slab.iter().zip(numbers(&case["generated_images"][i])) {
+                assert_close(&format!("{name}: frame {i}"), f64::from(*got), want, PIXEL);
+            }
+        }
+        for (got, want) in result.heatmap.voxels.iter().zip(numbers(&case["heatmap_int"])) {
+            assert_close(&format!("{name}: heatmap"), f64::from(got), want, PIXEL);
+        }
+    }
+}
+
+#[test]
+fn a_sweep_costs_no_trial_for_its_ends() {
+    // The first and last lambda of a sweep were decoded by the search: asking for them again gives the same memory.
+    let goldens = goldens();
+    let result = run(&goldens, &goldens["cases"]["pred_diff"], |options| options.steps = 2).expect("a run");
+    assert_eq!(result.steps.len(), 2);
+    assert_eq!(result.steps[0].score.to_bits(), result.walk.last().expect("trials").score.to_bits());
+}
+
+#[test]
+fn the_four_heatmaps_of_a_straight_line_are_known() {
+    // On a line sampled evenly, int is the whole way over the intervals, mm the whole way, max the same, mean half of it.
+    let goldens = goldens();
+    let heat = |method| {
+        let result = run(&goldens, &goldens["cases"]["pred_diff"], |options| options.heatmap = method).expect("a run");
+        f64::from(result.heatmap.voxels.at(3))
+    };
+    let way = heat(HeatmapMethod::MinMax);
+    assert_close("int", heat(HeatmapMethod::Int), way / 9.0, PIXEL);
+    assert_close("max", heat(HeatmapMethod::Max), way, PIXEL);
+    assert_close("mean", heat(HeatmapMethod::Mean), way / 2.0, PIXEL);
+}
+
+/// The aimed search on a function of lambda alone.
+fn aim(rules: &Rules, slope: f64, score: impl Fn(f64) -> f64) -> (Vec<Trial>, f64, String) {
+    let mut trials = Vec::new();
+    let (end, stop) = search::aim(rules, slope, &mut trials, |lambda| {
+        Ok(Trial { lambda, score: score(lambda), change: lambda.abs() })
+    })
+    .expect("a search");
+    (trials, end, stop)
+}
+
+fn rules() -> Rules {
+    Rules { drop: 0.3, floor: 0.05, max_lambda: f64::INFINITY, step_size: 10.0, max_change: 1e9 }
+}
+
+fn sigmoid(x: f64) -> f64 {
+    1.0 / (1.0 + (-x).exp())
+}
+
+#[test]
+fn the_aimed_search_lands_on_its_mark_in_few_trials_at_any_scale_of_lambda() {
+    for scale in [1e-6, 1e-3, 1.0, 1e3] {
+        let score = |lambda: f64| sigmoid(1.0 + scale * lambda);
+        let slope = scale * score(0.0) * (1.0 - score(0.0));
+        let (trials, end, stop) = aim(&rules(), slope, score);
+        let fall = score(0.0) - score(end);
+        assert!((fall - 0.3).abs() <= 0.02 * 0.3, "scale {scale}: fell by {fall}; {stop}");
+        assert!(trials.len() <= 10, "scale {scale}: {} trials", trials.len());
+        assert!(end < 0.0 && stop.contains("reached its mark"), "scale {scale}: {stop}");
+    }
+}
+
+#[test]
+fn a_negative_drop_raises_the_score() {
+    let score = |lambda: f64| sigmoid(0.01 * lambda);
+    let (_, end, _) = aim(&Rules { drop: -0.3, ..rules() }, 0.0025, score);
+    assert!(end > 0.0 && (score(end) - 0.8).abs() <= 0.02 * 0.3, "lambda {end}, score {}", score(end));
+}
+
+#[test]
+fn the_aimed_search_backs_off_to_the_largest_change_allowed() {
+    let (_, end, stop) = aim(&Rules { max_change: 7.0, ..rules() }, 0.0025, |lambda| sigmoid(0.01 * lambda));
+    assert!((-7.0..=-6.5).contains(&end), "lambda {end}");
+    assert!(stop.contains("bound of 7"), "{stop}");
+}
+
+#[test]
+fn the_aimed_search_ends_where_the_score_turns() {
+    // A parabola with its minimum at -40, which lies above the goal.
+    let (_, end, stop) = aim(&rules(), 0.004, |lambda| 0.5 + ((lambda + 40.0) / 200.0).powi(2));
+    assert!((end + 40.0).abs() < 4.0, "lambda {end}");
+    assert!(stop.contains("turns"), "{stop}");
+}
+
+#[test]
+fn the_aimed_search_respects_the_bound_on_lambda() {
+    let (_, end, stop) = aim(&Rules { max_lambda: 5.0, ..rules() }, 0.0025, |lambda| sigmoid(0.01 * lambda));
+    assert!((end + 5.0).abs() < 1e-12 && stop.contains("bound of 5"), "lambda {end}: {stop}");
+}
+
+#[test]
+fn a_score_already_past_the_mark_needs_no_step() {
+    let (trials, end, stop) = aim(&rules(), 0.01, |_| 0.01);
+    assert!(trials.len() == 1 && end == 0.0 && stop.contains("already"), "{stop}");
+}
+
+#[test]
+fn a_flat_gradient_is_an_error_in_words() {
+    let error = search::aim(&rules(), 0.0, &mut Vec::new(), |lambda| Ok(Trial { lambda, score: 0.5, change: 0.0 }));
+    assert!(error.expect_err("nothing to follow").to_string().contains("does not change with the latents"));
+}
+
+#[test]
+fn the_aimed_search_beats_the_reference_in_trials_on_the_long_walk() {
+    let goldens = goldens();
+    let case = &goldens["cases"]["long_walk_1e5"];
+    let published = run(&goldens, case, |_| {}).expect("a run").walk.len();
+    let ours = run(&goldens, case, |options| {
+        options.search = SearchWay::Aim;
+        options.drop = 0.3;
+        options.max_lambda = None;
+    })
+    .expect("a run");
+    assert!(ours.walk.len() * 4 < published, "{} trials against {published}", ours.walk.len());
+}
+
+#[test]
+fn a_slab_outside_the_stack_is_an_error_that_names_both() {
+    let grid = Grid { shape: [4, 1, 1], world_from_voxel: DAffine3::IDENTITY };
+    let stack = Volume::from_f32(grid, vec![0.5; 4]);
+    let x = Tensor::zeros((1, 1, 1, 4), DType::F32, &candle_core::Device::Cpu).expect("zeros");
+    let toy = Toy { w: x.clone(), x, scale: 1.0, b: 0.0, quad: 0.0, twice: false };
+    let error = explain(&stack, [1.0, 0.0], &Identity, &toy, Some(3..9), &Options::default(), &Monitor::default());
+    let message = error.expect_err("slab 3:9 of 1 slice").to_string();
+    assert!(message.contains("3:9") && message.contains("1 slices"), "{message}");
+}
+
+#[test]
+fn a_cancelled_search_keeps_what_it_found() {
+    let goldens = goldens();
+    let case = &goldens["cases"]["long_walk_1e5"];
+    let x: Vec<f32> = numbers(&goldens["x"]).iter().map(|&x| x as f32).collect();
+    let w: Vec<f32> = numbers(&goldens["w"]).iter().map(|&x| x as f32).collect();
+    let tensor = |v: &[f32]| Tensor::from_slice(v, (1, 1, 1, 4), &candle_core::Device::Cpu).expect("4 numbers");
+    let scale = case["model"]["scale"].as_f64().expect("scale");
+    let toy = Toy { w: tensor(&w), x: tensor(&x), scale, b: 0.5, quad: 0.0, twice: false };
+    // The listener stops the run at its sixth trial, as a person would.
+    let handle: Arc<std::sync::OnceLock<Monitor>> = Arc::default();
+    let seen = Arc::clone(&handle);
+    let monitor = Monitor::new(move |progress| {
+        if progress.phase == "searching lambda" && progress.done == 5 {
+            seen.get().expect("set below").cancel();
+        }
+    });
+    handle.set(monitor.clone()).ok().expect("set once");
+    let grid = Grid { shape: [4, 1, 1], world_from_voxel: DAffine3::IDENTITY };
+    let options = Options { search: SearchWay::Reference, max_lambda: Some(1e5), max_change: 1e9, ..Options::default() };
+    let result = explain(&Volume::from_f32(grid, x), [1.0, 0.0], &Identity, &toy, None, &options, &monitor)
+        .expect("partial results");
+    assert!(!result.complete && result.stop.contains("cancelled"), "{}", result.stop);
+    assert_eq!(result.walk.len(), 5);
+    assert!(result.steps.len() > 1 && result.steps[result.chosen].lambda < 0.0);
+}
