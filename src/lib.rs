@@ -4,3 +4,4 @@ pub mod volume;
 pub mod nn;
 pub mod models;
 pub mod latent_shift;
+pub mod weights;

@@ -1,1 +1,167 @@
-//! stub
+//! Checkpoints: torch zip files, torch legacy files, safetensors. Told by their bytes, never by their names.
+//!
+//! A pickle is read as data: nothing in it is ever executed.
+
+mod legacy;
+mod pickle;
+mod state_dict;
+mod storage;
+mod zipped;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs::File;
+use std::io::{Read, Seek, SeekFrom};
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use candle_core::{DType, Device, Shape, Tensor};
+use candle_nn::VarBuilder;
+use candle_nn::var_builder::SimpleBackend;
+use sha2::{Digest, Sha256};
+use storage::TensorSource;
+
+/// What can be wrong with a checkpoint.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    #[error("cannot read the file: {source}: {}", path.display())]
+    Io { source: std::io::Error, path: PathBuf },
+    #[error("not a checkpoint: neither a torch file nor safetensors; choose a .pt, .pth, .ckpt or .safetensors file: {}", path.display())]
+    NotACheckpoint { path: PathBuf },
+    #[error("the checkpoint is damaged: {what}; get it again: {}", path.display())]
+    Damaged { what: String, path: PathBuf },
+    #[error("the checkpoint holds no tensors by name; save a state_dict: {}", path.display())]
+    NoTensors { path: PathBuf },
+    #[error("tensor {name}, shape {shape:?}, belongs to no layer of this network ({others} more like it); this checkpoint is of another network: {}", path.display())]
+    LeftOver { name: String, shape: Vec<usize>, others: usize, path: PathBuf },
+}
+
+/// Named tensors in a file. Their numbers are read when asked for.
+#[derive(Clone)]
+pub struct Checkpoint {
+    path: PathBuf,
+    format: &'static str,
+    sha256: String,
+    tensors: Arc<BTreeMap<String, TensorSource>>,
+    used: Arc<Mutex<BTreeSet<String>>>,
+}
+
+impl Checkpoint {
+    pub fn open(path: &Path) -> Result<Self, Error> {
+        let io = |source| Error::Io { source, path: path.to_owned() };
+        let mut file = File::open(path).map_err(io)?;
+        let mut head = [0; 16];
+        let length = file.metadata().map_err(io)?.len();
+        let read = file.read(&mut head).map_err(io)?;
+        file.seek(SeekFrom::Start(0)).map_err(io)?;
+        let damaged = |what: String| Error::Damaged { what, path: path.to_owned() };
+        let (format, tensors) = if head.starts_with(b"PK\x03\x04") {
+            ("torch zip", zipped::read(file, path).map_err(damaged)?)
+        } else if legacy::looks_like(&head[..read]) {
+            ("torch legacy", legacy::read(file, path).map_err(damaged)?)
+        } else if storage::looks_like_safetensors(&head[..read], length) {
+            ("safetensors", storage::read_safetensors(file, path).map_err(damaged)?)
+        } else {
+            return Err(Error::NotACheckpoint { path: path.to_owned() });
+        };
+        if tensors.is_empty() {
+            return Err(Error::NoTensors { path: path.to_owned() });
+        }
+        let sha256 = hash(path).map_err(io)?;
+        Ok(Self { path: path.to_owned(), format, sha256, tensors: Arc::new(tensors), used: Arc::default() })
+    }
+
+    pub fn names(&self) -> impl Iterator<Item = &str> {
+        self.tensors.keys().map(String::as_str)
+    }
+
+    pub fn shape(&self, name: &str) -> Option<&[usize]> {
+        self.tensors.get(name).map(|tensor| tensor.shape.as_slice())
+    }
+
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Of the file, hex.
+    pub fn sha256(&self) -> &str {
+        &self.sha256
+    }
+
+    /// The kind of file and its size, for people.
+    pub fn describe(&self) -> String {
+        let numbers: usize = self.tensors.values().map(|t| t.shape.iter().product::<usize>()).sum();
+        format!("{}, {} tensors, {numbers} numbers", self.format, self.tensors.len())
+    }
+
+    /// The tensors under a prefix, without it.
+    #[must_use]
+    pub fn within(&self, prefix: &str) -> Self {
+        let inside = self.tensors.iter().filter_map(|(name, t)| Some((name.strip_prefix(prefix)?.to_owned(), t.clone())));
+        Self { tensors: Arc::new(inside.collect()), used: Arc::default(), ..self.clone() }
+    }
+
+    /// Gives tensors to layers by name, and remembers which.
+    pub fn builder(&self, dtype: DType, device: &Device) -> VarBuilder<'static> {
+        VarBuilder::from_backend(Box::new(self.clone()), dtype, device.clone())
+    }
+
+    /// After a network is built: an error names a tensor that no layer read. `ignored` are beginnings or endings of names.
+    pub fn finish(&self, ignored: &[&str]) -> Result<(), Error> {
+        let used = self.used.lock().unwrap_or_else(PoisonError::into_inner);
+        let is_ignored = |name: &str| ignored.iter().any(|part| name.starts_with(part) || name.ends_with(part));
+        let mut left = self.tensors.iter().filter(|(name, _)| !used.contains(*name) && !is_ignored(name));
+        match left.next() {
+            None => Ok(()),
+            Some((name, tensor)) => Err(Error::LeftOver {
+                name: name.clone(),
+                shape: tensor.shape.clone(),
+                others: left.count(),
+                path: self.path.clone(),
+            }),
+        }
+    }
+}
+
+impl SimpleBackend for Checkpoint {
+    fn get(&self, shape: Shape, name: &str, _: candle_nn::Init, dtype: DType, device: &Device) -> candle_core::Result<Tensor> {
+        let found = self.shape(name).map(<[usize]>::to_vec);
+        match found {
+            Some(found) if found == shape.dims() => self.get_unchecked(name, dtype, device),
+            Some(found) => candle_core::bail!(
+                "tensor {name} has shape {found:?}, expected {:?}; this checkpoint is of another network: {}",
+                shape.dims(),
+                self.path.display()
+            ),
+            None => candle_core::bail!(
+                "tensor {name} is missing, expected with shape {:?}; this checkpoint is of another network, or incomplete: {}",
+                shape.dims(),
+                self.path.display()
+            ),
+        }
+    }
+
+    fn get_unchecked(&self, name: &str, dtype: DType, device: &Device) -> candle_core::Result<Tensor> {
+        let Some(source) = self.tensors.get(name) else {
+            candle_core::bail!("tensor {name} is missing: {}", self.path.display());
+        };
+        self.used.lock().unwrap_or_else(PoisonError::into_inner).insert(name.to_owned());
+        let tensor = source.load().map_err(|what| candle_core::Error::Msg(format!("tensor {name}: {what}: {}", self.path.display())))?;
+        tensor.to_device(device)?.to_dtype(dtype)
+    }
+
+    fn contains_tensor(&self, name: &str) -> bool {
+        self.tensors.contains_key(name)
+    }
+}
+
+fn hash(path: &Path) -> std::io::Result<String> {
+    let mut hasher = Sha256::new();
+    let mut file = File::open(path)?;
+    let mut buffer = vec![0; 1 << 20];
+    loop {
+        match file.read(&mut buffer)? {
+            0 => return Ok(hasher.finalize().iter().map(|byte| format!("{byte:02x}")).collect()),
+            n => hasher.update(&buffer[..n]),
+        }
+    }
+}

@@ -1,5 +1,6 @@
 //! One test binary: each further one would link wgpu and candle again.
 mod support;
+mod checkpoints;
 mod gradients;
 mod ops;
 mod search;

@@ -1,0 +1,233 @@
+//! Where a tensor's numbers lie in a file, and how they become a tensor.
+
+use std::collections::BTreeMap;
+use std::fs::File;
+use std::io::{Read, Seek, SeekFrom};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use candle_core::{Device, Tensor};
+
+/// Kinds of numbers in checkpoints.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Kind {
+    F64,
+    F32,
+    F16,
+    BF16,
+    I64,
+    I32,
+    I16,
+    I8,
+    U8,
+    Bool,
+}
+
+impl Kind {
+    pub(super) fn bytes(self) -> usize {
+        match self {
+            Self::F64 | Self::I64 => 8,
+            Self::F32 | Self::I32 => 4,
+            Self::F16 | Self::BF16 | Self::I16 => 2,
+            Self::I8 | Self::U8 | Self::Bool => 1,
+        }
+    }
+
+    /// By the name of torch's storage class.
+    pub(super) fn of_storage(class: &str) -> Option<Self> {
+        Some(match class {
+            "DoubleStorage" => Self::F64,
+            "FloatStorage" => Self::F32,
+            "HalfStorage" => Self::F16,
+            "BFloat16Storage" => Self::BF16,
+            "LongStorage" => Self::I64,
+            "IntStorage" => Self::I32,
+            "ShortStorage" => Self::I16,
+            "CharStorage" => Self::I8,
+            "ByteStorage" => Self::U8,
+            "BoolStorage" => Self::Bool,
+            _ => return None,
+        })
+    }
+}
+
+/// Where the bytes of a storage lie.
+#[derive(Debug, Clone)]
+pub(super) enum Place {
+    /// So many bytes from an offset of the file.
+    File { path: Arc<PathBuf>, offset: u64, length: u64 },
+    /// A compressed entry of a zip file.
+    Entry { path: Arc<PathBuf>, name: String, length: u64 },
+}
+
+impl Place {
+    fn length(&self) -> u64 {
+        match self {
+            Self::File { length, .. } | Self::Entry { length, .. } => *length,
+        }
+    }
+
+    fn read(&self, from: u64, count: usize) -> Result<Vec<u8>, String> {
+        let words = |e: std::io::Error| e.to_string();
+        let mut bytes = vec![0; count];
+        match self {
+            Self::File { path, offset, .. } => {
+                let mut file = File::open(&**path).map_err(words)?;
+                file.seek(SeekFrom::Start(offset + from)).map_err(words)?;
+                file.read_exact(&mut bytes).map_err(words)?;
+            }
+            Self::Entry { path, name, .. } => {
+                let mut archive = zip::ZipArchive::new(File::open(&**path).map_err(words)?).map_err(|e| e.to_string())?;
+                let mut entry = archive.by_name(name).map_err(|e| e.to_string())?;
+                std::io::copy(&mut (&mut entry).take(from), &mut std::io::sink()).map_err(words)?;
+                entry.read_exact(&mut bytes).map_err(words)?;
+            }
+        }
+        Ok(bytes)
+    }
+}
+
+/// A tensor as the checkpoint describes it: a strided window of a storage. Offset and strides count elements.
+#[derive(Debug, Clone)]
+pub(super) struct TensorSource {
+    pub(super) shape: Vec<usize>,
+    pub(super) strides: Vec<usize>,
+    pub(super) offset: usize,
+    pub(super) kind: Kind,
+    pub(super) place: Place,
+}
+
+impl TensorSource {
+    /// Checks that the window lies in its storage: everything here comes from the file.
+    pub(super) fn new(shape: Vec<usize>, strides: Vec<usize>, offset: usize, kind: Kind, place: Place) -> Result<Self, String> {
+        let reach = |n: &[usize], s: &[usize]| -> Option<usize> {
+            if n.contains(&0) {
+                return Some(offset);
+            }
+            n.iter().zip(s).try_fold(offset, |at, (n, s)| at.checked_add((n - 1).checked_mul(*s)?))?.checked_add(1)
+        };
+        let numbers = shape.iter().try_fold(1_usize, |n, d| n.checked_mul(*d));
+        let end = reach(&shape, &strides).and_then(|end| end.checked_mul(kind.bytes()));
+        let fits = end.is_some_and(|end| end as u64 <= place.length());
+        // A stride of 0 would let a small file claim a huge tensor; torch saves none in a state dict.
+        let sane = numbers.and_then(|n| n.checked_mul(kind.bytes())).is_some_and(|bytes| bytes as u64 <= place.length());
+        if shape.len() != strides.len() || !fits || !sane {
+            return Err(format!("a tensor of shape {shape:?} does not fit its storage of {} bytes", place.length()));
+        }
+        Ok(Self { shape, strides, offset, kind, place })
+    }
+
+    pub(super) fn load(&self) -> Result<Tensor, String> {
+        let size = self.kind.bytes();
+        let numbers: usize = self.shape.iter().product();
+        let reach = self.shape.iter().zip(&self.strides).map(|(n, s)| n.saturating_sub(1) * s).sum::<usize>() + 1;
+        let bytes = self.place.read((self.offset * size) as u64, if numbers == 0 { 0 } else { reach * size })?;
+        let bytes = if self.is_dense() { bytes } else { self.gather(&bytes, numbers) };
+        let tensor = |t: candle_core::Result<Tensor>| t.map_err(|e| e.to_string());
+        macro_rules! numbers {
+            ($raw:ty, $as:ty, $n:literal) => {{
+                let values: Vec<$as> = bytes.as_chunks::<$n>().0.iter().map(|b| <$raw>::from_le_bytes(*b) as $as).collect();
+                tensor(Tensor::from_vec(values, self.shape.as_slice(), &Device::Cpu))
+            }};
+        }
+        match self.kind {
+            Kind::F64 => numbers!(f64, f64, 8),
+            Kind::F32 => numbers!(f32, f32, 4),
+            Kind::I64 => numbers!(i64, i64, 8),
+            Kind::I32 => numbers!(i32, i64, 4),
+            Kind::I16 => numbers!(i16, i64, 2),
+            Kind::I8 => numbers!(i8, i64, 1),
+            Kind::U8 | Kind::Bool => tensor(Tensor::from_vec(bytes, self.shape.as_slice(), &Device::Cpu)),
+            Kind::F16 => {
+                let values: Vec<half::f16> = bytes.as_chunks::<2>().0.iter().map(|b| half::f16::from_le_bytes(*b)).collect();
+                tensor(Tensor::from_vec(values, self.shape.as_slice(), &Device::Cpu))
+            }
+            Kind::BF16 => {
+                let values: Vec<half::bf16> = bytes.as_chunks::<2>().0.iter().map(|b| half::bf16::from_le_bytes(*b)).collect();
+                tensor(Tensor::from_vec(values, self.shape.as_slice(), &Device::Cpu))
+            }
+        }
+    }
+
+    fn is_dense(&self) -> bool {
+        let mut expected = 1;
+        self.shape.iter().zip(&self.strides).rev().all(|(n, s)| {
+            let dense = *n <= 1 || *s == expected;
+            expected *= n;
+            dense
+        })
+    }
+
+    /// Copies a strided window into row-major order.
+    fn gather(&self, bytes: &[u8], numbers: usize) -> Vec<u8> {
+        let size = self.kind.bytes();
+        let mut out = Vec::with_capacity(numbers * size);
+        for i in 0..numbers {
+            let (mut rest, mut at) = (i, 0);
+            for (n, s) in self.shape.iter().zip(&self.strides).rev() {
+                at += rest % n * s;
+                rest /= n;
+            }
+            out.extend_from_slice(&bytes[at * size..(at + 1) * size]);
+        }
+        out
+    }
+}
+
+/// Strides of a dense row-major tensor.
+fn dense(shape: &[usize]) -> Vec<usize> {
+    let mut strides = vec![1_usize; shape.len()];
+    for i in (1..shape.len()).rev() {
+        strides[i - 1] = strides[i].saturating_mul(shape[i]);
+    }
+    strides
+}
+
+/// Larger headers than any real model's; the safetensors crate has the same limit.
+const MAX_HEADER_BYTES: u64 = 100_000_000;
+
+pub(super) fn looks_like_safetensors(head: &[u8], length: u64) -> bool {
+    head.len() > 8 && head[8] == b'{' && u64::from_le_bytes([head[0], head[1], head[2], head[3], head[4], head[5], head[6], head[7]]) < length
+}
+
+pub(super) fn read_safetensors(mut file: File, path: &Path) -> Result<BTreeMap<String, TensorSource>, String> {
+    let words = |e: std::io::Error| e.to_string();
+    let length = file.metadata().map_err(words)?.len();
+    let mut count = [0; 8];
+    file.read_exact(&mut count).map_err(words)?;
+    let header = u64::from_le_bytes(count);
+    if header > MAX_HEADER_BYTES.min(length - 8) {
+        return Err(format!("its header claims {header} bytes"));
+    }
+    let mut head = vec![0; 8 + header as usize];
+    head[..8].copy_from_slice(&count);
+    file.read_exact(&mut head[8..]).map_err(words)?;
+    let (_, metadata) = safetensors::SafeTensors::read_metadata(&head).map_err(|e| e.to_string())?;
+    let path = Arc::new(path.to_owned());
+    let data = 8 + header;
+    let mut tensors = BTreeMap::new();
+    for (name, info) in metadata.tensors() {
+        use safetensors::Dtype;
+        let kind = match info.dtype {
+            Dtype::F64 => Kind::F64,
+            Dtype::F32 => Kind::F32,
+            Dtype::F16 => Kind::F16,
+            Dtype::BF16 => Kind::BF16,
+            Dtype::I64 => Kind::I64,
+            Dtype::I32 => Kind::I32,
+            Dtype::I16 => Kind::I16,
+            Dtype::I8 => Kind::I8,
+            Dtype::U8 => Kind::U8,
+            Dtype::BOOL => Kind::Bool,
+            other => return Err(format!("tensor {name} is of kind {other:?}, which no network here uses")),
+        };
+        let (from, to) = info.data_offsets;
+        if to < from || data + to as u64 > length {
+            return Err(format!("tensor {name} lies beyond the end of the file"));
+        }
+        let place = Place::File { path: Arc::clone(&path), offset: data + from as u64, length: (to - from) as u64 };
+        let source = TensorSource::new(info.shape.clone(), dense(&info.shape), 0, kind, place).map_err(|e| format!("{name}: {e}"))?;
+        tensors.insert(name, source);
+    }
+    Ok(tensors)
+}

@@ -1,0 +1,65 @@
+//! Torch's file since 1.6: a zip of one pickle, `data.pkl`, and one entry `data/KEY` per storage.
+
+use std::collections::{BTreeMap, HashMap};
+use std::fs::File;
+use std::io::Read;
+use std::path::Path;
+use std::sync::Arc;
+
+use zip::{CompressionMethod, ZipArchive};
+
+use super::pickle;
+use super::storage::{Place, TensorSource};
+
+/// Pickles of real checkpoints are a few megabytes; optimiser states make them a few tens.
+const MAX_PICKLE_BYTES: u64 = 1 << 30;
+
+/// Deflate cannot shrink more than this: an entry that claims so is a bomb.
+const MAX_INFLATION: u64 = 1032;
+
+pub(super) fn read(file: File, path: &Path) -> Result<BTreeMap<String, TensorSource>, String> {
+    let words = |e: zip::result::ZipError| e.to_string();
+    let length = file.metadata().map_err(|e| e.to_string())?.len();
+    let mut archive = ZipArchive::new(file).map_err(words)?;
+    let path = Arc::new(path.to_owned());
+    let mut places = HashMap::new();
+    let mut main = None;
+    for i in 0..archive.len() {
+        let entry = archive.by_index_raw(i).map_err(words)?;
+        let name = entry.name().map_err(words)?.into_owned();
+        if name == "data.pkl" || name.ends_with("/data.pkl") {
+            main = Some(name);
+        } else if let Some((_, key)) = name.rsplit_once("data/") {
+            let (size, packed) = (entry.size(), entry.compressed_size());
+            if packed > length || size > packed.saturating_mul(MAX_INFLATION) {
+                return Err(format!("its entry {name} claims {size} bytes in {packed}"));
+            }
+            let place = match (entry.compression(), entry.data_start()) {
+                (CompressionMethod::Stored, Some(offset)) => {
+                    Place::File { path: Arc::clone(&path), offset, length: entry.size() }
+                }
+                _ => Place::Entry { path: Arc::clone(&path), name: name.clone(), length: entry.size() },
+            };
+            places.insert(key.to_owned(), place);
+        }
+    }
+    let main = main.ok_or("it holds no data.pkl, so it is a zip file but not torch's")?;
+    let root = main.trim_end_matches("data.pkl").to_owned();
+    if let Ok(mut order) = archive.by_name(&format!("{root}byteorder")) {
+        let mut text = String::new();
+        order.by_ref().take(16).read_to_string(&mut text).map_err(|e| e.to_string())?;
+        if text.trim() == "big" {
+            return Err("its numbers are big-endian; save it again on a little-endian machine".to_owned());
+        }
+    }
+    let entry = archive.by_name(&main).map_err(words)?;
+    if entry.size() > MAX_PICKLE_BYTES {
+        return Err(format!("its pickle claims {} bytes", entry.size()));
+    }
+    let mut bytes = Vec::new();
+    entry.take(MAX_PICKLE_BYTES).read_to_end(&mut bytes).map_err(|e| e.to_string())?;
+    pickle::read(&bytes)?.tensors(|storage| {
+        let place = places.get(&storage.key).cloned();
+        place.ok_or_else(|| format!("storage {} is missing from the file", storage.key))
+    })
+}
