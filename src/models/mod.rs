@@ -1,6 +1,22 @@
 //! The networks: what each can do, and the cards that say what they are.
 
-use candle_core::{Result, Tensor};
+mod card;
+mod i3resnet;
+mod phecodes;
+mod unet;
+mod vqgan;
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use candle_core::{DType, Device, Result, Tensor};
+
+pub use card::{Card, Decode, Kind};
+pub use i3resnet::I3ResNet;
+pub use unet::LungUnet;
+pub use vqgan::Vqgan;
+
+use crate::weights::{self, Checkpoint};
 
 /// Compresses slices one by one. Slices never mix: decoding one slice alone gives what decoding it among others gives.
 pub trait Autoencoder: Send + Sync {
@@ -13,19 +29,101 @@ pub trait Autoencoder: Send + Sync {
     fn unit_from_decoded(&self) -> [f32; 2];
 }
 
-/// Gives one logit per label for a whole stack `[slices, 1, height, width]`.
+/// A piece of a network: a tensor in, a tensor out.
+pub type Stage<'a> = Box<dyn Fn(&Tensor) -> Result<Tensor> + 'a>;
+
+/// Gives one logit per label for a whole stack.
 pub trait Classifier: Send + Sync {
-    /// `[labels]`, differentiable in `stack`.
-    fn logits(&self, stack: &Tensor) -> Result<Tensor>;
     fn labels(&self) -> &[String];
-    /// The network cut into stages: `stages()[i]` maps the boundary tensor `i` to `i + 1`; the last gives the logits.
-    /// The gradient is taken stage by stage, keeping boundaries only.
-    fn stages(&self) -> Vec<Box<dyn Fn(&Tensor) -> Result<Tensor> + '_>>;
+    /// The network in pieces: the first takes the stack `[slices, 1, height, width]`, the last gives logits `[1, labels]`.
+    /// A gradient is taken piece by piece, keeping only what lies between them.
+    fn stages(&self) -> Vec<Stage<'_>>;
 }
 
 /// Gives each pixel a probability per class, slice by slice.
 pub trait Segmenter: Send + Sync {
+    fn labels(&self) -> &[String];
     /// `[slices, 1, height, width]` to log-softmax `[slices, classes, h, w]`, differentiable.
     fn log_probabilities(&self, stack: &Tensor) -> Result<Tensor>;
-    fn labels(&self) -> &[String];
+}
+
+/// What can be wrong with a card, or with a checkpoint that is to be a network.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    #[error("cannot read the model card: {source}: {}", path.display())]
+    Io { source: std::io::Error, path: PathBuf },
+    #[error("the model card is wrong: {what}: {}", path.display())]
+    Card { what: String, path: PathBuf },
+    #[error("no network that Parallax knows has these tensors; write a model card that says its kind: {}", path.display())]
+    UnknownKind { path: PathBuf },
+    #[error("{config} says {field} = {said}, the checkpoint's tensors say {found}; use the yaml that belongs to it", config = path.display())]
+    Config { field: &'static str, said: String, found: String, path: PathBuf },
+    #[error("{given} labels for {classes} classes; the card must name every class, in the model's order: {}", path.display())]
+    Labels { given: usize, classes: usize, path: PathBuf },
+    #[error("no class {wanted:?}{hint}")]
+    NoSuchLabel { wanted: String, hint: String },
+    #[error(transparent)]
+    Weights(#[from] weights::Error),
+    #[error(transparent)]
+    Tensor(#[from] candle_core::Error),
+}
+
+/// Any network, loaded.
+pub enum Network {
+    Autoencoder(Arc<dyn Autoencoder>),
+    Classifier(Arc<dyn Classifier>),
+    Segmenter(Arc<dyn Segmenter>),
+}
+
+impl Network {
+    /// Loads what a card describes; with the SHA-256 of its checkpoint.
+    pub fn load(card: &Card, device: &Device) -> std::result::Result<(Self, String), Error> {
+        let checkpoint = Checkpoint::open(&card.weights)?;
+        let network = match card.kind {
+            Kind::Vqgan => Self::Autoencoder(Arc::new(Vqgan::load(card, &checkpoint, DType::F32, device)?)),
+            Kind::I3resnet => Self::Classifier(Arc::new(I3ResNet::load(card, &checkpoint, DType::F32, device)?)),
+            Kind::LungUnet => Self::Segmenter(Arc::new(LungUnet::load(card, &checkpoint, DType::F32, device)?)),
+        };
+        Ok((network, checkpoint.sha256().to_owned()))
+    }
+
+    /// "a classifier": for messages.
+    pub fn describe(&self) -> &'static str {
+        match self {
+            Self::Autoencoder(_) => "an autoencoder",
+            Self::Classifier(_) => "a classifier",
+            Self::Segmenter(_) => "a segmenter",
+        }
+    }
+}
+
+/// The class of that exact name, or of that number.
+pub fn label_index(labels: &[String], wanted: &str) -> std::result::Result<usize, Error> {
+    if let Some(index) = labels.iter().position(|label| label == wanted) {
+        return Ok(index);
+    }
+    let number = wanted.parse::<usize>();
+    if let Ok(index) = number
+        && index < labels.len()
+    {
+        return Ok(index);
+    }
+    let lower = wanted.to_lowercase();
+    let near: Vec<_> = labels.iter().filter(|label| label.to_lowercase().contains(&lower)).take(5).cloned().collect();
+    let hint = if number.is_ok() || near.is_empty() {
+        format!("; there are {}, numbered from 0", labels.len())
+    } else {
+        format!("; did you mean {}?", near.join(" | "))
+    };
+    Err(Error::NoSuchLabel { wanted: wanted.to_owned(), hint })
+}
+
+/// The card's labels, or the network's own, one per class.
+fn labels(card: &Card, classes: usize, default: impl FnOnce() -> Vec<String>, path: &Path) -> std::result::Result<Vec<String>, Error> {
+    let labels = card.labels.clone().unwrap_or_else(default);
+    if labels.len() == classes {
+        Ok(labels)
+    } else {
+        Err(Error::Labels { given: labels.len(), classes, path: path.to_owned() })
+    }
 }

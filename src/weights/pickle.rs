@@ -9,7 +9,7 @@ pub(super) type Id = usize;
 #[derive(Debug, Clone)]
 pub(super) enum Value {
     None,
-    Bool(bool),
+    Bool,
     Int(i64),
     Float,
     Str(String),
@@ -83,14 +83,12 @@ impl Machine<'_> {
     fn number(&mut self, op: u8) -> Result<(), String> {
         let value = match op {
             b'N' => Value::None,
-            0x88 => Value::Bool(true),
-            0x89 => Value::Bool(false),
+            0x88 | 0x89 => Value::Bool,
             b'K' => Value::Int(i64::from(self.take(1)?[0])),
             b'M' => Value::Int(i64::from(u16::from_le_bytes(self.array()?))),
             b'J' => Value::Int(i64::from(i32::from_le_bytes(self.array()?))),
             b'I' => match self.line()? {
-                "00" => Value::Bool(false),
-                "01" => Value::Bool(true),
+                "00" | "01" => Value::Bool,
                 digits => Value::Int(digits.parse().map_err(|_bad| format!("{digits:?} is no number"))?),
             },
             b'L' => {

@@ -1,6 +1,9 @@
 //! One test binary: each further one would link wgpu and candle again.
 mod support;
+
 mod checkpoints;
 mod gradients;
+mod models;
 mod ops;
+mod runs;
 mod search;

@@ -1,6 +1,9 @@
 //! Where test data lies.
 
+use std::collections::HashMap;
 use std::path::{Path, PathBuf};
+
+use candle_core::{DType, Device, Tensor};
 
 /// A file of `tests/data`, always there.
 pub(crate) fn data(name: &str) -> PathBuf {
@@ -17,4 +20,21 @@ pub(crate) fn shared(name: &str) -> Option<PathBuf> {
     assert!(std::env::var("CI").as_deref() != Ok("true"), "no ../shared/{name}");
     eprintln!("no ../shared");
     None
+}
+
+/// Tensors of a safetensors file.
+pub(crate) fn tensors(path: &Path) -> HashMap<String, Tensor> {
+    candle_core::safetensors::load(path, &Device::Cpu).unwrap_or_else(|e| panic!("{}: {e}", path.display()))
+}
+
+/// The largest |a - b|.
+pub(crate) fn worst(a: &Tensor, b: &Tensor) -> f64 {
+    assert_eq!(a.dims(), b.dims());
+    let f64s = |t: &Tensor| t.to_dtype(DType::F64).and_then(|t| t.flatten_all()?.to_vec1::<f64>()).expect("numbers");
+    f64s(a).iter().zip(f64s(b)).map(|(a, b)| (a - b).abs()).fold(0.0, f64::max)
+}
+
+/// The largest |a - b| as a share of the largest |b|.
+pub(crate) fn worst_relative(a: &Tensor, b: &Tensor) -> f64 {
+    worst(a, b) / worst(b, &b.zeros_like().expect("zeros")).max(f64::MIN_POSITIVE)
 }

@@ -1,0 +1,130 @@
+//! Model cards: a few lines of toml beside the weights that say what a checkpoint cannot.
+
+use std::fmt;
+use std::path::{Path, PathBuf};
+
+use serde::Deserialize;
+
+use super::Error;
+use crate::weights::Checkpoint;
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Kind {
+    Vqgan,
+    I3resnet,
+    LungUnet,
+}
+
+impl Kind {
+    /// Told from the names of the tensors.
+    pub fn of(checkpoint: &Checkpoint) -> Option<Self> {
+        let has = |part: &str| checkpoint.names().any(|name| name.contains(part));
+        if has("quantize.embedding") && has("post_quant_conv.weight") {
+            Some(Self::Vqgan)
+        } else if has("layer1.0.conv1.weight") && has("contrastive_head.weight") {
+            Some(Self::I3resnet)
+        } else if has("down_path.0.block.0.weight") {
+            Some(Self::LungUnet)
+        } else {
+            None
+        }
+    }
+}
+
+impl fmt::Display for Kind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Vqgan => "VQGAN slice autoencoder",
+            Self::I3resnet => "inflated 3-D ResNet classifier",
+            Self::LungUnet => "lung U-Net segmenter",
+        })
+    }
+}
+
+/// What decoded numbers y, about -1..=1, become.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Decode {
+    /// (y + 1) / 2, the inverse of encoding's 2x - 1.
+    #[default]
+    Inverse,
+    /// (y + 2) / 4, as the published code has it: half the contrast.
+    Reference,
+}
+
+/// A network and how it was trained to be fed.
+#[derive(Debug, Clone)]
+pub struct Card {
+    pub kind: Kind,
+    pub weights: PathBuf,
+    /// The training's yaml.
+    pub config: Option<PathBuf>,
+    /// Slices are resized to `side` x `side` first.
+    pub side: Option<usize>,
+    /// Trained on anti-transposed slices.
+    pub turned: bool,
+    pub decode: Decode,
+    pub labels: Option<Vec<String>>,
+}
+
+/// The toml file.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Lines {
+    kind: Kind,
+    weights: PathBuf,
+    config: Option<PathBuf>,
+    side: Option<usize>,
+    #[serde(default)]
+    turned: bool,
+    #[serde(default)]
+    decode: Decode,
+    labels: Option<Vec<String>>,
+}
+
+impl Card {
+    /// Reads a card, or makes one for a bare checkpoint whose kind its tensors tell. Paths in a card are relative to it.
+    ///
+    /// A bare checkpoint is taken to be one of the published networks: a VQGAN and a ResNet trained on turned slices, of
+    /// side 256 and 224; a yaml with the checkpoint's name beside it is its config.
+    pub fn open(path: &Path) -> Result<Self, Error> {
+        if !path.extension().is_some_and(|ext| ext.eq_ignore_ascii_case("toml")) {
+            return Self::of_checkpoint(path);
+        }
+        let text = std::fs::read_to_string(path).map_err(|source| Error::Io { source, path: path.to_owned() })?;
+        let wrong = |what: String| Error::Card { what, path: path.to_owned() };
+        let lines: Lines = toml::from_str(&text).map_err(|e| wrong(e.message().to_owned()))?;
+        if lines.side == Some(0) {
+            return Err(wrong("side = 0; a slice has at least one pixel".to_owned()));
+        }
+        let beside = |file: PathBuf| path.parent().unwrap_or(Path::new("")).join(file);
+        Ok(Self {
+            kind: lines.kind,
+            weights: beside(lines.weights),
+            config: lines.config.map(beside),
+            side: lines.side,
+            turned: lines.turned,
+            decode: lines.decode,
+            labels: lines.labels,
+        })
+    }
+
+    fn of_checkpoint(path: &Path) -> Result<Self, Error> {
+        let kind = Kind::of(&Checkpoint::open(path)?).ok_or_else(|| Error::UnknownKind { path: path.to_owned() })?;
+        let config = Some(path.with_extension("yaml")).filter(|yaml| yaml.exists());
+        Ok(Self {
+            kind,
+            weights: path.to_owned(),
+            config,
+            side: match kind {
+                Kind::Vqgan => Some(256),
+                Kind::I3resnet => Some(224),
+                Kind::LungUnet => None,
+            },
+            turned: kind != Kind::LungUnet,
+            decode: Decode::default(),
+            labels: None,
+        })
+    }
+}

@@ -1,0 +1,148 @@
+//! The phenotype classifier: a ResNet inflated to 3-D (I3ResNet, Blankemeier et al. 2024, "Merlin", arXiv 2406.06512).
+
+use candle_core::{DType, Device, Module, Result, Tensor, bail};
+use candle_nn::VarBuilder;
+
+use super::vqgan::turn;
+use super::{Card, Classifier, Error, Stage, labels, phecodes};
+use crate::nn::conv::{Bias, Conv3d, conv3d};
+use crate::nn::norm::{BatchNorm, batch_norm};
+use crate::nn::{pool, resize};
+use crate::weights::Checkpoint;
+
+/// Where Merlin's own release keeps this network.
+const MERLIN: &str = "encode_image.i3_resnet.";
+/// The head that matches text, and counters of training.
+const UNUSED: [&str; 2] = ["contrastive_head.", "num_batches_tracked"];
+const BATCH_NORM_EPS: f64 = 1e-5; // torch's default
+/// Blocks per stage: the memory of a gradient is that of one stage and all boundaries.
+const BLOCKS_PER_STAGE: usize = 2;
+
+/// 1x1x1, 3x3x3 with the stride, 1x1x1 to four times the width.
+struct Bottleneck {
+    conv1: Conv3d,
+    bn1: BatchNorm,
+    conv2: Conv3d,
+    bn2: BatchNorm,
+    conv3: Conv3d,
+    bn3: BatchNorm,
+    downsample: Option<(Conv3d, BatchNorm)>,
+}
+
+impl Bottleneck {
+    fn new(c_in: usize, width: usize, c_out: usize, stride: usize, skips: bool, vb: &VarBuilder) -> Result<Self> {
+        let conv = |channels, k, stride, name: &str| conv3d(channels, [k; 3], [stride; 3], [k / 2; 3], Bias::Without, &vb.pp(name));
+        let norm = |channels, name: &str| batch_norm(channels, BATCH_NORM_EPS, &vb.pp(name));
+        let down = vb.pp("downsample");
+        let downsample = if skips {
+            None
+        } else {
+            let conv = conv3d([c_in, c_out], [1; 3], [stride; 3], [0; 3], Bias::Without, &down.pp(0))?;
+            Some((conv, batch_norm(c_out, BATCH_NORM_EPS, &down.pp(1))?))
+        };
+        Ok(Self {
+            conv1: conv([c_in, width], 1, 1, "conv1")?,
+            bn1: norm(width, "bn1")?,
+            conv2: conv([width, width], 3, stride, "conv2")?,
+            bn2: norm(width, "bn2")?,
+            conv3: conv([width, c_out], 1, 1, "conv3")?,
+            bn3: norm(c_out, "bn3")?,
+            downsample,
+        })
+    }
+}
+
+impl Module for Bottleneck {
+    fn forward(&self, x: &Tensor) -> Result<Tensor> {
+        let skip = match &self.downsample {
+            Some((conv, bn)) => x.apply(conv)?.apply(bn)?,
+            None => x.clone(),
+        };
+        let y = x.apply(&self.conv1)?.apply(&self.bn1)?.relu()?;
+        let y = y.apply(&self.conv2)?.apply(&self.bn2)?.relu()?;
+        (y.apply(&self.conv3)?.apply(&self.bn3)? + skip)?.relu()
+    }
+}
+
+pub struct I3ResNet {
+    side: Option<usize>,
+    turned: bool,
+    conv1: Conv3d, // its three equal input channels summed to one
+    bn1: BatchNorm,
+    blocks: Vec<Bottleneck>,
+    classifier: Conv3d,
+    labels: Vec<String>,
+}
+
+impl I3ResNet {
+    /// Widths and depths come from the tensors' shapes.
+    pub fn load(card: &Card, checkpoint: &Checkpoint, dtype: DType, device: &Device) -> std::result::Result<Self, Error> {
+        let merlin = checkpoint.names().any(|name| name.starts_with(MERLIN));
+        let checkpoint = if merlin { checkpoint.within(MERLIN) } else { checkpoint.clone() };
+        let vb = checkpoint.builder(dtype, device);
+        let size = |name: &str, axis: usize| checkpoint.shape(name).and_then(|s| s.get(axis)).copied();
+        let stem = size("conv1.weight", 0).unwrap_or(64);
+        let weight = vb.pp("conv1").get((stem, 3, 3, 7, 7), "weight")?;
+        let conv1 = Conv3d::from_tensors(&weight.sum_keepdim(1)?, None, [1, 2, 2], [1, 3, 3])?;
+
+        let mut blocks = Vec::new();
+        let mut c_in = stem;
+        for layer in 1.. {
+            let name = |block: usize, conv: usize| format!("layer{layer}.{block}.conv{conv}.weight");
+            if size(&name(0, 1), 0).is_none() {
+                break;
+            }
+            for block in 0.. {
+                let (Some(width), Some(c_out)) = (size(&name(block, 1), 0), size(&name(block, 3), 0)) else { break };
+                let stride = if block == 0 && layer > 1 { 2 } else { 1 };
+                let skips = checkpoint.shape(&format!("layer{layer}.{block}.downsample.0.weight")).is_none();
+                let vb = vb.pp(format!("layer{layer}")).pp(block);
+                blocks.push(Bottleneck::new(c_in, width, c_out, stride, skips, &vb)?);
+                c_in = c_out;
+            }
+        }
+        let classes = size("classifier.weight", 0).unwrap_or(1692);
+        let classifier = conv3d([c_in, classes], [1; 3], [1; 3], [0; 3], Bias::With, &vb.pp("classifier"))?;
+        let bn1 = batch_norm(stem, BATCH_NORM_EPS, &vb.pp("bn1"))?;
+        checkpoint.finish(&UNUSED)?;
+        let numbered = || (0..classes).map(|i| format!("class {i}")).collect();
+        let default = || if classes == 1692 { phecodes::names() } else { numbered() };
+        let labels = labels(card, classes, default, checkpoint.path())?;
+        Ok(Self { side: card.side, turned: card.turned, conv1, bn1, blocks, classifier, labels })
+    }
+
+    /// `[slices, 1, h, w]` to the stem's output `[1, c, d, h, w]`.
+    fn stem(&self, stack: &Tensor) -> Result<Tensor> {
+        let (slices, channels, ..) = stack.dims4()?;
+        if channels != 1 || slices == 0 {
+            bail!("the classifier takes a stack [slices, 1, height, width], found {:?}", stack.dims());
+        }
+        let mut x = if self.turned { turn(stack)? } else { stack.clone() };
+        if let Some(side) = self.side {
+            x = resize::bilinear(&x, [side, side])?;
+        }
+        let volume = x.transpose(0, 1)?.unsqueeze(0)?; // [1, 1, d, h, w]
+        let y = volume.apply(&self.conv1)?.apply(&self.bn1)?.relu()?;
+        pool::max_pool3d(&y, 3, 2, 1)
+    }
+
+    fn head(&self, x: &Tensor) -> Result<Tensor> {
+        let (n, c) = (x.dim(0)?, x.dim(1)?);
+        pool::global_avg_pool(x)?.reshape((n, c, 1, 1, 1))?.apply(&self.classifier)?.flatten_from(1)
+    }
+}
+
+impl Classifier for I3ResNet {
+    fn labels(&self) -> &[String] {
+        &self.labels
+    }
+
+    fn stages(&self) -> Vec<Stage<'_>> {
+        let mut stages: Vec<Stage<'_>> = vec![Box::new(|stack| self.stem(stack))];
+        for blocks in self.blocks.chunks(BLOCKS_PER_STAGE) {
+            stages.push(Box::new(move |x| blocks.iter().try_fold(x.clone(), |x, block| block.forward(&x))));
+        }
+        stages.push(Box::new(|x| self.head(x)));
+        stages
+    }
+}

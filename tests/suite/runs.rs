@@ -1,0 +1,191 @@
+//! Whole runs of the reference, through the real engine: trials, lambdas, scores, frames, heatmaps.
+
+use std::collections::HashMap;
+use std::ops::Range;
+use std::sync::Arc;
+
+use candle_core::{DType, Device, Tensor};
+use glam::DAffine3;
+use parallax::job::Monitor;
+use parallax::latent_shift::gradient::gradient;
+use parallax::latent_shift::objective::{ClassScore, LungSize, Objective};
+use parallax::latent_shift::{Counterfactual, HeatmapMethod, Options, SearchWay, explain};
+use parallax::models::{Autoencoder, Card, Network};
+use parallax::volume::{Grid, Volume};
+
+use crate::support::{self, worst, worst_relative};
+
+/// Starting tolerances of the goldens: forward 1e-4 absolute, gradients 1e-3 relative.
+const FORWARD: f64 = 1e-4;
+const GRADIENT: f64 = 1e-3;
+/// Sums of |change| over thousands of pixels, relative.
+const CHANGE: f64 = 1e-3;
+
+fn network(name: &str) -> Option<Network> {
+    let card = Card::open(&support::shared(&format!("goldens/models/{name}.toml"))?).unwrap_or_else(|e| panic!("{e}"));
+    Some(Network::load(&card, &Device::Cpu).unwrap_or_else(|e| panic!("{e}")).0)
+}
+
+fn autoencoder(name: &str) -> Option<Arc<dyn Autoencoder>> {
+    match network(name)? {
+        Network::Autoencoder(network) => Some(network),
+        other => panic!("{name} is {}", other.describe()),
+    }
+}
+
+fn lungs() -> Option<Box<dyn Objective>> {
+    match network("lungmask_small")? {
+        Network::Segmenter(segmenter) => Some(Box::new(LungSize { segmenter })),
+        other => panic!("{}", other.describe()),
+    }
+}
+
+fn class(label: usize, offset: f64) -> Option<Box<dyn Objective>> {
+    match network("phecode_small")? {
+        Network::Classifier(classifier) => Some(Box::new(ClassScore { classifier, terms: vec![(label, 1.0)], offset })),
+        other => panic!("{}", other.describe()),
+    }
+}
+
+/// `[…, h, w, slices]` with leading ones to `[slices, 1, h, w]`.
+fn stack(volume: &Tensor) -> Tensor {
+    let dims = volume.dims();
+    let [h, w, d] = [dims[dims.len() - 3], dims[dims.len() - 2], dims[dims.len() - 1]];
+    volume.reshape((h, w, d)).and_then(|t| t.permute((2, 0, 1))?.unsqueeze(1)?.contiguous()).expect("a volume")
+}
+
+fn volume(stack: &Tensor) -> Volume {
+    let (slices, _, h, w) = stack.dims4().expect("a stack");
+    let grid = Grid { shape: [w, h, slices], world_from_voxel: DAffine3::IDENTITY };
+    Volume::from_f32(grid, stack.flatten_all().and_then(|t| t.to_vec1::<f32>()).expect("f32"))
+}
+
+fn tensor(volume: &Volume) -> Tensor {
+    let [w, h, slices] = volume.grid.shape;
+    Tensor::from_iter(volume.voxels.iter(), &Device::Cpu).and_then(|t| t.reshape((slices, 1, h, w))).expect("a stack")
+}
+
+fn f64s(tensor: &Tensor) -> Vec<f64> {
+    tensor.to_dtype(DType::F64).and_then(|t| t.flatten_all()?.to_vec1()).expect("numbers")
+}
+
+struct Case {
+    golden: &'static str,
+    autoencoder: &'static str,
+    slab: Option<Range<usize>>,
+    options: Options,
+}
+
+fn reference(max_lambda: f64) -> Options {
+    Options { search: SearchWay::Reference, max_lambda: Some(max_lambda), ..Options::default() }
+}
+
+fn run(case: &Case, objective: &dyn Objective) -> (HashMap<String, Tensor>, Counterfactual) {
+    let golden = support::shared(&format!("goldens/{}.safetensors", case.golden)).expect("beside the models");
+    let golden = support::tensors(&golden);
+    let autoencoder = autoencoder(case.autoencoder).expect("beside the others");
+    let input = volume(&stack(&golden["volume"]));
+    let result =
+        explain(&input, [2000.0, -1000.0], &*autoencoder, objective, case.slab.clone(), &case.options, &Monitor::default());
+    (golden, result.unwrap_or_else(|e| panic!("{}: {e}", case.golden)))
+}
+
+fn check(case: &Case, objective: &dyn Objective) {
+    let (golden, result) = run(case, objective);
+    let name = case.golden;
+    let shape = result.latent_shape;
+    let latents = |values: &[f32]| Tensor::from_slice(values, &shape, &Device::Cpu).expect("latents");
+    assert!(worst(&latents(&result.latents), &golden["z"]) <= 1e-5, "{name}: latents");
+    let gap = worst_relative(&latents(&result.gradient), &golden["dzdx"]);
+    assert!(gap <= GRADIENT, "{name}: gradient off by {gap:e}");
+    assert!(worst(&tensor(&result.reconstruction), &stack(&golden["x_lambda0"])) <= FORWARD, "{name}: reconstruction");
+
+    let steps = f64s(&golden["steps_lambda_pred_pixdiff_thresh_f64"]);
+    let rows: Vec<&[f64]> = steps.chunks(4).collect();
+    let walk: Vec<_> = result.walk.iter().map(|t| t.lambda).collect();
+    assert_eq!(walk, rows.iter().map(|row| row[0]).collect::<Vec<_>>(), "{name}: lambdas of the search; {}", result.stop);
+    for (trial, row) in result.walk.iter().zip(&rows) {
+        assert!((trial.score - row[1]).abs() <= FORWARD, "{name} at {}: score {} for {}", row[0], trial.score, row[1]);
+        assert!((trial.change - row[2]).abs() <= CHANGE * row[2].max(1.0), "{name} at {}: change {} for {}", row[0], trial.change, row[2]);
+    }
+    let (lambdas, scores) = (f64s(&golden["lambdas_f64"]), f64s(&golden["preds_f64"]));
+    assert_eq!(result.steps.len(), lambdas.len(), "{name}: steps");
+    for (i, step) in result.steps.iter().enumerate() {
+        assert!((step.lambda - lambdas[i]).abs() <= 1e-12 * lambdas[i].abs().max(1.0), "{name}: lambda {i}");
+        assert!((step.score - scores[i]).abs() <= FORWARD, "{name}: score {i}: {} for {}", step.score, scores[i]);
+        let gap = worst(&tensor(&result.frame(i)), &stack(&golden["generated_images"].get(i).expect("an image")));
+        assert!(gap <= FORWARD, "{name}: frame {i} off by {gap:e}");
+    }
+    for (method, key) in [
+        (HeatmapMethod::Int, "heatmap_int"),
+        (HeatmapMethod::Mean, "heatmap_mean"),
+        (HeatmapMethod::MinMax, "heatmap_mm"),
+        (HeatmapMethod::Max, "heatmap_max"),
+    ] {
+        let slab = result.slab.clone();
+        let whole = result.reconstruction.voxels.iter().collect::<Vec<_>>();
+        let pixels = result.grid.shape[0] * result.grid.shape[1];
+        let heat = parallax::latent_shift::heatmap::heatmap(method, &result.steps, &whole[slab.start * pixels..slab.end * pixels]);
+        let golden = stack(&golden[key]).narrow(0, slab.start, slab.len()).expect("the slab");
+        let heat = Tensor::from_vec(heat, golden.dims(), &Device::Cpu).expect("the slab");
+        let gap = worst(&heat, &golden);
+        assert!(gap <= FORWARD, "{name}: {key} off by {gap:e}");
+    }
+}
+
+#[test]
+fn the_lung_protocol_runs_as_published() {
+    let Some(objective) = lungs() else { return };
+    let case = |golden, autoencoder, slab, options| Case { golden, autoencoder, slab, options };
+    check(&case("ls_lung_slice_small", "vqgan_small", None, reference(600_000.0)), &*objective);
+    check(&case("ls_lung_vol_small", "vqgan_small", Some(2..4), reference(2000.0)), &*objective);
+}
+
+#[test]
+fn the_lung_protocol_runs_as_published_at_full_slice_size() {
+    let Some(objective) = lungs() else { return };
+    let options = Options { steps: 4, ..reference(600_000.0) };
+    check(&Case { golden: "ls_lung_small_f64", autoencoder: "vqgan_small_f64", slab: Some(1..2), options }, &*objective);
+}
+
+#[test]
+fn the_effusion_protocol_runs_as_published() {
+    let case = |golden, slab, options| Case { golden, autoencoder: "vqgan_small", slab, options };
+    let Some(objective) = class(3, 0.4) else { return };
+    check(&case("ls_phe_vol_small", Some(2..4), reference(20_000.0)), &*objective);
+    let fixed = Options { range: Some([-500.0, 200.0]), steps: 6, ..reference(3000.0) };
+    check(&case("ls_phe_fix_range", Some(2..4), fixed), &*class(3, 0.0).expect("loaded above"));
+    let wide = Options { step_size: 50.0, ..reference(3000.0) };
+    check(&case("ls_phe_vol_small_default", None, wide), &*class(5, 0.4).expect("loaded above"));
+}
+
+#[test]
+fn any_chunk_gives_the_gradient_of_the_whole() {
+    let (Some(lungs), Some(class)) = (lungs(), class(3, 0.0)) else { return };
+    let golden = support::tensors(&support::shared("goldens/ls_lung_vol_small.safetensors").expect("beside the models"));
+    let ae = autoencoder("vqgan_small").expect("beside the others");
+    let latents = ae.encode(&stack(&golden["volume"])).expect("latents");
+    let decoded = ae.decode(&latents, [56, 56]).expect("a stack");
+    let monitor = Monitor::default();
+    for objective in [lungs, class] {
+        let at = |chunk| gradient(&*ae, &*objective, &latents, &decoded, &(0..6), chunk, &monitor).expect("a gradient").1;
+        let whole = at(6);
+        for chunk in [1, 2, 4, 5] {
+            let gap = worst_relative(&at(chunk), &whole);
+            assert!(gap <= 1e-5, "chunk {chunk}: off by {gap:e}");
+        }
+    }
+}
+
+#[test]
+fn the_aimed_search_falls_as_far_as_it_says_on_a_real_network() {
+    let Some(objective) = class(3, 0.0) else { return };
+    let golden = support::tensors(&support::shared("goldens/ls_phe_vol_small.safetensors").expect("beside the models"));
+    let ae = autoencoder("vqgan_small").expect("beside the others");
+    let options = Options { drop: 0.002, floor: 0.0, max_change: 10.0, steps: 3, ..Options::default() };
+    let result = explain(&volume(&stack(&golden["volume"])), [2000.0, -1000.0], &*ae, &*objective, None, &options, &Monitor::default())
+        .expect("a run");
+    let fall = result.scores.reconstruction - result.scores.counterfactual;
+    assert!((fall - 0.002).abs() <= 1e-4 || !result.stop.contains("reached its mark"), "fell by {fall}; {}", result.stop);
+    assert!(fall > 0.0 && result.walk.len() <= 12, "{} trials, fell by {fall}; {}", result.walk.len(), result.stop);
+}
