@@ -5,3 +5,5 @@ pub mod nn;
 pub mod models;
 pub mod latent_shift;
 pub mod weights;
+pub mod preprocess;
+pub mod io;

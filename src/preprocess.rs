@@ -1,8 +1,13 @@
 //! From a scan to what a network was trained on, and back: orient, resample, rescale, pad, crop, display order.
+//!
+//! Source: `ct_counterfactuals` 0.0.4, `NIFTI_Dataset`, on MONAI 1.4.0's `Orientationd`, `Spacingd`, `ScaleIntensityRanged`,
+//! `SpatialPadd`, `CenterSpatialCropd`, `Rotate90d`, `Flipd`. Geometry is f64, as there.
 
-use glam::DAffine3;
+use glam::{DAffine3, DMat3, DVec3};
 
-use crate::volume::{Grid, Volume};
+use crate::job::{Cancelled, Monitor};
+use crate::volume::resample::{Outside, resample, sample};
+use crate::volume::{Grid, Volume, orientation};
 
 /// What a network was trained on.
 #[derive(Debug, Clone, PartialEq)]
@@ -29,7 +34,150 @@ pub struct Prepared {
     /// row 0 is anterior, column 0 the patient's right, slice 0 inferior. The grid says where that lies in world space.
     pub volume: Volume,
     pub recipe: Recipe,
-    /// The grid after orientation and after resampling, as MONAI reports them; for tests and `info`.
+    /// The grid after orientation and after resampling, as MONAI reports them.
     pub oriented: Grid,
     pub spaced: Grid,
+}
+
+/// Spacings closer than this to the wanted one are left alone (MONAI, `Spacing`, `tol`).
+const SPACING_TOLERANCE_MM: f64 = 1e-3;
+/// An affine this near to the identity resamples nothing (MONAI, `SpatialResample`).
+const IDENTITY_TOLERANCE: f64 = 1e-3;
+/// numpy's default `atol`: the only one that acts when comparing with 0.
+const ALLCLOSE: f64 = 1e-8;
+
+/// `[slope, offset]`: HU = slope * unit + offset.
+pub fn hu_from_unit(recipe: &Recipe) -> [f32; 2] {
+    [recipe.hu[1] - recipe.hu[0], recipe.hu[0]]
+}
+
+/// Prepares a scan exactly as the published pipeline does.
+pub fn prepare(scan: &Volume, recipe: &Recipe, monitor: &Monitor) -> Result<Prepared, Cancelled> {
+    let oriented = orientation::to_ras(scan);
+    let (grid, voxel_from_new) = spacing(&oriented.grid, recipe.spacing_mm);
+    let identity = (voxel_from_new.matrix3 - DMat3::IDENTITY).to_cols_array().iter().all(|x| x.abs() <= IDENTITY_TOLERANCE)
+        && voxel_from_new.translation.abs().max_element() <= IDENTITY_TOLERANCE;
+    let spaced = if identity && grid.shape == oriented.grid.shape {
+        oriented.clone()
+    } else {
+        sample(&oriented, &grid, voxel_from_new, Outside::Border, monitor)?
+    };
+    let volume = stack(&spaced, recipe);
+    Ok(Prepared { volume, recipe: recipe.clone(), oriented: oriented.grid, spaced: spaced.grid })
+}
+
+/// MONAI's `Spacing`: the new grid, and the map from its voxels to the old ones.
+fn spacing(grid: &Grid, wanted_mm: [f64; 3]) -> (Grid, DAffine3) {
+    let a = grid.world_from_voxel;
+    let now = grid.spacing_mm();
+    let target = [0, 1, 2].map(|i| if (now[i] - wanted_mm[i]).abs() <= SPACING_TOLERANCE_MM { now[i] } else { wanted_mm[i] });
+    // `zoom_affine`: the Cholesky factor of M^T M holds scale and shear; what is left of M is the rotation.
+    let zs = cholesky(a.matrix3.transpose() * a.matrix3).transpose();
+    let rotation = a.matrix3 * zs.inverse();
+    let scale = DVec3::from_array([0, 1, 2].map(|i| target[i] * zs.col(i)[i].signum()));
+    let new = rotation * DMat3::from_diagonal(scale);
+
+    // `compute_shape_offset`: the corner voxels in new units give the shape, and which corner stays in place.
+    let last = grid.shape.map(|n| n as f64 - 1.0);
+    let corner = |c: usize| DVec3::from_array([0, 1, 2].map(|axis| if c >> (2 - axis) & 1 == 1 { last[axis] } else { 0.0 }));
+    let new_inverse = new.inverse();
+    let corners: Vec<DVec3> = (0..8).map(|c| new_inverse * a.transform_point3(corner(c))).collect();
+    let (low, high) = corners.iter().fold((corners[0], corners[0]), |(l, h), c| (l.min(*c), h.max(*c)));
+    let shape = (high - low).to_array().map(|extent| (extent + 1.0).round_ties_even() as usize);
+    let kept = (0..8).find(|&c| {
+        let nearest = corners.iter().fold(DVec3::INFINITY, |m, other| m.min(*other - corners[c]));
+        nearest.abs().max_element() <= ALLCLOSE
+    });
+    let translation = match kept {
+        Some(c) => a.transform_point3(corner(c)),
+        // Where no corner is the least in every axis, the middles are matched: by n / 2, not (n - 1) / 2.
+        None => {
+            let half = |shape: [usize; 3]| DVec3::from_array(shape.map(|n| n as f64 / 2.0));
+            a.transform_point3(half(grid.shape)) - new * half(shape)
+        }
+    };
+    let new = DAffine3::from_mat3_translation(new, translation);
+    (Grid { shape, world_from_voxel: new }, a.inverse() * new)
+}
+
+/// Lower triangular L with L L^T = m, for a symmetric positive matrix.
+fn cholesky(m: DMat3) -> DMat3 {
+    let at = |row: usize, col: usize| m.col(col)[row];
+    let l00 = at(0, 0).sqrt();
+    let (l10, l20) = (at(1, 0) / l00, at(2, 0) / l00);
+    let l11 = (at(1, 1) - l10 * l10).sqrt();
+    let l21 = (at(2, 1) - l20 * l10) / l11;
+    let l22 = (at(2, 2) - l20 * l20 - l21 * l21).sqrt();
+    DMat3::from_cols(DVec3::new(l00, l10, l20), DVec3::new(0.0, l11, l21), DVec3::new(0.0, 0.0, l22))
+}
+
+/// Rescale and clip, pad with air, crop about the centre, and turn R, A, S into column, row, slice of the display:
+/// with `a` the cropped `[R, A]` plane, row i and column j hold `a[side - 1 - j, side - 1 - i]`.
+fn stack(spaced: &Volume, recipe: &Recipe) -> Volume {
+    let ([nr, na, ns], side) = (spaced.grid.shape, recipe.side);
+    let [low, high] = recipe.hu.map(f64::from);
+    let (first_r, first_a) = (first(nr, side), first(na, side));
+    let mut voxels = vec![0.0_f32; side * side * ns];
+    for k in 0..ns {
+        for row in 0..side {
+            for column in 0..side {
+                let r = first_r + (side - 1 - column) as isize;
+                let a = first_a + (side - 1 - row) as isize;
+                if (0..nr as isize).contains(&r) && (0..na as isize).contains(&a) {
+                    let hu = spaced.voxels.at(r as usize + nr * (a as usize + na * k));
+                    let unit = (hu - low as f32) / (high - low) as f32;
+                    voxels[column + side * (row + side * k)] = unit.clamp(0.0, 1.0);
+                }
+            }
+        }
+    }
+    // Column j is R index `first_r + side - 1 - j`, row i the A index `first_a + side - 1 - i`.
+    let a = spaced.grid.world_from_voxel;
+    let matrix = DMat3::from_cols(-a.matrix3.x_axis, -a.matrix3.y_axis, a.matrix3.z_axis);
+    let far = side as f64 - 1.0;
+    let origin = a.transform_point3(DVec3::new(first_r as f64 + far, first_a as f64 + far, 0.0));
+    let grid = Grid { shape: [side, side, ns], world_from_voxel: DAffine3::from_mat3_translation(matrix, origin) };
+    Volume::from_f32(grid, voxels)
+}
+
+/// The index, before padding and cropping `n` to `side`, of what becomes index 0.
+fn first(n: usize, side: usize) -> isize {
+    if n < side { -(((side - n) / 2) as isize) } else { (n / 2 - side / 2) as isize }
+}
+
+/// Any volume on the model's grid, put on the scan's own; `outside` is what lies beyond the model's field of view.
+pub fn restore(volume: &Volume, scan: &Grid, outside: f32, monitor: &Monitor) -> Result<Volume, Cancelled> {
+    resample(volume, scan, outside, monitor)
+}
+
+/// Fewer slices than this say little to a network trained on whole chests.
+const FEW_SLICES: usize = 10;
+/// From here on an oblique scan is worth a word, degrees.
+const OBLIQUE_DEGREES: f64 = 1.0;
+
+/// What a reader should know of the input, in plain words.
+pub fn check(scan: &Volume, prepared: &Prepared) -> Vec<String> {
+    let mut notes = Vec::new();
+    let (least, most) = scan.voxels.iter().fold((f32::INFINITY, f32::NEG_INFINITY), |(l, m), x| (l.min(x), m.max(x)));
+    if least >= 0.0 && most <= 255.0 {
+        notes.push(format!("values run from {least} to {most}: this looks like a windowed picture, not Hounsfield units"));
+    } else if least > -800.0 {
+        notes.push(format!("no air: the lowest value is {least} HU, where air is about -1000"));
+    }
+    let side = prepared.recipe.side;
+    for (axis, name) in ["right-left", "front-back"].iter().enumerate() {
+        let n = prepared.spaced.shape[axis];
+        if n > side {
+            let lost = (n - side) as f64 * prepared.recipe.spacing_mm[axis];
+            notes.push(format!("the model's field of view cuts off {lost:.0} mm in the {name} direction"));
+        }
+    }
+    if prepared.spaced.shape[2] < FEW_SLICES {
+        notes.push(format!("only {} slices after resampling to {} mm", prepared.spaced.shape[2], prepared.recipe.spacing_mm[2]));
+    }
+    let oblique = orientation::obliqueness_degrees(&scan.grid);
+    if oblique > OBLIQUE_DEGREES {
+        notes.push(format!("the scan is oblique by {oblique:.0} degrees; its own axes are kept"));
+    }
+    notes
 }

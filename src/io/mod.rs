@@ -1,4 +1,4 @@
-//! Opens a scan: a NIfTI file, a DICOM file, or a folder of DICOM files.
+//! Opens a scan: a NIfTI file, a DICOM file, or a folder of DICOM files. Told by bytes, never by names.
 
 mod dicom;
 mod nifti;
@@ -6,8 +6,25 @@ mod series;
 
 use std::path::{Path, PathBuf};
 
+use sha2::{Digest, Sha256};
+
 use crate::job::{Cancelled, Monitor};
-use crate::volume::Volume;
+use crate::volume::{Volume, Voxels};
+
+/// What can be wrong with a scan.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    #[error(transparent)]
+    Cancelled(#[from] Cancelled),
+    #[error("cannot read: {source}: {}", path.display())]
+    Io { source: std::io::Error, path: PathBuf },
+    #[error("not a scan: neither NIfTI nor DICOM; choose a .nii, .nii.gz, or a DICOM file or folder: {}", path.display())]
+    NotAScan { path: PathBuf },
+    #[error("the file is cut or damaged: {what}; get it again: {}", path.display())]
+    Damaged { what: String, path: PathBuf },
+    #[error("{what}: {}", path.display())]
+    Unsuitable { what: String, path: PathBuf },
+}
 
 /// Where the grid of a scan was read from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -24,13 +41,64 @@ pub enum Geometry {
 pub struct Scan {
     pub volume: Volume,
     pub source: PathBuf,
-    /// "NIfTI-1, int16" or "DICOM, JPEG-LS lossless": for people.
+    /// "NIfTI-1, Int16" or "DICOM, JPEG-LS lossless": for people.
     pub format: String,
     pub geometry: Geometry,
     /// Partial trouble, in words, worst first: a missing slice, a skipped file.
     pub warnings: Vec<String>,
     /// The window stored with the scan: centre and width, HU.
     pub window_hu: Option<[f32; 2]>,
-    /// SHA-256 of the voxels (little-endian f32, `i` fastest), hex. Not of the file: it names the data, not the packing.
+    /// SHA-256 of the voxels, hex: it names the data, not the packing.
     pub sha256: String,
+}
+
+/// HU of what is no number, and of padding: air.
+const AIR_HU: f32 = -1000.0;
+
+/// Opens whatever `path` holds.
+pub fn open(path: &Path, monitor: &Monitor) -> Result<Scan, Error> {
+    monitor.step("opening", 0, 0)?;
+    if path.is_dir() {
+        return series::open_folder(path, monitor);
+    }
+    let io = |source| Error::Io { source, path: path.to_owned() };
+    let file = std::fs::File::open(path).map_err(io)?;
+    match nifti::sniff(file).map_err(io)? {
+        true => nifti::open(path, monitor),
+        false => series::open_files(path, vec![path.to_owned()], monitor),
+    }
+}
+
+/// SHA-256 of voxels as little-endian f32, `i` fastest.
+pub fn voxels_sha256(voxels: &Voxels) -> String {
+    let mut hasher = Sha256::new();
+    let mut buffer = Vec::with_capacity(4 << 16);
+    for value in voxels.iter() {
+        buffer.extend_from_slice(&value.to_le_bytes());
+        if buffer.len() == buffer.capacity() {
+            hasher.update(&buffer);
+            buffer.clear();
+        }
+    }
+    hasher.update(&buffer);
+    hasher.finalize().iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// Keeps whole HU in 16 bits; what is no number becomes air and is counted.
+fn voxels(mut values: Vec<f32>, warnings: &mut Vec<String>) -> Voxels {
+    let mut odd = 0;
+    for value in &mut values {
+        if !value.is_finite() {
+            *value = AIR_HU;
+            odd += 1;
+        }
+    }
+    if odd > 0 {
+        warnings.push(format!("{odd} voxels hold no number; they are taken to be air"));
+    }
+    if values.iter().all(|v| v.fract() == 0.0 && (-32768.0..=32767.0).contains(v)) {
+        Voxels::I16(values.iter().map(|&v| v as i16).collect())
+    } else {
+        Voxels::F32(values.into())
+    }
 }

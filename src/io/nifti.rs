@@ -1,1 +1,193 @@
-//! stub
+//! NIfTI-1 files, plain or gzipped, of either byte order. The `nifti` crate reads header and numbers; what it would panic
+//! on or let pass is checked here first. The affine follows nibabel: sform, else qform, else spacing.
+
+use std::fs::File;
+use std::io::{BufReader, Read};
+use std::path::Path;
+
+use flate2::read::MultiGzDecoder;
+use glam::{DAffine3, DMat3, DQuat, DVec3};
+use nifti::volume::inmem::InMemNiftiVolume;
+use nifti::{DataElement, NiftiHeader, NiftiType};
+
+use super::{Error, Geometry, Scan};
+use crate::job::Monitor;
+use crate::volume::{Grid, Volume};
+
+const HEADER_BYTES: usize = 348;
+const GZIP: [u8; 2] = [0x1f, 0x8b];
+/// Larger than any CT, and small enough to allocate: 4096 x 4096 x 2048 numbers of 8 bytes.
+const MAX_BYTES: u64 = 1 << 38;
+
+/// Whether a file is NIfTI of any kind, gzipped or not.
+pub(super) fn sniff(file: File) -> std::io::Result<bool> {
+    let mut head = Vec::new();
+    let mut reader = BufReader::new(file);
+    (&mut reader).take(HEADER_BYTES as u64).read_to_end(&mut head)?;
+    if head.starts_with(&GZIP) {
+        let mut inner = Vec::new();
+        let packed = MultiGzDecoder::new(std::io::Cursor::new(head).chain(reader));
+        packed.take(HEADER_BYTES as u64).read_to_end(&mut inner).ok(); // a cut gzip: what came says enough
+        head = inner;
+    }
+    Ok(is_nifti1(&head) || is_nifti2(&head))
+}
+
+fn is_nifti1(head: &[u8]) -> bool {
+    head.len() >= HEADER_BYTES && (head[344..347] == *b"n+1" || head[344..347] == *b"ni1")
+        || head.len() >= 4 && (head[..4] == 348_i32.to_le_bytes() || head[..4] == 348_i32.to_be_bytes())
+}
+
+fn is_nifti2(head: &[u8]) -> bool {
+    head.len() >= 8 && (head[..4] == 540_i32.to_le_bytes() || head[..4] == 540_i32.to_be_bytes()) && head[4..7] == *b"n+2"
+}
+
+pub(super) fn open(path: &Path, monitor: &Monitor) -> Result<Scan, Error> {
+    let io = |source| Error::Io { source, path: path.to_owned() };
+    let damaged = |what: String| Error::Damaged { what, path: path.to_owned() };
+    let unsuitable = |what: String| Error::Unsuitable { what, path: path.to_owned() };
+    let mut magic = [0; 2];
+    File::open(path).and_then(|mut f| f.read_exact(&mut magic)).map_err(io)?;
+    let file = BufReader::with_capacity(1 << 20, File::open(path).map_err(io)?);
+    let mut reader: Box<dyn Read> = if magic == GZIP { Box::new(MultiGzDecoder::new(file)) } else { Box::new(file) };
+
+    let mut head = vec![0; HEADER_BYTES];
+    reader.read_exact(&mut head).map_err(|e| damaged(format!("its header is incomplete ({e})")))?;
+    if is_nifti2(&head) {
+        return Err(unsuitable("a NIfTI-2 file; convert it to NIfTI-1".to_owned()));
+    }
+    if head[344..347] == *b"ni1" {
+        return Err(unsuitable("a header without its image; choose a single .nii or .nii.gz file".to_owned()));
+    }
+    let mut header = NiftiHeader::from_reader(head.as_slice()).map_err(|e| damaged(e.to_string()))?;
+    let shape = shape(&header).map_err(unsuitable)?;
+    let kind = header.data_type().map_err(|e| unsuitable(format!("numbers of an unknown kind ({e})")))?;
+    let (world_from_voxel, geometry) = affine(&header, shape).map_err(unsuitable)?;
+
+    let size = size_of(kind).ok_or_else(|| unsuitable(format!("voxels of kind {kind:?}, not one number each; export Hounsfield units")))?;
+    let bytes = shape.iter().try_fold(size as u64, |n, d| n.checked_mul(*d as u64)).filter(|n| *n <= MAX_BYTES);
+    let bytes = bytes.ok_or_else(|| unsuitable(format!("a size of {shape:?} voxels, which no scan has")))?;
+    let offset = header.vox_offset;
+    if !(0.0..1e9).contains(&offset) {
+        return Err(damaged(format!("vox_offset = {offset}")));
+    }
+    let skip = (offset as u64).saturating_sub(HEADER_BYTES as u64);
+    std::io::copy(&mut (&mut reader).take(skip), &mut std::io::sink()).map_err(|e| damaged(e.to_string()))?;
+    let mut raw = Vec::new();
+    (&mut reader).take(bytes).read_to_end(&mut raw).map_err(|e| damaged(e.to_string()))?;
+    if raw.len() as u64 != bytes {
+        return Err(damaged(format!("{shape:?} voxels of {kind:?} need {bytes} bytes, {} are there", raw.len())));
+    }
+    // To the very end, where gzip's checksum stands.
+    std::io::copy(&mut reader, &mut std::io::sink()).map_err(|e| damaged(e.to_string()))?;
+    monitor.check()?;
+
+    let scale = (f64::from(header.scl_slope), f64::from(header.scl_inter));
+    if scale.0 != 0.0 && scale.0.is_finite() && !scale.1.is_finite() {
+        return Err(damaged(format!("scl_inter = {}", scale.1)));
+    }
+    header.dim = [3, shape[0] as u16, shape[1] as u16, shape[2] as u16, 1, 1, 1, 1];
+    let values = values(&header, kind, raw, scale).map_err(|e| damaged(e.to_string()))?;
+    let mut warnings = Vec::new();
+    if geometry == Geometry::Spacing {
+        warnings.push("the file says nothing of orientation (no sform, no qform): left and right are a guess".to_owned());
+    }
+    let voxels = super::voxels(values, &mut warnings);
+    Ok(Scan {
+        sha256: super::voxels_sha256(&voxels),
+        volume: Volume::new(Grid { shape, world_from_voxel }, voxels),
+        source: path.to_owned(),
+        format: format!("NIfTI-1, {kind:?}"),
+        geometry,
+        warnings,
+        window_hu: None,
+    })
+}
+
+/// Three sizes; more dimensions only where they are 1.
+fn shape(header: &NiftiHeader) -> Result<[usize; 3], String> {
+    let n = usize::from(header.dim[0]);
+    if !(1..=7).contains(&n) {
+        return Err(format!("dim[0] = {n}, which must be 1 to 7"));
+    }
+    let dims: Vec<usize> = (1..=7).map(|i| if i <= n { usize::from(header.dim[i]) } else { 1 }).collect();
+    if dims[..n].contains(&0) || dims.iter().any(|d| *d > i16::MAX as usize) {
+        return Err(format!("sizes {:?}, which must be 1 to 32767", &dims[..n]));
+    }
+    if dims[3..].iter().any(|d| *d > 1) {
+        return Err(format!("{n} dimensions ({:?}); choose one volume of three and save it alone", &dims[..n]));
+    }
+    Ok([dims[0], dims[1], dims[2]])
+}
+
+fn size_of(kind: NiftiType) -> Option<usize> {
+    Some(match kind {
+        NiftiType::Uint8 | NiftiType::Int8 => 1,
+        NiftiType::Uint16 | NiftiType::Int16 => 2,
+        NiftiType::Uint32 | NiftiType::Int32 | NiftiType::Float32 => 4,
+        NiftiType::Uint64 | NiftiType::Int64 | NiftiType::Float64 => 8,
+        _ => return None,
+    })
+}
+
+/// nibabel's rule, `Nifti1Header.get_best_affine`.
+fn affine(header: &NiftiHeader, shape: [usize; 3]) -> Result<(DAffine3, Geometry), String> {
+    let zooms = DVec3::from_array([1, 2, 3].map(|i| f64::from(header.pixdim[i])));
+    let (affine, geometry) = if header.sform_code > 0 {
+        let rows = [header.srow_x, header.srow_y, header.srow_z].map(|row| row.map(f64::from));
+        let column = |c: usize| DVec3::new(rows[0][c], rows[1][c], rows[2][c]);
+        (DAffine3::from_mat3_translation(DMat3::from_cols(column(0), column(1), column(2)), column(3)), Geometry::Sform)
+    } else if header.qform_code > 0 {
+        let [b, c, d] = [header.quatern_b, header.quatern_c, header.quatern_d].map(f64::from);
+        let square = 1.0 - (b * b + c * c + d * d);
+        // nibabel, `fillpositive`: f32 rounding may take it a little below 0.
+        if square < -3.0 * f64::from(f32::EPSILON) || !square.is_finite() {
+            return Err(format!("the quaternion ({b}, {c}, {d}) of its qform is longer than 1"));
+        }
+        let rotation = DMat3::from_quat(DQuat::from_xyzw(b, c, d, square.max(0.0).sqrt()).normalize());
+        let flip = if header.pixdim[0] < 0.0 { -1.0 } else { 1.0 };
+        let matrix = rotation * DMat3::from_diagonal(zooms * DVec3::new(1.0, 1.0, flip));
+        let origin = [header.quatern_x, header.quatern_y, header.quatern_z].map(f64::from);
+        if zooms.min_element() < 0.0 {
+            return Err(format!("pixdim {zooms}, which cannot be negative"));
+        }
+        (DAffine3::from_mat3_translation(matrix, DVec3::from_array(origin)), Geometry::Qform)
+    } else {
+        // `get_base_affine`: x is flipped by convention, the middle voxel is the origin.
+        let zooms = zooms * DVec3::new(-1.0, 1.0, 1.0);
+        let middle = DVec3::from_array(shape.map(|n| (n as f64 - 1.0) / 2.0));
+        (DAffine3::from_mat3_translation(DMat3::from_diagonal(zooms), -(zooms * middle)), Geometry::Spacing)
+    };
+    let volume = affine.matrix3.determinant();
+    if !affine.is_finite() || volume.abs() < 1e-9 {
+        return Err(format!("a grid without volume (determinant {volume}): its {geometry:?} is broken"));
+    }
+    Ok((affine, geometry))
+}
+
+/// Stored numbers times slope plus intercept, in f64, then f32: as nibabel. A slope of 0 or NaN means none.
+fn values(header: &NiftiHeader, kind: NiftiType, raw: Vec<u8>, (slope, inter): (f64, f64)) -> nifti::error::Result<Vec<f32>> {
+    let scaled = slope != 0.0 && slope.is_finite();
+    macro_rules! read {
+        ($kind:ty) => {{
+            let stored: Vec<$kind> = typed(header, raw)?;
+            Ok(stored.into_iter().map(|x| if scaled { (x as f64 * slope + inter) as f32 } else { x as f32 }).collect())
+        }};
+    }
+    match kind {
+        NiftiType::Uint8 => read!(u8),
+        NiftiType::Int8 => read!(i8),
+        NiftiType::Uint16 => read!(u16),
+        NiftiType::Int16 => read!(i16),
+        NiftiType::Uint32 => read!(u32),
+        NiftiType::Int32 => read!(i32),
+        NiftiType::Uint64 => read!(u64),
+        NiftiType::Int64 => read!(i64),
+        NiftiType::Float64 => read!(f64),
+        _ => read!(f32),
+    }
+}
+
+fn typed<T: DataElement>(header: &NiftiHeader, raw: Vec<u8>) -> nifti::error::Result<Vec<T>> {
+    InMemNiftiVolume::from_raw_data(header, raw)?.into_nifti_typed_data()
+}

@@ -5,5 +5,6 @@ mod checkpoints;
 mod gradients;
 mod models;
 mod ops;
+mod preparation;
 mod runs;
 mod search;

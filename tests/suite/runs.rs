@@ -10,14 +10,19 @@ use parallax::job::Monitor;
 use parallax::latent_shift::gradient::gradient;
 use parallax::latent_shift::objective::{ClassScore, LungSize, Objective};
 use parallax::latent_shift::{Counterfactual, HeatmapMethod, Options, SearchWay, explain};
-use parallax::models::{Autoencoder, Card, Network};
+use parallax::models::{Autoencoder, Card, LungUnet, Network, Vqgan};
 use parallax::volume::{Grid, Volume};
+use parallax::weights::Checkpoint;
 
-use crate::support::{self, worst, worst_relative};
+use crate::support::{self, relative, worst};
 
-/// Starting tolerances of the goldens: forward 1e-4 absolute, gradients 1e-3 relative.
+/// The goldens' tolerances: forward 1e-4 absolute, gradients 1e-3 relative. What a step of lambda changes carries the
+/// gradient's tolerance in proportion.
 const FORWARD: f64 = 1e-4;
 const GRADIENT: f64 = 1e-3;
+/// PyTorch's f32 gradient of `ls_lung_vol_small` stands on a tie of a ReLU: it is 1.54e-3 from its own limit in f64, where
+/// ours is 1.2e-5 (`a_tie_in_the_golden_is_not_ours`). All others agree to 2e-5.
+const TIED: f64 = 2e-3;
 /// Sums of |change| over thousands of pixels, relative.
 const CHANGE: f64 = 1e-3;
 
@@ -96,25 +101,28 @@ fn check(case: &Case, objective: &dyn Objective) {
     let shape = result.latent_shape;
     let latents = |values: &[f32]| Tensor::from_slice(values, &shape, &Device::Cpu).expect("latents");
     assert!(worst(&latents(&result.latents), &golden["z"]) <= 1e-5, "{name}: latents");
-    let gap = worst_relative(&latents(&result.gradient), &golden["dzdx"]);
-    assert!(gap <= GRADIENT, "{name}: gradient off by {gap:e}");
+    let gap = relative(&latents(&result.gradient), &golden["dzdx"]);
+    let tolerance = if name == "ls_lung_vol_small" { TIED } else { GRADIENT / 10.0 };
+    assert!(gap <= tolerance, "{name}: gradient off by {gap:e}");
     assert!(worst(&tensor(&result.reconstruction), &stack(&golden["x_lambda0"])) <= FORWARD, "{name}: reconstruction");
 
     let steps = f64s(&golden["steps_lambda_pred_pixdiff_thresh_f64"]);
     let rows: Vec<&[f64]> = steps.chunks(4).collect();
     let walk: Vec<_> = result.walk.iter().map(|t| t.lambda).collect();
     assert_eq!(walk, rows.iter().map(|row| row[0]).collect::<Vec<_>>(), "{name}: lambdas of the search; {}", result.stop);
+    let start = result.scores.reconstruction;
     for (trial, row) in result.walk.iter().zip(&rows) {
-        assert!((trial.score - row[1]).abs() <= FORWARD, "{name} at {}: score {} for {}", row[0], trial.score, row[1]);
+        assert!((trial.score - row[1]).abs() <= FORWARD + GRADIENT * (row[1] - start).abs(), "{name} at {}: score {} for {}", row[0], trial.score, row[1]);
         assert!((trial.change - row[2]).abs() <= CHANGE * row[2].max(1.0), "{name} at {}: change {} for {}", row[0], trial.change, row[2]);
     }
     let (lambdas, scores) = (f64s(&golden["lambdas_f64"]), f64s(&golden["preds_f64"]));
     assert_eq!(result.steps.len(), lambdas.len(), "{name}: steps");
     for (i, step) in result.steps.iter().enumerate() {
         assert!((step.lambda - lambdas[i]).abs() <= 1e-12 * lambdas[i].abs().max(1.0), "{name}: lambda {i}");
-        assert!((step.score - scores[i]).abs() <= FORWARD, "{name}: score {i}: {} for {}", step.score, scores[i]);
-        let gap = worst(&tensor(&result.frame(i)), &stack(&golden["generated_images"].get(i).expect("an image")));
-        assert!(gap <= FORWARD, "{name}: frame {i} off by {gap:e}");
+        assert!((step.score - scores[i]).abs() <= FORWARD + GRADIENT * (scores[i] - start).abs(), "{name}: score {i}: {} for {}", step.score, scores[i]);
+        let image = stack(&golden["generated_images"].get(i).expect("an image"));
+        let gap = worst(&tensor(&result.frame(i)), &image);
+        assert!(gap <= FORWARD + GRADIENT * worst(&image, &stack(&golden["x_lambda0"])), "{name}: frame {i} off by {gap:e}");
     }
     for (method, key) in [
         (HeatmapMethod::Int, "heatmap_int"),
@@ -129,7 +137,8 @@ fn check(case: &Case, objective: &dyn Objective) {
         let golden = stack(&golden[key]).narrow(0, slab.start, slab.len()).expect("the slab");
         let heat = Tensor::from_vec(heat, golden.dims(), &Device::Cpu).expect("the slab");
         let gap = worst(&heat, &golden);
-        assert!(gap <= FORWARD, "{name}: {key} off by {gap:e}");
+        let size = worst(&golden, &golden.zeros_like().expect("zeros"));
+        assert!(gap <= FORWARD + GRADIENT * size, "{name}: {key} off by {gap:e}");
     }
 }
 
@@ -171,10 +180,36 @@ fn any_chunk_gives_the_gradient_of_the_whole() {
         let at = |chunk| gradient(&*ae, &*objective, &latents, &decoded, &(0..6), chunk, &monitor).expect("a gradient").1;
         let whole = at(6);
         for chunk in [1, 2, 4, 5] {
-            let gap = worst_relative(&at(chunk), &whole);
+            let gap = relative(&at(chunk), &whole);
             assert!(gap <= 1e-5, "chunk {chunk}: off by {gap:e}");
         }
     }
+}
+
+#[test]
+fn a_tie_in_the_golden_is_not_ours() {
+    let Some(golden) = support::shared("goldens/ls_lung_vol_small.safetensors") else { return };
+    let golden = support::tensors(&golden);
+    let card = |name: &str| {
+        let path = support::shared(&format!("goldens/models/{name}.toml")).expect("beside the goldens");
+        let card = Card::open(&path).unwrap_or_else(|e| panic!("{e}"));
+        let checkpoint = Checkpoint::open(&card.weights).unwrap_or_else(|e| panic!("{e}"));
+        (card, checkpoint)
+    };
+    let at = |dtype| {
+        let (ae, weights) = card("vqgan_small");
+        let ae = Vqgan::load(&ae, &weights, dtype, &Device::Cpu).unwrap_or_else(|e| panic!("{e}"));
+        let (unet, weights) = card("lungmask_small");
+        let segmenter = Arc::new(LungUnet::load(&unet, &weights, dtype, &Device::Cpu).unwrap_or_else(|e| panic!("{e}")));
+        let latents = golden["z"].to_dtype(dtype).expect("latents");
+        let decoded = ae.decode(&latents, [56, 56]).expect("a stack");
+        let (_, g) = gradient(&ae, &LungSize { segmenter }, &latents, &decoded, &(2..4), 2, &Monitor::default()).expect("a gradient");
+        g.to_dtype(DType::F64).expect("numbers")
+    };
+    let (single, double) = (at(DType::F32), at(DType::F64));
+    let ours = relative(&single, &double);
+    let published = relative(&golden["dzdx"].to_dtype(DType::F64).expect("numbers"), &double);
+    assert!(ours <= 1e-4 && published > 10.0 * ours, "ours {ours:e}, the golden {published:e} from f64");
 }
 
 #[test]
