@@ -1,9 +1,35 @@
-//! x
-pub mod job;
-pub mod volume;
-pub mod nn;
-pub mod models;
-pub mod latent_shift;
-pub mod weights;
-pub mod preprocess;
+//! Parallax shows what a CT classifier looks at, by showing the scan that it would have called otherwise.
+//!
+//! ```text
+//! file -> io -> Scan -> preprocess -> Prepared -> latent_shift -> Counterfactual -> frame -> screen | files
+//!                                                    ^                               gpu     export
+//!                                 weights -> models -+
+//! ```
+//!
+//! One path, [`pipeline`], serves both front ends, the window ([`ui`]) and the command line ([`cli`]).
+//! No tensor leaves [`latent_shift`]. Modules use only what stands above them (`tests/suite/architecture.rs`):
+//!
+//! | layer | modules |
+//! |---|---|
+//! | 1 | [`job`] work off the UI thread, [`volume`] numbers in patient space, [`nn`] exact layers |
+//! | 2 | [`io`] scans, [`preprocess`] to the networks and back, [`weights`] checkpoints |
+//! | 3 | [`models`] the networks and their cards |
+//! | 4 | [`latent_shift`] the method |
+//! | 5 | [`pipeline`] open, prepare, predict, explain |
+//! | 6 | [`frame`] what a picture shows |
+//! | 7 | [`export`] files |
+//! | 8 | [`cli`], [`ui`] |
+
+pub mod cli;
+pub mod export;
+pub mod frame;
 pub mod io;
+pub mod job;
+pub mod latent_shift;
+pub mod models;
+pub mod nn;
+pub mod pipeline;
+pub mod preprocess;
+pub mod ui;
+pub mod volume;
+pub mod weights;

@@ -1,16 +1,43 @@
 //! open -> prepare -> predict -> explain: the one path through the program, used by the window and by the command line.
 
 use std::ops::Range;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 
-use anyhow::Result;
+use anyhow::{Context, Result, anyhow};
+use candle_core::{Device, Tensor};
+use glam::{DAffine3, DMat3, DVec3};
 
-use crate::io::Scan;
-use crate::job::Monitor;
-use crate::latent_shift::Counterfactual;
-use crate::models::{Autoencoder, Classifier, Segmenter};
-use crate::preprocess::Prepared;
+use crate::io::{self, Scan};
+use crate::job::{Cancelled, Monitor};
+use crate::latent_shift::objective::{ClassScore, LungSize, Objective};
+use crate::latent_shift::{self, Counterfactual, Options};
+use crate::models::{self, Autoencoder, Card, Classifier, Network, Segmenter};
+use crate::nn::denormals;
+use crate::preprocess::{self, Prepared, Recipe};
+use crate::volume::{Grid, Volume};
+use crate::weights::Checkpoint;
+
+/// The fault lies in what was given: a file, a name, a slab. The command line has an exit code for it.
+#[derive(Debug, thiserror::Error)]
+#[error("{0:#}")]
+pub struct BadInput(pub anyhow::Error);
+
+impl BadInput {
+    pub fn new(error: impl Into<anyhow::Error>) -> Self {
+        Self(error.into())
+    }
+
+    /// Marks an error as one of the input, unless the work was only cancelled.
+    fn mark(error: impl Into<anyhow::Error>) -> anyhow::Error {
+        let error = error.into();
+        if error.chain().any(|e| e.is::<Cancelled>() || matches!(e.downcast_ref(), Some(io::Error::Cancelled(_)))) {
+            Cancelled.into()
+        } else {
+            Self(error).into()
+        }
+    }
+}
 
 /// What goes into the networks: a scan with its preparation, or a stack from a file, which skips it.
 #[derive(Debug, Clone)]
@@ -19,10 +46,39 @@ pub struct Input {
     pub prepared: Prepared,
 }
 
+impl Input {
+    /// The scan's own volume in HU; a bare stack in the HU that its recipe gives it.
+    pub fn display_volume(&self) -> Volume {
+        match &self.scan {
+            Some(scan) => scan.volume.clone(),
+            None => {
+                let [slope, offset] = preprocess::hu_from_unit(&self.prepared.recipe);
+                let hu: Vec<f32> = self.prepared.volume.voxels.iter().map(|x| slope * x + offset).collect();
+                Volume::from_f32(self.prepared.volume.grid, hu)
+            }
+        }
+    }
+
+    /// Partial trouble in words: what the reader found, then what preparation did.
+    pub fn warnings(&self) -> Vec<String> {
+        self.scan.iter().flat_map(|scan| {
+            scan.warnings.iter().cloned().chain(preprocess::check(&scan.volume, &self.prepared))
+        }).collect()
+    }
+
+    /// SHA-256 of the voxels, hex.
+    pub fn sha256(&self) -> String {
+        match &self.scan {
+            Some(scan) => scan.sha256.clone(),
+            None => io::voxels_sha256(&self.prepared.volume.voxels),
+        }
+    }
+}
+
 /// A network with where it came from.
 pub struct Model<T: ?Sized> {
     pub network: Arc<T>,
-    /// Name of the card or checkpoint, for people.
+    /// File name of the card or checkpoint, for people.
     pub name: String,
     /// SHA-256 of the checkpoint file, hex.
     pub sha256: String,
@@ -37,6 +93,46 @@ pub enum Target {
     LungSize { segmenter: Arc<Model<dyn Segmenter>> },
 }
 
+impl Target {
+    /// What is scored, in words.
+    pub fn name(&self) -> String {
+        match self {
+            Self::LungSize { .. } => "lung size".to_owned(),
+            Self::Classes { classifier, terms, offset } => {
+                let labels = classifier.network.labels();
+                let term = |&(i, weight): &(usize, f64)| match weight {
+                    1.0 => labels[i].clone(),
+                    _ => format!("{weight} * {}", labels[i]),
+                };
+                let mut name = terms.iter().map(term).collect::<Vec<_>>().join(" + ");
+                if *offset != 0.0 {
+                    name += &format!(" + {offset}");
+                }
+                name
+            }
+        }
+    }
+
+    /// The network behind the score: its name and the SHA-256 of its checkpoint.
+    pub fn scored_by(&self) -> (&str, &str) {
+        match self {
+            Self::LungSize { segmenter } => (&segmenter.name, &segmenter.sha256),
+            Self::Classes { classifier, .. } => (&classifier.name, &classifier.sha256),
+        }
+    }
+
+    fn objective(&self) -> Box<dyn Objective> {
+        match self {
+            Self::LungSize { segmenter } => Box::new(LungSize { segmenter: Arc::clone(&segmenter.network) }),
+            Self::Classes { classifier, terms, offset } => Box::new(ClassScore {
+                classifier: Arc::clone(&classifier.network),
+                terms: terms.clone(),
+                offset: *offset,
+            }),
+        }
+    }
+}
+
 /// Everything `explain` is told.
 #[derive(Clone)]
 pub struct Request {
@@ -44,15 +140,145 @@ pub struct Request {
     pub target: Target,
     /// Slices that may change; `None` = all.
     pub slab: Option<Range<usize>>,
-    pub options: crate::latent_shift::Options,
+    pub options: Options,
 }
 
-/// Opens a scan or a stack and prepares it.
-pub fn open(path: &Path, monitor: &Monitor) -> Result<Input> { todo!() }
-pub fn load_autoencoder(card: &Path, monitor: &Monitor) -> Result<Arc<Model<dyn Autoencoder>>> { todo!() }
-pub fn load_classifier(card: &Path, monitor: &Monitor) -> Result<Arc<Model<dyn Classifier>>> { todo!() }
-pub fn load_segmenter(card: &Path, monitor: &Monitor) -> Result<Arc<Model<dyn Segmenter>>> { todo!() }
+/// Opens a scan and prepares it; or a `.safetensors` stack, which is taken as it is.
+pub fn open(path: &Path, monitor: &Monitor) -> Result<Input> {
+    if path.extension().is_some_and(|ext| ext.eq_ignore_ascii_case("safetensors")) {
+        return stack(path).map_err(BadInput::mark);
+    }
+    let scan = io::open(path, monitor).map_err(BadInput::mark)?;
+    let prepared = preprocess::prepare(&scan.volume, &Recipe::default(), monitor).map_err(BadInput::mark)?;
+    Ok(Input { scan: Some(Arc::new(scan)), prepared })
+}
+
+/// The key "stack" of a safetensors file, `[slices, 1, height, width]` in `0..=1`. It says nothing of where it lies:
+/// it is taken to be axial, in display order, with the spacing of the published pipeline.
+fn stack(path: &Path) -> Result<Input> {
+    let checkpoint = Checkpoint::open(path)?;
+    let found = checkpoint.shape("stack").map(<[usize]>::to_vec);
+    let Some(&[slices, 1, height, width]) = found.as_deref().filter(|shape| !shape.contains(&0)) else {
+        let found = found.map_or("no such key".to_owned(), |shape| format!("{shape:?}"));
+        return Err(anyhow!("the stack must be [slices, 1, height, width] under the key \"stack\"; found {found}: {}", path.display()));
+    };
+    let vb = checkpoint.builder(candle_core::DType::F32, &Device::Cpu);
+    let voxels: Vec<f32> = vb.get((slices, 1, height, width), "stack")?.flatten_all()?.to_vec1()?;
+    if let Some(odd) = voxels.iter().find(|x| !(0.0..=1.0).contains(*x)) {
+        return Err(anyhow!("the stack holds {odd}, outside 0..=1; scale it first: {}", path.display()));
+    }
+    let recipe = Recipe { side: width, ..Recipe::default() };
+    let [right, front, up] = recipe.spacing_mm;
+    // Columns towards the patient's left, rows towards the back, slices towards the head.
+    let axes = DMat3::from_diagonal(DVec3::new(-right, -front, up));
+    let shape = [width, height, slices];
+    let middle = DVec3::from_array(shape.map(|n| (n as f64 - 1.0) / 2.0));
+    let grid = Grid { shape, world_from_voxel: DAffine3::from_mat3_translation(axes, -(axes * middle)) };
+    let volume = Volume::from_f32(grid, voxels);
+    Ok(Input { scan: None, prepared: Prepared { volume, recipe, oriented: grid, spaced: grid } })
+}
+
+/// What `info` was pointed at.
+pub enum Opened {
+    Scan(Box<Scan>),
+    Checkpoint { checkpoint: Box<Checkpoint>, kind: Option<String> },
+}
+
+/// A scan, a model card or a checkpoint, told by what it holds.
+pub fn inspect(path: &Path, monitor: &Monitor) -> Result<Opened> {
+    if path.extension().is_some_and(|ext| ext == "toml") {
+        let card = Card::open(path).map_err(BadInput::mark)?;
+        let checkpoint = Checkpoint::open(&card.weights).map_err(BadInput::mark)?;
+        return Ok(Opened::Checkpoint { checkpoint: Box::new(checkpoint), kind: Some(card.kind.to_string()) });
+    }
+    if path.is_file() {
+        if let Ok(checkpoint) = Checkpoint::open(path) {
+            let kind = models::Kind::of(&checkpoint).map(|kind| kind.to_string());
+            return Ok(Opened::Checkpoint { checkpoint: Box::new(checkpoint), kind });
+        }
+    }
+    Ok(Opened::Scan(Box::new(io::open(path, monitor).map_err(BadInput::mark)?)))
+}
+
+pub fn load_autoencoder(card: &Path, monitor: &Monitor) -> Result<Arc<Model<dyn Autoencoder>>> {
+    match load(card, "an autoencoder", monitor)? {
+        (Network::Autoencoder(network), model) => Ok(model.with(network)),
+        (other, _) => Err(wrong(card, &other, "an autoencoder")),
+    }
+}
+
+pub fn load_classifier(card: &Path, monitor: &Monitor) -> Result<Arc<Model<dyn Classifier>>> {
+    match load(card, "a classifier", monitor)? {
+        (Network::Classifier(network), model) => Ok(model.with(network)),
+        (other, _) => Err(wrong(card, &other, "a classifier")),
+    }
+}
+
+pub fn load_segmenter(card: &Path, monitor: &Monitor) -> Result<Arc<Model<dyn Segmenter>>> {
+    match load(card, "a segmenter", monitor)? {
+        (Network::Segmenter(network), model) => Ok(model.with(network)),
+        (other, _) => Err(wrong(card, &other, "a segmenter")),
+    }
+}
+
+/// A network's name and hash, before its kind is known.
+struct Origin {
+    name: String,
+    sha256: String,
+}
+
+impl Origin {
+    fn with<T: ?Sized>(self, network: Arc<T>) -> Arc<Model<T>> {
+        Arc::new(Model { network, name: self.name, sha256: self.sha256 })
+    }
+}
+
+fn load(path: &Path, wanted: &str, monitor: &Monitor) -> Result<(Network, Origin)> {
+    monitor.step("loading the networks", 0, 0)?;
+    denormals::flush();
+    let name = path.file_name().map_or_else(String::new, |name| name.to_string_lossy().into_owned());
+    let card = Card::open(path).with_context(|| format!("{name} was to be {wanted}")).map_err(BadInput::mark)?;
+    let (network, sha256) = Network::load(&card, &Device::Cpu).map_err(BadInput::mark)?;
+    monitor.check()?;
+    Ok((network, Origin { name, sha256 }))
+}
+
+fn wrong(card: &Path, network: &Network, wanted: &str) -> anyhow::Error {
+    BadInput(anyhow!("this is {}, and {wanted} is wanted here: {}", network.describe(), card.display())).into()
+}
+
 /// `(label, probability)` by label index.
-pub fn predict(input: &Input, classifier: &dyn Classifier, monitor: &Monitor) -> Result<Vec<(String, f64)>> { todo!() }
+pub fn predict(input: &Input, classifier: &dyn Classifier, monitor: &Monitor) -> Result<Vec<(String, f64)>> {
+    denormals::flush();
+    monitor.step("scoring the scan", 0, 0)?;
+    let volume = &input.prepared.volume;
+    let [width, height, slices] = volume.grid.shape;
+    let pixels: Vec<f32> = volume.voxels.iter().collect();
+    let mut at = Tensor::from_vec(pixels, (slices, 1, height, width), &Device::Cpu)?;
+    for stage in classifier.stages() {
+        monitor.check()?;
+        at = stage(&at)?;
+    }
+    let scores: Vec<f32> = candle_nn::ops::sigmoid(&at.flatten_all()?)?.to_vec1()?;
+    Ok(classifier.labels().iter().cloned().zip(scores.into_iter().map(f64::from)).collect())
+}
+
 /// The whole run. A run cancelled after its first steps gives `Ok` with `complete == false` and what there is.
-pub fn explain(input: &Input, request: &Request, monitor: &Monitor) -> Result<Counterfactual> { todo!() }
+pub fn explain(input: &Input, request: &Request, monitor: &Monitor) -> Result<Counterfactual> {
+    denormals::flush();
+    let prepared = &input.prepared;
+    latent_shift::explain(
+        &prepared.volume,
+        preprocess::hu_from_unit(&prepared.recipe),
+        &*request.autoencoder.network,
+        &*request.target.objective(),
+        request.slab.clone(),
+        &request.options,
+        monitor,
+    )
+    .map_err(|error| match error {
+        latent_shift::Error::Cancelled(cancelled) => cancelled.into(),
+        latent_shift::Error::Tensor(_) => error.into(),
+        _ => BadInput::mark(error),
+    })
+}

@@ -1,1 +1,7 @@
-//! stub
+//! What leaves the program: one file per format, each giving bytes; one place that writes them.
+
+pub mod nifti;
+pub mod png;
+pub mod report;
+pub mod tensors;
+pub mod write;

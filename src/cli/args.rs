@@ -1,0 +1,273 @@
+//! What can be typed.
+
+use std::ops::Range;
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+use crate::latent_shift::{HeatmapMethod, Options, SearchWay};
+use crate::ui::Start;
+
+/// Shows what a CT classifier looks at: the nearest scan that it would have scored differently.
+///
+/// Research use only. Not for diagnosis.
+#[derive(Debug, Parser)]
+#[command(name = "parallax", version, args_conflicts_with_subcommands = true)]
+pub struct Arguments {
+    #[command(flatten)]
+    pub window: WindowArgs,
+    #[command(subcommand)]
+    pub command: Option<Command>,
+}
+
+/// The window, when no command is named.
+#[derive(Debug, Args)]
+pub struct WindowArgs {
+    /// NIfTI file, DICOM file or folder, or .safetensors stack to open in the window
+    scan: Option<PathBuf>,
+    /// Model card or checkpoint of the slice autoencoder
+    #[arg(long, value_name = "CARD")]
+    autoencoder: Option<PathBuf>,
+    /// Model card or checkpoint of the classifier
+    #[arg(long, value_name = "CARD", conflicts_with = "segmenter")]
+    classifier: Option<PathBuf>,
+    /// Class of the classifier, by name or number
+    #[arg(long, value_name = "NAME|INDEX", requires = "classifier")]
+    target: Option<String>,
+    /// Model card or checkpoint of the lung segmenter, for the lung-size objective
+    #[arg(long, value_name = "CARD")]
+    segmenter: Option<PathBuf>,
+    /// Slices that may change, "20:28" or "all"
+    #[arg(long, value_name = "A:B|all", value_parser = slab, default_value = "all")]
+    slab: Slab,
+}
+
+impl WindowArgs {
+    pub fn start(self) -> Start {
+        Start {
+            scan: self.scan,
+            autoencoder: self.autoencoder,
+            classifier: self.classifier,
+            segmenter: self.segmenter,
+            target: self.target,
+            slab: self.slab.0,
+            ..Start::default()
+        }
+    }
+}
+
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Says what a scan, a model card or a checkpoint holds
+    Info(InfoArgs),
+    /// Writes a scan as the networks see it
+    Prepare(PrepareArgs),
+    /// Scores a scan with a classifier
+    Predict(PredictArgs),
+    /// Searches the counterfactual of a scan
+    Explain(Box<ExplainArgs>),
+}
+
+#[derive(Debug, Args)]
+pub struct InfoArgs {
+    pub path: PathBuf,
+    /// Machine-readable output
+    #[arg(long)]
+    pub json: bool,
+}
+
+#[derive(Debug, Args)]
+pub struct PrepareArgs {
+    pub scan: PathBuf,
+    /// F.safetensors (key "stack", f32 [slices, 1, 224, 224]) or F.nii.gz
+    #[arg(long, value_name = "FILE")]
+    pub out: PathBuf,
+}
+
+#[derive(Debug, Args)]
+pub struct PredictArgs {
+    pub scan: PathBuf,
+    #[arg(long, value_name = "CARD")]
+    pub classifier: PathBuf,
+    /// How many classes to list, highest first
+    #[arg(long, value_name = "N", default_value_t = 10)]
+    pub top: usize,
+    #[arg(long)]
+    pub json: bool,
+    #[command(flatten)]
+    pub compute: ComputeArgs,
+}
+
+#[derive(Debug, Clone, Args)]
+pub struct ComputeArgs {
+    /// Where to compute
+    #[arg(long, value_enum, default_value = "auto")]
+    pub device: Device,
+    /// Computing threads; 0 means one per core
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    pub threads: usize,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Device {
+    Auto,
+    Cpu,
+    Cuda,
+    Metal,
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+pub enum Objective {
+    LungSize,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Search {
+    /// Aimed by the gradient's size, bracketed, bisected to the wanted drop
+    Aim,
+    /// The published walk with every stop rule, and its overshoot
+    Reference,
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+pub enum Heatmap {
+    /// Mean |difference| of neighbouring steps
+    Int,
+    /// Mean |step - reconstruction|
+    Mean,
+    /// |first step - last step|
+    Mm,
+    /// Largest |step - reconstruction|
+    Max,
+}
+
+#[derive(Debug, Args)]
+pub struct ExplainArgs {
+    pub scan: PathBuf,
+    /// Model card or checkpoint of the slice autoencoder
+    #[arg(long, value_name = "CARD")]
+    pub autoencoder: PathBuf,
+    /// Model card or checkpoint of the classifier
+    #[arg(long, value_name = "CARD", required_unless_present = "segmenter", conflicts_with = "segmenter", requires = "target")]
+    pub classifier: Option<PathBuf>,
+    /// Class, by name or number; several as "NAME=WEIGHT", summed
+    #[arg(long, value_name = "NAME|INDEX", requires = "classifier")]
+    pub target: Vec<String>,
+    /// Model card or checkpoint of the lung segmenter
+    #[arg(long, value_name = "CARD", requires = "objective")]
+    pub segmenter: Option<PathBuf>,
+    /// What the segmenter's output is made into
+    #[arg(long, value_enum, requires = "segmenter")]
+    pub objective: Option<Objective>,
+    /// Slices that may change, "20:28" or "all"
+    #[arg(long, value_name = "A:B|all", value_parser = slab, default_value = "all")]
+    pub slab: Slab,
+    #[arg(long, value_enum, default_value = "aim")]
+    pub search: Search,
+    /// Lambda range, without a search: "-500:200"
+    #[arg(long, value_name = "MIN:MAX", value_parser = range, allow_hyphen_values = true)]
+    pub range: Option<LambdaRange>,
+    /// Images along lambda
+    #[arg(long, value_name = "N", default_value_t = 10, value_parser = steps)]
+    pub steps: usize,
+    /// Wanted fall of the score; negative to raise it
+    #[arg(long, value_name = "D", default_value_t = 0.8, allow_hyphen_values = true, value_parser = finite)]
+    pub drop: f64,
+    /// A score below this is low enough
+    #[arg(long, value_name = "F", default_value_t = 0.05, allow_hyphen_values = true, value_parser = finite)]
+    pub floor: f64,
+    /// Bound on |lambda| [default: 3000 for the reference's search, none for ours]
+    #[arg(long, value_name = "L", value_parser = positive)]
+    pub max_lambda: Option<f64>,
+    /// First step of the reference's search
+    #[arg(long, value_name = "S", default_value_t = 10.0, value_parser = positive)]
+    pub step_size: f64,
+    /// Largest change, as a share of the image
+    #[arg(long, value_name = "PCT", default_value_t = 0.05, value_parser = positive)]
+    pub max_change: f64,
+    /// Added to the class probability
+    #[arg(long, value_name = "X", default_value_t = 0.0, allow_hyphen_values = true, value_parser = finite)]
+    pub offset: f64,
+    #[arg(long, value_enum, default_value = "int")]
+    pub heatmap: Heatmap,
+    #[command(flatten)]
+    pub compute: ComputeArgs,
+    /// Folder for volumes, montage and report
+    #[arg(long, value_name = "DIR")]
+    pub out: Option<PathBuf>,
+    /// Every tensor of the run, for comparison with other programs
+    #[arg(long, value_name = "FILE")]
+    pub dump: Option<PathBuf>,
+    /// Print the report
+    #[arg(long)]
+    pub json: bool,
+    /// Replace files that exist
+    #[arg(long)]
+    pub overwrite: bool,
+}
+
+impl ExplainArgs {
+    pub fn options(&self) -> Options {
+        Options {
+            search: match self.search {
+                Search::Aim => SearchWay::Aim,
+                Search::Reference => SearchWay::Reference,
+            },
+            range: self.range.map(|LambdaRange(range)| range),
+            steps: self.steps,
+            drop: self.drop,
+            floor: self.floor,
+            max_lambda: self.max_lambda,
+            step_size: self.step_size,
+            max_change: self.max_change,
+            heatmap: match self.heatmap {
+                Heatmap::Int => HeatmapMethod::Int,
+                Heatmap::Mean => HeatmapMethod::Mean,
+                Heatmap::Mm => HeatmapMethod::MinMax,
+                Heatmap::Max => HeatmapMethod::Max,
+            },
+            ..Options::default()
+        }
+    }
+}
+
+/// Slices that may change; `None` is all.
+#[derive(Debug, Clone)]
+pub struct Slab(pub Option<Range<usize>>);
+
+/// A lambda range, ascending.
+#[derive(Debug, Clone, Copy)]
+pub struct LambdaRange(pub [f64; 2]);
+
+fn slab(text: &str) -> Result<Slab, String> {
+    if text == "all" {
+        return Ok(Slab(None));
+    }
+    let (start, end) = text.split_once(':').ok_or("want A:B or all")?;
+    let number = |s: &str| s.parse::<usize>().map_err(|e| format!("{s:?}: {e}; want A:B or all"));
+    Ok(Slab(Some(number(start)?..number(end)?)))
+}
+
+fn range(text: &str) -> Result<LambdaRange, String> {
+    let (min, max) = text.split_once(':').ok_or("want MIN:MAX")?;
+    let (min, max) = (finite(min)?, finite(max)?);
+    if min <= max { Ok(LambdaRange([min, max])) } else { Err(format!("{min} is above {max}; want MIN:MAX")) }
+}
+
+fn finite(text: &str) -> Result<f64, String> {
+    let value: f64 = text.parse().map_err(|e| format!("{e}"))?;
+    if value.is_finite() { Ok(value) } else { Err("want a finite number".to_owned()) }
+}
+
+fn positive(text: &str) -> Result<f64, String> {
+    let value = finite(text)?;
+    if value > 0.0 { Ok(value) } else { Err("want a number above 0".to_owned()) }
+}
+
+fn steps(text: &str) -> Result<usize, String> {
+    match text.parse::<usize>() {
+        Ok(n @ 1..=1000) => Ok(n),
+        Ok(n) => Err(format!("{n} is not in 1..=1000")),
+        Err(e) => Err(e.to_string()),
+    }
+}

@@ -1,0 +1,87 @@
+//! The command line: the same pipeline as the window, with a progress bar.
+
+mod args;
+mod explain;
+mod info;
+mod predict;
+mod prepare;
+mod progress;
+
+use std::io::Write;
+use std::process::ExitCode;
+
+use anyhow::Result;
+use clap::Parser;
+
+pub use args::Arguments;
+use args::Command;
+
+use crate::job::Cancelled;
+use crate::pipeline::BadInput;
+use crate::ui;
+
+/// Exit codes: 0 done, 2 usage (clap's own), and these.
+const BAD_INPUT: u8 = 3;
+const CANCELLED: u8 = 4;
+const OTHERWISE: u8 = 1;
+const USAGE: u8 = 2;
+
+/// What was asked cannot be: a fault of the command line that clap cannot see.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub(super) struct Usage(String);
+
+/// Runs what the arguments ask for.
+pub fn run() -> ExitCode {
+    let arguments = Arguments::parse();
+    match dispatch(arguments) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            // A closed pipe (`parallax info … | head`) leaves no one to tell.
+            writeln!(std::io::stderr(), "parallax: {error:#}").ok();
+            ExitCode::from(exit_code(&error))
+        }
+    }
+}
+
+fn dispatch(arguments: Arguments) -> Result<()> {
+    match arguments.command {
+        None => ui::run(arguments.window.start()),
+        Some(Command::Info(args)) => info::run(&args),
+        Some(Command::Prepare(args)) => prepare::run(&args),
+        Some(Command::Predict(args)) => predict::run(&args),
+        Some(Command::Explain(args)) => explain::run(&args),
+    }
+}
+
+fn exit_code(error: &anyhow::Error) -> u8 {
+    let has = |test: fn(&(dyn std::error::Error + 'static)) -> bool| error.chain().any(test);
+    if has(|e| e.is::<Cancelled>()) {
+        CANCELLED
+    } else if has(|e| e.is::<Usage>()) {
+        USAGE
+    } else if has(|e| e.is::<BadInput>()) {
+        BAD_INPUT
+    } else {
+        OTHERWISE
+    }
+}
+
+/// Prints to standard output; a closed pipe is not an error.
+pub(super) fn say(text: &str) {
+    writeln!(std::io::stdout(), "{text}").ok(); // a reader that left wants no more
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_kind_of_error_has_its_exit_code() {
+        assert_eq!(exit_code(&Cancelled.into()), CANCELLED);
+        assert_eq!(exit_code(&anyhow::Error::from(Cancelled).context("while opening")), CANCELLED);
+        assert_eq!(exit_code(&Usage("no".to_owned()).into()), USAGE);
+        assert_eq!(exit_code(&BadInput(anyhow::anyhow!("not a scan")).into()), BAD_INPUT);
+        assert_eq!(exit_code(&anyhow::anyhow!("disk full")), OTHERWISE);
+    }
+}

@@ -1,0 +1,37 @@
+//! `parallax predict`: the scores of a scan.
+
+use anyhow::Result;
+use serde_json::json;
+
+use super::args::PredictArgs;
+use super::{explain, progress, say};
+use crate::pipeline;
+
+pub(super) fn run(args: &PredictArgs) -> Result<()> {
+    explain::start(&args.compute)?;
+    let monitor = progress::monitor()?;
+    let input = pipeline::open(&args.scan, &monitor)?;
+    let classifier = pipeline::load_classifier(&args.classifier, &monitor)?;
+    let scores = pipeline::predict(&input, &*classifier.network, &monitor)?;
+    let mut order: Vec<usize> = (0..scores.len()).collect();
+    order.sort_by(|&a, &b| scores[b].1.total_cmp(&scores[a].1));
+    order.truncate(args.top);
+    if args.json {
+        let rows: Vec<_> = order
+            .iter()
+            .map(|&i| json!({ "index": i, "label": scores[i].0, "probability": scores[i].1 }))
+            .collect();
+        say(&serde_json::to_string_pretty(&json!({
+            "notice": crate::export::report::NOTICE,
+            "input_sha256": input.sha256(),
+            "classifier": { "name": classifier.name, "sha256": classifier.sha256 },
+            "predictions": rows,
+        }))?);
+    } else {
+        for i in order {
+            say(&format!("{i:5}  {:.4}  {}", scores[i].1, scores[i].0));
+        }
+        say("Model output, not a diagnosis.");
+    }
+    Ok(())
+}

@@ -1,0 +1,31 @@
+//! `parallax prepare`: a scan as the networks see it.
+
+use anyhow::{Result, bail};
+
+use super::args::PrepareArgs;
+use super::{Usage, progress, say};
+use crate::export::{nifti, tensors, write};
+use crate::pipeline;
+
+pub(super) fn run(args: &PrepareArgs) -> Result<()> {
+    let name = args.out.to_string_lossy();
+    let tensors = name.ends_with(".safetensors");
+    if !tensors && !name.ends_with(".nii.gz") {
+        bail!(Usage(format!("--out must end in .safetensors or .nii.gz, which {name} does not")));
+    }
+    let monitor = progress::monitor()?;
+    let input = pipeline::open(&args.scan, &monitor)?;
+    let stack = &input.prepared.volume;
+    let bytes = if tensors {
+        tensors::stack_bytes(stack)?
+    } else {
+        nifti::nifti_bytes(stack, "Prepared stack, 0..1. Research use only.")?
+    };
+    write::save(&args.out, &bytes, true)?;
+    for warning in input.warnings() {
+        say(&format!("note: {warning}"));
+    }
+    let [width, height, slices] = stack.grid.shape;
+    say(&format!("{slices} slices of {height} x {width} in {}", args.out.display()));
+    Ok(())
+}

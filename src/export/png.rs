@@ -1,0 +1,224 @@
+//! Pictures of panes with their annotations burnt in, painted by the CPU twin of the screen's shader.
+
+use std::io::Cursor;
+
+use ab_glyph::{Font, FontRef, PxScale, ScaleFont, point};
+use anyhow::{Context, Result};
+use image::codecs::png::PngEncoder;
+use image::{ExtendedColorType, ImageEncoder, Rgba, RgbaImage, imageops};
+
+use crate::export::report::NOTICE;
+use crate::frame::camera::Camera;
+use crate::frame::paint::paint;
+use crate::frame::{Content, Layers, PRESETS, Plane, Shade, Window, colormap};
+use crate::latent_shift::Counterfactual;
+use crate::volume::{Grid, Volume, Voxels};
+
+const MARGIN: u32 = 6;
+const TEXT_PX: f32 = 15.0;
+const LINE: u32 = 20;
+const WHITE: Rgba<u8> = Rgba([235, 235, 235, 255]);
+const AMBER: Rgba<u8> = Rgba([255, 193, 77, 255]);
+const BACKGROUND: Rgba<u8> = Rgba([18, 19, 22, 255]);
+
+/// One picture of a figure.
+pub struct Pane<'a> {
+    pub title: &'a str,
+    pub layers: &'a Layers,
+    pub content: Content,
+    pub shade: Shade,
+    /// Lambda, where the pixels are generated: the pane is then marked SYNTHETIC.
+    pub synthetic: Option<f64>,
+}
+
+/// Panes side by side on one slice, and lines of text below.
+pub struct Figure<'a> {
+    pub panes: Vec<Pane<'a>>,
+    /// The grid whose axes and slices the panes follow.
+    pub grid: Grid,
+    pub camera: Camera,
+    /// Pixels of one pane.
+    pub size: [u32; 2],
+    pub lines: Vec<String>,
+}
+
+/// Draws a figure.
+pub fn figure(figure: &Figure) -> Result<RgbaImage> {
+    let font = font()?;
+    let [w, h] = figure.size;
+    let width = w * figure.panes.len() as u32 + 2 * (figure.panes.len() as u32).saturating_sub(1);
+    let mut image = RgbaImage::from_pixel(width, h + LINE * (figure.lines.len() as u32 + 1) + MARGIN, BACKGROUND);
+    for (i, pane) in figure.panes.iter().enumerate() {
+        let view = figure.camera.view(&figure.grid, figure.size, pane.content, pane.shade);
+        let mut picture = paint(&view, pane.layers);
+        annotate(&mut picture, pane, figure, &font);
+        imageops::replace(&mut image, &picture, i64::from(i as u32 * (w + 2)), 0);
+    }
+    for (i, line) in figure.lines.iter().enumerate() {
+        text(&mut image, &font, line, [MARGIN, h + MARGIN / 2 + LINE * i as u32], WHITE);
+    }
+    text(&mut image, &font, NOTICE, [MARGIN, h + MARGIN / 2 + LINE * figure.lines.len() as u32], AMBER);
+    Ok(image)
+}
+
+/// Title, tag, letters, slice, scale bar, colour bar.
+fn annotate(picture: &mut RgbaImage, pane: &Pane, figure: &Figure, font: &FontRef) {
+    let [w, h] = figure.size;
+    let right = |s: &str| w.saturating_sub(measure(font, s) + MARGIN);
+    text(picture, font, pane.title, [MARGIN, MARGIN], WHITE);
+    if let Some(lambda) = pane.synthetic {
+        let tag = format!("SYNTHETIC  lambda {lambda:.4}");
+        text(picture, font, &tag, [MARGIN, MARGIN + LINE], AMBER);
+    }
+    let [left, far, top, bottom] = figure.camera.letters(&figure.grid);
+    text(picture, font, left, [MARGIN, h / 2], WHITE);
+    text(picture, font, far, [right(far), h / 2], WHITE);
+    text(picture, font, top, [w / 2, MARGIN], WHITE);
+    text(picture, font, bottom, [w / 2, h.saturating_sub(LINE + MARGIN)], WHITE);
+    let plane = match figure.camera.plane {
+        Plane::Axial => "Axial",
+        Plane::Coronal => "Coronal",
+        Plane::Sagittal => "Sagittal",
+    };
+    let slice = format!("{plane} {}/{}", figure.camera.slice(&figure.grid) + 1, figure.camera.slices(&figure.grid));
+    text(picture, font, &slice, [MARGIN, h.saturating_sub(LINE + MARGIN)], WHITE);
+    scale_bar(picture, figure, font);
+    if let Shade::Difference { scale_hu } = pane.shade {
+        color_bar(picture, scale_hu, pane.shade, font);
+    }
+}
+
+/// 5 cm at the bottom right.
+fn scale_bar(picture: &mut RgbaImage, figure: &Figure, font: &FontRef) {
+    let [w, h] = figure.size;
+    let length = (50.0 / figure.camera.mm_per_pixel) as u32;
+    if length + 2 * MARGIN >= w {
+        return;
+    }
+    let (x, y) = (w - length - MARGIN, h.saturating_sub(MARGIN + 2));
+    for i in x..x + length {
+        picture.put_pixel(i, y, WHITE);
+        picture.put_pixel(i, y + 1, WHITE);
+    }
+    text(picture, font, "5 cm", [w - measure(font, "5 cm") - MARGIN, y.saturating_sub(LINE)], WHITE);
+}
+
+/// The colours of +-`scale_hu` at the right edge, with their numbers.
+fn color_bar(picture: &mut RgbaImage, scale_hu: f32, shade: Shade, font: &FontRef) {
+    let (w, h) = picture.dimensions();
+    let (top, height) = (h / 5, h / 5);
+    for y in 0..height {
+        let hu = scale_hu * (1.0 - 2.0 * y as f32 / height as f32);
+        let [r, g, b] = colormap::color(hu, shade).map(|c| (c * 255.0 + 0.5) as u8);
+        for x in w.saturating_sub(14)..w.saturating_sub(MARGIN) {
+            picture.put_pixel(x, top + y, Rgba([r, g, b, 255]));
+        }
+    }
+    for (label, y) in [(format!("+{scale_hu:.0} HU"), top), (format!("-{scale_hu:.0} HU"), top + height - LINE)] {
+        text(picture, font, &label, [w.saturating_sub(18 + measure(font, &label)), y], WHITE);
+    }
+}
+
+fn font() -> Result<FontRef<'static>> {
+    FontRef::try_from_slice(epaint_default_fonts::UBUNTU_LIGHT).context("the built-in font cannot be read")
+}
+
+fn measure(font: &FontRef, line: &str) -> u32 {
+    let font = font.as_scaled(PxScale::from(TEXT_PX));
+    line.chars().map(|c| font.h_advance(font.glyph_id(c))).sum::<f32>().ceil() as u32
+}
+
+/// Writes a line with its top left corner at a place; what does not fit is cut off.
+fn text(image: &mut RgbaImage, font: &FontRef, line: &str, [x, y]: [u32; 2], color: Rgba<u8>) {
+    let scaled = font.as_scaled(PxScale::from(TEXT_PX));
+    let mut at = x as f32;
+    for c in line.chars() {
+        let glyph = scaled.glyph_id(c).with_scale_and_position(TEXT_PX, point(at, y as f32 + scaled.ascent()));
+        at += scaled.h_advance(glyph.id);
+        let Some(outline) = font.outline_glyph(glyph) else { continue };
+        let bounds = outline.px_bounds();
+        outline.draw(|dx, dy, coverage| {
+            let (px, py) = (bounds.min.x + dx as f32, bounds.min.y + dy as f32);
+            if px >= 0.0 && py >= 0.0 && (px as u32) < image.width() && (py as u32) < image.height() {
+                let pixel = image.get_pixel_mut(px as u32, py as u32);
+                for channel in 0..3 {
+                    let under = f32::from(pixel.0[channel]);
+                    pixel.0[channel] = (under + (f32::from(color.0[channel]) - under) * coverage.min(1.0)) as u8;
+                }
+            }
+        });
+    }
+}
+
+/// The steps of a result for display, HU.
+pub fn layers(result: &Counterfactual) -> Layers {
+    let [slope, offset] = result.hu_from_decoded;
+    let steps: Vec<f32> = result.steps.iter().flat_map(|s| s.slab.iter().map(|x| slope * x + offset)).collect();
+    Layers { base: result.reconstruction_hu(), slab: result.slab.clone(), steps: Voxels::F32(steps.into()) }
+}
+
+/// One scale for every lambda: 99.9 % of all changed voxels lie within; at least 1 HU.
+pub fn difference_scale_hu(layers: &Layers) -> f32 {
+    const SHARE: f64 = 0.999;
+    let [ni, nj, _] = layers.base.grid.shape;
+    let slab = layers.slab.len() * ni * nj;
+    let first = layers.slab.start * ni * nj;
+    let mut sizes: Vec<f32> =
+        layers.steps.iter().enumerate().map(|(i, x)| (x - layers.base.voxels.at(first + i % slab.max(1))).abs()).collect();
+    if sizes.is_empty() {
+        return 1.0;
+    }
+    let at = ((sizes.len() - 1) as f64 * SHARE) as usize;
+    let (_, value, _) = sizes.select_nth_unstable_by(at, f32::total_cmp);
+    value.max(1.0)
+}
+
+/// The most changed slice: scan, counterfactual, difference, in the lung and the soft-tissue window.
+pub fn montage(scan: &Volume, result: &Counterfactual, target: &str) -> Result<RgbaImage> {
+    let (original, layers) = (Layers::plain(scan.clone()), layers(result));
+    let scale_hu = difference_scale_hu(&layers);
+    let (lambda, step) = (result.steps[result.chosen].lambda, result.chosen as f32);
+    let size = [420, 420];
+    let world = result.grid.world_from_voxel.transform_point3(glam::DVec3::new(0.0, 0.0, result.most_changed_slice() as f64));
+    let slice = scan.grid.voxel_from_world().transform_point3(world);
+    let mut camera = Camera::fit(&scan.grid, Plane::Axial, size);
+    let probe = Camera { center: scan.grid.world_from_voxel.transform_point3(slice), ..camera };
+    camera = camera.at_slice(&scan.grid, probe.slice(&scan.grid));
+    let scores = result.scores;
+    let lines = vec![
+        format!("{target}: scan {:.4}, reconstruction {:.4}, counterfactual {:.4}", scores.scan, scores.reconstruction, scores.counterfactual),
+        format!("Stopped because {}", result.stop),
+    ];
+    let row = |window: Window, lines: Vec<String>| {
+        let grey = Shade::Grey(window);
+        figure(&Figure {
+            panes: vec![
+                Pane { title: "Original", layers: &original, content: Content::Base, shade: grey, synthetic: None },
+                Pane { title: "Counterfactual", layers: &layers, content: Content::Step { step }, shade: grey, synthetic: Some(lambda) },
+                Pane {
+                    title: "Difference",
+                    layers: &layers,
+                    content: Content::Difference { step },
+                    shade: Shade::Difference { scale_hu },
+                    synthetic: Some(lambda),
+                },
+            ],
+            grid: scan.grid,
+            camera,
+            size,
+            lines,
+        })
+    };
+    let (upper, lower) = (row(PRESETS[1].1, Vec::new())?, row(PRESETS[0].1, lines)?);
+    let mut image = RgbaImage::from_pixel(upper.width(), size[1] + 2 + lower.height(), BACKGROUND);
+    imageops::replace(&mut image, &upper, 0, 0);
+    imageops::replace(&mut image, &lower, 0, i64::from(size[1] + 2));
+    Ok(image)
+}
+
+/// PNG.
+pub fn png_bytes(image: &RgbaImage) -> Result<Vec<u8>> {
+    let mut bytes = Cursor::new(Vec::new());
+    PngEncoder::new(&mut bytes).write_image(image, image.width(), image.height(), ExtendedColorType::Rgba8)?;
+    Ok(bytes.into_inner())
+}

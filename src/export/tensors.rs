@@ -1,0 +1,63 @@
+//! Tensors in a safetensors file: stacks for other programs, and the dump of a whole run.
+
+use std::collections::HashMap;
+
+use anyhow::{Context, Result};
+use safetensors::tensor::{Dtype, TensorView, serialize};
+
+use crate::latent_shift::Counterfactual;
+use crate::volume::Volume;
+
+/// One tensor: its bytes, little-endian, and their shape.
+struct Array {
+    dtype: Dtype,
+    shape: Vec<usize>,
+    bytes: Vec<u8>,
+}
+
+fn f32s(shape: &[usize], values: impl Iterator<Item = f32>) -> Array {
+    Array { dtype: Dtype::F32, shape: shape.to_vec(), bytes: values.flat_map(f32::to_le_bytes).collect() }
+}
+
+fn f64s(shape: &[usize], values: impl Iterator<Item = f64>) -> Array {
+    Array { dtype: Dtype::F64, shape: shape.to_vec(), bytes: values.flat_map(f64::to_le_bytes).collect() }
+}
+
+fn file(arrays: Vec<(&str, Array)>) -> Result<Vec<u8>> {
+    let mut views = Vec::with_capacity(arrays.len());
+    for (name, array) in &arrays {
+        views.push((*name, TensorView::new(array.dtype, array.shape.clone(), &array.bytes)?));
+    }
+    let notice = HashMap::from([("notice".to_owned(), super::report::NOTICE.to_owned())]);
+    serialize(views, Some(notice)).context("the tensors cannot be written")
+}
+
+/// A stack `[slices, 1, height, width]`, f32, under the key "stack".
+pub fn stack_bytes(stack: &Volume) -> Result<Vec<u8>> {
+    file(vec![("stack", volume(stack))])
+}
+
+/// `stack latents gradient reconstruction lambdas scores frames heatmap walk`, decoded units. Images are f32, numbers f64;
+/// frames `[steps, slices, 1, height, width]`, walk `[trials, 3]` = lambda, score, sum of |change|.
+pub fn dump_bytes(result: &Counterfactual) -> Result<Vec<u8>> {
+    let [width, height, slices] = result.grid.shape;
+    let steps = result.steps.len();
+    let frames = (0..steps).flat_map(|i| result.frame(i).voxels.iter().collect::<Vec<_>>());
+    let walk = result.walk.iter().flat_map(|t| [t.lambda, t.score, t.change]);
+    file(vec![
+        ("stack", volume(&result.stack)),
+        ("latents", f32s(&result.latent_shape, result.latents.iter().copied())),
+        ("gradient", f32s(&result.latent_shape, result.gradient.iter().copied())),
+        ("reconstruction", volume(&result.reconstruction)),
+        ("lambdas", f64s(&[steps], result.steps.iter().map(|s| s.lambda))),
+        ("scores", f64s(&[steps], result.steps.iter().map(|s| s.score))),
+        ("frames", f32s(&[steps, slices, 1, height, width], frames)),
+        ("heatmap", volume(&result.heatmap)),
+        ("walk", f64s(&[result.walk.len(), 3], walk)),
+    ])
+}
+
+fn volume(volume: &Volume) -> Array {
+    let [width, height, slices] = volume.grid.shape;
+    f32s(&[slices, 1, height, width], volume.voxels.iter())
+}

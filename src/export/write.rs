@@ -1,0 +1,48 @@
+//! The one place that writes: a temporary file in the same folder, then a rename, so that nothing is ever half-written.
+
+use std::io::Write;
+use std::path::Path;
+
+use anyhow::{Context, Result, bail};
+
+/// Refuses early what `save` would refuse late.
+pub fn check(path: &Path, overwrite: bool) -> Result<()> {
+    if !overwrite && path.exists() {
+        bail!("the file exists; choose another name, or allow overwriting: {}", path.display());
+    }
+    Ok(())
+}
+
+/// Writes all of `bytes`, or nothing.
+pub fn save(path: &Path, bytes: &[u8], overwrite: bool) -> Result<()> {
+    check(path, overwrite)?;
+    let folder = path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let mut file = tempfile::NamedTempFile::new_in(folder).with_context(|| format!("cannot write into {}", folder.display()))?;
+    file.write_all(bytes).with_context(|| format!("cannot write {}", path.display()))?;
+    let kept = if overwrite { file.persist(path) } else { file.persist_noclobber(path) };
+    kept.map_err(|e| e.error).with_context(|| format!("cannot write {}", path.display()))?;
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_that_exists_is_kept_unless_told_otherwise() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a.txt");
+        save(&path, b"first", false).unwrap();
+        assert!(save(&path, b"second", false).is_err());
+        assert_eq!(std::fs::read(&path).unwrap(), b"first");
+        save(&path, b"third", true).unwrap();
+        assert_eq!(std::fs::read(&path).unwrap(), b"third");
+        assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1, "no temporary file is left");
+    }
+
+    #[test]
+    fn a_folder_that_is_not_there_is_an_error_that_names_it() {
+        let error = save(Path::new("/no/such/folder/a.txt"), b"x", false).unwrap_err();
+        assert!(format!("{error:#}").contains("/no/such/folder"));
+    }
+}
