@@ -30,8 +30,7 @@ impl Progress {
     /// Time left in this phase at its pace so far.
     pub fn left(&self) -> Option<Duration> {
         let (done, total) = (self.done, self.total);
-        (done > 0 && total >= done)
-            .then(|| self.started.elapsed().mul_f64((total - done) as f64 / done as f64))
+        (done > 0 && total >= done).then(|| self.started.elapsed().mul_f64((total - done) as f64 / done as f64))
     }
 }
 
@@ -213,12 +212,17 @@ mod tests {
 
     #[test]
     fn a_cancelled_job_answers_cancelled() {
-        let job = Job::<()>::spawn("test", &Turn::default(), || {}, |monitor| {
-            loop {
-                monitor.step("waiting", 0, 0)?;
-                std::thread::sleep(Duration::from_millis(1));
-            }
-        })
+        let job = Job::<()>::spawn(
+            "test",
+            &Turn::default(),
+            || {},
+            |monitor| {
+                loop {
+                    monitor.step("waiting", 0, 0)?;
+                    std::thread::sleep(Duration::from_millis(1));
+                }
+            },
+        )
         .unwrap();
         job.cancel();
         assert!(wait(&job).unwrap_err().is::<Cancelled>());
@@ -237,12 +241,17 @@ mod tests {
         let jobs: Vec<_> = (0..4)
             .map(|_| {
                 let running = running.clone();
-                Job::spawn("test", &turn, || {}, move |_| {
-                    let alone = !running.swap(true, Ordering::SeqCst);
-                    std::thread::sleep(Duration::from_millis(2));
-                    running.store(false, Ordering::SeqCst);
-                    Ok(alone)
-                })
+                Job::spawn(
+                    "test",
+                    &turn,
+                    || {},
+                    move |_| {
+                        let alone = !running.swap(true, Ordering::SeqCst);
+                        std::thread::sleep(Duration::from_millis(2));
+                        running.store(false, Ordering::SeqCst);
+                        Ok(alone)
+                    },
+                )
                 .unwrap()
             })
             .collect();

@@ -61,9 +61,10 @@ impl Input {
 
     /// Partial trouble in words: what the reader found, then what preparation did.
     pub fn warnings(&self) -> Vec<String> {
-        self.scan.iter().flat_map(|scan| {
-            scan.warnings.iter().cloned().chain(preprocess::check(&scan.volume, &self.prepared))
-        }).collect()
+        self.scan
+            .iter()
+            .flat_map(|scan| scan.warnings.iter().cloned().chain(preprocess::check(&scan.volume, &self.prepared)))
+            .collect()
     }
 
     /// SHA-256 of the voxels, hex.
@@ -160,7 +161,10 @@ fn stack(path: &Path) -> Result<Input> {
     let found = checkpoint.shape("stack").map(<[usize]>::to_vec);
     let Some(&[slices, 1, height, width]) = found.as_deref().filter(|shape| !shape.contains(&0)) else {
         let found = found.map_or("no such key".to_owned(), |shape| format!("{shape:?}"));
-        return Err(anyhow!("the stack must be [slices, 1, height, width] under the key \"stack\"; found {found}: {}", path.display()));
+        return Err(anyhow!(
+            "the stack must be [slices, 1, height, width] under the key \"stack\"; found {found}: {}",
+            path.display()
+        ));
     };
     let vb = checkpoint.builder(candle_core::DType::F32, &Device::Cpu);
     let voxels: Vec<f32> = vb.get((slices, 1, height, width), "stack")?.flatten_all()?.to_vec1()?;

@@ -55,8 +55,9 @@ pub fn hu_from_unit(recipe: &Recipe) -> [f32; 2] {
 pub fn prepare(scan: &Volume, recipe: &Recipe, monitor: &Monitor) -> Result<Prepared, Cancelled> {
     let oriented = orientation::to_ras(scan);
     let (grid, voxel_from_new) = spacing(&oriented.grid, recipe.spacing_mm);
-    let identity = (voxel_from_new.matrix3 - DMat3::IDENTITY).to_cols_array().iter().all(|x| x.abs() <= IDENTITY_TOLERANCE)
-        && voxel_from_new.translation.abs().max_element() <= IDENTITY_TOLERANCE;
+    let identity =
+        (voxel_from_new.matrix3 - DMat3::IDENTITY).to_cols_array().iter().all(|x| x.abs() <= IDENTITY_TOLERANCE)
+            && voxel_from_new.translation.abs().max_element() <= IDENTITY_TOLERANCE;
     let spaced = if identity && grid.shape == oriented.grid.shape {
         oriented.clone()
     } else {
@@ -70,7 +71,8 @@ pub fn prepare(scan: &Volume, recipe: &Recipe, monitor: &Monitor) -> Result<Prep
 fn spacing(grid: &Grid, wanted_mm: [f64; 3]) -> (Grid, DAffine3) {
     let a = grid.world_from_voxel;
     let now = grid.spacing_mm();
-    let target = [0, 1, 2].map(|i| if (now[i] - wanted_mm[i]).abs() <= SPACING_TOLERANCE_MM { now[i] } else { wanted_mm[i] });
+    let target =
+        [0, 1, 2].map(|i| if (now[i] - wanted_mm[i]).abs() <= SPACING_TOLERANCE_MM { now[i] } else { wanted_mm[i] });
     // `zoom_affine`: the Cholesky factor of M^T M holds scale and shear; what is left of M is the rotation.
     let zs = cholesky(a.matrix3.transpose() * a.matrix3).transpose();
     let rotation = a.matrix3 * zs.inverse();
@@ -79,7 +81,8 @@ fn spacing(grid: &Grid, wanted_mm: [f64; 3]) -> (Grid, DAffine3) {
 
     // `compute_shape_offset`: the corner voxels in new units give the shape, and which corner stays in place.
     let last = grid.shape.map(|n| n as f64 - 1.0);
-    let corner = |c: usize| DVec3::from_array([0, 1, 2].map(|axis| if c >> (2 - axis) & 1 == 1 { last[axis] } else { 0.0 }));
+    let corner =
+        |c: usize| DVec3::from_array([0, 1, 2].map(|axis| if c >> (2 - axis) & 1 == 1 { last[axis] } else { 0.0 }));
     let new_inverse = new.inverse();
     let corners: Vec<DVec3> = (0..8).map(|c| new_inverse * a.transform_point3(corner(c))).collect();
     let (low, high) = corners.iter().fold((corners[0], corners[0]), |(l, h), c| (l.min(*c), h.max(*c)));
@@ -160,7 +163,9 @@ pub fn check(scan: &Volume, prepared: &Prepared) -> Vec<String> {
     let mut notes = Vec::new();
     let (least, most) = scan.voxels.iter().fold((f32::INFINITY, f32::NEG_INFINITY), |(l, m), x| (l.min(x), m.max(x)));
     if least >= 0.0 && most <= 255.0 {
-        notes.push(format!("values run from {least} to {most}: this looks like a windowed picture, not Hounsfield units"));
+        notes.push(format!(
+            "values run from {least} to {most}: this looks like a windowed picture, not Hounsfield units"
+        ));
     } else if least > -800.0 {
         notes.push(format!("no air: the lowest value is {least} HU, where air is about -1000"));
     }
@@ -173,7 +178,10 @@ pub fn check(scan: &Volume, prepared: &Prepared) -> Vec<String> {
         }
     }
     if prepared.spaced.shape[2] < FEW_SLICES {
-        notes.push(format!("only {} slices after resampling to {} mm", prepared.spaced.shape[2], prepared.recipe.spacing_mm[2]));
+        notes.push(format!(
+            "only {} slices after resampling to {} mm",
+            prepared.spaced.shape[2], prepared.recipe.spacing_mm[2]
+        ));
     }
     let oblique = orientation::obliqueness_degrees(&scan.grid);
     if oblique > OBLIQUE_DEGREES {

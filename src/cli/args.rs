@@ -148,7 +148,13 @@ pub struct ExplainArgs {
     #[arg(long, value_name = "CARD")]
     pub autoencoder: PathBuf,
     /// Model card or checkpoint of the classifier
-    #[arg(long, value_name = "CARD", required_unless_present = "segmenter", conflicts_with = "segmenter", requires = "target")]
+    #[arg(
+        long,
+        value_name = "CARD",
+        required_unless_present = "segmenter",
+        conflicts_with = "segmenter",
+        requires = "target"
+    )]
     pub classifier: Option<PathBuf>,
     /// Class, by name or number; several as "NAME=WEIGHT", summed
     #[arg(long, value_name = "NAME|INDEX", requires = "classifier")]

@@ -101,7 +101,12 @@ fn save(
     std::fs::create_dir_all(folder).with_context(|| format!("cannot make the folder {}", folder.display()))?;
     let grid = input.display_volume().grid;
     let volumes: [(&str, Volume, f32, &str); 3] = [
-        ("counterfactual", result.step_hu(result.chosen), OUTSIDE_HU, "SYNTHETIC counterfactual, HU. Research use only."),
+        (
+            "counterfactual",
+            result.step_hu(result.chosen),
+            OUTSIDE_HU,
+            "SYNTHETIC counterfactual, HU. Research use only.",
+        ),
         ("difference", result.difference_hu(result.chosen), 0.0, "SYNTHETIC difference, HU. Research use only."),
         ("heatmap", result.heatmap_hu(), 0.0, "SYNTHETIC heatmap, HU. Research use only."),
     ];

@@ -66,9 +66,15 @@ fn plain(value: &Value) -> String {
     match value {
         Value::String(text) => text.clone(),
         Value::Null => "-".to_owned(),
-        Value::Number(n) => n.as_f64().filter(|_| !n.is_i64() && !n.is_u64()).map_or(n.to_string(), |x| format!("{x:.4}")),
+        Value::Number(n) => {
+            n.as_f64().filter(|_| !n.is_i64() && !n.is_u64()).map_or(n.to_string(), |x| format!("{x:.4}"))
+        }
         Value::Array(items) if items.is_empty() => "none".to_owned(),
-        Value::Array(items) => items.iter().map(plain).collect::<Vec<_>>().join(if items.iter().any(Value::is_array) { "; " } else { ", " }),
+        Value::Array(items) => items.iter().map(plain).collect::<Vec<_>>().join(if items.iter().any(Value::is_array) {
+            "; "
+        } else {
+            ", "
+        }),
         Value::Object(rows) => {
             let lines: Vec<_> = rows.iter().map(|(name, value)| format!("\n  {name}  [{}]", plain(value))).collect();
             format!("{}{}", rows.len(), lines.concat())

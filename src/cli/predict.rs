@@ -17,10 +17,8 @@ pub(super) fn run(args: &PredictArgs) -> Result<()> {
     order.sort_by(|&a, &b| scores[b].1.total_cmp(&scores[a].1));
     order.truncate(args.top);
     if args.json {
-        let rows: Vec<_> = order
-            .iter()
-            .map(|&i| json!({ "index": i, "label": scores[i].0, "probability": scores[i].1 }))
-            .collect();
+        let rows: Vec<_> =
+            order.iter().map(|&i| json!({ "index": i, "label": scores[i].0, "probability": scores[i].1 })).collect();
         say(&serde_json::to_string_pretty(&json!({
             "notice": crate::export::report::NOTICE,
             "input_sha256": input.sha256(),

@@ -23,7 +23,8 @@ pub fn nifti_bytes(volume: &Volume, description: &str) -> Result<Vec<u8>> {
     put(0, &348_i32.to_le_bytes());
     put(40, &3_i16.to_le_bytes());
     for (axis, n) in grid.shape.iter().enumerate() {
-        let n = i16::try_from(*n).with_context(|| format!("NIfTI-1 holds at most 32767 voxels along an axis, not {n}"))?;
+        let n =
+            i16::try_from(*n).with_context(|| format!("NIfTI-1 holds at most 32767 voxels along an axis, not {n}"))?;
         put(42 + 2 * axis, &n.to_le_bytes());
     }
     for axis in 3..7 {
@@ -63,7 +64,9 @@ pub fn nifti_bytes(volume: &Volume, description: &str) -> Result<Vec<u8>> {
         put(256 + 4 * i, &(*value as f32).to_le_bytes());
     }
     for row in 0..3 {
-        for (column, value) in [matrix.x_axis[row], matrix.y_axis[row], matrix.z_axis[row], origin[row]].iter().enumerate() {
+        for (column, value) in
+            [matrix.x_axis[row], matrix.y_axis[row], matrix.z_axis[row], origin[row]].iter().enumerate()
+        {
             put(280 + 16 * row + 4 * column, &(*value as f32).to_le_bytes());
         }
     }
@@ -78,7 +81,11 @@ pub fn nifti_bytes(volume: &Volume, description: &str) -> Result<Vec<u8>> {
     Ok(packer.finish()?)
 }
 
-fn write_all<T: Copy, const N: usize>(to: &mut impl Write, values: &[T], bytes: impl Fn(T) -> [u8; N]) -> std::io::Result<()> {
+fn write_all<T: Copy, const N: usize>(
+    to: &mut impl Write,
+    values: &[T],
+    bytes: impl Fn(T) -> [u8; N],
+) -> std::io::Result<()> {
     for part in values.chunks(1 << 16) {
         to.write_all(&part.iter().flat_map(|v| bytes(*v)).collect::<Vec<u8>>())?;
     }

@@ -163,8 +163,12 @@ pub fn difference_scale_hu(layers: &Layers) -> f32 {
     let [ni, nj, _] = layers.base.grid.shape;
     let slab = layers.slab.len() * ni * nj;
     let first = layers.slab.start * ni * nj;
-    let mut sizes: Vec<f32> =
-        layers.steps.iter().enumerate().map(|(i, x)| (x - layers.base.voxels.at(first + i % slab.max(1))).abs()).collect();
+    let mut sizes: Vec<f32> = layers
+        .steps
+        .iter()
+        .enumerate()
+        .map(|(i, x)| (x - layers.base.voxels.at(first + i % slab.max(1))).abs())
+        .collect();
     if sizes.is_empty() {
         return 1.0;
     }
@@ -179,14 +183,18 @@ pub fn montage(scan: &Volume, result: &Counterfactual, target: &str) -> Result<R
     let scale_hu = difference_scale_hu(&layers);
     let (lambda, step) = (result.steps[result.chosen].lambda, result.chosen as f32);
     let size = [420, 420];
-    let world = result.grid.world_from_voxel.transform_point3(glam::DVec3::new(0.0, 0.0, result.most_changed_slice() as f64));
+    let world =
+        result.grid.world_from_voxel.transform_point3(glam::DVec3::new(0.0, 0.0, result.most_changed_slice() as f64));
     let slice = scan.grid.voxel_from_world().transform_point3(world);
     let mut camera = Camera::fit(&scan.grid, Plane::Axial, size);
     let probe = Camera { center: scan.grid.world_from_voxel.transform_point3(slice), ..camera };
     camera = camera.at_slice(&scan.grid, probe.slice(&scan.grid));
     let scores = result.scores;
     let lines = vec![
-        format!("{target}: scan {:.4}, reconstruction {:.4}, counterfactual {:.4}", scores.scan, scores.reconstruction, scores.counterfactual),
+        format!(
+            "{target}: scan {:.4}, reconstruction {:.4}, counterfactual {:.4}",
+            scores.scan, scores.reconstruction, scores.counterfactual
+        ),
         format!("Stopped because {}", result.stop),
     ];
     let row = |window: Window, lines: Vec<String>| {
@@ -194,7 +202,13 @@ pub fn montage(scan: &Volume, result: &Counterfactual, target: &str) -> Result<R
         figure(&Figure {
             panes: vec![
                 Pane { title: "Original", layers: &original, content: Content::Base, shade: grey, synthetic: None },
-                Pane { title: "Counterfactual", layers: &layers, content: Content::Step { step }, shade: grey, synthetic: Some(lambda) },
+                Pane {
+                    title: "Counterfactual",
+                    layers: &layers,
+                    content: Content::Step { step },
+                    shade: grey,
+                    synthetic: Some(lambda),
+                },
                 Pane {
                     title: "Difference",
                     layers: &layers,

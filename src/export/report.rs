@@ -107,10 +107,7 @@ pub fn report(input: &Input, request: &Request, result: &Counterfactual, timing:
             stack_shape: result.grid.shape,
             warnings: input.warnings(),
         },
-        autoencoder: ModelReport {
-            name: request.autoencoder.name.clone(),
-            sha256: request.autoencoder.sha256.clone(),
-        },
+        autoencoder: ModelReport { name: request.autoencoder.name.clone(), sha256: request.autoencoder.sha256.clone() },
         scored_by,
         target: request.target.name(),
         slab: [result.slab.start, result.slab.end],
@@ -146,7 +143,10 @@ pub fn report(input: &Input, request: &Request, result: &Counterfactual, timing:
         complete: result.complete,
         reconstruction_slope: result.calibration[0],
         reconstruction_offset_hu: result.calibration[1],
-        largest_change_hu: change.voxels.iter().fold(0.0, |worst: f32, x| if x.abs() > worst.abs() { x } else { worst }),
+        largest_change_hu: change
+            .voxels
+            .iter()
+            .fold(0.0, |worst: f32, x| if x.abs() > worst.abs() { x } else { worst }),
         most_changed_slice: result.most_changed_slice(),
         device: timing.device,
         threads: timing.threads,

@@ -17,7 +17,8 @@ pub fn check(path: &Path, overwrite: bool) -> Result<()> {
 pub fn save(path: &Path, bytes: &[u8], overwrite: bool) -> Result<()> {
     check(path, overwrite)?;
     let folder = path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    let mut file = tempfile::NamedTempFile::new_in(folder).with_context(|| format!("cannot write into {}", folder.display()))?;
+    let mut file =
+        tempfile::NamedTempFile::new_in(folder).with_context(|| format!("cannot write into {}", folder.display()))?;
     file.write_all(bytes).with_context(|| format!("cannot write {}", path.display()))?;
     let kept = if overwrite { file.persist(path) } else { file.persist_noclobber(path) };
     kept.map_err(|e| e.error).with_context(|| format!("cannot write {}", path.display()))?;

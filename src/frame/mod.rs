@@ -31,7 +31,9 @@ pub struct Window {
 pub enum Shade {
     Grey(Window),
     /// Signed: blue below, red above, black at 0; saturates at +-`scale_hu`.
-    Difference { scale_hu: f32 },
+    Difference {
+        scale_hu: f32,
+    },
 }
 
 /// A whole volume, and the steps that differ from it in the slab only. HU.
@@ -95,9 +97,13 @@ pub fn nearest_voxel(volume: &Volume, world: DVec3) -> Option<[usize; 3]> {
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Content {
     Base,
-    Step { step: f32 },
+    Step {
+        step: f32,
+    },
     /// Step minus base; 0 outside the slab.
-    Difference { step: f32 },
+    Difference {
+        step: f32,
+    },
 }
 
 /// One picture: every pixel's place in patient space, what is read there, and how it is coloured.

@@ -39,7 +39,9 @@ fn is_nifti1(head: &[u8]) -> bool {
 }
 
 fn is_nifti2(head: &[u8]) -> bool {
-    head.len() >= 8 && (head[..4] == 540_i32.to_le_bytes() || head[..4] == 540_i32.to_be_bytes()) && head[4..7] == *b"n+2"
+    head.len() >= 8
+        && (head[..4] == 540_i32.to_le_bytes() || head[..4] == 540_i32.to_be_bytes())
+        && head[4..7] == *b"n+2"
 }
 
 pub(super) fn open(path: &Path, monitor: &Monitor) -> Result<Scan, Error> {
@@ -64,7 +66,8 @@ pub(super) fn open(path: &Path, monitor: &Monitor) -> Result<Scan, Error> {
     let kind = header.data_type().map_err(|e| unsuitable(format!("numbers of an unknown kind ({e})")))?;
     let (world_from_voxel, geometry) = affine(&header, shape).map_err(unsuitable)?;
 
-    let size = size_of(kind).ok_or_else(|| unsuitable(format!("voxels of kind {kind:?}, not one number each; export Hounsfield units")))?;
+    let size = size_of(kind)
+        .ok_or_else(|| unsuitable(format!("voxels of kind {kind:?}, not one number each; export Hounsfield units")))?;
     let bytes = shape.iter().try_fold(size as u64, |n, d| n.checked_mul(*d as u64)).filter(|n| *n <= MAX_BYTES);
     let bytes = bytes.ok_or_else(|| unsuitable(format!("a size of {shape:?} voxels, which no scan has")))?;
     let offset = header.vox_offset;
@@ -90,7 +93,8 @@ pub(super) fn open(path: &Path, monitor: &Monitor) -> Result<Scan, Error> {
     let values = values(&header, kind, raw, scale).map_err(|e| damaged(e.to_string()))?;
     let mut warnings = Vec::new();
     if geometry == Geometry::Spacing {
-        warnings.push("the file says nothing of orientation (no sform, no qform): left and right are a guess".to_owned());
+        warnings
+            .push("the file says nothing of orientation (no sform, no qform): left and right are a guess".to_owned());
     }
     let voxels = super::voxels(values, &mut warnings);
     Ok(Scan {
@@ -166,7 +170,12 @@ fn affine(header: &NiftiHeader, shape: [usize; 3]) -> Result<(DAffine3, Geometry
 }
 
 /// Stored numbers times slope plus intercept, in f64, then f32: as nibabel. A slope of 0 or NaN means none.
-fn values(header: &NiftiHeader, kind: NiftiType, raw: Vec<u8>, (slope, inter): (f64, f64)) -> nifti::error::Result<Vec<f32>> {
+fn values(
+    header: &NiftiHeader,
+    kind: NiftiType,
+    raw: Vec<u8>,
+    (slope, inter): (f64, f64),
+) -> nifti::error::Result<Vec<f32>> {
     let scaled = slope != 0.0 && slope.is_finite();
     macro_rules! read {
         ($kind:ty) => {{

@@ -24,7 +24,9 @@ pub enum Error {
     Cancelled(#[from] Cancelled),
     #[error(transparent)]
     Tensor(#[from] candle_core::Error),
-    #[error("the score does not change with the latents at all: its gradient is zero, so there is no direction to search; choose another target")]
+    #[error(
+        "the score does not change with the latents at all: its gradient is zero, so there is no direction to search; choose another target"
+    )]
     NoGradient,
     #[error("{0} is not a finite number; the weights or the input hold NaN or infinity")]
     NotFinite(String),

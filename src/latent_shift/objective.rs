@@ -17,10 +17,16 @@ pub trait Objective: Send + Sync {
 
     /// The score and its exact gradient `[slices, 1, h, w]`. `slab` is all that will be asked of it:
     /// an objective may leave the gradient of other slices at zero.
-    fn gradient(&self, stack: &Tensor, slab: std::ops::Range<usize>, monitor: &Monitor) -> Result<(f64, Tensor), Error>;
+    fn gradient(&self, stack: &Tensor, slab: std::ops::Range<usize>, monitor: &Monitor)
+    -> Result<(f64, Tensor), Error>;
 
     /// A scorer that does the work of the slices outside `slab` once.
-    fn around<'a>(&'a self, stack: &Tensor, slab: std::ops::Range<usize>, monitor: &Monitor) -> Result<SlabScore<'a>, Error>;
+    fn around<'a>(
+        &'a self,
+        stack: &Tensor,
+        slab: std::ops::Range<usize>,
+        monitor: &Monitor,
+    ) -> Result<SlabScore<'a>, Error>;
 }
 
 /// A weighted sum of class probabilities, plus an offset: the reference's `ModelWrapper` with its `adjustment`.
@@ -54,7 +60,12 @@ impl Objective for ClassScore {
     }
 
     /// Backward through the stages one by one, keeping the boundaries only: the memory of the largest stage.
-    fn gradient(&self, stack: &Tensor, _slab: std::ops::Range<usize>, monitor: &Monitor) -> Result<(f64, Tensor), Error> {
+    fn gradient(
+        &self,
+        stack: &Tensor,
+        _slab: std::ops::Range<usize>,
+        monitor: &Monitor,
+    ) -> Result<(f64, Tensor), Error> {
         let stages = self.classifier.stages();
         let mut boundaries = vec![stack.clone()];
         for stage in &stages {
@@ -116,7 +127,12 @@ impl Objective for LungSize {
         Ok(1.0 - sum / count as f64)
     }
 
-    fn gradient(&self, stack: &Tensor, slab: std::ops::Range<usize>, monitor: &Monitor) -> Result<(f64, Tensor), Error> {
+    fn gradient(
+        &self,
+        stack: &Tensor,
+        slab: std::ops::Range<usize>,
+        monitor: &Monitor,
+    ) -> Result<(f64, Tensor), Error> {
         let slices = stack.dim(0)?;
         let (mut total, mut pixels) = (0.0, 0);
         let mut gradients = Vec::with_capacity(slices);
@@ -139,7 +155,12 @@ impl Objective for LungSize {
         Ok((1.0 - total / pixels as f64, gradient))
     }
 
-    fn around<'a>(&'a self, stack: &Tensor, slab: std::ops::Range<usize>, monitor: &Monitor) -> Result<SlabScore<'a>, Error> {
+    fn around<'a>(
+        &'a self,
+        stack: &Tensor,
+        slab: std::ops::Range<usize>,
+        monitor: &Monitor,
+    ) -> Result<SlabScore<'a>, Error> {
         let (before, n_before) = self.total(&stack.narrow(0, 0, slab.start)?, monitor)?;
         let (after, n_after) = self.total(&stack.narrow(0, slab.end, stack.dim(0)? - slab.end)?, monitor)?;
         Ok(Box::new(move |slices, monitor| {

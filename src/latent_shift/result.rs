@@ -131,7 +131,9 @@ impl Counterfactual {
             (self.scores.reconstruction - self.scores.counterfactual).abs(),
         );
         if gap > shift {
-            notes.push(format!("the autoencoder alone moved the score by {gap:.4}, more than the shift did ({shift:.4})"));
+            notes.push(format!(
+                "the autoencoder alone moved the score by {gap:.4}, more than the shift did ({shift:.4})"
+            ));
         }
         notes
     }

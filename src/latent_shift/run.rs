@@ -73,11 +73,7 @@ pub fn explain(
         calibration: calibration(stack, &whole, hu_from_unit, hu_from_decoded),
         stack: stack.clone(),
         reconstruction: Volume::from_f32(stack.grid, whole),
-        scores: Scores {
-            scan: scan_score,
-            reconstruction: score,
-            counterfactual: found.steps[found.chosen].score,
-        },
+        scores: Scores { scan: scan_score, reconstruction: score, counterfactual: found.steps[found.chosen].score },
         steps: found.steps,
         chosen: found.chosen,
         walk: found.walk,
@@ -141,17 +137,20 @@ impl Path<'_> {
         let searched = self.search(options, whole, &mut walk, &mut kept);
         let (lambdas, stop) = match searched {
             Ok((range, stop)) => (search::linspace(range[0], range[1], options.steps), stop),
-            Err(Error::Cancelled(_)) if walk.len() > 1 => return Ok(partial(walk, kept, "cancelled during the search")),
+            Err(Error::Cancelled(_)) if walk.len() > 1 => {
+                return Ok(partial(walk, kept, "cancelled during the search"));
+            }
             Err(error) => return Err(error),
         };
         let mut steps = Vec::with_capacity(lambdas.len());
         for (i, &lambda) in lambdas.iter().enumerate() {
-            let step = self.monitor.step("decoding the sweep", i, lambdas.len()).map_err(Error::from).and_then(|()| {
-                match kept.iter().find(|step| step.lambda == lambda) {
-                    Some(step) => Ok(step.clone()),
-                    None => self.step(lambda),
-                }
-            });
+            let step =
+                self.monitor.step("decoding the sweep", i, lambdas.len()).map_err(Error::from).and_then(
+                    |()| match kept.iter().find(|step| step.lambda == lambda) {
+                        Some(step) => Ok(step.clone()),
+                        None => self.step(lambda),
+                    },
+                );
             match step {
                 Ok(step) => steps.push(step),
                 Err(Error::Cancelled(_)) if !steps.is_empty() || kept.len() > 1 => {
@@ -190,8 +189,7 @@ impl Path<'_> {
             self.monitor.step("searching lambda", count, 0)?;
             count += 1;
             let step = self.step(lambda)?;
-            let change =
-                step.slab.iter().zip(&self.reconstruction).map(|(a, b)| f64::from((a - b).abs())).sum::<f64>();
+            let change = step.slab.iter().zip(&self.reconstruction).map(|(a, b)| f64::from((a - b).abs())).sum::<f64>();
             let trial = Trial { lambda, score: step.score, change };
             if kept.len() > KEPT_TRIALS {
                 kept.remove(1); // the first is lambda 0
@@ -252,8 +250,8 @@ fn calibration(stack: &Volume, decoded: &[f32], hu_from_unit: [f32; 2], hu_from_
     let hu = |[slope, offset]: [f32; 2], x: f32| f64::from(slope) * f64::from(x) + f64::from(offset);
     let pairs = || stack.voxels.iter().zip(decoded).map(|(x, &y)| (hu(hu_from_unit, x), hu(hu_from_decoded, y)));
     let (mean_x, mean_y) = pairs().fold((0.0, 0.0), |(sx, sy), (x, y)| (sx + x / n, sy + y / n));
-    let (cov, var) = pairs()
-        .fold((0.0, 0.0), |(c, v), (x, y)| (c + (x - mean_x) * (y - mean_y), v + (x - mean_x) * (x - mean_x)));
+    let (cov, var) =
+        pairs().fold((0.0, 0.0), |(c, v), (x, y)| (c + (x - mean_x) * (y - mean_y), v + (x - mean_x) * (x - mean_x)));
     let slope = if var > 0.0 { cov / var } else { 0.0 };
     [slope, mean_y - slope * mean_x]
 }

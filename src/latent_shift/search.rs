@@ -21,7 +21,11 @@ pub struct Rules {
 /// The trial that breaks a rule is kept as the end; there is no way back. `trials` always begins at lambda 0.
 ///
 /// Scores are compared as f32, as the reference does: an uptick smaller than f32 can tell is none.
-pub fn reference(rules: &Rules, trials: &mut Vec<Trial>, mut trial: impl FnMut(f64) -> Result<Trial, Error>) -> Result<(f64, String), Error> {
+pub fn reference(
+    rules: &Rules,
+    trials: &mut Vec<Trial>,
+    mut trial: impl FnMut(f64) -> Result<Trial, Error>,
+) -> Result<(f64, String), Error> {
     let mut bound = 0.0_f64;
     let mut last = f32::INFINITY;
     let mut initial = None;
@@ -88,7 +92,12 @@ impl Verdict {
 
 /// Our walk: the first trial is aimed by the slope `|g|^2` = d score / d lambda at 0, then the mark is bracketed and bisected.
 /// The end obeys every rule: the trial that breaks one is a bracket, never the answer.
-pub fn aim(rules: &Rules, slope: f64, trials: &mut Vec<Trial>, mut trial: impl FnMut(f64) -> Result<Trial, Error>) -> Result<(f64, String), Error> {
+pub fn aim(
+    rules: &Rules,
+    slope: f64,
+    trials: &mut Vec<Trial>,
+    mut trial: impl FnMut(f64) -> Result<Trial, Error>,
+) -> Result<(f64, String), Error> {
     let start = trial(0.0)?;
     trials.push(start);
     let lowering = rules.drop >= 0.0;
@@ -166,7 +175,14 @@ fn golden(from: f64, best: f64, to: f64) -> f64 {
 }
 
 /// Where in the bracket the mark is by a straight line, as a share of its width, kept off the ends.
-fn secant(low: &Trial, far: &Trial, why: &Verdict, wanted: f64, max_change: f64, progress: impl Fn(&Trial) -> f64) -> f64 {
+fn secant(
+    low: &Trial,
+    far: &Trial,
+    why: &Verdict,
+    wanted: f64,
+    max_change: f64,
+    progress: impl Fn(&Trial) -> f64,
+) -> f64 {
     let line = |a: f64, b: f64, mark: f64| ((mark - a) / (b - a)).clamp(0.1, 0.9);
     match why {
         Verdict::Past => line(progress(low), progress(far), wanted),

@@ -31,7 +31,9 @@ struct Bottleneck {
 
 impl Bottleneck {
     fn new(c_in: usize, width: usize, c_out: usize, stride: usize, skips: bool, vb: &VarBuilder) -> Result<Self> {
-        let conv = |channels, k, stride, name: &str| conv3d(channels, [k; 3], [stride; 3], [k / 2; 3], Bias::Without, &vb.pp(name));
+        let conv = |channels, k, stride, name: &str| {
+            conv3d(channels, [k; 3], [stride; 3], [k / 2; 3], Bias::Without, &vb.pp(name))
+        };
         let norm = |channels, name: &str| batch_norm(channels, BATCH_NORM_EPS, &vb.pp(name));
         let down = vb.pp("downsample");
         let downsample = if skips {
@@ -76,7 +78,12 @@ pub struct I3ResNet {
 
 impl I3ResNet {
     /// Widths and depths come from the tensors' shapes.
-    pub fn load(card: &Card, checkpoint: &Checkpoint, dtype: DType, device: &Device) -> std::result::Result<Self, Error> {
+    pub fn load(
+        card: &Card,
+        checkpoint: &Checkpoint,
+        dtype: DType,
+        device: &Device,
+    ) -> std::result::Result<Self, Error> {
         let merlin = checkpoint.names().any(|name| name.starts_with(MERLIN));
         let checkpoint = if merlin { checkpoint.within(MERLIN) } else { checkpoint.clone() };
         let vb = checkpoint.builder(dtype, device);

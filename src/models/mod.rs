@@ -119,7 +119,12 @@ pub fn label_index(labels: &[String], wanted: &str) -> std::result::Result<usize
 }
 
 /// The card's labels, or the network's own, one per class.
-fn labels(card: &Card, classes: usize, default: impl FnOnce() -> Vec<String>, path: &Path) -> std::result::Result<Vec<String>, Error> {
+fn labels(
+    card: &Card,
+    classes: usize,
+    default: impl FnOnce() -> Vec<String>,
+    path: &Path,
+) -> std::result::Result<Vec<String>, Error> {
     let labels = card.labels.clone().unwrap_or_else(default);
     if labels.len() == classes {
         Ok(labels)

@@ -4,7 +4,8 @@
 const TABLE: &str = include_str!("../../assets/phecodes.json");
 
 pub(super) fn names() -> Vec<String> {
-    let rows: Vec<[String; 2]> = serde_json::from_str(TABLE).expect("the table is part of the program, and a test reads it");
+    let rows: Vec<[String; 2]> =
+        serde_json::from_str(TABLE).expect("the table is part of the program, and a test reads it");
     rows.into_iter().map(|[_, name]| name).collect()
 }
 

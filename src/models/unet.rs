@@ -57,7 +57,12 @@ pub struct LungUnet {
 
 impl LungUnet {
     /// Depth and widths come from the tensors' shapes.
-    pub fn load(card: &Card, checkpoint: &Checkpoint, dtype: DType, device: &Device) -> std::result::Result<Self, Error> {
+    pub fn load(
+        card: &Card,
+        checkpoint: &Checkpoint,
+        dtype: DType,
+        device: &Device,
+    ) -> std::result::Result<Self, Error> {
         let vb = checkpoint.builder(dtype, device);
         let width = |level: usize| match checkpoint.shape(&format!("down_path.{level}.block.0.weight")) {
             Some([out, c_in, ..]) => Some((*c_in, *out)),

@@ -29,7 +29,12 @@ pub struct Vqgan {
 
 impl Vqgan {
     /// Sizes come from the tensors' shapes; a yaml that says otherwise is an error.
-    pub fn load(card: &Card, checkpoint: &Checkpoint, dtype: DType, device: &Device) -> std::result::Result<Self, Error> {
+    pub fn load(
+        card: &Card,
+        checkpoint: &Checkpoint,
+        dtype: DType,
+        device: &Device,
+    ) -> std::result::Result<Self, Error> {
         let sizes = Sizes::of(checkpoint)?;
         if let Some(yaml) = &card.config {
             sizes.check(yaml)?;

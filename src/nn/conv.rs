@@ -53,7 +53,12 @@ impl Geometry {
         for axis in 0..3 {
             let padded = input[axis] + 2 * self.padding[axis];
             if padded < self.kernel[axis] || self.stride[axis] == 0 {
-                bail!("a convolution of kernel {:?}, stride {:?}, padding {:?} does not fit an input of {input:?}", self.kernel, self.stride, self.padding);
+                bail!(
+                    "a convolution of kernel {:?}, stride {:?}, padding {:?} does not fit an input of {input:?}",
+                    self.kernel,
+                    self.stride,
+                    self.padding
+                );
             }
             output[axis] = (padded - self.kernel[axis]) / self.stride[axis] + 1;
         }
@@ -93,8 +98,12 @@ impl CustomOp1 for Forward {
         }
         let output = self.0.geometry.output([d, h, w])?;
         let storage = match &self.0.weight {
-            Numbers::F32(weight) => f32::storage(forward(&self.0, weight, contiguous(storage, layout)?, n, [d, h, w], output)),
-            Numbers::F64(weight) => f64::storage(forward(&self.0, weight, contiguous(storage, layout)?, n, [d, h, w], output)),
+            Numbers::F32(weight) => {
+                f32::storage(forward(&self.0, weight, contiguous(storage, layout)?, n, [d, h, w], output))
+            }
+            Numbers::F64(weight) => {
+                f64::storage(forward(&self.0, weight, contiguous(storage, layout)?, n, [d, h, w], output))
+            }
         };
         Ok((storage, (n, c_out, output[0], output[1], output[2]).into()))
     }
@@ -115,8 +124,12 @@ impl CustomOp1 for Transposed {
         let (n, _, d, h, w) = layout.shape().dims5()?;
         let (kernel, input) = (&self.0, self.1);
         let storage = match &kernel.weight {
-            Numbers::F32(weight) => f32::storage(backward(kernel, weight, contiguous(storage, layout)?, n, input, [d, h, w])),
-            Numbers::F64(weight) => f64::storage(backward(kernel, weight, contiguous(storage, layout)?, n, input, [d, h, w])),
+            Numbers::F32(weight) => {
+                f32::storage(backward(kernel, weight, contiguous(storage, layout)?, n, input, [d, h, w]))
+            }
+            Numbers::F64(weight) => {
+                f64::storage(backward(kernel, weight, contiguous(storage, layout)?, n, input, [d, h, w]))
+            }
         };
         Ok((storage, (n, kernel.channels[0], input[0], input[1], input[2]).into()))
     }
@@ -160,7 +173,14 @@ fn forward<T: Real>(kernel: &Kernel, weight: &[T], x: &[T], n: usize, input: [us
     y
 }
 
-fn backward<T: Real>(kernel: &Kernel, weight: &[T], g: &[T], n: usize, input: [usize; 3], output: [usize; 3]) -> Vec<T> {
+fn backward<T: Real>(
+    kernel: &Kernel,
+    weight: &[T],
+    g: &[T],
+    n: usize,
+    input: [usize; 3],
+    output: [usize; 3],
+) -> Vec<T> {
     let [c_in, c_out] = kernel.channels;
     let taps = kernel.geometry.taps();
     let (voxels, positions) = (input.iter().product::<usize>(), output.iter().product::<usize>());
@@ -173,7 +193,12 @@ fn backward<T: Real>(kernel: &Kernel, weight: &[T], g: &[T], n: usize, input: [u
             let channels = gx.len() / voxels;
             let rows = channels * taps;
             // The transpose of the weight's columns of these channels, by its strides.
-            let left = Matrix { values: weight, offset: index * group * taps, shape: [rows, c_out], strides: [1, c_in * taps] };
+            let left = Matrix {
+                values: weight,
+                offset: index * group * taps,
+                shape: [rows, c_out],
+                strides: [1, c_in * taps],
+            };
             if kernel.geometry.pointwise() {
                 multiply(left, Matrix { values: g, offset: 0, shape: [c_out, positions], strides: [positions, 1] }, gx);
                 return;
@@ -182,7 +207,11 @@ fn backward<T: Real>(kernel: &Kernel, weight: &[T], g: &[T], n: usize, input: [u
             for first in (0..positions).step_by(width) {
                 let count = width.min(positions - first);
                 scratch.resize(rows * count, T::default());
-                multiply(left, Matrix { values: g, offset: first, shape: [c_out, count], strides: [positions, 1] }, scratch);
+                multiply(
+                    left,
+                    Matrix { values: g, offset: first, shape: [c_out, count], strides: [positions, 1] },
+                    scratch,
+                );
                 for_each_run(&kernel.geometry, input, output, first..first + count, channels, |row, at, run| {
                     let cells = &scratch[row * count + at..][..run.length];
                     for i in run.inside.clone() {
@@ -259,7 +288,12 @@ pub struct Conv3d {
 
 impl Conv3d {
     /// `weight` is `[out, in, kd, kh, kw]`, `bias` `[out]`.
-    pub fn from_tensors(weight: &Tensor, bias: Option<Tensor>, stride: [usize; 3], padding: [usize; 3]) -> Result<Self> {
+    pub fn from_tensors(
+        weight: &Tensor,
+        bias: Option<Tensor>,
+        stride: [usize; 3],
+        padding: [usize; 3],
+    ) -> Result<Self> {
         let (out, c_in, kd, kh, kw) = weight.dims5()?;
         let flat = weight.flatten_all()?;
         let weight = match weight.dtype() {
@@ -306,7 +340,14 @@ pub fn conv2d(c_in: usize, c_out: usize, shape: Shape, vb: &VarBuilder) -> Resul
 }
 
 /// "weight" `[out, in, kd, kh, kw]`, and "bias" `[out]` where there is one.
-pub fn conv3d(channels: [usize; 2], kernel: [usize; 3], stride: [usize; 3], padding: [usize; 3], bias: Bias, vb: &VarBuilder) -> Result<Conv3d> {
+pub fn conv3d(
+    channels: [usize; 2],
+    kernel: [usize; 3],
+    stride: [usize; 3],
+    padding: [usize; 3],
+    bias: Bias,
+    vb: &VarBuilder,
+) -> Result<Conv3d> {
     let ([c_in, c_out], [kd, kh, kw]) = (channels, kernel);
     let weight = vb.get((c_out, c_in, kd, kh, kw), "weight")?;
     let bias = if bias == Bias::With { Some(vb.get(c_out, "bias")?) } else { None };

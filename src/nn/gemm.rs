@@ -4,7 +4,9 @@
 use candle_core::{CpuStorage, Layout, Result, bail};
 
 /// f32 or f64.
-pub(super) trait Real: Copy + Default + Send + Sync + std::ops::AddAssign + std::ops::Mul<Output = Self> + PartialOrd + 'static {
+pub(super) trait Real:
+    Copy + Default + Send + Sync + std::ops::AddAssign + std::ops::Mul<Output = Self> + PartialOrd + 'static
+{
     const MIN: Self;
     fn slice(storage: &CpuStorage) -> Result<&[Self]>;
     fn storage(values: Vec<Self>) -> CpuStorage;
@@ -13,7 +15,18 @@ pub(super) trait Real: Copy + Default + Send + Sync + std::ops::AddAssign + std:
     /// # Safety
     /// Every element that sizes and strides reach must lie in its slice or allocation, and `c` overlaps nothing.
     #[expect(clippy::too_many_arguments, reason = "BLAS's own signature")]
-    unsafe fn gemm(m: usize, k: usize, n: usize, a: *const Self, sa: [isize; 2], b: *const Self, sb: [isize; 2], beta: Self, c: *mut Self, sc: [isize; 2]);
+    unsafe fn gemm(
+        m: usize,
+        k: usize,
+        n: usize,
+        a: *const Self,
+        sa: [isize; 2],
+        b: *const Self,
+        sb: [isize; 2],
+        beta: Self,
+        c: *mut Self,
+        sc: [isize; 2],
+    );
     const ONE: Self;
 }
 
@@ -25,13 +38,28 @@ macro_rules! real {
             fn slice(storage: &CpuStorage) -> Result<&[Self]> {
                 match storage {
                     CpuStorage::$variant(values) => Ok(values),
-                    other => bail!("expected {}, found {:?}", stringify!($float), candle_core::backend::BackendStorage::dtype(other)),
+                    other => bail!(
+                        "expected {}, found {:?}",
+                        stringify!($float),
+                        candle_core::backend::BackendStorage::dtype(other)
+                    ),
                 }
             }
             fn storage(values: Vec<Self>) -> CpuStorage {
                 CpuStorage::$variant(values)
             }
-            unsafe fn gemm(m: usize, k: usize, n: usize, a: *const Self, sa: [isize; 2], b: *const Self, sb: [isize; 2], beta: Self, c: *mut Self, sc: [isize; 2]) {
+            unsafe fn gemm(
+                m: usize,
+                k: usize,
+                n: usize,
+                a: *const Self,
+                sa: [isize; 2],
+                b: *const Self,
+                sb: [isize; 2],
+                beta: Self,
+                c: *mut Self,
+                sc: [isize; 2],
+            ) {
                 // SAFETY: the caller's promise is matrixmultiply's.
                 unsafe { matrixmultiply::$gemm(m, k, n, 1.0, a, sa[0], sa[1], b, sb[0], sb[1], beta, c, sc[0], sc[1]) }
             }
@@ -88,7 +116,18 @@ impl<'a, T: Real> Columns<'a, T> {
         let stride = |s: [usize; 2]| s.map(|x| x as isize);
         // SAFETY: the asserts above bound every element; the caller keeps other threads away.
         unsafe {
-            T::gemm(m, k, n, a.values.as_ptr().add(a.offset), stride(a.strides), b.values.as_ptr().add(b.offset), stride(b.strides), T::ONE, self.start.add(offset), [row_stride as isize, 1]);
+            T::gemm(
+                m,
+                k,
+                n,
+                a.values.as_ptr().add(a.offset),
+                stride(a.strides),
+                b.values.as_ptr().add(b.offset),
+                stride(b.strides),
+                T::ONE,
+                self.start.add(offset),
+                [row_stride as isize, 1],
+            );
         }
     }
 }

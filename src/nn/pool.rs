@@ -56,7 +56,8 @@ impl Windows {
     fn maxima<T: Real>(&self, x: &[T], input: [usize; 3], output: [usize; 3], mut visit: impl FnMut(usize, usize)) {
         let range = |axis: usize, o: usize| {
             let first = o * self.stride[axis];
-            first.saturating_sub(self.padding[axis])..(first + self.kernel[axis]).saturating_sub(self.padding[axis]).min(input[axis])
+            first.saturating_sub(self.padding[axis])
+                ..(first + self.kernel[axis]).saturating_sub(self.padding[axis]).min(input[axis])
         };
         let mut out = 0;
         for z in 0..output[0] {
@@ -129,7 +130,9 @@ impl CustomOp2 for ToMaximum {
         let (_, _, d, h, w) = lx.shape().dims5()?;
         let (input, output) = ([d, h, w], self.0.output([d, h, w])?);
         let storage = match x {
-            CpuStorage::F64(_) => f64::storage(self.0.backward::<f64>(contiguous(x, lx)?, contiguous(g, lg)?, input, output)),
+            CpuStorage::F64(_) => {
+                f64::storage(self.0.backward::<f64>(contiguous(x, lx)?, contiguous(g, lg)?, input, output))
+            }
             _ => f32::storage(self.0.backward::<f32>(contiguous(x, lx)?, contiguous(g, lg)?, input, output)),
         };
         Ok((storage, lx.shape().clone()))

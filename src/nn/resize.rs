@@ -6,7 +6,12 @@ use candle_core::{Result, Tensor};
 pub fn upsample_nearest(x: &Tensor, factor: usize) -> Result<Tensor> {
     let (n, c, h, w) = x.dims4()?;
     let spread = (n * c * h, factor, w, factor);
-    x.contiguous()?.reshape((n * c * h, 1, w, 1))?.broadcast_as(spread)?.contiguous()?.reshape((n, c, h * factor, w * factor))
+    x.contiguous()?.reshape((n * c * h, 1, w, 1))?.broadcast_as(spread)?.contiguous()?.reshape((
+        n,
+        c,
+        h * factor,
+        w * factor,
+    ))
 }
 
 /// Half-pixel bilinear with clamped edges: PyTorch's `interpolate(mode="bilinear", align_corners=False)`.

@@ -81,8 +81,7 @@ pub fn to_ras(volume: &Volume) -> Volume {
     let steps = [1, from[0] as isize, (from[0] * from[1]) as isize];
     let positive = source.map(|axis| codes[axis].1);
     let stride = [0, 1, 2].map(|w| if positive[w] { steps[source[w]] } else { -steps[source[w]] });
-    let start: isize =
-        (0..3).map(|w| if positive[w] { 0 } else { (shape[w] as isize - 1) * steps[source[w]] }).sum();
+    let start: isize = (0..3).map(|w| if positive[w] { 0 } else { (shape[w] as isize - 1) * steps[source[w]] }).sum();
 
     let columns = volume.grid.world_from_voxel.matrix3;
     let mut origin = volume.grid.world_from_voxel.translation;

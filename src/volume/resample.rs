@@ -16,7 +16,13 @@ pub enum Outside {
 }
 
 /// A volume at the voxels of `onto`: `voxel_from_onto` maps their indices to the volume's.
-pub fn sample(volume: &Volume, onto: &Grid, voxel_from_onto: DAffine3, outside: Outside, monitor: &Monitor) -> Result<Volume, Cancelled> {
+pub fn sample(
+    volume: &Volume,
+    onto: &Grid,
+    voxel_from_onto: DAffine3,
+    outside: Outside,
+    monitor: &Monitor,
+) -> Result<Volume, Cancelled> {
     let [ni, nj, nk] = onto.shape;
     let mut voxels = vec![0.0_f32; onto.len()];
     for (k, slice) in voxels.chunks_mut((ni * nj).max(1)).enumerate() {

@@ -96,7 +96,8 @@ impl Checkpoint {
     /// The tensors under a prefix, without it.
     #[must_use]
     pub fn within(&self, prefix: &str) -> Self {
-        let inside = self.tensors.iter().filter_map(|(name, t)| Some((name.strip_prefix(prefix)?.to_owned(), t.clone())));
+        let inside =
+            self.tensors.iter().filter_map(|(name, t)| Some((name.strip_prefix(prefix)?.to_owned(), t.clone())));
         Self { tensors: Arc::new(inside.collect()), used: Arc::default(), ..self.clone() }
     }
 
@@ -123,7 +124,14 @@ impl Checkpoint {
 }
 
 impl SimpleBackend for Checkpoint {
-    fn get(&self, shape: Shape, name: &str, _: candle_nn::Init, dtype: DType, device: &Device) -> candle_core::Result<Tensor> {
+    fn get(
+        &self,
+        shape: Shape,
+        name: &str,
+        _: candle_nn::Init,
+        dtype: DType,
+        device: &Device,
+    ) -> candle_core::Result<Tensor> {
         let found = self.shape(name).map(<[usize]>::to_vec);
         match found {
             Some(found) if found == shape.dims() => self.get_unchecked(name, dtype, device),
@@ -145,7 +153,9 @@ impl SimpleBackend for Checkpoint {
             candle_core::bail!("tensor {name} is missing: {}", self.path.display());
         };
         self.used.lock().unwrap_or_else(PoisonError::into_inner).insert(name.to_owned());
-        let tensor = source.load().map_err(|what| candle_core::Error::Msg(format!("tensor {name}: {what}: {}", self.path.display())))?;
+        let tensor = source
+            .load()
+            .map_err(|what| candle_core::Error::Msg(format!("tensor {name}: {what}: {}", self.path.display())))?;
         tensor.to_device(device)?.to_dtype(dtype)
     }
 

@@ -22,7 +22,10 @@ pub(super) enum Value {
     /// The persistent id of something outside of the pickle: a storage.
     Persistent(Id),
     /// A call that was asked for and not made.
-    Call { callable: Id, arguments: Id },
+    Call {
+        callable: Id,
+        arguments: Id,
+    },
 }
 
 /// A pickle, read.
@@ -48,7 +51,8 @@ struct Machine<'a> {
 
 /// Reads one pickle from the beginning of `bytes`.
 pub(super) fn read(bytes: &[u8]) -> Result<Pickle, String> {
-    let mut machine = Machine { bytes, at: 0, values: Vec::new(), stack: Vec::new(), marks: Vec::new(), memo: HashMap::new() };
+    let mut machine =
+        Machine { bytes, at: 0, values: Vec::new(), stack: Vec::new(), marks: Vec::new(), memo: HashMap::new() };
     while !machine.step()? {}
     let root = machine.pop()?;
     Ok(Pickle { values: machine.values, root, length: machine.at })
@@ -71,7 +75,8 @@ impl Machine<'_> {
             }
             b'N' | 0x88 | 0x89 | b'I' | b'L' | b'J' | b'K' | b'M' | 0x8a | 0x8b | b'F' | b'G' => self.number(op)?,
             b'S' | b'V' | b'U' | b'T' | b'X' | 0x8c | 0x8d | b'B' | b'C' | 0x8e | 0x96 => self.text(op)?,
-            b')' | 0x85 | 0x86 | 0x87 | b't' | b']' | b'l' | b'a' | b'e' | b'}' | b'd' | b's' | b'u' | 0x8f | 0x90 | 0x91 => self.container(op)?,
+            b')' | 0x85 | 0x86 | 0x87 | b't' | b']' | b'l' | b'a' | b'e' | b'}' | b'd' | b's' | b'u' | 0x8f | 0x90
+            | 0x91 => self.container(op)?,
             b'p' | b'q' | b'r' | b'g' | b'h' | b'j' | 0x94 => self.memory(op)?,
             b'c' | 0x93 | b'i' | b'o' | b'R' | 0x81 | 0x92 | b'b' | b'P' | b'Q' | 0x82..=0x84 => self.object(op)?,
             0x97 | 0x98 => return Err("out-of-band buffers".to_owned()),
@@ -252,7 +257,9 @@ impl Machine<'_> {
     fn call(&mut self) -> Result<(), String> {
         let (arguments, callable) = (self.pop()?, self.pop()?);
         let value = match &self.values[callable] {
-            Value::Global(name) if name == "collections.OrderedDict" || name == "collections.defaultdict" => Value::Dict(Vec::new()),
+            Value::Global(name) if name == "collections.OrderedDict" || name == "collections.defaultdict" => {
+                Value::Dict(Vec::new())
+            }
             _ => Value::Call { callable, arguments },
         };
         self.push(value);

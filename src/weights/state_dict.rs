@@ -64,14 +64,25 @@ impl Pickle {
         let mut id = id;
         for _ in 0..MAX_NESTING {
             let Value::Call { callable, arguments } = self.value(id) else { return None };
-            let (Value::Global(function), Value::Tuple(arguments)) = (self.value(*callable), self.value(*arguments)) else {
+            let (Value::Global(function), Value::Tuple(arguments)) = (self.value(*callable), self.value(*arguments))
+            else {
                 return None;
             };
             match (function.as_str(), arguments.as_slice()) {
-                ("torch._utils._rebuild_tensor_v2" | "torch._utils._rebuild_tensor", [storage, offset, shape, strides, ..]) => {
-                    return Some((self.storage_name(*storage)?, self.size(*offset)?, self.sizes(*shape)?, self.sizes(*strides)?));
+                (
+                    "torch._utils._rebuild_tensor_v2" | "torch._utils._rebuild_tensor",
+                    [storage, offset, shape, strides, ..],
+                ) => {
+                    return Some((
+                        self.storage_name(*storage)?,
+                        self.size(*offset)?,
+                        self.sizes(*shape)?,
+                        self.sizes(*strides)?,
+                    ));
                 }
-                ("torch._utils._rebuild_parameter" | "torch._utils._rebuild_parameter_with_state", [tensor, ..]) => id = *tensor,
+                ("torch._utils._rebuild_parameter" | "torch._utils._rebuild_parameter_with_state", [tensor, ..]) => {
+                    id = *tensor
+                }
                 _ => return None,
             }
         }
@@ -93,7 +104,10 @@ impl Pickle {
     }
 
     /// Every tensor of the state dict; `place` says where a storage's bytes lie.
-    pub(super) fn tensors(&self, place: impl Fn(&StorageName) -> Result<Place, String>) -> Result<BTreeMap<String, TensorSource>, String> {
+    pub(super) fn tensors(
+        &self,
+        place: impl Fn(&StorageName) -> Result<Place, String>,
+    ) -> Result<BTreeMap<String, TensorSource>, String> {
         let mut tensors = BTreeMap::new();
         for (key, value) in self.state_dict(self.root, 0).unwrap_or_default() {
             let (Some(name), Some((storage, offset, shape, strides))) = (self.text(*key), self.tensor(*value)) else {

@@ -77,7 +77,8 @@ impl Place {
                 file.read_exact(&mut bytes).map_err(words)?;
             }
             Self::Entry { path, name, .. } => {
-                let mut archive = zip::ZipArchive::new(File::open(&**path).map_err(words)?).map_err(|e| e.to_string())?;
+                let mut archive =
+                    zip::ZipArchive::new(File::open(&**path).map_err(words)?).map_err(|e| e.to_string())?;
                 let mut entry = archive.by_name(name).map_err(|e| e.to_string())?;
                 std::io::copy(&mut (&mut entry).take(from), &mut std::io::sink()).map_err(words)?;
                 entry.read_exact(&mut bytes).map_err(words)?;
@@ -99,7 +100,13 @@ pub(super) struct TensorSource {
 
 impl TensorSource {
     /// Checks that the window lies in its storage: everything here comes from the file.
-    pub(super) fn new(shape: Vec<usize>, strides: Vec<usize>, offset: usize, kind: Kind, place: Place) -> Result<Self, String> {
+    pub(super) fn new(
+        shape: Vec<usize>,
+        strides: Vec<usize>,
+        offset: usize,
+        kind: Kind,
+        place: Place,
+    ) -> Result<Self, String> {
         let reach = |n: &[usize], s: &[usize]| -> Option<usize> {
             if n.contains(&0) {
                 return Some(offset);
@@ -110,7 +117,8 @@ impl TensorSource {
         let end = reach(&shape, &strides).and_then(|end| end.checked_mul(kind.bytes()));
         let fits = end.is_some_and(|end| end as u64 <= place.length());
         // A stride of 0 would let a small file claim a huge tensor; torch saves none in a state dict.
-        let sane = numbers.and_then(|n| n.checked_mul(kind.bytes())).is_some_and(|bytes| bytes as u64 <= place.length());
+        let sane =
+            numbers.and_then(|n| n.checked_mul(kind.bytes())).is_some_and(|bytes| bytes as u64 <= place.length());
         if shape.len() != strides.len() || !fits || !sane {
             return Err(format!("a tensor of shape {shape:?} does not fit its storage of {} bytes", place.length()));
         }
@@ -126,7 +134,8 @@ impl TensorSource {
         let tensor = |t: candle_core::Result<Tensor>| t.map_err(|e| e.to_string());
         macro_rules! numbers {
             ($raw:ty, $as:ty, $n:literal) => {{
-                let values: Vec<$as> = bytes.as_chunks::<$n>().0.iter().map(|b| <$raw>::from_le_bytes(*b) as $as).collect();
+                let values: Vec<$as> =
+                    bytes.as_chunks::<$n>().0.iter().map(|b| <$raw>::from_le_bytes(*b) as $as).collect();
                 tensor(Tensor::from_vec(values, self.shape.as_slice(), &Device::Cpu))
             }};
         }
@@ -139,11 +148,13 @@ impl TensorSource {
             Kind::I8 => numbers!(i8, i64, 1),
             Kind::U8 | Kind::Bool => tensor(Tensor::from_vec(bytes, self.shape.as_slice(), &Device::Cpu)),
             Kind::F16 => {
-                let values: Vec<half::f16> = bytes.as_chunks::<2>().0.iter().map(|b| half::f16::from_le_bytes(*b)).collect();
+                let values: Vec<half::f16> =
+                    bytes.as_chunks::<2>().0.iter().map(|b| half::f16::from_le_bytes(*b)).collect();
                 tensor(Tensor::from_vec(values, self.shape.as_slice(), &Device::Cpu))
             }
             Kind::BF16 => {
-                let values: Vec<half::bf16> = bytes.as_chunks::<2>().0.iter().map(|b| half::bf16::from_le_bytes(*b)).collect();
+                let values: Vec<half::bf16> =
+                    bytes.as_chunks::<2>().0.iter().map(|b| half::bf16::from_le_bytes(*b)).collect();
                 tensor(Tensor::from_vec(values, self.shape.as_slice(), &Device::Cpu))
             }
         }
@@ -187,7 +198,9 @@ fn dense(shape: &[usize]) -> Vec<usize> {
 const MAX_HEADER_BYTES: u64 = 100_000_000;
 
 pub(super) fn looks_like_safetensors(head: &[u8], length: u64) -> bool {
-    head.len() > 8 && head[8] == b'{' && u64::from_le_bytes([head[0], head[1], head[2], head[3], head[4], head[5], head[6], head[7]]) < length
+    head.len() > 8
+        && head[8] == b'{'
+        && u64::from_le_bytes([head[0], head[1], head[2], head[3], head[4], head[5], head[6], head[7]]) < length
 }
 
 pub(super) fn read_safetensors(mut file: File, path: &Path) -> Result<BTreeMap<String, TensorSource>, String> {
@@ -226,7 +239,8 @@ pub(super) fn read_safetensors(mut file: File, path: &Path) -> Result<BTreeMap<S
             return Err(format!("tensor {name} lies beyond the end of the file"));
         }
         let place = Place::File { path: Arc::clone(&path), offset: data + from as u64, length: (to - from) as u64 };
-        let source = TensorSource::new(info.shape.clone(), dense(&info.shape), 0, kind, place).map_err(|e| format!("{name}: {e}"))?;
+        let source = TensorSource::new(info.shape.clone(), dense(&info.shape), 0, kind, place)
+            .map_err(|e| format!("{name}: {e}"))?;
         tensors.insert(name, source);
     }
     Ok(tensors)

@@ -33,7 +33,8 @@ fn check(name: &str, shape: &[usize], op: impl Fn(&Tensor) -> Result<Tensor>) {
     };
     let var = Var::from_tensor(&x).expect("a variable");
     let gradients = (op(&var).expect(name) * &g).and_then(|p| p.sum_all()?.backward()).expect(name);
-    let exact: Vec<f64> = gradients.get(&var).expect("a gradient").flatten_all().and_then(|t| t.to_vec1()).expect("f64");
+    let exact: Vec<f64> =
+        gradients.get(&var).expect("a gradient").flatten_all().and_then(|t| t.to_vec1()).expect("f64");
     let values: Vec<f64> = x.flatten_all().and_then(|t| t.to_vec1()).expect("f64");
     for i in (0..values.len()).step_by((values.len() / 23).max(1)) {
         let moved = |by: f64| {
@@ -42,21 +43,35 @@ fn check(name: &str, shape: &[usize], op: impl Fn(&Tensor) -> Result<Tensor>) {
             loss(&Tensor::from_vec(v, shape, &Device::Cpu).expect("same shape"))
         };
         let slope = (moved(STEP) - moved(-STEP)) / (2.0 * STEP);
-        assert!((slope - exact[i]).abs() <= DIFFERENCE * exact[i].abs().max(1.0), "{name}[{i}]: {} by the layer, {slope} by differences", exact[i]);
+        assert!(
+            (slope - exact[i]).abs() <= DIFFERENCE * exact[i].abs().max(1.0),
+            "{name}[{i}]: {} by the layer, {slope} by differences",
+            exact[i]
+        );
     }
 }
 
 #[test]
 fn convolutions_agree_with_central_differences() {
-    for (c_in, c_out, k, stride, padding, h, w) in
-        [(3, 5, 3, 1, 1, 9, 7), (2, 4, 3, 2, 1, 8, 11), (4, 3, 1, 1, 0, 5, 6), (3, 2, 1, 2, 0, 7, 7), (1, 4, 7, 2, 3, 13, 12), (2, 2, 3, 1, 0, 5, 5), (2, 3, 3, 3, 2, 10, 4)]
-    {
-        let conv = Conv2d::from_tensors(&random(&[c_out, c_in, k, k], 3), Some(random(&[c_out], 4)), stride, padding).expect("a layer");
+    for (c_in, c_out, k, stride, padding, h, w) in [
+        (3, 5, 3, 1, 1, 9, 7),
+        (2, 4, 3, 2, 1, 8, 11),
+        (4, 3, 1, 1, 0, 5, 6),
+        (3, 2, 1, 2, 0, 7, 7),
+        (1, 4, 7, 2, 3, 13, 12),
+        (2, 2, 3, 1, 0, 5, 5),
+        (2, 3, 3, 3, 2, 10, 4),
+    ] {
+        let conv = Conv2d::from_tensors(&random(&[c_out, c_in, k, k], 3), Some(random(&[c_out], 4)), stride, padding)
+            .expect("a layer");
         check(&format!("conv2d k{k} s{stride} p{padding}"), &[2, c_in, h, w], |x| conv.forward(x));
     }
-    for (kernel, stride, padding) in
-        [([3, 3, 3], [1; 3], [1; 3]), ([3, 3, 3], [2; 3], [1; 3]), ([1, 1, 1], [2; 3], [0; 3]), ([3, 7, 7], [1, 2, 2], [1, 3, 3])]
-    {
+    for (kernel, stride, padding) in [
+        ([3, 3, 3], [1; 3], [1; 3]),
+        ([3, 3, 3], [2; 3], [1; 3]),
+        ([1, 1, 1], [2; 3], [0; 3]),
+        ([3, 7, 7], [1, 2, 2], [1, 3, 3]),
+    ] {
         let weight = random(&[4, 3, kernel[0], kernel[1], kernel[2]], 5);
         let conv = Conv3d::from_tensors(&weight, None, stride, padding).expect("a layer");
         check(&format!("conv3d {kernel:?} s{stride:?}"), &[1, 3, 5, 9, 8], |x| conv.forward(x));
@@ -66,7 +81,8 @@ fn convolutions_agree_with_central_differences() {
 #[test]
 fn pools_norms_and_resizes_agree_with_central_differences() {
     let positive = |seed| random(&[4], seed).affine(0.4, 1.0).expect("numbers");
-    let norm = BatchNorm::from_tensors(&random(&[4], 6), &random(&[4], 7), &random(&[4], 8), &positive(9), 1e-5).expect("a layer");
+    let norm = BatchNorm::from_tensors(&random(&[4], 6), &random(&[4], 7), &random(&[4], 8), &positive(9), 1e-5)
+        .expect("a layer");
     check("batch norm", &[2, 4, 3, 5], |x| norm.forward(x));
     check("batch norm 3-D", &[1, 4, 2, 3, 3], |x| norm.forward(x));
     check("avg pool", &[2, 3, 9, 8], |x| pool::avg_pool2d(x, 2));
@@ -84,7 +100,9 @@ fn pools_norms_and_resizes_agree_with_central_differences() {
 fn a_layer_used_twice_in_one_graph_adds_both_gradients() {
     let conv = Conv2d::from_tensors(&random(&[2, 2, 3, 3], 3), None, 1, 1).expect("a layer");
     check("conv of conv plus conv", &[1, 2, 6, 6], |x| conv.forward(&conv.forward(x)?)? + conv.forward(x)?);
-    check("nearest twice", &[1, 2, 3, 3], |x| resize::upsample_nearest(x, 2)? + (resize::upsample_nearest(x, 2)? * 2.0)?);
+    check("nearest twice", &[1, 2, 3, 3], |x| {
+        resize::upsample_nearest(x, 2)? + (resize::upsample_nearest(x, 2)? * 2.0)?
+    });
 }
 
 #[test]
@@ -94,7 +112,9 @@ fn a_tensor_of_other_strides_gives_the_same() {
     let turned = x.permute((0, 3, 1, 2)).expect("a view");
     let copied = turned.contiguous().expect("a copy");
     let gap = |a: Result<Tensor>, b: Result<Tensor>| {
-        (a.expect("a") - b.expect("b")).and_then(|d| d.abs()?.flatten_all()?.max(0)?.to_scalar::<f64>()).expect("a number")
+        (a.expect("a") - b.expect("b"))
+            .and_then(|d| d.abs()?.flatten_all()?.max(0)?.to_scalar::<f64>())
+            .expect("a number")
     };
     assert!(gap(conv.forward(&turned), conv.forward(&copied)) == 0.0);
     assert!(gap(pool::max_pool2d(&turned, 2, 2, 0), pool::max_pool2d(&copied, 2, 2, 0)) == 0.0);

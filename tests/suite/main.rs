@@ -1,6 +1,8 @@
 //! One test binary: each further one would link wgpu and candle again.
 mod support;
 
+mod architecture;
+
 mod checkpoints;
 mod gradients;
 mod models;

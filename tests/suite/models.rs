@@ -49,7 +49,11 @@ fn the_autoencoders_equal_the_published_ones() {
         let continuous = network.continuous_latents(&input).expect("latents");
         near("act.quant_conv", &continuous, FORWARD);
         let codes = network.codes(&continuous).and_then(|c| c.flatten_all()?.to_dtype(DType::I64)).expect("codes");
-        assert_eq!(codes.to_vec1::<i64>().expect("codes"), g["code_indices"].to_vec1::<i64>().expect("codes"), "{name}");
+        assert_eq!(
+            codes.to_vec1::<i64>().expect("codes"),
+            g["code_indices"].to_vec1::<i64>().expect("codes"),
+            "{name}"
+        );
         let z = network.encode(&g["x"]).expect("latents");
         near("z", &z, 1e-5);
         let (_, _, h, w) = g["x"].dims4().expect("a stack");
@@ -86,7 +90,8 @@ fn the_lung_segmenter_equals_the_published_one() {
         let Some((card, checkpoint)) = card(name) else { return };
         let network = LungUnet::load(&card, &checkpoint, DType::F32, &Device::Cpu).unwrap_or_else(|e| panic!("{e}"));
         let g = goldens("lungmask_small");
-        let out = |x: &Tensor| network.log_probabilities(x).and_then(|l| candle_nn::ops::sigmoid(&l)).expect("segmented");
+        let out =
+            |x: &Tensor| network.log_probabilities(x).and_then(|l| candle_nn::ops::sigmoid(&l)).expect("segmented");
         let log = network.log_probabilities(&g["slice"]).expect("segmented");
         assert!(worst(&log, &g["slice_logsoftmax"]) <= FORWARD, "{name}");
         assert!(worst(&out(&g["slice"]), &g["slice_out"]) <= FORWARD, "{name}");
@@ -116,12 +121,14 @@ fn the_classifier_equals_the_published_one() {
     };
     let network = load(64);
     let g = goldens("phecode_small");
-    let probabilities = |volume: &str| logits(&network, &stack(&g[volume])).and_then(|l| candle_nn::ops::sigmoid(&l)).expect("scores");
+    let probabilities =
+        |volume: &str| logits(&network, &stack(&g[volume])).and_then(|l| candle_nn::ops::sigmoid(&l)).expect("scores");
     assert!(worst(&probabilities("volume"), &g["probs"]) <= 1e-5);
     assert!(worst(&probabilities("volume_56x56x7"), &g["probs_56x56x7"]) <= 1e-5);
     // `model_only` is fed without the turn.
-    let untouched = I3ResNet::load(&Card { side: None, turned: false, ..card.clone() }, &checkpoint, DType::F32, &Device::Cpu)
-        .unwrap_or_else(|e| panic!("{e}"));
+    let untouched =
+        I3ResNet::load(&Card { side: None, turned: false, ..card.clone() }, &checkpoint, DType::F32, &Device::Cpu)
+            .unwrap_or_else(|e| panic!("{e}"));
     assert!(worst(&logits(&untouched, &stack(&g["volume"])).expect("logits"), &g["model_only_logits"]) <= FORWARD);
     let grad = gradient(&stack(&g["volume"]), |x| candle_nn::ops::sigmoid(&logits(&network, x)?)?.get(0)?.get(3));
     // PyTorch's f32 stands on ties here: it is 1.2e-3 from its own limit in f64, where ours is 2e-6.

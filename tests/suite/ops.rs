@@ -34,7 +34,10 @@ fn check(goldens: &Goldens, name: &str, op: impl Fn(&Tensor, &dyn Fn(&str) -> Te
     assert!(gap <= FORWARD, "{name}: value off by {gap:e}");
     let loss = (y * get("g")).and_then(|p| p.sum_all()).expect("a scalar");
     let gradient = loss.backward().expect(name).remove(&x).unwrap_or_else(|| panic!("{name}: no gradient"));
-    let size = get("gx").abs().and_then(|g| g.flatten_all()?.max(0)?.to_dtype(DType::F64)?.to_scalar::<f64>()).expect("a number");
+    let size = get("gx")
+        .abs()
+        .and_then(|g| g.flatten_all()?.max(0)?.to_dtype(DType::F64)?.to_scalar::<f64>())
+        .expect("a number");
     let gap = worst(&gradient, &get("gx"));
     assert!(gap <= GRADIENT * size.max(1.0), "{name}: gradient off by {gap:e} of {size:e}");
 }
@@ -96,7 +99,8 @@ fn the_operations_of_candle_that_the_networks_use_equal_pytorchs() {
 fn every_golden_of_the_operations_is_well_formed() {
     // 49 cases, each with its input, output, cotangent and gradient: a trimmed file would hide a case.
     let g = goldens("ops.safetensors");
-    let names: std::collections::BTreeSet<_> = g.keys().filter_map(|k| k.split_once('.').map(|(name, _)| name)).collect();
+    let names: std::collections::BTreeSet<_> =
+        g.keys().filter_map(|k| k.split_once('.').map(|(name, _)| name)).collect();
     assert_eq!(names.len(), 49, "{names:?}");
     for name in names {
         assert!(["x", "y", "g", "gx"].iter().all(|f| g.contains_key(&format!("{name}.{f}"))), "{name}");

@@ -44,7 +44,10 @@ fn check(scan: &Path, golden: &Path, side: usize) {
     assert_eq!(prepared.spaced.shape.map(|n| n as i64), shape[shape.len() - 3..], "{name}: shape");
     // MONAI's array is [row, column, slice]; ours counts column first.
     let [right, down, up] = [0, 1, 2].map(|i| prepared.volume.grid.world_from_voxel.matrix3.col(i));
-    let swapped = DAffine3::from_mat3_translation(DMat3::from_cols(down, right, up), prepared.volume.grid.world_from_voxel.translation);
+    let swapped = DAffine3::from_mat3_translation(
+        DMat3::from_cols(down, right, up),
+        prepared.volume.grid.world_from_voxel.translation,
+    );
     assert_affine(&format!("{name}: final"), &swapped, &g["final_affine_f64"]);
     let (_, h, w, d) = g["image"].dims4().expect("[1, h, w, slices]");
     let image: Vec<f32> = g["image"].flatten_all().and_then(|t| t.to_dtype(DType::F32)?.to_vec1()).expect("f32");
@@ -54,7 +57,11 @@ fn check(scan: &Path, golden: &Path, side: usize) {
             for column in 0..w {
                 let got = prepared.volume.get([column, row, k * every]).expect("inside");
                 let want = image[(row * w + column) * d + k];
-                assert!((got - want).abs() <= IMAGE, "{name} at row {row}, column {column}, slice {}: {got}, MONAI has {want}", k * every);
+                assert!(
+                    (got - want).abs() <= IMAGE,
+                    "{name} at row {row}, column {column}, slice {}: {got}, MONAI has {want}",
+                    k * every
+                );
             }
         }
     }
@@ -88,7 +95,8 @@ fn preparation_equals_monais_on_a_real_scan() {
 /// A small volume whose voxels all differ, on a RAS grid.
 fn marked() -> Volume {
     let shape = [5, 6, 7];
-    let world_from_voxel = DAffine3::from_mat3_translation(DMat3::from_diagonal(DVec3::new(1.5, 1.5, 3.0)), DVec3::new(-3.0, 5.0, 40.0));
+    let world_from_voxel =
+        DAffine3::from_mat3_translation(DMat3::from_diagonal(DVec3::new(1.5, 1.5, 3.0)), DVec3::new(-3.0, 5.0, 40.0));
     let voxels: Vec<i16> = (0..5 * 6 * 7).map(|i| (i * 7 % 211) as i16 - 100).collect();
     Volume::new(Grid { shape, world_from_voxel }, Voxels::I16(voxels.into()))
 }
@@ -117,9 +125,12 @@ fn orientations(volume: &Volume) -> Vec<Volume> {
                     }
                 }
             }
-            let world = |at: [usize; 3]| volume.grid.world_from_voxel.transform_point3(DVec3::from_array(original(at).map(|x| x as f64)));
+            let world = |at: [usize; 3]| {
+                volume.grid.world_from_voxel.transform_point3(DVec3::from_array(original(at).map(|x| x as f64)))
+            };
             let origin = world([0, 0, 0]);
-            let matrix = DMat3::from_cols(world([1, 0, 0]) - origin, world([0, 1, 0]) - origin, world([0, 0, 1]) - origin);
+            let matrix =
+                DMat3::from_cols(world([1, 0, 0]) - origin, world([0, 1, 0]) - origin, world([0, 0, 1]) - origin);
             let grid = Grid { shape, world_from_voxel: DAffine3::from_mat3_translation(matrix, origin) };
             all.push(Volume::new(grid, Voxels::I16(voxels.into())));
         }
@@ -169,7 +180,8 @@ fn the_first_row_is_anterior_and_the_first_column_the_patients_right() {
     let mut voxels = vec![-1000_i16; scan.grid.len()];
     voxels[4 + 5 * (5 + 6 * 6)] = 1000;
     scan.voxels = Voxels::I16(voxels.into());
-    let prepared = prepare(&scan, &Recipe { side: 6, ..Recipe::default() }, &Monitor::default()).expect("not cancelled");
+    let prepared =
+        prepare(&scan, &Recipe { side: 6, ..Recipe::default() }, &Monitor::default()).expect("not cancelled");
     let bright = values(&prepared.volume).iter().position(|v| *v == 1.0).expect("one bright voxel");
     // 5 columns are padded to 6 by one beyond R, which display puts first.
     assert_eq!((bright % 6, bright / 6 % 6, bright / 36), (1, 0, 6));
@@ -195,7 +207,10 @@ fn beyond_the_field_of_view_is_what_the_caller_says() {
 
 #[test]
 fn letters_name_the_nearest_direction_and_tilt_is_measured() {
-    assert_eq!([DVec3::X, DVec3::NEG_X, DVec3::Y, DVec3::NEG_Y, DVec3::Z, DVec3::NEG_Z].map(letter), ["R", "L", "A", "P", "S", "I"]);
+    assert_eq!(
+        [DVec3::X, DVec3::NEG_X, DVec3::Y, DVec3::NEG_Y, DVec3::Z, DVec3::NEG_Z].map(letter),
+        ["R", "L", "A", "P", "S", "I"]
+    );
     assert_eq!(letter(DVec3::new(0.3, -0.9, 0.2)), "P");
     let mut grid = marked().grid;
     assert!(obliqueness_degrees(&grid) < 1e-6);

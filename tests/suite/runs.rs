@@ -90,8 +90,15 @@ fn run(case: &Case, objective: &dyn Objective) -> (HashMap<String, Tensor>, Coun
     let golden = support::tensors(&golden);
     let autoencoder = autoencoder(case.autoencoder).expect("beside the others");
     let input = volume(&stack(&golden["volume"]));
-    let result =
-        explain(&input, [2000.0, -1000.0], &*autoencoder, objective, case.slab.clone(), &case.options, &Monitor::default());
+    let result = explain(
+        &input,
+        [2000.0, -1000.0],
+        &*autoencoder,
+        objective,
+        case.slab.clone(),
+        &case.options,
+        &Monitor::default(),
+    );
     (golden, result.unwrap_or_else(|e| panic!("{}: {e}", case.golden)))
 }
 
@@ -109,20 +116,45 @@ fn check(case: &Case, objective: &dyn Objective) {
     let steps = f64s(&golden["steps_lambda_pred_pixdiff_thresh_f64"]);
     let rows: Vec<&[f64]> = steps.chunks(4).collect();
     let walk: Vec<_> = result.walk.iter().map(|t| t.lambda).collect();
-    assert_eq!(walk, rows.iter().map(|row| row[0]).collect::<Vec<_>>(), "{name}: lambdas of the search; {}", result.stop);
+    assert_eq!(
+        walk,
+        rows.iter().map(|row| row[0]).collect::<Vec<_>>(),
+        "{name}: lambdas of the search; {}",
+        result.stop
+    );
     let start = result.scores.reconstruction;
     for (trial, row) in result.walk.iter().zip(&rows) {
-        assert!((trial.score - row[1]).abs() <= FORWARD + GRADIENT * (row[1] - start).abs(), "{name} at {}: score {} for {}", row[0], trial.score, row[1]);
-        assert!((trial.change - row[2]).abs() <= CHANGE * row[2].max(1.0), "{name} at {}: change {} for {}", row[0], trial.change, row[2]);
+        assert!(
+            (trial.score - row[1]).abs() <= FORWARD + GRADIENT * (row[1] - start).abs(),
+            "{name} at {}: score {} for {}",
+            row[0],
+            trial.score,
+            row[1]
+        );
+        assert!(
+            (trial.change - row[2]).abs() <= CHANGE * row[2].max(1.0),
+            "{name} at {}: change {} for {}",
+            row[0],
+            trial.change,
+            row[2]
+        );
     }
     let (lambdas, scores) = (f64s(&golden["lambdas_f64"]), f64s(&golden["preds_f64"]));
     assert_eq!(result.steps.len(), lambdas.len(), "{name}: steps");
     for (i, step) in result.steps.iter().enumerate() {
         assert!((step.lambda - lambdas[i]).abs() <= 1e-12 * lambdas[i].abs().max(1.0), "{name}: lambda {i}");
-        assert!((step.score - scores[i]).abs() <= FORWARD + GRADIENT * (scores[i] - start).abs(), "{name}: score {i}: {} for {}", step.score, scores[i]);
+        assert!(
+            (step.score - scores[i]).abs() <= FORWARD + GRADIENT * (scores[i] - start).abs(),
+            "{name}: score {i}: {} for {}",
+            step.score,
+            scores[i]
+        );
         let image = stack(&golden["generated_images"].get(i).expect("an image"));
         let gap = worst(&tensor(&result.frame(i)), &image);
-        assert!(gap <= FORWARD + GRADIENT * worst(&image, &stack(&golden["x_lambda0"])), "{name}: frame {i} off by {gap:e}");
+        assert!(
+            gap <= FORWARD + GRADIENT * worst(&image, &stack(&golden["x_lambda0"])),
+            "{name}: frame {i} off by {gap:e}"
+        );
     }
     for (method, key) in [
         (HeatmapMethod::Int, "heatmap_int"),
@@ -133,7 +165,11 @@ fn check(case: &Case, objective: &dyn Objective) {
         let slab = result.slab.clone();
         let whole = result.reconstruction.voxels.iter().collect::<Vec<_>>();
         let pixels = result.grid.shape[0] * result.grid.shape[1];
-        let heat = parallax::latent_shift::heatmap::heatmap(method, &result.steps, &whole[slab.start * pixels..slab.end * pixels]);
+        let heat = parallax::latent_shift::heatmap::heatmap(
+            method,
+            &result.steps,
+            &whole[slab.start * pixels..slab.end * pixels],
+        );
         let golden = stack(&golden[key]).narrow(0, slab.start, slab.len()).expect("the slab");
         let heat = Tensor::from_vec(heat, golden.dims(), &Device::Cpu).expect("the slab");
         let gap = worst(&heat, &golden);
@@ -154,7 +190,10 @@ fn the_lung_protocol_runs_as_published() {
 fn the_lung_protocol_runs_as_published_at_full_slice_size() {
     let Some(objective) = lungs() else { return };
     let options = Options { steps: 4, ..reference(600_000.0) };
-    check(&Case { golden: "ls_lung_small_f64", autoencoder: "vqgan_small_f64", slab: Some(1..2), options }, &*objective);
+    check(
+        &Case { golden: "ls_lung_small_f64", autoencoder: "vqgan_small_f64", slab: Some(1..2), options },
+        &*objective,
+    );
 }
 
 #[test]
@@ -171,13 +210,15 @@ fn the_effusion_protocol_runs_as_published() {
 #[test]
 fn any_chunk_gives_the_gradient_of_the_whole() {
     let (Some(lungs), Some(class)) = (lungs(), class(3, 0.0)) else { return };
-    let golden = support::tensors(&support::shared("goldens/ls_lung_vol_small.safetensors").expect("beside the models"));
+    let golden =
+        support::tensors(&support::shared("goldens/ls_lung_vol_small.safetensors").expect("beside the models"));
     let ae = autoencoder("vqgan_small").expect("beside the others");
     let latents = ae.encode(&stack(&golden["volume"])).expect("latents");
     let decoded = ae.decode(&latents, [56, 56]).expect("a stack");
     let monitor = Monitor::default();
     for objective in [lungs, class] {
-        let at = |chunk| gradient(&*ae, &*objective, &latents, &decoded, &(0..6), chunk, &monitor).expect("a gradient").1;
+        let at =
+            |chunk| gradient(&*ae, &*objective, &latents, &decoded, &(0..6), chunk, &monitor).expect("a gradient").1;
         let whole = at(6);
         for chunk in [1, 2, 4, 5] {
             let gap = relative(&at(chunk), &whole);
@@ -200,10 +241,12 @@ fn a_tie_in_the_golden_is_not_ours() {
         let (ae, weights) = card("vqgan_small");
         let ae = Vqgan::load(&ae, &weights, dtype, &Device::Cpu).unwrap_or_else(|e| panic!("{e}"));
         let (unet, weights) = card("lungmask_small");
-        let segmenter = Arc::new(LungUnet::load(&unet, &weights, dtype, &Device::Cpu).unwrap_or_else(|e| panic!("{e}")));
+        let segmenter =
+            Arc::new(LungUnet::load(&unet, &weights, dtype, &Device::Cpu).unwrap_or_else(|e| panic!("{e}")));
         let latents = golden["z"].to_dtype(dtype).expect("latents");
         let decoded = ae.decode(&latents, [56, 56]).expect("a stack");
-        let (_, g) = gradient(&ae, &LungSize { segmenter }, &latents, &decoded, &(2..4), 2, &Monitor::default()).expect("a gradient");
+        let (_, g) = gradient(&ae, &LungSize { segmenter }, &latents, &decoded, &(2..4), 2, &Monitor::default())
+            .expect("a gradient");
         g.to_dtype(DType::F64).expect("numbers")
     };
     let (single, double) = (at(DType::F32), at(DType::F64));
@@ -218,9 +261,21 @@ fn the_aimed_search_falls_as_far_as_it_says_on_a_real_network() {
     let golden = support::tensors(&support::shared("goldens/ls_phe_vol_small.safetensors").expect("beside the models"));
     let ae = autoencoder("vqgan_small").expect("beside the others");
     let options = Options { drop: 0.002, floor: 0.0, max_change: 10.0, steps: 3, ..Options::default() };
-    let result = explain(&volume(&stack(&golden["volume"])), [2000.0, -1000.0], &*ae, &*objective, None, &options, &Monitor::default())
-        .expect("a run");
+    let result = explain(
+        &volume(&stack(&golden["volume"])),
+        [2000.0, -1000.0],
+        &*ae,
+        &*objective,
+        None,
+        &options,
+        &Monitor::default(),
+    )
+    .expect("a run");
     let fall = result.scores.reconstruction - result.scores.counterfactual;
-    assert!((fall - 0.002).abs() <= 1e-4 || !result.stop.contains("reached its mark"), "fell by {fall}; {}", result.stop);
+    assert!(
+        (fall - 0.002).abs() <= 1e-4 || !result.stop.contains("reached its mark"),
+        "fell by {fall}; {}",
+        result.stop
+    );
     assert!(fall > 0.0 && result.walk.len() <= 12, "{} trials, fell by {fall}; {}", result.walk.len(), result.stop);
 }

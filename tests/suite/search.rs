@@ -62,13 +62,23 @@ impl Objective for Toy {
     fn score(&self, stack: &Tensor, _: &Monitor) -> std::result::Result<f64, Error> {
         Ok(f64::from(self.value(stack)?.to_scalar::<f32>()?))
     }
-    fn gradient(&self, stack: &Tensor, _: std::ops::Range<usize>, _: &Monitor) -> std::result::Result<(f64, Tensor), Error> {
+    fn gradient(
+        &self,
+        stack: &Tensor,
+        _: std::ops::Range<usize>,
+        _: &Monitor,
+    ) -> std::result::Result<(f64, Tensor), Error> {
         let t = Var::from_tensor(stack)?;
         let score = self.value(&t)?;
         let gradient = score.backward()?.remove(&t).expect("the score depends on t");
         Ok((f64::from(score.to_scalar::<f32>()?), gradient))
     }
-    fn around<'a>(&'a self, _: &Tensor, _: std::ops::Range<usize>, _: &Monitor) -> std::result::Result<SlabScore<'a>, Error> {
+    fn around<'a>(
+        &'a self,
+        _: &Tensor,
+        _: std::ops::Range<usize>,
+        _: &Monitor,
+    ) -> std::result::Result<SlabScore<'a>, Error> {
         Ok(Box::new(|slab, monitor| self.score(slab, monitor)))
     }
 }
@@ -280,7 +290,8 @@ fn a_cancelled_search_keeps_what_it_found() {
     });
     handle.set(monitor.clone()).ok().expect("set once");
     let grid = Grid { shape: [4, 1, 1], world_from_voxel: DAffine3::IDENTITY };
-    let options = Options { search: SearchWay::Reference, max_lambda: Some(1e5), max_change: 1e9, ..Options::default() };
+    let options =
+        Options { search: SearchWay::Reference, max_lambda: Some(1e5), max_change: 1e9, ..Options::default() };
     let result = explain(&Volume::from_f32(grid, x), [1.0, 0.0], &Identity, &toy, None, &options, &monitor)
         .expect("partial results");
     assert!(!result.complete && result.stop.contains("cancelled"), "{}", result.stop);

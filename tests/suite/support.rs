@@ -38,6 +38,8 @@ pub(crate) fn worst(a: &Tensor, b: &Tensor) -> f64 {
 /// PyTorch's f32 gradient differs from its own limit in f64 by 3e-3 there, where ours differs by 2e-6.
 pub(crate) fn relative(a: &Tensor, b: &Tensor) -> f64 {
     assert_eq!(a.dims(), b.dims());
-    let norm = |t: Tensor| t.to_dtype(DType::F64).and_then(|t| t.sqr()?.sum_all()?.to_scalar::<f64>()).expect("a number").sqrt();
+    let norm = |t: Tensor| {
+        t.to_dtype(DType::F64).and_then(|t| t.sqr()?.sum_all()?.to_scalar::<f64>()).expect("a number").sqrt()
+    };
     norm((a - b).expect("same shape")) / norm(b.clone()).max(f64::MIN_POSITIVE)
 }

@@ -27,7 +27,8 @@ struct ResnetBlock {
 
 impl ResnetBlock {
     fn new(c_in: usize, c_out: usize, vb: &VarBuilder) -> Result<Self> {
-        let nin_shortcut = if c_in == c_out { None } else { Some(conv2d(c_in, c_out, CONV_1X1, &vb.pp("nin_shortcut"))?) };
+        let nin_shortcut =
+            if c_in == c_out { None } else { Some(conv2d(c_in, c_out, CONV_1X1, &vb.pp("nin_shortcut"))?) };
         Ok(Self {
             norm1: norm(c_in, vb.pp("norm1"))?,
             conv1: conv2d(c_in, c_out, CONV_3X3, &vb.pp("conv1"))?,
@@ -61,7 +62,13 @@ struct AttnBlock {
 impl AttnBlock {
     fn new(channels: usize, vb: &VarBuilder) -> Result<Self> {
         let conv = |name: &str| conv2d(channels, channels, CONV_1X1, &vb.pp(name));
-        Ok(Self { norm: norm(channels, vb.pp("norm"))?, q: conv("q")?, k: conv("k")?, v: conv("v")?, proj_out: conv("proj_out")? })
+        Ok(Self {
+            norm: norm(channels, vb.pp("norm"))?,
+            q: conv("q")?,
+            k: conv("k")?,
+            v: conv("v")?,
+            proj_out: conv("proj_out")?,
+        })
     }
 }
 

@@ -27,10 +27,17 @@ impl Sizes {
     pub(super) fn of(checkpoint: &Checkpoint) -> Result<Self, Error> {
         let size = |name: &str, axis: usize| {
             let found = checkpoint.shape(name).and_then(|shape| shape.get(axis)).copied();
-            found.ok_or_else(|| candle_core::Error::Msg(format!("tensor {name} is missing; this is no VQGAN: {}", checkpoint.path().display())))
+            found.ok_or_else(|| {
+                candle_core::Error::Msg(format!(
+                    "tensor {name} is missing; this is no VQGAN: {}",
+                    checkpoint.path().display()
+                ))
+            })
         };
         let width = |level: usize| {
-            checkpoint.shape(&format!("encoder.down.{level}.block.0.conv2.weight")).and_then(|shape| shape.first().copied())
+            checkpoint
+                .shape(&format!("encoder.down.{level}.block.0.conv2.weight"))
+                .and_then(|shape| shape.first().copied())
         };
         let widths: Vec<usize> = (0..).map_while(width).collect();
         let has = |name: String| checkpoint.shape(&name).is_some();
