@@ -49,13 +49,12 @@ pub struct Input {
 impl Input {
     /// The scan's own volume in HU; a bare stack in the HU that its recipe gives it.
     pub fn display_volume(&self) -> Volume {
-        match &self.scan {
-            Some(scan) => scan.volume.clone(),
-            None => {
-                let [slope, offset] = preprocess::hu_from_unit(&self.prepared.recipe);
-                let hu: Vec<f32> = self.prepared.volume.voxels.iter().map(|x| slope * x + offset).collect();
-                Volume::from_f32(self.prepared.volume.grid, hu)
-            }
+        if let Some(scan) = &self.scan {
+            scan.volume.clone()
+        } else {
+            let [slope, offset] = preprocess::hu_from_unit(&self.prepared.recipe);
+            let hu: Vec<f32> = self.prepared.volume.voxels.iter().map(|x| slope * x + offset).collect();
+            Volume::from_f32(self.prepared.volume.grid, hu)
         }
     }
 
@@ -105,11 +104,8 @@ impl Target {
                     1.0 => labels[i].clone(),
                     _ => format!("{weight} * {}", labels[i]),
                 };
-                let mut name = terms.iter().map(term).collect::<Vec<_>>().join(" + ");
-                if *offset != 0.0 {
-                    name += &format!(" + {offset}");
-                }
-                name
+                let offset = (*offset != 0.0).then(|| offset.to_string());
+                terms.iter().map(term).chain(offset).collect::<Vec<_>>().join(" + ")
             }
         }
     }
@@ -195,11 +191,11 @@ pub fn inspect(path: &Path, monitor: &Monitor) -> Result<Opened> {
         let checkpoint = Checkpoint::open(&card.weights).map_err(BadInput::mark)?;
         return Ok(Opened::Checkpoint { checkpoint: Box::new(checkpoint), kind: Some(card.kind.to_string()) });
     }
-    if path.is_file() {
-        if let Ok(checkpoint) = Checkpoint::open(path) {
-            let kind = models::Kind::of(&checkpoint).map(|kind| kind.to_string());
-            return Ok(Opened::Checkpoint { checkpoint: Box::new(checkpoint), kind });
-        }
+    if path.is_file()
+        && let Ok(checkpoint) = Checkpoint::open(path)
+    {
+        let kind = models::Kind::of(&checkpoint).map(|kind| kind.to_string());
+        return Ok(Opened::Checkpoint { checkpoint: Box::new(checkpoint), kind });
     }
     Ok(Opened::Scan(Box::new(io::open(path, monitor).map_err(BadInput::mark)?)))
 }

@@ -91,13 +91,12 @@ fn spacing(grid: &Grid, wanted_mm: [f64; 3]) -> (Grid, DAffine3) {
         let nearest = corners.iter().fold(DVec3::INFINITY, |m, other| m.min(*other - corners[c]));
         nearest.abs().max_element() <= ALLCLOSE
     });
-    let translation = match kept {
-        Some(c) => a.transform_point3(corner(c)),
+    let translation = if let Some(c) = kept {
+        a.transform_point3(corner(c))
+    } else {
         // Where no corner is the least in every axis, the middles are matched: by n / 2, not (n - 1) / 2.
-        None => {
-            let half = |shape: [usize; 3]| DVec3::from_array(shape.map(|n| n as f64 / 2.0));
-            a.transform_point3(half(grid.shape)) - new * half(shape)
-        }
+        let half = |shape: [usize; 3]| DVec3::from_array(shape.map(|n| n as f64 / 2.0));
+        a.transform_point3(half(grid.shape)) - new * half(shape)
     };
     let new = DAffine3::from_mat3_translation(new, translation);
     (Grid { shape, world_from_voxel: new }, a.inverse() * new)

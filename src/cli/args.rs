@@ -51,7 +51,6 @@ impl WindowArgs {
             segmenter: self.segmenter,
             target: self.target,
             slab: self.slab.0,
-            ..Start::default()
         }
     }
 }

@@ -56,11 +56,11 @@ fn dispatch(arguments: Arguments) -> Result<()> {
 
 fn exit_code(error: &anyhow::Error) -> u8 {
     let has = |test: fn(&(dyn std::error::Error + 'static)) -> bool| error.chain().any(test);
-    if has(|e| e.is::<Cancelled>()) {
+    if has(<dyn std::error::Error + 'static>::is::<Cancelled>) {
         CANCELLED
-    } else if has(|e| e.is::<Usage>()) {
+    } else if has(<dyn std::error::Error + 'static>::is::<Usage>) {
         USAGE
-    } else if has(|e| e.is::<BadInput>()) {
+    } else if has(<dyn std::error::Error + 'static>::is::<BadInput>) {
         BAD_INPUT
     } else {
         OTHERWISE

@@ -75,8 +75,8 @@ pub fn nifti_bytes(volume: &Volume, description: &str) -> Result<Vec<u8>> {
     let mut packer = GzEncoder::new(Vec::new(), Compression::fast());
     packer.write_all(&header)?;
     match &volume.voxels {
-        Voxels::I16(values) => write_all(&mut packer, values, |v| v.to_le_bytes())?,
-        Voxels::F32(values) => write_all(&mut packer, values, |v| v.to_le_bytes())?,
+        Voxels::I16(values) => write_all(&mut packer, values, i16::to_le_bytes)?,
+        Voxels::F32(values) => write_all(&mut packer, values, f32::to_le_bytes)?,
     }
     Ok(packer.finish()?)
 }

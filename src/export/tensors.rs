@@ -23,9 +23,9 @@ fn f64s(shape: &[usize], values: impl Iterator<Item = f64>) -> Array {
     Array { dtype: Dtype::F64, shape: shape.to_vec(), bytes: values.flat_map(f64::to_le_bytes).collect() }
 }
 
-fn file(arrays: Vec<(&str, Array)>) -> Result<Vec<u8>> {
+fn file(arrays: &[(&str, Array)]) -> Result<Vec<u8>> {
     let mut views = Vec::with_capacity(arrays.len());
-    for (name, array) in &arrays {
+    for (name, array) in arrays {
         views.push((*name, TensorView::new(array.dtype, array.shape.clone(), &array.bytes)?));
     }
     let notice = HashMap::from([("notice".to_owned(), super::report::NOTICE.to_owned())]);
@@ -34,7 +34,7 @@ fn file(arrays: Vec<(&str, Array)>) -> Result<Vec<u8>> {
 
 /// A stack `[slices, 1, height, width]`, f32, under the key "stack".
 pub fn stack_bytes(stack: &Volume) -> Result<Vec<u8>> {
-    file(vec![("stack", volume(stack))])
+    file(&[("stack", volume(stack))])
 }
 
 /// `stack latents gradient reconstruction lambdas scores frames heatmap walk`, decoded units. Images are f32, numbers f64;
@@ -44,7 +44,7 @@ pub fn dump_bytes(result: &Counterfactual) -> Result<Vec<u8>> {
     let steps = result.steps.len();
     let frames = (0..steps).flat_map(|i| result.frame(i).voxels.iter().collect::<Vec<_>>());
     let walk = result.walk.iter().flat_map(|t| [t.lambda, t.score, t.change]);
-    file(vec![
+    file(&[
         ("stack", volume(&result.stack)),
         ("latents", f32s(&result.latent_shape, result.latents.iter().copied())),
         ("gradient", f32s(&result.latent_shape, result.gradient.iter().copied())),

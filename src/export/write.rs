@@ -17,12 +17,19 @@ pub fn check(path: &Path, overwrite: bool) -> Result<()> {
 pub fn save(path: &Path, bytes: &[u8], overwrite: bool) -> Result<()> {
     check(path, overwrite)?;
     let folder = path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    let mut file =
-        tempfile::NamedTempFile::new_in(folder).with_context(|| format!("cannot write into {}", folder.display()))?;
+    let mut file = new_file(folder).with_context(|| format!("cannot write into {}", folder.display()))?;
     file.write_all(bytes).with_context(|| format!("cannot write {}", path.display()))?;
     let kept = if overwrite { file.persist(path) } else { file.persist_noclobber(path) };
     kept.map_err(|e| e.error).with_context(|| format!("cannot write {}", path.display()))?;
     Ok(())
+}
+
+/// A temporary file that, once renamed, has the permissions of any new file.
+fn new_file(folder: &Path) -> std::io::Result<tempfile::NamedTempFile> {
+    let mut builder = tempfile::Builder::new();
+    #[cfg(unix)]
+    builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666)); // less the umask
+    builder.tempfile_in(folder)
 }
 
 #[cfg(test)]

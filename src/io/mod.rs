@@ -63,9 +63,10 @@ pub fn open(path: &Path, monitor: &Monitor) -> Result<Scan, Error> {
     }
     let io = |source| Error::Io { source, path: path.to_owned() };
     let file = std::fs::File::open(path).map_err(io)?;
-    match nifti::sniff(file).map_err(io)? {
-        true => nifti::open(path, monitor),
-        false => series::open_files(path, vec![path.to_owned()], monitor),
+    if nifti::sniff(file).map_err(io)? {
+        nifti::open(path, monitor)
+    } else {
+        series::open_files(path, vec![path.to_owned()], monitor)
     }
 }
 
@@ -81,7 +82,7 @@ pub fn voxels_sha256(voxels: &Voxels) -> String {
         }
     }
     hasher.update(&buffer);
-    hasher.finalize().iter().map(|byte| format!("{byte:02x}")).collect()
+    hex::encode(hasher.finalize())
 }
 
 /// Keeps whole HU in 16 bits; what is no number becomes air and is counted.

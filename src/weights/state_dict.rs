@@ -81,7 +81,7 @@ impl Pickle {
                     ));
                 }
                 ("torch._utils._rebuild_parameter" | "torch._utils._rebuild_parameter_with_state", [tensor, ..]) => {
-                    id = *tensor
+                    id = *tensor;
                 }
                 _ => return None,
             }

@@ -72,32 +72,32 @@ fn layer_of(module: &str) -> Option<usize> {
     LAYERS.iter().position(|layer| layer.contains(&module))
 }
 
-/// Names that follow `crate::`, single or in braces.
+/// Names that follow `crate::`, single or in braces: only the first of each path.
 fn used_modules(code: &str) -> Vec<String> {
+    let name =
+        |text: &str| -> String { text.trim().chars().take_while(|c| c.is_alphanumeric() || *c == '_').collect() };
     let mut used = Vec::new();
-    for (at, _) in code.match_indices("crate::") {
-        let rest = &code[at + "crate::".len()..];
-        let names = rest.strip_prefix('{').map_or(rest, |inside| inside.split(';').next().unwrap_or(inside));
-        let braced = rest.starts_with('{');
-        let mut depth = 0;
-        let mut word = String::new();
-        for c in names.chars() {
+    for (at, found) in code.match_indices("crate::") {
+        let rest = &code[at + found.len()..];
+        let Some(inside) = rest.strip_prefix('{') else {
+            used.push(name(rest));
+            continue;
+        };
+        let (mut depth, mut start) = (0, 0);
+        for (i, c) in inside.char_indices() {
             match c {
                 '{' => depth += 1,
-                '}' if depth == 0 => break,
-                '}' => depth -= 1,
-                c if depth == 0 && (c.is_alphanumeric() || c == '_') => word.push(c),
-                _ if !word.is_empty() => {
-                    used.push(std::mem::take(&mut word));
-                    if !braced {
-                        break;
-                    }
+                ',' if depth == 0 => {
+                    used.push(name(&inside[start..i]));
+                    start = i + 1;
                 }
+                '}' if depth == 0 => {
+                    used.push(name(&inside[start..i]));
+                    break;
+                }
+                '}' => depth -= 1,
                 _ => {}
             }
-        }
-        if !word.is_empty() {
-            used.push(word);
         }
     }
     used

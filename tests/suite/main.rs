@@ -9,4 +9,5 @@ mod models;
 mod ops;
 mod preparation;
 mod runs;
+mod scans;
 mod search;

@@ -107,10 +107,11 @@ fn every_golden_of_the_operations_is_well_formed() {
     }
 }
 
+type Resize = fn(&Tensor, [usize; 2]) -> Result<Tensor>;
+
 #[test]
 fn resizing_equals_torchvisions() {
     let g = goldens("resize.safetensors");
-    type Resize = fn(&Tensor, [usize; 2]) -> Result<Tensor>;
     let cases: [(&str, &str, Resize, [usize; 2]); 8] = [
         ("x224", "up256_aa", resize::bilinear_antialias, [256, 256]),
         ("x224", "up256_noaa", resize::bilinear, [256, 256]),

@@ -7,6 +7,9 @@ use serde::Deserialize;
 use crate::models::Error;
 use crate::weights::Checkpoint;
 
+/// No VQGAN has more blocks at one resolution.
+const MAX_BLOCKS: usize = 64;
+
 /// Everything the layers need.
 #[derive(Debug)]
 pub(super) struct Sizes {
@@ -45,7 +48,9 @@ impl Sizes {
             in_channels: size("encoder.conv_in.weight", 1)?,
             out_ch: size("decoder.conv_out.weight", 0)?,
             ch: size("encoder.conv_in.weight", 0)?,
-            num_res_blocks: (0..).take_while(|i| has(format!("encoder.down.0.block.{i}.conv1.weight"))).count(),
+            num_res_blocks: (0..MAX_BLOCKS)
+                .take_while(|i| has(format!("encoder.down.0.block.{i}.conv1.weight")))
+                .count(),
             attention: (0..widths.len()).map(|level| has(format!("encoder.down.{level}.attn.0.q.weight"))).collect(),
             widths,
             z_channels: size("post_quant_conv.weight", 0)?,

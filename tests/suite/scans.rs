@@ -1,0 +1,229 @@
+//! Opening scans: DICOM against NIfTI, every transfer syntax, and what must be refused in words.
+
+use std::path::{Path, PathBuf};
+
+use glam::{DAffine3, DMat3, DVec3};
+use parallax::export::nifti::nifti_bytes;
+use parallax::io::{self, Error, Geometry, Scan};
+use parallax::job::Monitor;
+use parallax::volume::{Grid, Volume, Voxels};
+
+use crate::support;
+
+fn open(path: &Path) -> Result<Scan, Error> {
+    io::open(path, &Monitor::default())
+}
+
+fn opened(path: &Path) -> Scan {
+    open(path).unwrap_or_else(|e| panic!("{e}"))
+}
+
+fn values(scan: &Scan) -> Vec<f32> {
+    scan.volume.voxels.iter().collect()
+}
+
+#[test]
+fn the_dicom_series_and_the_nifti_file_are_one_scan() {
+    let Some(series) = support::shared("data/dicom/thorax_series") else { return };
+    let nifti = opened(&support::shared("data/nifti/thorax_contrast_1.5mm.nii.gz").expect("beside it"));
+    let dicom = opened(&series);
+    assert_eq!(dicom.geometry, Geometry::Dicom);
+    assert_eq!(dicom.volume.grid.shape, nifti.volume.grid.shape);
+    let (a, b) = (dicom.volume.grid.world_from_voxel, nifti.volume.grid.world_from_voxel);
+    let gap = (a.matrix3 - b.matrix3).to_cols_array().iter().fold(0.0_f64, |m, x| m.max(x.abs()));
+    assert!(gap < 1e-5 && (a.translation - b.translation).length() < 1e-3, "{a:?}\n{b:?}");
+    assert_eq!(dicom.sha256, nifti.sha256, "the same voxels");
+}
+
+#[test]
+fn every_transfer_syntax_is_decoded() {
+    let Some(folder) = support::shared("data/dicom/syntaxes") else { return };
+    let read = |name: &str| opened(&folder.join(name));
+    let first = read("CT1_RLE.dcm");
+    for lossless in ["CT1_J2KR.dcm", "CT1_JLSL.dcm", "CT1_JPLL.dcm"] {
+        assert_eq!(values(&read(lossless)), values(&first), "{lossless}");
+    }
+    for (lossy, worst_hu, mean_hu) in [("CT1_JLSN.dcm", 30.0, 10.0), ("CT1_J2KI.dcm", 2000.0, 40.0)] {
+        let scan = read(lossy);
+        let gaps: Vec<f32> = values(&scan).iter().zip(values(&first)).map(|(a, b)| (a - b).abs()).collect();
+        let (worst, mean) = (gaps.iter().copied().fold(0.0, f32::max), gaps.iter().sum::<f32>() / gaps.len() as f32);
+        assert!(worst <= worst_hu && mean <= mean_hu, "{lossy}: off by {worst} HU, {mean} on average");
+    }
+}
+
+#[test]
+fn slices_that_lack_high_bit_and_series_are_read() {
+    let Some(slice) = support::shared("data/dicom/slices/thorax_0.dcm") else { return };
+    let scan = opened(&slice);
+    assert_eq!(scan.volume.grid.shape, [512, 512, 1]);
+    let (least, most) = values(&scan).iter().fold((f32::MAX, f32::MIN), |(l, m), v| (l.min(*v), m.max(*v)));
+    assert!(least >= -3100.0 && least <= -900.0 && most > 200.0, "{least} to {most} HU");
+}
+
+#[test]
+fn a_missing_slice_is_refused_and_a_foreign_file_left_out() {
+    let Some(series) = support::shared("data/dicom/thorax_series") else { return };
+    let folder = tempfile::tempdir().expect("a folder");
+    let files: Vec<PathBuf> = std::fs::read_dir(series).expect("a folder").map(|e| e.expect("a file").path()).collect();
+    for file in &files {
+        std::fs::copy(file, folder.path().join(file.file_name().expect("a name"))).expect("copied");
+    }
+    std::fs::write(folder.path().join("notes.txt"), "not a slice").expect("written");
+    std::fs::copy(&files[3], folder.path().join("again.dcm")).expect("copied");
+    let scan = opened(folder.path());
+    assert_eq!(scan.volume.grid.shape[2], files.len());
+    assert!(scan.warnings.iter().any(|w| w.contains("notes.txt")), "{:?}", scan.warnings);
+    assert!(scan.warnings.iter().any(|w| w.contains("lie where others do")), "{:?}", scan.warnings);
+
+    // Taking a slice away leaves a gap, wherever it was, unless it was an end.
+    std::fs::remove_file(folder.path().join("again.dcm")).expect("removed");
+    let mut refused = 0;
+    for file in files.iter().take(5) {
+        let copy = folder.path().join(file.file_name().expect("a name"));
+        std::fs::remove_file(&copy).expect("removed");
+        if let Err(error) = open(folder.path()) {
+            assert!(error.to_string().contains("slice spacing varies"), "{error}");
+            refused += 1;
+        }
+        std::fs::copy(file, &copy).expect("copied");
+    }
+    assert!(refused >= 3, "{refused} of 5 gaps were seen");
+}
+
+#[test]
+fn what_is_no_scan_says_so() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let notes = folder.path().join("notes.nii");
+    std::fs::write(&notes, "these are notes, long enough to be looked at more than once").expect("written");
+    assert!(matches!(open(&notes), Err(Error::NotAScan { .. })));
+    assert!(matches!(open(folder.path()), Err(Error::NotAScan { .. })));
+    assert!(matches!(open(&folder.path().join("none")), Err(Error::Io { .. })));
+}
+
+fn sheared() -> Volume {
+    let matrix = DMat3::from_rotation_z(0.3) * DMat3::from_diagonal(DVec3::new(-0.7, 0.8, 2.5));
+    let grid = Grid {
+        shape: [4, 5, 6],
+        world_from_voxel: DAffine3::from_mat3_translation(matrix, DVec3::new(10.0, -20.0, 30.5)),
+    };
+    Volume::new(grid, Voxels::I16((0..120).map(|i| i * 17 - 1000).collect()))
+}
+
+#[test]
+fn what_is_written_reads_back_the_same() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let whole = sheared();
+    let float = Volume::from_f32(whole.grid, whole.voxels.iter().map(|x| x + 0.25).collect::<Vec<_>>());
+    for volume in [whole, float] {
+        let path = folder.path().join("back"); // no extension: bytes tell
+        std::fs::write(&path, nifti_bytes(&volume, "a test").expect("written")).expect("written");
+        let scan = opened(&path);
+        assert_eq!(values(&scan), volume.voxels.iter().collect::<Vec<_>>());
+        assert_eq!(scan.geometry, Geometry::Sform);
+        let gap = scan.volume.grid.world_from_voxel.matrix3 - volume.grid.world_from_voxel.matrix3;
+        assert!(gap.to_cols_array().iter().all(|x| x.abs() < 1e-6), "{gap:?}");
+
+        // Without its sform, the qform must say the same.
+        let mut bytes = Vec::new();
+        std::io::Read::read_to_end(
+            &mut flate2::read::GzDecoder::new(std::fs::File::open(&path).expect("a file")),
+            &mut bytes,
+        )
+        .expect("gzip");
+        bytes[254..256].fill(0);
+        std::fs::write(&path, &bytes).expect("written");
+        let scan = opened(&path);
+        assert_eq!(scan.geometry, Geometry::Qform);
+        let gap = scan.volume.grid.world_from_voxel.matrix3 - volume.grid.world_from_voxel.matrix3;
+        assert!(gap.to_cols_array().iter().all(|x| x.abs() < 1e-5), "{gap:?}");
+        bytes[252..254].fill(0);
+        std::fs::write(&path, &bytes).expect("written");
+        let scan = opened(&path);
+        assert_eq!(scan.geometry, Geometry::Spacing);
+        assert!(scan.warnings[0].contains("left and right are a guess"), "{:?}", scan.warnings);
+    }
+}
+
+/// An uncompressed file of the sheared volume, to be spoilt.
+fn plain() -> Vec<u8> {
+    let mut bytes = Vec::new();
+    let packed = nifti_bytes(&sheared(), "").expect("written");
+    std::io::Read::read_to_end(&mut flate2::read::GzDecoder::new(packed.as_slice()), &mut bytes).expect("gzip");
+    bytes
+}
+
+fn open_bytes(bytes: &[u8]) -> Result<Scan, Error> {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("scan.nii");
+    std::fs::write(&path, bytes).expect("written");
+    open(&path)
+}
+
+#[test]
+fn headers_that_a_ct_cannot_have_are_refused_in_words() {
+    let spoilt = |at: usize, with: &[u8]| {
+        let mut bytes = plain();
+        bytes[at..at + with.len()].copy_from_slice(with);
+        open_bytes(&bytes).map(|scan| scan.format).expect_err("refused").to_string()
+    };
+    let four = [4_i16, 4, 5, 3, 2].map(i16::to_le_bytes).concat();
+    assert!(spoilt(40, &four).contains("4 dimensions"), "{}", spoilt(40, &four));
+    assert!(spoilt(70, &128_i16.to_le_bytes()).contains("Rgb24"), "{}", spoilt(70, &128_i16.to_le_bytes()));
+    assert!(spoilt(42, &0_i16.to_le_bytes()).contains("must be 1 to"));
+    assert!(spoilt(42, &(-4_i16).to_le_bytes()).contains("must be 1 to"));
+    assert!(spoilt(280, &f32::NAN.to_le_bytes()).contains("broken"));
+    assert!(spoilt(42, &4000_i16.to_le_bytes()).contains("are there"), "a file that is cut");
+    assert!(spoilt(108, &f32::NAN.to_le_bytes()).contains("vox_offset"));
+}
+
+#[test]
+fn big_endian_and_odd_slopes_read_as_nibabel_reads_them() {
+    let mut bytes = plain();
+    bytes[112..116].copy_from_slice(&f32::NAN.to_le_bytes());
+    assert_eq!(values(&open_bytes(&bytes).expect("no slope")), sheared().voxels.iter().collect::<Vec<_>>());
+    bytes[112..116].copy_from_slice(&0.5_f32.to_le_bytes());
+    bytes[116..120].copy_from_slice(&10.0_f32.to_le_bytes());
+    let halved: Vec<f32> = sheared().voxels.iter().map(|x| x * 0.5 + 10.0).collect();
+    assert_eq!(values(&open_bytes(&bytes).expect("a slope")), halved);
+
+    let mut swapped = plain();
+    let mut swap =
+        |range: std::ops::Range<usize>, size: usize| swapped[range].chunks_mut(size).for_each(<[u8]>::reverse);
+    swap(0..4, 4);
+    swap(32..36, 4);
+    swap(36..38, 2);
+    swap(40..56, 2);
+    swap(56..68, 4);
+    swap(68..76, 2);
+    swap(76..120, 4);
+    swap(252..256, 2);
+    swap(256..328, 4);
+    swap(352..592, 2);
+    assert_eq!(values(&open_bytes(&swapped).expect("big-endian")), sheared().voxels.iter().collect::<Vec<_>>());
+}
+
+#[test]
+fn damaged_files_are_errors_never_panics() {
+    let packed = nifti_bytes(&sheared(), "").expect("written");
+    for cut in (0..packed.len()).step_by(23) {
+        assert!(open_bytes(&packed[..cut]).is_err(), "cut at {cut}");
+    }
+    let mut wrong_sum = packed.clone();
+    let at = wrong_sum.len() - 6; // gzip's checksum
+    wrong_sum[at] ^= 1;
+    assert!(matches!(open_bytes(&wrong_sum), Err(Error::Damaged { .. })), "a checksum that is wrong");
+    let whole = plain();
+    let mut state = 7_u64; // SplitMix64, as in gradients.rs
+    for _ in 0..150 {
+        state = state.wrapping_add(0x9E37_79B9_7F4A_7C15);
+        let mixed = (state ^ (state >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+        let mut bytes = whole.clone();
+        bytes[(mixed >> 16) as usize % 360] ^= 1 << (mixed & 7);
+        open_bytes(&bytes).ok(); // either is right: a panic fails the test by itself
+    }
+    let Some(slice) = support::shared("data/dicom/syntaxes/CT1_JLSL.dcm") else { return };
+    let whole = std::fs::read(slice).expect("a file");
+    for cut in (0..whole.len()).step_by(whole.len() / 11) {
+        open_bytes(&whole[..cut]).ok();
+    }
+}
