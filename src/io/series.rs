@@ -18,6 +18,8 @@ const GAP_SHARE: f64 = 0.02;
 const GAP_MM: f64 = 0.02;
 /// A stack whose slices shift sideways by more than this was acquired with a tilted gantry.
 const TILT_DEGREES: f64 = 0.5;
+/// Slices decoded between two cancellation points.
+const BATCH: usize = 16;
 /// How many file names a message lists.
 const NAMED: usize = 3;
 
@@ -182,7 +184,6 @@ fn thickness(slice: &Slice, warnings: &mut Vec<String>) -> f64 {
 fn decode(slices: &[Slice], monitor: &Monitor) -> Result<Vec<f32>, Error> {
     let pixels_each = slices[0].rows * slices[0].columns;
     let mut values = vec![0.0_f32; pixels_each * slices.len()];
-    const BATCH: usize = 16; // between two cancellation points
     for (batch, out) in values.chunks_mut(pixels_each * BATCH).enumerate() {
         monitor.step("decoding slices", batch * BATCH, slices.len())?;
         out.par_chunks_mut(pixels_each).zip(&slices[batch * BATCH..]).try_for_each(|(out, slice)| {

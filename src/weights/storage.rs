@@ -212,10 +212,9 @@ pub(super) fn read_safetensors(mut file: File, path: &Path) -> Result<BTreeMap<S
     if header > MAX_HEADER_BYTES.min(length - 8) {
         return Err(format!("its header claims {header} bytes"));
     }
-    let mut head = vec![0; 8 + header as usize];
-    head[..8].copy_from_slice(&count);
-    file.read_exact(&mut head[8..]).map_err(words)?;
-    let (_, metadata) = safetensors::SafeTensors::read_metadata(&head).map_err(|e| e.to_string())?;
+    let mut head = vec![0; header as usize];
+    file.read_exact(&mut head).map_err(words)?;
+    let metadata: safetensors::tensor::Metadata = serde_json::from_slice(&head).map_err(|e| e.to_string())?;
     let path = Arc::new(path.to_owned());
     let data = 8 + header;
     let mut tensors = BTreeMap::new();

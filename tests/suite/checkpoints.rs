@@ -90,6 +90,16 @@ fn strides_offsets_kinds_and_wrappers_are_read_in_every_packing() {
 }
 
 #[test]
+fn safetensors_are_read() {
+    let tensors = all(&small("small.safetensors"));
+    assert_eq!(tensors.len(), 1);
+    assert_eq!(
+        tensors[0].1.flatten_all().and_then(|t| t.to_vec1::<f64>()).expect("f64"),
+        [0.0, 1.0, 2.0, 3.0, 4.0, 5.0]
+    );
+}
+
+#[test]
 fn a_pickle_that_calls_the_shell_runs_nothing() {
     let marker = std::env::temp_dir().join("parallax-pickle-ran");
     std::fs::remove_file(&marker).ok(); // it should not be there

@@ -57,7 +57,7 @@ fn slices_that_lack_high_bit_and_series_are_read() {
     let scan = opened(&slice);
     assert_eq!(scan.volume.grid.shape, [512, 512, 1]);
     let (least, most) = values(&scan).iter().fold((f32::MAX, f32::MIN), |(l, m), v| (l.min(*v), m.max(*v)));
-    assert!(least >= -3100.0 && least <= -900.0 && most > 200.0, "{least} to {most} HU");
+    assert!((-3100.0..=-900.0).contains(&least) && most > 200.0, "{least} to {most} HU");
 }
 
 #[test]
