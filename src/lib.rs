@@ -17,12 +17,13 @@
 //! | 4 | [`latent_shift`] the method |
 //! | 5 | [`pipeline`] open, prepare, predict, explain |
 //! | 6 | [`frame`] what a picture shows |
-//! | 7 | [`export`] files |
+//! | 7 | [`export`] files, [`gpu`] the same pictures on the screen |
 //! | 8 | [`cli`], [`ui`] |
 
 pub mod cli;
 pub mod export;
 pub mod frame;
+pub mod gpu;
 pub mod io;
 pub mod job;
 pub mod latent_shift;

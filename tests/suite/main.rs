@@ -2,7 +2,6 @@
 mod support;
 
 mod architecture;
-
 mod checkpoints;
 mod command;
 mod gradients;
@@ -12,3 +11,4 @@ mod preparation;
 mod runs;
 mod scans;
 mod search;
+mod shaders;

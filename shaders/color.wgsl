@@ -1,0 +1,17 @@
+// Numbers to colours, display gamma. CPU twin: src/frame/colormap.rs
+
+const BELOW = vec3<f32>(0.26, 0.58, 1.0);
+const ABOVE = vec3<f32>(1.0, 0.36, 0.2);
+
+fn grey(hu: f32, center: f32, width: f32) -> vec3<f32> {
+    return vec3<f32>(clamp((hu - center) / max(width, 1e-6) + 0.5, 0.0, 1.0));
+}
+
+fn diverging(hu: f32, scale: f32) -> vec3<f32> {
+    let share = clamp(hu / max(scale, 1e-6), -1.0, 1.0);
+    return select(ABOVE, BELOW, share < 0.0) * abs(share);
+}
+
+fn linear_from_gamma(c: vec3<f32>) -> vec3<f32> {
+    return select(pow((c + 0.055) / 1.055, vec3<f32>(2.4)), c / 12.92, c < vec3<f32>(0.04045));
+}
