@@ -18,7 +18,8 @@
 //! | 5 | [`pipeline`] open, prepare, predict, explain |
 //! | 6 | [`frame`] what a picture shows |
 //! | 7 | [`export`] files, [`gpu`] the same pictures on the screen |
-//! | 8 | [`cli`], [`ui`] |
+//! | 8 | [`settings`] what the user chose, between runs |
+//! | 9 | [`cli`], [`ui`] |
 
 pub mod cli;
 pub mod export;
@@ -31,6 +32,7 @@ pub mod models;
 pub mod nn;
 pub mod pipeline;
 pub mod preprocess;
+pub mod settings;
 pub mod ui;
 pub mod volume;
 pub mod weights;

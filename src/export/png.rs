@@ -10,7 +10,7 @@ use image::{ExtendedColorType, ImageEncoder, Rgba, RgbaImage, imageops};
 use crate::export::report::NOTICE;
 use crate::frame::camera::Camera;
 use crate::frame::paint::paint;
-use crate::frame::{Content, Layers, PRESETS, Plane, Shade, Window, colormap};
+use crate::frame::{Content, Layers, PRESETS, Plane, Shade, Window, colormap, lambda_text};
 use crate::latent_shift::Counterfactual;
 use crate::volume::{Grid, Volume, Voxels};
 
@@ -18,6 +18,7 @@ const MARGIN: u32 = 6;
 const TEXT_PX: f32 = 15.0;
 const LINE: u32 = 20;
 const WHITE: Rgba<u8> = Rgba([235, 235, 235, 255]);
+const BLACK: Rgba<u8> = Rgba([0, 0, 0, 255]);
 const AMBER: Rgba<u8> = Rgba([255, 193, 77, 255]);
 const BACKGROUND: Rgba<u8> = Rgba([18, 19, 22, 255]);
 
@@ -67,7 +68,7 @@ fn annotate(picture: &mut RgbaImage, pane: &Pane, figure: &Figure, font: &FontRe
     let right = |s: &str| w.saturating_sub(measure(font, s) + MARGIN);
     text(picture, font, pane.title, [MARGIN, MARGIN], WHITE);
     if let Some(lambda) = pane.synthetic {
-        let tag = format!("SYNTHETIC  lambda {lambda:.4}");
+        let tag = format!("SYNTHETIC  lambda {}", lambda_text(lambda));
         text(picture, font, &tag, [MARGIN, MARGIN + LINE], AMBER);
     }
     let [left, far, top, bottom] = figure.camera.letters(&figure.grid);
@@ -128,12 +129,19 @@ fn measure(font: &FontRef, line: &str) -> u32 {
     line.chars().map(|c| font.h_advance(font.glyph_id(c))).sum::<f32>().ceil() as u32
 }
 
-/// Writes a line with its top left corner at a place; what does not fit is cut off.
+/// Writes a line with its top left corner at a place, dark all around so that it reads on any grey; what does not fit is cut off.
 fn text(image: &mut RgbaImage, font: &FontRef, line: &str, [x, y]: [u32; 2], color: Rgba<u8>) {
+    for (dx, dy) in [(-1.0, -1.0), (-1.0, 1.0), (1.0, -1.0), (1.0, 1.0)] {
+        glyphs(image, font, line, [x as f32 + dx, y as f32 + dy], BLACK);
+    }
+    glyphs(image, font, line, [x as f32, y as f32], color);
+}
+
+fn glyphs(image: &mut RgbaImage, font: &FontRef, line: &str, [x, y]: [f32; 2], color: Rgba<u8>) {
     let scaled = font.as_scaled(PxScale::from(TEXT_PX));
-    let mut at = x as f32;
+    let mut at = x;
     for c in line.chars() {
-        let glyph = scaled.glyph_id(c).with_scale_and_position(TEXT_PX, point(at, y as f32 + scaled.ascent()));
+        let glyph = scaled.glyph_id(c).with_scale_and_position(TEXT_PX, point(at, y + scaled.ascent()));
         at += scaled.h_advance(glyph.id);
         let Some(outline) = font.outline_glyph(glyph) else { continue };
         let bounds = outline.px_bounds();

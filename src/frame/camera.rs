@@ -76,9 +76,12 @@ impl Camera {
 
     /// The grid's own index of the slice shown.
     pub fn slice(&self, grid: &Grid) -> usize {
-        let axis = axes(grid, self.plane).axis;
-        let at = grid.voxel_from_world().transform_point3(self.center).to_array()[axis].round();
-        (at.max(0.0) as usize).min(grid.shape[axis].saturating_sub(1))
+        (self.slice_exact(grid).round().max(0.0) as usize).min(self.slices(grid).saturating_sub(1))
+    }
+
+    /// Where the camera lies along the grid's slices, between two of them or beyond the ends too.
+    pub fn slice_exact(&self, grid: &Grid) -> f64 {
+        grid.voxel_from_world().transform_point3(self.center).to_array()[axes(grid, self.plane).axis]
     }
 
     /// The same camera on another slice.

@@ -93,6 +93,16 @@ pub fn nearest_voxel(volume: &Volume, world: DVec3) -> Option<[usize; 3]> {
     inside.then(|| at.map(|x| x as usize))
 }
 
+/// Lambda with four digits that count, since its size means something else for every model: "-4110", "0.01200".
+pub fn lambda_text(lambda: f64) -> String {
+    const DIGITS: i32 = 4;
+    if lambda == 0.0 {
+        return "0".to_owned();
+    }
+    let decimals = (DIGITS - 1 - lambda.abs().log10().floor() as i32).clamp(0, 9);
+    format!("{lambda:.*}", decimals as usize)
+}
+
 /// Which numbers of `Layers` are shown. `step` may lie between two steps: they are blended linearly.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Content {
@@ -129,3 +139,14 @@ pub const PRESETS: [(&str, Window); 9] = [
     ("Airways", Window { center_hu: -426.0, width_hu: 1000.0 }),
     ("Model input", Window { center_hu: 0.0, width_hu: 2000.0 }),
 ];
+
+#[cfg(test)]
+mod tests {
+    use super::lambda_text;
+
+    #[test]
+    fn a_lambda_of_any_size_keeps_four_digits() {
+        let said = [0.0, -4109.6624, -679351.1557, 0.012, -12.5].map(lambda_text);
+        assert_eq!(said, ["0", "-4110", "-679351", "0.01200", "-12.50"]);
+    }
+}

@@ -14,6 +14,7 @@ use std::ops::Range;
 
 pub use result::{Counterfactual, Scores, Step, Trial};
 pub use run::explain;
+use serde::{Deserialize, Serialize};
 
 use crate::job::Cancelled;
 
@@ -37,7 +38,7 @@ pub enum Error {
 }
 
 /// How lambda is searched.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum SearchWay {
     /// Aimed by |g|^2, bracketed, bisected to the wanted drop.
     Aim,
@@ -46,7 +47,7 @@ pub enum SearchWay {
 }
 
 /// What a heatmap adds up along the sweep.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum HeatmapMethod {
     /// Mean |difference| of neighbouring steps.
     Int,
@@ -59,7 +60,8 @@ pub enum HeatmapMethod {
 }
 
 /// What a run is told, besides its networks and target.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
 pub struct Options {
     pub search: SearchWay,
     /// Fixed lambda range, the reference's `fix_range`: no search.

@@ -1,7 +1,36 @@
-//! The window.
+//! The window. `App::logic` polls the workers, `App::ui` draws, `App::apply` acts; one file per panel.
+
+mod action;
+mod app;
+mod compute_panel;
+mod input_panel;
+mod keys;
+mod lambda_bar;
+mod model_panel;
+mod panes;
+mod picker;
+mod picture;
+mod result_panel;
+mod session;
+mod slice_bar;
+mod stage;
+mod start_panel;
+mod status_bar;
+mod theme;
+mod toolbar;
+mod viewer;
+mod widgets;
 
 use std::ops::Range;
 use std::path::PathBuf;
+
+use anyhow::{Context, anyhow};
+use eframe::egui::ViewportBuilder;
+
+pub use app::App;
+pub use picker::{Answer, Ask, Picker, SystemPicker};
+
+use crate::nn::denormals;
 
 /// What the window is opened with.
 #[derive(Debug, Default)]
@@ -10,11 +39,24 @@ pub struct Start {
     pub autoencoder: Option<PathBuf>,
     pub classifier: Option<PathBuf>,
     pub segmenter: Option<PathBuf>,
+    /// Class by name or number.
     pub target: Option<String>,
+    /// Slices that may change; `None` = all.
     pub slab: Option<Range<usize>>,
 }
 
-/// Opens the window.
-pub fn run(_start: Start) -> anyhow::Result<()> {
-    anyhow::bail!("no window yet")
+/// Opens the window, and returns when it is closed.
+pub fn run(start: Start) -> anyhow::Result<()> {
+    let threads = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+    denormals::start_threads(threads).context("the computing threads cannot be started")?;
+    let viewport = ViewportBuilder::default()
+        .with_title("Parallax")
+        .with_app_id("parallax")
+        .with_inner_size([1440.0, 900.0])
+        .with_min_inner_size([1100.0, 700.0]);
+    let options = eframe::NativeOptions { viewport, ..eframe::NativeOptions::default() };
+    eframe::run_native("parallax", options, Box::new(|cc| Ok(Box::new(App::new(cc, start, Box::new(SystemPicker))))))
+        .map_err(|error| {
+            anyhow!("the window cannot be opened: {error}; it needs a display and a Vulkan, Metal, DX12 or OpenGL driver; `parallax explain` needs neither")
+        })
 }

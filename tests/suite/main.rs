@@ -12,3 +12,5 @@ mod runs;
 mod scans;
 mod search;
 mod shaders;
+mod tiny_models;
+mod window;

@@ -1,0 +1,69 @@
+//! What the user chose, kept between runs. File names stay on this machine; nothing of a scan is kept but its path.
+
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+
+use crate::latent_shift::Options;
+
+/// Scans that are remembered.
+const RECENT: usize = 8;
+
+/// Which network gives the score.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub enum ScoredBy {
+    #[default]
+    Classifier,
+    /// Lung size, by a segmenter.
+    Segmenter,
+}
+
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Settings {
+    /// Scans opened, the latest first.
+    pub recent: Vec<PathBuf>,
+    /// Model cards or checkpoints.
+    pub autoencoder: Option<PathBuf>,
+    pub classifier: Option<PathBuf>,
+    pub segmenter: Option<PathBuf>,
+    pub scored_by: ScoredBy,
+    /// Class of the classifier, by name: numbers change from model to model.
+    pub target: Option<String>,
+    pub options: Options,
+}
+
+impl Settings {
+    /// Puts a scan first among the recent ones.
+    pub fn remember(&mut self, scan: &Path) {
+        self.recent.retain(|path| path != scan);
+        self.recent.insert(0, scan.to_owned());
+        self.recent.truncate(RECENT);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_latest_scan_comes_first_and_each_once() {
+        let mut settings = Settings::default();
+        for name in ["a", "b", "a"] {
+            settings.remember(Path::new(name));
+        }
+        assert_eq!(settings.recent, [Path::new("a"), Path::new("b")]);
+        for i in 0..20 {
+            settings.remember(Path::new(&i.to_string()));
+        }
+        assert_eq!(settings.recent.len(), RECENT);
+    }
+
+    #[test]
+    fn settings_of_another_version_are_read_as_far_as_they_go() {
+        let old = r#"{ "recent": ["a.nii"], "unknown": 3, "options": { "steps": 7 } }"#;
+        let settings: Settings = serde_json::from_str(old).unwrap();
+        assert_eq!(settings.options.steps, 7);
+        assert_eq!(settings.options.drop, Options::default().drop);
+    }
+}

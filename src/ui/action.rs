@@ -1,0 +1,61 @@
+//! What a person can do. Panels push these; `App::apply` acts, in one place.
+
+use std::ops::Range;
+use std::path::PathBuf;
+
+use super::session::Role;
+use crate::frame::{Plane, Window};
+use crate::latent_shift::Options;
+use crate::settings::ScoredBy;
+
+/// A file that is asked for, and what is done with the answer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Wanted {
+    ScanFile,
+    ScanFolder,
+    Model(Role),
+    Picture,
+}
+
+#[derive(Debug, Clone, PartialEq)]
+pub(super) enum Action {
+    /// Ask by a dialog.
+    Ask(Wanted),
+    Open(PathBuf),
+    Load(Role, PathBuf),
+    ForgetRecent,
+    ScoreBy(ScoredBy),
+    Target(String),
+    Slab(Option<Range<usize>>),
+    Options(Options),
+    Explain,
+    Cancel,
+    SavePicture(PathBuf),
+    DismissError(Place),
+
+    Plane(Plane),
+    /// Slice of the scan along the shown plane.
+    Slice(usize),
+    /// This many slices on.
+    Scroll(isize),
+    /// The slice of the stack that changed most.
+    MostChanged,
+    Window(Window),
+    Zoom(f64),
+    /// Physical pixels.
+    Pan([f64; 2]),
+    /// The whole slice again.
+    Fit,
+    /// A place along the steps, perhaps between two.
+    Step(f32),
+    TogglePlay,
+}
+
+/// Where an error is shown.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Place {
+    Scan,
+    Model(Role),
+    Run,
+    Picture,
+}

@@ -1,0 +1,251 @@
+//! The application: polls in `logic`, draws in `ui`, acts in `apply`.
+
+use std::path::PathBuf;
+
+use eframe::egui::{self, CentralPanel, Frame, Margin, Panel, RichText, ScrollArea};
+use eframe::{CreationContext, Storage};
+
+use super::action::{Action, Place, Wanted};
+use super::picker::{Ask, Picker};
+use super::session::{Role, Session};
+use super::stage::Stage;
+use super::viewer::Viewer;
+use super::{
+    Start, compute_panel, input_panel, keys, lambda_bar, model_panel, panes, picture, result_panel, slice_bar,
+    start_panel, status_bar, theme, toolbar,
+};
+use crate::gpu::SliceRenderer;
+use crate::job::{Job, Turn};
+use crate::settings::{ScoredBy, Settings};
+
+const SETTINGS: &str = "settings";
+
+/// The window's whole state.
+pub struct App {
+    session: Session,
+    viewer: Viewer,
+    /// The picture saved last.
+    picture: Stage<PathBuf>,
+    /// A dialog that is open, and what its answer is for.
+    dialog: Option<(Wanted, Job<Option<PathBuf>>)>,
+    picker: Box<dyn Picker>,
+    /// Whether there is a GPU, real or in software, to draw on.
+    drawable: bool,
+}
+
+impl App {
+    /// Takes up what was chosen last time, then what `start` says.
+    pub fn new(cc: &CreationContext, start: Start, picker: Box<dyn Picker>) -> Self {
+        theme::apply(&cc.egui_ctx);
+        let drawable = cc.wgpu_render_state.as_ref().map(|state| {
+            let renderer = SliceRenderer::new(&state.device, state.target_format);
+            state.renderer.write().callback_resources.insert(renderer);
+        });
+        let settings: Settings =
+            cc.storage.and_then(|storage| eframe::get_value(storage, SETTINGS)).unwrap_or_default();
+        let ctx = cc.egui_ctx.clone();
+        let mut app = Self {
+            session: Session::new(settings, move || ctx.request_repaint()),
+            viewer: Viewer::default(),
+            picture: Stage::default(),
+            dialog: None,
+            picker,
+            drawable: drawable.is_some(),
+        };
+        app.begin(start);
+        app
+    }
+
+    fn begin(&mut self, start: Start) {
+        let session = &mut self.session;
+        if start.segmenter.is_some() {
+            session.settings.scored_by = ScoredBy::Segmenter;
+        } else if start.classifier.is_some() {
+            session.settings.scored_by = ScoredBy::Classifier;
+        }
+        if start.target.is_some() {
+            session.settings.target = start.target;
+        }
+        session.slab = start.slab;
+        let kept = session.settings.clone();
+        let cards = [
+            (Role::Autoencoder, start.autoencoder.or(kept.autoencoder)),
+            (Role::Classifier, start.classifier.or(kept.classifier)),
+            (Role::Segmenter, start.segmenter.or(kept.segmenter)),
+        ];
+        for (role, card) in cards {
+            if let Some(card) = card {
+                session.load(role, card);
+            }
+        }
+        if let Some(scan) = start.scan {
+            session.open(scan);
+        }
+    }
+
+    /// Every change goes through here.
+    fn apply(&mut self, action: Action, frame: &eframe::Frame) {
+        match action {
+            Action::Ask(wanted) => self.ask(wanted, frame),
+            Action::Open(path) => self.session.open(path),
+            Action::Load(role, card) => self.session.load(role, card),
+            Action::ForgetRecent => self.session.settings.recent.clear(),
+            Action::ScoreBy(by) => self.session.settings.scored_by = by,
+            Action::Target(label) => self.session.settings.target = Some(label),
+            Action::Slab(slab) => self.session.slab = slab,
+            Action::Options(options) => self.session.settings.options = options,
+            Action::Explain => self.session.explain(),
+            Action::Cancel => self.session.run.cancel(),
+            Action::SavePicture(path) => {
+                let job = picture::save(&self.session, &mut self.viewer, path);
+                self.picture.follow(job);
+            }
+            Action::DismissError(place) => match place {
+                Place::Scan => self.session.scan.dismiss(),
+                Place::Model(Role::Autoencoder) => self.session.autoencoder.dismiss(),
+                Place::Model(Role::Classifier) => self.session.classifier.dismiss(),
+                Place::Model(Role::Segmenter) => self.session.segmenter.dismiss(),
+                Place::Run => self.session.run.dismiss(),
+                Place::Picture => self.picture.dismiss(),
+            },
+            action => self.look(&action),
+        }
+    }
+
+    /// Changes of what is looked at, and how.
+    fn look(&mut self, action: &Action) {
+        let Some(scan) = self.session.scan.ready() else { return };
+        let (grid, viewer) = (scan.layers.base.grid, &mut self.viewer);
+        match *action {
+            Action::Plane(plane) => viewer.plane = plane,
+            Action::Slice(slice) => viewer.set_slice(&grid, slice),
+            Action::Scroll(slices) => {
+                let slice = viewer.camera(&grid).slice(&grid).saturating_add_signed(slices);
+                viewer.set_slice(&grid, slice);
+            }
+            Action::MostChanged => {
+                if let Some(run) = self.session.run.ready() {
+                    viewer.go_to_stack_slice(run, run.result.most_changed_slice());
+                }
+            }
+            Action::Window(window) => viewer.set_window(window),
+            Action::Zoom(factor) => viewer.zoom_by(factor),
+            Action::Pan(pixels) => viewer.center = viewer.camera(&grid).panned(&grid, pixels).center,
+            Action::Fit => viewer.fit(&grid),
+            Action::Step(step) => (viewer.step, viewer.playing) = (step, None),
+            Action::TogglePlay => viewer.toggle_play(),
+            _ => {}
+        }
+    }
+
+    /// Shows a dialog, unless one is open already. It must be made on this thread and is awaited on another.
+    fn ask(&mut self, wanted: Wanted, frame: &eframe::Frame) {
+        if self.dialog.is_some() {
+            return;
+        }
+        let ask = match wanted {
+            Wanted::ScanFile => Ask::ScanFile,
+            Wanted::ScanFolder => Ask::ScanFolder,
+            Wanted::Model(_) => Ask::Model,
+            Wanted::Picture => Ask::SavePicture,
+        };
+        let answer = self.picker.pick(ask, frame);
+        match self.session.spawn("dialog", &Turn::default(), move |_| Ok(pollster::block_on(answer))) {
+            Ok(job) => self.dialog = Some((wanted, job)),
+            Err(error) => self.session.scan.fail(error.into()),
+        }
+    }
+
+    /// The answer of a dialog, if there is one.
+    fn answered(&mut self) -> Option<Action> {
+        let (wanted, job) = self.dialog.as_ref()?;
+        let (wanted, answer) = (*wanted, job.poll()?);
+        self.dialog = None;
+        match answer {
+            Ok(path) => path.map(|path| match wanted {
+                Wanted::ScanFile | Wanted::ScanFolder => Action::Open(path),
+                Wanted::Model(role) => Action::Load(role, path),
+                Wanted::Picture => Action::SavePicture(path),
+            }),
+            Err(error) => {
+                self.session.scan.fail(error.context("the dialog failed; type the path instead"));
+                None
+            }
+        }
+    }
+
+    fn panels_ui(&mut self, ui: &mut egui::Ui, actions: &mut Vec<Action>) {
+        let (session, viewer) = (&self.session, &mut self.viewer);
+        Panel::top("toolbar").exact_size(40.0).show(ui, |ui| toolbar::toolbar_ui(ui, session, viewer, actions));
+        Panel::bottom("status").exact_size(26.0).show(ui, |ui| status_bar::status_bar_ui(ui, session, viewer));
+        Panel::left("steps").default_size(theme::SIDE_WIDTH).size_range(240.0..=480.0).show(ui, |ui| {
+            ScrollArea::vertical().auto_shrink([false, false]).show(ui, |ui| {
+                input_panel::input_panel_ui(ui, session, actions);
+                model_panel::model_panel_ui(ui, session, actions);
+                compute_panel::compute_panel_ui(ui, session, viewer, actions);
+            });
+        });
+        Panel::right("result").default_size(theme::SIDE_WIDTH).size_range(220.0..=480.0).show(ui, |ui| {
+            ScrollArea::vertical().auto_shrink([false, false]).show(ui, |ui| {
+                result_panel::result_panel_ui(ui, session, &self.picture, actions);
+            });
+        });
+        if session.scan.ready().is_some() {
+            Panel::bottom("bars").show(ui, |ui| {
+                ui.add_space(4.0);
+                slice_bar::slice_bar_ui(ui, session, viewer, actions);
+                lambda_bar::lambda_bar_ui(ui, session, viewer, actions);
+                ui.add_space(4.0);
+            });
+        }
+        let frame = Frame::new().fill(theme::BACKGROUND).inner_margin(Margin::ZERO);
+        CentralPanel::default().frame(frame).show(ui, |ui| {
+            if session.scan.ready().is_none() {
+                start_panel::start_panel_ui(ui, session, actions);
+            } else if self.drawable {
+                panes::panes_ui(ui, session, viewer, actions);
+            } else {
+                let text = "There is no GPU driver to draw with, not even one in software. Install one (Mesa's Vulkan drivers) and start again.";
+                ui.label(RichText::new(text).color(theme::RED));
+            }
+        });
+    }
+}
+
+impl eframe::App for App {
+    fn logic(&mut self, ctx: &egui::Context, _frame: &mut eframe::Frame) {
+        let arrived = self.session.poll();
+        if arrived.scan
+            && let Some(scan) = self.session.scan.ready()
+        {
+            self.viewer.show_scan(scan);
+        }
+        if let Some(run) = self.session.run.ready() {
+            if arrived.run {
+                self.viewer.show_run(run);
+            }
+            if self.viewer.playing.is_some() {
+                self.viewer.advance(run.result.steps.len(), ctx.input(|input| input.stable_dt).min(0.1));
+                ctx.request_repaint();
+            }
+        }
+        self.picture.poll();
+    }
+
+    fn ui(&mut self, ui: &mut egui::Ui, frame: &mut eframe::Frame) {
+        let mut actions: Vec<_> = self.answered().into_iter().collect();
+        keys::keys(ui.ctx(), &self.session, &self.viewer, &mut actions);
+        self.panels_ui(ui, &mut actions);
+        keys::dropped(ui, &mut actions);
+        if !actions.is_empty() {
+            ui.ctx().request_repaint(); // what was acted on shows in the next frame
+        }
+        for action in actions {
+            self.apply(action, frame);
+        }
+    }
+
+    fn save(&mut self, storage: &mut dyn Storage) {
+        eframe::set_value(storage, SETTINGS, &self.session.settings);
+    }
+}

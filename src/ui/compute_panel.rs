@@ -1,0 +1,147 @@
+//! Step 3: what may change, how far, and the run itself.
+
+use eframe::egui::{Button, DragValue, ProgressBar, RichText, Ui};
+
+use super::action::{Action, Place};
+use super::session::Session;
+use super::theme;
+use super::viewer::Viewer;
+use super::widgets::{duration, error_ui, step_heading_ui};
+use crate::frame::Plane;
+use crate::job::{Monitor, Progress};
+use crate::latent_shift::{Options, SearchWay};
+
+/// Slices that "around this slice" takes on each side.
+const AROUND: usize = 4;
+
+pub(super) fn compute_panel_ui(ui: &mut Ui, session: &Session, viewer: &Viewer, actions: &mut Vec<Action>) {
+    step_heading_ui(ui, 3, "Counterfactual");
+    slab_ui(ui, session, viewer, actions);
+    options_ui(ui, &session.settings.options, actions);
+    ui.add_space(4.0);
+    if let Some(monitor) = session.run.running() {
+        progress_ui(ui, monitor, actions);
+    } else {
+        let missing = session.missing();
+        let button = Button::new(RichText::new("Compute counterfactual").strong()).fill(theme::ACCENT_DIM);
+        if wide_ui(ui, missing.is_none(), button) {
+            actions.push(Action::Explain);
+        }
+        if let Some(missing) = missing {
+            ui.label(RichText::new(missing).small().color(theme::WEAK));
+        }
+    }
+    error_ui(ui, session.run.error(), Place::Run, actions);
+}
+
+/// Which slices may change, counted from 0 in the stack that the networks see.
+fn slab_ui(ui: &mut Ui, session: &Session, viewer: &Viewer, actions: &mut Vec<Action>) {
+    let Some(scan) = session.scan.ready() else { return };
+    let slices = scan.stack_slices();
+    let all = session.slab.is_none();
+    ui.horizontal(|ui| {
+        ui.label("Slices that may change");
+        if ui.selectable_label(all, "all").clicked() {
+            actions.push(Action::Slab(None));
+        }
+        if ui.selectable_label(!all, "slab").clicked() && all {
+            actions.push(Action::Slab(Some(around(session, viewer))));
+        }
+    });
+    let Some(slab) = &session.slab else { return };
+    let (mut first, mut last) = (slab.start, slab.end - 1);
+    ui.horizontal(|ui| {
+        let from = ui.label("From");
+        ui.add(DragValue::new(&mut first).range(0..=slices - 1)).labelled_by(from.id);
+        let to = ui.label("to");
+        ui.add(DragValue::new(&mut last).range(0..=slices - 1)).labelled_by(to.id);
+        ui.label(RichText::new(format!("of 0 to {}", slices - 1)).small().color(theme::WEAK));
+    });
+    let changed = first.min(last)..last.max(first) + 1;
+    if changed != *slab {
+        actions.push(Action::Slab(Some(changed)));
+    }
+    let axial = viewer.plane == Plane::Axial;
+    let button = ui.add_enabled(axial, Button::new("Around the shown slice"));
+    if button.on_disabled_hover_text("Show the axial plane first").clicked() {
+        actions.push(Action::Slab(Some(around(session, viewer))));
+    }
+}
+
+/// The stack's slices next to the one shown.
+fn around(session: &Session, viewer: &Viewer) -> std::ops::Range<usize> {
+    let Some(scan) = session.scan.ready() else { return 0..1 };
+    let slices = scan.stack_slices();
+    let place = scan.input.prepared.volume.grid.voxel_from_world().transform_point3(viewer.center).z;
+    let shown = (place.round().max(0.0) as usize).min(slices - 1);
+    shown.saturating_sub(AROUND)..(shown + AROUND).min(slices)
+}
+
+fn options_ui(ui: &mut Ui, options: &Options, actions: &mut Vec<Action>) {
+    let mut new = options.clone();
+    ui.horizontal(|ui| {
+        let label = ui.label("Drop of the score");
+        let hover = "How much the score shall fall; negative to raise it";
+        ui.add(DragValue::new(&mut new.drop).range(-1.0..=1.0).speed(0.01)).labelled_by(label.id).on_hover_text(hover);
+        let label = ui.label("Steps");
+        ui.add(DragValue::new(&mut new.steps).range(2..=200))
+            .labelled_by(label.id)
+            .on_hover_text("Images along lambda");
+    });
+    ui.horizontal(|ui| {
+        ui.label("Search");
+        let way = |ui: &mut Ui, current: &mut Options, way, name: &str, hover: &str| {
+            let on = current.range.is_none() && current.search == way;
+            if ui.selectable_label(on, name).on_hover_text(hover).clicked() {
+                (current.range, current.search) = (None, way);
+            }
+        };
+        way(ui, &mut new, SearchWay::Aim, "aimed", "Aimed by the gradient, then bracketed: few trials");
+        way(ui, &mut new, SearchWay::Reference, "as published", "The published walk with every stop rule");
+        if ui.selectable_label(new.range.is_some(), "range").on_hover_text("No search: sweep a given range").clicked() {
+            new.range.get_or_insert([-100.0, 0.0]);
+        }
+    });
+    if let Some([min, max]) = &mut new.range {
+        ui.horizontal(|ui| {
+            let label = ui.label("Lambda from");
+            ui.add(DragValue::new(min)).labelled_by(label.id);
+            let label = ui.label("up to");
+            ui.add(DragValue::new(max)).labelled_by(label.id);
+        });
+        (*min, *max) = (min.min(*max), max.max(*min));
+    }
+    if new != *options {
+        actions.push(Action::Options(new));
+    }
+}
+
+fn progress_ui(ui: &mut Ui, monitor: &Monitor, actions: &mut Vec<Action>) {
+    let progress = monitor.progress();
+    let (phase, fraction) = progress.map_or(("waiting", None), |p| (p.phase, p.fraction()));
+    ui.label(RichText::new(phase).color(theme::STRONG));
+    let bar = ProgressBar::new(fraction.unwrap_or(0.0)).animate(false);
+    ui.add(if let Some(progress) = progress { bar.text(progress_text(&progress)) } else { bar });
+    let stopping = monitor.check().is_err();
+    let button = Button::new(if stopping { "Stopping after this piece of work" } else { "Cancel" });
+    if wide_ui(ui, !stopping, button) {
+        actions.push(Action::Cancel);
+    }
+    ui.label(RichText::new("What the search has found is kept").small().color(theme::WEAK));
+}
+
+/// A button as wide as the panel; true when it is clicked.
+fn wide_ui(ui: &mut Ui, enabled: bool, button: Button) -> bool {
+    ui.add_enabled_ui(enabled, |ui| ui.add_sized([ui.available_width(), 30.0], button).clicked()).inner
+}
+
+/// "12 of 40, 3 s left"; where the end is not known, how many.
+fn progress_text(progress: &Progress) -> String {
+    let Progress { done, total, .. } = *progress;
+    match (total, progress.left()) {
+        (0, _) if done == 0 => String::new(),
+        (0, _) => format!("{done} done"),
+        (_, Some(left)) => format!("{done} of {total}, {} left", duration(left.as_secs_f64())),
+        _ => format!("{done} of {total}"),
+    }
+}

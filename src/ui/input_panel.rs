@@ -1,0 +1,58 @@
+//! Step 1: the scan.
+
+use eframe::egui::{RichText, Ui};
+
+use super::action::{Action, Place, Wanted};
+use super::session::{OpenScan, Session};
+use super::theme;
+use super::widgets::{Chosen, error_ui, note_ui, path_field_ui, step_heading_ui};
+use crate::volume::orientation::axis_codes;
+
+pub(super) fn input_panel_ui(ui: &mut Ui, session: &Session, actions: &mut Vec<Action>) {
+    step_heading_ui(ui, 1, "Scan");
+    let ready = session.scan.ready();
+    let free = session.run.running().is_none();
+    let why = "A run is going on. Cancel it to open another scan";
+    ui.add_enabled_ui(free, |ui| {
+        ui.horizontal(|ui| {
+            if ui.button("Open file…").on_hover_text("NIfTI or DICOM (Ctrl+O)").on_disabled_hover_text(why).clicked()
+            {
+                actions.push(Action::Ask(Wanted::ScanFile));
+            }
+            if ui.button("Open folder…").on_hover_text("A folder of DICOM files").on_disabled_hover_text(why).clicked()
+            {
+                actions.push(Action::Ask(Wanted::ScanFolder));
+            }
+        });
+        match path_field_ui(ui, "Scan path", "or type a path, then Enter", ready.map(|scan| scan.path.as_path())) {
+            Some(Chosen::Path(path)) => actions.push(Action::Open(path)),
+            Some(Chosen::Browse) => actions.push(Action::Ask(Wanted::ScanFile)),
+            None => {}
+        }
+    });
+    if let Some(monitor) = session.scan.running() {
+        ui.horizontal(|ui| {
+            ui.spinner();
+            ui.label(monitor.progress().map_or("opening", |progress| progress.phase));
+        });
+    }
+    error_ui(ui, session.scan.error(), Place::Scan, actions);
+    if let Some(scan) = ready {
+        facts_ui(ui, scan);
+    }
+}
+
+/// What was opened, in two lines, and what is wrong with it.
+fn facts_ui(ui: &mut Ui, scan: &OpenScan) {
+    let grid = scan.layers.base.grid;
+    let ([ni, nj, nk], [di, dj, dk]) = (grid.shape, grid.spacing_mm());
+    let weak = |text: String| RichText::new(text).small().color(theme::WEAK);
+    let name = scan.path.file_name().map_or_else(String::new, |name| name.to_string_lossy().into_owned());
+    ui.label(RichText::new(name).color(theme::STRONG));
+    ui.label(weak(format!("{ni} × {nj} × {nk} voxels of {di:.2} × {dj:.2} × {dk:.2} mm, {}", axis_codes(&grid))));
+    let format = scan.input.scan.as_ref().map_or("stack, not a scan: no preparation", |scan| &scan.format);
+    ui.label(weak(format!("{format}; the networks see {} slices", scan.stack_slices())));
+    for warning in &scan.warnings {
+        note_ui(ui, warning);
+    }
+}

@@ -1,0 +1,122 @@
+//! Lambda: the curve of scores, and the slider under it. While a run goes on, its trials appear on the curve.
+
+use eframe::egui::{Align2, Label, Rect, Sense, Shape, Slider, Stroke, Ui, Vec2, pos2};
+
+use super::action::Action;
+use super::session::{Explained, Session};
+use super::slice_bar::{NAME_WIDTH, VALUE_WIDTH, track_inside};
+use super::theme;
+use super::viewer::Viewer;
+use super::widgets::ink;
+use crate::frame::lambda_text;
+use crate::job::CurvePoint;
+
+const CURVE_HEIGHT: f32 = 96.0;
+/// Of the slider and its button.
+const ROW_HEIGHT: f32 = 30.0;
+
+pub(super) fn lambda_bar_ui(ui: &mut Ui, session: &Session, viewer: &Viewer, actions: &mut Vec<Action>) {
+    if let Some(monitor) = session.run.running() {
+        let curve = ui.allocate_exact_size(Vec2::new(ui.available_width(), CURVE_HEIGHT), Sense::hover()).0;
+        let track = Rect::from_x_y_ranges(curve.left() + NAME_WIDTH..=curve.right() - VALUE_WIDTH, curve.y_range());
+        let mut points = monitor.curve();
+        points.sort_by(|a, b| a.lambda.total_cmp(&b.lambda));
+        curve_ui(ui, curve, track, &points, None, None);
+        ui.add_space(ROW_HEIGHT);
+    } else if let Some(run) = session.run.ready() {
+        run_ui(ui, run, viewer, actions);
+    } else {
+        let curve = ui.allocate_exact_size(Vec2::new(ui.available_width(), CURVE_HEIGHT), Sense::hover()).0;
+        curve_ui(ui, curve, curve, &[], None, None);
+        ui.add_space(ROW_HEIGHT); // the panes keep their size when the slider comes
+    }
+}
+
+fn run_ui(ui: &mut Ui, run: &Explained, viewer: &Viewer, actions: &mut Vec<Action>) {
+    let steps = &run.result.steps;
+    let (first, last) = (steps[0].lambda, steps[steps.len() - 1].lambda);
+    let (curve, response) =
+        ui.allocate_exact_size(Vec2::new(ui.available_width(), CURVE_HEIGHT), Sense::click_and_drag());
+    let mut lambda = run.lambda_at(viewer.step);
+    let slider = ui
+        .horizontal(|ui| {
+            let width = (ui.available_width() - NAME_WIDTH - VALUE_WIDTH).max(80.0);
+            let label = ui.add_sized([NAME_WIDTH - 8.0, 20.0], Label::new("Lambda"));
+            ui.spacing_mut().slider_width = width;
+            let slider = Slider::new(&mut lambda, first..=last).show_value(false);
+            let slider = ui.add_enabled(first < last, slider).labelled_by(label.id);
+            let playing = viewer.playing.is_some();
+            let text = if playing { "Pause" } else { "Play" };
+            if ui.add_enabled(first < last, eframe::egui::Button::new(text)).on_hover_text("Space").clicked() {
+                actions.push(Action::TogglePlay);
+            }
+            slider
+        })
+        .inner;
+    if slider.changed() || slider.drag_stopped() {
+        actions.push(Action::Step(settled(run.step_at(lambda), slider.dragged())));
+    }
+    let track = track_inside(slider.rect);
+    if let Some(pointer) = response.interact_pointer_pos()
+        && first < last
+    {
+        let share = f64::from((pointer.x - track.left()) / track.width()).clamp(0.0, 1.0);
+        let step = run.step_at(first + (last - first) * share);
+        actions.push(Action::Step(settled(step, response.dragged())));
+    }
+    let points: Vec<_> = steps.iter().map(|step| CurvePoint { lambda: step.lambda, score: step.score }).collect();
+    curve_ui(ui, curve, track, &points, Some(run), Some(run.lambda_at(viewer.step)));
+}
+
+/// Between two steps only while it moves: what stands still is always a step that was computed.
+fn settled(step: f32, moving: bool) -> f32 {
+    if moving { step } else { step.round() }
+}
+
+/// Scores over lambda, dots where they were computed; the scan's own score is a diamond left of the axis, so that the gap
+/// which the autoencoder makes is seen; and the playhead.
+fn curve_ui(ui: &Ui, area: Rect, track: Rect, points: &[CurvePoint], run: Option<&Explained>, playhead: Option<f64>) {
+    let painter = ui.painter_at(area);
+    painter.rect_filled(area, 2.0, theme::FIELD);
+    let Some((first, last)) = points.first().zip(points.last()).map(|(a, b)| (a.lambda, b.lambda)) else {
+        let text = "The score along lambda appears here as it is found";
+        painter.text(area.center(), Align2::CENTER_CENTER, text, theme::small(), theme::WEAK);
+        return;
+    };
+    let scan = run.map(|run| run.result.scores.scan);
+    let scores = || points.iter().map(|p| p.score).chain(scan);
+    let (low, high) = (scores().fold(f64::INFINITY, f64::min), scores().fold(f64::NEG_INFINITY, f64::max));
+    let span = (high - low).max(1e-6);
+    let inner = area.shrink2(Vec2::new(0.0, 16.0));
+    let y = |score: f64| inner.bottom() - inner.height() * ((score - low) / span) as f32;
+    let x = |lambda: f64| match last - first {
+        0.0 => track.right(),
+        width => track.left() + track.width() * ((lambda - first) / width) as f32,
+    };
+    let places: Vec<_> = points.iter().map(|p| pos2(x(p.lambda), y(p.score))).collect();
+    painter.add(Shape::line(places.clone(), Stroke::new(1.5, theme::ACCENT)));
+    for place in &places {
+        painter.circle_filled(*place, 3.0, theme::ACCENT);
+    }
+    for (score, at) in [(high, inner.top()), (low, inner.bottom())] {
+        ink(&painter, pos2(area.left() + 4.0, at), Align2::LEFT_CENTER, &format!("{score:.4}"), theme::WEAK);
+    }
+    if let Some(scan) = scan {
+        let at = pos2(area.left() + NAME_WIDTH - 4.0, y(scan));
+        let diamond = [(0.0, -5.0), (5.0, 0.0), (0.0, 5.0), (-5.0, 0.0)].map(|(x, y)| at + Vec2::new(x, y)).to_vec();
+        painter.add(Shape::convex_polygon(diamond, theme::STRONG, Stroke::NONE));
+    }
+    let axis = |lambda: f64, anchor: Align2| {
+        ink(&painter, pos2(x(lambda), area.bottom() - 2.0), anchor, &format!("λ {}", lambda_text(lambda)), theme::WEAK);
+    };
+    axis(first, Align2::LEFT_BOTTOM);
+    axis(last, Align2::RIGHT_BOTTOM);
+    if let Some(lambda) = playhead {
+        painter.line_segment(
+            [pos2(x(lambda), area.top()), pos2(x(lambda), area.bottom())],
+            Stroke::new(1.5, theme::STRONG),
+        );
+        let at = pos2(area.right() - 6.0, area.center().y);
+        ink(&painter, at, Align2::RIGHT_CENTER, &format!("λ {}", lambda_text(lambda)), theme::STRONG);
+    }
+}

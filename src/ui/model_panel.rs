@@ -1,0 +1,119 @@
+//! Step 2: the autoencoder, and what gives the score.
+
+use eframe::egui::{Id, RichText, ScrollArea, TextEdit, Ui};
+
+use super::action::{Action, Place, Wanted};
+use super::session::{Loaded, Role, Session};
+use super::stage::Stage;
+use super::theme;
+use super::widgets::{Chosen, error_ui, path_field_ui, step_heading_ui};
+use crate::settings::ScoredBy;
+
+/// Lines of the list of classes that are seen at once.
+const LIST_LINES: f32 = 6.0;
+
+pub(super) fn model_panel_ui(ui: &mut Ui, session: &Session, actions: &mut Vec<Action>) {
+    step_heading_ui(ui, 2, "Models");
+    card_ui(ui, Role::Autoencoder, &session.autoencoder, actions);
+    let by = session.settings.scored_by;
+    ui.horizontal(|ui| {
+        ui.label("Explain");
+        for (way, name) in [(ScoredBy::Classifier, "a class"), (ScoredBy::Segmenter, "lung size")] {
+            if ui.selectable_label(by == way, name).clicked() {
+                actions.push(Action::ScoreBy(way));
+            }
+        }
+    });
+    match by {
+        ScoredBy::Classifier => {
+            card_ui(ui, Role::Classifier, &session.classifier, actions);
+            target_ui(ui, session, actions);
+        }
+        ScoredBy::Segmenter => card_ui(ui, Role::Segmenter, &session.segmenter, actions),
+    }
+}
+
+fn card_ui<N: ?Sized>(ui: &mut Ui, role: Role, stage: &Stage<Loaded<N>>, actions: &mut Vec<Action>)
+where
+    Loaded<N>: Send + Sync + 'static,
+{
+    let name = match role {
+        Role::Autoencoder => "Autoencoder",
+        Role::Classifier => "Classifier",
+        Role::Segmenter => "Segmenter",
+    };
+    match path_field_ui(ui, name, "model card or checkpoint", stage.ready().map(|loaded| loaded.card.as_path())) {
+        Some(Chosen::Path(path)) => actions.push(Action::Load(role, path)),
+        Some(Chosen::Browse) => actions.push(Action::Ask(Wanted::Model(role))),
+        None => {}
+    }
+    if stage.running().is_some() {
+        ui.horizontal(|ui| {
+            ui.spinner();
+            ui.label("loading");
+        });
+    } else if let Some(loaded) = stage.ready() {
+        let text = format!("{} is loaded", loaded.model.name);
+        ui.label(RichText::new(text).color(theme::STRONG)).on_hover_text(format!("SHA-256 {}", loaded.model.sha256));
+    }
+    error_ui(ui, stage.error(), Place::Model(role), actions);
+}
+
+/// A search over the classes, and the list of those found.
+fn target_ui(ui: &mut Ui, session: &Session, actions: &mut Vec<Action>) {
+    let Some(classifier) = session.classifier.ready() else { return };
+    let labels = classifier.model.network.labels();
+    let chosen = session.target_index();
+    let id = Id::unique("target search");
+    let mut search: String = ui.data_mut(|data| data.get_temp(id)).unwrap_or_default();
+    let title = chosen.map_or("No target class chosen".to_owned(), |i| format!("Target: {}", labels[i]));
+    ui.label(RichText::new(title).color(if chosen.is_some() { theme::STRONG } else { theme::AMBER }));
+    let label = ui.label(RichText::new("Search classes").small().color(theme::WEAK));
+    let hint = format!("{} classes, by name or number", labels.len());
+    ui.add(TextEdit::singleline(&mut search).hint_text(hint).desired_width(f32::INFINITY)).labelled_by(label.id);
+    let found = matches(labels, &search);
+    let height = ui.spacing().interact_size.y;
+    ScrollArea::vertical().id_salt("classes").max_height(LIST_LINES * height).auto_shrink([false, true]).show_rows(
+        ui,
+        height,
+        found.len(),
+        |ui, rows| {
+            for &index in &found[rows] {
+                let text = format!("{index}  {}", labels[index]);
+                if ui.selectable_label(chosen == Some(index), &text).on_hover_text(&labels[index]).clicked() {
+                    actions.push(Action::Target(labels[index].clone()));
+                }
+            }
+        },
+    );
+    if found.is_empty() {
+        ui.label(RichText::new("no class matches").small().color(theme::WEAK));
+    }
+    ui.data_mut(|data| data.insert_temp(id, search));
+}
+
+/// Classes whose name holds every word, or whose number it is.
+fn matches(labels: &[String], search: &str) -> Vec<usize> {
+    let words: Vec<String> = search.split_whitespace().map(str::to_lowercase).collect();
+    let number = search.trim().parse::<usize>().ok();
+    let fits = |(index, label): &(usize, &String)| {
+        let label = label.to_lowercase();
+        number == Some(*index) || words.iter().all(|word| label.contains(word))
+    };
+    labels.iter().enumerate().filter(fits).map(|(index, _)| index).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::matches;
+
+    #[test]
+    fn classes_are_found_by_words_in_any_order_and_by_number() {
+        let labels = ["Pleurisy; pleural effusion", "Pneumonia", "Effusion of joint"].map(str::to_owned);
+        assert_eq!(matches(&labels, "EFFUSION pleural"), [0]);
+        assert_eq!(matches(&labels, "effusion"), [0, 2]);
+        assert_eq!(matches(&labels, "1"), [1]);
+        assert_eq!(matches(&labels, ""), [0, 1, 2]);
+        assert!(matches(&labels, "fracture").is_empty());
+    }
+}

@@ -1,0 +1,46 @@
+//! Asks the user for a file, without stopping the window. Behind a trait, so that tests can answer.
+
+use std::future::Future;
+use std::path::PathBuf;
+use std::pin::Pin;
+
+/// What is asked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Ask {
+    ScanFile,
+    ScanFolder,
+    /// A model card or a checkpoint.
+    Model,
+    /// Where to write a picture.
+    SavePicture,
+}
+
+/// The answer when it comes; `None` = no choice was made.
+pub type Answer = Pin<Box<dyn Future<Output = Option<PathBuf>> + Send>>;
+
+/// Shows a dialog. Called on the UI thread, as macOS demands; awaited on another.
+pub trait Picker {
+    fn pick(&self, ask: Ask, frame: &eframe::Frame) -> Answer;
+}
+
+/// The system's own dialogs.
+pub struct SystemPicker;
+
+impl Picker for SystemPicker {
+    fn pick(&self, ask: Ask, frame: &eframe::Frame) -> Answer {
+        let dialog = rfd::AsyncFileDialog::new().set_parent(frame);
+        match ask {
+            Ask::ScanFile => path(dialog.set_title("Open a CT file").pick_file()),
+            Ask::ScanFolder => path(dialog.set_title("Open a folder of DICOM files").pick_folder()),
+            Ask::Model => path(dialog.set_title("Choose a model card or checkpoint").pick_file()),
+            Ask::SavePicture => {
+                let dialog = dialog.set_title("Save the picture").set_file_name("parallax.png");
+                path(dialog.add_filter("PNG picture", &["png"]).save_file())
+            }
+        }
+    }
+}
+
+fn path(dialog: impl Future<Output = Option<rfd::FileHandle>> + Send + 'static) -> Answer {
+    Box::pin(async { dialog.await.map(PathBuf::from) })
+}

@@ -1,0 +1,60 @@
+//! Saves the panes as they are shown, painted by the CPU twin of the screen's shader.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use super::session::Session;
+use super::viewer::{Picture, Viewer};
+use crate::export::png::{Figure, Pane, figure, png_bytes};
+use crate::export::write;
+use crate::frame::lambda_text;
+use crate::job::{Job, Turn};
+
+/// Smaller panes hold no annotations.
+const SMALLEST_PX: u32 = 320;
+
+/// Starts the work; the answer is where the picture lies. A picture never shows a lambda between two steps.
+pub(super) fn save(session: &Session, viewer: &mut Viewer, path: PathBuf) -> std::io::Result<Job<Arc<PathBuf>>> {
+    viewer.playing = None;
+    viewer.step = viewer.step.round();
+    let pictures = viewer.pictures(session);
+    let place = session.scan.ready().map(|scan| {
+        let grid = scan.layers.base.grid;
+        (grid, viewer.camera(&grid))
+    });
+    let size = viewer.pane_px.map(|n| n.max(SMALLEST_PX));
+    let lines = session.run.ready().map_or(Vec::new(), |run| {
+        let scores = run.result.scores;
+        vec![
+            format!(
+                "{}: scan {:.4}, reconstruction {:.4}, counterfactual {:.4}; shown: lambda {}, score {:.4}",
+                run.target,
+                scores.scan,
+                scores.reconstruction,
+                scores.counterfactual,
+                lambda_text(run.lambda_at(viewer.step)),
+                run.result.steps[viewer.step as usize].score,
+            ),
+            format!("Stopped because {}", run.result.stop),
+        ]
+    });
+    let path = if path.extension().is_some() { path } else { path.with_extension("png") };
+    session.spawn("picture", &Turn::default(), move |_| {
+        let (grid, camera) = place.ok_or_else(|| anyhow::anyhow!("there is no picture yet; open a scan first"))?;
+        write::check(&path, false)?;
+        let panes = pictures.iter().map(pane).collect();
+        let image = figure(&Figure { panes, grid, camera, size, lines })?;
+        write::save(&path, &png_bytes(&image)?, false)?;
+        Ok(Arc::new(path))
+    })
+}
+
+fn pane(picture: &Picture) -> Pane<'_> {
+    Pane {
+        title: picture.title,
+        layers: &picture.layers,
+        content: picture.content,
+        shade: picture.shade,
+        synthetic: picture.synthetic,
+    }
+}

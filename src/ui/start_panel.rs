@@ -1,0 +1,40 @@
+//! What the middle of the window says while no scan is open.
+
+use eframe::egui::{Align, Button, Layout, RichText, Ui};
+
+use super::action::{Action, Wanted};
+use super::session::Session;
+use super::theme;
+
+pub(super) fn start_panel_ui(ui: &mut Ui, session: &Session, actions: &mut Vec<Action>) {
+    ui.with_layout(Layout::top_down(Align::Center), |ui| {
+        ui.add_space((ui.available_height() * 0.25).max(20.0));
+        ui.label(RichText::new("Parallax").size(34.0).color(theme::STRONG));
+        ui.label(
+            RichText::new("What would this scan look like, had the model scored it otherwise?").color(theme::WEAK),
+        );
+        ui.add_space(18.0);
+        for (text, wanted) in [("Open a CT file…", Wanted::ScanFile), ("Open a DICOM folder…", Wanted::ScanFolder)]
+        {
+            if ui.add(Button::new(RichText::new(text).strong()).min_size([240.0, 34.0].into())).clicked() {
+                actions.push(Action::Ask(wanted));
+            }
+        }
+        ui.label(RichText::new("or drop a scan here").color(theme::WEAK));
+        let recent = &session.settings.recent;
+        if !recent.is_empty() {
+            ui.add_space(18.0);
+            ui.label(RichText::new("Opened lately").color(theme::WEAK));
+            for path in recent {
+                let name =
+                    path.file_name().map_or_else(|| path.display().to_string(), |n| n.to_string_lossy().into_owned());
+                if ui.button(name).on_hover_text(path.display().to_string()).clicked() {
+                    actions.push(Action::Open(path.clone()));
+                }
+            }
+            if ui.small_button("Forget these").clicked() {
+                actions.push(Action::ForgetRecent);
+            }
+        }
+    });
+}

@@ -1,0 +1,59 @@
+//! The line at the bottom: what lies under the pointer, in every pane at once; and what this program is not for.
+
+use eframe::egui::{Align, Layout, RichText, Ui};
+use glam::DVec3;
+
+use super::session::Session;
+use super::theme;
+use super::viewer::Viewer;
+use crate::frame::{Content, nearest_voxel};
+
+pub(super) fn status_bar_ui(ui: &mut Ui, session: &Session, viewer: &Viewer) {
+    ui.horizontal_centered(|ui| {
+        let text = probe_text(session, viewer);
+        let color = if text.is_some() { theme::TEXT } else { theme::WEAK };
+        let hint = "Wheel: slice   Left drag: window   Right drag: zoom   Middle drag: pan   Double click: fit";
+        let text = text.unwrap_or_else(|| if session.scan.ready().is_some() { hint.to_owned() } else { String::new() });
+        ui.label(RichText::new(text).small().color(color));
+        ui.with_layout(Layout::right_to_left(Align::Center), |ui| {
+            ui.label(RichText::new("Research use only. Not for diagnosis.").small().color(theme::AMBER));
+        });
+    });
+}
+
+/// HU of each pane, the place in the patient, the voxel.
+fn probe_text(session: &Session, viewer: &Viewer) -> Option<String> {
+    let scan = session.scan.ready()?;
+    let place = viewer.probe?;
+    let base = &scan.layers.base;
+    let [i, j, k] = nearest_voxel(base, place)?;
+    let mut parts = vec![format!("Original {:.0} HU", base.get([i, j, k])?)];
+    if let Some(run) = session.run.ready() {
+        let read = |content| run.layers.probe(place, content);
+        match (read(Content::Step { step: viewer.step }), read(Content::Difference { step: viewer.step })) {
+            (Some(changed), Some(difference)) => {
+                parts.push(format!("Counterfactual {changed:.0} HU   Difference {difference:+.1} HU"));
+            }
+            _ => parts.push("outside what the networks see".to_owned()),
+        }
+    }
+    parts.push(place_text(place));
+    parts.push(format!("voxel {i} {j} {k}"));
+    Some(parts.join("   "))
+}
+
+/// "R 17.6 P 35.3 S 12.1 mm": how far to which side of the scanner's origin.
+fn place_text(place: DVec3) -> String {
+    let side = |x: f64, [above, below]: [char; 2]| format!("{} {:.1}", if x < 0.0 { below } else { above }, x.abs());
+    format!("{} {} {} mm", side(place.x, ['R', 'L']), side(place.y, ['A', 'P']), side(place.z, ['S', 'I']))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_place_is_named_by_the_patients_own_sides() {
+        assert_eq!(place_text(DVec3::new(17.6, -35.3, 12.1)), "R 17.6 P 35.3 S 12.1 mm");
+    }
+}

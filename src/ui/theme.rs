@@ -1,0 +1,74 @@
+//! Colours, sizes and the style of the window: dark, so that the pictures are what is bright. The only place that names a colour.
+#![expect(clippy::disallowed_methods, reason = "this is the one place that may make colours")]
+
+use eframe::egui::{Color32, Context, CornerRadius, FontFamily, FontId, Stroke, TextStyle, Theme, Visuals};
+
+pub(super) const BACKGROUND: Color32 = Color32::from_rgb(18, 19, 22);
+pub(super) const PANEL: Color32 = Color32::from_rgb(26, 28, 32);
+pub(super) const FIELD: Color32 = Color32::from_rgb(12, 13, 15);
+pub(super) const LINE: Color32 = Color32::from_rgb(58, 62, 70);
+/// Behind every picture, whatever the theme.
+pub(super) const BLACK: Color32 = Color32::BLACK;
+pub(super) const TEXT: Color32 = Color32::from_rgb(222, 225, 230);
+pub(super) const STRONG: Color32 = Color32::from_rgb(245, 247, 250);
+/// 4.6 : 1 on `PANEL`, above WCAG's 4.5.
+pub(super) const WEAK: Color32 = Color32::from_rgb(140, 145, 155);
+/// The one accent.
+pub(super) const ACCENT: Color32 = Color32::from_rgb(64, 200, 224);
+pub(super) const ACCENT_DIM: Color32 = Color32::from_rgb(24, 92, 108);
+/// A warning, and whatever is synthetic.
+pub(super) const AMBER: Color32 = Color32::from_rgb(255, 193, 77);
+/// What stops the work.
+pub(super) const RED: Color32 = Color32::from_rgb(255, 116, 108);
+/// The change per slice, and the slab behind it.
+pub(super) const PROFILE: Color32 = Color32::from_rgb(226, 106, 78);
+pub(super) const SLAB: Color32 = Color32::from_rgb(38, 58, 66);
+
+pub(super) const TEXT_SIZE: f32 = 14.0;
+pub(super) const SMALL_SIZE: f32 = 13.0;
+pub(super) const SIDE_WIDTH: f32 = 280.0;
+pub(super) const GAP: f32 = 2.0;
+
+/// Text of 13 points, the smallest there is.
+pub(super) fn small() -> FontId {
+    FontId::proportional(SMALL_SIZE)
+}
+
+/// Dresses the window.
+pub(super) fn apply(ctx: &Context) {
+    ctx.set_theme(Theme::Dark);
+    ctx.global_style_mut(|style| {
+        style.visuals = visuals();
+        style.text_styles = [
+            (TextStyle::Heading, 16.0, FontFamily::Proportional),
+            (TextStyle::Body, TEXT_SIZE, FontFamily::Proportional),
+            (TextStyle::Button, TEXT_SIZE, FontFamily::Proportional),
+            (TextStyle::Small, SMALL_SIZE, FontFamily::Proportional),
+            (TextStyle::Monospace, SMALL_SIZE, FontFamily::Monospace),
+        ]
+        .map(|(style, size, family)| (style, FontId::new(size, family)))
+        .into();
+        style.spacing.item_spacing = [6.0, 6.0].into();
+        style.spacing.button_padding = [8.0, 4.0].into();
+    });
+}
+
+fn visuals() -> Visuals {
+    let mut visuals = Visuals::dark();
+    visuals.panel_fill = PANEL;
+    visuals.window_fill = PANEL;
+    visuals.extreme_bg_color = FIELD;
+    visuals.faint_bg_color = BACKGROUND;
+    visuals.override_text_color = Some(TEXT);
+    visuals.weak_text_color = Some(WEAK);
+    visuals.warn_fg_color = AMBER;
+    visuals.error_fg_color = RED;
+    visuals.selection.bg_fill = ACCENT_DIM;
+    visuals.selection.stroke = Stroke::new(1.0, ACCENT);
+    visuals.widgets.noninteractive.bg_stroke = Stroke::new(1.0, LINE);
+    visuals.slider_trailing_fill = true;
+    for widget in [&mut visuals.widgets.inactive, &mut visuals.widgets.hovered, &mut visuals.widgets.active] {
+        widget.corner_radius = CornerRadius::same(4);
+    }
+    visuals
+}

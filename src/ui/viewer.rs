@@ -1,0 +1,221 @@
+//! How the pictures are looked at: plane, place, zoom, window, lambda. Every pane shares it, so panes are always linked.
+
+use std::sync::Arc;
+
+use glam::DVec3;
+
+use super::session::{Explained, OpenScan, Session};
+use crate::frame::camera::Camera;
+use crate::frame::{Content, Layers, PRESETS, Plane, Shade, Window};
+use crate::volume::Grid;
+
+/// One way along lambda takes this long, whatever the number of steps.
+const PLAY_SECS: f32 = 2.5;
+const ZOOM: std::ops::RangeInclusive<f64> = 0.25..=40.0;
+/// Narrowest and widest window, HU.
+const WIDTH_HU: std::ops::RangeInclusive<f32> = 1.0..=8000.0;
+const CENTER_HU: std::ops::RangeInclusive<f32> = -4000.0..=8000.0;
+/// Of a pane that was never drawn.
+const PANE_PX: [u32; 2] = [512, 512];
+
+pub(super) struct Viewer {
+    pub(super) plane: Plane,
+    /// In the middle of every pane, RAS+ millimetres.
+    pub(super) center: DVec3,
+    /// 1 shows the whole slice.
+    pub(super) zoom: f64,
+    pub(super) window: Window,
+    /// Place along the steps; between two steps only while it moves.
+    pub(super) step: f32,
+    /// +1 or -1 while playing.
+    pub(super) playing: Option<f32>,
+    /// Size of a pane as it was last drawn, physical pixels.
+    pub(super) pane_px: [u32; 2],
+    /// Under the pointer, RAS+ millimetres.
+    pub(super) probe: Option<DVec3>,
+    /// Parts of a slice that the wheel has turned.
+    pub(super) wheel: f32,
+}
+
+/// One pane: what it shows, and how.
+pub(super) struct Picture {
+    pub(super) title: &'static str,
+    pub(super) layers: Arc<Layers>,
+    pub(super) content: Content,
+    pub(super) shade: Shade,
+    /// Lambda, where the pixels are generated.
+    pub(super) synthetic: Option<f64>,
+}
+
+impl Default for Viewer {
+    fn default() -> Self {
+        Self {
+            plane: Plane::Axial,
+            center: DVec3::ZERO,
+            zoom: 1.0,
+            window: PRESETS[0].1,
+            step: 0.0,
+            playing: None,
+            pane_px: PANE_PX,
+            probe: None,
+            wheel: 0.0,
+        }
+    }
+}
+
+impl Viewer {
+    /// A new scan: its middle slice, whole, in its own window.
+    pub(super) fn show_scan(&mut self, scan: &OpenScan) {
+        let stored = scan.input.scan.as_ref().and_then(|scan| scan.window_hu);
+        let window = stored.map_or(PRESETS[0].1, |[center_hu, width_hu]| Window { center_hu, width_hu });
+        *self = Self {
+            plane: self.plane,
+            center: scan.layers.base.grid.center(),
+            pane_px: self.pane_px,
+            ..Self::default()
+        };
+        self.set_window(window);
+    }
+
+    /// A new result: the slice that changed most, at the counterfactual.
+    pub(super) fn show_run(&mut self, run: &Explained) {
+        self.step = run.result.chosen as f32;
+        self.playing = None;
+        self.go_to_stack_slice(run, run.result.most_changed_slice());
+    }
+
+    /// Moves along the slices to one of the stack's.
+    pub(super) fn go_to_stack_slice(&mut self, run: &Explained, slice: usize) {
+        let [ni, nj, _] = run.result.grid.shape.map(|n| n as f64 / 2.0);
+        let place = run.result.grid.world_from_voxel.transform_point3(DVec3::new(ni, nj, slice as f64));
+        self.plane = Plane::Axial;
+        let grid = run.scan.layers.base.grid;
+        let there = Camera { center: place, ..self.camera(&grid) }.slice(&grid);
+        self.set_slice(&grid, there);
+    }
+
+    pub(super) fn camera(&self, grid: &Grid) -> Camera {
+        let whole = Camera::fit(grid, self.plane, self.pane_px);
+        Camera { center: self.center, mm_per_pixel: whole.mm_per_pixel / self.zoom, ..whole }
+    }
+
+    pub(super) fn set_slice(&mut self, grid: &Grid, slice: usize) {
+        self.center = self.camera(grid).at_slice(grid, slice).center;
+    }
+
+    pub(super) fn set_window(&mut self, window: Window) {
+        self.window = Window {
+            center_hu: window.center_hu.clamp(*CENTER_HU.start(), *CENTER_HU.end()),
+            width_hu: window.width_hu.clamp(*WIDTH_HU.start(), *WIDTH_HU.end()),
+        };
+    }
+
+    /// The whole slice, and the middle of the scan across it.
+    pub(super) fn fit(&mut self, grid: &Grid) {
+        let slice = self.camera(grid).slice(grid);
+        (self.zoom, self.center) = (1.0, grid.center());
+        self.set_slice(grid, slice);
+    }
+
+    pub(super) fn zoom_by(&mut self, factor: f64) {
+        self.zoom = (self.zoom * factor).clamp(*ZOOM.start(), *ZOOM.end());
+    }
+
+    /// Moves along lambda for `secs`, to and fro.
+    pub(super) fn advance(&mut self, steps: usize, secs: f32) {
+        let Some(direction) = self.playing else { return };
+        let last = steps.saturating_sub(1) as f32;
+        let at = self.step + direction * secs * last / PLAY_SECS;
+        self.playing = Some(if at >= last {
+            -1.0
+        } else if at <= 0.0 {
+            1.0
+        } else {
+            direction
+        });
+        self.step = at.clamp(0.0, last);
+    }
+
+    /// Starts at the end that the eye is used to, lambda 0, or stops on a whole step.
+    pub(super) fn toggle_play(&mut self) {
+        self.playing = match self.playing {
+            Some(_) => None,
+            None => Some(if self.step > 0.0 { -1.0 } else { 1.0 }),
+        };
+        if self.playing.is_none() {
+            self.step = self.step.round();
+        }
+    }
+
+    /// The panes, left to right.
+    pub(super) fn pictures(&self, session: &Session) -> Vec<Picture> {
+        let Some(scan) = session.scan.ready() else { return Vec::new() };
+        let grey = Shade::Grey(self.window);
+        let original = Picture {
+            title: "Original",
+            layers: Arc::clone(&scan.layers),
+            content: Content::Base,
+            shade: grey,
+            synthetic: None,
+        };
+        let Some(run) = session.run.ready() else { return vec![original] };
+        let (step, synthetic) = (self.step, Some(run.lambda_at(self.step)));
+        let generated =
+            |title, content, shade| Picture { title, layers: Arc::clone(&run.layers), content, shade, synthetic };
+        let difference = Shade::Difference { scale_hu: run.scale_hu };
+        vec![
+            original,
+            generated("Counterfactual", Content::Step { step }, grey),
+            generated("Difference", Content::Difference { step }, difference),
+        ]
+    }
+}
+
+impl Explained {
+    /// Lambda at a place along the steps.
+    pub(super) fn lambda_at(&self, step: f32) -> f64 {
+        let steps = &self.result.steps;
+        let low = (step.max(0.0) as usize).min(steps.len() - 1);
+        let high = (low + 1).min(steps.len() - 1);
+        let share = f64::from(step - low as f32).clamp(0.0, 1.0);
+        steps[low].lambda + (steps[high].lambda - steps[low].lambda) * share
+    }
+
+    /// The place along the steps where lambda is; the inverse of `lambda_at`.
+    pub(super) fn step_at(&self, lambda: f64) -> f32 {
+        let steps = &self.result.steps;
+        let above = steps.partition_point(|step| step.lambda <= lambda);
+        let Some(low) = above.checked_sub(1) else { return 0.0 };
+        let Some(high) = steps.get(above) else { return (steps.len() - 1) as f32 };
+        low as f32 + ((lambda - steps[low].lambda) / (high.lambda - steps[low].lambda)) as f32
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn playing_goes_to_and_fro_and_stops_on_a_step() {
+        let mut viewer = Viewer { step: 4.0, ..Viewer::default() };
+        viewer.toggle_play();
+        let mut seen = Vec::new();
+        for _ in 0..100 {
+            viewer.advance(5, 0.07);
+            seen.push(viewer.step);
+        }
+        assert!(seen.contains(&0.0) && seen.contains(&4.0), "{seen:?}");
+        viewer.toggle_play();
+        assert_eq!(viewer.step.fract(), 0.0);
+        assert!(viewer.playing.is_none());
+    }
+
+    #[test]
+    fn a_window_and_a_zoom_stay_within_reason() {
+        let mut viewer = Viewer::default();
+        viewer.set_window(Window { center_hu: 1e9, width_hu: -5.0 });
+        assert_eq!(viewer.window, Window { center_hu: *CENTER_HU.end(), width_hu: *WIDTH_HU.start() });
+        viewer.zoom_by(1e9);
+        assert_eq!(viewer.zoom, *ZOOM.end());
+    }
+}

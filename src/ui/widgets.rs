@@ -1,0 +1,102 @@
+//! Small pieces that several panels share.
+
+use std::path::{Path, PathBuf};
+
+use eframe::egui::{Align, Align2, Color32, Id, Key, Layout, Painter, Pos2, RichText, TextEdit, Ui, Vec2};
+
+use super::action::{Action, Place};
+use super::theme;
+
+/// What a person did with a path field.
+pub(super) enum Chosen {
+    Path(PathBuf),
+    Browse,
+}
+
+/// What is typed, and the path that was there when it was.
+#[derive(Clone, Default)]
+struct Draft {
+    text: String,
+    seen: Option<PathBuf>,
+}
+
+/// A named field for a path, taken on Enter, with a button for the dialog. What was typed stays until another path is chosen.
+pub(super) fn path_field_ui(ui: &mut Ui, name: &str, hint: &str, current: Option<&Path>) -> Option<Chosen> {
+    let id = Id::unique(("path field", name));
+    let mut draft: Draft = ui.data_mut(|data| data.get_temp(id)).unwrap_or_default();
+    if draft.seen.as_deref() != current {
+        draft = Draft {
+            text: current.map(|p| p.display().to_string()).unwrap_or_default(),
+            seen: current.map(Path::to_owned),
+        };
+    }
+    let mut chosen = None;
+    let label = ui.label(RichText::new(name).small().color(theme::WEAK));
+    ui.horizontal(|ui| {
+        ui.with_layout(Layout::right_to_left(Align::Center), |ui| {
+            if ui.button("Browse…").on_hover_text(format!("Choose with a dialog: {}", name.to_lowercase())).clicked()
+            {
+                chosen = Some(Chosen::Browse);
+            }
+            let field = TextEdit::singleline(&mut draft.text).id(id.with("text")).hint_text(hint.to_owned());
+            let field = ui.add(field.desired_width(f32::INFINITY)).labelled_by(label.id);
+            let text = draft.text.trim();
+            if field.lost_focus() && ui.input(|input| input.key_pressed(Key::Enter)) && !text.is_empty() {
+                chosen = Some(Chosen::Path(PathBuf::from(text)));
+            }
+            if !field.has_focus() && !text.is_empty() {
+                field.on_hover_text(text);
+            }
+        });
+    });
+    ui.data_mut(|data| data.insert_temp(id, draft));
+    chosen
+}
+
+/// A heading with its number, as the steps of the work are counted.
+pub(super) fn step_heading_ui(ui: &mut Ui, number: usize, title: &str) {
+    ui.add_space(4.0);
+    ui.horizontal(|ui| {
+        ui.label(RichText::new(number.to_string()).heading().color(theme::ACCENT));
+        ui.label(RichText::new(title).heading().color(theme::STRONG));
+    });
+}
+
+/// An error in its place: what, where, what to do; to copy, and to put away.
+pub(super) fn error_ui(ui: &mut Ui, error: Option<&anyhow::Error>, place: Place, actions: &mut Vec<Action>) {
+    let Some(error) = error else { return };
+    let text = format!("{error:#}");
+    ui.label(RichText::new(&text).color(theme::RED));
+    ui.horizontal(|ui| {
+        if ui.small_button("Copy").clicked() {
+            ui.copy_text(text);
+        }
+        if ui.small_button("Dismiss").clicked() {
+            actions.push(Action::DismissError(place));
+        }
+    });
+}
+
+/// A warning or note in words.
+pub(super) fn note_ui(ui: &mut Ui, text: &str) {
+    ui.label(RichText::new(text).small().color(theme::AMBER));
+}
+
+/// Text on a picture, readable on any grey: dark all around.
+pub(super) fn ink(painter: &Painter, at: Pos2, anchor: Align2, text: &str, color: Color32) {
+    for x in [-1.0, 0.0, 1.0] {
+        for y in [-1.0, 0.0, 1.0] {
+            painter.text(at + Vec2::new(x, y), anchor, text, theme::small(), theme::BLACK);
+        }
+    }
+    painter.text(at, anchor, text, theme::small(), color);
+}
+
+/// A time as people say it.
+pub(super) fn duration(secs: f64) -> String {
+    match secs {
+        s if s < 60.0 => format!("{s:.0} s"),
+        s if s < 3600.0 => format!("{:.0} min {:.0} s", (s / 60.0).floor(), s % 60.0),
+        s => format!("{:.0} h {:.0} min", (s / 3600.0).floor(), (s % 3600.0) / 60.0),
+    }
+}

@@ -1,0 +1,306 @@
+//! The real window, driven by what its widgets are called, drawn by a real adapter: none there is a failure.
+
+use std::path::{Path, PathBuf};
+use std::sync::Mutex;
+use std::time::{Duration, Instant};
+
+use eframe::egui::{self, Key, accesskit::Role};
+use egui_kittest::Harness;
+use egui_kittest::kittest::{NodeT, Queryable};
+use parallax::ui::{Answer, App, Ask, Picker, Start};
+
+use crate::support;
+use crate::tiny_models::TinyModels;
+
+/// Longer than any piece of work of the tiny networks takes on a busy machine.
+const PATIENCE: Duration = Duration::from_secs(180);
+const SIZE: [f32; 2] = [1280.0, 860.0];
+
+type Window = Harness<'static, App>;
+
+/// Answers each question once, with the path given; a second time with nothing, as Cancel does.
+struct Answers(Mutex<Vec<(Ask, PathBuf)>>);
+
+impl Picker for Answers {
+    fn pick(&self, ask: Ask, _frame: &eframe::Frame) -> Answer {
+        let mut answers = self.0.lock().expect("no panic");
+        let at = answers.iter().position(|(asked, _)| *asked == ask);
+        let path = at.map(|at| answers.remove(at).1);
+        Box::pin(async { path })
+    }
+}
+
+fn open_with(start: Start, answers: Vec<(Ask, PathBuf)>) -> Window {
+    let picker = Box::new(Answers(Mutex::new(answers)));
+    Harness::builder().with_size(SIZE).wgpu().build_eframe(move |cc| App::new(cc, start, picker))
+}
+
+fn window(start: Start) -> Window {
+    open_with(start, Vec::new())
+}
+
+/// Steps until something is so; a run works on another thread.
+fn until(window: &mut Window, what: &str, so: impl Fn(&Window) -> bool) {
+    let began = Instant::now();
+    while !so(window) {
+        assert!(began.elapsed() < PATIENCE, "{what} did not come; on the screen: {:#?}", texts(window));
+        std::thread::sleep(Duration::from_millis(5));
+        window.step();
+    }
+    window.run_steps(3);
+}
+
+/// Everything written on the screen, but for what is drawn on the pictures.
+fn texts(window: &Window) -> Vec<String> {
+    window
+        .root()
+        .children_recursive()
+        .flat_map(|node| [node.accesskit_node().label(), node.accesskit_node().value()])
+        .flatten()
+        .filter(|text| !text.is_empty())
+        .collect()
+}
+
+fn says(window: &Window, part: &str) -> bool {
+    texts(window).iter().any(|text| text.contains(part))
+}
+
+fn click(window: &mut Window, label: &str) {
+    window.get_by_label(label).click();
+    window.run_steps(2);
+}
+
+/// Types into the field of that name, over what is there, and presses Enter.
+fn type_path(window: &mut Window, field: &str, path: &Path) {
+    let find = |window: &Window| window.get_by_role_and_label(Role::TextInput, field).rect().center();
+    let at = find(window);
+    window.get_by_role_and_label(Role::TextInput, field).focus();
+    window.run_steps(2);
+    window.key_press_modifiers(egui::Modifiers::COMMAND, Key::A);
+    window.run_steps(1);
+    window.get_by_role_and_label(Role::TextInput, field).type_text(path.to_str().expect("plain names"));
+    window.run_steps(1);
+    window.key_press(Key::Enter);
+    window.run_steps(2);
+    assert_eq!(find(window).x, at.x, "the field stays where it is");
+}
+
+fn slider_value(window: &Window, label: &str) -> f64 {
+    window.get_by_role_and_label(Role::Slider, label).accesskit_node().numeric_value().expect("a number")
+}
+
+fn set_slider(window: &mut Window, label: &str, value: f64) {
+    window.get_by_role_and_label(Role::Slider, label).set_value_accesskit(value);
+    window.run_steps(3);
+}
+
+/// The pixels of one pane.
+fn pane(window: &mut Window, title: &str) -> Vec<u8> {
+    let rect = window.get_by_label(&format!("{title} pane")).rect();
+    let image = window.render().expect("an adapter draws");
+    let (x, y) = (rect.left() as u32 + 1, rect.top() as u32 + 40);
+    image::imageops::crop_imm(&image, x, y, rect.width() as u32 - 2, rect.height() as u32 - 90).to_image().into_raw()
+}
+
+fn start(models: &TinyModels, scan: PathBuf) -> Start {
+    Start {
+        scan: Some(scan),
+        autoencoder: Some(models.card("autoencoder")),
+        classifier: Some(models.card("classifier")),
+        target: Some("1".to_owned()),
+        ..Start::default()
+    }
+}
+
+fn explained(models: &TinyModels) -> Window {
+    let mut window = window(start(models, models.stack(8)));
+    until(&mut window, "the models", |w| says(w, "classifier.toml is loaded") && says(w, "autoencoder.toml is loaded"));
+    until(&mut window, "the scan", |w| says(w, "the networks see 8 slices"));
+    click(&mut window, "Compute counterfactual");
+    until(&mut window, "the counterfactual", |w| says(w, "Stopped because"));
+    window
+}
+
+#[test]
+fn a_scan_and_models_typed_in_lead_to_a_counterfactual_scrubbed_and_photographed() {
+    let models = TinyModels::new();
+    let mut window = window(Start::default());
+    type_path(&mut window, "Scan path", &support::data("nifti/syn_lps.nii.gz"));
+    until(&mut window, "the scan", |w| says(w, "the networks see"));
+    type_path(&mut window, "Autoencoder", &models.card("autoencoder"));
+    click(&mut window, "lung size");
+    type_path(&mut window, "Segmenter", &models.card("segmenter"));
+    until(&mut window, "the models", |w| says(w, "segmenter.toml is loaded") && says(w, "autoencoder.toml is loaded"));
+    click(&mut window, "slab");
+    click(&mut window, "Compute counterfactual");
+    until(&mut window, "the counterfactual", |w| says(w, "Stopped because"));
+    for title in ["Original", "Counterfactual", "Difference"] {
+        assert!(window.query_by_label(&format!("{title} pane")).is_some(), "{title}");
+    }
+    for score in ["Scan", "Reconstruction", "Counterfactual"] {
+        assert!(window.query_all_by_label(score).next().is_some(), "the score of {score} stands there");
+    }
+
+    // Lambda: the original stays, the others change.
+    let before = ["Original", "Counterfactual", "Difference"].map(|title| pane(&mut window, title));
+    set_slider(&mut window, "Lambda", 0.0);
+    assert_eq!(slider_value(&window, "Lambda"), 0.0);
+    let after = ["Original", "Counterfactual", "Difference"].map(|title| pane(&mut window, title));
+    assert!(before[0] == after[0], "the original knows no lambda");
+    assert!(before[1] != after[1], "the counterfactual at lambda 0 is the reconstruction");
+    assert!(before[2] != after[2], "at lambda 0 there is no difference");
+
+    // Slices: all change.
+    let slice = slider_value(&window, "Slice");
+    set_slider(&mut window, "Slice", slice + 4.0);
+    assert_eq!(slider_value(&window, "Slice"), slice + 4.0);
+    assert!(pane(&mut window, "Original") != after[0] && pane(&mut window, "Counterfactual") != after[1]);
+
+    // A picture, which is never written over.
+    let path = models.folder.path().join("picture.png");
+    type_path(&mut window, "Save as", &path);
+    until(&mut window, "the picture", |w| says(w, "Saved"));
+    let picture = image::open(&path).expect("a picture").to_rgba8();
+    assert!(picture.width() > 3 * 300, "three panes: {:?}", picture.dimensions());
+    type_path(&mut window, "Save as", &path);
+    until(&mut window, "a refusal", |w| says(w, "the file exists"));
+}
+
+#[test]
+fn dialogs_keys_wheel_and_drops_do_what_they_say() {
+    let models = TinyModels::new();
+    let scan = support::data("nifti/syn_permuted.nii.gz");
+    let card = models.card("classifier");
+    let mut window = open_with(Start::default(), vec![(Ask::ScanFile, scan.clone()), (Ask::Model, card)]);
+    click(&mut window, "Open a CT file…");
+    until(&mut window, "the scan", |w| says(w, "syn_permuted.nii.gz"));
+    click(&mut window, "Open file…"); // answered with Cancel: nothing is lost
+    window.run_steps(3);
+    assert!(says(&window, "syn_permuted.nii.gz"));
+
+    let axial = slider_value(&window, "Slice");
+    window.key_press(Key::ArrowUp);
+    window.run_steps(3);
+    assert_eq!(slider_value(&window, "Slice"), axial + 1.0);
+    let at = window.get_by_label("Original pane").rect().center();
+    window.hover_at(at);
+    window.run_steps(2);
+    assert!(says(&window, "Original ") && says(&window, " mm   voxel "), "the probe: {:?}", texts(&window));
+    window.event(egui::Event::MouseWheel {
+        unit: egui::MouseWheelUnit::Line,
+        delta: egui::vec2(0.0, -3.0),
+        modifiers: egui::Modifiers::NONE,
+        phase: egui::TouchPhase::Move,
+        source: egui::MouseWheelSource::Wheel,
+    });
+    window.run_steps(3);
+    assert_eq!(slider_value(&window, "Slice"), axial - 2.0);
+    let soft = pane(&mut window, "Original");
+    window.key_press(Key::Num2);
+    window.run_steps(3);
+    assert!(says(&window, "Lung"), "{:?}", texts(&window));
+    assert!(pane(&mut window, "Original") != soft);
+    window.key_press(Key::C);
+    window.run_steps(3);
+    assert!(window.get_by_label("Coronal").accesskit_node().toggled().is_some());
+
+    let other = support::data("nifti/syn_lps.nii.gz");
+    window.input_mut().dropped_files.push(std::sync::Arc::new(Dropped(other)));
+    window.run_steps(1);
+    until(&mut window, "the dropped scan", |w| says(w, "syn_lps.nii.gz"));
+}
+
+#[derive(Debug)]
+struct Dropped(PathBuf);
+
+impl egui::DroppedFile for Dropped {
+    fn path(&self) -> &Path {
+        &self.0
+    }
+
+    fn bytes(&self) -> Result<Vec<u8>, String> {
+        std::fs::read(&self.0).map_err(|e| e.to_string())
+    }
+}
+
+#[test]
+fn a_target_is_found_by_its_name() {
+    let models = TinyModels::new();
+    let mut window = window(Start { classifier: Some(models.card("classifier")), ..Start::default() });
+    until(&mut window, "the classes", |w| says(w, "4  Emphysema"));
+    let field = window.get_by_role_and_label(Role::TextInput, "Search classes");
+    field.focus();
+    window.run_steps(2);
+    window.get_by_role_and_label(Role::TextInput, "Search classes").type_text("effusion");
+    window.run_steps(2);
+    assert!(!says(&window, "4  Emphysema"));
+    click(&mut window, "1  Pleurisy; pleural effusion");
+    assert!(says(&window, "Target: Pleurisy; pleural effusion"));
+}
+
+#[test]
+fn a_cancelled_run_stops_soon_and_keeps_what_was_there() {
+    let models = TinyModels::new();
+    let mut window = explained(&models);
+    let scores = || -> Vec<String> { texts(&window).into_iter().filter(|t| t.starts_with("0.")).collect() };
+    let before = scores();
+    click(&mut window, "Compute counterfactual");
+    until(&mut window, "the run", |w| w.query_by_label("Cancel").is_some());
+    click(&mut window, "Cancel");
+    until(&mut window, "the end of the run", |w| w.query_by_label("Compute counterfactual").is_some());
+    assert!(says(&window, "Stopped because"), "{:?}", texts(&window));
+    assert!(!before.is_empty() && window.query_by_label("Dismiss").is_none(), "cancelling is no error");
+}
+
+#[test]
+fn what_cannot_be_opened_is_said_in_place_and_nothing_is_lost() {
+    let models = TinyModels::new();
+    let mut window = explained(&models);
+    for (path, words) in [
+        (PathBuf::from("/no/such/scan.nii.gz"), "/no/such/scan.nii.gz"),
+        (models.card("classifier"), "not a scan"),
+        (support::data("checkpoints/zip.ckpt"), "not a scan"),
+    ] {
+        type_path(&mut window, "Scan path", &path);
+        until(&mut window, words, |w| {
+            texts(w).iter().any(|text| text.contains(words) && text.contains(path.to_str().unwrap()))
+        });
+        assert!(window.query_by_label("Difference pane").is_some(), "the result is still there");
+        click(&mut window, "Dismiss");
+        assert!(window.query_by_label("Dismiss").is_none());
+    }
+    type_path(&mut window, "Autoencoder", &models.card("classifier"));
+    until(&mut window, "the refusal", |w| says(w, "this is a classifier, and an autoencoder is wanted here"));
+    assert!(says(&window, "autoencoder.toml is loaded"), "the one before still serves");
+}
+
+#[test]
+fn a_slab_that_a_scan_does_not_have_is_said() {
+    let models = TinyModels::new();
+    let mut window = window(Start { slab: Some(5..90), ..start(&models, models.stack(8)) });
+    until(&mut window, "the words", |w| says(w, "the slab 5:90 does not fit the 8 slices"));
+}
+
+#[test]
+fn playing_moves_lambda_and_an_idle_window_draws_nothing() {
+    let models = TinyModels::new();
+    let mut window = explained(&models);
+    let delay = |window: &Window| window.output().viewport_output[&egui::ViewportId::ROOT].repaint_delay;
+    window.remove_cursor();
+    window.run_steps(8);
+    assert_eq!(delay(&window), Duration::MAX, "an idle window asks for no frame");
+    let lambda = slider_value(&window, "Lambda");
+    click(&mut window, "Play");
+    window.run_steps(4);
+    assert!(slider_value(&window, "Lambda") != lambda && delay(&window) == Duration::ZERO);
+    click(&mut window, "Pause");
+    window.run_steps(8);
+    assert_eq!(delay(&window), Duration::MAX);
+}
+
+#[test]
+fn the_research_notice_is_always_there() {
+    let mut window = window(Start::default());
+    window.run_steps(2);
+    assert!(says(&window, "Research use only. Not for diagnosis."));
+}
