@@ -36,10 +36,16 @@ pub struct Settings {
 impl Settings {
     /// Puts a scan first among the recent ones.
     pub fn remember(&mut self, scan: &Path) {
-        self.recent.retain(|path| path != scan);
-        self.recent.insert(0, scan.to_owned());
+        let scan = absolute(scan);
+        self.recent.retain(|path| *path != scan);
+        self.recent.insert(0, scan);
         self.recent.truncate(RECENT);
     }
+}
+
+/// The next run may start in another folder.
+pub fn absolute(path: &Path) -> PathBuf {
+    std::path::absolute(path).unwrap_or_else(|_| path.to_owned()) // an empty path, which opens nothing either way
 }
 
 #[cfg(test)]
@@ -52,7 +58,7 @@ mod tests {
         for name in ["a", "b", "a"] {
             settings.remember(Path::new(name));
         }
-        assert_eq!(settings.recent, [Path::new("a"), Path::new("b")]);
+        assert_eq!(settings.recent, ["a", "b"].map(|name| absolute(Path::new(name))));
         for i in 0..20 {
             settings.remember(Path::new(&i.to_string()));
         }

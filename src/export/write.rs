@@ -10,18 +10,26 @@ pub fn check(path: &Path, overwrite: bool) -> Result<()> {
     if !overwrite && path.exists() {
         bail!("the file exists; choose another name, or allow overwriting: {}", path.display());
     }
+    let folder = folder_of(path);
+    if !folder.is_dir() {
+        bail!("there is no such folder; make it, or choose another: {}", folder.display());
+    }
     Ok(())
 }
 
 /// Writes all of `bytes`, or nothing.
 pub fn save(path: &Path, bytes: &[u8], overwrite: bool) -> Result<()> {
     check(path, overwrite)?;
-    let folder = path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let folder = folder_of(path);
     let mut file = new_file(folder).with_context(|| format!("cannot write into {}", folder.display()))?;
     file.write_all(bytes).with_context(|| format!("cannot write {}", path.display()))?;
     let kept = if overwrite { file.persist(path) } else { file.persist_noclobber(path) };
     kept.map_err(|e| e.error).with_context(|| format!("cannot write {}", path.display()))?;
     Ok(())
+}
+
+fn folder_of(path: &Path) -> &Path {
+    path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."))
 }
 
 /// A temporary file that, once renamed, has the permissions of any new file.

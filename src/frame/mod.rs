@@ -146,7 +146,7 @@ mod tests {
 
     #[test]
     fn a_lambda_of_any_size_keeps_four_digits() {
-        let said = [0.0, -4109.6624, -679351.1557, 0.012, -12.5].map(lambda_text);
+        let said = [0.0, -4109.66, -679_351.2, 0.012, -12.5].map(lambda_text);
         assert_eq!(said, ["0", "-4110", "-679351", "0.01200", "-12.50"]);
     }
 }

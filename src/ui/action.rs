@@ -30,7 +30,11 @@ pub(super) enum Action {
     Options(Options),
     Explain,
     Cancel,
-    SavePicture(PathBuf),
+    /// `replace`: the person has agreed that a file of that name goes.
+    SavePicture {
+        path: PathBuf,
+        replace: bool,
+    },
     DismissError(Place),
 
     Plane(Plane),
@@ -38,6 +42,8 @@ pub(super) enum Action {
     Slice(usize),
     /// This many slices on.
     Scroll(isize),
+    /// Slices, or parts of one, that the wheel has turned.
+    Wheel(f32),
     /// The slice of the stack that changed most.
     MostChanged,
     Window(Window),

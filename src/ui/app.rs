@@ -7,12 +7,12 @@ use eframe::{CreationContext, Storage};
 
 use super::action::{Action, Place, Wanted};
 use super::picker::{Ask, Picker};
+use super::picture::PictureFile;
 use super::session::{Role, Session};
-use super::stage::Stage;
 use super::viewer::Viewer;
 use super::{
-    Start, compute_panel, input_panel, keys, lambda_bar, model_panel, panes, picture, result_panel, slice_bar,
-    start_panel, status_bar, theme, toolbar,
+    Start, compute_panel, input_panel, keys, lambda_bar, model_panel, panes, result_panel, slice_bar, start_panel,
+    status_bar, theme, toolbar,
 };
 use crate::gpu::SliceRenderer;
 use crate::job::{Job, Turn};
@@ -24,8 +24,7 @@ const SETTINGS: &str = "settings";
 pub struct App {
     session: Session,
     viewer: Viewer,
-    /// The picture saved last.
-    picture: Stage<PathBuf>,
+    picture: PictureFile,
     /// A dialog that is open, and what its answer is for.
     dialog: Option<(Wanted, Job<Option<PathBuf>>)>,
     picker: Box<dyn Picker>,
@@ -47,7 +46,7 @@ impl App {
         let mut app = Self {
             session: Session::new(settings, move || ctx.request_repaint()),
             viewer: Viewer::default(),
-            picture: Stage::default(),
+            picture: PictureFile::new(),
             dialog: None,
             picker,
             drawable: drawable.is_some(),
@@ -96,9 +95,8 @@ impl App {
             Action::Options(options) => self.session.settings.options = options,
             Action::Explain => self.session.explain(),
             Action::Cancel => self.session.run.cancel(),
-            Action::SavePicture(path) => {
-                let job = picture::save(&self.session, &mut self.viewer, path);
-                self.picture.follow(job);
+            Action::SavePicture { path, replace } => {
+                self.picture.save(&self.session, &mut self.viewer, path, replace);
             }
             Action::DismissError(place) => match place {
                 Place::Scan => self.session.scan.dismiss(),
@@ -106,7 +104,7 @@ impl App {
                 Place::Model(Role::Classifier) => self.session.classifier.dismiss(),
                 Place::Model(Role::Segmenter) => self.session.segmenter.dismiss(),
                 Place::Run => self.session.run.dismiss(),
-                Place::Picture => self.picture.dismiss(),
+                Place::Picture => self.picture.saved.dismiss(),
             },
             action => self.look(&action),
         }
@@ -119,10 +117,8 @@ impl App {
         match *action {
             Action::Plane(plane) => viewer.plane = plane,
             Action::Slice(slice) => viewer.set_slice(&grid, slice),
-            Action::Scroll(slices) => {
-                let slice = viewer.camera(&grid).slice(&grid).saturating_add_signed(slices);
-                viewer.set_slice(&grid, slice);
-            }
+            Action::Scroll(slices) => viewer.scroll(&grid, slices),
+            Action::Wheel(turned) => viewer.turn_wheel(&grid, turned),
             Action::MostChanged => {
                 if let Some(run) = self.session.run.ready() {
                     viewer.go_to_stack_slice(run, run.result.most_changed_slice());
@@ -165,7 +161,8 @@ impl App {
             Ok(path) => path.map(|path| match wanted {
                 Wanted::ScanFile | Wanted::ScanFolder => Action::Open(path),
                 Wanted::Model(role) => Action::Load(role, path),
-                Wanted::Picture => Action::SavePicture(path),
+                // The dialog has asked already whether a file may go.
+                Wanted::Picture => Action::SavePicture { path, replace: true },
             }),
             Err(error) => {
                 self.session.scan.fail(error.context("the dialog failed; type the path instead"));
@@ -179,6 +176,7 @@ impl App {
         Panel::top("toolbar").exact_size(40.0).show(ui, |ui| toolbar::toolbar_ui(ui, session, viewer, actions));
         Panel::bottom("status").exact_size(26.0).show(ui, |ui| status_bar::status_bar_ui(ui, session, viewer));
         Panel::left("steps").default_size(theme::SIDE_WIDTH).size_range(240.0..=480.0).show(ui, |ui| {
+            Panel::bottom("run").show(ui, |ui| compute_panel::run_ui(ui, session, actions));
             ScrollArea::vertical().auto_shrink([false, false]).show(ui, |ui| {
                 input_panel::input_panel_ui(ui, session, actions);
                 model_panel::model_panel_ui(ui, session, actions);
@@ -237,6 +235,9 @@ impl eframe::App for App {
         keys::keys(ui.ctx(), &self.session, &self.viewer, &mut actions);
         self.panels_ui(ui, &mut actions);
         keys::dropped(ui, &mut actions);
+        if ui.ctx().will_discard() {
+            return; // egui draws this frame again, with the same input: nothing is done twice
+        }
         if !actions.is_empty() {
             ui.ctx().request_repaint(); // what was acted on shows in the next frame
         }

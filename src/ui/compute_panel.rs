@@ -18,6 +18,10 @@ pub(super) fn compute_panel_ui(ui: &mut Ui, session: &Session, viewer: &Viewer, 
     step_heading_ui(ui, 3, "Counterfactual");
     slab_ui(ui, session, viewer, actions);
     options_ui(ui, &session.settings.options, actions);
+}
+
+/// The run itself; it stands below the steps and is always seen.
+pub(super) fn run_ui(ui: &mut Ui, session: &Session, actions: &mut Vec<Action>) {
     ui.add_space(4.0);
     if let Some(monitor) = session.run.running() {
         progress_ui(ui, monitor, actions);
@@ -32,6 +36,7 @@ pub(super) fn compute_panel_ui(ui: &mut Ui, session: &Session, viewer: &Viewer, 
         }
     }
     error_ui(ui, session.run.error(), Place::Run, actions);
+    ui.add_space(4.0);
 }
 
 /// Which slices may change, counted from 0 in the stack that the networks see.

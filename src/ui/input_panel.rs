@@ -24,7 +24,8 @@ pub(super) fn input_panel_ui(ui: &mut Ui, session: &Session, actions: &mut Vec<A
                 actions.push(Action::Ask(Wanted::ScanFolder));
             }
         });
-        match path_field_ui(ui, "Scan path", "or type a path, then Enter", ready.map(|scan| scan.path.as_path())) {
+        match path_field_ui(ui, "Scan path", None, "or type a path, then Enter", ready.map(|scan| scan.path.as_path()))
+        {
             Some(Chosen::Path(path)) => actions.push(Action::Open(path)),
             Some(Chosen::Browse) => actions.push(Action::Ask(Wanted::ScanFile)),
             None => {}

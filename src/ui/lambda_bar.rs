@@ -84,7 +84,7 @@ fn curve_ui(ui: &Ui, area: Rect, track: Rect, points: &[CurvePoint], run: Option
         return;
     };
     let scan = run.map(|run| run.result.scores.scan);
-    let scores = || points.iter().map(|p| p.score).chain(scan);
+    let scores = || points.iter().map(|p| p.score);
     let (low, high) = (scores().fold(f64::INFINITY, f64::min), scores().fold(f64::NEG_INFINITY, f64::max));
     let span = (high - low).max(1e-6);
     let inner = area.shrink2(Vec2::new(0.0, 16.0));
@@ -102,9 +102,11 @@ fn curve_ui(ui: &Ui, area: Rect, track: Rect, points: &[CurvePoint], run: Option
         ink(&painter, pos2(area.left() + 4.0, at), Align2::LEFT_CENTER, &format!("{score:.4}"), theme::WEAK);
     }
     if let Some(scan) = scan {
-        let at = pos2(area.left() + NAME_WIDTH - 4.0, y(scan));
+        // The gap may dwarf the curve: then the diamond stays at the edge, and its number says how far off it is.
+        let at = pos2(area.left() + NAME_WIDTH - 4.0, y(scan).clamp(area.top() + 6.0, area.bottom() - 6.0));
         let diamond = [(0.0, -5.0), (5.0, 0.0), (0.0, 5.0), (-5.0, 0.0)].map(|(x, y)| at + Vec2::new(x, y)).to_vec();
         painter.add(Shape::convex_polygon(diamond, theme::STRONG, Stroke::NONE));
+        ink(&painter, at + Vec2::new(8.0, 0.0), Align2::LEFT_CENTER, &format!("scan {scan:.4}"), theme::STRONG);
     }
     let axis = |lambda: f64, anchor: Align2| {
         ink(&painter, pos2(x(lambda), area.bottom() - 2.0), anchor, &format!("λ {}", lambda_text(lambda)), theme::WEAK);

@@ -10,7 +10,7 @@ use super::widgets::{Chosen, error_ui, path_field_ui, step_heading_ui};
 use crate::settings::ScoredBy;
 
 /// Lines of the list of classes that are seen at once.
-const LIST_LINES: f32 = 6.0;
+const LIST_LINES: f32 = 5.0;
 
 pub(super) fn model_panel_ui(ui: &mut Ui, session: &Session, actions: &mut Vec<Action>) {
     step_heading_ui(ui, 2, "Models");
@@ -42,7 +42,7 @@ where
         Role::Classifier => "Classifier",
         Role::Segmenter => "Segmenter",
     };
-    match path_field_ui(ui, name, "model card or checkpoint", stage.ready().map(|loaded| loaded.card.as_path())) {
+    match path_field_ui(ui, name, None, "model card or checkpoint", stage.ready().map(|loaded| loaded.card.as_path())) {
         Some(Chosen::Path(path)) => actions.push(Action::Load(role, path)),
         Some(Chosen::Browse) => actions.push(Action::Ask(Wanted::Model(role))),
         None => {}

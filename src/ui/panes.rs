@@ -65,13 +65,9 @@ fn draw(ui: &Ui, rect: Rect, index: usize, picture: &Picture, camera: &Camera, g
     let inner = rect.shrink(MARGIN);
     ink(&painter, inner.left_top(), Align2::LEFT_TOP, picture.title, theme::STRONG);
     if let Some(lambda) = picture.synthetic {
-        ink(
-            &painter,
-            inner.right_top(),
-            Align2::RIGHT_TOP,
-            &format!("SYNTHETIC  λ {}", lambda_text(lambda)),
-            theme::AMBER,
-        );
+        let is = if picture.blended { "≈" } else { "=" };
+        let tag = format!("SYNTHETIC  λ {is} {}", lambda_text(lambda));
+        ink(&painter, inner.right_top(), Align2::RIGHT_TOP, &tag, theme::AMBER);
     }
     let [left, right, top, bottom] = camera.letters(grid);
     ink(&painter, inner.left_center(), Align2::LEFT_CENTER, left, theme::STRONG);
@@ -156,11 +152,9 @@ fn navigate(ui: &Ui, response: &Response, viewer: &mut Viewer, grid: &Grid, acti
     if zoom != 1.0 {
         actions.push(Action::Zoom(f64::from(zoom)));
     }
-    viewer.wheel += ui.input(wheel_slices);
-    let slices = viewer.wheel.trunc();
-    if slices != 0.0 {
-        viewer.wheel -= slices;
-        actions.push(Action::Scroll(slices as isize));
+    let wheel = ui.input(wheel_slices);
+    if wheel != 0.0 {
+        actions.push(Action::Wheel(wheel));
     }
 }
 

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use super::session::Session;
+use super::stage::Stage;
 use super::viewer::{Picture, Viewer};
 use crate::export::png::{Figure, Pane, figure, png_bytes};
 use crate::export::write;
@@ -13,8 +14,38 @@ use crate::job::{Job, Turn};
 /// Smaller panes hold no annotations.
 const SMALLEST_PX: u32 = 320;
 
+/// The picture saved last, and where the next one may go.
+pub(super) struct PictureFile {
+    pub(super) saved: Stage<PathBuf>,
+    /// A name that is free.
+    pub(super) suggested: PathBuf,
+}
+
+impl PictureFile {
+    pub(super) fn new() -> Self {
+        Self { saved: Stage::default(), suggested: suggestion() }
+    }
+
+    pub(super) fn poll(&mut self) {
+        if self.saved.poll() {
+            self.suggested = suggestion();
+        }
+    }
+
+    pub(super) fn save(&mut self, session: &Session, viewer: &mut Viewer, path: PathBuf, replace: bool) {
+        self.saved.follow(save(session, viewer, path, replace));
+    }
+}
+
+/// In the home folder, never beside a scan unasked; no name of a patient or a file is in it.
+fn suggestion() -> PathBuf {
+    let home = std::env::home_dir().unwrap_or_default();
+    let name = |i: usize| home.join(if i == 1 { "parallax.png".to_owned() } else { format!("parallax-{i}.png") });
+    (1..).map(name).find(|path| !path.exists()).unwrap_or_default()
+}
+
 /// Starts the work; the answer is where the picture lies. A picture never shows a lambda between two steps.
-pub(super) fn save(session: &Session, viewer: &mut Viewer, path: PathBuf) -> std::io::Result<Job<Arc<PathBuf>>> {
+fn save(session: &Session, viewer: &mut Viewer, path: PathBuf, replace: bool) -> std::io::Result<Job<Arc<PathBuf>>> {
     viewer.playing = None;
     viewer.step = viewer.step.round();
     let pictures = viewer.pictures(session);
@@ -41,10 +72,10 @@ pub(super) fn save(session: &Session, viewer: &mut Viewer, path: PathBuf) -> std
     let path = if path.extension().is_some() { path } else { path.with_extension("png") };
     session.spawn("picture", &Turn::default(), move |_| {
         let (grid, camera) = place.ok_or_else(|| anyhow::anyhow!("there is no picture yet; open a scan first"))?;
-        write::check(&path, false)?;
+        write::check(&path, replace)?;
         let panes = pictures.iter().map(pane).collect();
         let image = figure(&Figure { panes, grid, camera, size, lines })?;
-        write::save(&path, &png_bytes(&image)?, false)?;
+        write::save(&path, &png_bytes(&image)?, replace)?;
         Ok(Arc::new(path))
     })
 }

@@ -1,28 +1,25 @@
 //! What came of the run: the three scores, always together, why the search stopped, and what a reader must know.
 
-use std::path::PathBuf;
-
-use eframe::egui::{Rect, RichText, Sense, TextEdit, Ui, Vec2, pos2};
+use eframe::egui::{Rect, RichText, Sense, Ui, Vec2, pos2};
 
 use super::action::{Action, Place, Wanted};
+use super::picture::PictureFile;
 use super::session::{Explained, Session};
-use super::stage::Stage;
 use super::theme;
 use super::widgets::{Chosen, duration, error_ui, note_ui, path_field_ui};
 use crate::frame::lambda_text;
 
-pub(super) fn result_panel_ui(ui: &mut Ui, session: &Session, picture: &Stage<PathBuf>, actions: &mut Vec<Action>) {
+pub(super) fn result_panel_ui(ui: &mut Ui, session: &Session, file: &PictureFile, actions: &mut Vec<Action>) {
     ui.add_space(4.0);
     ui.label(RichText::new("Result").heading().color(theme::STRONG));
-    match session.run.ready() {
-        Some(run) => run_ui(ui, run, actions),
-        None => {
-            let text = "The scores of the scan, of its reconstruction and of the counterfactual will stand here.";
-            ui.label(RichText::new(text).color(theme::WEAK));
-        }
+    if let Some(run) = session.run.ready() {
+        run_ui(ui, run, actions);
+    } else {
+        let text = "The scores of the scan, of its reconstruction and of the counterfactual will stand here.";
+        ui.label(RichText::new(text).color(theme::WEAK));
     }
     ui.add_space(8.0);
-    picture_ui(ui, picture, actions);
+    picture_ui(ui, file, actions);
 }
 
 fn run_ui(ui: &mut Ui, run: &Explained, actions: &mut Vec<Action>) {
@@ -66,20 +63,20 @@ fn score_ui(ui: &mut Ui, name: &str, score: f64, help: &str) {
     ui.painter().rect_filled(filled, 3.0, theme::ACCENT);
 }
 
-fn picture_ui(ui: &mut Ui, picture: &Stage<PathBuf>, actions: &mut Vec<Action>) {
+fn picture_ui(ui: &mut Ui, file: &PictureFile, actions: &mut Vec<Action>) {
     ui.label(RichText::new("Picture").heading().color(theme::STRONG));
     let text = "The panes as they are shown, with their annotations, as PNG.";
     ui.label(RichText::new(text).small().color(theme::WEAK));
-    match path_field_ui(ui, "Save as", "path of a .png file, then Enter", None) {
-        Some(Chosen::Path(path)) => actions.push(Action::SavePicture(path)),
+    match path_field_ui(ui, "Save as", Some("Save picture"), "path of a .png file", Some(&file.suggested)) {
+        Some(Chosen::Path(path)) => actions.push(Action::SavePicture { path, replace: false }),
         Some(Chosen::Browse) => actions.push(Action::Ask(Wanted::Picture)),
         None => {}
     }
-    if picture.running().is_some() {
+    let saved = &file.saved;
+    if saved.running().is_some() {
         ui.spinner();
-    } else if let Some(path) = picture.ready() {
-        let mut said = format!("Saved {}", path.display());
-        ui.add(TextEdit::multiline(&mut said).interactive(false).desired_rows(1).desired_width(f32::INFINITY));
+    } else if let Some(path) = saved.ready() {
+        ui.label(RichText::new(format!("Saved {}", path.display())).small().color(theme::TEXT));
     }
-    error_ui(ui, picture.error(), Place::Picture, actions);
+    error_ui(ui, saved.error(), Place::Picture, actions);
 }

@@ -1,7 +1,7 @@
 //! What is open, what was chosen, and what came of it: the state behind the window. Panels read it; actions change it.
 
 use std::ops::Range;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -14,7 +14,7 @@ use crate::job::{Job, Monitor, Turn};
 use crate::latent_shift::Counterfactual;
 use crate::models::{Autoencoder, Classifier, Segmenter, label_index};
 use crate::pipeline::{self, Input, Model, Request, Target};
-use crate::settings::{ScoredBy, Settings};
+use crate::settings::{ScoredBy, Settings, absolute};
 
 /// A scan with what panels say of it.
 pub(super) struct OpenScan {
@@ -222,15 +222,14 @@ impl Session {
                 self.run.fail(error);
             }
         }
-        let card = |card: &Path| Some(card.to_owned());
         if self.autoencoder.poll() {
-            self.settings.autoencoder = self.autoencoder.ready().and_then(|loaded| card(&loaded.card));
+            self.settings.autoencoder = self.autoencoder.ready().map(|loaded| absolute(&loaded.card));
         }
         if self.classifier.poll() {
-            self.settings.classifier = self.classifier.ready().and_then(|loaded| card(&loaded.card));
+            self.settings.classifier = self.classifier.ready().map(|loaded| absolute(&loaded.card));
         }
         if self.segmenter.poll() {
-            self.settings.segmenter = self.segmenter.ready().and_then(|loaded| card(&loaded.card));
+            self.settings.segmenter = self.segmenter.ready().map(|loaded| absolute(&loaded.card));
         }
         arrived
     }

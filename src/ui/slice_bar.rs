@@ -21,9 +21,8 @@ pub(super) fn slice_bar_ui(ui: &mut Ui, session: &Session, viewer: &Viewer, acti
     let grid = scan.layers.base.grid;
     let camera = viewer.camera(&grid);
     let (mut slice, slices) = (camera.slice(&grid) + 1, camera.slices(&grid));
-    let profile = session.run.ready().filter(|_| viewer.plane == Plane::Axial);
-    let strip =
-        profile.map(|_| ui.allocate_exact_size(Vec2::new(ui.available_width(), PROFILE_HEIGHT), Sense::hover()).0);
+    let run = session.run.ready();
+    let strip = run.map(|_| ui.allocate_exact_size(Vec2::new(ui.available_width(), PROFILE_HEIGHT), Sense::hover()).0);
     let track = ui
         .horizontal(|ui| {
             let width = (ui.available_width() - NAME_WIDTH - VALUE_WIDTH).max(80.0);
@@ -37,7 +36,7 @@ pub(super) fn slice_bar_ui(ui: &mut Ui, session: &Session, viewer: &Viewer, acti
             slider.rect
         })
         .inner;
-    if let (Some(run), Some(strip)) = (profile, strip) {
+    if let (Some(run), Some(strip)) = (run.filter(|_| viewer.plane == Plane::Axial), strip) {
         profile_ui(ui, run, &grid, &camera, track_inside(track), strip);
     }
 }

@@ -50,6 +50,7 @@ pub(super) fn apply(ctx: &Context) {
         .into();
         style.spacing.item_spacing = [6.0, 6.0].into();
         style.spacing.button_padding = [8.0, 4.0].into();
+        style.spacing.interact_size.y = 24.0; // the height of a row, so that words stand level with buttons
     });
 }
 

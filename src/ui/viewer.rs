@@ -34,7 +34,7 @@ pub(super) struct Viewer {
     /// Under the pointer, RAS+ millimetres.
     pub(super) probe: Option<DVec3>,
     /// Parts of a slice that the wheel has turned.
-    pub(super) wheel: f32,
+    wheel: f32,
 }
 
 /// One pane: what it shows, and how.
@@ -45,6 +45,8 @@ pub(super) struct Picture {
     pub(super) shade: Shade,
     /// Lambda, where the pixels are generated.
     pub(super) synthetic: Option<f64>,
+    /// Blended from two steps, for the eye only.
+    pub(super) blended: bool,
 }
 
 impl Default for Viewer {
@@ -103,6 +105,20 @@ impl Viewer {
         self.center = self.camera(grid).at_slice(grid, slice).center;
     }
 
+    /// So many slices on.
+    pub(super) fn scroll(&mut self, grid: &Grid, slices: isize) {
+        let slice = self.camera(grid).slice(grid).saturating_add_signed(slices);
+        self.set_slice(grid, slice);
+    }
+
+    /// A wheel may turn less than a slice at a time.
+    pub(super) fn turn_wheel(&mut self, grid: &Grid, slices: f32) {
+        self.wheel += slices;
+        let whole = self.wheel.trunc();
+        self.wheel -= whole;
+        self.scroll(grid, whole as isize);
+    }
+
     pub(super) fn set_window(&mut self, window: Window) {
         self.window = Window {
             center_hu: window.center_hu.clamp(*CENTER_HU.start(), *CENTER_HU.end()),
@@ -157,11 +173,18 @@ impl Viewer {
             content: Content::Base,
             shade: grey,
             synthetic: None,
+            blended: false,
         };
         let Some(run) = session.run.ready() else { return vec![original] };
-        let (step, synthetic) = (self.step, Some(run.lambda_at(self.step)));
-        let generated =
-            |title, content, shade| Picture { title, layers: Arc::clone(&run.layers), content, shade, synthetic };
+        let (step, synthetic, blended) = (self.step, Some(run.lambda_at(self.step)), self.step.fract() != 0.0);
+        let generated = |title, content, shade| Picture {
+            title,
+            layers: Arc::clone(&run.layers),
+            content,
+            shade,
+            synthetic,
+            blended,
+        };
         let difference = Shade::Difference { scale_hu: run.scale_hu };
         vec![
             original,

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use eframe::egui::{Align, Align2, Color32, Id, Key, Layout, Painter, Pos2, RichText, TextEdit, Ui, Vec2};
+use eframe::egui::{Align, Align2, Button, Color32, Id, Key, Layout, Painter, Pos2, RichText, TextEdit, Ui, Vec2};
 
 use super::action::{Action, Place};
 use super::theme;
@@ -20,8 +20,15 @@ struct Draft {
     seen: Option<PathBuf>,
 }
 
-/// A named field for a path, taken on Enter, with a button for the dialog. What was typed stays until another path is chosen.
-pub(super) fn path_field_ui(ui: &mut Ui, name: &str, hint: &str, current: Option<&Path>) -> Option<Chosen> {
+/// A named field for a path, taken on Enter or by a button called `take`, with another button for the dialog. What was typed
+/// stays until another path is chosen.
+pub(super) fn path_field_ui(
+    ui: &mut Ui,
+    name: &str,
+    take: Option<&str>,
+    hint: &str,
+    current: Option<&Path>,
+) -> Option<Chosen> {
     let id = Id::unique(("path field", name));
     let mut draft: Draft = ui.data_mut(|data| data.get_temp(id)).unwrap_or_default();
     if draft.seen.as_deref() != current {
@@ -49,6 +56,12 @@ pub(super) fn path_field_ui(ui: &mut Ui, name: &str, hint: &str, current: Option
             }
         });
     });
+    let text = draft.text.trim();
+    if let Some(take) = take
+        && ui.add_enabled(!text.is_empty(), Button::new(take)).clicked()
+    {
+        chosen = Some(Chosen::Path(PathBuf::from(text)));
+    }
     ui.data_mut(|data| data.insert_temp(id, draft));
     chosen
 }

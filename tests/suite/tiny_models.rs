@@ -19,9 +19,9 @@ impl TinyModels {
     pub(crate) fn new() -> Self {
         let folder = tempfile::tempdir().expect("a folder");
         let labels = LABELS.map(|label| format!("{label:?}")).join(", ");
-        write(folder.path(), "autoencoder", "vqgan", &format!("side = {SIDE}\nturned = true"), vqgan());
-        write(folder.path(), "classifier", "i3resnet", &format!("side = {SIDE}\nlabels = [{labels}]"), i3resnet());
-        write(folder.path(), "segmenter", "lung-unet", "", unet());
+        write(folder.path(), "autoencoder", "vqgan", &format!("side = {SIDE}\nturned = true"), &vqgan());
+        write(folder.path(), "classifier", "i3resnet", &format!("side = {SIDE}\nlabels = [{labels}]"), &i3resnet());
+        write(folder.path(), "segmenter", "lung-unet", "", &unet());
         Self { folder }
     }
 
@@ -46,7 +46,7 @@ impl TinyModels {
     }
 }
 
-fn write(folder: &Path, name: &str, kind: &str, lines: &str, weights: Weights) {
+fn write(folder: &Path, name: &str, kind: &str, lines: &str, weights: &Weights) {
     let file = format!("{name}.safetensors");
     candle_core::safetensors::save(&weights.tensors, folder.join(&file)).expect("written");
     let card = format!("kind = {kind:?}\nweights = {file:?}\n{lines}\n");

@@ -13,7 +13,7 @@ use crate::support;
 use crate::tiny_models::TinyModels;
 
 /// Longer than any piece of work of the tiny networks takes on a busy machine.
-const PATIENCE: Duration = Duration::from_secs(180);
+const PATIENCE: Duration = Duration::from_mins(3);
 const SIZE: [f32; 2] = [1280.0, 860.0];
 
 type Window = Harness<'static, App>;
