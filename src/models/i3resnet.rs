@@ -153,3 +153,46 @@ impl Classifier for I3ResNet {
         stages
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::*;
+
+    /// f32 sums in another order, of the largest activation.
+    const TOLERANCE: f32 = 1e-4;
+
+    /// Every activation that was recorded within the published network, layer by layer.
+    #[test]
+    fn every_layer_gives_what_the_published_one_gives() -> Result<()> {
+        let goldens = Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared/goldens");
+        if !goldens.exists() {
+            assert!(std::env::var("CI").as_deref() != Ok("true"), "no ../shared");
+            eprintln!("no ../shared");
+            return Ok(());
+        }
+        let g = candle_core::safetensors::load(goldens.join("phecode_small.safetensors"), &Device::Cpu)?;
+        let card = Card::open(&goldens.join("models/phecode_small.toml")).map_err(candle_core::Error::wrap)?;
+        let checkpoint = Checkpoint::open(&card.weights).map_err(candle_core::Error::wrap)?;
+        let network = I3ResNet::load(&Card { side: Some(64), ..card }, &checkpoint, DType::F32, &Device::Cpu)
+            .map_err(candle_core::Error::wrap)?;
+        let near = |name: &str, got: &Tensor| -> Result<()> {
+            let largest = |t: &Tensor| t.abs()?.flatten_all()?.max(0)?.to_scalar::<f32>();
+            let (gap, size) = (largest(&(got - &g[name])?)?, largest(&g[name])?);
+            assert!(gap <= TOLERANCE * size.max(1.0), "{name}: off by {gap:e} of {size}");
+            Ok(())
+        };
+        let stack = g["volume"].permute((4, 1, 2, 3, 0))?.squeeze(4)?.contiguous()?;
+        let mut x = network.stem(&stack)?;
+        near("act.maxpool", &x)?;
+        // One, two, one and one blocks.
+        for (block, layer) in network.blocks.iter().zip([Some(1), None, Some(2), Some(3), Some(4)]) {
+            x = block.forward(&x)?;
+            if let Some(layer) = layer {
+                near(&format!("act.layer{layer}"), &x)?;
+            }
+        }
+        near("act.avgpool", &pool::global_avg_pool(&x)?.reshape(g["act.avgpool"].dims())?)
+    }
+}

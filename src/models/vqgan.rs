@@ -135,6 +135,17 @@ mod tests {
     }
 
     #[test]
+    fn turning_is_the_published_rotation_and_flip_both_ways() -> Result<()> {
+        let goldens = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/data/resize.safetensors");
+        let g = candle_core::safetensors::load(goldens, &Device::Cpu)?;
+        for name in ["rf_enc", "rf_dec"] {
+            let gap = (turn(&g["rect40x56"])? - &g[name])?.abs()?.sum_all()?.to_scalar::<f32>()?;
+            assert_eq!(gap, 0.0, "{name}");
+        }
+        Ok(())
+    }
+
+    #[test]
     fn the_smaller_edge_becomes_the_side() {
         assert_eq!(fit([40, 56], 64), [64, 89]);
         assert_eq!(fit([56, 40], 64), [89, 64]);

@@ -41,7 +41,7 @@ impl PictureFile {
 fn suggestion() -> PathBuf {
     let home = std::env::home_dir().unwrap_or_default();
     let name = |i: usize| home.join(if i == 1 { "parallax.png".to_owned() } else { format!("parallax-{i}.png") });
-    (1..).map(name).find(|path| !path.exists()).unwrap_or_default()
+    (1..10_000).map(name).find(|path| !path.exists()).unwrap_or_default()
 }
 
 /// Starts the work; the answer is where the picture lies. A picture never shows a lambda between two steps.

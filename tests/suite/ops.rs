@@ -95,6 +95,36 @@ fn the_operations_of_candle_that_the_networks_use_equal_pytorchs() {
     check(&g, "mean", |x, _| x.mean((2, 3)));
 }
 
+/// What no network here uses today, but the next may: candle's own operations.
+#[test]
+#[expect(clippy::disallowed_methods, reason = "the question is whether candle's own convolutions are right")]
+fn the_rest_of_candles_operations_equal_pytorchs() {
+    let g = goldens("ops.safetensors");
+    check(&g, "conv1d", |x, get| x.conv1d(&get("w"), 1, 1, 1, 1));
+    check(&g, "conv_dil2", |x, get| x.conv2d(&get("w"), 2, 1, 2, 1));
+    check(&g, "conv_g2", |x, get| x.conv2d(&get("w"), 1, 1, 1, 2));
+    check(&g, "convt2", |x, get| x.conv_transpose2d(&get("w"), 0, 0, 2, 1));
+    check(&g, "abs", |x, _| x.abs());
+    check(&g, "cat", |x, _| Tensor::cat(&[x, &(x * 2.0)?], 1));
+    check(&g, "clamp", |x, _| x.clamp(-0.5, 0.5));
+    check(&g, "flip", |x, _| x.flip(&[2]));
+    check(&g, "gather", |x, get| x.gather(&get("i"), 1));
+    check(&g, "idxsel", |x, get| x.index_select(&get("i"), 1));
+    check(&g, "log", |x, _| (x.sqr()? + 1.0)?.log());
+    check(&g, "max", |x, _| x.max(1));
+    check(&g, "narrow", |x, _| x.narrow(1, 1, 2));
+    check(&g, "pad", |x, _| x.pad_with_zeros(2, 0, 1)?.pad_with_zeros(3, 1, 2));
+    check(&g, "padrep", |x, _| x.pad_with_same(3, 1, 1));
+    check(&g, "sqrt", |x, _| (x.sqr()? + 1.0)?.sqrt());
+    check(&g, "std", |x, _| x.flatten_from(2)?.var(2)?.sqrt());
+    check(&g, "sum", |x, _| x.sum(1));
+    // The input of an upsampling used once more: where candle's own upsampling loses a gradient.
+    check(&g, "up2res", |x, _| {
+        let sums = resize::upsample_nearest(x, 2)?.sum_keepdim((2, 3))?;
+        x.broadcast_mul(&sums)
+    });
+}
+
 #[test]
 fn every_golden_of_the_operations_is_well_formed() {
     // 49 cases, each with its input, output, cotangent and gradient: a trimmed file would hide a case.

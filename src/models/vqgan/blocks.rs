@@ -231,3 +231,72 @@ impl Module for Decoder {
         x.apply(&self.norm_out)?.silu()?.apply(&self.conv_out)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashMap;
+    use std::path::Path;
+
+    use candle_core::{DType, Device};
+
+    use super::*;
+    use crate::weights::Checkpoint;
+
+    /// f32 sums in another order, of the largest activation.
+    const TOLERANCE: f32 = 1e-4;
+
+    fn near(goldens: &HashMap<String, Tensor>, name: &str, got: &Tensor) -> Result<()> {
+        let wanted = &goldens[&format!("act.{name}")];
+        let largest = |t: &Tensor| t.abs()?.flatten_all()?.max(0)?.to_scalar::<f32>();
+        let (gap, size) = (largest(&(got - wanted)?)?, largest(wanted)?);
+        assert!(gap <= TOLERANCE * size.max(1.0), "{name}: off by {gap:e} of {size}");
+        Ok(())
+    }
+
+    /// Every activation that was recorded within the published network, layer by layer.
+    #[test]
+    fn every_layer_gives_what_the_published_one_gives() -> Result<()> {
+        let goldens = Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared/goldens");
+        if !goldens.exists() {
+            assert!(std::env::var("CI").as_deref() != Ok("true"), "no ../shared");
+            eprintln!("no ../shared");
+            return Ok(());
+        }
+        for name in ["vqgan_small", "vqgan_small_f64"] {
+            let g = candle_core::safetensors::load(goldens.join(format!("{name}.safetensors")), &Device::Cpu)?;
+            let checkpoint =
+                Checkpoint::open(&goldens.join(format!("models/{name}.ckpt"))).map_err(candle_core::Error::wrap)?;
+            let sizes = Sizes::of(&checkpoint).map_err(candle_core::Error::wrap)?;
+            let vb = checkpoint.builder(DType::F32, &Device::Cpu);
+            let (encoder, decoder) =
+                (Encoder::new(&sizes, &vb.pp("encoder"))?, Decoder::new(&sizes, &vb.pp("decoder"))?);
+            near(&g, "encoder", &g["model_input"].apply(&encoder)?)?;
+            let post_quant_conv = conv2d(sizes.embed_dim, sizes.z_channels, CONV_1X1, &vb.pp("post_quant_conv"))?;
+            let z = g["z"].apply(&post_quant_conv)?;
+            near(&g, "post_quant_conv", &z)?;
+            let x = z.apply(&decoder.conv_in)?;
+            near(&g, "decoder.conv_in", &x)?;
+            let x = x.apply(&decoder.mid.block_1)?;
+            near(&g, "decoder.mid.block_1", &x)?;
+            near(&g, "decoder.mid.attn_1", &x.apply(&decoder.mid.attn_1)?)?;
+            near(&g, "decoder", &z.apply(&decoder)?)?;
+            if g.contains_key("act.encoder.conv_in") {
+                let (down, up) = (&encoder.down[0], &decoder.up[1]);
+                let x = g["model_input"].apply(&encoder.conv_in)?;
+                near(&g, "encoder.conv_in", &x)?;
+                let x = x.apply(&down.block[0])?;
+                near(&g, "encoder.down.0.block.0", &x)?;
+                let halved = x.pad_with_zeros(2, 0, 1)?.pad_with_zeros(3, 0, 1)?;
+                near(&g, "encoder.down.0.downsample", &halved.apply(down.conv.as_ref().expect("not the last level"))?)?;
+                let mut x = z.apply(&decoder.conv_in)?.apply(&decoder.mid)?;
+                for level in decoder.up[2..].iter().rev() {
+                    x = resize::upsample_nearest(&level.blocks(&x)?, 2)?
+                        .apply(level.conv.as_ref().expect("not the first"))?;
+                }
+                x = resize::upsample_nearest(&up.blocks(&x)?, 2)?.apply(up.conv.as_ref().expect("not the first"))?;
+                near(&g, "decoder.up.1.upsample", &x)?;
+            }
+        }
+        Ok(())
+    }
+}
