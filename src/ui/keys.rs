@@ -12,45 +12,49 @@ use crate::frame::{PRESETS, Plane};
 const NUMBERS: [Key; 9] =
     [Key::Num1, Key::Num2, Key::Num3, Key::Num4, Key::Num5, Key::Num6, Key::Num7, Key::Num8, Key::Num9];
 
-/// What was pressed, unless it belongs to a text field or a focused slider.
+/// What was pressed. Plain keys belong to a text field or slider while one has the focus.
 pub(super) fn keys(ctx: &Context, session: &Session, viewer: &Viewer, actions: &mut Vec<Action>) {
-    if ctx.input_mut(|input| input.consume_key(Modifiers::COMMAND, Key::O)) {
+    let pressed = |modifiers, key| ctx.input_mut(|input| input.consume_key(modifiers, key));
+    // The longer combination first: egui lets the shorter one match it too.
+    if pressed(Modifiers::COMMAND | Modifiers::SHIFT, Key::O) {
+        actions.push(Action::Ask(Wanted::ScanFolder));
+    }
+    if pressed(Modifiers::COMMAND, Key::O) {
         actions.push(Action::Ask(Wanted::ScanFile));
+    }
+    if pressed(Modifiers::COMMAND, Key::Enter) && session.missing().is_none() {
+        actions.push(Action::Explain);
     }
     if ctx.egui_wants_keyboard_input() {
         return;
     }
-    let pressed = |key| ctx.input_mut(|input| input.consume_key(Modifiers::NONE, key));
+    if session.run.running().is_some() && pressed(Modifiers::NONE, Key::Escape) {
+        actions.push(Action::Cancel);
+    }
+    let mut on = |key, action: Action| {
+        if pressed(Modifiers::NONE, key) {
+            actions.push(action);
+        }
+    };
     for (key, (_, window)) in NUMBERS.into_iter().zip(PRESETS) {
-        if pressed(key) {
-            actions.push(Action::Window(window));
-        }
+        on(key, Action::Window(window));
     }
-    for (key, plane) in [(Key::A, Plane::Axial), (Key::C, Plane::Coronal), (Key::S, Plane::Sagittal)] {
-        if pressed(key) {
-            actions.push(Action::Plane(plane));
-        }
-    }
-    for (key, slices) in [(Key::ArrowUp, 1), (Key::ArrowDown, -1), (Key::PageUp, 10), (Key::PageDown, -10)] {
-        if pressed(key) {
-            actions.push(Action::Scroll(slices));
-        }
-    }
+    on(Key::A, Action::Plane(Plane::Axial));
+    on(Key::C, Action::Plane(Plane::Coronal));
+    on(Key::S, Action::Plane(Plane::Sagittal));
+    on(Key::F, Action::Fit);
+    on(Key::J, Action::MostChanged);
+    on(Key::ArrowUp, Action::Scroll(1));
+    on(Key::ArrowDown, Action::Scroll(-1));
+    on(Key::PageUp, Action::Scroll(10));
+    on(Key::PageDown, Action::Scroll(-10));
+    on(Key::Home, Action::Slice(0));
+    on(Key::End, Action::Slice(usize::MAX));
     let Some(run) = session.run.ready() else { return };
     let last = run.result.steps.len() as f32 - 1.0;
-    for (key, step) in [
-        (Key::ArrowLeft, viewer.step.ceil() - 1.0),
-        (Key::ArrowRight, viewer.step.floor() + 1.0),
-        (Key::Home, 0.0),
-        (Key::End, last),
-    ] {
-        if pressed(key) {
-            actions.push(Action::Step(step.clamp(0.0, last)));
-        }
-    }
-    if pressed(Key::Space) {
-        actions.push(Action::TogglePlay);
-    }
+    on(Key::ArrowLeft, Action::Step((viewer.step.ceil() - 1.0).max(0.0)));
+    on(Key::ArrowRight, Action::Step((viewer.step.floor() + 1.0).min(last)));
+    on(Key::Space, Action::TogglePlay);
 }
 
 /// Opens what is dropped; says so while something is held over the window.

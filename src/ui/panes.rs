@@ -19,8 +19,8 @@ use crate::frame::{Content, Plane, Shade, Window, colormap, lambda_text};
 use crate::gpu::PaintSlice;
 use crate::volume::Grid;
 
-/// HU per point that a drag moves the window by.
-const HU_PER_POINT: f32 = 2.0;
+/// A drag over so many points doubles a window, or moves it by its width: slow in narrow windows, quick in wide ones.
+const POINTS_PER_WIDTH: f32 = 250.0;
 /// A drag of this many points doubles the zoom.
 const POINTS_PER_DOUBLING: f64 = 120.0;
 /// Wheels that count in points: so many are one slice.
@@ -132,9 +132,10 @@ fn navigate(ui: &Ui, response: &Response, viewer: &mut Viewer, grid: &Grid, acti
     let pixels_per_point = f64::from(ui.ctx().pixels_per_point());
     if response.dragged_by(PointerButton::Primary) && drag != egui::Vec2::ZERO {
         let Window { center_hu, width_hu } = viewer.window;
+        let hu_per_point = width_hu.max(POINTS_PER_WIDTH / 4.0) / POINTS_PER_WIDTH;
         actions.push(Action::Window(Window {
-            center_hu: center_hu + drag.y * HU_PER_POINT,
-            width_hu: width_hu + drag.x * HU_PER_POINT,
+            center_hu: center_hu + drag.y * hu_per_point,
+            width_hu: width_hu + drag.x * hu_per_point,
         }));
     }
     if response.dragged_by(PointerButton::Secondary) && drag.y != 0.0 {

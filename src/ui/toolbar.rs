@@ -33,8 +33,9 @@ fn window_ui(ui: &mut Ui, window: Window, actions: &mut Vec<Action>) {
     ComboBox::from_label("Window").width(120.0).selected_text(preset.map_or("Own", |i| PRESETS[i].0)).show_ui(
         ui,
         |ui| {
-            for (i, (name, _)) in PRESETS.iter().enumerate() {
-                ui.selectable_value(&mut chosen, Some(i), format!("{}  {name}", i + 1));
+            for (i, (name, preset)) in PRESETS.iter().enumerate() {
+                let text = format!("{}  {name}  {} / {}", i + 1, preset.center_hu, preset.width_hu);
+                ui.selectable_value(&mut chosen, Some(i), text);
             }
         },
     );

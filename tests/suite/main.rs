@@ -13,4 +13,5 @@ mod scans;
 mod search;
 mod shaders;
 mod tiny_models;
+mod whole;
 mod window;

@@ -1,0 +1,163 @@
+//! Whole runs on tiny networks, which need no file from elsewhere: exact gradients, nothing decoded twice, cancelling.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use candle_core::{DType, Device, Result, Tensor};
+use parallax::job::Monitor;
+use parallax::latent_shift::gradient::gradient;
+use parallax::latent_shift::objective::{ClassScore, LungSize, Objective};
+use parallax::latent_shift::{Counterfactual, Error, Options, SearchWay, explain};
+use parallax::models::{Autoencoder, Card, I3ResNet, LungUnet, Vqgan};
+use parallax::volume::Volume;
+use parallax::weights::Checkpoint;
+
+use crate::support::{self, relative};
+use crate::tiny_models::{SIDE, TinyModels};
+
+/// Of a directional derivative of size 1: central differences of step 1e-4 along a unit vector in f64.
+const DIFFERENCE: f64 = 1e-6;
+const SLICES: usize = 6;
+
+struct Networks {
+    autoencoder: Vqgan,
+    objectives: [Box<dyn Objective>; 2],
+    /// `[slices, 1, h, w]`
+    stack: Tensor,
+}
+
+fn networks(dtype: DType) -> Networks {
+    let models = TinyModels::new();
+    let card = |name: &str| {
+        let card = Card::open(&models.card(name)).expect("a card");
+        let checkpoint = Checkpoint::open(&card.weights).expect("weights");
+        (card, checkpoint)
+    };
+    let (cpu, (ae, ae_weights)) = (Device::Cpu, card("autoencoder"));
+    let ((clf, clf_weights), (unet, unet_weights)) = (card("classifier"), card("segmenter"));
+    let classifier = Arc::new(I3ResNet::load(&clf, &clf_weights, dtype, &cpu).expect("a classifier"));
+    let segmenter = Arc::new(LungUnet::load(&unet, &unet_weights, dtype, &cpu).expect("a segmenter"));
+    let stack = support::tensors(&models.stack(SLICES))["stack"].to_dtype(dtype).expect("a stack");
+    Networks {
+        autoencoder: Vqgan::load(&ae, &ae_weights, dtype, &cpu).expect("an autoencoder"),
+        objectives: [
+            Box::new(ClassScore { classifier, terms: vec![(1, 1.0), (2, -0.5)], offset: 0.25 }),
+            Box::new(LungSize { segmenter }),
+        ],
+        stack,
+    }
+}
+
+#[test]
+fn the_gradient_of_a_run_is_the_slope_of_its_score_in_f64() {
+    let Networks { autoencoder, objectives, stack } = networks(DType::F64);
+    let (monitor, slab) = (Monitor::default(), 1..5);
+    let latents = autoencoder.encode(&stack).expect("latents");
+    let decode = |latents: &Tensor| autoencoder.decode(latents, [SIDE, SIDE]).expect("a stack");
+    for objective in &objectives {
+        let at = |chunk| {
+            gradient(&autoencoder, &**objective, &latents, &decode(&latents), &slab, chunk, &monitor)
+                .expect("a gradient")
+                .1
+        };
+        let whole = at(4);
+        for chunk in [1, 2, 3] {
+            assert!(relative(&at(chunk), &whole) <= 1e-12, "chunk {chunk}");
+        }
+        let norm = whole.sqr().and_then(|g| g.sum_all()?.to_scalar::<f64>()).expect("a number").sqrt();
+        let score = |step: f64| -> f64 {
+            let moved = (&latents + (&whole * (step / norm)).expect("scaled")).expect("moved");
+            objective.score(&decode(&moved), &monitor).expect("a score")
+        };
+        // Along the gradient itself the slope is its length: the aimed search rests on this.
+        let step = 1e-4;
+        let slope = (score(step) - score(-step)) / (2.0 * step);
+        assert!(norm > 0.0 && (slope - norm).abs() <= DIFFERENCE * norm.max(1.0), "{slope} is not {norm}");
+    }
+}
+
+/// Counts the slices that are decoded, and lets a monitor be cancelled after so many.
+struct Counting {
+    inner: Vqgan,
+    decoded: AtomicUsize,
+    cancel: Option<(usize, Monitor)>,
+}
+
+impl Autoencoder for Counting {
+    fn encode(&self, stack: &Tensor) -> Result<Tensor> {
+        self.inner.encode(stack)
+    }
+
+    fn decode(&self, latents: &Tensor, size: [usize; 2]) -> Result<Tensor> {
+        let slices = latents.dim(0)?;
+        let decoded = self.decoded.fetch_add(slices, Ordering::Relaxed) + slices;
+        if let Some((after, monitor)) = &self.cancel
+            && decoded >= *after
+        {
+            monitor.cancel();
+        }
+        self.inner.decode(latents, size)
+    }
+
+    fn unit_from_decoded(&self) -> [f32; 2] {
+        self.inner.unit_from_decoded()
+    }
+}
+
+const CHUNK: usize = 2;
+
+/// A run over slices 2..4, cancelled after so many decoded slices; with the number decoded.
+fn run(options: Options, cancel_after: Option<usize>) -> (std::result::Result<Counterfactual, Error>, usize) {
+    let Networks { autoencoder, objectives, stack } = networks(DType::F32);
+    let monitor = Monitor::default();
+    let cancel = cancel_after.map(|after| (after, monitor.clone()));
+    let counting = Counting { inner: autoencoder, decoded: AtomicUsize::new(0), cancel };
+    let voxels: Vec<f32> = stack.flatten_all().and_then(|s| s.to_vec1()).expect("numbers");
+    let grid = parallax::volume::Grid { shape: [SIDE, SIDE, SLICES], world_from_voxel: glam::DAffine3::IDENTITY };
+    let volume = Volume::from_f32(grid, voxels);
+    let options = Options { chunk: CHUNK, ..options };
+    let result = explain(&volume, [2000.0, -1000.0], &counting, &*objectives[0], Some(2..4), &options, &monitor);
+    (result, counting.decoded.load(Ordering::Relaxed))
+}
+
+#[test]
+fn slices_outside_the_slab_are_decoded_once_and_no_lambda_twice() {
+    for search in [SearchWay::Aim, SearchWay::Reference] {
+        let options = Options { search, steps: 5, max_change: 10.0, ..Options::default() };
+        let (result, decoded) = run(options, None);
+        let result = result.expect("a run");
+        // The whole stack once, the slab once for the gradient, and once for each lambda but 0 that was tried or swept.
+        let tried = result.walk.iter().filter(|trial| trial.lambda != 0.0).count();
+        let swept = result.steps.iter().filter(|step| step.lambda != 0.0);
+        let new = swept.filter(|step| result.walk.iter().all(|trial| trial.lambda != step.lambda)).count();
+        assert_eq!(decoded, SLICES + 2 * (1 + tried + new), "{search:?}");
+    }
+}
+
+#[test]
+fn a_run_stops_within_one_chunk_and_keeps_what_it_found() {
+    let options = Options { steps: 20, range: Some([-5.0, 5.0]), ..Options::default() };
+    let (_, all) = run(options.clone(), None);
+    for after in [1, 3, SLICES + 1] {
+        let (result, decoded) = run(options.clone(), Some(after));
+        assert!(matches!(result, Err(Error::Cancelled(_))), "nothing was found yet after {after}");
+        assert!(decoded < after + CHUNK, "{decoded} slices were decoded, {after} were allowed");
+    }
+    let after = SLICES + 2 * 8;
+    let (result, decoded) = run(options, Some(after));
+    let result = result.expect("partial results");
+    assert!(!result.complete && result.stop.contains("cancelled") && decoded < all, "{}", result.stop);
+    assert!(result.steps.len() >= 5 && result.steps.is_sorted_by(|a, b| a.lambda < b.lambda));
+    assert!(decoded < after + CHUNK);
+}
+
+#[test]
+fn a_score_is_raised_as_well_as_lowered() {
+    for (drop, sign) in [(0.01, -1.0), (-0.01, 1.0)] {
+        let options = Options { drop, floor: 0.0, max_change: 10.0, steps: 3, ..Options::default() };
+        let result = run(options, None).0.expect("a run");
+        let moved = result.scores.counterfactual - result.scores.reconstruction;
+        assert!(moved * sign > 0.0, "drop {drop} moved the score by {moved}; {}", result.stop);
+        assert!(result.steps[result.chosen].lambda * sign > 0.0);
+    }
+}
