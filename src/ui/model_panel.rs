@@ -63,11 +63,15 @@ where
 fn target_ui(ui: &mut Ui, session: &Session, actions: &mut Vec<Action>) {
     let Some(classifier) = session.classifier.ready() else { return };
     let labels = classifier.model.network.labels();
-    let chosen = session.target_index();
+    let target = session.target();
+    let chosen = target.as_ref().and_then(|target| target.as_ref().ok().copied());
     let id = Id::unique("target search");
     let mut search: String = ui.data_mut(|data| data.get_temp(id)).unwrap_or_default();
-    let title = chosen.map_or("No target class chosen".to_owned(), |i| format!("Target: {}", labels[i]));
-    ui.label(RichText::new(title).color(if chosen.is_some() { theme::STRONG } else { theme::AMBER }));
+    match target {
+        Some(Ok(index)) => ui.label(RichText::new(format!("Target: {}", labels[index])).color(theme::STRONG)),
+        Some(Err(error)) => ui.label(RichText::new(error.to_string()).color(theme::RED)),
+        None => ui.label(RichText::new("No target class chosen").color(theme::AMBER)),
+    };
     let label = ui.label(RichText::new("Search classes").small().color(theme::WEAK));
     let hint = format!("{} classes, by name or number", labels.len());
     ui.add(TextEdit::singleline(&mut search).hint_text(hint).desired_width(f32::INFINITY)).labelled_by(label.id);

@@ -12,7 +12,7 @@ use crate::export::png::{difference_scale_hu, layers};
 use crate::frame::Layers;
 use crate::job::{Job, Monitor, Turn};
 use crate::latent_shift::Counterfactual;
-use crate::models::{Autoencoder, Classifier, Segmenter, label_index};
+use crate::models::{self, Autoencoder, Classifier, Segmenter, label_index};
 use crate::pipeline::{self, Input, Model, Request, Target};
 use crate::settings::{ScoredBy, Settings, absolute};
 
@@ -152,7 +152,7 @@ impl Session {
             Some("Choose an autoencoder first")
         } else if classes && self.classifier.ready().is_none() {
             Some("Choose a classifier first")
-        } else if classes && self.target_index().is_none() {
+        } else if classes && !matches!(self.target(), Some(Ok(_))) {
             Some("Choose a target class first")
         } else if !classes && self.segmenter.ready().is_none() {
             Some("Choose a segmenter first")
@@ -161,10 +161,10 @@ impl Session {
         }
     }
 
-    /// The chosen class, if the loaded classifier has it.
-    pub(super) fn target_index(&self) -> Option<usize> {
+    /// The chosen class in the loaded classifier, or why it has none of that name.
+    pub(super) fn target(&self) -> Option<Result<usize, models::Error>> {
         let labels = self.classifier.ready()?.model.network.labels();
-        label_index(labels, self.settings.target.as_ref()?).ok()
+        Some(label_index(labels, self.settings.target.as_ref()?))
     }
 
     fn request(&self) -> Option<Request> {
@@ -172,7 +172,7 @@ impl Session {
             ScoredBy::Segmenter => Target::LungSize { segmenter: Arc::clone(&self.segmenter.ready()?.model) },
             ScoredBy::Classifier => Target::Classes {
                 classifier: Arc::clone(&self.classifier.ready()?.model),
-                terms: vec![(self.target_index()?, 1.0)],
+                terms: vec![(self.target()?.ok()?, 1.0)],
                 offset: 0.0,
             },
         };

@@ -107,7 +107,7 @@ impl Autoencoder for Counting {
 const CHUNK: usize = 2;
 
 /// A run over slices 2..4, cancelled after so many decoded slices; with the number decoded.
-fn run(options: Options, cancel_after: Option<usize>) -> (std::result::Result<Counterfactual, Error>, usize) {
+fn run(options: &Options, cancel_after: Option<usize>) -> (std::result::Result<Counterfactual, Error>, usize) {
     let Networks { autoencoder, objectives, stack } = networks(DType::F32);
     let monitor = Monitor::default();
     let cancel = cancel_after.map(|after| (after, monitor.clone()));
@@ -115,7 +115,7 @@ fn run(options: Options, cancel_after: Option<usize>) -> (std::result::Result<Co
     let voxels: Vec<f32> = stack.flatten_all().and_then(|s| s.to_vec1()).expect("numbers");
     let grid = parallax::volume::Grid { shape: [SIDE, SIDE, SLICES], world_from_voxel: glam::DAffine3::IDENTITY };
     let volume = Volume::from_f32(grid, voxels);
-    let options = Options { chunk: CHUNK, ..options };
+    let options = Options { chunk: CHUNK, ..options.clone() };
     let result = explain(&volume, [2000.0, -1000.0], &counting, &*objectives[0], Some(2..4), &options, &monitor);
     (result, counting.decoded.load(Ordering::Relaxed))
 }
@@ -124,7 +124,7 @@ fn run(options: Options, cancel_after: Option<usize>) -> (std::result::Result<Co
 fn slices_outside_the_slab_are_decoded_once_and_no_lambda_twice() {
     for search in [SearchWay::Aim, SearchWay::Reference] {
         let options = Options { search, steps: 5, max_change: 10.0, ..Options::default() };
-        let (result, decoded) = run(options, None);
+        let (result, decoded) = run(&options, None);
         let result = result.expect("a run");
         // The whole stack once, the slab once for the gradient, and once for each lambda but 0 that was tried or swept.
         let tried = result.walk.iter().filter(|trial| trial.lambda != 0.0).count();
@@ -137,14 +137,14 @@ fn slices_outside_the_slab_are_decoded_once_and_no_lambda_twice() {
 #[test]
 fn a_run_stops_within_one_chunk_and_keeps_what_it_found() {
     let options = Options { steps: 20, range: Some([-5.0, 5.0]), ..Options::default() };
-    let (_, all) = run(options.clone(), None);
+    let (_, all) = run(&options, None);
     for after in [1, 3, SLICES + 1] {
-        let (result, decoded) = run(options.clone(), Some(after));
+        let (result, decoded) = run(&options, Some(after));
         assert!(matches!(result, Err(Error::Cancelled(_))), "nothing was found yet after {after}");
         assert!(decoded < after + CHUNK, "{decoded} slices were decoded, {after} were allowed");
     }
     let after = SLICES + 2 * 8;
-    let (result, decoded) = run(options, Some(after));
+    let (result, decoded) = run(&options, Some(after));
     let result = result.expect("partial results");
     assert!(!result.complete && result.stop.contains("cancelled") && decoded < all, "{}", result.stop);
     assert!(result.steps.len() >= 5 && result.steps.is_sorted_by(|a, b| a.lambda < b.lambda));
@@ -155,7 +155,7 @@ fn a_run_stops_within_one_chunk_and_keeps_what_it_found() {
 fn a_score_is_raised_as_well_as_lowered() {
     for (drop, sign) in [(0.01, -1.0), (-0.01, 1.0)] {
         let options = Options { drop, floor: 0.0, max_change: 10.0, steps: 3, ..Options::default() };
-        let result = run(options, None).0.expect("a run");
+        let result = run(&options, None).0.expect("a run");
         let moved = result.scores.counterfactual - result.scores.reconstruction;
         assert!(moved * sign > 0.0, "drop {drop} moved the score by {moved}; {}", result.stop);
         assert!(result.steps[result.chosen].lambda * sign > 0.0);

@@ -239,6 +239,14 @@ fn a_target_is_found_by_its_name() {
 }
 
 #[test]
+fn a_target_that_the_classifier_lacks_is_said_and_near_ones_named() {
+    let models = TinyModels::new();
+    let mut window = window(Start { target: Some("effusion".to_owned()), ..start(&models, models.stack(8)) });
+    until(&mut window, "the words", |w| says(w, "no class \"effusion\"; did you mean Pleurisy; pleural effusion?"));
+    assert!(says(&window, "Choose a target class first"));
+}
+
+#[test]
 fn a_cancelled_run_stops_soon_and_keeps_what_was_there() {
     let models = TinyModels::new();
     let mut window = explained(&models);
