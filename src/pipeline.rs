@@ -16,7 +16,7 @@ use crate::models::{self, Autoencoder, Card, Classifier, Network, Segmenter};
 use crate::nn::denormals;
 use crate::preprocess::{self, Prepared, Recipe};
 use crate::volume::{Grid, Volume};
-use crate::weights::Checkpoint;
+use crate::weights::{self, Checkpoint};
 
 /// The fault lies in what was given: a file, a name, a slab. The command line has an exit code for it.
 #[derive(Debug, thiserror::Error)]
@@ -191,11 +191,15 @@ pub fn inspect(path: &Path, monitor: &Monitor) -> Result<Opened> {
         let checkpoint = Checkpoint::open(&card.weights).map_err(BadInput::mark)?;
         return Ok(Opened::Checkpoint { checkpoint: Box::new(checkpoint), kind: Some(card.kind.to_string()) });
     }
-    if path.is_file()
-        && let Ok(checkpoint) = Checkpoint::open(path)
-    {
-        let kind = models::Kind::of(&checkpoint).map(|kind| kind.to_string());
-        return Ok(Opened::Checkpoint { checkpoint: Box::new(checkpoint), kind });
+    if path.is_file() {
+        match Checkpoint::open(path) {
+            Ok(checkpoint) => {
+                let kind = models::Kind::of(&checkpoint).map(|kind| kind.to_string());
+                return Ok(Opened::Checkpoint { checkpoint: Box::new(checkpoint), kind });
+            }
+            Err(weights::Error::NotACheckpoint { .. }) => {}
+            Err(error) => return Err(BadInput::mark(error)),
+        }
     }
     Ok(Opened::Scan(Box::new(io::open(path, monitor).map_err(BadInput::mark)?)))
 }

@@ -60,6 +60,10 @@ fn bad_input_is_told_from_bad_usage() {
     let cut = folder.path().join("cut.nii.gz");
     std::fs::write(&cut, &whole[..whole.len() / 2]).expect("written");
     assert_fails(&["info", path(&cut)], 3, "cut or damaged");
+    let whole = std::fs::read(support::data("checkpoints/zip.ckpt")).expect("a checkpoint");
+    let cut = folder.path().join("cut.ckpt");
+    std::fs::write(&cut, &whole[..whole.len() / 2]).expect("written");
+    assert_fails(&["info", path(&cut)], 3, "the checkpoint is damaged");
     let checkpoint = support::data("checkpoints/zip.ckpt");
     assert_fails(&["predict", path(&scan), "--classifier", path(&checkpoint)], 3, "no network that Parallax knows");
     assert_fails(&["prepare", path(&scan), "--out", "stack.png"], 2, "must end in .safetensors or .nii.gz");
