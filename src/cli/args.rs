@@ -81,6 +81,9 @@ pub struct PrepareArgs {
     /// F.safetensors (key "stack", f32 [slices, 1, 224, 224]) or F.nii.gz
     #[arg(long, value_name = "FILE")]
     pub out: PathBuf,
+    /// Replace a file that exists
+    #[arg(long)]
+    pub overwrite: bool,
 }
 
 #[derive(Debug, Args)]

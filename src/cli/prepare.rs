@@ -13,6 +13,7 @@ pub(super) fn run(args: &PrepareArgs) -> Result<()> {
     if !tensors && !name.ends_with(".nii.gz") {
         bail!(Usage(format!("--out must end in .safetensors or .nii.gz, which {name} does not")));
     }
+    write::check(&args.out, args.overwrite)?;
     let monitor = progress::monitor()?;
     let input = pipeline::open(&args.scan, &monitor)?;
     let stack = &input.prepared.volume;
@@ -21,7 +22,7 @@ pub(super) fn run(args: &PrepareArgs) -> Result<()> {
     } else {
         nifti::nifti_bytes(stack, "Prepared stack, 0..1. Research use only.")?
     };
-    write::save(&args.out, &bytes, true)?;
+    write::save(&args.out, &bytes, args.overwrite)?;
     for warning in input.warnings() {
         say(&format!("note: {warning}"));
     }

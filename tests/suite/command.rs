@@ -36,6 +36,8 @@ fn prepare_writes_the_stack_that_the_networks_see() {
     let again = folder.path().join("again.safetensors");
     assert!(parallax(&["prepare", path(&out), "--out", path(&again)]).status.success());
     assert_eq!(support::worst(&support::tensors(&again)["stack"], stack), 0.0);
+    assert_fails(&["prepare", path(&out), "--out", path(&again)], 1, "the file exists");
+    assert!(parallax(&["prepare", path(&out), "--out", path(&again), "--overwrite"]).status.success());
 }
 
 #[test]
@@ -131,4 +133,35 @@ fn explain_writes_what_it_promises_and_dumps_every_tensor() {
     );
     let swapped = ["explain", path(&scan), "--autoencoder", path(&clf), "--classifier", path(&clf), "--target", "t3"];
     assert_fails(&swapped, 3, "this is a classifier, and an autoencoder is wanted here");
+}
+
+/// Ctrl-C: the run stops, what was found is written, and the exit code says so.
+#[cfg(unix)]
+#[test]
+fn an_interrupted_run_writes_what_it_found_and_exits_with_4() {
+    use std::io::{BufRead, BufReader};
+
+    let models = crate::tiny_models::TinyModels::new();
+    let (scan, out) = (models.stack(8), models.folder.path().join("out"));
+    let (ae, clf) = (models.card("autoencoder"), models.card("classifier"));
+    let mut child = Command::new(env!("CARGO_BIN_EXE_parallax"))
+        .args(["explain", path(&scan), "--autoencoder", path(&ae), "--classifier", path(&clf), "--target", "1"])
+        .args(["--range", "-5:5", "--steps", "1000", "--json", "--out", path(&out)])
+        .stdout(std::process::Stdio::piped())
+        .stderr(std::process::Stdio::piped())
+        .spawn()
+        .expect("the binary runs");
+    let mut lines = BufReader::new(child.stderr.take().expect("piped")).lines();
+    assert!(lines.any(|line| line.expect("text").contains("decoding the sweep")), "the sweep began");
+    std::thread::sleep(std::time::Duration::from_secs(2)); // a few of its 1000 steps
+    let interrupted = Command::new("kill").args(["-INT", &child.id().to_string()]).status().expect("kill runs");
+    assert!(interrupted.success());
+    let rest: Vec<String> = lines.map_while(Result::ok).collect();
+    let output = child.wait_with_output().expect("it ends");
+    assert_eq!(output.status.code(), Some(4), "{rest:?}");
+    let report: serde_json::Value = serde_json::from_slice(&output.stdout).expect("JSON");
+    assert_eq!(report["complete"], false);
+    let steps = report["lambdas"].as_array().map_or(0, Vec::len);
+    assert!(steps > 0 && steps < 1000, "{steps} steps");
+    assert!(out.join("counterfactual.nii.gz").exists() && out.join("result.json").exists());
 }
