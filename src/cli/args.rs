@@ -181,7 +181,7 @@ pub struct ExplainArgs {
     /// Wanted fall of the score; negative to raise it
     #[arg(long, value_name = "D", default_value_t = 0.8, allow_hyphen_values = true, value_parser = finite)]
     pub drop: f64,
-    /// A score below this is low enough
+    /// A score below this is low enough (our search: if it begins above)
     #[arg(long, value_name = "F", default_value_t = 0.05, allow_hyphen_values = true, value_parser = finite)]
     pub floor: f64,
     /// Bound on |lambda| [default: 3000 for the reference's search, none for ours]
@@ -194,7 +194,14 @@ pub struct ExplainArgs {
     #[arg(long, value_name = "PCT", default_value_t = 0.05, value_parser = positive)]
     pub max_change: f64,
     /// Added to the class probability
-    #[arg(long, value_name = "X", default_value_t = 0.0, allow_hyphen_values = true, value_parser = finite)]
+    #[arg(
+        long,
+        value_name = "X",
+        default_value_t = 0.0,
+        allow_hyphen_values = true,
+        value_parser = finite,
+        conflicts_with = "segmenter"
+    )]
     pub offset: f64,
     #[arg(long, value_enum, default_value = "int")]
     pub heatmap: Heatmap,

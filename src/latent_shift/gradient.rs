@@ -40,7 +40,7 @@ pub fn gradient(
     parts.push(nothing(slices - slab.end)?);
     parts.retain(|part| part.elem_count() > 0);
     let gradient = Tensor::cat(&parts, 0)?;
-    let norm = gradient.sqr()?.to_dtype(DType::F64)?.sum_all()?.to_scalar::<f64>()?;
+    let norm = gradient.to_dtype(DType::F64)?.sqr()?.sum_all()?.to_scalar::<f64>()?;
     if !norm.is_finite() {
         return Err(Error::NotFinite("the gradient".to_owned()));
     }

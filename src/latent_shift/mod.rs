@@ -35,6 +35,14 @@ pub enum Error {
     Slab { slab: Range<usize>, slices: usize },
     #[error("a sweep needs at least 1 step, not 0")]
     NoSteps,
+    #[error(
+        "the pixels of {steps} steps of {slices} slices would take {gigabytes} GB; choose fewer steps or a smaller slab"
+    )]
+    TooManySteps { steps: usize, slices: usize, gigabytes: usize },
+    #[error(
+        "the published search only lowers a score, and a drop of {0} would raise it; use the aimed search, or a range"
+    )]
+    OnlyLowers(f64),
 }
 
 /// How lambda is searched.
@@ -70,6 +78,7 @@ pub struct Options {
     pub steps: usize,
     /// Wanted change of the score; positive lowers it (lambda < 0), negative raises it (the aimed search only).
     pub drop: f64,
+    /// A score below this is low enough; the aimed search asks it only of a score that begins above.
     pub floor: f64,
     /// Bound on |lambda|; `None` is 3000 for the reference and none for the aimed search, since a lambda's size
     /// means something else for every model.
@@ -97,6 +106,19 @@ impl Default for Options {
             max_change: 0.05,
             heatmap: HeatmapMethod::Int,
             chunk: 2,
+        }
+    }
+}
+
+impl Options {
+    /// Refuses what no run can do.
+    pub fn check(&self) -> Result<(), Error> {
+        if self.steps == 0 {
+            Err(Error::NoSteps)
+        } else if self.search == SearchWay::Reference && self.range.is_none() && self.drop < 0.0 {
+            Err(Error::OnlyLowers(self.drop))
+        } else {
+            Ok(())
         }
     }
 }

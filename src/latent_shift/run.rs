@@ -6,14 +6,14 @@ use candle_core::{DType, Device, Tensor};
 
 use super::objective::{Objective, SlabScore};
 use super::result::{Counterfactual, Scores, Step, Trial};
-use super::search::{self, Rules};
+use super::search::{self, Ahead, Rules, Walk};
 use super::{Error, Options, SearchWay, gradient, heatmap};
 use crate::job::{Cancelled, Monitor};
 use crate::models::Autoencoder;
 use crate::volume::Volume;
 
-/// Trials whose pixels are kept, newest last: the end of a search is nearly always among them, and a sweep need not decode it again.
-const KEPT_TRIALS: usize = 3;
+/// Most that the pixels of all steps may take, bytes: beyond it a machine of today would swap, or stop.
+const MAX_STEP_BYTES: usize = 8 << 30;
 
 /// Searches the counterfactual of `stack` (values `0..=1`, voxel `(i, j, k)` = column, row, slice).
 /// `hu_from_unit` is the recipe's `[slope, offset]`.
@@ -33,8 +33,10 @@ pub fn explain(
     if slab.start >= slab.end || slab.end > slices {
         return Err(Error::Slab { slab, slices });
     }
-    if options.steps == 0 {
-        return Err(Error::NoSteps);
+    options.check()?;
+    let bytes = [slab.len(), width, height, options.steps, size_of::<f32>()].into_iter().fold(1, usize::saturating_mul);
+    if bytes > MAX_STEP_BYTES {
+        return Err(Error::TooManySteps { steps: options.steps, slices: slab.len(), gigabytes: bytes >> 30 });
     }
     let pixels: Vec<f32> = stack.voxels.iter().collect();
     let input = Tensor::from_vec(pixels, (slices, 1, height, width), &Device::Cpu)?;
@@ -132,49 +134,42 @@ impl Path<'_> {
 
     /// Searches, then sweeps from the end found to lambda 0.
     fn walk(&self, options: &Options, whole: &[f32]) -> Result<Found, Error> {
-        let mut walk = Vec::new();
-        let mut kept: Vec<Step> = Vec::new();
-        let searched = self.search(options, whole, &mut walk, &mut kept);
-        let (lambdas, stop) = match searched {
-            Ok((range, stop)) => (search::linspace(range[0], range[1], options.steps), stop),
-            Err(Error::Cancelled(_)) if walk.len() > 1 => {
-                return Ok(partial(walk, kept, "cancelled during the search"));
+        let mut walk = Walk::default();
+        let mut kept = Vec::new();
+        let (lambdas, stop) = if let Some([from, to]) = options.range {
+            walk.end = if from.abs() >= to.abs() { from } else { to };
+            (search::linspace(from, to, options.steps), "the range was given".to_owned())
+        } else {
+            match self.search(options, whole, &mut walk, &mut kept) {
+                Ok(stop) if options.steps == 1 => (vec![walk.end], stop),
+                Ok(stop) => (search::linspace(walk.end.min(0.0), walk.end.max(0.0), options.steps), stop),
+                Err(Error::Cancelled(_)) if walk.end != 0.0 => {
+                    kept.push(self.step(0.0)?);
+                    return Ok(Found::partial(walk, kept, "cancelled during the search".to_owned()));
+                }
+                Err(error) => return Err(error),
             }
-            Err(error) => return Err(error),
         };
         let mut steps = Vec::with_capacity(lambdas.len());
         for (i, &lambda) in lambdas.iter().enumerate() {
-            let step =
-                self.monitor.step("decoding the sweep", i, lambdas.len()).map_err(Error::from).and_then(
-                    |()| match kept.iter().find(|step| step.lambda == lambda) {
-                        Some(step) => Ok(step.clone()),
-                        None => self.step(lambda),
-                    },
-                );
-            match step {
+            let known = || kept.iter().find(|step| step.lambda == lambda).cloned();
+            let step = self.monitor.step("decoding the sweep", i, lambdas.len()).map_err(Error::from);
+            match step.and_then(|()| known().map_or_else(|| self.step(lambda), Ok)) {
                 Ok(step) => steps.push(step),
-                Err(Error::Cancelled(_)) if !steps.is_empty() || kept.len() > 1 => {
+                Err(Error::Cancelled(_)) if !steps.is_empty() || !kept.is_empty() => {
                     steps.extend(kept);
-                    return Ok(partial(walk, steps, "cancelled during the sweep"));
+                    return Ok(Found::partial(walk, steps, format!("{stop}; cancelled during the sweep")));
                 }
                 Err(error) => return Err(error),
             }
         }
-        let chosen = farthest(&steps);
-        Ok(Found { walk, stop, steps, chosen, complete: true })
+        let chosen = nearest(&steps, walk.end);
+        Ok(Found { walk: walk.trials, stop, steps, chosen, complete: true })
     }
 
-    /// The lambda range to sweep, ascending, and why it ends there.
-    fn search(
-        &self,
-        options: &Options,
-        whole: &[f32],
-        walk: &mut Vec<Trial>,
-        kept: &mut Vec<Step>,
-    ) -> Result<([f64; 2], String), Error> {
-        if let Some([from, to]) = options.range {
-            return Ok(([from, to], "the range was given".to_owned()));
-        }
+    /// Walks to the end of the sweep; gives why it ends there. What may become that end stays in `kept`, so that the sweep need
+    /// not decode it again.
+    fn search(&self, options: &Options, whole: &[f32], walk: &mut Walk, kept: &mut Vec<Step>) -> Result<String, Error> {
         let size = |pixels: &[f32]| pixels.iter().map(|x| f64::from(x.abs())).sum::<f64>();
         let aimed = options.search == SearchWay::Aim;
         let rules = Rules {
@@ -184,41 +179,44 @@ impl Path<'_> {
             step_size: options.step_size,
             max_change: options.max_change * if aimed { size(&self.reconstruction) } else { size(whole) },
         };
-        let mut count = 0;
-        let trial = |lambda: f64| -> Result<Trial, Error> {
-            self.monitor.step("searching lambda", count, 0)?;
-            count += 1;
+        let trial = |lambda: f64, walk: &Walk| -> Result<Trial, Error> {
+            self.monitor.step("searching lambda", walk.trials.len(), 0)?;
             let step = self.step(lambda)?;
             let change = step.slab.iter().zip(&self.reconstruction).map(|(a, b)| f64::from((a - b).abs())).sum::<f64>();
             let trial = Trial { lambda, score: step.score, change };
-            if kept.len() > KEPT_TRIALS {
-                kept.remove(1); // the first is lambda 0
-            }
+            kept.retain(|step: &Step| step.lambda == walk.end || Some(step.lambda) == walk.beyond);
             kept.push(step);
             Ok(trial)
         };
-        let (end, stop) = if aimed {
-            let slope = self.gradient.sqr()?.to_dtype(DType::F64)?.sum_all()?.to_scalar::<f64>()?;
-            search::aim(&rules, slope, walk, trial)?
-        } else {
-            search::reference(&rules, walk, trial)?
-        };
-        Ok(([end.min(0.0), end.max(0.0)], stop))
+        if aimed { search::aim(&rules, self.ahead()?, walk, trial) } else { search::reference(&rules, walk, trial) }
+    }
+
+    /// What the gradient tells of the way ahead. Squares of f32 leave its range: they are f64.
+    fn ahead(&self) -> Result<Ahead, Error> {
+        let square = |t: &Tensor| t.to_dtype(DType::F64)?.sqr()?.sum_all()?.to_scalar::<f64>();
+        let (slope, length) = (square(&self.gradient)?, square(&self.latents)?);
+        let whole = Some((length / slope).sqrt()).filter(|whole| whole.is_normal());
+        Ok(Ahead { slope, whole: whole.unwrap_or(f64::INFINITY) })
     }
 }
 
-/// What a cancelled run leaves: every step there is, by lambda, each once.
-fn partial(walk: Vec<Trial>, mut steps: Vec<Step>, stop: &str) -> Found {
-    steps.sort_by(|a, b| a.lambda.total_cmp(&b.lambda));
-    steps.dedup_by(|a, b| a.lambda == b.lambda);
-    let chosen = farthest(&steps);
-    Found { walk, stop: stop.to_owned(), steps, chosen, complete: false }
+impl Found {
+    /// What a cancelled run leaves: every step from lambda 0 to the end as it stood, by lambda, each once.
+    fn partial(walk: Walk, mut steps: Vec<Step>, stop: String) -> Self {
+        if !walk.trials.is_empty() {
+            steps.retain(|step| (walk.end.min(0.0)..=walk.end.max(0.0)).contains(&step.lambda));
+        }
+        steps.sort_by(|a, b| a.lambda.total_cmp(&b.lambda));
+        steps.dedup_by(|a, b| a.lambda == b.lambda);
+        let chosen = nearest(&steps, walk.end);
+        Self { walk: walk.trials, stop, steps, chosen, complete: false }
+    }
 }
 
-/// The step farthest from lambda 0: the counterfactual.
-fn farthest(steps: &[Step]) -> usize {
-    let away = |i: &usize| steps[*i].lambda.abs();
-    (0..steps.len()).rev().max_by(|a, b| away(a).total_cmp(&away(b))).unwrap_or(0)
+/// The step nearest to the end of the walk: the counterfactual.
+fn nearest(steps: &[Step], end: f64) -> usize {
+    let away = |i: &usize| (steps[*i].lambda - end).abs();
+    (0..steps.len()).min_by(|a, b| away(a).total_cmp(&away(b))).unwrap_or(0)
 }
 
 /// `work` on every slice of `all`, `chunk` of them at a time; `before` hears where each chunk begins, and can stop it.

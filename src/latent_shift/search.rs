@@ -7,7 +7,8 @@ use super::{Error, Trial};
 pub struct Rules {
     /// Wanted change of the score; positive lowers it, negative raises it (the aimed walk only).
     pub drop: f64,
-    /// A score below this is low enough. Raising has the mirror, `1 - floor`.
+    /// A score below this is low enough. The aimed walk asks it only of a score that begins above; raising has the mirror,
+    /// `1 - floor`.
     pub floor: f64,
     /// Bound on |lambda|; the reference calls it `search_max_steps` though it counts no steps.
     pub max_lambda: f64,
@@ -17,21 +18,33 @@ pub struct Rules {
     pub max_change: f64,
 }
 
-/// The published walk: `captum` fork, `LatentShift.attribute`, left bound only.
-/// The trial that breaks a rule is kept as the end; there is no way back. `trials` always begins at lambda 0.
+/// A walk as it grows.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Walk {
+    /// Every lambda tried, in order; the first is 0.
+    pub trials: Vec<Trial>,
+    /// The end as it stands: where a walk that is cancelled now leaves off.
+    pub end: f64,
+    /// The nearest lambda known to lie beyond: it may become the end yet.
+    pub beyond: Option<f64>,
+}
+
+/// The published walk: `captum` fork, `LatentShift.attribute`, left bound only. Gives why it stopped.
+/// The trial that breaks a rule is kept as the end; there is no way back. `trial` is given lambda, and the walk so far.
 ///
 /// Scores are compared as f32, as the reference does: an uptick smaller than f32 can tell is none.
 pub fn reference(
     rules: &Rules,
-    trials: &mut Vec<Trial>,
-    mut trial: impl FnMut(f64) -> Result<Trial, Error>,
-) -> Result<(f64, String), Error> {
+    walk: &mut Walk,
+    mut trial: impl FnMut(f64, &Walk) -> Result<Trial, Error>,
+) -> Result<String, Error> {
     let mut bound = 0.0_f64;
     let mut last = f32::INFINITY;
     let mut initial = None;
     loop {
-        let now = trial(bound)?;
-        trials.push(now);
+        let now = trial(bound, walk)?;
+        walk.trials.push(now);
+        walk.end = bound;
         let score = now.score as f32;
         let initial = *initial.get_or_insert(score);
         // The order is the reference's; the first that holds is the reason.
@@ -49,7 +62,7 @@ pub fn reference(
             None
         };
         if let Some(stop) = stop {
-            return Ok((bound, stop));
+            return Ok(stop);
         }
         last = score;
         // Python's `//` floors: -10 // 10 is -1, -21 // 10 is -3. Ten percent growth and a step.
@@ -69,8 +82,17 @@ const MAX_TRIALS: usize = 32;
 /// No single step of the expansion grows lambda by more than this.
 const MAX_GROWTH: f64 = 4.0;
 
+/// What is known before the first step.
+#[derive(Debug, Clone, Copy)]
+pub struct Ahead {
+    /// d score / d lambda at 0: `|g|^2`.
+    pub slope: f64,
+    /// The lambda that moves the latents by their own length, `|z| / |g|`: the first step goes no farther.
+    pub whole: f64,
+}
+
 /// What a trial means for the walk.
-#[derive(PartialEq)]
+#[derive(Debug, Clone, Copy, PartialEq)]
 enum Verdict {
     /// Allowed, better than what came before, and not there yet.
     Short,
@@ -78,127 +100,205 @@ enum Verdict {
     Reached,
     /// Beyond the mark.
     Past,
-    /// The change, or lambda, is above its bound.
+    /// The change is above its bound, or no number any more.
     TooFar,
     /// The score is no better than the best.
     Turned,
 }
 
-impl Verdict {
-    fn narrow(&self) -> f64 {
-        if *self == Self::Turned { NARROW_TURN } else { NARROW }
-    }
+/// Where the score shall go.
+struct Mark {
+    start: f64,
+    goal: f64,
+    /// Towards lower scores and lambdas, -1, or higher ones, 1.
+    sign: f64,
+    max_change: f64,
 }
 
-/// Our walk: the first trial is aimed by the slope `|g|^2` = d score / d lambda at 0, then the mark is bracketed and bisected.
-/// The end obeys every rule: the trial that breaks one is a bracket, never the answer.
-pub fn aim(
-    rules: &Rules,
-    slope: f64,
-    trials: &mut Vec<Trial>,
-    mut trial: impl FnMut(f64) -> Result<Trial, Error>,
-) -> Result<(f64, String), Error> {
-    let start = trial(0.0)?;
-    trials.push(start);
-    let lowering = rules.drop >= 0.0;
-    let goal = if lowering {
-        (start.score - rules.drop).max(rules.floor)
-    } else {
-        (start.score - rules.drop).min(1.0 - rules.floor)
-    };
-    let sign = if lowering { -1.0 } else { 1.0 };
-    // Everything below is in distance along the wanted direction, and in progress towards the goal.
-    let wanted = (goal - start.score) * sign;
-    if wanted <= 0.0 {
-        return Ok((0.0, format!("the score {:.4} is already past {goal:.4}", start.score)));
+impl Mark {
+    fn new(rules: &Rules, start: f64) -> Self {
+        let (goal, ceiling) = (start - rules.drop, 1.0 - rules.floor);
+        let goal = match rules.drop {
+            lower if lower >= 0.0 && start > rules.floor => goal.max(rules.floor),
+            higher if higher < 0.0 && start < ceiling => goal.min(ceiling),
+            _ => goal,
+        };
+        let sign = if rules.drop >= 0.0 { -1.0 } else { 1.0 };
+        Self { start, goal, sign, max_change: rules.max_change }
     }
-    if !slope.is_normal() {
-        return Err(Error::NoGradient);
+
+    /// Whether progress is measured in logits: between two probabilities a saturated sigmoid is a straight line there.
+    fn in_logits(&self) -> bool {
+        let probability = |score: f64| score > 0.0 && score < 1.0;
+        probability(self.start) && probability(self.goal)
     }
-    let progress = |t: &Trial| (t.score - start.score) * sign;
-    let verdict = |t: &Trial, best: f64| {
-        if t.change > rules.max_change {
+
+    fn level(&self, score: f64) -> f64 {
+        const LEAST: f64 = 1e-12; // what f32 rounds to 0 or 1 has a logit all the same
+        if !self.in_logits() {
+            return score;
+        }
+        let p = score.clamp(LEAST, 1.0 - LEAST);
+        (p / (1.0 - p)).ln()
+    }
+
+    /// From the score at lambda 0 towards the goal; positive on the way.
+    fn progress(&self, score: f64) -> f64 {
+        (self.level(score) - self.level(self.start)) * self.sign
+    }
+
+    fn wanted(&self) -> f64 {
+        self.progress(self.goal)
+    }
+
+    /// d progress / d distance at lambda 0.
+    fn pace(&self, slope: f64) -> f64 {
+        if self.in_logits() { slope / (self.start * (1.0 - self.start)) } else { slope }
+    }
+
+    /// `best` is the score of the best trial so far.
+    fn verdict(&self, trial: &Trial, best: f64) -> Verdict {
+        let progress = self.progress(trial.score);
+        if !(trial.change <= self.max_change && progress.is_finite()) {
             Verdict::TooFar
-        } else if (progress(t) - wanted).abs() <= ON_THE_MARK * wanted {
+        } else if (trial.score - self.goal).abs() <= ON_THE_MARK * (self.goal - self.start).abs() {
             Verdict::Reached
-        } else if progress(t) > wanted {
+        } else if progress > self.wanted() {
             Verdict::Past
-        } else if progress(t) <= best {
+        } else if progress <= self.progress(best) {
             Verdict::Turned
         } else {
             Verdict::Short
         }
-    };
-    let mut before = start; // the best before `low`: a turn of the score lies between it and the bracket's end
-    let mut low = start; // the best allowed trial short of the mark
-    let mut high: Option<(Trial, Verdict)> = None; // the nearest trial beyond it that is not
-    let mut distance = (wanted / slope).min(rules.max_lambda);
-    while trials.len() < MAX_TRIALS {
-        let now = trial(sign * distance)?;
-        trials.push(now);
-        let farther = now.lambda.abs() > low.lambda.abs();
-        match verdict(&now, progress(&low)) {
-            Verdict::Reached => return Ok((now.lambda, format!("the score reached its mark of {goal:.4}"))),
-            Verdict::Short if farther => (before, low) = (low, now),
-            Verdict::Short => (high, low) = (Some((low, Verdict::Turned)), now),
-            Verdict::Turned if !farther => before = now,
-            Verdict::Past if !farther => (high, low) = (Some((now, Verdict::Past)), before),
-            beyond => high = Some((now, beyond)),
-        }
-        let near = low.lambda.abs();
-        distance = match &high {
-            None if near >= rules.max_lambda => {
-                return Ok((low.lambda, format!("lambda reached its bound of {}", rules.max_lambda)));
-            }
-            // Aim again by the slope of what has been seen, a little beyond, so that the mark is bracketed.
-            None => (1.1 * near * wanted / progress(&low)).clamp(1.2 * near, MAX_GROWTH * near).min(rules.max_lambda),
-            Some((far, why)) => {
-                let end = far.lambda.abs();
-                let width = if *why == Verdict::Turned { end - before.lambda.abs() } else { end - near };
-                if width <= why.narrow() * end || low.change >= NEAR_BOUND * rules.max_change {
-                    return Ok(closed(&low, far, why, goal, rules));
-                }
-                match why {
-                    Verdict::Turned => golden(before.lambda.abs(), near, end),
-                    _ => near + width * secant(&low, far, why, wanted, rules.max_change, progress),
-                }
-            }
-        };
     }
-    Ok((low.lambda, format!("{MAX_TRIALS} trials came no nearer to {goal:.4}")))
+}
+
+/// The nearest trials on either side of the end that is sought; distances are |lambda|.
+struct Bracket {
+    /// The best before `low`: a turn of the score lies between it and the far end.
+    before: Trial,
+    /// The best allowed trial short of the mark.
+    low: Trial,
+    /// The nearest trial beyond it that is not.
+    high: Option<(Trial, Verdict)>,
+    /// How often the same side has moved, one after the other: a straight line through a bent score moves one side only.
+    low_moved: usize,
+    high_moved: usize,
+}
+
+impl Bracket {
+    fn take(&mut self, now: Trial, verdict: Verdict) {
+        let farther = now.lambda.abs() > self.low.lambda.abs();
+        match verdict {
+            Verdict::Short if farther => {
+                (self.before, self.low) = (self.low, now);
+                (self.low_moved, self.high_moved) = (self.low_moved + 1, 0);
+                return;
+            }
+            Verdict::Short => (self.high, self.low) = (Some((self.low, Verdict::Turned)), now),
+            Verdict::Turned if !farther => self.before = now,
+            Verdict::Past if !farther => (self.high, self.low) = (Some((now, Verdict::Past)), self.before),
+            beyond => self.high = Some((now, beyond)),
+        }
+        (self.low_moved, self.high_moved) = (0, self.high_moved + 1);
+    }
+
+    /// The next distance; `None` when the bracket is closed.
+    fn next(&self, mark: &Mark, max_lambda: f64) -> Option<f64> {
+        let near = self.low.lambda.abs();
+        let Some((far, why)) = &self.high else {
+            // Aim again by the slope of what has been seen, a little beyond, so that the mark is bracketed.
+            let aimed = 1.1 * near * mark.wanted() / mark.progress(self.low.score);
+            return (near < max_lambda).then(|| aimed.clamp(1.2 * near, MAX_GROWTH * near).min(max_lambda));
+        };
+        let end = far.lambda.abs();
+        let turned = *why == Verdict::Turned;
+        let (from, narrow) = if turned { (self.before.lambda.abs(), NARROW_TURN) } else { (near, NARROW) };
+        if end - from <= narrow * end || self.low.change >= NEAR_BOUND * mark.max_change {
+            return None;
+        }
+        Some(if turned { golden(from, near, end) } else { near + (end - near) * self.share(far, *why, mark) })
+    }
+
+    /// Where in the bracket the mark is by a straight line, as a share of its width, kept off the ends; where one side alone
+    /// keeps moving, at least the middle.
+    fn share(&self, far: &Trial, why: Verdict, mark: &Mark) -> f64 {
+        let line = |a: f64, b: f64, at: f64| (at - a) / (b - a);
+        let share = match why {
+            Verdict::Past => line(mark.progress(self.low.score), mark.progress(far.score), mark.wanted()),
+            _ => line(self.low.change, far.change, 0.98 * mark.max_change),
+        };
+        let share = if share.is_finite() { share.clamp(0.1, 0.9) } else { 0.5 };
+        match (self.low_moved, self.high_moved) {
+            (2.., _) => share.max(0.5),
+            (_, 2..) => share.min(0.5),
+            _ => share,
+        }
+    }
+
+    /// Where the walk ends, and why, once nothing is left to try.
+    fn end(&self, mark: &Mark, max_lambda: f64) -> (f64, String) {
+        let (low, goal) = (&self.low, mark.goal);
+        match &self.high {
+            None => (low.lambda, format!("lambda reached its bound of {max_lambda}")),
+            Some((far, Verdict::Past)) => (far.lambda, format!("the score passes {goal:.4} here")),
+            Some((_, Verdict::TooFar)) => {
+                let bound = mark.max_change;
+                (low.lambda, format!("a larger step changes the image by more than its bound of {bound:.1}"))
+            }
+            Some(_) => (low.lambda, format!("the score turns here, at {:.4}, short of {goal:.4}", low.score)),
+        }
+    }
+}
+
+/// Our walk: the first trial is aimed by the slope at lambda 0, then the mark is bracketed and closed in on. Gives why it
+/// stopped. The end obeys every rule: the trial that breaks one is a bracket, never the answer.
+pub fn aim(
+    rules: &Rules,
+    ahead: Ahead,
+    walk: &mut Walk,
+    mut trial: impl FnMut(f64, &Walk) -> Result<Trial, Error>,
+) -> Result<String, Error> {
+    let start = trial(0.0, walk)?;
+    walk.trials.push(start);
+    if rules.drop == 0.0 {
+        return Ok("no change of the score is wanted".to_owned());
+    }
+    if !ahead.slope.is_normal() {
+        return Err(Error::NoGradient);
+    }
+    let mark = Mark::new(rules, start.score);
+    let mut bracket = Bracket { before: start, low: start, high: None, low_moved: 0, high_moved: 0 };
+    let mut distance = (mark.wanted() / mark.pace(ahead.slope)).min(ahead.whole).min(rules.max_lambda);
+    while walk.trials.len() < MAX_TRIALS {
+        let lambda = mark.sign * distance;
+        let now = match trial(lambda, walk) {
+            // So far out the networks overflow: too far, and no reason to lose what was found nearer.
+            Err(Error::NotFinite(_)) => Trial { lambda, score: f64::NAN, change: f64::INFINITY },
+            tried => tried?,
+        };
+        walk.trials.push(now);
+        let verdict = mark.verdict(&now, bracket.low.score);
+        if verdict == Verdict::Reached {
+            walk.end = lambda;
+            return Ok(format!("the score reached its mark of {:.4}", mark.goal));
+        }
+        bracket.take(now, verdict);
+        (walk.end, walk.beyond) = (bracket.low.lambda, bracket.high.map(|(trial, _)| trial.lambda));
+        let Some(next) = bracket.next(&mark, rules.max_lambda) else {
+            let (end, stop) = bracket.end(&mark, rules.max_lambda);
+            walk.end = end;
+            return Ok(stop);
+        };
+        distance = next;
+    }
+    Ok(format!("{MAX_TRIALS} trials came no nearer to {:.4}", mark.goal))
 }
 
 /// Golden-section search: the next point, in the wider side of a bracket whose inner point is the best.
 fn golden(from: f64, best: f64, to: f64) -> f64 {
     const SHARE: f64 = 0.381_966_011_250_105; // 2 minus the golden ratio
     if to - best > best - from { best + SHARE * (to - best) } else { best - SHARE * (best - from) }
-}
-
-/// Where in the bracket the mark is by a straight line, as a share of its width, kept off the ends.
-fn secant(
-    low: &Trial,
-    far: &Trial,
-    why: &Verdict,
-    wanted: f64,
-    max_change: f64,
-    progress: impl Fn(&Trial) -> f64,
-) -> f64 {
-    let line = |a: f64, b: f64, mark: f64| ((mark - a) / (b - a)).clamp(0.1, 0.9);
-    match why {
-        Verdict::Past => line(progress(low), progress(far), wanted),
-        _ => line(low.change, far.change, 0.98 * max_change),
-    }
-}
-
-/// The end of a closed bracket.
-fn closed(low: &Trial, far: &Trial, why: &Verdict, goal: f64, rules: &Rules) -> (f64, String) {
-    match why {
-        Verdict::Past => (far.lambda, format!("the score passes {goal:.4} here")),
-        Verdict::TooFar => {
-            (low.lambda, format!("a larger step changes the image by more than its bound of {:.1}", rules.max_change))
-        }
-        _ => (low.lambda, format!("the score turns here, at {:.4}, short of {goal:.4}", low.score)),
-    }
 }
 
 /// Python's `numpy.linspace(from, to, steps)`: both ends exact.

@@ -6,7 +6,7 @@ use candle_core::{DType, Result, Tensor, Var};
 use glam::DAffine3;
 use parallax::job::Monitor;
 use parallax::latent_shift::objective::{Objective, SlabScore};
-use parallax::latent_shift::search::{self, Rules};
+use parallax::latent_shift::search::{self, Ahead, Rules, Walk};
 use parallax::latent_shift::{Counterfactual, Error, HeatmapMethod, Options, SearchWay, Trial, explain};
 use parallax::models::Autoencoder;
 use parallax::volume::{Grid, Volume};
@@ -175,14 +175,17 @@ fn the_four_heatmaps_of_a_straight_line_are_known() {
     assert_close("mean", heat(HeatmapMethod::Mean), way / 2.0, PIXEL);
 }
 
-/// The aimed search on a function of lambda alone.
-fn aim(rules: &Rules, slope: f64, score: impl Fn(f64) -> f64) -> (Vec<Trial>, f64, String) {
-    let mut trials = Vec::new();
-    let (end, stop) = search::aim(rules, slope, &mut trials, |lambda| {
+/// The aimed search on a function of lambda alone, which nothing bounds but the rules.
+fn aim(rules: &Rules, slope: f64, score: impl Fn(f64) -> f64) -> (Walk, String) {
+    aim_within(rules, Ahead { slope, whole: f64::INFINITY }, |lambda| {
         Ok(Trial { lambda, score: score(lambda), change: lambda.abs() })
     })
-    .expect("a search");
-    (trials, end, stop)
+}
+
+fn aim_within(rules: &Rules, ahead: Ahead, trial: impl Fn(f64) -> std::result::Result<Trial, Error>) -> (Walk, String) {
+    let mut walk = Walk::default();
+    let stop = search::aim(rules, ahead, &mut walk, |lambda, _| trial(lambda)).expect("a search");
+    (walk, stop)
 }
 
 fn rules() -> Rules {
@@ -198,7 +201,7 @@ fn the_aimed_search_lands_on_its_mark_in_few_trials_at_any_scale_of_lambda() {
     for scale in [1e-6, 1e-3, 1.0, 1e3] {
         let score = |lambda: f64| sigmoid(1.0 + scale * lambda);
         let slope = scale * score(0.0) * (1.0 - score(0.0));
-        let (trials, end, stop) = aim(&rules(), slope, score);
+        let (Walk { trials, end, .. }, stop) = aim(&rules(), slope, score);
         let fall = score(0.0) - score(end);
         assert!((fall - 0.3).abs() <= 0.02 * 0.3, "scale {scale}: fell by {fall}; {stop}");
         assert!(trials.len() <= 10, "scale {scale}: {} trials", trials.len());
@@ -207,15 +210,36 @@ fn the_aimed_search_lands_on_its_mark_in_few_trials_at_any_scale_of_lambda() {
 }
 
 #[test]
+fn a_saturated_score_costs_the_aimed_search_no_more_trials() {
+    for (start, drop) in [(0.99, 0.8), (0.9999, 0.8), (0.99999, 0.8), (0.01, -0.8), (1e-5, -0.8)] {
+        let logit = |p: f64| (p / (1.0 - p)).ln();
+        // Not quite a straight line in logits, as no network is.
+        let score = |lambda: f64| sigmoid(logit(start) + 0.01 * lambda + 2e-6 * lambda.abs() * lambda);
+        let (Walk { trials, end, .. }, stop) = aim(&Rules { drop, ..rules() }, 0.01 * start * (1.0 - start), score);
+        let moved = start - score(end);
+        assert!((moved - drop).abs() <= 0.02 * drop.abs(), "from {start}: moved by {moved}; {stop}");
+        assert!(trials.len() <= 6, "from {start}: {} trials: {trials:?}", trials.len());
+    }
+}
+
+#[test]
+fn a_score_bent_against_the_straight_line_is_still_closed_in_on() {
+    // Flat, then a cliff: a straight line through the bracket's ends moves the far end alone, by little.
+    let score = |lambda: f64| 2.0 - (-lambda / 50.0).powi(9);
+    let (Walk { trials, end, .. }, stop) = aim(&Rules { drop: 1.0, floor: 0.0, ..rules() }, 1e-5, score);
+    assert!((score(end) - 1.0).abs() <= 0.02 && trials.len() < 24, "lambda {end}, {} trials; {stop}", trials.len());
+}
+
+#[test]
 fn a_negative_drop_raises_the_score() {
     let score = |lambda: f64| sigmoid(0.01 * lambda);
-    let (_, end, _) = aim(&Rules { drop: -0.3, ..rules() }, 0.0025, score);
+    let (Walk { end, .. }, _) = aim(&Rules { drop: -0.3, ..rules() }, 0.0025, score);
     assert!(end > 0.0 && (score(end) - 0.8).abs() <= 0.02 * 0.3, "lambda {end}, score {}", score(end));
 }
 
 #[test]
 fn the_aimed_search_backs_off_to_the_largest_change_allowed() {
-    let (_, end, stop) = aim(&Rules { max_change: 7.0, ..rules() }, 0.0025, |lambda| sigmoid(0.01 * lambda));
+    let (Walk { end, .. }, stop) = aim(&Rules { max_change: 7.0, ..rules() }, 0.0025, |lambda| sigmoid(0.01 * lambda));
     assert!((-7.0..=-6.5).contains(&end), "lambda {end}");
     assert!(stop.contains("bound of 7"), "{stop}");
 }
@@ -223,27 +247,85 @@ fn the_aimed_search_backs_off_to_the_largest_change_allowed() {
 #[test]
 fn the_aimed_search_ends_where_the_score_turns() {
     // A parabola with its minimum at -40, which lies above the goal.
-    let (_, end, stop) = aim(&rules(), 0.004, |lambda| 0.5 + ((lambda + 40.0) / 200.0).powi(2));
+    let (Walk { end, .. }, stop) = aim(&rules(), 0.004, |lambda| 0.5 + ((lambda + 40.0) / 200.0).powi(2));
     assert!((end + 40.0).abs() < 4.0, "lambda {end}");
     assert!(stop.contains("turns"), "{stop}");
 }
 
 #[test]
 fn the_aimed_search_respects_the_bound_on_lambda() {
-    let (_, end, stop) = aim(&Rules { max_lambda: 5.0, ..rules() }, 0.0025, |lambda| sigmoid(0.01 * lambda));
+    let (Walk { end, .. }, stop) = aim(&Rules { max_lambda: 5.0, ..rules() }, 0.0025, |lambda| sigmoid(0.01 * lambda));
     assert!((end + 5.0).abs() < 1e-12 && stop.contains("bound of 5"), "lambda {end}: {stop}");
 }
 
 #[test]
-fn a_score_already_past_the_mark_needs_no_step() {
-    let (trials, end, stop) = aim(&rules(), 0.01, |_| 0.01);
-    assert!(trials.len() == 1 && end == 0.0 && stop.contains("already"), "{stop}");
+fn a_score_below_the_floor_is_still_lowered() {
+    // The published effusion case: 0.0127 on the reconstruction.
+    let score = |lambda: f64| sigmoid(-4.353 + 0.01 * lambda);
+    let (Walk { end, .. }, stop) = aim(&Rules { max_change: 100.0, ..rules() }, 0.01 * 0.0127 * (1.0 - 0.0127), score);
+    assert!(score(end) < 0.006 && stop.contains("bound of 100"), "lambda {end}, score {}; {stop}", score(end));
+}
+
+#[test]
+fn networks_that_overflow_far_out_cost_a_trial_and_not_the_walk() {
+    let trial = |lambda: f64| match lambda {
+        ..-500.0 => Err(Error::NotFinite("the score".to_owned())),
+        _ => Ok(Trial { lambda, score: 0.7 + 1e-3 * lambda.max(-50.0), change: lambda.abs() }),
+    };
+    let (walk, stop) = aim_within(&Rules { max_change: 40.0, ..rules() }, Ahead { slope: 1e-5, whole: 1e30 }, trial);
+    assert!((-40.0..=-38.0).contains(&walk.end), "lambda {}; {stop}", walk.end);
+    // What moves the latents by their own length comes first, however small the gradient.
+    let (walk, _) = aim_within(&rules(), Ahead { slope: 1e-60, whole: 30.0 }, trial);
+    assert_eq!(walk.trials[1].lambda, -30.0);
+}
+
+#[test]
+fn a_walk_that_is_cut_short_never_ends_at_a_rejected_trial() {
+    for cut in 2..9 {
+        let mut walk = Walk::default();
+        let rules = Rules { max_change: 7.0, ..rules() };
+        let ahead = Ahead { slope: 1e-6, whole: f64::INFINITY };
+        let result = search::aim(&rules, ahead, &mut walk, |lambda, walk| {
+            if walk.trials.len() == cut {
+                return Err(Error::Cancelled(parallax::job::Cancelled));
+            }
+            Ok(Trial { lambda, score: sigmoid(0.01 * lambda), change: lambda.abs() })
+        });
+        assert!(result.is_err() || walk.trials.len() <= cut);
+        let allowed = walk.trials.iter().filter(|trial| trial.change <= 7.0).map(|trial| trial.lambda);
+        assert_eq!(Some(walk.end), allowed.reduce(f64::min), "after {cut}: {:?}", walk.trials);
+    }
 }
 
 #[test]
 fn a_flat_gradient_is_an_error_in_words() {
-    let error = search::aim(&rules(), 0.0, &mut Vec::new(), |lambda| Ok(Trial { lambda, score: 0.5, change: 0.0 }));
-    assert!(error.expect_err("nothing to follow").to_string().contains("does not change with the latents"));
+    let ahead = Ahead { slope: 0.0, whole: f64::INFINITY };
+    let still = |lambda: f64, _: &Walk| Ok(Trial { lambda, score: 0.5, change: 0.0 });
+    let error = search::aim(&rules(), ahead, &mut Walk::default(), still).expect_err("nothing to follow");
+    assert!(error.to_string().contains("does not change with the latents"));
+}
+
+#[test]
+fn what_no_run_can_do_is_refused_before_it_begins() {
+    let goldens = goldens();
+    let refused = |change: fn(&mut Options)| {
+        run(&goldens, &goldens["cases"]["pred_diff"], change).expect_err("refused").to_string()
+    };
+    assert!(refused(|options| options.steps = 0).contains("at least 1 step"));
+    assert!(refused(|options| options.drop = -0.3).contains("only lowers a score"));
+}
+
+#[test]
+fn a_sweep_of_one_step_is_the_counterfactual() {
+    let goldens = goldens();
+    for drop in [0.1, -0.1] {
+        let result = run(&goldens, &goldens["cases"]["pixel_diff"], |options| {
+            (options.steps, options.search, options.drop, options.max_change) = (1, SearchWay::Aim, drop, 1e9);
+        })
+        .expect("a run");
+        let moved = result.scores.reconstruction - result.scores.counterfactual;
+        assert!((moved - drop).abs() <= 0.02 * drop.abs(), "moved by {moved}; {}", result.stop);
+    }
 }
 
 #[test]
