@@ -264,6 +264,9 @@ pub fn predict(input: &Input, classifier: &dyn Classifier, monitor: &Monitor) ->
         at = stage(&at)?;
     }
     let scores: Vec<f32> = candle_nn::ops::sigmoid(&at.flatten_all()?)?.to_vec1()?;
+    if !scores.iter().all(|score| score.is_finite()) {
+        return Err(BadInput::mark(latent_shift::Error::NotFinite("a score".to_owned())));
+    }
     Ok(classifier.labels().iter().cloned().zip(scores.into_iter().map(f64::from)).collect())
 }
 

@@ -1,6 +1,5 @@
 //! `parallax explain`: the counterfactual of a scan, and the files that hold it.
 
-use std::path::Path;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -21,11 +20,13 @@ use crate::volume::Volume;
 /// HU of what lies outside the model's field of view: the padding that the networks see.
 const OUTSIDE_HU: f32 = -1000.0;
 
+/// What `--out` holds.
+const FILES: [&str; 5] = ["counterfactual.nii.gz", "difference.nii.gz", "heatmap.nii.gz", "montage.png", "result.json"];
+
 pub(super) fn run(args: &ExplainArgs) -> Result<()> {
+    args.options().check().map_err(|error| Usage(error.to_string()))?;
     let threads = start(&args.compute)?;
-    if let Some(path) = &args.dump {
-        write::check(path, args.overwrite)?;
-    }
+    check_outputs(args)?;
     let monitor = progress::monitor()?;
     let input = pipeline::open(&args.scan, &monitor)?;
     let request = Request {
@@ -39,20 +40,30 @@ pub(super) fn run(args: &ExplainArgs) -> Result<()> {
     let timing = Timing { device: "cpu".to_owned(), threads, seconds_per_phase: monitor.phase_secs() };
     let report = report(&input, &request, &result, timing);
     let json = serde_json::to_string_pretty(&report)?;
-    // What a cancelled run has found is written all the same.
-    let saving = Monitor::default();
-    if let Some(folder) = &args.out {
-        save(folder, &input, &result, &request, &json, args.overwrite, &saving)?;
-    }
-    if let Some(path) = &args.dump {
-        write::save(path, &tensors::dump_bytes(&result)?, args.overwrite)?;
-    }
     if args.json {
         say(&json);
     } else {
-        summarize(&result, began);
+        summarize(&input, &result, began);
     }
+    // What a cancelled run has found is written all the same.
+    let saving = if result.complete { monitor } else { Monitor::default() };
+    let folder = args.out.as_ref().map(|folder| -> Result<()> {
+        let files = files(&input, &result, &request, json, &saving)?;
+        FILES.iter().zip(files).try_for_each(|(name, bytes)| write::save(&folder.join(name), &bytes, args.overwrite))
+    });
+    // One that cannot be written takes no other with it.
+    let dump = args.dump.as_ref().map(|path| write::save(path, &tensors::dump_bytes(&result)?, args.overwrite));
+    [folder, dump].into_iter().flatten().collect::<Result<()>>()?;
     if result.complete { Ok(()) } else { Err(Cancelled.into()) }
+}
+
+/// Refuses now what could not be written after hours of work.
+fn check_outputs(args: &ExplainArgs) -> Result<()> {
+    if let Some(folder) = &args.out {
+        std::fs::create_dir_all(folder).with_context(|| format!("cannot make the folder {}", folder.display()))?;
+        FILES.iter().try_for_each(|name| write::check(&folder.join(name), args.overwrite))?;
+    }
+    args.dump.as_ref().map_or(Ok(()), |path| write::check(path, args.overwrite))
 }
 
 /// Starts the computing threads; gives their number.
@@ -83,50 +94,45 @@ fn target(args: &ExplainArgs, monitor: &Monitor) -> Result<Target> {
         // A name may hold "=" itself: what follows the last one is a weight only if it is a number.
         let weighted = target.rsplit_once('=').and_then(|(name, weight)| Some((name, weight.parse::<f64>().ok()?)));
         let (name, weight) = weighted.unwrap_or((target, 1.0));
+        if !weight.is_finite() {
+            bail!(Usage(format!("the weight in --target {target} must be a finite number")));
+        }
         terms.push((label_index(labels, name).map_err(BadInput::new)?, weight));
     }
     Ok(Target::Classes { classifier: Arc::clone(&classifier), terms, offset: args.offset })
 }
 
-/// Volumes on the scan's own grid, a montage, the report.
-fn save(
-    folder: &Path,
+/// The bytes of `FILES`: volumes on the scan's own grid, a montage, the report. All are made before any is written, so that a
+/// folder never mixes two runs.
+fn files(
     input: &Input,
     result: &Counterfactual,
     request: &Request,
-    json: &str,
-    overwrite: bool,
+    json: String,
     monitor: &Monitor,
-) -> Result<()> {
-    std::fs::create_dir_all(folder).with_context(|| format!("cannot make the folder {}", folder.display()))?;
-    let grid = input.display_volume().grid;
-    let volumes: [(&str, Volume, f32, &str); 3] = [
-        (
-            "counterfactual",
-            result.step_hu(result.chosen),
-            OUTSIDE_HU,
-            "SYNTHETIC counterfactual, HU. Research use only.",
-        ),
-        ("difference", result.difference_hu(result.chosen), 0.0, "SYNTHETIC difference, HU. Research use only."),
-        ("heatmap", result.heatmap_hu(), 0.0, "SYNTHETIC heatmap, HU. Research use only."),
-    ];
-    for (name, volume, outside, description) in volumes {
-        let on_scan = preprocess::restore(&volume, &grid, outside, monitor)?;
-        write::save(&folder.join(format!("{name}.nii.gz")), &nifti::nifti_bytes(&on_scan, description)?, overwrite)?;
-    }
-    let montage = png::montage(&input.display_volume(), result, &request.target.name())?;
-    write::save(&folder.join("montage.png"), &png::png_bytes(&montage)?, overwrite)?;
-    write::save(&folder.join("result.json"), json.as_bytes(), overwrite)
+) -> Result<[Vec<u8>; 5]> {
+    let scan = input.display_volume();
+    let on_scan = |volume: &Volume, outside: f32, name: &str| -> Result<Vec<u8>> {
+        let volume = preprocess::restore(volume, &scan.grid, outside, monitor)?;
+        nifti::nifti_bytes(&volume, &format!("SYNTHETIC {name}, HU. Research use only."))
+    };
+    Ok([
+        on_scan(&result.step_hu(result.chosen), OUTSIDE_HU, "counterfactual")?,
+        on_scan(&result.difference_hu(result.chosen), 0.0, "difference")?,
+        on_scan(&result.heatmap_hu(), 0.0, "heatmap")?,
+        png::png_bytes(&png::montage(&scan, result, &request.target.name())?)?,
+        json.into_bytes(),
+    ])
 }
 
-fn summarize(result: &Counterfactual, began: Instant) {
+fn summarize(input: &Input, result: &Counterfactual, began: Instant) {
     let end = &result.steps[result.chosen];
     say(&format!("score of the scan            {:.4}", result.scores.scan));
     say(&format!("score of its reconstruction  {:.4}", result.scores.reconstruction));
     say(&format!("score of the counterfactual  {:.4}  at lambda {:.4}", end.score, end.lambda));
     say(&format!("stopped because {}", result.stop));
     say(&format!("{} trials, {} steps, {:.1} s", result.walk.len(), result.steps.len(), began.elapsed().as_secs_f64()));
-    for note in result.notes() {
+    for note in input.warnings().into_iter().chain(result.notes()) {
         say(&format!("note: {note}"));
     }
     say("Research use only. Not for diagnosis.");

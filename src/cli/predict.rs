@@ -22,6 +22,7 @@ pub(super) fn run(args: &PredictArgs) -> Result<()> {
         say(&serde_json::to_string_pretty(&json!({
             "notice": crate::export::report::NOTICE,
             "input_sha256": input.sha256(),
+            "warnings": input.warnings(),
             "classifier": { "name": classifier.name, "sha256": classifier.sha256 },
             "predictions": rows,
         }))?);
@@ -29,7 +30,10 @@ pub(super) fn run(args: &PredictArgs) -> Result<()> {
         for i in order {
             say(&format!("{i:5}  {:.4}  {}", scores[i].1, scores[i].0));
         }
-        say("Model output, not a diagnosis.");
+        for warning in input.warnings() {
+            say(&format!("note: {warning}"));
+        }
+        say("Model output, not a diagnosis. Research use only.");
     }
     Ok(())
 }

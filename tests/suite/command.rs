@@ -3,7 +3,12 @@
 use std::path::Path;
 use std::process::{Command, Output};
 
+use glam::DVec3;
+use parallax::job::Monitor;
+use parallax::{io, pipeline};
+
 use crate::support;
+use crate::tiny_models::TinyModels;
 
 fn parallax(args: &[&str]) -> Output {
     Command::new(env!("CARGO_BIN_EXE_parallax")).args(args).output().expect("the binary runs")
@@ -74,6 +79,9 @@ fn bad_input_is_told_from_bad_usage() {
     assert_fails(&[&["explain", path(&scan)], odd.as_slice()].concat(), 2, "want A:B or all");
     let cuda = ["--autoencoder", "a", "--segmenter", "b", "--objective", "lung-size", "--device", "cuda"];
     assert_fails(&[&["explain", path(&scan)], cuda.as_slice()].concat(), 2, "CPU only");
+    let raise = ["--autoencoder", "a", "--segmenter", "b", "--objective", "lung-size", "--search", "reference"];
+    let raise = [raise.as_slice(), &["--drop", "-0.1"]].concat();
+    assert_fails(&[&["explain", path(&scan)], raise.as_slice()].concat(), 2, "only lowers a score");
 }
 
 #[test]
@@ -135,14 +143,82 @@ fn explain_writes_what_it_promises_and_dumps_every_tensor() {
     assert_fails(&swapped, 3, "this is a classifier, and an autoencoder is wanted here");
 }
 
+/// The main job on a real kind of file: what comes out lies on the scan's own grid, in HU, and changes the slab alone.
+#[test]
+fn volumes_come_out_on_the_scans_own_grid_and_differ_in_the_slab_alone() {
+    let models = TinyModels::new();
+    let out = models.folder.path().join("new/out");
+    let (scan, dump) = (support::data("nifti/syn_lps.nii.gz"), out.join("dump.safetensors"));
+    let (ae, unet) = (models.card("autoencoder"), models.card("segmenter"));
+    let run = ["explain", path(&scan), "--autoencoder", path(&ae), "--segmenter", path(&unet)];
+    let run =
+        [run.as_slice(), &["--objective", "lung-size", "--slab", "9:14", "--range", "-50:0", "--steps", "3"]].concat();
+    let run = [run.as_slice(), &["--heatmap", "max", "--out", path(&out), "--dump", path(&dump)]].concat();
+    let output = parallax(&run);
+    assert!(output.status.success(), "{}", text(&output.stderr));
+    assert!(text(&output.stdout).contains("Research use only"));
+
+    let monitor = Monitor::default();
+    let input = pipeline::open(&scan, &monitor).expect("a scan");
+    let (grid, stack) = (input.display_volume().grid, input.prepared.volume.grid);
+    let volume = |name: &str| {
+        let volume = io::open(&out.join(name), &monitor).expect(name).volume;
+        assert_eq!(volume.grid.shape, grid.shape, "{name}");
+        let gap = volume.grid.world_from_voxel.to_cols_array().into_iter().zip(grid.world_from_voxel.to_cols_array());
+        assert!(gap.map(|(a, b)| (a - b).abs()).fold(0.0, f64::max) < 1e-4, "{name}: another place");
+        volume
+    };
+    let [counterfactual, difference, heatmap] =
+        ["counterfactual.nii.gz", "difference.nii.gz", "heatmap.nii.gz"].map(volume);
+    let [ni, nj, _] = grid.shape;
+    let (mut inside, mut outside) = (0.0_f32, 0.0_f32);
+    for at in 0..grid.len() {
+        let voxel = DVec3::new((at % ni) as f64, (at / ni % nj) as f64, (at / ni / nj) as f64);
+        let slice = stack.voxel_from_world().transform_point3(grid.world_from_voxel.transform_point3(voxel)).z;
+        // Sampling reaches one slice beyond the slab's own.
+        let near = slice > 8.0 && slice < 14.0;
+        let change = difference.voxels.at(at).abs();
+        *(if near { &mut inside } else { &mut outside }) = change.max(if near { inside } else { outside });
+        // The path is nearly straight here: its largest change is that of its end.
+        assert!(
+            heatmap.voxels.at(at) >= change - 1e-2,
+            "voxel {at}: heatmap {}, change {change}",
+            heatmap.voxels.at(at)
+        );
+    }
+    assert!(inside > 0.0 && outside == 0.0, "{inside} HU within the slab, {outside} HU beyond");
+    let (least, most) =
+        counterfactual.voxels.iter().fold((f32::INFINITY, f32::NEG_INFINITY), |(l, m), x| (l.min(x), m.max(x)));
+    assert!(least >= -4000.0 && most <= 4000.0 && most - least > 1.0, "{least} to {most} HU");
+
+    // The same again is refused before anything is computed, and replaces nothing.
+    let again = parallax(&run);
+    assert_eq!(again.status.code(), Some(1));
+    let said = text(&again.stderr);
+    assert!(said.contains("the file exists") && !said.contains("encoding"), "{said}");
+}
+
+#[test]
+fn predict_lists_the_highest_scores_and_what_to_know_of_the_scan() {
+    let models = TinyModels::new();
+    let (scan, clf) = (support::data("nifti/syn_float_qform.nii.gz"), models.card("classifier"));
+    let output = parallax(&["predict", path(&scan), "--classifier", path(&clf), "--top", "3", "--json"]);
+    assert!(output.status.success(), "{}", text(&output.stderr));
+    let report: serde_json::Value = serde_json::from_slice(&output.stdout).expect("JSON");
+    let scores: Vec<f64> =
+        report["predictions"].as_array().expect("a list").iter().filter_map(|p| p["probability"].as_f64()).collect();
+    assert!(scores.len() == 3 && scores.is_sorted_by(|a, b| a >= b), "{scores:?}");
+    assert!(report["warnings"].is_array() && report["notice"].as_str().is_some_and(|n| n.contains("Research")));
+}
+
 /// Ctrl-C: the run stops, what was found is written, and the exit code says so.
 #[cfg(unix)]
 #[test]
 fn an_interrupted_run_writes_what_it_found_and_exits_with_4() {
     use std::io::{BufRead, BufReader};
 
-    let models = crate::tiny_models::TinyModels::new();
-    let (scan, out) = (models.stack(8), models.folder.path().join("out"));
+    let models = TinyModels::new();
+    let (scan, out) = (models.stack(24), models.folder.path().join("out"));
     let (ae, clf) = (models.card("autoencoder"), models.card("classifier"));
     let mut child = Command::new(env!("CARGO_BIN_EXE_parallax"))
         .args(["explain", path(&scan), "--autoencoder", path(&ae), "--classifier", path(&clf), "--target", "1"])
