@@ -204,6 +204,17 @@ pub fn inspect(path: &Path, monitor: &Monitor) -> Result<Opened> {
     Ok(Opened::Scan(Box::new(io::open(path, monitor).map_err(BadInput::mark)?)))
 }
 
+/// Whether a file's name is that of a model card or a checkpoint. A `.safetensors` file may be a stack: it is none here.
+pub fn is_model(path: &Path) -> bool {
+    let extensions = ["toml", "ckpt", "pt", "pth"];
+    path.extension().is_some_and(|ext| extensions.iter().any(|known| ext.eq_ignore_ascii_case(known)))
+}
+
+/// Which kind of network a card or a checkpoint holds.
+pub fn kind(path: &Path) -> Result<models::Kind> {
+    Ok(Card::open(path).map_err(BadInput::mark)?.kind)
+}
+
 pub fn load_autoencoder(card: &Path, monitor: &Monitor) -> Result<Arc<Model<dyn Autoencoder>>> {
     match load(card, "an autoencoder", monitor)? {
         (Network::Autoencoder(network), model) => Ok(model.with(network)),

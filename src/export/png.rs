@@ -48,18 +48,34 @@ pub fn figure(figure: &Figure) -> Result<RgbaImage> {
     let font = font()?;
     let [w, h] = figure.size;
     let width = w * figure.panes.len() as u32 + 2 * (figure.panes.len() as u32).saturating_sub(1);
-    let mut image = RgbaImage::from_pixel(width, h + LINE * (figure.lines.len() as u32 + 1) + MARGIN, BACKGROUND);
+    let mut lines = Vec::new();
+    for (line, color) in figure.lines.iter().map(|line| (line.as_str(), WHITE)).chain([(NOTICE, AMBER)]) {
+        let parts = wrap(line, |text| measure(&font, text) + 2 * MARGIN <= width);
+        lines.extend(parts.into_iter().map(|part| (part, color)));
+    }
+    let mut image = RgbaImage::from_pixel(width, h + LINE * lines.len() as u32 + MARGIN, BACKGROUND);
     for (i, pane) in figure.panes.iter().enumerate() {
         let view = figure.camera.view(&figure.grid, figure.size, pane.content, pane.shade);
         let mut picture = paint(&view, pane.layers);
         annotate(&mut picture, pane, figure, &font);
         imageops::replace(&mut image, &picture, i64::from(i as u32 * (w + 2)), 0);
     }
-    for (i, line) in figure.lines.iter().enumerate() {
-        text(&mut image, &font, line, [MARGIN, h + MARGIN / 2 + LINE * i as u32], WHITE);
+    for (i, (line, color)) in lines.iter().enumerate() {
+        text(&mut image, &font, line, [MARGIN, h + MARGIN / 2 + LINE * i as u32], *color);
     }
-    text(&mut image, &font, NOTICE, [MARGIN, h + MARGIN / 2 + LINE * figure.lines.len() as u32], AMBER);
     Ok(image)
+}
+
+/// A line in parts that fit, broken between words; a word that fits nowhere stands alone.
+fn wrap(line: &str, fits: impl Fn(&str) -> bool) -> Vec<String> {
+    let mut parts: Vec<String> = Vec::new();
+    for word in line.split(' ') {
+        match parts.last_mut() {
+            Some(part) if fits(&format!("{part} {word}")) => *part = format!("{part} {word}"),
+            _ => parts.push(word.to_owned()),
+        }
+    }
+    parts
 }
 
 /// Title, tag, letters, slice, scale bar, colour bar.
@@ -243,4 +259,17 @@ pub fn png_bytes(image: &RgbaImage) -> Result<Vec<u8>> {
     let mut bytes = Cursor::new(Vec::new());
     PngEncoder::new(&mut bytes).write_image(image, image.width(), image.height(), ExtendedColorType::Rgba8)?;
     Ok(bytes.into_inner())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::wrap;
+
+    #[test]
+    fn a_line_too_long_for_its_picture_is_broken_and_loses_no_word() {
+        let parts = wrap("Research use only. Not for diagnosis.", |text| text.len() <= 14);
+        assert_eq!(parts, ["Research use", "only. Not for", "diagnosis."]);
+        let long = wrap("a incomprehensibilities b", |text| text.len() <= 8);
+        assert_eq!(long, ["a", "incomprehensibilities", "b"]);
+    }
 }

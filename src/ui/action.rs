@@ -22,6 +22,12 @@ pub(super) enum Action {
     /// Ask by a dialog.
     Ask(Wanted),
     Open(PathBuf),
+    CancelOpening,
+    /// Show the scan that waits, though the result goes; or keep the result.
+    ShowWaiting,
+    KeepResult,
+    /// Files dropped on the window.
+    Drop(Vec<PathBuf>),
     Load(Role, PathBuf),
     ForgetRecent,
     ScoreBy(ScoredBy),
@@ -30,6 +36,8 @@ pub(super) enum Action {
     Options(Options),
     Explain,
     Cancel,
+    /// Show the other result.
+    SwapResults,
     /// `replace`: the person has agreed that a file of that name goes.
     SavePicture {
         path: PathBuf,

@@ -27,6 +27,8 @@ pub struct App {
     picture: PictureFile,
     /// A dialog that is open, and what its answer is for.
     dialog: Option<(Wanted, Job<Option<PathBuf>>)>,
+    /// What was done in passes that egui discarded; it is done at the end of the one that is shown.
+    pending: Vec<Action>,
     picker: Box<dyn Picker>,
     /// Whether there is a GPU, real or in software, to draw on.
     drawable: bool,
@@ -48,6 +50,7 @@ impl App {
             viewer: Viewer::default(),
             picture: PictureFile::new(),
             dialog: None,
+            pending: Vec::new(),
             picker,
             drawable: drawable.is_some(),
         };
@@ -87,6 +90,13 @@ impl App {
         match action {
             Action::Ask(wanted) => self.ask(wanted, frame),
             Action::Open(path) => self.session.open(path),
+            Action::CancelOpening => self.session.scan.cancel(),
+            Action::Drop(paths) => self.session.drop_files(paths),
+            Action::ShowWaiting => {
+                self.session.show_waiting();
+                self.show_scan();
+            }
+            Action::KeepResult => self.session.waiting = None,
             Action::Load(role, card) => self.session.load(role, card),
             Action::ForgetRecent => self.session.settings.recent.clear(),
             Action::ScoreBy(by) => self.session.settings.scored_by = by,
@@ -95,6 +105,10 @@ impl App {
             Action::Options(options) => self.session.settings.options = options,
             Action::Explain => self.session.explain(),
             Action::Cancel => self.session.run.cancel(),
+            Action::SwapResults => {
+                self.session.swap_results();
+                self.show_run();
+            }
             Action::SavePicture { path, replace } => {
                 self.picture.save(&self.session, &mut self.viewer, path, replace);
             }
@@ -121,7 +135,7 @@ impl App {
             Action::Wheel(turned) => viewer.turn_wheel(&grid, turned),
             Action::MostChanged => {
                 if let Some(run) = self.session.run.ready() {
-                    viewer.go_to_stack_slice(run, run.result.most_changed_slice());
+                    viewer.go_to_stack_slice(run, run.most_changed_slice);
                 }
             }
             Action::Window(window) => viewer.set_window(window),
@@ -131,6 +145,18 @@ impl App {
             Action::Step(step) => (viewer.step, viewer.playing) = (step, None),
             Action::TogglePlay => viewer.toggle_play(),
             _ => {}
+        }
+    }
+
+    fn show_scan(&mut self) {
+        if let Some(scan) = self.session.scan.ready() {
+            self.viewer.show_scan(scan);
+        }
+    }
+
+    fn show_run(&mut self) {
+        if let Some(run) = self.session.run.ready() {
+            self.viewer.show_run(run);
         }
     }
 
@@ -213,30 +239,31 @@ impl App {
 impl eframe::App for App {
     fn logic(&mut self, ctx: &egui::Context, _frame: &mut eframe::Frame) {
         let arrived = self.session.poll();
-        if arrived.scan
-            && let Some(scan) = self.session.scan.ready()
-        {
-            self.viewer.show_scan(scan);
+        if arrived.scan {
+            self.show_scan();
         }
-        if let Some(run) = self.session.run.ready() {
-            if arrived.run {
-                self.viewer.show_run(run);
-            }
-            if self.viewer.playing.is_some() {
-                self.viewer.advance(run.result.steps.len(), ctx.input(|input| input.stable_dt).min(0.1));
-                ctx.request_repaint();
-            }
+        if arrived.run {
+            self.show_run();
+        }
+        if let Some(run) = self.session.run.ready()
+            && self.viewer.playing.is_some()
+        {
+            self.viewer.advance(run.result.steps.len(), ctx.input(|input| input.stable_dt).min(0.1));
+            ctx.request_repaint();
         }
         self.picture.poll();
+        let answered = self.answered();
+        self.pending.extend(answered);
     }
 
     fn ui(&mut self, ui: &mut egui::Ui, frame: &mut eframe::Frame) {
-        let mut actions: Vec<_> = self.answered().into_iter().collect();
+        let mut actions = std::mem::take(&mut self.pending);
         keys::keys(ui.ctx(), &self.session, &self.viewer, &mut actions);
         self.panels_ui(ui, &mut actions);
         keys::dropped(ui, &mut actions);
         if ui.ctx().will_discard() {
-            return; // egui draws this frame again, with the same input: nothing is done twice
+            self.pending = actions; // egui draws this frame again, without its input
+            return;
         }
         if !actions.is_empty() {
             ui.ctx().request_repaint(); // what was acted on shows in the next frame

@@ -1,5 +1,7 @@
 //! Step 3: what may change, how far, and the run itself.
 
+use std::ops::Range;
+
 use eframe::egui::{Button, DragValue, ProgressBar, RichText, Ui};
 
 use super::action::{Action, Place};
@@ -56,15 +58,16 @@ fn slab_ui(ui: &mut Ui, session: &Session, viewer: &Viewer, actions: &mut Vec<Ac
     let Some(slab) = &session.slab else { return };
     let (mut first, mut last) = (slab.start, slab.end - 1);
     ui.horizontal(|ui| {
+        // A number that is half typed moves nothing.
+        let number = |n| DragValue::new(n).range(0..=slices - 1).update_while_editing(false);
         let from = ui.label("From");
-        ui.add(DragValue::new(&mut first).range(0..=slices - 1)).labelled_by(from.id);
+        ui.add(number(&mut first)).labelled_by(from.id);
         let to = ui.label("to");
-        ui.add(DragValue::new(&mut last).range(0..=slices - 1)).labelled_by(to.id);
+        ui.add(number(&mut last)).labelled_by(to.id);
         ui.label(RichText::new(format!("of 0 to {}", slices - 1)).small().color(theme::WEAK));
     });
-    let changed = first.min(last)..last.max(first) + 1;
-    if changed != *slab {
-        actions.push(Action::Slab(Some(changed)));
+    if (first, last) != (slab.start, slab.end - 1) {
+        actions.push(Action::Slab(Some(moved(slab, first, last, slices))));
     }
     let axial = viewer.plane == Plane::Axial;
     let button = ui.add_enabled(axial, Button::new("Around the shown slice"));
@@ -73,8 +76,19 @@ fn slab_ui(ui: &mut Ui, session: &Session, viewer: &Viewer, actions: &mut Vec<Ac
     }
 }
 
+/// The slab with another first or last slice. An end that is moved beyond the other takes the whole slab along.
+fn moved(slab: &Range<usize>, first: usize, last: usize, slices: usize) -> Range<usize> {
+    if first <= last {
+        first..last + 1
+    } else if first == slab.start {
+        last.saturating_sub(slab.len() - 1)..last + 1
+    } else {
+        first..(first + slab.len()).min(slices)
+    }
+}
+
 /// The stack's slices next to the one shown.
-fn around(session: &Session, viewer: &Viewer) -> std::ops::Range<usize> {
+fn around(session: &Session, viewer: &Viewer) -> Range<usize> {
     let Some(scan) = session.scan.ready() else { return 0..1 };
     let slices = scan.stack_slices();
     let place = scan.input.prepared.volume.grid.voxel_from_world().transform_point3(viewer.center).z;
@@ -87,11 +101,26 @@ fn options_ui(ui: &mut Ui, options: &Options, actions: &mut Vec<Action>) {
     ui.horizontal(|ui| {
         let label = ui.label("Drop of the score");
         let hover = "How much the score shall fall; negative to raise it";
-        ui.add(DragValue::new(&mut new.drop).range(-1.0..=1.0).speed(0.01)).labelled_by(label.id).on_hover_text(hover);
+        let lowest = if new.search == SearchWay::Reference && new.range.is_none() { 0.0 } else { -1.0 };
+        ui.add(DragValue::new(&mut new.drop).range(lowest..=1.0).speed(0.01))
+            .labelled_by(label.id)
+            .on_hover_text(hover);
         let label = ui.label("Steps");
         ui.add(DragValue::new(&mut new.steps).range(2..=200))
             .labelled_by(label.id)
             .on_hover_text("Images along lambda");
+    });
+    ui.horizontal(|ui| {
+        let label = ui.label("Floor");
+        let hover = "A score below this is low enough. The published search stops at once where the score begins below it";
+        ui.add(DragValue::new(&mut new.floor).range(0.0..=0.5).speed(0.005)).labelled_by(label.id).on_hover_text(hover);
+        let label = ui.label("Change up to");
+        let hover = "Largest change of the image, as a share of it: of the slab for the aimed search, of the whole scan as published";
+        let mut percent = new.max_change * 100.0;
+        let value = DragValue::new(&mut percent).range(0.1..=100.0).speed(0.1).suffix(" %");
+        if ui.add(value).labelled_by(label.id).on_hover_text(hover).changed() {
+            new.max_change = percent / 100.0;
+        }
     });
     ui.horizontal(|ui| {
         ui.label("Search");
@@ -110,11 +139,10 @@ fn options_ui(ui: &mut Ui, options: &Options, actions: &mut Vec<Action>) {
     if let Some([min, max]) = &mut new.range {
         ui.horizontal(|ui| {
             let label = ui.label("Lambda from");
-            ui.add(DragValue::new(min)).labelled_by(label.id);
+            ui.add(DragValue::new(min).range(f64::MIN..=*max).update_while_editing(false)).labelled_by(label.id);
             let label = ui.label("up to");
-            ui.add(DragValue::new(max)).labelled_by(label.id);
+            ui.add(DragValue::new(max).range(*min..=f64::MAX).update_while_editing(false)).labelled_by(label.id);
         });
-        (*min, *max) = (min.min(*max), max.max(*min));
     }
     if new != *options {
         actions.push(Action::Options(new));
@@ -148,5 +176,19 @@ fn progress_text(progress: &Progress) -> String {
         (0, _) => format!("{done} done"),
         (_, Some(left)) => format!("{done} of {total}, {} left", duration(left.as_secs_f64())),
         _ => format!("{done} of {total}"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::moved;
+
+    #[test]
+    fn an_end_of_a_slab_moved_beyond_the_other_takes_it_along() {
+        assert_eq!(moved(&(20..28), 22, 27, 134), 22..28);
+        assert_eq!(moved(&(20..28), 100, 27, 134), 100..108);
+        assert_eq!(moved(&(20..28), 130, 27, 134), 130..134);
+        assert_eq!(moved(&(20..28), 20, 5, 134), 0..6);
+        assert_eq!(moved(&(20..28), 20, 12, 134), 5..13);
     }
 }

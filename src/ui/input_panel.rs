@@ -35,12 +35,30 @@ pub(super) fn input_panel_ui(ui: &mut Ui, session: &Session, actions: &mut Vec<A
         ui.horizontal(|ui| {
             ui.spinner();
             ui.label(monitor.progress().map_or("opening", |progress| progress.phase));
+            if ui.small_button("Cancel opening").on_hover_text("Esc").clicked() {
+                actions.push(Action::CancelOpening);
+            }
         });
     }
     error_ui(ui, session.scan.error(), Place::Scan, actions);
+    if let Some(scan) = &session.waiting {
+        note_ui(ui, &format!("{} is open. Showing it drops the result", name(scan)));
+        ui.horizontal(|ui| {
+            if ui.button("Show it").clicked() {
+                actions.push(Action::ShowWaiting);
+            }
+            if ui.button("Keep the result").clicked() {
+                actions.push(Action::KeepResult);
+            }
+        });
+    }
     if let Some(scan) = ready {
         facts_ui(ui, scan);
     }
+}
+
+fn name(scan: &OpenScan) -> String {
+    scan.path.file_name().map_or_else(String::new, |name| name.to_string_lossy().into_owned())
 }
 
 /// What was opened, in two lines, and what is wrong with it.
@@ -48,8 +66,7 @@ fn facts_ui(ui: &mut Ui, scan: &OpenScan) {
     let grid = scan.layers.base.grid;
     let ([ni, nj, nk], [di, dj, dk]) = (grid.shape, grid.spacing_mm());
     let weak = |text: String| RichText::new(text).small().color(theme::WEAK);
-    let name = scan.path.file_name().map_or_else(String::new, |name| name.to_string_lossy().into_owned());
-    ui.label(RichText::new(name).color(theme::STRONG));
+    ui.label(RichText::new(name(scan)).color(theme::STRONG));
     ui.label(weak(format!("{ni} × {nj} × {nk} voxels of {di:.2} × {dj:.2} × {dk:.2} mm, {}", axis_codes(&grid))));
     let format = scan.input.scan.as_ref().map_or("stack, not a scan: no preparation", |scan| &scan.format);
     ui.label(weak(format!("{format}; the networks see {} slices", scan.stack_slices())));

@@ -1,6 +1,6 @@
 //! Keys, and files dropped on the window.
 
-use eframe::egui::{Align2, Color32, Context, FontId, Key, LayerId, Modifiers, Order, Ui};
+use eframe::egui::{Align2, Color32, Context, FontId, Key, LayerId, Modifiers, Order, Popup, Ui};
 
 use super::action::{Action, Wanted};
 use super::session::Session;
@@ -28,8 +28,16 @@ pub(super) fn keys(ctx: &Context, session: &Session, viewer: &Viewer, actions: &
     if ctx.egui_wants_keyboard_input() {
         return;
     }
-    if session.run.running().is_some() && pressed(Modifiers::NONE, Key::Escape) {
-        actions.push(Action::Cancel);
+    let cancel = match (session.run.running(), session.scan.running()) {
+        (Some(_), _) => Some(Action::Cancel),
+        (None, Some(_)) => Some(Action::CancelOpening),
+        (None, None) => None,
+    };
+    // An open list is closed first.
+    if let Some(cancel) = cancel.filter(|_| !Popup::is_any_open(ctx))
+        && pressed(Modifiers::NONE, Key::Escape)
+    {
+        actions.push(cancel);
     }
     let mut on = |key, action: Action| {
         if pressed(Modifiers::NONE, key) {
@@ -54,14 +62,16 @@ pub(super) fn keys(ctx: &Context, session: &Session, viewer: &Viewer, actions: &
     let last = run.result.steps.len() as f32 - 1.0;
     on(Key::ArrowLeft, Action::Step((viewer.step.ceil() - 1.0).max(0.0)));
     on(Key::ArrowRight, Action::Step((viewer.step.floor() + 1.0).min(last)));
-    on(Key::Space, Action::TogglePlay);
+    if last > 0.0 {
+        on(Key::Space, Action::TogglePlay);
+    }
 }
 
 /// Opens what is dropped; says so while something is held over the window.
 pub(super) fn dropped(ui: &Ui, actions: &mut Vec<Action>) {
-    let (held, path) = ui.input(|input| {
-        let path = input.raw.dropped_files.first().map(|file| file.path().to_path_buf());
-        (!input.raw.hovered_files.is_empty(), path)
+    let (held, paths) = ui.input(|input| {
+        let paths: Vec<_> = input.raw.dropped_files.iter().map(|file| file.path().to_path_buf()).collect();
+        (!input.raw.hovered_files.is_empty(), paths)
     });
     if held {
         let painter = ui.ctx().layer_painter(LayerId::new(Order::Foreground, ui.scope_id().with("drop")));
@@ -72,9 +82,11 @@ pub(super) fn dropped(ui: &Ui, actions: &mut Vec<Action>) {
             &painter,
             all.center() + eframe::egui::vec2(0.0, 30.0),
             Align2::CENTER_CENTER,
-            "a scan file or a DICOM folder",
+            "a scan file, a DICOM folder, or a model card",
             theme::WEAK,
         );
     }
-    actions.extend(path.map(Action::Open));
+    if !paths.is_empty() {
+        actions.push(Action::Drop(paths));
+    }
 }

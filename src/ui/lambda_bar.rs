@@ -1,6 +1,6 @@
 //! Lambda: the curve of scores, and the slider under it. While a run goes on, its trials appear on the curve.
 
-use eframe::egui::{Align2, Label, Rect, Sense, Shape, Slider, Stroke, Ui, Vec2, pos2};
+use eframe::egui::{Align2, Button, Label, Rect, Role, Sense, Shape, Slider, Stroke, Ui, Vec2, WidgetInfo, pos2};
 
 use super::action::Action;
 use super::session::{Explained, Session};
@@ -16,27 +16,43 @@ const CURVE_HEIGHT: f32 = 96.0;
 const ROW_HEIGHT: f32 = 30.0;
 
 pub(super) fn lambda_bar_ui(ui: &mut Ui, session: &Session, viewer: &Viewer, actions: &mut Vec<Action>) {
+    let area = Vec2::new(ui.available_width(), CURVE_HEIGHT);
+    let (curve, response) = ui.allocate_exact_size(area, Sense::click_and_drag());
+    response.widget_info(|| WidgetInfo::labeled(Role::Image, true, "Scores along lambda"));
+    let run = session.run.ready();
+    let slider = match run {
+        Some(run) => slider_ui(ui, run, viewer, actions),
+        None => {
+            ui.add_space(ROW_HEIGHT); // the panes keep their size when the slider comes
+            Rect::from_x_y_ranges(curve.left() + NAME_WIDTH..=curve.right() - VALUE_WIDTH, curve.y_range())
+        }
+    };
+    let track = track_inside(slider);
     if let Some(monitor) = session.run.running() {
-        let curve = ui.allocate_exact_size(Vec2::new(ui.available_width(), CURVE_HEIGHT), Sense::hover()).0;
-        let track = Rect::from_x_y_ranges(curve.left() + NAME_WIDTH..=curve.right() - VALUE_WIDTH, curve.y_range());
         let mut points = monitor.curve();
         points.sort_by(|a, b| a.lambda.total_cmp(&b.lambda));
         curve_ui(ui, curve, track, &points, None, None);
-        ui.add_space(ROW_HEIGHT);
-    } else if let Some(run) = session.run.ready() {
-        run_ui(ui, run, viewer, actions);
+    } else if let Some(run) = run {
+        let steps = &run.result.steps;
+        let (first, last) = (steps[0].lambda, steps[steps.len() - 1].lambda);
+        if let Some(pointer) = response.interact_pointer_pos()
+            && first < last
+        {
+            let share = f64::from((pointer.x - track.left()) / track.width()).clamp(0.0, 1.0);
+            let step = run.step_at(first + (last - first) * share);
+            actions.push(Action::Step(settled(step, response.dragged())));
+        }
+        let points: Vec<_> = steps.iter().map(|step| CurvePoint { lambda: step.lambda, score: step.score }).collect();
+        curve_ui(ui, curve, track, &points, Some(run), Some(run.lambda_at(viewer.step)));
     } else {
-        let curve = ui.allocate_exact_size(Vec2::new(ui.available_width(), CURVE_HEIGHT), Sense::hover()).0;
-        curve_ui(ui, curve, curve, &[], None, None);
-        ui.add_space(ROW_HEIGHT); // the panes keep their size when the slider comes
+        curve_ui(ui, curve, track, &[], None, None);
     }
 }
 
-fn run_ui(ui: &mut Ui, run: &Explained, viewer: &Viewer, actions: &mut Vec<Action>) {
+/// The slider, and play; gives where the slider is.
+fn slider_ui(ui: &mut Ui, run: &Explained, viewer: &Viewer, actions: &mut Vec<Action>) -> Rect {
     let steps = &run.result.steps;
     let (first, last) = (steps[0].lambda, steps[steps.len() - 1].lambda);
-    let (curve, response) =
-        ui.allocate_exact_size(Vec2::new(ui.available_width(), CURVE_HEIGHT), Sense::click_and_drag());
     let mut lambda = run.lambda_at(viewer.step);
     let slider = ui
         .horizontal(|ui| {
@@ -45,27 +61,23 @@ fn run_ui(ui: &mut Ui, run: &Explained, viewer: &Viewer, actions: &mut Vec<Actio
             ui.spacing_mut().slider_width = width;
             let slider = Slider::new(&mut lambda, first..=last).show_value(false);
             let slider = ui.add_enabled(first < last, slider).labelled_by(label.id);
-            let playing = viewer.playing.is_some();
-            let text = if playing { "Pause" } else { "Play" };
-            if ui.add_enabled(first < last, eframe::egui::Button::new(text)).on_hover_text("Space").clicked() {
+            let text = if viewer.playing.is_some() { "Pause" } else { "Play" };
+            if ui.add_enabled(first < last, Button::new(text)).on_hover_text("Space").clicked() {
                 actions.push(Action::TogglePlay);
             }
             slider
         })
         .inner;
-    if slider.changed() || slider.drag_stopped() {
-        actions.push(Action::Step(settled(run.step_at(lambda), slider.dragged())));
+    let step = run.step_at(lambda);
+    if slider.drag_stopped() {
+        actions.push(Action::Step(step.round()));
+    } else if slider.changed() {
+        // A key moves the slider by less than a step: it means the next one.
+        let nudged = !slider.dragged() && step.round() == viewer.step;
+        let step = if nudged { viewer.step + (step - viewer.step).signum() } else { settled(step, slider.dragged()) };
+        actions.push(Action::Step(step.clamp(0.0, steps.len() as f32 - 1.0)));
     }
-    let track = track_inside(slider.rect);
-    if let Some(pointer) = response.interact_pointer_pos()
-        && first < last
-    {
-        let share = f64::from((pointer.x - track.left()) / track.width()).clamp(0.0, 1.0);
-        let step = run.step_at(first + (last - first) * share);
-        actions.push(Action::Step(settled(step, response.dragged())));
-    }
-    let points: Vec<_> = steps.iter().map(|step| CurvePoint { lambda: step.lambda, score: step.score }).collect();
-    curve_ui(ui, curve, track, &points, Some(run), Some(run.lambda_at(viewer.step)));
+    slider.rect
 }
 
 /// Between two steps only while it moves: what stands still is always a step that was computed.

@@ -43,8 +43,12 @@ pub(super) fn panes_ui(ui: &mut Ui, session: &Session, viewer: &mut Viewer, acti
         let pixels = (rect.size() * ui.ctx().pixels_per_point()).round();
         viewer.pane_px = [(pixels.x as u32).max(1), (pixels.y as u32).max(1)];
         let response = ui.interact(rect, ui.scope_id().with(picture.title), Sense::click_and_drag());
-        response.widget_info(|| WidgetInfo::labeled(Role::Image, true, format!("{} pane", picture.title)));
-        draw(ui, rect, i, picture, &viewer.camera(&grid), &grid);
+        let camera = viewer.camera(&grid);
+        response.widget_info(|| WidgetInfo {
+            current_text_value: Some(words(picture, &camera, &grid)),
+            ..WidgetInfo::labeled(Role::Image, true, format!("{} pane", picture.title))
+        });
+        draw(ui, rect, i, picture, &camera, &grid);
         navigate(ui, &response, viewer, &grid, actions);
         responses.push(response);
     }
@@ -64,9 +68,7 @@ fn draw(ui: &Ui, rect: Rect, index: usize, picture: &Picture, camera: &Camera, g
     painter.add(egui_wgpu::Callback::new_paint_callback(rect, paint));
     let inner = rect.shrink(MARGIN);
     ink(&painter, inner.left_top(), Align2::LEFT_TOP, picture.title, theme::STRONG);
-    if let Some(lambda) = picture.synthetic {
-        let is = if picture.blended { "≈" } else { "=" };
-        let tag = format!("SYNTHETIC  λ {is} {}", lambda_text(lambda));
+    if let Some(tag) = synthetic_tag(picture) {
         ink(&painter, inner.right_top(), Align2::RIGHT_TOP, &tag, theme::AMBER);
     }
     let [left, right, top, bottom] = camera.letters(grid);
@@ -74,12 +76,32 @@ fn draw(ui: &Ui, rect: Rect, index: usize, picture: &Picture, camera: &Camera, g
     ink(&painter, inner.right_center(), Align2::RIGHT_CENTER, right, theme::STRONG);
     ink(&painter, inner.center_top() + vec2(0.0, 18.0), Align2::CENTER_TOP, top, theme::STRONG);
     ink(&painter, inner.center_bottom(), Align2::CENTER_BOTTOM, bottom, theme::STRONG);
-    let slice = format!("{} {}/{}", plane_name(camera.plane), camera.slice(grid) + 1, camera.slices(grid));
-    ink(&painter, inner.left_bottom(), Align2::LEFT_BOTTOM, &slice, theme::STRONG);
+    ink(&painter, inner.left_bottom(), Align2::LEFT_BOTTOM, &slice_text(camera, grid), theme::STRONG);
     scale_bar(&painter, inner, camera.mm_per_pixel * f64::from(ui.ctx().pixels_per_point()));
     if let Shade::Difference { scale_hu } = picture.shade {
         color_bar(&painter, inner, scale_hu);
     }
+}
+
+/// On every pane of generated pixels, always.
+fn synthetic_tag(picture: &Picture) -> Option<String> {
+    let is = if picture.blended { "≈" } else { "=" };
+    picture.synthetic.map(|lambda| format!("SYNTHETIC  λ {is} {}", lambda_text(lambda)))
+}
+
+fn slice_text(camera: &Camera, grid: &Grid) -> String {
+    format!("{} {}/{}", plane_name(camera.plane), camera.slice(grid) + 1, camera.slices(grid))
+}
+
+/// What is written on a pane, for those who do not see it.
+fn words(picture: &Picture, camera: &Camera, grid: &Grid) -> String {
+    let [left, right, top, bottom] = camera.letters(grid);
+    let edges = format!("left {left}, right {right}, top {top}, bottom {bottom}");
+    [synthetic_tag(picture), Some(slice_text(camera, grid)), Some(edges)]
+        .into_iter()
+        .flatten()
+        .collect::<Vec<_>>()
+        .join("; ")
 }
 
 pub(super) fn plane_name(plane: Plane) -> &'static str {

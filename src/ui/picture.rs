@@ -69,7 +69,7 @@ fn save(session: &Session, viewer: &mut Viewer, path: PathBuf, replace: bool) ->
             format!("Stopped because {}", run.result.stop),
         ]
     });
-    let path = if path.extension().is_some() { path } else { path.with_extension("png") };
+    let (path, replace) = as_png(path, replace);
     session.spawn("picture", &Turn::default(), move |_| {
         let (grid, camera) = place.ok_or_else(|| anyhow::anyhow!("there is no picture yet; open a scan first"))?;
         write::check(&path, replace)?;
@@ -80,6 +80,16 @@ fn save(session: &Session, viewer: &mut Viewer, path: PathBuf, replace: bool) ->
     })
 }
 
+/// A name that says PNG. A name that was agreed to go says nothing of another.
+fn as_png(path: PathBuf, replace: bool) -> (PathBuf, bool) {
+    if path.extension().is_some_and(|ext| ext.eq_ignore_ascii_case("png")) {
+        return (path, replace);
+    }
+    let mut name = path.into_os_string();
+    name.push(".png");
+    (name.into(), false)
+}
+
 fn pane(picture: &Picture) -> Pane<'_> {
     Pane {
         title: picture.title,
@@ -87,5 +97,18 @@ fn pane(picture: &Picture) -> Pane<'_> {
         content: picture.content,
         shade: picture.shade,
         synthetic: picture.synthetic,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_that_is_completed_was_not_agreed_to_be_replaced() {
+        let png = |name: &str| as_png(PathBuf::from(name), true);
+        assert_eq!(png("a.png"), (PathBuf::from("a.png"), true));
+        assert_eq!(png("figure"), (PathBuf::from("figure.png"), false));
+        assert_eq!(png("slice.1.jpg"), (PathBuf::from("slice.1.jpg.png"), false));
     }
 }

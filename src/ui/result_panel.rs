@@ -14,6 +14,9 @@ pub(super) fn result_panel_ui(ui: &mut Ui, session: &Session, file: &PictureFile
     ui.label(RichText::new("Result").heading().color(theme::STRONG));
     if let Some(run) = session.run.ready() {
         run_ui(ui, run, actions);
+        if let Some(other) = &session.aside {
+            aside_ui(ui, other, actions);
+        }
     } else {
         let text = "The scores of the scan, of its reconstruction and of the counterfactual will stand here.";
         ui.label(RichText::new(text).color(theme::WEAK));
@@ -37,7 +40,8 @@ fn run_ui(ui: &mut Ui, run: &Explained, actions: &mut Vec<Action>) {
     ui.label(format!("Stopped because {}", result.stop));
     let text = format!("{} trials, {} steps, {}", result.walk.len(), result.steps.len(), duration(run.seconds));
     ui.label(RichText::new(text).small().color(theme::WEAK));
-    let most = result.most_changed_slice();
+    ui.label(RichText::new(format!("By {}", run.models.join(" and "))).small().color(theme::WEAK));
+    let most = run.most_changed_slice;
     let change = run.change_per_slice_hu[most];
     ui.label(format!("Slice {most} of the stack changed most: {change:.1} HU on average"));
     if ui.button("Show the most changed slice").clicked() {
@@ -45,6 +49,17 @@ fn run_ui(ui: &mut Ui, run: &Explained, actions: &mut Vec<Action>) {
     }
     for note in result.notes() {
         note_ui(ui, &note);
+    }
+}
+
+/// The other result, and a way to it.
+fn aside_ui(ui: &mut Ui, other: &Explained, actions: &mut Vec<Action>) {
+    ui.add_space(8.0);
+    let what = if other.result.complete { "The result before" } else { "What the cancelled run found" };
+    let (steps, score) = (other.result.steps.len(), other.result.scores.counterfactual);
+    ui.label(RichText::new(format!("{what}: {}, {steps} steps, {score:.4}", other.target)).small().color(theme::WEAK));
+    if ui.button("Show the other result").clicked() {
+        actions.push(Action::SwapResults);
     }
 }
 

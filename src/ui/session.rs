@@ -12,7 +12,7 @@ use crate::export::png::{difference_scale_hu, layers};
 use crate::frame::Layers;
 use crate::job::{Job, Monitor, Turn};
 use crate::latent_shift::Counterfactual;
-use crate::models::{self, Autoencoder, Classifier, Segmenter, label_index};
+use crate::models::{self, Autoencoder, Classifier, Kind, Segmenter, label_index};
 use crate::pipeline::{self, Input, Model, Request, Target};
 use crate::settings::{ScoredBy, Settings, absolute};
 
@@ -46,8 +46,11 @@ pub(super) struct Explained {
     pub(super) layers: Arc<Layers>,
     /// Colours saturate at +- this, at every lambda alike.
     pub(super) scale_hu: f32,
-    /// Mean |change| of each slice of the stack, HU.
+    /// Mean |change| of each slice of the stack, HU, and the slice where it is largest.
     pub(super) change_per_slice_hu: Vec<f32>,
+    pub(super) most_changed_slice: usize,
+    /// The networks behind it: file names.
+    pub(super) models: [String; 2],
     pub(super) seconds: f64,
 }
 
@@ -68,6 +71,12 @@ pub(super) struct Session {
     pub(super) classifier: Stage<Loaded<dyn Classifier>>,
     pub(super) segmenter: Stage<Loaded<dyn Segmenter>>,
     pub(super) run: Stage<Explained>,
+    /// The result that gave way to the one shown, or that a cancelled run did not replace.
+    pub(super) aside: Option<Arc<Explained>>,
+    /// A scan that is open, and would drop the result if it were shown: it waits for a word.
+    pub(super) waiting: Option<Arc<OpenScan>>,
+    /// Files that were dropped, whose kind is being told.
+    dropped: Vec<(PathBuf, Job<Kind>)>,
     turn: Turn,
     wake: Arc<dyn Fn() + Send + Sync>,
 }
@@ -89,6 +98,9 @@ impl Session {
             classifier: Stage::default(),
             segmenter: Stage::default(),
             run: Stage::default(),
+            aside: None,
+            waiting: None,
+            dropped: Vec::new(),
             turn: Turn::default(),
             wake: Arc::new(wake),
         }
@@ -111,12 +123,33 @@ impl Session {
             self.scan.fail(anyhow!("a run is going on; cancel it, or let it end, before opening another scan"));
             return;
         }
+        self.waiting = None;
         let job = self.spawn("open", &Turn::default(), move |monitor| {
             let input = pipeline::open(&path, monitor)?;
             let layers = Arc::new(Layers::plain(input.display_volume()));
             Ok(Arc::new(OpenScan { warnings: input.warnings(), layers, input, path }))
         });
         self.scan.follow(job);
+    }
+
+    /// Takes files that were dropped: models to where they belong, and one scan.
+    pub(super) fn drop_files(&mut self, paths: Vec<PathBuf>) {
+        let (models, mut scans): (Vec<_>, Vec<_>) = paths.into_iter().partition(|path| pipeline::is_model(path));
+        for path in models {
+            let card = path.clone();
+            match self.spawn("drop", &Turn::default(), move |_| pipeline::kind(&card)) {
+                Ok(job) => self.dropped.push((path, job)),
+                Err(error) => self.scan.fail(error.into()),
+            }
+        }
+        match (scans.pop(), scans.len()) {
+            (Some(scan), 0) => self.open(scan),
+            (Some(_), others) => {
+                let all = others + 1;
+                self.scan.fail(anyhow!("{all} files were dropped; drop one file, or the folder that holds the series"));
+            }
+            (None, _) => {}
+        }
     }
 
     pub(super) fn load(&mut self, role: Role, card: PathBuf) {
@@ -145,19 +178,20 @@ impl Session {
 
     /// What a run needs and does not have yet, in words; a run can start when there is nothing.
     pub(super) fn missing(&self) -> Option<&'static str> {
-        let classes = self.settings.scored_by == ScoredBy::Classifier;
-        if self.scan.ready().is_none() {
-            Some("Open a scan first")
-        } else if self.autoencoder.ready().is_none() {
-            Some("Choose an autoencoder first")
-        } else if classes && self.classifier.ready().is_none() {
-            Some("Choose a classifier first")
-        } else if classes && !matches!(self.target(), Some(Ok(_))) {
-            Some("Choose a target class first")
-        } else if !classes && self.segmenter.ready().is_none() {
-            Some("Choose a segmenter first")
-        } else {
-            None
+        if let Some(reason) = self.scan.wanting("The scan is still opening", "Open a scan first") {
+            return Some(reason);
+        }
+        if let Some(reason) =
+            self.autoencoder.wanting("The autoencoder is still loading", "Choose an autoencoder first")
+        {
+            return Some(reason);
+        }
+        match self.settings.scored_by {
+            ScoredBy::Segmenter => self.segmenter.wanting("The segmenter is still loading", "Choose a segmenter first"),
+            ScoredBy::Classifier => self
+                .classifier
+                .wanting("The classifier is still loading", "Choose a classifier first")
+                .or_else(|| (!matches!(self.target(), Some(Ok(_)))).then_some("Choose a target class first")),
         }
     }
 
@@ -187,7 +221,7 @@ impl Session {
     /// Starts a run, if there is all it needs and none is going on.
     pub(super) fn explain(&mut self) {
         let (Some(request), Some(scan)) = (self.request(), self.scan.ready().cloned()) else { return };
-        if self.run.running().is_some() || self.scan.running().is_some() {
+        if self.run.running().is_some() || self.missing().is_some() {
             return;
         }
         let job = self.spawn("explain", &self.turn, move |monitor| {
@@ -197,6 +231,8 @@ impl Session {
             Ok(Arc::new(Explained {
                 scale_hu: difference_scale_hu(&layers),
                 change_per_slice_hu: result.change_per_slice_hu(),
+                most_changed_slice: result.most_changed_slice(),
+                models: [request.autoencoder.name.clone(), request.target.scored_by().0.to_owned()],
                 target: request.target.name(),
                 seconds: began.elapsed().as_secs_f64(),
                 scan,
@@ -209,28 +245,100 @@ impl Session {
 
     /// Takes what the workers have answered.
     pub(super) fn poll(&mut self) -> Arrived {
-        let arrived = Arrived { scan: self.scan.poll(), run: self.run.poll() };
-        if arrived.scan
-            && let Some(scan) = self.scan.ready()
-        {
-            self.settings.remember(&scan.path);
-            let slices = scan.stack_slices();
-            self.run.clear(); // its pictures are those of another scan
-            if let Some(Range { start, end }) = self.slab.take_if(|slab| slab.start >= slab.end || slab.end > slices) {
-                let error =
-                    anyhow!("the slab {start}:{end} does not fit the {slices} slices of this scan; all may change now");
-                self.run.fail(error);
-            }
-        }
+        let arrived = Arrived { scan: self.poll_scan(), run: self.poll_run() };
+        self.poll_dropped();
         if self.autoencoder.poll() {
             self.settings.autoencoder = self.autoencoder.ready().map(|loaded| absolute(&loaded.card));
         }
         if self.classifier.poll() {
             self.settings.classifier = self.classifier.ready().map(|loaded| absolute(&loaded.card));
+            self.name_target();
         }
         if self.segmenter.poll() {
             self.settings.segmenter = self.segmenter.ready().map(|loaded| absolute(&loaded.card));
         }
         arrived
+    }
+
+    /// A new scan is shown at once, unless that would drop a result unasked.
+    fn poll_scan(&mut self) -> bool {
+        let mut before = self.scan.ready().cloned();
+        if !self.scan.poll() {
+            return false;
+        }
+        if self.run.ready().is_some() {
+            self.scan.swap(&mut before);
+            self.waiting = before;
+            return false;
+        }
+        self.scan_changed();
+        true
+    }
+
+    /// Shows the scan that waits: the results of the one before go.
+    pub(super) fn show_waiting(&mut self) {
+        self.scan.swap(&mut self.waiting);
+        self.waiting = None;
+        self.scan_changed();
+    }
+
+    fn scan_changed(&mut self) {
+        let Some(scan) = self.scan.ready() else { return };
+        self.settings.remember(&scan.path);
+        let slices = scan.stack_slices();
+        self.run.clear(); // its pictures are those of another scan
+        self.aside = None;
+        if let Some(Range { start, end }) = self.slab.take_if(|slab| slab.start >= slab.end || slab.end > slices) {
+            let error =
+                anyhow!("the slab {start}:{end} does not fit the {slices} slices of this scan; all may change now");
+            self.run.fail(error);
+        }
+    }
+
+    /// A new result is shown, and the one before kept aside; what a cancelled run leaves takes no whole result's place.
+    fn poll_run(&mut self) -> bool {
+        let mut before = self.run.ready().cloned();
+        if !self.run.poll() {
+            return false;
+        }
+        let whole = |run: &Option<Arc<Explained>>| run.as_ref().is_some_and(|run| run.result.complete);
+        let keeps = whole(&before) && !whole(&self.run.ready().cloned());
+        if keeps {
+            self.run.swap(&mut before);
+        }
+        self.aside = before;
+        !keeps
+    }
+
+    /// Shows the other result.
+    pub(super) fn swap_results(&mut self) {
+        if self.aside.is_some() {
+            self.run.swap(&mut self.aside);
+        }
+    }
+
+    fn poll_dropped(&mut self) {
+        let mut told = Vec::new();
+        self.dropped.retain(|(path, job)| match job.poll() {
+            Some(answer) => {
+                told.push((path.clone(), answer));
+                false
+            }
+            None => true,
+        });
+        for (path, answer) in told {
+            match answer {
+                Ok(Kind::Vqgan) => self.load(Role::Autoencoder, path),
+                Ok(Kind::I3resnet) => self.load(Role::Classifier, path),
+                Ok(Kind::LungUnet) => self.load(Role::Segmenter, path),
+                Err(error) => self.scan.fail(error),
+            }
+        }
+    }
+
+    /// A class that was chosen by number is kept by name: numbers change from model to model.
+    fn name_target(&mut self) {
+        let Some(Ok(index)) = self.target() else { return };
+        self.settings.target = self.classifier.ready().map(|loaded| loaded.model.network.labels()[index].clone());
     }
 }

@@ -71,7 +71,7 @@ fn profile_ui(ui: &Ui, run: &Explained, grid: &Grid, camera: &Camera, track: Rec
         let quad = vec![pair[0], pair[1], pos2(pair[1].x, strip.bottom()), pos2(pair[0].x, strip.bottom())];
         painter.add(Shape::convex_polygon(quad, theme::PROFILE.gamma_multiply(0.4), Stroke::NONE));
     }
-    if let Some(peak) = points.get(run.result.most_changed_slice()) {
+    if let Some(peak) = points.get(run.most_changed_slice) {
         painter.circle_filled(*peak, 3.5, theme::PROFILE);
     }
     painter.add(Shape::line(points, Stroke::new(1.5, theme::PROFILE)));

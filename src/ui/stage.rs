@@ -53,6 +53,15 @@ impl<T: Send + Sync + 'static> Stage<T> {
         self.job.as_ref().map(Job::monitor)
     }
 
+    /// What keeps this stage from being used, in the words for either case.
+    pub(super) fn wanting(&self, coming: &'static str, absent: &'static str) -> Option<&'static str> {
+        match (&self.job, &self.ready) {
+            (Some(_), _) => Some(coming),
+            (None, None) => Some(absent),
+            (None, Some(_)) => None,
+        }
+    }
+
     pub(super) fn error(&self) -> Option<&Error> {
         self.error.as_ref()
     }
@@ -69,6 +78,11 @@ impl<T: Send + Sync + 'static> Stage<T> {
 
     pub(super) fn dismiss(&mut self) {
         self.error = None;
+    }
+
+    /// Exchanges what is ready: for what shall not be lost, and not be shown either.
+    pub(super) fn swap(&mut self, other: &mut Option<Arc<T>>) {
+        std::mem::swap(&mut self.ready, other);
     }
 
     pub(super) fn clear(&mut self) {

@@ -83,7 +83,7 @@ impl Viewer {
     pub(super) fn show_run(&mut self, run: &Explained) {
         self.step = run.result.chosen as f32;
         self.playing = None;
-        self.go_to_stack_slice(run, run.result.most_changed_slice());
+        self.go_to_stack_slice(run, run.most_changed_slice);
     }
 
     /// Moves along the slices to one of the stack's.

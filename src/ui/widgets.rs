@@ -2,7 +2,9 @@
 
 use std::path::{Path, PathBuf};
 
-use eframe::egui::{Align, Align2, Button, Color32, Id, Key, Layout, Painter, Pos2, RichText, TextEdit, Ui, Vec2};
+use eframe::egui::{
+    Align, Align2, Button, Color32, Id, Key, Layout, Painter, Pos2, RichText, Role, TextEdit, Ui, Vec2, WidgetInfo,
+};
 
 use super::action::{Action, Place};
 use super::theme;
@@ -41,8 +43,10 @@ pub(super) fn path_field_ui(
     let label = ui.label(RichText::new(name).small().color(theme::WEAK));
     ui.horizontal(|ui| {
         ui.with_layout(Layout::right_to_left(Align::Center), |ui| {
-            if ui.button("Browse…").on_hover_text(format!("Choose with a dialog: {}", name.to_lowercase())).clicked()
-            {
+            let browse = ui.button("Browse…").on_hover_text(format!("Choose with a dialog: {}", name.to_lowercase()));
+            browse
+                .widget_info(|| WidgetInfo::labeled(Role::Button, true, format!("Browse for {}", name.to_lowercase())));
+            if browse.clicked() {
                 chosen = Some(Chosen::Browse);
             }
             let field = TextEdit::singleline(&mut draft.text).id(id.with("text")).hint_text(hint.to_owned());

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
-use eframe::egui::{self, Key, accesskit::Role};
+use eframe::egui::{self, Key, accesskit::Role, accesskit::Toggled};
 use egui_kittest::Harness;
 use egui_kittest::kittest::{NodeT, Queryable};
 use parallax::ui::{Answer, App, Ask, Picker, Start};
@@ -137,9 +137,7 @@ fn a_scan_and_models_typed_in_lead_to_a_counterfactual_scrubbed_and_photographed
     for title in ["Original", "Counterfactual", "Difference"] {
         assert!(window.query_by_label(&format!("{title} pane")).is_some(), "{title}");
     }
-    for score in ["Scan", "Reconstruction", "Counterfactual"] {
-        assert!(window.query_all_by_label(score).next().is_some(), "the score of {score} stands there");
-    }
+    scores(&window);
 
     // Lambda: the original stays, the others change.
     let before = ["Original", "Counterfactual", "Difference"].map(|title| pane(&mut window, title));
@@ -202,7 +200,7 @@ fn dialogs_keys_wheel_and_drops_do_what_they_say() {
     assert!(pane(&mut window, "Original") != soft);
     window.key_press(Key::C);
     window.run_steps(3);
-    assert!(window.get_by_label("Coronal").accesskit_node().toggled().is_some());
+    assert_eq!(window.get_by_label("Coronal").accesskit_node().toggled(), Some(Toggled::True));
 
     let other = support::data("nifti/syn_lps.nii.gz");
     window.input_mut().dropped_files.push(std::sync::Arc::new(Dropped(other)));
@@ -243,21 +241,137 @@ fn a_target_that_the_classifier_lacks_is_said_and_near_ones_named() {
     let models = TinyModels::new();
     let mut window = window(Start { target: Some("effusion".to_owned()), ..start(&models, models.stack(8)) });
     until(&mut window, "the words", |w| says(w, "no class \"effusion\"; did you mean Pleurisy; pleural effusion?"));
-    assert!(says(&window, "Choose a target class first"));
+    until(&mut window, "what is missing", |w| says(w, "Choose a target class first"));
 }
 
 #[test]
 fn a_cancelled_run_stops_soon_and_keeps_what_was_there() {
     let models = TinyModels::new();
     let mut window = explained(&models);
-    let scores = || -> Vec<String> { texts(&window).into_iter().filter(|t| t.starts_with("0.")).collect() };
-    let before = scores();
+    let before = scores(&window);
     click(&mut window, "Compute counterfactual");
     until(&mut window, "the run", |w| w.query_by_label("Cancel").is_some());
     click(&mut window, "Cancel");
     until(&mut window, "the end of the run", |w| w.query_by_label("Compute counterfactual").is_some());
     assert!(says(&window, "Stopped because"), "{:?}", texts(&window));
-    assert!(!before.is_empty() && window.query_by_label("Dismiss").is_none(), "cancelling is no error");
+    assert!(window.query_by_label("Dismiss").is_none(), "cancelling is no error");
+    assert_eq!(scores(&window), before, "what was whole stays on the screen");
+}
+
+/// The three numbers of the result panel.
+fn scores(window: &Window) -> Vec<String> {
+    let number = |text: &String| text.len() == 6 && text.parse::<f64>().is_ok();
+    // Each is a label and its value.
+    let found: Vec<_> = texts(window).into_iter().filter(number).step_by(2).collect();
+    assert_eq!(found.len(), 3, "scan, reconstruction, counterfactual: {:?}", texts(window));
+    found
+}
+
+#[test]
+fn a_second_result_keeps_the_first_within_reach() {
+    let models = TinyModels::new();
+    let mut window = explained(&models);
+    let first = scores(&window);
+    click(&mut window, "2  Fracture");
+    click(&mut window, "Compute counterfactual");
+    until(&mut window, "the second result", |w| w.query_by_label("Show the other result").is_some());
+    assert_ne!(scores(&window), first);
+    click(&mut window, "Show the other result");
+    assert_eq!(scores(&window), first);
+}
+
+#[test]
+fn another_scan_waits_for_a_word_before_a_result_goes() {
+    let models = TinyModels::new();
+    let mut window = explained(&models);
+    let other = support::data("nifti/syn_lps.nii.gz");
+    for keep in [true, false] {
+        type_path(&mut window, "Scan path", &other);
+        until(&mut window, "the question", |w| says(w, "syn_lps.nii.gz is open. Showing it drops the result"));
+        assert!(window.query_by_label("Difference pane").is_some(), "nothing has gone yet");
+        click(&mut window, if keep { "Keep the result" } else { "Show it" });
+        assert_eq!(window.query_by_label("Difference pane").is_some(), keep);
+        assert!(window.query_by_label("Keep the result").is_none());
+    }
+    assert!(says(&window, "LPS"), "the other scan is shown: {:?}", texts(&window));
+}
+
+#[test]
+fn a_half_typed_slab_moves_nothing_and_a_typed_one_is_taken_as_it_is() {
+    let models = TinyModels::new();
+    let mut window = window(Start { slab: Some(2..4), ..start(&models, models.stack(24)) });
+    until(&mut window, "the scan", |w| says(w, "the networks see 24 slices"));
+    let slab = |window: &Window| {
+        ["From", "to"].map(|label| {
+            window.get_by_role_and_label(Role::SpinButton, label).accesskit_node().numeric_value().expect("a number")
+        })
+    };
+    assert_eq!(slab(&window), [2.0, 3.0]);
+    window.get_by_role_and_label(Role::SpinButton, "From").focus();
+    window.run_steps(2);
+    for key in ["1", "7"] {
+        window.event(egui::Event::Text(key.to_owned()));
+        window.run_steps(1);
+    }
+    window.key_press(Key::Enter);
+    window.run_steps(3);
+    assert_eq!(slab(&window), [17.0, 18.0], "the slab moved, as long as it was");
+}
+
+#[test]
+fn generated_panes_say_that_they_are_and_every_pane_where_the_patients_sides_are() {
+    let models = TinyModels::new();
+    let mut window = explained(&models);
+    let value = |window: &Window, title: &str| {
+        window.get_by_label(&format!("{title} pane")).accesskit_node().value().expect("words")
+    };
+    for (key, sides) in [
+        (Key::A, "left R, right L, top A, bottom P"),
+        (Key::C, "left R, right L, top S, bottom I"),
+        (Key::S, "left A, right P, top S, bottom I"),
+    ] {
+        window.key_press(key);
+        window.run_steps(3);
+        for title in ["Original", "Counterfactual", "Difference"] {
+            let words = value(&window, title);
+            assert!(words.contains(sides), "{title}: {words}");
+            assert_eq!(words.contains("SYNTHETIC"), title != "Original", "{words}");
+        }
+    }
+}
+
+#[test]
+fn keys_move_lambda_step_by_step() {
+    let models = TinyModels::new();
+    let mut window = explained(&models);
+    window.remove_cursor();
+    let end = slider_value(&window, "Lambda");
+    window.key_press(Key::ArrowRight);
+    window.run_steps(3);
+    let next = slider_value(&window, "Lambda");
+    assert!(next > end);
+    // With the slider in focus a key means the next step too.
+    window.get_by_role_and_label(Role::Slider, "Lambda").focus();
+    window.run_steps(2);
+    window.key_press(Key::ArrowLeft);
+    window.run_steps(3);
+    assert_eq!(slider_value(&window, "Lambda"), end);
+}
+
+#[test]
+fn a_dropped_model_goes_where_it_belongs() {
+    let models = TinyModels::new();
+    let mut window = window(Start::default());
+    let drop = |window: &mut Window, paths: &[PathBuf]| {
+        for path in paths {
+            window.input_mut().dropped_files.push(std::sync::Arc::new(Dropped(path.clone())));
+        }
+        window.run_steps(1);
+    };
+    drop(&mut window, &[models.card("autoencoder"), models.card("classifier")]);
+    until(&mut window, "the models", |w| says(w, "classifier.toml is loaded") && says(w, "autoencoder.toml is loaded"));
+    drop(&mut window, &[models.stack(8), models.stack(24)]);
+    until(&mut window, "the words", |w| says(w, "2 files were dropped; drop one file, or the folder"));
 }
 
 #[test]
@@ -265,14 +379,18 @@ fn what_cannot_be_opened_is_said_in_place_and_nothing_is_lost() {
     let models = TinyModels::new();
     let mut window = explained(&models);
     for (path, words) in [
-        (PathBuf::from("/no/such/scan.nii.gz"), "/no/such/scan.nii.gz"),
+        (PathBuf::from("/no/such/scan.nii.gz"), "cannot read"),
         (models.card("classifier"), "not a scan"),
         (support::data("checkpoints/zip.ckpt"), "not a scan"),
     ] {
         type_path(&mut window, "Scan path", &path);
-        until(&mut window, words, |w| {
-            texts(w).iter().any(|text| text.contains(words) && text.contains(path.to_str().unwrap()))
-        });
+        // The path alone stands in its field too: the refusal has a button.
+        until(&mut window, "a refusal", |w| w.query_by_label("Dismiss").is_some());
+        assert!(
+            texts(&window).iter().any(|text| text.contains(words) && text.contains(path.to_str().unwrap())),
+            "{:?}",
+            texts(&window)
+        );
         assert!(window.query_by_label("Difference pane").is_some(), "the result is still there");
         click(&mut window, "Dismiss");
         assert!(window.query_by_label("Dismiss").is_none());
@@ -295,15 +413,13 @@ fn playing_moves_lambda_and_an_idle_window_draws_nothing() {
     let mut window = explained(&models);
     let delay = |window: &Window| window.output().viewport_output[&egui::ViewportId::ROOT].repaint_delay;
     window.remove_cursor();
-    window.run_steps(8);
-    assert_eq!(delay(&window), Duration::MAX, "an idle window asks for no frame");
+    until(&mut window, "an idle window", |w| delay(w) == Duration::MAX);
     let lambda = slider_value(&window, "Lambda");
     click(&mut window, "Play");
     window.run_steps(4);
     assert!(slider_value(&window, "Lambda") != lambda && delay(&window) == Duration::ZERO);
     click(&mut window, "Pause");
-    window.run_steps(8);
-    assert_eq!(delay(&window), Duration::MAX);
+    until(&mut window, "an idle window", |w| delay(w) == Duration::MAX);
 }
 
 #[test]
