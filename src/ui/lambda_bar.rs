@@ -20,12 +20,11 @@ pub(super) fn lambda_bar_ui(ui: &mut Ui, session: &Session, viewer: &Viewer, act
     let (curve, response) = ui.allocate_exact_size(area, Sense::click_and_drag());
     response.widget_info(|| WidgetInfo::labeled(Role::Image, true, "Scores along lambda"));
     let run = session.run.ready();
-    let slider = match run {
-        Some(run) => slider_ui(ui, run, viewer, actions),
-        None => {
-            ui.add_space(ROW_HEIGHT); // the panes keep their size when the slider comes
-            Rect::from_x_y_ranges(curve.left() + NAME_WIDTH..=curve.right() - VALUE_WIDTH, curve.y_range())
-        }
+    let slider = if let Some(run) = run {
+        slider_ui(ui, run, viewer, actions)
+    } else {
+        ui.add_space(ROW_HEIGHT); // the panes keep their size when the slider comes
+        Rect::from_x_y_ranges(curve.left() + NAME_WIDTH..=curve.right() - VALUE_WIDTH, curve.y_range())
     };
     let track = track_inside(slider);
     if let Some(monitor) = session.run.running() {
