@@ -1,9 +1,11 @@
 //! The networks against the published code, on small random weights.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use candle_core::{DType, Device, Tensor, Var};
-use parallax::models::{self, Autoencoder, Card, Classifier, Error, I3ResNet, LungUnet, Segmenter, Vqgan, label_index};
+use parallax::models::{
+    self, Autoencoder, Card, Classifier, Error, I3ResNet, LungUnet, Network, Segmenter, Vqgan, label_index,
+};
 use parallax::weights::Checkpoint;
 
 use crate::support::{self, relative, worst};
@@ -80,7 +82,10 @@ fn every_slice_is_decoded_as_the_slice_wrapper_does() {
     // `SliceAECrop`: slices 2..4 encoded and decoded, the others kept as they are.
     let crop = stack(&g["crop_recon"]);
     assert!(worst(&decoded.narrow(0, 2, 2).expect("2..4"), &crop.narrow(0, 2, 2).expect("2..4")) <= FORWARD);
-    assert!(worst(&input.narrow(0, 0, 2).expect("0..2"), &crop.narrow(0, 0, 2).expect("0..2")) == 0.0);
+    for start in [0, 4] {
+        let kept = |stack: &Tensor| stack.narrow(0, start, 2).expect("2 slices on either side");
+        assert!(worst(&kept(&input), &kept(&crop)) == 0.0, "slices from {start}");
+    }
     assert!(worst(&z.narrow(0, 2, 2).expect("2..4"), &g["crop_z"]) <= 1e-5);
 }
 
@@ -134,6 +139,50 @@ fn the_classifier_equals_the_published_one() {
     // PyTorch's f32 stands on ties here: it is 1.2e-3 from its own limit in f64, where ours is 2e-6.
     let gap = relative(&grad, &stack(&g["grad_probs3_wrt_volume"]));
     assert!(gap <= 1.5 * GRADIENT, "gradient off by {gap:e}");
+}
+
+/// A classifier without blocks: a stem of one channel, and a head. Its classes are all that is asked of it.
+fn headed(classes: usize) -> (tempfile::TempDir, Card) {
+    let mut tensors = std::collections::HashMap::new();
+    let mut add = |name: &str, shape: &[usize]| {
+        let ones = Tensor::ones(shape, DType::F32, &Device::Cpu).expect("ones");
+        tensors.insert(name.to_owned(), ones);
+    };
+    add("conv1.weight", &[1, 3, 3, 7, 7]);
+    for name in ["weight", "bias", "running_mean", "running_var"] {
+        add(&format!("bn1.{name}"), &[1]);
+    }
+    add("classifier.weight", &[classes, 1, 1, 1, 1]);
+    add("classifier.bias", &[classes]);
+    let (folder, path) = write_card("kind = \"i3resnet\"\nweights = \"w.safetensors\"\n");
+    candle_core::safetensors::save(&tensors, folder.path().join("w.safetensors")).expect("written");
+    (folder, Card::open(&path).unwrap_or_else(|e| panic!("{e}")))
+}
+
+#[test]
+fn a_classifier_of_1692_classes_has_the_published_phenotypes_in_their_order() {
+    let Some(golden) = support::shared("goldens/phecode_targets.json") else { return };
+    let rows = |path: &Path| -> Vec<serde_json::Value> {
+        serde_json::from_str(&std::fs::read_to_string(path).expect("readable")).expect("a list")
+    };
+    let published = rows(&golden);
+    let column = |field: &str| -> Vec<&str> { published.iter().filter_map(|row| row[field].as_str()).collect() };
+    assert!(published.iter().enumerate().all(|(i, row)| row["index"].as_u64() == Some(i as u64)), "rows out of order");
+
+    let (_folder, card) = headed(1692);
+    let Network::Classifier(network) = Network::load(&card, &Device::Cpu).unwrap_or_else(|e| panic!("{e}")).0 else {
+        panic!("the card says a classifier");
+    };
+    assert_eq!(network.labels(), column("name"));
+    // The table that the names come from has the codes beside them.
+    let table = rows(&Path::new(env!("CARGO_MANIFEST_DIR")).join("assets/phecodes.json"));
+    let codes: Vec<_> = table.iter().filter_map(|row| row[0].as_str()).collect();
+    assert_eq!(codes, column("phecode"));
+
+    // Of any other number of classes nobody knows the names.
+    let (_folder, card) = headed(3);
+    let network = Network::load(&card, &Device::Cpu).unwrap_or_else(|e| panic!("{e}")).0;
+    assert!(matches!(network, Network::Classifier(c) if c.labels() == ["class 0", "class 1", "class 2"]));
 }
 
 #[test]
