@@ -8,6 +8,7 @@ use candle_core::{DType, Device, Tensor};
 use glam::DAffine3;
 use parallax::job::Monitor;
 use parallax::latent_shift::gradient::gradient;
+use parallax::latent_shift::heatmap::heatmap;
 use parallax::latent_shift::objective::{ClassScore, LungSize, Objective};
 use parallax::latent_shift::{Counterfactual, HeatmapMethod, Options, SearchWay, explain};
 use parallax::models::{Autoencoder, Card, LungUnet, Network, Vqgan};
@@ -25,6 +26,8 @@ const GRADIENT: f64 = 1e-3;
 const TIED: f64 = 2e-3;
 /// Sums of |change| over thousands of pixels, relative.
 const CHANGE: f64 = 1e-3;
+/// PyTorch's f32 sum of |reconstruction| over all pixels against ours in f64, relative.
+const BOUND: f64 = 1e-6;
 
 fn network(name: &str) -> Option<Network> {
     let card = Card::open(&support::shared(&format!("goldens/models/{name}.toml"))?).unwrap_or_else(|e| panic!("{e}"));
@@ -104,8 +107,21 @@ fn run(case: &Case, objective: &dyn Objective) -> (HashMap<String, Tensor>, Coun
 
 fn check(case: &Case, objective: &dyn Objective) {
     let (golden, result) = run(case, objective);
-    let name = case.golden;
-    let carried = if name == "ls_lung_vol_small" { TIED } else { GRADIENT };
+    check_walk(case, &golden, &result);
+    check_sweep(case, &golden, &result);
+    check_heatmaps(case, &golden, &result);
+}
+
+/// What a step of lambda changes, relative.
+fn carried(case: &Case) -> f64 {
+    if case.golden == "ls_lung_vol_small" { TIED } else { GRADIENT }
+}
+
+type Goldens = HashMap<String, Tensor>;
+
+/// Latents, gradient, reconstruction, and every trial of the search.
+fn check_walk(case: &Case, golden: &Goldens, result: &Counterfactual) {
+    let (name, carried) = (case.golden, carried(case));
     let shape = result.latent_shape;
     let latents = |values: &[f32]| Tensor::from_slice(values, &shape, &Device::Cpu).expect("latents");
     assert!(worst(&latents(&result.latents), &golden["z"]) <= 1e-5, "{name}: latents");
@@ -123,7 +139,11 @@ fn check(case: &Case, objective: &dyn Objective) {
         result.stop
     );
     let start = result.scores.reconstruction;
+    // `LatentShift.attribute`: the bound on the change is a share of the whole reconstruction, outside the slab as well.
+    let size: f64 = result.reconstruction.voxels.iter().map(|x| f64::from(x.abs())).sum();
     for (trial, row) in result.walk.iter().zip(&rows) {
+        let bound = case.options.max_change * size;
+        assert!((bound - row[3]).abs() <= BOUND * row[3], "{name}: bound on the change {bound} for {}", row[3]);
         assert!(
             (trial.score - row[1]).abs() <= FORWARD + carried * (row[1] - start).abs(),
             "{name} at {}: score {} for {}",
@@ -139,6 +159,11 @@ fn check(case: &Case, objective: &dyn Objective) {
             row[2]
         );
     }
+}
+
+/// Every lambda, score and image of the sweep.
+fn check_sweep(case: &Case, golden: &Goldens, result: &Counterfactual) {
+    let (name, carried, start) = (case.golden, carried(case), result.scores.reconstruction);
     let (lambdas, scores) = (f64s(&golden["lambdas_f64"]), f64s(&golden["preds_f64"]));
     assert_eq!(result.steps.len(), lambdas.len(), "{name}: steps");
     for (i, step) in result.steps.iter().enumerate() {
@@ -156,25 +181,39 @@ fn check(case: &Case, objective: &dyn Objective) {
             "{name}: frame {i} off by {gap:e}"
         );
     }
+}
+
+/// The run's own heatmap over the whole volume, and all four of its slab.
+fn check_heatmaps(case: &Case, golden: &Goldens, result: &Counterfactual) {
+    let (name, carried, slab) = (case.golden, carried(case), &result.slab);
+    let within = |stack: &Tensor| stack.narrow(0, slab.start, slab.len()).expect("the slab");
+    let largest = |t: &Tensor| worst(t, &t.zeros_like().expect("zeros"));
     for (method, key) in [
         (HeatmapMethod::Int, "heatmap_int"),
         (HeatmapMethod::Mean, "heatmap_mean"),
         (HeatmapMethod::MinMax, "heatmap_mm"),
         (HeatmapMethod::Max, "heatmap_max"),
     ] {
-        let slab = result.slab.clone();
-        let whole = result.reconstruction.voxels.iter().collect::<Vec<_>>();
-        let pixels = result.grid.shape[0] * result.grid.shape[1];
-        let heat = parallax::latent_shift::heatmap::heatmap(
-            method,
-            &result.steps,
-            &whole[slab.start * pixels..slab.end * pixels],
-        );
-        let golden = stack(&golden[key]).narrow(0, slab.start, slab.len()).expect("the slab");
-        let heat = Tensor::from_vec(heat, golden.dims(), &Device::Cpu).expect("the slab");
-        let gap = worst(&heat, &golden);
-        let size = worst(&golden, &golden.zeros_like().expect("zeros"));
-        assert!(gap <= FORWARD + carried * size, "{name}: {key} off by {gap:e}");
+        let golden = stack(&golden[key]);
+        let tolerance = FORWARD + carried * largest(&golden);
+        let reconstruction = within(&tensor(&result.reconstruction)).flatten_all().and_then(|t| t.to_vec1::<f32>());
+        let heat = heatmap(method, &result.steps, &reconstruction.expect("f32"));
+        let heat = Tensor::from_vec(heat, within(&golden).dims(), &Device::Cpu).expect("the slab");
+        let gap = worst(&heat, &within(&golden));
+        assert!(gap <= tolerance, "{name}: {key} off by {gap:e}");
+        // Where no step differs, nothing is hot: neither there nor here.
+        let outside = |stack: &Tensor| {
+            let after = stack.dim(0).expect("slices") - slab.end;
+            let parts = [(0, slab.start), (slab.end, after)].map(|(at, n)| stack.narrow(0, at, n).expect("slices"));
+            parts.iter().filter(|part| part.elem_count() > 0).map(largest).fold(0.0, f64::max)
+        };
+        assert_eq!(outside(&golden), 0.0, "{name}: {key} of the golden outside slices {slab:?}");
+        if method == case.options.heatmap {
+            let whole = tensor(&result.heatmap);
+            let gap = worst(&whole, &golden);
+            assert!(gap <= tolerance, "{name}: the run's own {key} off by {gap:e}");
+            assert_eq!(outside(&whole), 0.0, "{name}: the run's own {key} outside slices {slab:?}");
+        }
     }
 }
 
@@ -183,7 +222,8 @@ fn the_lung_protocol_runs_as_published() {
     let Some(objective) = lungs() else { return };
     let case = |golden, autoencoder, slab, options| Case { golden, autoencoder, slab, options };
     check(&case("ls_lung_slice_small", "vqgan_small", None, reference(600_000.0)), &*objective);
-    check(&case("ls_lung_vol_small", "vqgan_small", Some(2..4), reference(2000.0)), &*objective);
+    let mean = Options { heatmap: HeatmapMethod::Mean, ..reference(2000.0) };
+    check(&case("ls_lung_vol_small", "vqgan_small", Some(2..4), mean), &*objective);
 }
 
 #[test]
@@ -200,8 +240,10 @@ fn the_lung_protocol_runs_as_published_at_full_slice_size() {
 fn the_effusion_protocol_runs_as_published() {
     let case = |golden, slab, options| Case { golden, autoencoder: "vqgan_small", slab, options };
     let Some(objective) = class(3, 0.4) else { return };
-    check(&case("ls_phe_vol_small", Some(2..4), reference(20_000.0)), &*objective);
-    let fixed = Options { range: Some([-500.0, 200.0]), steps: 6, ..reference(3000.0) };
+    let ends = Options { heatmap: HeatmapMethod::MinMax, ..reference(20_000.0) };
+    check(&case("ls_phe_vol_small", Some(2..4), ends), &*objective);
+    let largest = HeatmapMethod::Max;
+    let fixed = Options { range: Some([-500.0, 200.0]), steps: 6, heatmap: largest, ..reference(3000.0) };
     check(&case("ls_phe_fix_range", Some(2..4), fixed), &*class(3, 0.0).expect("loaded above"));
     let wide = Options { step_size: 50.0, ..reference(3000.0) };
     check(&case("ls_phe_vol_small_default", None, wide), &*class(5, 0.4).expect("loaded above"));

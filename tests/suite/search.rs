@@ -126,6 +126,14 @@ fn assert_close(what: &str, got: f64, want: f64, tolerance: f64) {
     assert!((got - want).abs() <= tolerance * want.abs().max(1.0), "{what}: {got}, the reference has {want}");
 }
 
+fn assert_pixels(what: &str, got: &[f32], want: &Value) {
+    let want = numbers(want);
+    assert_eq!(got.len(), want.len(), "{what}: number of pixels");
+    for (got, want) in got.iter().zip(want) {
+        assert_close(what, f64::from(*got), want, PIXEL);
+    }
+}
+
 #[test]
 fn the_reference_search_walks_as_published_through_every_stop_rule() {
     let goldens = goldens();
@@ -135,20 +143,20 @@ fn the_reference_search_walks_as_published_through_every_stop_rule() {
         assert_eq!(result.walk.len(), walk.len(), "{name}: number of trials");
         for (trial, row) in result.walk.iter().zip(walk) {
             let row = numbers(row);
+            assert_eq!(row.len(), 4, "{name}: lambda, score, change, bound");
             assert_close(&format!("{name}: lambda"), trial.lambda, row[0], LAMBDA);
             assert_close(&format!("{name}: score at {}", trial.lambda), trial.score, row[1], SCORE);
             assert_close(&format!("{name}: change at {}", trial.lambda), trial.change, row[2], PIXEL);
         }
+        let (lambdas, scores) = (numbers(&case["lambdas"]), numbers(&case["preds"]));
+        assert_eq!([result.steps.len(), scores.len()], [lambdas.len(); 2], "{name}: number of steps");
         for (i, step) in result.steps.iter().enumerate() {
-            assert_close(&format!("{name}: sweep lambda {i}"), step.lambda, numbers(&case["lambdas"])[i], LAMBDA);
-            assert_close(&format!("{name}: sweep score {i}"), step.score, numbers(&case["preds"])[i], SCORE);
-            for (got, want) in step.slab.iter().zip(numbers(&case["generated_images"][i])) {
-                assert_close(&format!("{name}: frame {i}"), f64::from(*got), want, PIXEL);
-            }
+            assert_close(&format!("{name}: sweep lambda {i}"), step.lambda, lambdas[i], LAMBDA);
+            assert_close(&format!("{name}: sweep score {i}"), step.score, scores[i], SCORE);
+            assert_pixels(&format!("{name}: frame {i}"), &step.slab, &case["generated_images"][i]);
         }
-        for (got, want) in result.heatmap.voxels.iter().zip(numbers(&case["heatmap_int"])) {
-            assert_close(&format!("{name}: heatmap"), f64::from(got), want, PIXEL);
-        }
+        let heatmap: Vec<f32> = result.heatmap.voxels.iter().collect();
+        assert_pixels(&format!("{name}: heatmap"), &heatmap, &case["heatmap_int"]);
     }
 }
 
