@@ -9,7 +9,8 @@ use parallax::nn::{pool, resize};
 const DIFFERENCE: f64 = 1e-7;
 const STEP: f64 = 1e-5;
 
-fn random(shape: &[usize], seed: u64) -> Tensor {
+/// Uniform in -1..1, f64.
+pub(crate) fn random(shape: &[usize], seed: u64) -> Tensor {
     // SplitMix64 (Steele, Lea, Flood 2014): the same numbers everywhere.
     let mut state = seed;
     let mut next = || {
@@ -130,6 +131,65 @@ fn large_images_in_many_blocks_equal_small_pieces() {
     let same = whole.narrow(2, 100, 10).and_then(|x| x.narrow(3, 80, 12)).expect("a crop");
     let gap = (same - piece).and_then(|d| d.abs()?.flatten_all()?.max(0)?.to_scalar::<f64>()).expect("a number");
     assert!(gap < 1e-12, "off by {gap:e}");
+}
+
+/// Elements of a block in `nn::conv`: what a thread's columns are cut by.
+const BLOCK: usize = 1 << 18;
+/// Rounding of f64 sums over some hundred thousand products, of the product of both sides' lengths.
+const LINEAR: f64 = 1e-14;
+
+/// A convolution without bias is linear: along any direction its central difference is exact but for rounding, whatever
+/// the step. Each direction reaches every element of every block, which a few places of `check` would not.
+fn check_blocks(name: &str, taps: usize, shape: &[usize], op: impl Fn(&Tensor) -> Result<Tensor>) {
+    let x = random(shape, 1);
+    let var = Var::from_tensor(&x).expect("a variable");
+    let y = op(&var).expect(name);
+    // One input channel has the fewest rows that the backward pass gives a thread: more of them make more blocks.
+    let positions: usize = y.dims()[2..].iter().product();
+    assert!(taps * positions > BLOCK, "{name}: {positions} positions of {taps} taps fit one block");
+    let sum = |a: &Tensor, b: &Tensor| (a * b).and_then(|p| p.sum_all()?.to_scalar::<f64>()).expect("a scalar");
+    for seed in [20, 30, 40] {
+        let (g, v) = (random(y.dims(), seed), random(shape, seed + 1));
+        let exact = (&y * &g).and_then(|p| p.sum_all()?.backward()).expect(name);
+        let along = sum(exact.get(&var).expect("a gradient"), &v);
+        let moved = |by: f64| op(&(&x + (&v * by).expect("scaled")).expect("same shape")).expect(name);
+        let slope = sum(&((moved(1.0) - moved(-1.0)).expect("same shape") / 2.0).expect("a half"), &g);
+        let size = sum(&y, &y).sqrt() * sum(&g, &g).sqrt();
+        assert!((slope - along).abs() <= LINEAR * size, "{name}: {along} by the layer, {slope} by differences, {size}");
+    }
+}
+
+#[test]
+fn gradients_in_many_blocks_agree_with_differences_along_random_directions() {
+    for (c_in, k, stride, padding, h, w) in [(16, 5, 1, 2, 110, 113), (3, 7, 2, 3, 160, 171)] {
+        let conv = Conv2d::from_tensors(&random(&[3, c_in, k, k], 3), None, stride, padding).expect("a layer");
+        check_blocks(&format!("conv2d k{k} s{stride}"), k * k, &[1, c_in, h, w], |x| conv.forward(x));
+    }
+    let conv = Conv3d::from_tensors(&random(&[2, 8, 3, 3, 3], 5), None, [1; 3], [1; 3]).expect("a layer");
+    check_blocks("conv3d k3", 27, &[1, 8, 7, 41, 37], |x| conv.forward(x));
+}
+
+#[test]
+fn a_forward_pass_in_many_blocks_is_the_sum_that_defines_it() {
+    let (c_in, k, stride, padding, h, w) = (16, 5, 2, 2, 219, 230);
+    let (x, weight) = (random(&[1, c_in, h, w], 1), random(&[3, c_in, k, k], 3));
+    let y = Conv2d::from_tensors(&weight, None, stride, padding).and_then(|conv| conv.forward(&x)).expect("a layer");
+    let f64s = |t: &Tensor| t.flatten_all().and_then(|t| t.to_vec1::<f64>()).expect("f64");
+    let (_, c_out, oh, ow) = y.dims4().expect("4 axes");
+    assert!(c_in * k * k * oh * ow > BLOCK, "one block holds it all");
+    let (x, weight, y) = (f64s(&x), f64s(&weight), f64s(&y));
+    // A step without a common divisor with the sizes visits every block, and rows and columns of all kinds.
+    for at in (0..c_out * oh * ow).step_by(37) {
+        let [o, row, column] = [at / (oh * ow), at / ow % oh, at % ow];
+        let mut sum = 0.0;
+        for tap in 0..c_in * k * k {
+            let [c, i, j] = [tap / (k * k), row * stride + tap / k % k, column * stride + tap % k];
+            if (padding..h + padding).contains(&i) && (padding..w + padding).contains(&j) {
+                sum += weight[o * c_in * k * k + tap] * x[(c * h + i - padding) * w + j - padding];
+            }
+        }
+        assert!((sum - y[at]).abs() <= 1e-12, "channel {o}, row {row}, column {column}: {} for {sum}", y[at]);
+    }
 }
 
 #[test]
