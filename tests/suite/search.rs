@@ -388,3 +388,82 @@ fn a_cancelled_search_keeps_what_it_found() {
     assert_eq!(result.walk.len(), 5);
     assert!(result.steps.len() > 1 && result.steps[result.chosen].lambda < 0.0);
 }
+
+/// A walk of the authors' own, on the released weights, as their notebooks printed it.
+struct Trace {
+    /// Python prints the nearest f64 of what PyTorch computed in f32: no digit is lost.
+    trials: Vec<Trial>,
+    max_change: f64,
+    reason: String,
+    end: f64,
+    sweep: Vec<f64>,
+}
+
+/// The number behind `label` in a line of the log.
+fn logged(line: &str, label: &str) -> f64 {
+    let rest = line.split_once(label).unwrap_or_else(|| panic!("no {label:?} in {line:?}")).1;
+    let number = rest.trim_start().split([',', ' ']).next().unwrap_or_default();
+    number.parse().unwrap_or_else(|e| panic!("{label} {number:?}: {e}"))
+}
+
+/// Whatever else the log has is passed over.
+fn trace(log: &str) -> Trace {
+    let shifts: Vec<_> = log.lines().filter(|line| line.trim_start().starts_with("Shift:")).collect();
+    let trial = |line: &&str| Trial {
+        lambda: logged(line, "Shift:"),
+        score: logged(line, "Pred:"),
+        change: logged(line, "pixel_diff:"),
+    };
+    let after = |label: &str| log.split_once(label).unwrap_or_else(|| panic!("no {label:?} in the log")).1;
+    let list = after("Lambdas to compute:").split_once('[').and_then(|(_, rest)| rest.split_once(']')).expect("a list");
+    Trace {
+        trials: shifts.iter().map(trial).collect(),
+        max_change: logged(shifts.first().expect("trials"), "sum*diff_pct:"),
+        reason: after("Ending search:").lines().next().unwrap_or_default().trim().to_owned(),
+        end: logged(after("Selected bounds:"), ""),
+        sweep: list.0.split_whitespace().map(|number| number.parse().expect("a number")).collect(),
+    }
+}
+
+/// numpy prints 8 digits behind the point.
+const PRINTED: f64 = 0.5e-8;
+
+#[test]
+fn the_authors_own_walks_are_walked_again_from_their_notebooks() {
+    // The lengths, ends and reasons are those the notebooks show; `max_lambda` is their `search_max_steps`.
+    for (name, max_lambda, length, end, reason, stop) in [
+        (
+            "lung",
+            600_000.0,
+            36,
+            -2811.0,
+            "reached search_max_pixel_diff_pct",
+            "the change 1027.5 is above its bound of 981.2",
+        ),
+        ("pleu", 20_000.0, 34, -2305.0, "prediction stopped decreasing", "the score rose, from 0.4080875 to 0.4081303"),
+    ] {
+        let Some(path) = support::shared(&format!("goldens/notebook_trace_{name}.txt")) else { return };
+        let trace = trace(&std::fs::read_to_string(path).expect("readable"));
+        assert_eq!((trace.trials.len(), trace.end), (length, end), "{name}: the log is not whole");
+        assert!(trace.reason.starts_with(reason), "{name}: {}", trace.reason);
+        for trial in &trace.trials {
+            let exact = |x: f64| f64::from(x as f32) == x;
+            assert!(exact(trial.score) && exact(trial.change), "{name}: {trial:?} is rounded, and may walk elsewhere");
+        }
+        let rules = Rules { drop: 0.8, floor: 0.05, max_lambda, step_size: 10.0, max_change: trace.max_change };
+        let (mut walk, mut recorded) = (Walk::default(), trace.trials.iter());
+        let why = search::reference(&rules, &mut walk, |lambda, _| {
+            let trial = recorded.next().unwrap_or_else(|| panic!("{name}: goes on to {lambda}, past the recorded end"));
+            assert_eq!(lambda, trial.lambda, "{name}: a step of its own");
+            Ok(*trial)
+        })
+        .expect("a search");
+        assert_eq!((walk.trials, walk.end), (trace.trials, end), "{name}: ended early, as {why}");
+        assert_eq!(why, stop, "{name}");
+        let sweep = search::linspace(end, 0.0, 10);
+        assert_eq!(sweep.len(), trace.sweep.len(), "{name}: {:?}", trace.sweep);
+        for (got, want) in sweep.iter().zip(&trace.sweep) {
+            assert!((got - want).abs() <= PRINTED, "{name}: sweeps {got}, the notebook {want}");
+        }
+    }
+}
