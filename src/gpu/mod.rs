@@ -1,6 +1,7 @@
 //! The pictures of `frame` on the screen. [`SliceRenderer`] lives long: layout, pipeline, textures. [`PaintSlice`] is one
 //! pane of one frame.
 
+mod limits;
 mod textures;
 
 use std::collections::HashMap;
@@ -13,6 +14,7 @@ use eframe::egui_wgpu::{CallbackResources, CallbackTrait, ScreenDescriptor};
 use eframe::wgpu;
 
 use crate::frame::{Content, Layers, Shade, View};
+pub use limits::raise_limits;
 use textures::Textures;
 
 /// Both shaders: WGSL has no imports, so a shader is its parts joined.

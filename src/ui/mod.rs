@@ -30,6 +30,7 @@ use eframe::egui::ViewportBuilder;
 pub use app::App;
 pub use picker::{Answer, Ask, Picker, SystemPicker};
 
+use crate::gpu::raise_limits;
 use crate::nn::denormals;
 
 /// What the window is opened with.
@@ -54,7 +55,8 @@ pub fn run(start: Start) -> anyhow::Result<()> {
         .with_app_id("parallax")
         .with_inner_size([1440.0, 900.0])
         .with_min_inner_size([1100.0, 700.0]);
-    let options = eframe::NativeOptions { viewport, ..eframe::NativeOptions::default() };
+    let mut options = eframe::NativeOptions { viewport, ..eframe::NativeOptions::default() };
+    raise_limits(&mut options.wgpu_options.wgpu_setup);
     eframe::run_native("parallax", options, Box::new(|cc| Ok(Box::new(App::new(cc, start, Box::new(SystemPicker))))))
         .map_err(|error| {
             anyhow!("the window cannot be opened: {error}; it needs a display and a Vulkan, Metal, DX12 or OpenGL driver; `parallax explain` needs neither")

@@ -1,11 +1,13 @@
 //! The screen's shader against its CPU twin, and its layout against Rust's.
 
+use eframe::egui_wgpu::RendererOptions;
 use eframe::wgpu;
+use egui_kittest::wgpu::{create_render_state, default_wgpu_setup};
 use glam::{DAffine3, DMat3, DVec3};
 use parallax::frame::camera::Camera;
 use parallax::frame::paint::paint;
 use parallax::frame::{Content, Layers, Plane, Shade, View, Window};
-use parallax::gpu::{SHADER, SliceRenderer, SliceUniforms};
+use parallax::gpu::{SHADER, SliceRenderer, SliceUniforms, raise_limits};
 use parallax::volume::{Grid, Volume, Voxels};
 
 /// Of 255: both round once; a pixel on the edge of the volume may fall on either side.
@@ -20,10 +22,7 @@ struct Gpu {
 
 /// A missing adapter fails the test: it never passes without testing.
 fn gpu() -> Gpu {
-    let state = egui_kittest::wgpu::create_render_state(
-        egui_kittest::wgpu::default_wgpu_setup(),
-        eframe::egui_wgpu::RendererOptions::default(),
-    );
+    let state = create_render_state(default_wgpu_setup(), RendererOptions::default());
     Gpu { device: state.device, queue: state.queue }
 }
 
@@ -123,6 +122,18 @@ fn the_shader_draws_what_its_cpu_twin_paints() {
             }
         }
     }
+}
+
+#[test]
+fn the_window_asks_for_textures_as_large_as_the_adapter_has() {
+    let mut setup = default_wgpu_setup();
+    raise_limits(&mut setup);
+    let state = create_render_state(setup, RendererOptions::default());
+    let (has, asked) = (state.adapter.limits(), state.device.limits());
+    assert_eq!(asked.max_texture_dimension_3d, has.max_texture_dimension_3d);
+    assert_eq!(asked.max_texture_dimension_2d, has.max_texture_dimension_2d);
+    assert_eq!(asked.max_buffer_size, has.max_buffer_size);
+    assert_eq!(asked.max_bind_groups, gpu().device.limits().max_bind_groups, "the rest is as eframe has it");
 }
 
 #[test]
