@@ -5,10 +5,12 @@ struct Slice {
     voxel_from_x: vec4<f32>,
     voxel_from_y: vec4<f32>,
     voxel_origin: vec4<f32>,
-    // ni, nj, nk, slices of the steps texture in depth.
+    // ni, nj, nk, 0.
     shape: vec4<i32>,
     // First slab slice, slab slices, steps, 0.
     slab: vec4<i32>,
+    // How slices lie in the textures: tiles across and slices in depth, of the base, then of the steps.
+    tiles: vec4<i32>,
     // Pixels across and down, step, 0.
     frame: vec4<f32>,
     // 0 base, 1 step, 2 difference; 0 grey, 1 diverging; 0, 0.
@@ -33,15 +35,22 @@ fn vertex(@builtin(vertex_index) index: u32) -> Vertex {
     return Vertex(vec4<f32>(corner * vec2<f32>(2.0, -2.0) + vec2<f32>(-1.0, 1.0), 0.0, 1.0), corner);
 }
 
-// Step `s` at a voxel of the slab. Steps lie behind one another, and beside one another where the texture is full.
+// Where a voxel lies in a texture: slices behind one another, those beyond its depth beside, then below the first ones.
+// CPU twin: src/gpu/tiling.rs
+fn place(voxel: vec3<i32>, tiles: vec2<i32>) -> vec3<i32> {
+    let tile = voxel.z / tiles.y;
+    let corner = vec2<i32>(tile % tiles.x, tile / tiles.x) * slice.shape.xy;
+    return vec3<i32>(corner + voxel.xy, voxel.z % tiles.y);
+}
+
+// Step `s` at a voxel of the slab. The slabs of the steps lie behind one another.
 fn step_at(voxel: vec3<i32>, s: i32) -> f32 {
     let row = s * slice.slab.y + voxel.z - slice.slab.x;
-    let depth = slice.shape.w;
-    return textureLoad(steps_texture, vec3<i32>(voxel.x + row / depth * slice.shape.x, voxel.y, row % depth), 0).r;
+    return textureLoad(steps_texture, place(vec3<i32>(voxel.xy, row), slice.tiles.zw), 0).r;
 }
 
 fn value(voxel: vec3<i32>) -> f32 {
-    let base = textureLoad(base_texture, voxel, 0).r;
+    let base = textureLoad(base_texture, place(voxel, slice.tiles.xy), 0).r;
     if slice.kind.x == 0 {
         return base;
     }

@@ -2,20 +2,22 @@
 //! pane of one frame.
 
 mod limits;
+mod pane;
 mod textures;
+mod tiling;
 
 use std::collections::HashMap;
 use std::num::NonZeroU64;
 use std::sync::Arc;
 
 use bytemuck::{Pod, Zeroable};
-use eframe::egui::PaintCallbackInfo;
-use eframe::egui_wgpu::{CallbackResources, CallbackTrait, ScreenDescriptor};
 use eframe::wgpu;
 
 use crate::frame::{Content, Layers, Shade, View};
-pub use limits::raise_limits;
-use textures::Textures;
+pub use limits::{Bounds, raise_limits};
+pub use pane::{PaintSlice, words};
+use textures::{Texture, Textures};
+use tiling::Tiling;
 
 /// Both shaders: WGSL has no imports, so a shader is its parts joined.
 pub const SHADER: &str = concat!(include_str!("../../shaders/color.wgsl"), include_str!("../../shaders/slice.wgsl"));
@@ -29,14 +31,15 @@ pub struct SliceUniforms {
     pub voxel_origin: [f32; 4],
     pub shape: [i32; 4],
     pub slab: [i32; 4],
+    pub tiles: [i32; 4],
     pub frame: [f32; 4],
     pub kind: [i32; 4],
     pub shade: [f32; 4],
 }
 
 impl SliceUniforms {
-    /// `depth` is how many slices of the steps lie behind one another in their texture.
-    fn new(view: &View, layers: &Layers, depth: usize) -> Self {
+    /// The tilings are those of base and steps in their textures.
+    fn new(view: &View, layers: &Layers, [base, steps]: [Tiling; 2]) -> Self {
         let affine = layers.base.grid.voxel_from_world() * view.world_from_pixel;
         let vector = |v: glam::DVec3| [v.x as f32, v.y as f32, v.z as f32, 0.0];
         let [ni, nj, nk] = layers.base.grid.shape.map(|n| n as i32);
@@ -53,8 +56,9 @@ impl SliceUniforms {
             voxel_from_x: vector(affine.matrix3.x_axis),
             voxel_from_y: vector(affine.matrix3.y_axis),
             voxel_origin: vector(affine.translation),
-            shape: [ni, nj, nk, depth.max(1) as i32],
+            shape: [ni, nj, nk, 0],
             slab: [layers.slab.start as i32, layers.slab.len() as i32, layers.count() as i32, 0],
+            tiles: [base.across, base.depth, steps.across, steps.depth].map(|n| n as i32),
             frame: [view.size[0] as f32, view.size[1] as f32, step, 0.0],
             kind: [content, kind, 0, 0],
             shade,
@@ -62,17 +66,42 @@ impl SliceUniforms {
     }
 }
 
-/// Layout, pipeline and textures; kept in egui's callback resources.
+/// How much of a pane's picture there is.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Shown {
+    Picture,
+    /// Nothing is drawn, since not all of it is on the GPU: the next frames bring it.
+    Loading,
+    /// Nothing is drawn, for the reason given in words.
+    Refused(String),
+}
+
+/// What one pane shows.
+struct Asked {
+    pane: u64,
+    view: View,
+    layers: Arc<Layers>,
+}
+
+/// Layout, pipeline and textures; kept in egui's callback resources. In each frame panes `ask`, `finish` readies them all,
+/// `paint` draws them.
 pub struct SliceRenderer {
     layout: wgpu::BindGroupLayout,
     pipeline: wgpu::RenderPipeline,
     textures: Textures,
-    /// What each pane is bound to.
-    panes: HashMap<u64, wgpu::BindGroup>,
+    /// Of the frame that is not finished yet.
+    asked: Vec<Asked>,
+    /// What each pane of the finished frame shows, and is bound to where it is drawn.
+    panes: HashMap<u64, (Shown, Option<wgpu::BindGroup>)>,
 }
 
 impl SliceRenderer {
     pub fn new(device: &wgpu::Device, target: wgpu::TextureFormat) -> Self {
+        Self::with_bounds(device, target, Bounds::of(device))
+    }
+
+    /// With smaller textures or uploads than the device allows.
+    pub fn with_bounds(device: &wgpu::Device, target: wgpu::TextureFormat, bounds: Bounds) -> Self {
         let shader = device.create_shader_module(wgpu::ShaderModuleDescriptor {
             label: Some("slice.wgsl"),
             source: wgpu::ShaderSource::Wgsl(SHADER.into()),
@@ -128,69 +157,72 @@ impl SliceRenderer {
             multiview_mask: None,
             cache: None,
         });
-        Self { layout, pipeline, textures: Textures::default(), panes: HashMap::new() }
+        let textures = Textures::new(bounds);
+        Self { layout, pipeline, textures, asked: Vec::new(), panes: HashMap::new() }
     }
 
-    /// Uploads what is new and writes the pane's uniforms.
-    pub fn prepare(&mut self, device: &wgpu::Device, queue: &wgpu::Queue, pane: u64, view: &View, layers: &Layers) {
-        let Some((base, steps, depth)) = self.textures.of(device, queue, layers) else {
-            self.panes.remove(&pane); // larger than this GPU's textures: the pane stays black
+    /// Says what a pane of this frame is to show.
+    pub fn ask(&mut self, pane: u64, view: View, layers: Arc<Layers>) {
+        self.asked.push(Asked { pane, view, layers });
+    }
+
+    /// Readies what the panes of this frame asked for, with a bounded upload; calls after the first of a frame do nothing.
+    pub fn finish(&mut self, device: &wgpu::Device, queue: &wgpu::Queue) {
+        if self.asked.is_empty() {
             return;
-        };
+        }
+        let asked = std::mem::take(&mut self.asked);
+        self.panes.clear(); // bound textures would stay on the GPU
+        let shown: Vec<_> = asked.iter().map(|asked| &*asked.layers).collect();
+        self.textures.hold(device, queue, &shown);
+        for Asked { pane, view, layers } in asked {
+            let ready = match self.textures.of(&layers) {
+                Ok(Some(textures)) => (Shown::Picture, Some(self.bind(device, queue, &view, &layers, textures))),
+                Ok(None) => (Shown::Loading, None),
+                Err(why) => (Shown::Refused(why.to_owned()), None),
+            };
+            self.panes.insert(pane, ready);
+        }
+    }
+
+    fn bind(
+        &self,
+        device: &wgpu::Device,
+        queue: &wgpu::Queue,
+        view: &View,
+        layers: &Layers,
+        [base, steps]: [&Texture; 2],
+    ) -> wgpu::BindGroup {
         let uniforms = device.create_buffer(&wgpu::BufferDescriptor {
             label: Some("SliceUniforms"),
             size: size_of::<SliceUniforms>() as u64,
             usage: wgpu::BufferUsages::UNIFORM | wgpu::BufferUsages::COPY_DST,
             mapped_at_creation: false,
         });
-        queue.write_buffer(&uniforms, 0, bytemuck::bytes_of(&SliceUniforms::new(view, layers, depth)));
-        let bind_group = device.create_bind_group(&wgpu::BindGroupDescriptor {
+        let values = SliceUniforms::new(view, layers, [base.tiling, steps.tiling]);
+        queue.write_buffer(&uniforms, 0, bytemuck::bytes_of(&values));
+        device.create_bind_group(&wgpu::BindGroupDescriptor {
             label: Some("PaintSlice"),
             layout: &self.layout,
             entries: &[
                 wgpu::BindGroupEntry { binding: 0, resource: uniforms.as_entire_binding() },
-                wgpu::BindGroupEntry { binding: 1, resource: wgpu::BindingResource::TextureView(base) },
-                wgpu::BindGroupEntry { binding: 2, resource: wgpu::BindingResource::TextureView(steps) },
+                wgpu::BindGroupEntry { binding: 1, resource: wgpu::BindingResource::TextureView(&base.view) },
+                wgpu::BindGroupEntry { binding: 2, resource: wgpu::BindingResource::TextureView(&steps.view) },
             ],
-        });
-        self.panes.insert(pane, bind_group);
+        })
     }
 
+    /// What a pane of the finished frame shows; `None` where there is no such pane.
+    pub fn shown(&self, pane: u64) -> Option<&Shown> {
+        self.panes.get(&pane).map(|(shown, _)| shown)
+    }
+
+    /// Draws a pane whose picture is complete; leaves the others as they are.
     pub fn paint(&self, pass: &mut wgpu::RenderPass<'static>, pane: u64) {
-        if let Some(bind_group) = self.panes.get(&pane) {
+        if let Some((_, Some(bind_group))) = self.panes.get(&pane) {
             pass.set_pipeline(&self.pipeline);
             pass.set_bind_group(0, bind_group, &[]);
             pass.draw(0..3, 0..1);
-        }
-    }
-}
-
-/// One pane of one frame.
-pub struct PaintSlice {
-    /// Tells panes apart within a frame.
-    pub pane: u64,
-    pub view: View,
-    pub layers: Arc<Layers>,
-}
-
-impl CallbackTrait for PaintSlice {
-    fn prepare(
-        &self,
-        device: &wgpu::Device,
-        queue: &wgpu::Queue,
-        _screen: &ScreenDescriptor,
-        _encoder: &mut wgpu::CommandEncoder,
-        resources: &mut CallbackResources,
-    ) -> Vec<wgpu::CommandBuffer> {
-        if let Some(renderer) = resources.get_mut::<SliceRenderer>() {
-            renderer.prepare(device, queue, self.pane, &self.view, &self.layers);
-        }
-        Vec::new()
-    }
-
-    fn paint(&self, _info: PaintCallbackInfo, pass: &mut wgpu::RenderPass<'static>, resources: &CallbackResources) {
-        if let Some(renderer) = resources.get::<SliceRenderer>() {
-            renderer.paint(pass, self.pane);
         }
     }
 }

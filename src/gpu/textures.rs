@@ -1,100 +1,197 @@
-//! Volumes as 3-D textures of f32, uploaded once and kept while they are shown.
+//! Volumes as 3-D textures of f32: uploaded over as many frames as they take, kept while they are shown.
+
+use std::borrow::Cow;
+use std::ops::Range;
 
 use eframe::wgpu;
 
+use super::Bounds;
+use super::tiling::Tiling;
 use crate::frame::Layers;
 use crate::volume::Voxels;
 
-/// Volumes kept on the GPU: those of two scans, with their steps.
-const KEPT: usize = 6;
+const TEXEL_BYTES: usize = size_of::<f32>();
+
+/// A volume on the GPU.
+pub(super) struct Texture {
+    pub(super) tiling: Tiling,
+    pub(super) view: wgpu::TextureView,
+    texels: wgpu::Texture,
+    /// `[ni, nj, slices]`.
+    shape: [usize; 3],
+    /// Slices that are there.
+    uploaded: usize,
+}
 
 struct Entry {
     /// Keeps the memory alive, so that its address names it.
     voxels: Voxels,
-    view: wgpu::TextureView,
-    /// Slices behind one another.
-    depth: usize,
+    shape: [usize; 3],
+    /// Or why there is none, in words.
+    texture: Result<Texture, String>,
 }
 
-/// Textures, the latest used last.
-#[derive(Default)]
-pub(super) struct Textures(Vec<Entry>);
+/// The textures of the volumes that the last frame showed, and of no others: a scan or a run that is shown no more leaves
+/// the GPU, and what is kept alive of it here, at the end of the first frame without it.
+pub(super) struct Textures {
+    bounds: Bounds,
+    entries: Vec<Entry>,
+}
 
 impl Textures {
-    /// Base, steps and the depth of the steps' texture; `None` where the GPU has no texture that large.
-    pub(super) fn of(
-        &mut self,
-        device: &wgpu::Device,
-        queue: &wgpu::Queue,
-        layers: &Layers,
-    ) -> Option<(&wgpu::TextureView, &wgpu::TextureView, usize)> {
-        let [ni, nj, nk] = layers.base.grid.shape;
-        self.ensure(device, queue, &layers.base.voxels, [ni, nj, nk])?;
-        let rows = layers.slab.len() * layers.count();
-        if rows > 0 {
-            self.ensure(device, queue, &layers.steps, [ni, nj, rows])?;
-        }
-        let find = |voxels: &Voxels| self.0.iter().find(|entry| entry.voxels.same(voxels));
-        let base = find(&layers.base.voxels)?;
-        let steps = find(&layers.steps).unwrap_or(base);
-        Some((&base.view, &steps.view, steps.depth))
+    pub(super) fn new(bounds: Bounds) -> Self {
+        Self { bounds, entries: Vec::new() }
     }
 
-    /// Uploads a volume that is not there, and marks it as used.
-    fn ensure(&mut self, device: &wgpu::Device, queue: &wgpu::Queue, voxels: &Voxels, shape: [usize; 3]) -> Option<()> {
-        if let Some(at) = self.0.iter().position(|entry| entry.voxels.same(voxels)) {
-            let entry = self.0.remove(at);
-            self.0.push(entry);
-            return Some(());
+    /// Lets go of all but what is `shown`, makes textures for what is new, and uploads a frame's worth of what they lack.
+    pub(super) fn hold(&mut self, device: &wgpu::Device, queue: &wgpu::Queue, shown: &[&Layers]) {
+        let wanted: Vec<_> = shown.iter().flat_map(|layers| volumes(layers)).collect();
+        let held = self.entries.len();
+        self.entries.retain(|entry| wanted.iter().any(|(voxels, shape)| entry.is(voxels, *shape)));
+        let freeing = self.entries.len() < held;
+        for (voxels, shape) in wanted {
+            if self.find(voxels, shape).is_some() {
+                continue;
+            }
+            let texture = match create(device, shape, self.bounds.side) {
+                // The GPU may still be drawing from what was let go just now: the next frame tries again.
+                Err(Refusal::Memory { .. }) if freeing => continue,
+                made => made.map_err(|refusal| refusal.to_string()),
+            };
+            self.entries.push(Entry { voxels: voxels.clone(), shape, texture });
         }
-        let entry = upload(device, queue, voxels, shape)?;
-        if self.0.len() >= KEPT {
-            self.0.remove(0);
+        let mut bytes_left = self.bounds.bytes_per_frame;
+        for Entry { voxels, texture, .. } in &mut self.entries {
+            if let Ok(texture) = texture {
+                bytes_left = texture.upload(queue, voxels, bytes_left);
+            }
         }
-        self.0.push(entry);
-        Some(())
+    }
+
+    /// The textures of base and steps; `None` until both are complete. An error says why one cannot be.
+    pub(super) fn of(&self, layers: &Layers) -> Result<Option<[&Texture; 2]>, &str> {
+        let mut found = Vec::new();
+        for (voxels, shape) in volumes(layers) {
+            let Some(entry) = self.find(voxels, shape) else { return Ok(None) };
+            found.push(entry.texture.as_ref().map_err(String::as_str)?);
+        }
+        let complete = found.iter().all(|texture| texture.uploaded == texture.shape[2]);
+        // Without steps the shader reads none, and any texture may stand in their place.
+        Ok(found.first().zip(found.last()).filter(|_| complete).map(|(base, steps)| [*base, *steps]))
+    }
+
+    fn find(&self, voxels: &Voxels, shape: [usize; 3]) -> Option<&Entry> {
+        self.entries.iter().find(|entry| entry.is(voxels, shape))
     }
 }
 
-/// Slice by slice, so that no staging buffer holds a whole volume. Slices beyond the depth limit go beside the first ones.
-fn upload(device: &wgpu::Device, queue: &wgpu::Queue, voxels: &Voxels, [ni, nj, rows]: [usize; 3]) -> Option<Entry> {
-    let limit = device.limits().max_texture_dimension_3d as usize;
-    let depth = rows.min(limit).max(1);
-    let tiles = rows.div_ceil(depth).max(1);
-    if ni * tiles > limit || nj > limit || ni * nj == 0 {
-        return None;
+impl Entry {
+    fn is(&self, voxels: &Voxels, shape: [usize; 3]) -> bool {
+        self.shape == shape && self.voxels.same(voxels)
     }
-    let texture = device.create_texture(&wgpu::TextureDescriptor {
+}
+
+/// What layers are made of, each with its `[ni, nj, slices]`: the base, and the steps behind one another if there are any.
+fn volumes(layers: &Layers) -> impl Iterator<Item = (&Voxels, [usize; 3])> {
+    let [ni, nj, nk] = layers.base.grid.shape;
+    let slices = layers.slab.len() * layers.count();
+    let steps = (slices > 0).then_some((&layers.steps, [ni, nj, slices]));
+    std::iter::once((&layers.base.voxels, [ni, nj, nk])).chain(steps)
+}
+
+impl Texture {
+    /// Uploads the next slices, whole ones: with `bytes_left`, no more than that or one slice; gives what is left after them.
+    fn upload(&mut self, queue: &wgpu::Queue, voxels: &Voxels, mut bytes_left: usize) -> usize {
+        let [ni, nj, slices] = self.shape;
+        let slice_bytes = ni * nj * TEXEL_BYTES;
+        while self.uploaded < slices && bytes_left > 0 {
+            let first = self.uploaded;
+            // A run of slices that lie behind one another.
+            let depth = (self.tiling.depth - first % self.tiling.depth).min(slices - first);
+            let run = depth.min((bytes_left / slice_bytes).max(1));
+            let [x, y, z] = self.tiling.origin(self.shape, first).map(|n| n as u32);
+            queue.write_texture(
+                wgpu::TexelCopyTextureInfo {
+                    texture: &self.texels,
+                    mip_level: 0,
+                    origin: wgpu::Origin3d { x, y, z },
+                    aspect: wgpu::TextureAspect::All,
+                },
+                bytemuck::cast_slice(&floats(voxels, first * ni * nj..(first + run) * ni * nj)),
+                wgpu::TexelCopyBufferLayout {
+                    offset: 0,
+                    bytes_per_row: Some((ni * TEXEL_BYTES) as u32),
+                    rows_per_image: Some(nj as u32),
+                },
+                wgpu::Extent3d { width: ni as u32, height: nj as u32, depth_or_array_layers: run as u32 },
+            );
+            self.uploaded += run;
+            bytes_left = bytes_left.saturating_sub(run * slice_bytes);
+        }
+        bytes_left
+    }
+}
+
+fn floats(voxels: &Voxels, range: Range<usize>) -> Cow<'_, [f32]> {
+    match voxels {
+        Voxels::I16(hu) => hu[range].iter().map(|&hu| f32::from(hu)).collect(),
+        Voxels::F32(hu) => hu[range].into(),
+    }
+}
+
+/// Why a volume has no texture, for people.
+#[derive(Debug, thiserror::Error)]
+enum Refusal {
+    #[error(
+        "These {0} × {1} × {2} voxels are too many for this graphics driver, whose textures have at most {side} a side; saved pictures still show them",
+        shape[0], shape[1], shape[2]
+    )]
+    Side { shape: [usize; 3], side: usize },
+    #[error(
+        "The graphics memory is too small for these {megabytes} MB of voxels; close other programs that use it, then open the scan or run again; saved pictures still show them"
+    )]
+    Memory { megabytes: usize },
+    #[error(
+        "The graphics driver refuses these {megabytes} MB of voxels; saved pictures still show them; it says: {driver}"
+    )]
+    Driver { megabytes: usize, driver: String },
+}
+
+/// A texture of a volume, with nothing uploaded yet.
+fn create(device: &wgpu::Device, shape: [usize; 3], side: usize) -> Result<Texture, Refusal> {
+    let tiling = Tiling::fit(shape, side).ok_or(Refusal::Side { shape, side })?;
+    let [width, height, depth_or_array_layers] = tiling.extent(shape).map(|n| n as u32);
+    let descriptor = wgpu::TextureDescriptor {
         label: Some("Volume"),
-        size: wgpu::Extent3d { width: (ni * tiles) as u32, height: nj as u32, depth_or_array_layers: depth as u32 },
+        size: wgpu::Extent3d { width, height, depth_or_array_layers },
         mip_level_count: 1,
         sample_count: 1,
         dimension: wgpu::TextureDimension::D3,
         format: wgpu::TextureFormat::R32Float,
         usage: wgpu::TextureUsages::TEXTURE_BINDING | wgpu::TextureUsages::COPY_DST,
         view_formats: &[],
-    });
-    let mut slice = vec![0.0_f32; ni * nj];
-    for row in 0..rows {
-        for (i, value) in slice.iter_mut().enumerate() {
-            *value = voxels.at(row * ni * nj + i);
+    };
+    let made = attempt(device, || device.create_texture(&descriptor));
+    let texels = made.map_err(|error| {
+        let megabytes = tiling.extent(shape).iter().product::<usize>() * TEXEL_BYTES / 1_000_000;
+        match error {
+            wgpu::Error::OutOfMemory { .. } => Refusal::Memory { megabytes },
+            other => Refusal::Driver { megabytes, driver: other.to_string() },
         }
-        queue.write_texture(
-            wgpu::TexelCopyTextureInfo {
-                texture: &texture,
-                mip_level: 0,
-                origin: wgpu::Origin3d { x: (row / depth * ni) as u32, y: 0, z: (row % depth) as u32 },
-                aspect: wgpu::TextureAspect::All,
-            },
-            bytemuck::cast_slice(&slice),
-            wgpu::TexelCopyBufferLayout {
-                offset: 0,
-                bytes_per_row: Some(4 * ni as u32),
-                rows_per_image: Some(nj as u32),
-            },
-            wgpu::Extent3d { width: ni as u32, height: nj as u32, depth_or_array_layers: 1 },
-        );
+    })?;
+    let view = texels.create_view(&wgpu::TextureViewDescriptor::default());
+    Ok(Texture { tiling, view, texels, shape, uploaded: 0 })
+}
+
+/// What wgpu would otherwise end the program for, as an error: it reports none where it happens.
+fn attempt<T>(device: &wgpu::Device, make: impl FnOnce() -> T) -> Result<T, wgpu::Error> {
+    use wgpu::ErrorFilter::{Internal, OutOfMemory, Validation};
+    let scopes = [OutOfMemory, Validation, Internal].map(|filter| device.push_error_scope(filter));
+    let made = make();
+    // Off the web the answer is there at once; scopes end in reverse.
+    let errors = scopes.into_iter().rev().map(|scope| pollster::block_on(scope.pop()));
+    match errors.fold(None, |first: Option<wgpu::Error>, error| first.or(error)) {
+        Some(error) => Err(error),
+        None => Ok(made),
     }
-    let view = texture.create_view(&wgpu::TextureViewDescriptor::default());
-    Some(Entry { voxels: voxels.clone(), view, depth })
 }

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use eframe::egui::{
-    Align2, Modifiers, MouseWheelUnit, PointerButton, Pos2, Rect, Response, Role, Sense, Stroke, Ui, WidgetInfo, pos2,
-    vec2,
+    Align2, Label, Modifiers, MouseWheelUnit, PointerButton, Pos2, Rect, Response, RichText, Role, Sense, Stroke, Ui,
+    WidgetInfo, pos2, vec2,
 };
 use eframe::{egui, egui_wgpu};
 use glam::DVec3;
@@ -16,7 +16,7 @@ use super::viewer::{Picture, Viewer};
 use super::widgets::ink;
 use crate::frame::camera::Camera;
 use crate::frame::{Content, Plane, Shade, Window, colormap, lambda_text};
-use crate::gpu::PaintSlice;
+use crate::gpu::{self, PaintSlice};
 use crate::volume::Grid;
 
 /// A drag over so many points doubles a window, or moves it by its width: slow in narrow windows, quick in wide ones.
@@ -59,14 +59,19 @@ pub(super) fn panes_ui(ui: &mut Ui, session: &Session, viewer: &mut Viewer, acti
     }
 }
 
-fn draw(ui: &Ui, rect: Rect, index: usize, picture: &Picture, camera: &Camera, grid: &Grid) {
+fn draw(ui: &mut Ui, rect: Rect, index: usize, picture: &Picture, camera: &Camera, grid: &Grid) {
     let painter = ui.painter_at(rect);
     painter.rect_filled(rect, 0.0, theme::BLACK);
     let size = [rect.width(), rect.height()].map(|n| ((n * ui.ctx().pixels_per_point()).round() as u32).max(1));
     let view = camera.view(grid, size, picture.content, picture.shade);
-    let paint = PaintSlice { pane: index as u64, view, layers: Arc::clone(&picture.layers) };
+    let pane = index as u64;
+    let paint = PaintSlice { pane, view, layers: Arc::clone(&picture.layers), ctx: ui.ctx().clone() };
     painter.add(egui_wgpu::Callback::new_paint_callback(rect, paint));
     let inner = rect.shrink(MARGIN);
+    if let Some(words) = gpu::words(ui.ctx(), pane) {
+        let words = Label::new(RichText::new(words).color(theme::STRONG)).selectable(false);
+        ui.put(inner.shrink2(vec2(3.0 * MARGIN, 0.0)), words);
+    }
     ink(&painter, inner.left_top(), Align2::LEFT_TOP, picture.title, theme::STRONG);
     if let Some(tag) = synthetic_tag(picture) {
         ink(&painter, inner.right_top(), Align2::RIGHT_TOP, &tag, theme::AMBER);

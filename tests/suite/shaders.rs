@@ -1,19 +1,26 @@
-//! The screen's shader against its CPU twin, and its layout against Rust's.
+//! The screen's shader against its CPU twin, its layout against Rust's, and volumes that are large for the GPU.
+
+use std::ops::Range;
+use std::sync::Arc;
 
 use eframe::egui_wgpu::RendererOptions;
-use eframe::wgpu;
-use egui_kittest::wgpu::{create_render_state, default_wgpu_setup};
+use eframe::{egui_wgpu, wgpu};
+use egui_kittest::Harness;
+use egui_kittest::wgpu::{WgpuTestRenderer, create_render_state, default_wgpu_setup};
 use glam::{DAffine3, DMat3, DVec3};
 use parallax::frame::camera::Camera;
 use parallax::frame::paint::paint;
 use parallax::frame::{Content, Layers, Plane, Shade, View, Window};
-use parallax::gpu::{SHADER, SliceRenderer, SliceUniforms, raise_limits};
+use parallax::gpu::{Bounds, PaintSlice, SHADER, Shown, SliceRenderer, SliceUniforms, raise_limits, words};
 use parallax::volume::{Grid, Volume, Voxels};
 
 /// Of 255: both round once; a pixel on the edge of the volume may fall on either side.
 const WORST: u8 = 2;
 const MEAN: f64 = 0.02;
 const SIZE: [u32; 2] = [96, 80];
+const FORMAT: wgpu::TextureFormat = wgpu::TextureFormat::Rgba8Unorm;
+/// Of the grid that most tests draw, which no limit reaches.
+const SHAPE: [usize; 3] = [14, 11, 9];
 
 struct Gpu {
     device: wgpu::Device,
@@ -26,8 +33,12 @@ fn gpu() -> Gpu {
     Gpu { device: state.device, queue: state.queue }
 }
 
-fn draw(gpu: &Gpu, view: &View, layers: &Layers) -> Vec<u8> {
-    const FORMAT: wgpu::TextureFormat = wgpu::TextureFormat::Rgba8Unorm;
+fn renderer(gpu: &Gpu, bounds: Bounds) -> SliceRenderer {
+    SliceRenderer::with_bounds(&gpu.device, FORMAT, bounds)
+}
+
+/// One frame of one pane.
+fn draw(gpu: &Gpu, renderer: &mut SliceRenderer, view: &View, layers: &Arc<Layers>) -> Vec<u8> {
     let [width, height] = view.size;
     let size = wgpu::Extent3d { width, height, depth_or_array_layers: 1 };
     let target = gpu.device.create_texture(&wgpu::TextureDescriptor {
@@ -40,8 +51,8 @@ fn draw(gpu: &Gpu, view: &View, layers: &Layers) -> Vec<u8> {
         usage: wgpu::TextureUsages::RENDER_ATTACHMENT | wgpu::TextureUsages::COPY_SRC,
         view_formats: &[],
     });
-    let mut renderer = SliceRenderer::new(&gpu.device, FORMAT);
-    renderer.prepare(&gpu.device, &gpu.queue, 0, view, layers);
+    renderer.ask(0, *view, Arc::clone(layers));
+    renderer.finish(&gpu.device, &gpu.queue);
     let mut encoder = gpu.device.create_command_encoder(&wgpu::CommandEncoderDescriptor::default());
     {
         let attachment = target.create_view(&wgpu::TextureViewDescriptor::default());
@@ -78,24 +89,35 @@ fn draw(gpu: &Gpu, view: &View, layers: &Layers) -> Vec<u8> {
     data.chunks(row as usize).flat_map(|line| line[..4 * width as usize].to_vec()).collect()
 }
 
-/// An oblique, left-handed grid with a gradient and a few hard edges, and three steps of a slab of two slices.
-fn layers() -> Layers {
-    let shape = [14, 11, 9];
+/// An oblique, left-handed grid with a gradient and a few hard edges, and three steps of a slab.
+fn layers([ni, nj, nk]: [usize; 3], slab: Range<usize>) -> Layers {
     let matrix =
         DMat3::from_rotation_x(0.2) * DMat3::from_rotation_z(-0.3) * DMat3::from_diagonal(DVec3::new(-1.5, 2.0, 3.0));
-    let grid = Grid { shape, world_from_voxel: DAffine3::from_mat3_translation(matrix, DVec3::new(12.0, -30.0, 7.0)) };
+    let world_from_voxel = DAffine3::from_mat3_translation(matrix, DVec3::new(12.0, -30.0, 7.0));
+    let grid = Grid { shape: [ni, nj, nk], world_from_voxel };
     let value = |i: usize| ((i * 37) % 500) as i16 - 700 + if i.is_multiple_of(13) { 600 } else { 0 };
     let base = Volume::new(grid, Voxels::I16((0..grid.len()).map(value).collect()));
-    let first = 3 * 14 * 11;
-    let steps =
-        (0..3 * 2 * 14 * 11).map(|n| base.voxels.at(first + n % (2 * 14 * 11)) + (n % 29) as f32 * 10.0 - 140.0);
-    Layers { slab: 3..5, steps: Voxels::F32(steps.collect::<Vec<_>>().into()), base }
+    let (first, len) = (slab.start * ni * nj, slab.len() * ni * nj);
+    let steps = (0..3 * len).map(|n| base.voxels.at(first + n % len) + (n % 29) as f32 * 10.0 - 140.0);
+    Layers { slab, steps: Voxels::F32(steps.collect::<Vec<_>>().into()), base }
 }
 
-#[test]
-fn the_shader_draws_what_its_cpu_twin_paints() {
-    let gpu = gpu();
-    let layers = layers();
+fn base_view(layers: &Layers) -> View {
+    let grey = Shade::Grey(Window { center_hu: -400.0, width_hu: 900.0 });
+    Camera::fit(&layers.base.grid, Plane::Axial, SIZE).view(&layers.base.grid, SIZE, Content::Base, grey)
+}
+
+fn assert_twins(screen: &[u8], view: &View, layers: &Layers, what: &str) {
+    let twin = paint(view, layers).into_raw();
+    let gaps: Vec<u8> = screen.iter().zip(&twin).map(|(a, b)| a.abs_diff(*b)).collect();
+    let far = gaps.iter().filter(|gap| **gap > WORST).count();
+    let mean = gaps.iter().map(|gap| f64::from(*gap)).sum::<f64>() / gaps.len() as f64;
+    assert!(far <= gaps.len() / 2000 && mean <= MEAN, "{what}: {far} far, mean {mean}");
+}
+
+/// Every plane, content and shade, at three places.
+fn assert_twins_everywhere(gpu: &Gpu, renderer: &mut SliceRenderer, layers: &Arc<Layers>) {
+    let grid = &layers.base.grid;
     let contents = [
         Content::Base,
         Content::Step { step: 0.0 },
@@ -106,22 +128,116 @@ fn the_shader_draws_what_its_cpu_twin_paints() {
     ];
     let shades = [Shade::Grey(Window { center_hu: -400.0, width_hu: 900.0 }), Shade::Difference { scale_hu: 120.0 }];
     for plane in [Plane::Axial, Plane::Coronal, Plane::Sagittal] {
-        let fit = Camera::fit(&layers.base.grid, plane, SIZE);
-        for camera in [fit, fit.at_slice(&layers.base.grid, 4), Camera { mm_per_pixel: fit.mm_per_pixel / 3.0, ..fit }]
-        {
+        let fit = Camera::fit(grid, plane, SIZE);
+        for camera in [fit, fit.at_slice(grid, 4), Camera { mm_per_pixel: fit.mm_per_pixel / 3.0, ..fit }] {
             for (content, shade) in contents.iter().flat_map(|c| shades.iter().map(move |s| (*c, *s))) {
-                let view = camera.view(&layers.base.grid, SIZE, content, shade);
-                let (screen, twin) = (draw(&gpu, &view, &layers), paint(&view, &layers).into_raw());
-                let gaps: Vec<u8> = screen.iter().zip(&twin).map(|(a, b)| a.abs_diff(*b)).collect();
-                let far = gaps.iter().filter(|gap| **gap > WORST).count();
-                let mean = gaps.iter().map(|gap| f64::from(*gap)).sum::<f64>() / gaps.len() as f64;
-                assert!(
-                    far <= gaps.len() / 2000 && mean <= MEAN,
-                    "{plane:?} {content:?} {shade:?}: {far} far, mean {mean}"
-                );
+                let view = camera.view(grid, SIZE, content, shade);
+                let screen = draw(gpu, renderer, &view, layers);
+                assert_twins(&screen, &view, layers, &format!("{plane:?} {content:?} {shade:?}"));
             }
         }
     }
+}
+
+#[test]
+fn the_shader_draws_what_its_cpu_twin_paints() {
+    let gpu = gpu();
+    let mut renderer = SliceRenderer::new(&gpu.device, FORMAT);
+    assert_twins_everywhere(&gpu, &mut renderer, &Arc::new(layers(SHAPE, 3..5)));
+}
+
+/// 41 slices of the base take four tiles, two by two; 18 of the steps two. (No edge of this grid meets a pixel's centre.)
+#[test]
+fn slices_beyond_the_depth_of_a_texture_are_drawn_alike() {
+    let gpu = gpu();
+    let mut renderer = renderer(&gpu, Bounds { side: 15, ..Bounds::of(&gpu.device) });
+    assert_twins_everywhere(&gpu, &mut renderer, &Arc::new(layers([7, 5, 41], 2..8)));
+}
+
+#[test]
+fn a_large_volume_comes_over_several_frames_and_is_drawn_once_it_is_whole() {
+    let gpu = gpu();
+    let layers = Arc::new(layers(SHAPE, 3..5));
+    // Two slices a frame: 9 slices of the base and 6 of the steps take eight frames.
+    let mut renderer = renderer(&gpu, Bounds { bytes_per_frame: 2 * 14 * 11 * 4, ..Bounds::of(&gpu.device) });
+    let view = View { content: Content::Step { step: 1.4 }, ..base_view(&layers) };
+    for frame in 1..8 {
+        let screen = draw(&gpu, &mut renderer, &view, &layers);
+        assert_eq!(renderer.shown(0), Some(&Shown::Loading), "frame {frame}");
+        assert!(screen.chunks(4).all(|pixel| pixel == [0, 255, 0, 255]), "frame {frame} draws what is not there yet");
+    }
+    let screen = draw(&gpu, &mut renderer, &view, &layers);
+    assert_eq!(renderer.shown(0), Some(&Shown::Picture));
+    assert_twins(&screen, &view, &layers, "the eighth frame");
+    assert_twins_everywhere(&gpu, &mut renderer, &layers);
+}
+
+#[test]
+fn a_slice_larger_than_a_frames_upload_still_comes() {
+    let gpu = gpu();
+    let layers = Arc::new(Layers::plain(layers(SHAPE, 3..5).base));
+    let mut renderer = renderer(&gpu, Bounds { bytes_per_frame: 1, ..Bounds::of(&gpu.device) });
+    let view = base_view(&layers);
+    let frames = (1..20).find(|_| {
+        draw(&gpu, &mut renderer, &view, &layers);
+        renderer.shown(0) == Some(&Shown::Picture)
+    });
+    assert_eq!(frames, Some(9), "a slice a frame");
+}
+
+#[test]
+fn a_volume_that_is_shown_no_more_is_let_go() {
+    let gpu = gpu();
+    let mut renderer = SliceRenderer::new(&gpu.device, FORMAT);
+    let [old, new] = [(); 2].map(|()| Arc::new(layers(SHAPE, 3..5)));
+    let Voxels::I16(voxels) = &old.base.voxels else { panic!("16 bits") };
+    draw(&gpu, &mut renderer, &base_view(&old), &old);
+    assert_eq!(Arc::strong_count(voxels), 2, "ours and the texture's");
+    draw(&gpu, &mut renderer, &base_view(&new), &new);
+    assert_eq!(Arc::strong_count(voxels), 1, "ours alone");
+    let screen = draw(&gpu, &mut renderer, &base_view(&old), &old);
+    assert_twins(&screen, &base_view(&old), &old, "shown again");
+}
+
+#[test]
+fn what_the_gpu_cannot_hold_is_said_and_the_rest_is_drawn() {
+    let gpu = gpu();
+    let limit = gpu.device.limits().max_texture_dimension_3d as usize;
+    let small = Arc::new(layers(SHAPE, 3..5));
+    let refused = |bounds, shape: [usize; 3]| {
+        let mut renderer = renderer(&gpu, bounds);
+        let large = Arc::new(Layers::plain(layers(shape, 0..1).base));
+        draw(&gpu, &mut renderer, &base_view(&large), &large);
+        let Some(Shown::Refused(why)) = renderer.shown(0).cloned() else { panic!("{:?}", renderer.shown(0)) };
+        let screen = draw(&gpu, &mut renderer, &base_view(&small), &small);
+        assert_twins(&screen, &base_view(&small), &small, "after a refusal");
+        why
+    };
+    let why = refused(Bounds::of(&gpu.device), [limit + 1, 1, 1]);
+    assert!(why.contains("too many for this graphics driver"), "{why}");
+    // The driver itself refuses what goes beyond its limits: an error, not the end of the program.
+    let why = refused(Bounds { side: limit + 1, ..Bounds::of(&gpu.device) }, [limit + 1, 1, 1]);
+    assert!(why.contains("The graphics driver refuses"), "{why}");
+}
+
+/// Software Vulkan makes no texture of 34 GB; elsewhere there may be a card that does.
+#[cfg(target_os = "linux")]
+#[test]
+fn graphics_memory_that_does_not_suffice_is_said_and_the_rest_is_drawn() {
+    let gpu = gpu();
+    let small = Arc::new(layers(SHAPE, 3..5));
+    // There is no need of the voxels themselves: none is uploaded.
+    let grid = Grid { shape: [2048; 3], world_from_voxel: DAffine3::IDENTITY };
+    let huge = Arc::new(Layers::plain(Volume { grid, voxels: Voxels::I16(Vec::new().into()) }));
+    let mut renderer = SliceRenderer::new(&gpu.device, FORMAT);
+    draw(&gpu, &mut renderer, &base_view(&small), &small);
+    draw(&gpu, &mut renderer, &base_view(&huge), &huge);
+    assert_eq!(renderer.shown(0), Some(&Shown::Loading), "what was let go just now may make room");
+    draw(&gpu, &mut renderer, &base_view(&huge), &huge);
+    let Some(Shown::Refused(why)) = renderer.shown(0) else { panic!("{:?}", renderer.shown(0)) };
+    assert!(why.contains("too small for these 34359 MB"), "{why}");
+    let screen = draw(&gpu, &mut renderer, &base_view(&small), &small);
+    assert_twins(&screen, &base_view(&small), &small, "after a refusal");
 }
 
 #[test]
@@ -137,6 +253,33 @@ fn the_window_asks_for_textures_as_large_as_the_adapter_has() {
 }
 
 #[test]
+fn a_pane_asks_for_frames_until_its_picture_is_whole() {
+    let state = create_render_state(default_wgpu_setup(), RendererOptions::PREDICTABLE);
+    let bounds = Bounds { bytes_per_frame: 4 * 14 * 11 * 4, ..Bounds::of(&state.device) };
+    let renderer = SliceRenderer::with_bounds(&state.device, state.target_format, bounds);
+    state.renderer.write().callback_resources.insert(renderer);
+    let layers = Arc::new(layers(SHAPE, 3..5));
+    let mut window = Harness::builder().renderer(WgpuTestRenderer::from_render_state(state)).build_ui(move |ui| {
+        let view = base_view(&layers);
+        let paint = PaintSlice { pane: 0, view, layers: Arc::clone(&layers), ctx: ui.ctx().clone() };
+        ui.painter().add(egui_wgpu::Callback::new_paint_callback(ui.max_rect(), paint));
+    });
+    // Two passes after each picture: the first takes what the picture has asked for.
+    let mut frame = || {
+        window.render().expect("an adapter draws");
+        let asks = window.ctx.has_requested_repaint();
+        window.run_steps(2);
+        (words(&window.ctx, 0), asks)
+    };
+    // 15 slices, four a frame.
+    for _ in 0..3 {
+        assert_eq!(frame(), (Some("Loading…".to_owned()), true));
+    }
+    assert_eq!(frame(), (None, true), "the words go");
+    assert_eq!(frame(), (None, false));
+}
+
+#[test]
 fn the_uniforms_lie_where_the_shader_looks() {
     let module = wgpu::naga::front::wgsl::parse_str(SHADER).expect("the shader parses");
     let (_, slice) = module.types.iter().find(|(_, t)| t.name.as_deref() == Some("Slice")).expect("struct Slice");
@@ -148,6 +291,7 @@ fn the_uniforms_lie_where_the_shader_looks() {
         ("voxel_origin", std::mem::offset_of!(SliceUniforms, voxel_origin)),
         ("shape", std::mem::offset_of!(SliceUniforms, shape)),
         ("slab", std::mem::offset_of!(SliceUniforms, slab)),
+        ("tiles", std::mem::offset_of!(SliceUniforms, tiles)),
         ("frame", std::mem::offset_of!(SliceUniforms, frame)),
         ("kind", std::mem::offset_of!(SliceUniforms, kind)),
         ("shade", std::mem::offset_of!(SliceUniforms, shade)),
@@ -158,7 +302,7 @@ fn the_uniforms_lie_where_the_shader_looks() {
 
 #[test]
 fn the_patients_right_is_on_the_left_of_every_axial_and_coronal_picture() {
-    let mut volume = layers().base;
+    let mut volume = layers(SHAPE, 3..5).base;
     volume.grid.world_from_voxel = DAffine3::from_mat3_translation(DMat3::IDENTITY, DVec3::ZERO);
     // Bright at the right, front, top: voxel (13, 10, 8) of a RAS grid.
     let mut voxels = vec![-1000_i16; volume.grid.len()];

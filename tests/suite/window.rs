@@ -7,7 +7,10 @@ use std::time::{Duration, Instant};
 use eframe::egui::{self, Key, accesskit::Role, accesskit::Toggled};
 use egui_kittest::Harness;
 use egui_kittest::kittest::{NodeT, Queryable};
+use glam::{DAffine3, DVec3};
+use parallax::export::nifti::nifti_bytes;
 use parallax::ui::{Answer, App, Ask, Picker, Start};
+use parallax::volume::{Grid, Volume, Voxels};
 
 use crate::support;
 use crate::tiny_models::TinyModels;
@@ -405,6 +408,21 @@ fn a_slab_that_a_scan_does_not_have_is_said() {
     let models = TinyModels::new();
     let mut window = window(Start { slab: Some(5..90), ..start(&models, models.stack(8)) });
     until(&mut window, "the words", |w| says(w, "the slab 5:90 does not fit the 8 slices"));
+}
+
+#[test]
+fn a_scan_wider_than_the_gpus_textures_is_said_on_its_pane() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("wide.nii.gz");
+    // More than any GPU's textures have a side: none has over 16384.
+    let grid = Grid { shape: [20_000, 4, 3], world_from_voxel: DAffine3::from_scale(DVec3::new(0.02, 1.0, 1.0)) };
+    let volume = Volume::new(grid, Voxels::I16(vec![40; grid.len()].into()));
+    std::fs::write(&path, nifti_bytes(&volume, "wide").expect("a file")).expect("written");
+    let mut window = window(Start { scan: Some(path), ..Start::default() });
+    until(&mut window, "the scan", |w| says(w, "the networks see"));
+    window.render().expect("an adapter draws");
+    window.run_steps(2);
+    assert!(says(&window, "These 20000 × 4 × 3 voxels are too many for this graphics driver"), "{:?}", texts(&window));
 }
 
 #[test]
