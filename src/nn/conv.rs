@@ -4,6 +4,7 @@
 //! product, and nothing else. Scratch memory is a block per thread, whatever the image's size.
 #![expect(unsafe_code, reason = "threads write different columns of one output")]
 
+use std::ops::Range;
 use std::sync::Arc;
 
 use candle_core::{CpuStorage, CustomOp1, DType, Layout, Module, Result, Shape as TensorShape, Tensor, bail};
@@ -74,6 +75,8 @@ enum Numbers {
 
 struct Kernel {
     weight: Numbers,
+    /// One per output channel; none is nothing to add.
+    bias: Vec<f64>,
     channels: [usize; 2], // in, out
     geometry: Geometry,
 }
@@ -146,6 +149,10 @@ fn forward<T: Real>(kernel: &Kernel, weight: &[T], x: &[T], n: usize, input: [us
     let rows = c_in * kernel.geometry.taps();
     let (voxels, positions) = (input.iter().product::<usize>(), output.iter().product::<usize>());
     let mut y = vec![T::default(); n * c_out * positions];
+    if !kernel.bias.is_empty() {
+        let channels = y.par_chunks_mut(positions.max(1)).enumerate();
+        channels.for_each(|(i, channel)| channel.fill(T::from_f64(kernel.bias[i % c_out])));
+    }
     let width = block(rows, positions, n);
     let blocks = positions.div_ceil(width);
     let columns = Columns::new(&mut y);
@@ -159,11 +166,7 @@ fn forward<T: Real>(kernel: &Kernel, weight: &[T], x: &[T], n: usize, input: [us
         } else {
             scratch.resize(rows * count, T::default());
             for_each_run(&kernel.geometry, input, output, first..first + count, c_in, |row, at, run| {
-                let cells = &mut scratch[row * count + at..][..run.length];
-                cells.fill(T::default());
-                for i in run.inside.clone() {
-                    cells[i] = x[run.source(i)];
-                }
+                run.gather(&mut scratch[row * count + at..][..run.length], x);
             });
             Matrix { values: scratch, offset: 0, shape: [rows, count], strides: [count, 1] }
         };
@@ -213,10 +216,7 @@ fn backward<T: Real>(
                     scratch,
                 );
                 for_each_run(&kernel.geometry, input, output, first..first + count, channels, |row, at, run| {
-                    let cells = &scratch[row * count + at..][..run.length];
-                    for i in run.inside.clone() {
-                        gx[run.source(i)] += cells[i];
-                    }
+                    run.scatter(&scratch[row * count + at..][..run.length], gx);
                 });
             }
         });
@@ -228,16 +228,40 @@ fn backward<T: Real>(
 struct Run {
     length: usize,
     /// Those whose source lies inside the image; the others see padding.
-    inside: std::ops::Range<usize>,
+    inside: Range<usize>,
     /// Source index of position 0, may lie outside, and the step between neighbours.
     base: isize,
     step: usize,
 }
 
 impl Run {
-    #[inline]
-    fn source(&self, i: usize) -> usize {
-        (self.base + (i * self.step) as isize) as usize
+    /// Where in the image the positions inside come from.
+    fn sources(&self) -> Range<usize> {
+        let first = (self.base + (self.inside.start * self.step) as isize) as usize;
+        first..first + self.inside.len().saturating_sub(1) * self.step + usize::from(!self.inside.is_empty())
+    }
+
+    /// The image as this tap sees it; padding is 0. Neighbours are copied as one piece.
+    fn gather<T: Real>(&self, cells: &mut [T], image: &[T]) {
+        let Range { start, end } = self.inside;
+        cells[..start].fill(T::default());
+        cells[end..].fill(T::default());
+        let (cells, sources) = (&mut cells[start..end], &image[self.sources()]);
+        if self.step == 1 {
+            cells.copy_from_slice(sources);
+        } else {
+            cells.iter_mut().zip(sources.iter().step_by(self.step)).for_each(|(cell, source)| *cell = *source);
+        }
+    }
+
+    /// The transpose of `gather`: adds to the image.
+    fn scatter<T: Real>(&self, cells: &[T], image: &mut [T]) {
+        let (cells, sources) = (&cells[self.inside.clone()], &mut image[self.sources()]);
+        if self.step == 1 {
+            sources.iter_mut().zip(cells).for_each(|(source, cell)| *source += *cell);
+        } else {
+            sources.iter_mut().step_by(self.step).zip(cells).for_each(|(source, cell)| *source += *cell);
+        }
     }
 }
 
@@ -246,7 +270,7 @@ fn for_each_run(
     geometry: &Geometry,
     input: [usize; 3],
     output: [usize; 3],
-    range: std::ops::Range<usize>,
+    range: Range<usize>,
     channels: usize,
     mut visit: impl FnMut(usize, usize, &Run),
 ) {
@@ -281,16 +305,13 @@ fn for_each_run(
 }
 
 /// A 3-D convolution: `[n, in, d, h, w]` to `[n, out, d', h', w']`.
-pub struct Conv3d {
-    op: Forward,
-    bias: Option<Tensor>, // [1, out, 1, 1, 1]
-}
+pub struct Conv3d(Forward);
 
 impl Conv3d {
     /// `weight` is `[out, in, kd, kh, kw]`, `bias` `[out]`.
     pub fn from_tensors(
         weight: &Tensor,
-        bias: Option<Tensor>,
+        bias: Option<&Tensor>,
         stride: [usize; 3],
         padding: [usize; 3],
     ) -> Result<Self> {
@@ -302,18 +323,17 @@ impl Conv3d {
             other => bail!("a convolution works in f32 or f64, not in {other:?}"),
         };
         let geometry = Geometry { kernel: [kd, kh, kw], stride, padding };
-        let bias = bias.map(|b| b.reshape((1, out, 1, 1, 1))).transpose()?;
-        Ok(Self { op: Forward(Arc::new(Kernel { weight, channels: [c_in, out], geometry })), bias })
+        let bias = bias.map_or(Ok(Vec::new()), |bias| bias.to_dtype(DType::F64)?.to_vec1())?;
+        if !bias.is_empty() && bias.len() != out {
+            bail!("a convolution of {out} output channels has {} biases", bias.len());
+        }
+        Ok(Self(Forward(Arc::new(Kernel { weight, bias, channels: [c_in, out], geometry }))))
     }
 }
 
 impl Module for Conv3d {
     fn forward(&self, x: &Tensor) -> Result<Tensor> {
-        let y = x.contiguous()?.apply_op1(self.op.clone())?;
-        match &self.bias {
-            Some(bias) => y.broadcast_add(bias),
-            None => Ok(y),
-        }
+        x.contiguous()?.apply_op1(self.0.clone())
     }
 }
 
@@ -322,7 +342,7 @@ pub struct Conv2d(Conv3d);
 
 impl Conv2d {
     /// `weight` is `[out, in, k, k]`, `bias` `[out]`.
-    pub fn from_tensors(weight: &Tensor, bias: Option<Tensor>, stride: usize, padding: usize) -> Result<Self> {
+    pub fn from_tensors(weight: &Tensor, bias: Option<&Tensor>, stride: usize, padding: usize) -> Result<Self> {
         Conv3d::from_tensors(&weight.unsqueeze(2)?, bias, [1, stride, stride], [0, padding, padding]).map(Self)
     }
 }
@@ -336,7 +356,7 @@ impl Module for Conv2d {
 /// A square convolution with bias: "weight" `[out, in, k, k]`, "bias" `[out]`.
 pub fn conv2d(c_in: usize, c_out: usize, shape: Shape, vb: &VarBuilder) -> Result<Conv2d> {
     let weight = vb.get((c_out, c_in, shape.kernel, shape.kernel), "weight")?;
-    Conv2d::from_tensors(&weight, Some(vb.get(c_out, "bias")?), shape.stride, shape.padding)
+    Conv2d::from_tensors(&weight, Some(&vb.get(c_out, "bias")?), shape.stride, shape.padding)
 }
 
 /// "weight" `[out, in, kd, kh, kw]`, and "bias" `[out]` where there is one.
@@ -351,5 +371,5 @@ pub fn conv3d(
     let ([c_in, c_out], [kd, kh, kw]) = (channels, kernel);
     let weight = vb.get((c_out, c_in, kd, kh, kw), "weight")?;
     let bias = if bias == Bias::With { Some(vb.get(c_out, "bias")?) } else { None };
-    Conv3d::from_tensors(&weight, bias, stride, padding)
+    Conv3d::from_tensors(&weight, bias.as_ref(), stride, padding)
 }

@@ -1,13 +1,30 @@
 //! Matrix products for the convolutions, and the numbers they are made of.
 #![expect(unsafe_code, reason = "matrixmultiply takes raw pointers; the one wrapper here checks every bound")]
 
+use std::ops::{Add, AddAssign, Div, Mul, Neg, Sub};
+
 use candle_core::{CpuStorage, Layout, Result, bail};
 
 /// f32 or f64.
 pub(super) trait Real:
-    Copy + Default + Send + Sync + std::ops::AddAssign + std::ops::Mul<Output = Self> + PartialOrd + 'static
+    Copy
+    + Default
+    + Send
+    + Sync
+    + AddAssign
+    + Add<Output = Self>
+    + Sub<Output = Self>
+    + Mul<Output = Self>
+    + Div<Output = Self>
+    + Neg<Output = Self>
+    + PartialOrd
+    + 'static
 {
     const MIN: Self;
+    const ONE: Self;
+    fn from_f64(x: f64) -> Self;
+    fn to_f64(self) -> f64;
+    fn exp(self) -> Self;
     fn slice(storage: &CpuStorage) -> Result<&[Self]>;
     fn storage(values: Vec<Self>) -> CpuStorage;
     /// c = a b + beta c, where `a` is `[m, k]`, `b` `[k, n]`, `c` `[m, n]`.
@@ -27,14 +44,25 @@ pub(super) trait Real:
         c: *mut Self,
         sc: [isize; 2],
     );
-    const ONE: Self;
 }
 
 macro_rules! real {
-    ($float:ty, $variant:ident, $gemm:ident) => {
+    ($float:ty, $variant:ident, $gemm:ident, $exp:path) => {
         impl Real for $float {
             const MIN: Self = <$float>::NEG_INFINITY;
             const ONE: Self = 1.0;
+            #[inline]
+            fn from_f64(x: f64) -> Self {
+                x as Self
+            }
+            #[inline]
+            fn to_f64(self) -> f64 {
+                f64::from(self)
+            }
+            #[inline]
+            fn exp(self) -> Self {
+                $exp(self)
+            }
             fn slice(storage: &CpuStorage) -> Result<&[Self]> {
                 match storage {
                     CpuStorage::$variant(values) => Ok(values),
@@ -66,8 +94,8 @@ macro_rules! real {
         }
     };
 }
-real!(f32, F32, sgemm);
-real!(f64, F64, dgemm);
+real!(f32, F32, sgemm, super::exponential::exp);
+real!(f64, F64, dgemm, f64::exp);
 
 /// A matrix in a slice: `[rows, columns]` from `offset`, with strides.
 #[derive(Clone, Copy)]

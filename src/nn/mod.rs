@@ -5,7 +5,9 @@
 
 pub mod conv;
 pub mod denormals;
+mod exponential;
 mod gemm;
+pub mod group_norm;
 pub mod norm;
 pub mod pool;
 pub mod resize;

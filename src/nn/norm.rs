@@ -1,4 +1,4 @@
-//! Batch norm as it is at inference: a scale and a shift per channel. (candle's group norm is right as it is.)
+//! Batch norm as it is at inference: a scale and a shift per channel.
 
 use candle_core::{CpuStorage, CustomOp1, Layout, Module, Result, Shape, Tensor, bail};
 use candle_nn::VarBuilder;
@@ -23,14 +23,13 @@ impl BatchNorm {
         Ok(Self { scale, shift })
     }
 
-    fn apply<T: Real + From<f32>>(&self, x: &[T], dims: &[usize], narrow: fn(f64) -> T) -> Vec<T> {
+    fn apply<T: Real>(&self, x: &[T], dims: &[usize]) -> Vec<T> {
         let plane: usize = dims[2..].iter().product();
         let mut y = vec![T::default(); x.len()];
         y.par_chunks_mut(plane.max(1)).zip(x.par_chunks(plane.max(1))).enumerate().for_each(|(i, (y, x))| {
-            let (scale, shift) = (narrow(self.scale[i % dims[1]]), narrow(self.shift[i % dims[1]]));
+            let [scale, shift] = [&self.scale, &self.shift].map(|of| T::from_f64(of[i % dims[1]]));
             for (y, x) in y.iter_mut().zip(x) {
-                *y = *x * scale;
-                *y += shift;
+                *y = *x * scale + shift;
             }
         });
         y
@@ -48,8 +47,8 @@ impl CustomOp1 for BatchNorm {
             bail!("batch norm over {} channels, found {dims:?}", self.scale.len());
         }
         let storage = match storage {
-            CpuStorage::F64(_) => f64::storage(self.apply::<f64>(contiguous(storage, layout)?, dims, |x| x)),
-            _ => f32::storage(self.apply::<f32>(contiguous(storage, layout)?, dims, |x| x as f32)),
+            CpuStorage::F64(_) => f64::storage(self.apply::<f64>(contiguous(storage, layout)?, dims)),
+            _ => f32::storage(self.apply::<f32>(contiguous(storage, layout)?, dims)),
         };
         Ok((storage, layout.shape().clone()))
     }

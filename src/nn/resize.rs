@@ -1,17 +1,73 @@
-//! Resizing slices: linear maps of rows and of columns, so that their gradient comes for free.
+//! Resizing slices. The bilinear ones are matrix products of rows and of columns, so that their gradient comes for free.
 
-use candle_core::{Result, Tensor};
+use candle_core::{CpuStorage, CustomOp1, Layout, Result, Shape, Tensor};
+use rayon::prelude::*;
+
+use super::gemm::{Real, contiguous};
 
 /// Repeats each pixel `factor` x `factor` times.
 pub fn upsample_nearest(x: &Tensor, factor: usize) -> Result<Tensor> {
-    let (n, c, h, w) = x.dims4()?;
-    let spread = (n * c * h, factor, w, factor);
-    x.contiguous()?.reshape((n * c * h, 1, w, 1))?.broadcast_as(spread)?.contiguous()?.reshape((
-        n,
-        c,
-        h * factor,
-        w * factor,
-    ))
+    x.contiguous()?.apply_op1(Repeat(factor))
+}
+
+/// Each pixel `factor` x `factor` times; its transpose is the sum of each square of pixels.
+struct Repeat(usize);
+struct SquareSum(usize);
+
+impl CustomOp1 for Repeat {
+    fn name(&self) -> &'static str {
+        "nearest upsampling"
+    }
+
+    fn cpu_fwd(&self, x: &CpuStorage, layout: &Layout) -> Result<(CpuStorage, Shape)> {
+        let (n, c, h, w) = layout.shape().dims4()?;
+        let storage = match x {
+            CpuStorage::F64(_) => f64::storage(repeat::<f64>(contiguous(x, layout)?, w, self.0)),
+            _ => f32::storage(repeat::<f32>(contiguous(x, layout)?, w, self.0)),
+        };
+        Ok((storage, (n, c, h * self.0, w * self.0).into()))
+    }
+
+    fn bwd(&self, _: &Tensor, _: &Tensor, gradient: &Tensor) -> Result<Option<Tensor>> {
+        Ok(Some(gradient.contiguous()?.apply_op1_no_bwd(&SquareSum(self.0))?))
+    }
+}
+
+impl CustomOp1 for SquareSum {
+    fn name(&self) -> &'static str {
+        "sum of squares of pixels"
+    }
+
+    fn cpu_fwd(&self, g: &CpuStorage, layout: &Layout) -> Result<(CpuStorage, Shape)> {
+        let (n, c, h, w) = layout.shape().dims4()?;
+        let storage = match g {
+            CpuStorage::F64(_) => f64::storage(square_sum::<f64>(contiguous(g, layout)?, w, self.0)),
+            _ => f32::storage(square_sum::<f32>(contiguous(g, layout)?, w, self.0)),
+        };
+        Ok((storage, (n, c, h / self.0, w / self.0).into()))
+    }
+}
+
+/// Rows of `w` pixels.
+fn repeat<T: Real>(x: &[T], w: usize, factor: usize) -> Vec<T> {
+    let mut y = vec![T::default(); x.len() * factor * factor];
+    y.par_chunks_mut((w * factor * factor).max(1)).zip(x.par_chunks(w.max(1))).for_each(|(rows, row)| {
+        let (first, others) = rows.split_at_mut(w * factor);
+        first.chunks_mut(factor).zip(row).for_each(|(pixels, pixel)| pixels.fill(*pixel));
+        others.chunks_mut(w * factor).for_each(|other| other.copy_from_slice(first));
+    });
+    y
+}
+
+/// Rows of `w` pixels, which `factor` divides, as their number does.
+fn square_sum<T: Real>(g: &[T], w: usize, factor: usize) -> Vec<T> {
+    let mut sums = vec![T::default(); g.len() / (factor * factor)];
+    sums.par_chunks_mut((w / factor).max(1)).zip(g.par_chunks((w * factor).max(1))).for_each(|(sums, rows)| {
+        for row in rows.chunks(w) {
+            sums.iter_mut().zip(row.chunks(factor)).for_each(|(sum, pixels)| pixels.iter().for_each(|p| *sum += *p));
+        }
+    });
+    sums
 }
 
 /// Half-pixel bilinear with clamped edges: PyTorch's `interpolate(mode="bilinear", align_corners=False)`.

@@ -2,6 +2,7 @@
 
 use candle_core::{DType, Device, Module, Result, Tensor, Var};
 use parallax::nn::conv::{Conv2d, Conv3d};
+use parallax::nn::group_norm::{GroupNorm, Swished};
 use parallax::nn::norm::BatchNorm;
 use parallax::nn::{pool, resize};
 
@@ -63,7 +64,7 @@ fn convolutions_agree_with_central_differences() {
         (2, 2, 3, 1, 0, 5, 5),
         (2, 3, 3, 3, 2, 10, 4),
     ] {
-        let conv = Conv2d::from_tensors(&random(&[c_out, c_in, k, k], 3), Some(random(&[c_out], 4)), stride, padding)
+        let conv = Conv2d::from_tensors(&random(&[c_out, c_in, k, k], 3), Some(&random(&[c_out], 4)), stride, padding)
             .expect("a layer");
         check(&format!("conv2d k{k} s{stride} p{padding}"), &[2, c_in, h, w], |x| conv.forward(x));
     }
@@ -86,12 +87,16 @@ fn pools_norms_and_resizes_agree_with_central_differences() {
         .expect("a layer");
     check("batch norm", &[2, 4, 3, 5], |x| norm.forward(x));
     check("batch norm 3-D", &[1, 4, 2, 3, 3], |x| norm.forward(x));
+    let grouped = GroupNorm::from_tensors(&positive(12), &random(&[4], 13), 2, 1e-6).expect("a layer");
+    check("group norm", &[2, 4, 3, 5], |x| grouped.forward(x));
+    check("group norm and swish", &[2, 4, 3, 5], |x| Swished(&grouped).forward(x));
     check("avg pool", &[2, 3, 9, 8], |x| pool::avg_pool2d(x, 2));
     // Random values lie further apart than a step, so no maximum changes hands.
     check("max pool 2-D", &[2, 2, 9, 9], |x| pool::max_pool2d(x, 3, 2, 1));
     check("max pool 3-D", &[1, 2, 5, 7, 6], |x| pool::max_pool3d(x, 3, 2, 1));
     check("global pool", &[2, 3, 4, 5, 2], pool::global_avg_pool);
     check("nearest", &[1, 2, 4, 3], |x| resize::upsample_nearest(x, 2));
+    check("nearest x3", &[2, 1, 3, 2], |x| resize::upsample_nearest(x, 3));
     check("bilinear up", &[1, 2, 4, 5], |x| resize::bilinear(x, [9, 8]));
     check("bilinear down", &[1, 2, 9, 8], |x| resize::bilinear(x, [4, 5]));
     check("antialias down", &[1, 2, 11, 8], |x| resize::bilinear_antialias(x, [4, 5]));

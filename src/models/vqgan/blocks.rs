@@ -1,10 +1,11 @@
 //! The layers of `taming/modules/diffusionmodules/model.py`; field names are the checkpoint's.
 
 use candle_core::{D, Module, Result, Tensor};
-use candle_nn::{GroupNorm, VarBuilder, ops};
+use candle_nn::{VarBuilder, ops};
 
 use super::config::Sizes;
 use crate::nn::conv::{Conv2d, Shape, conv2d};
+use crate::nn::group_norm::{GroupNorm, Swished, group_norm};
 use crate::nn::resize;
 
 const GROUPS: usize = 32;
@@ -12,8 +13,8 @@ const EPS: f64 = 1e-6;
 const CONV_3X3: Shape = Shape { kernel: 3, stride: 1, padding: 1 };
 const CONV_1X1: Shape = Shape { kernel: 1, stride: 1, padding: 0 };
 
-fn norm(channels: usize, vb: VarBuilder) -> Result<GroupNorm> {
-    candle_nn::group_norm(GROUPS, channels, EPS, vb)
+fn norm(channels: usize, vb: &VarBuilder) -> Result<GroupNorm> {
+    group_norm(GROUPS, channels, EPS, vb)
 }
 
 /// norm, swish, conv, twice, beside a skip.
@@ -30,9 +31,9 @@ impl ResnetBlock {
         let nin_shortcut =
             if c_in == c_out { None } else { Some(conv2d(c_in, c_out, CONV_1X1, &vb.pp("nin_shortcut"))?) };
         Ok(Self {
-            norm1: norm(c_in, vb.pp("norm1"))?,
+            norm1: norm(c_in, &vb.pp("norm1"))?,
             conv1: conv2d(c_in, c_out, CONV_3X3, &vb.pp("conv1"))?,
-            norm2: norm(c_out, vb.pp("norm2"))?,
+            norm2: norm(c_out, &vb.pp("norm2"))?,
             conv2: conv2d(c_out, c_out, CONV_3X3, &vb.pp("conv2"))?,
             nin_shortcut,
         })
@@ -41,8 +42,8 @@ impl ResnetBlock {
 
 impl Module for ResnetBlock {
     fn forward(&self, x: &Tensor) -> Result<Tensor> {
-        let h = x.apply(&self.norm1)?.silu()?.apply(&self.conv1)?;
-        let h = h.apply(&self.norm2)?.silu()?.apply(&self.conv2)?;
+        let h = x.apply(&Swished(&self.norm1))?.apply(&self.conv1)?;
+        let h = h.apply(&Swished(&self.norm2))?.apply(&self.conv2)?;
         match &self.nin_shortcut {
             Some(shortcut) => x.apply(shortcut)? + h,
             None => x + h,
@@ -63,7 +64,7 @@ impl AttnBlock {
     fn new(channels: usize, vb: &VarBuilder) -> Result<Self> {
         let conv = |name: &str| conv2d(channels, channels, CONV_1X1, &vb.pp(name));
         Ok(Self {
-            norm: norm(channels, vb.pp("norm"))?,
+            norm: norm(channels, &vb.pp("norm"))?,
             q: conv("q")?,
             k: conv("k")?,
             v: conv("v")?,
@@ -166,7 +167,7 @@ impl Encoder {
             conv_in: conv2d(sizes.in_channels, sizes.ch, CONV_3X3, &vb.pp("conv_in"))?,
             down,
             mid: Mid::new(c_in, &vb.pp("mid"))?,
-            norm_out: norm(c_in, vb.pp("norm_out"))?,
+            norm_out: norm(c_in, &vb.pp("norm_out"))?,
             conv_out: conv2d(c_in, sizes.z_channels, CONV_3X3, &vb.pp("conv_out"))?,
         })
     }
@@ -181,7 +182,7 @@ impl Module for Encoder {
                 x = x.pad_with_zeros(2, 0, 1)?.pad_with_zeros(3, 0, 1)?.apply(conv)?;
             }
         }
-        x.apply(&self.mid)?.apply(&self.norm_out)?.silu()?.apply(&self.conv_out)
+        x.apply(&self.mid)?.apply(&Swished(&self.norm_out))?.apply(&self.conv_out)
     }
 }
 
@@ -213,7 +214,7 @@ impl Decoder {
             conv_in: conv2d(sizes.z_channels, deepest, CONV_3X3, &vb.pp("conv_in"))?,
             mid: Mid::new(deepest, &vb.pp("mid"))?,
             up,
-            norm_out: norm(c_in, vb.pp("norm_out"))?,
+            norm_out: norm(c_in, &vb.pp("norm_out"))?,
             conv_out: conv2d(c_in, sizes.out_ch, CONV_3X3, &vb.pp("conv_out"))?,
         })
     }
@@ -228,7 +229,7 @@ impl Module for Decoder {
                 x = resize::upsample_nearest(&x, 2)?.apply(conv)?;
             }
         }
-        x.apply(&self.norm_out)?.silu()?.apply(&self.conv_out)
+        x.apply(&Swished(&self.norm_out))?.apply(&self.conv_out)
     }
 }
 
