@@ -12,6 +12,8 @@ use crate::frame::lambda_text;
 use crate::job::CurvePoint;
 
 const CURVE_HEIGHT: f32 = 96.0;
+/// Of the line below the curve where lambdas stand.
+const AXIS_HEIGHT: f32 = 18.0;
 /// Of the slider and its button.
 const ROW_HEIGHT: f32 = 30.0;
 
@@ -98,7 +100,7 @@ fn curve_ui(ui: &Ui, area: Rect, track: Rect, points: &[CurvePoint], run: Option
     let scores = || points.iter().map(|p| p.score);
     let (low, high) = (scores().fold(f64::INFINITY, f64::min), scores().fold(f64::NEG_INFINITY, f64::max));
     let span = (high - low).max(1e-6);
-    let inner = area.shrink2(Vec2::new(0.0, 16.0));
+    let inner = Rect::from_min_max(area.min + Vec2::new(0.0, 14.0), area.max - Vec2::new(0.0, AXIS_HEIGHT + 8.0));
     let y = |score: f64| inner.bottom() - inner.height() * ((score - low) / span) as f32;
     let x = |lambda: f64| match last - first {
         0.0 => track.right(),
@@ -114,7 +116,8 @@ fn curve_ui(ui: &Ui, area: Rect, track: Rect, points: &[CurvePoint], run: Option
     }
     if let Some(scan) = scan {
         // The gap may dwarf the curve: then the diamond stays at the edge, and its number says how far off it is.
-        let at = pos2(area.left() + NAME_WIDTH - 4.0, y(scan).clamp(area.top() + 6.0, area.bottom() - 6.0));
+        let at =
+            pos2(area.left() + NAME_WIDTH - 4.0, y(scan).clamp(area.top() + 8.0, area.bottom() - AXIS_HEIGHT - 2.0));
         let diamond = [(0.0, -5.0), (5.0, 0.0), (0.0, 5.0), (-5.0, 0.0)].map(|(x, y)| at + Vec2::new(x, y)).to_vec();
         painter.add(Shape::convex_polygon(diamond, theme::STRONG, Stroke::NONE));
         ink(&painter, at + Vec2::new(8.0, 0.0), Align2::LEFT_CENTER, &format!("scan {scan:.4}"), theme::STRONG);
