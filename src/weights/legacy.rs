@@ -47,10 +47,12 @@ pub(super) fn read(mut file: File, path: &Path) -> Result<BTreeMap<String, Tenso
         if count != name.numel as u64 {
             return Err(format!("storage {key} says {count} numbers, its tensor {}", name.numel));
         }
-        let size = count.checked_mul(name.kind.bytes() as u64).filter(|size| at + 8 + size <= length);
+        at += 8;
+        let left = length.saturating_sub(at);
+        let size = count.checked_mul(name.kind.bytes() as u64).filter(|size| *size <= left);
         let size = size.ok_or("it ends in the middle of its storages")?;
-        places.insert(key, Place::File { path: Arc::clone(&path), offset: at + 8, length: size });
-        at += 8 + size;
+        places.insert(key, Place::File { path: Arc::clone(&path), offset: at, length: size });
+        at += size;
     }
     object.tensors(|storage| {
         places.get(&storage.key).cloned().ok_or_else(|| format!("storage {} is missing from the file", storage.key))

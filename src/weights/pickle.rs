@@ -38,6 +38,9 @@ pub(super) struct Pickle {
 
 /// Longest line of the text opcodes: names and decimal numbers.
 const MAX_LINE: usize = 4096;
+/// Values, marks and memos beyond any checkpoint's: one byte of a file makes 40 in memory, and an optimiser's state of
+/// thousands of tensors is some hundred thousand values.
+const MAX_VALUES: usize = 1 << 24;
 
 struct Machine<'a> {
     bytes: &'a [u8],
@@ -53,7 +56,14 @@ struct Machine<'a> {
 pub(super) fn read(bytes: &[u8]) -> Result<Pickle, String> {
     let mut machine =
         Machine { bytes, at: 0, values: Vec::new(), stack: Vec::new(), marks: Vec::new(), memo: HashMap::new() };
-    while !machine.step()? {}
+    while !machine.step()? {
+        if [machine.values.len(), machine.stack.len(), machine.marks.len(), machine.memo.len()]
+            .iter()
+            .any(|held| *held > MAX_VALUES)
+        {
+            return Err(format!("it holds more than {MAX_VALUES} values, which no checkpoint does"));
+        }
+    }
     let root = machine.pop()?;
     Ok(Pickle { values: machine.values, root, length: machine.at })
 }

@@ -38,15 +38,15 @@ impl Pickle {
     }
 
     fn sizes(&self, id: Id) -> Option<Vec<usize>> {
-        match self.value(id) {
-            Value::Tuple(items) | Value::List(items) => items.iter().map(|item| self.size(*item)).collect(),
-            // torch.Size((…)) of newer files
-            Value::Call { arguments, .. } => match self.value(*arguments) {
-                Value::Tuple(inner) if inner.len() == 1 => self.sizes(inner[0]),
-                _ => None,
-            },
-            _ => None,
+        let mut value = self.value(id);
+        // torch.Size((…)) of newer files: one call around the tuple, and no more, for calls in calls could go on without end.
+        if let Value::Call { arguments, .. } = value {
+            let Value::Tuple(inner) = self.value(*arguments) else { return None };
+            let [only] = inner.as_slice() else { return None };
+            value = self.value(*only);
         }
+        let (Value::Tuple(items) | Value::List(items)) = value else { return None };
+        items.iter().map(|item| self.size(*item)).collect()
     }
 
     pub(super) fn storage_name(&self, id: Id) -> Option<StorageName> {

@@ -113,7 +113,9 @@ impl TensorSource {
             }
             n.iter().zip(s).try_fold(offset, |at, (n, s)| at.checked_add((n - 1).checked_mul(*s)?))?.checked_add(1)
         };
-        let numbers = shape.iter().try_fold(1_usize, |n, d| n.checked_mul(*d));
+        // Strides are products of sizes, even where a size of 0 leaves no numbers: those must fit as well.
+        let steps = shape.iter().try_fold(1_usize, |n, d| n.checked_mul((*d).max(1)));
+        let numbers = steps.map(|_| shape.iter().product::<usize>());
         let end = reach(&shape, &strides).and_then(|end| end.checked_mul(kind.bytes()));
         let fits = end.is_some_and(|end| end as u64 <= place.length());
         // A stride of 0 would let a small file claim a huge tensor; torch saves none in a state dict.
@@ -128,9 +130,13 @@ impl TensorSource {
     pub(super) fn load(&self) -> Result<Tensor, String> {
         let size = self.kind.bytes();
         let numbers: usize = self.shape.iter().product();
-        let reach = self.shape.iter().zip(&self.strides).map(|(n, s)| n.saturating_sub(1) * s).sum::<usize>() + 1;
-        let bytes = self.place.read((self.offset * size) as u64, if numbers == 0 { 0 } else { reach * size })?;
-        let bytes = if self.is_dense() { bytes } else { self.gather(&bytes, numbers) };
+        let bytes = if numbers == 0 {
+            Vec::new() // the window was not measured: its strides may say anything
+        } else {
+            let reach = self.shape.iter().zip(&self.strides).map(|(n, s)| (n - 1) * s).sum::<usize>() + 1;
+            let bytes = self.place.read((self.offset * size) as u64, reach * size)?;
+            if self.is_dense() { bytes } else { self.gather(&bytes, numbers) }
+        };
         let tensor = |t: candle_core::Result<Tensor>| t.map_err(|e| e.to_string());
         macro_rules! numbers {
             ($raw:ty, $as:ty, $n:literal) => {{
@@ -139,24 +145,22 @@ impl TensorSource {
                 tensor(Tensor::from_vec(values, self.shape.as_slice(), &Device::Cpu))
             }};
         }
+        macro_rules! floats {
+            ($kind:ty, $n:literal) => {{
+                let values: Vec<$kind> = bytes.as_chunks::<$n>().0.iter().map(|b| <$kind>::from_le_bytes(*b)).collect();
+                tensor(Tensor::from_vec(values, self.shape.as_slice(), &Device::Cpu))
+            }};
+        }
         match self.kind {
-            Kind::F64 => numbers!(f64, f64, 8),
-            Kind::F32 => numbers!(f32, f32, 4),
+            Kind::F64 => floats!(f64, 8),
+            Kind::F32 => floats!(f32, 4),
+            Kind::F16 => floats!(half::f16, 2),
+            Kind::BF16 => floats!(half::bf16, 2),
             Kind::I64 => numbers!(i64, i64, 8),
             Kind::I32 => numbers!(i32, i64, 4),
             Kind::I16 => numbers!(i16, i64, 2),
             Kind::I8 => numbers!(i8, i64, 1),
             Kind::U8 | Kind::Bool => tensor(Tensor::from_vec(bytes, self.shape.as_slice(), &Device::Cpu)),
-            Kind::F16 => {
-                let values: Vec<half::f16> =
-                    bytes.as_chunks::<2>().0.iter().map(|b| half::f16::from_le_bytes(*b)).collect();
-                tensor(Tensor::from_vec(values, self.shape.as_slice(), &Device::Cpu))
-            }
-            Kind::BF16 => {
-                let values: Vec<half::bf16> =
-                    bytes.as_chunks::<2>().0.iter().map(|b| half::bf16::from_le_bytes(*b)).collect();
-                tensor(Tensor::from_vec(values, self.shape.as_slice(), &Device::Cpu))
-            }
         }
     }
 
@@ -209,7 +213,7 @@ pub(super) fn read_safetensors(mut file: File, path: &Path) -> Result<BTreeMap<S
     let mut count = [0; 8];
     file.read_exact(&mut count).map_err(words)?;
     let header = u64::from_le_bytes(count);
-    if header > MAX_HEADER_BYTES.min(length - 8) {
+    if header > MAX_HEADER_BYTES.min(length.saturating_sub(8)) {
         return Err(format!("its header claims {header} bytes"));
     }
     let mut head = vec![0; header as usize];
@@ -234,7 +238,7 @@ pub(super) fn read_safetensors(mut file: File, path: &Path) -> Result<BTreeMap<S
             other => return Err(format!("tensor {name} is of kind {other:?}, which no network here uses")),
         };
         let (from, to) = info.data_offsets;
-        if to < from || data + to as u64 > length {
+        if to < from || to as u64 > length - data {
             return Err(format!("tensor {name} lies beyond the end of the file"));
         }
         let place = Place::File { path: Arc::clone(&path), offset: data + from as u64, length: (to - from) as u64 };

@@ -12,7 +12,7 @@ use super::pickle;
 use super::storage::{Place, TensorSource};
 
 /// Pickles of real checkpoints are a few megabytes; optimiser states make them a few tens.
-const MAX_PICKLE_BYTES: u64 = 1 << 30;
+const MAX_PICKLE_BYTES: u64 = 1 << 28;
 
 /// Deflate cannot shrink more than this: an entry that claims so is a bomb.
 const MAX_INFLATION: u64 = 1032;
@@ -27,18 +27,23 @@ pub(super) fn read(file: File, path: &Path) -> Result<BTreeMap<String, TensorSou
     for i in 0..archive.len() {
         let entry = archive.by_index_raw(i).map_err(words)?;
         let name = entry.name().map_err(words)?.into_owned();
+        let (size, packed) = (entry.size(), entry.compressed_size());
+        let possible = packed <= length && size <= packed.saturating_mul(MAX_INFLATION);
+        let bomb = || format!("its entry {name} claims {size} bytes in {packed}");
         if name == "data.pkl" || name.ends_with("/data.pkl") {
+            if !possible || size > MAX_PICKLE_BYTES {
+                return Err(bomb());
+            }
             main = Some(name);
         } else if let Some((_, key)) = name.rsplit_once("data/") {
-            let (size, packed) = (entry.size(), entry.compressed_size());
-            if packed > length || size > packed.saturating_mul(MAX_INFLATION) {
-                return Err(format!("its entry {name} claims {size} bytes in {packed}"));
+            if !possible {
+                return Err(bomb());
             }
             let place = match (entry.compression(), entry.data_start()) {
                 (CompressionMethod::Stored, Some(offset)) => {
-                    Place::File { path: Arc::clone(&path), offset, length: entry.size() }
+                    Place::File { path: Arc::clone(&path), offset, length: size }
                 }
-                _ => Place::Entry { path: Arc::clone(&path), name: name.clone(), length: entry.size() },
+                _ => Place::Entry { path: Arc::clone(&path), name: name.clone(), length: size },
             };
             places.insert(key.to_owned(), place);
         }
@@ -52,12 +57,8 @@ pub(super) fn read(file: File, path: &Path) -> Result<BTreeMap<String, TensorSou
             return Err("its numbers are big-endian; save it again on a little-endian machine".to_owned());
         }
     }
-    let entry = archive.by_name(&main).map_err(words)?;
-    if entry.size() > MAX_PICKLE_BYTES {
-        return Err(format!("its pickle claims {} bytes", entry.size()));
-    }
     let mut bytes = Vec::new();
-    entry.take(MAX_PICKLE_BYTES).read_to_end(&mut bytes).map_err(|e| e.to_string())?;
+    archive.by_name(&main).map_err(words)?.take(MAX_PICKLE_BYTES).read_to_end(&mut bytes).map_err(|e| e.to_string())?;
     pickle::read(&bytes)?.tensors(|storage| {
         let place = places.get(&storage.key).cloned();
         place.ok_or_else(|| format!("storage {} is missing from the file", storage.key))

@@ -163,3 +163,122 @@ fn damaged_checkpoints_are_errors_never_panics() {
         }
     }
 }
+
+/// A zip checkpoint of one pickle and one storage, packed as said.
+fn zip_of(pickle: &[u8], storage: &[u8], packing: zip::CompressionMethod) -> tempfile::NamedTempFile {
+    use std::io::Write;
+
+    let file = tempfile::NamedTempFile::new().expect("a file");
+    let mut archive = zip::ZipWriter::new(file.as_file());
+    let options = zip::write::SimpleFileOptions::default().compression_method(packing);
+    for (name, bytes) in [("archive/data.pkl", pickle), ("archive/data/0", storage)] {
+        archive.start_file(name, options).expect("an entry");
+        archive.write_all(bytes).expect("written");
+    }
+    archive.finish().expect("a zip file");
+    file
+}
+
+/// The pickle of `{"w": tensor}` over storage "0" of `numel` floats; `shape` and `strides` are the pickled tuples.
+fn pickle_of(numel: u8, shape: &[u8], strides: &[u8]) -> Vec<u8> {
+    let text = |text: &str| [&[b'X', text.len() as u8, 0, 0, 0], text.as_bytes()].concat();
+    let mut pickle = b"\x80\x02}(".to_vec();
+    pickle.extend(text("w"));
+    pickle.extend(b"ctorch._utils\n_rebuild_tensor_v2\n((");
+    pickle.extend(text("storage"));
+    pickle.extend(b"ctorch\nFloatStorage\n");
+    pickle.extend(text("0"));
+    pickle.extend(text("cpu"));
+    pickle.extend([b'K', numel, b't', b'Q', b'K', 0]);
+    pickle.extend(shape);
+    pickle.extend(strides);
+    pickle.extend(b"tRu.");
+    pickle
+}
+
+const STORED: zip::CompressionMethod = zip::CompressionMethod::Stored;
+const DEFLATED: zip::CompressionMethod = zip::CompressionMethod::Deflated;
+
+#[test]
+fn a_shape_of_calls_in_calls_overflows_no_stack() {
+    // torch.Size(torch.Size(… (2,) …)): one call is torch's own, more are none's.
+    let calls = |depth: usize| {
+        let mut shape = b"ctorch\nSize\nq\x010".to_vec();
+        shape.extend(b"h\x01".repeat(depth));
+        shape.extend(b"K\x02\x85");
+        shape.extend(b"\x85R".repeat(depth));
+        pickle_of(2, &shape, b"K\x01\x85")
+    };
+    let storage = [1.0_f32, 2.0].map(f32::to_le_bytes).concat();
+    assert_eq!(
+        Checkpoint::open(zip_of(&calls(1), &storage, STORED).path()).expect("readable").shape("w"),
+        Some(&[2][..])
+    );
+    for depth in [2, 1_000_000] {
+        let outcome = Checkpoint::open(zip_of(&calls(depth), &storage, STORED).path());
+        assert!(matches!(outcome, Err(Error::NoTensors { .. })), "{depth}: {:?}", outcome.map(|c| c.describe()));
+    }
+}
+
+#[test]
+fn a_legacy_storage_of_a_size_beyond_64_bits_is_damage() {
+    // The 6 floats of the first storage become so many that 4 bytes each just fit 64 bits, and an offset more does not: before
+    // its numbers, and in every persistent id.
+    const HUGE: u64 = (1 << 62) - 1;
+    let whole = std::fs::read(small("legacy.pt")).expect("tests/data is complete");
+    let numbers = [0.0_f32, 1.0].map(f32::to_le_bytes).concat();
+    let replaced = |bytes: &[u8], from: &[u8], to: &[u8]| -> Vec<u8> {
+        let mut out = Vec::new();
+        let mut at = 0;
+        while at < bytes.len() {
+            let found = bytes[at..].starts_with(from);
+            out.extend_from_slice(if found { to } else { &bytes[at..=at] });
+            at += if found { from.len() } else { 1 };
+        }
+        assert_ne!(out, bytes, "found");
+        out
+    };
+    let counted = |count: u64| [&count.to_le_bytes()[..], &numbers].concat();
+    let bytes = replaced(&whole, &counted(6), &counted(HUGE));
+    let huge = [&[0x8a, 8][..], &HUGE.to_le_bytes(), b"Nt"].concat();
+    let bytes = replaced(&bytes, b"K\x06Nt", &huge);
+    let file = tempfile::NamedTempFile::new().expect("a file");
+    std::fs::write(file.path(), bytes).expect("written");
+    let outcome = Checkpoint::open(file.path());
+    let Err(Error::Damaged { what, .. }) = &outcome else { panic!("{:?}", outcome.map(|c| c.describe())) };
+    assert!(what.contains("ends in the middle of its storages"), "{what}");
+}
+
+#[test]
+fn shapes_without_numbers_are_read_whatever_their_other_sizes_and_strides() {
+    let huge = [&[0x8a, 8][..], &(i64::MAX / 4).to_le_bytes()].concat();
+    let tuple = |items: [&[u8]; 3]| [items.concat(), vec![0x87]].concat();
+    let zero = b"K\x00";
+    let empty = |shape: [&[u8]; 3]| -> Result<usize, Error> {
+        let file = zip_of(&pickle_of(2, &tuple(shape), &tuple([&huge, &huge, &huge])), &[0; 8], STORED);
+        let checkpoint = Checkpoint::open(file.path())?;
+        let shape = checkpoint.shape("w").expect("listed").to_vec();
+        Ok(checkpoint.builder(DType::F32, &Device::Cpu).get(shape, "w").expect("no numbers").elem_count())
+    };
+    for shape in [[&zero[..], b"K\x03", b"K\x05"], [b"K\x03", zero, &huge], [&huge, b"K\x01", zero]] {
+        assert_eq!(empty(shape).unwrap_or_else(|e| panic!("{e}")), 0);
+    }
+    // Strides of a dense tensor of this shape are beyond 64 bits.
+    let outcome = empty([&huge, zero, &huge]);
+    assert!(matches!(outcome, Err(Error::Damaged { .. })), "{outcome:?}");
+}
+
+#[test]
+fn a_pickle_that_inflates_without_end_is_refused() {
+    // Deflate makes about a thousandth of it: more than any pickle, in a file of some 300 kB.
+    let bomb = vec![b'N'; (1 << 28) + 1];
+    let outcome = Checkpoint::open(zip_of(&bomb, &[], DEFLATED).path());
+    let Err(Error::Damaged { what, .. }) = &outcome else { panic!("{:?}", outcome.map(|c| c.describe())) };
+    assert!(what.contains("data.pkl claims 268435457 bytes"), "{what}");
+    // Within the limit, but nothing but values.
+    for op in [b"N".as_slice(), b"(", b"N2\x94"] {
+        let outcome = Checkpoint::open(zip_of(&op.repeat((1 << 24) + 8), &[], DEFLATED).path());
+        let Err(Error::Damaged { what, .. }) = &outcome else { panic!("{:?}", outcome.map(|c| c.describe())) };
+        assert!(what.contains("more than 16777216 values"), "{op:?}: {what}");
+    }
+}
