@@ -145,17 +145,23 @@ impl TensorSource {
                 tensor(Tensor::from_vec(values, self.shape.as_slice(), &Device::Cpu))
             }};
         }
+        // A layer may swallow what is no number (candle's relu makes NaN 0) and go on with plausible results.
         macro_rules! floats {
-            ($kind:ty, $n:literal) => {{
+            ($kind:ty, $n:literal, $f32:expr) => {{
                 let values: Vec<$kind> = bytes.as_chunks::<$n>().0.iter().map(|b| <$kind>::from_le_bytes(*b)).collect();
+                if let Some(odd) = values.iter().map($f32).find(|x: &f32| !x.is_finite()) {
+                    return Err(format!(
+                        "it holds {odd}, where every number must be finite; the file was saved broken, or is damaged"
+                    ));
+                }
                 tensor(Tensor::from_vec(values, self.shape.as_slice(), &Device::Cpu))
             }};
         }
         match self.kind {
-            Kind::F64 => floats!(f64, 8),
-            Kind::F32 => floats!(f32, 4),
-            Kind::F16 => floats!(half::f16, 2),
-            Kind::BF16 => floats!(half::bf16, 2),
+            Kind::F64 => floats!(f64, 8, |x| *x as f32),
+            Kind::F32 => floats!(f32, 4, |x| *x),
+            Kind::F16 => floats!(half::f16, 2, |x| x.to_f32()),
+            Kind::BF16 => floats!(half::bf16, 2, |x| x.to_f32()),
             Kind::I64 => numbers!(i64, i64, 8),
             Kind::I32 => numbers!(i32, i64, 4),
             Kind::I16 => numbers!(i16, i64, 2),

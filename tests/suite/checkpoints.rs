@@ -282,3 +282,14 @@ fn a_pickle_that_inflates_without_end_is_refused() {
         assert!(what.contains("more than 16777216 values"), "{op:?}: {what}");
     }
 }
+
+#[test]
+fn a_number_that_is_none_is_named_with_its_tensor() {
+    for odd in [f32::NAN, f32::INFINITY, f32::NEG_INFINITY] {
+        let storage = [1.0, odd].map(f32::to_le_bytes).concat();
+        let file = zip_of(&pickle_of(2, b"K\x02\x85", b"K\x01\x85"), &storage, DEFLATED);
+        let checkpoint = Checkpoint::open(file.path()).expect("its tensors are listed");
+        let message = checkpoint.builder(DType::F32, &Device::Cpu).get(2, "w").expect_err("not finite").to_string();
+        assert!(message.contains("tensor w: it holds") && message.contains(&odd.to_string()), "{message}");
+    }
+}
