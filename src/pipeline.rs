@@ -146,7 +146,10 @@ pub fn open(path: &Path, monitor: &Monitor) -> Result<Input> {
         return stack(path).map_err(BadInput::mark);
     }
     let scan = io::open(path, monitor).map_err(BadInput::mark)?;
-    let prepared = preprocess::prepare(&scan.volume, &Recipe::default(), monitor).map_err(BadInput::mark)?;
+    let prepared = preprocess::prepare(&scan.volume, &Recipe::default(), monitor).map_err(|error| match error {
+        preprocess::Error::Cancelled(cancelled) => cancelled.into(),
+        too_large @ preprocess::Error::TooLarge { .. } => BadInput::mark(anyhow!("{too_large}: {}", path.display())),
+    })?;
     Ok(Input { scan: Some(Arc::new(scan)), prepared })
 }
 

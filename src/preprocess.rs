@@ -46,15 +46,29 @@ const IDENTITY_TOLERANCE: f64 = 1e-3;
 /// numpy's default `atol`: the only one that acts when comparing with 0.
 const ALLCLOSE: f64 = 1e-8;
 
+/// More voxels than any body has at the published spacing: 3.6 cubic metres; 2 GiB of numbers.
+const MAX_VOXELS: f64 = (1_u32 << 29) as f64;
+
+/// Why a scan cannot be prepared.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    #[error("cancelled")]
+    Cancelled(#[from] Cancelled),
+    #[error(
+        "{shape} voxels after resampling to {spacing_mm} mm, more than any scan has: its own spacing must be wrong; save it again in millimetres"
+    )]
+    TooLarge { shape: String, spacing_mm: String },
+}
+
 /// `[slope, offset]`: HU = slope * unit + offset.
 pub fn hu_from_unit(recipe: &Recipe) -> [f32; 2] {
     [recipe.hu[1] - recipe.hu[0], recipe.hu[0]]
 }
 
 /// Prepares a scan exactly as the published pipeline does.
-pub fn prepare(scan: &Volume, recipe: &Recipe, monitor: &Monitor) -> Result<Prepared, Cancelled> {
+pub fn prepare(scan: &Volume, recipe: &Recipe, monitor: &Monitor) -> Result<Prepared, Error> {
     let oriented = orientation::to_ras(scan);
-    let (grid, voxel_from_new) = spacing(&oriented.grid, recipe.spacing_mm);
+    let (grid, voxel_from_new) = spacing(&oriented.grid, recipe)?;
     let identity =
         (voxel_from_new.matrix3 - DMat3::IDENTITY).to_cols_array().iter().all(|x| x.abs() <= IDENTITY_TOLERANCE)
             && voxel_from_new.translation.abs().max_element() <= IDENTITY_TOLERANCE;
@@ -67,8 +81,10 @@ pub fn prepare(scan: &Volume, recipe: &Recipe, monitor: &Monitor) -> Result<Prep
     Ok(Prepared { volume, recipe: recipe.clone(), oriented: oriented.grid, spaced: spaced.grid })
 }
 
-/// MONAI's `Spacing`: the new grid, and the map from its voxels to the old ones.
-fn spacing(grid: &Grid, wanted_mm: [f64; 3]) -> (Grid, DAffine3) {
+/// MONAI's `Spacing`: the new grid, and the map from its voxels to the old ones. The spacing comes from a file: a shape that
+/// no memory holds is an error before it is a number of voxels.
+fn spacing(grid: &Grid, recipe: &Recipe) -> Result<(Grid, DAffine3), Error> {
+    let wanted_mm = recipe.spacing_mm;
     let a = grid.world_from_voxel;
     let now = grid.spacing_mm();
     let target =
@@ -86,7 +102,14 @@ fn spacing(grid: &Grid, wanted_mm: [f64; 3]) -> (Grid, DAffine3) {
     let new_inverse = new.inverse();
     let corners: Vec<DVec3> = (0..8).map(|c| new_inverse * a.transform_point3(corner(c))).collect();
     let (low, high) = corners.iter().fold((corners[0], corners[0]), |(l, h), c| (l.min(*c), h.max(*c)));
-    let shape = (high - low).to_array().map(|extent| (extent + 1.0).round_ties_even() as usize);
+    let sizes = (high - low).to_array().map(|extent| (extent + 1.0).round_ties_even());
+    let stacked = (recipe.side as f64).powi(2) * sizes[2];
+    // What is no number is in no range.
+    if ![sizes.iter().product(), stacked].iter().all(|voxels: &f64| (1.0..=MAX_VOXELS).contains(voxels)) {
+        let listed = |numbers: [f64; 3]| numbers.map(|n| n.to_string()).join(" x ");
+        return Err(Error::TooLarge { shape: listed(sizes), spacing_mm: listed(wanted_mm) });
+    }
+    let shape = sizes.map(|n| n as usize);
     let kept = (0..8).find(|&c| {
         let nearest = corners.iter().fold(DVec3::INFINITY, |m, other| m.min(*other - corners[c]));
         nearest.abs().max_element() <= ALLCLOSE
@@ -99,7 +122,7 @@ fn spacing(grid: &Grid, wanted_mm: [f64; 3]) -> (Grid, DAffine3) {
         a.transform_point3(half(grid.shape)) - new * half(shape)
     };
     let new = DAffine3::from_mat3_translation(new, translation);
-    (Grid { shape, world_from_voxel: new }, a.inverse() * new)
+    Ok((Grid { shape, world_from_voxel: new }, a.inverse() * new))
 }
 
 /// Lower triangular L with L L^T = m, for a symmetric positive matrix.

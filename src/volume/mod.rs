@@ -18,8 +18,9 @@ pub struct Grid {
 }
 
 impl Grid {
+    /// Of a shape beyond counting, `usize::MAX`: no memory holds as many.
     pub fn len(&self) -> usize {
-        self.shape.iter().product()
+        self.shape.iter().fold(1, |n: usize, size| n.saturating_mul(*size))
     }
 
     pub fn is_empty(&self) -> bool {

@@ -6,7 +6,7 @@ use candle_core::{DType, Tensor};
 use glam::{DAffine3, DMat3, DVec3};
 use parallax::io;
 use parallax::job::Monitor;
-use parallax::preprocess::{Recipe, prepare, restore};
+use parallax::preprocess::{Error, Recipe, prepare, restore};
 use parallax::volume::orientation::{axis_codes, letter, obliqueness_degrees, to_ras};
 use parallax::volume::resample::resample;
 use parallax::volume::{Grid, Volume, Voxels};
@@ -231,4 +231,96 @@ fn letters_name_the_nearest_direction_and_tilt_is_measured() {
     let turn = DMat3::from_rotation_z(17_f64.to_radians());
     grid.world_from_voxel.matrix3 = turn * grid.world_from_voxel.matrix3;
     assert!((obliqueness_degrees(&grid) - 17.0).abs() < 1e-9);
+}
+
+/// HU that rise evenly along each axis of the world: what trilinear sampling keeps exactly, on whatever grid.
+fn ramp(at: DVec3) -> f64 {
+    at.dot(DVec3::new(3.0, -5.0, 2.0)) + 20.0
+}
+
+fn ramp_on(shape: [usize; 3], matrix: DMat3) -> Volume {
+    let middle = matrix * DVec3::from_array(shape.map(|n| (n as f64 - 1.0) / 2.0));
+    let grid = Grid { shape, world_from_voxel: DAffine3::from_mat3_translation(matrix, -middle) };
+    let voxels: Vec<f32> = places(&grid).map(|at| ramp(at) as f32).collect();
+    Volume::from_f32(grid, voxels)
+}
+
+/// Every voxel's place in the world, in memory's order.
+fn places(grid: &Grid) -> impl Iterator<Item = DVec3> {
+    let ([ni, nj, nk], world_from_voxel) = (grid.shape, grid.world_from_voxel);
+    (0..ni * nj * nk).map(move |n| {
+        let voxel = DVec3::new((n % ni) as f64, (n / ni % nj) as f64, (n / ni / nj) as f64);
+        world_from_voxel.transform_point3(voxel)
+    })
+}
+
+#[test]
+fn a_ramp_comes_back_from_other_spacings_oblique_grids_and_a_crop() {
+    const OUTSIDE: f32 = -7.0;
+    // The ramp runs from about -200 to 240 HU; f32 in 0..=1 is good to 1e-7 of 2000 HU.
+    const RAMP_HU: f32 = 0.01;
+    let turn = DMat3::from_euler(glam::EulerRot::XYZ, 0.2, -0.15, 0.3);
+    let fine = DMat3::from_diagonal(DVec3::new(-0.8, -0.7, 2.0));
+    let coarse = DMat3::from_diagonal(DVec3::new(2.5, 2.0, 5.0));
+    let sheared = DMat3::from_cols(DVec3::new(1.0, 0.0, 0.0), DVec3::new(0.0, 1.2, 0.0), DVec3::new(0.0, 0.5, 2.5));
+    for (what, shape, matrix, side) in [
+        ("finer", [30, 34, 12], fine, 24),
+        ("coarser", [14, 15, 8], coarse, 32),
+        ("oblique", [30, 30, 12], turn * fine, 24),
+        ("oblique, coarser, cropped", [20, 20, 9], turn * coarse, 16),
+        ("cropped", [40, 30, 10], fine, 10),
+        ("sheared by a gantry", [20, 22, 10], sheared, 40),
+    ] {
+        let scan = ramp_on(shape, matrix);
+        let recipe = Recipe { side, ..Recipe::default() };
+        let prepared = prepare(&scan, &recipe, &Monitor::default()).expect("a scan");
+        let back = restore(&prepared.volume, &scan.grid, OUTSIDE, &Monitor::default()).expect("not cancelled");
+        let stack_from_world = prepared.volume.grid.voxel_from_world();
+        let scan_from_world = scan.grid.voxel_from_world();
+        // Centres of the model's grid between which every value comes from the scan alone, without padding or its own border.
+        let scan_last = DVec3::from_array(scan.grid.shape.map(|n| n as f64 - 1.0));
+        let last = prepared.volume.grid.shape.map(|n| n as f64 - 1.0);
+        let whole_cell = |at: DVec3| {
+            let at = at.to_array();
+            let low = [0, 1, 2].map(|axis| at[axis].floor().clamp(0.0, last[axis]));
+            (0..8_usize).all(|corner| {
+                let at = [0, 1, 2].map(|axis| (low[axis] + f64::from(corner >> axis & 1 == 1)).min(last[axis]));
+                let in_scan = scan_from_world
+                    .transform_point3(prepared.volume.grid.world_from_voxel.transform_point3(DVec3::from_array(at)));
+                in_scan.min_element() >= -1e-9 && (scan_last - in_scan).min_element() >= -1e-9
+            })
+        };
+        let (mut inside, mut beyond) = (0, 0);
+        for (value, world) in values(&back).iter().zip(places(&scan.grid)) {
+            let at = stack_from_world.transform_point3(world).to_array();
+            let within = |room: f64| (0..3).all(|axis| (-room..=last[axis] + room).contains(&at[axis]));
+            if within(0.0) && whole_cell(DVec3::from_array(at)) {
+                inside += 1;
+                let hu = value * 2000.0 - 1000.0;
+                assert!((hu - ramp(world) as f32).abs() < RAMP_HU, "{what} at {world}: {hu} HU, not {}", ramp(world));
+            } else if !within(0.5 + 1e-5) {
+                beyond += 1;
+                assert_eq!(*value, OUTSIDE, "{what} at {world}");
+            }
+        }
+        let total = scan.grid.len();
+        assert!(inside > total / 12, "{what}: {inside} of {total} voxels compared");
+        assert_eq!(beyond > 0, what.contains("cropped"), "{what}: {beyond} of {total} beyond the field of view");
+    }
+}
+
+#[test]
+fn a_spacing_that_would_need_all_memory_is_an_error() {
+    for (shape, spacing) in
+        [([64, 64, 64], 700_000.0), ([3, 3, 2], 1e200), ([2, 2, 2], f64::NAN), ([1, 1, 30_000], 5e4)]
+    {
+        let grid = Grid { shape, world_from_voxel: DAffine3::from_mat3(DMat3::from_diagonal(DVec3::splat(spacing))) };
+        let scan = Volume::from_f32(grid, vec![0.0; grid.len()]);
+        let error = prepare(&scan, &Recipe::default(), &Monitor::default()).expect_err("too large");
+        assert!(
+            matches!(error, Error::TooLarge { .. }) && error.to_string().contains("more than any scan has"),
+            "{error}"
+        );
+    }
+    assert_eq!(Grid { shape: [usize::MAX, 2, 2], ..marked().grid }.len(), usize::MAX);
 }
