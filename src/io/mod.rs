@@ -1,6 +1,7 @@
 //! Opens a scan: a NIfTI file, a DICOM file, or a folder of DICOM files. Told by bytes, never by names.
 
 mod dicom;
+mod gzip;
 mod nifti;
 mod series;
 
@@ -9,7 +10,7 @@ use std::path::{Path, PathBuf};
 use sha2::{Digest, Sha256};
 
 use crate::job::{Cancelled, Monitor};
-use crate::volume::{Volume, Voxels};
+use crate::volume::{Grid, Volume, Voxels};
 
 /// What can be wrong with a scan.
 #[derive(Debug, thiserror::Error)]
@@ -54,6 +55,11 @@ pub struct Scan {
 
 /// HU of what is no number, and of padding: air.
 const AIR_HU: f32 = -1000.0;
+/// Between voxel centres of any CT: micro-CT has hundredths of a millimetre, and no slice is thicker than a hand is wide.
+/// Beyond it the unit is not millimetres, or the header is broken.
+const SPACING_MM: std::ops::RangeInclusive<f64> = 0.01..=100.0;
+/// A grid whose axes span less than this share of a box with their lengths is flat. A gantry tilted by 30 degrees leaves 0.87.
+const FLAT_SHARE: f64 = 0.01;
 
 /// Opens whatever `path` holds.
 pub fn open(path: &Path, monitor: &Monitor) -> Result<Scan, Error> {
@@ -83,6 +89,31 @@ pub fn voxels_sha256(voxels: &Voxels) -> String {
     }
     hasher.update(&buffer);
     hex::encode(hasher.finalize())
+}
+
+/// A grid that a scan can have; the error says what is wrong with its numbers, which come from the file.
+fn check_grid(grid: &Grid) -> Result<(), String> {
+    let spacing = grid.spacing_mm();
+    if !grid.world_from_voxel.is_finite() || !spacing.iter().all(|mm| SPACING_MM.contains(mm)) {
+        let [a, b, c] = spacing;
+        let (least, most) = (SPACING_MM.start(), SPACING_MM.end());
+        return Err(format!("a spacing of {a} x {b} x {c} mm, where a scan has {least} to {most} mm"));
+    }
+    let share = grid.world_from_voxel.matrix3.determinant().abs() / spacing.iter().product::<f64>();
+    if share < FLAT_SHARE {
+        return Err(format!("a grid without volume (its axes span {share:.4} of a box)"));
+    }
+    Ok(())
+}
+
+/// An empty vector with room for `count` numbers: a size from a header must not end the program.
+fn reserve<T>(count: usize) -> Result<Vec<T>, String> {
+    let mut values = Vec::new();
+    let gigabytes = count as f64 * size_of::<T>() as f64 / 1e9;
+    values.try_reserve_exact(count).map_err(|_full| {
+        format!("{count} voxels, for which {gigabytes:.1} GB of memory are not there; crop the scan first")
+    })?;
+    Ok(values)
 }
 
 /// Keeps whole HU in 16 bits; what is no number becomes air and is counted.

@@ -10,14 +10,21 @@ use glam::{DAffine3, DMat3, DQuat, DVec3};
 use nifti::volume::inmem::InMemNiftiVolume;
 use nifti::{DataElement, NiftiHeader, NiftiType};
 
-use super::{Error, Geometry, Scan};
+use super::gzip::Members;
+use super::{Error, Geometry, Scan, check_grid, reserve};
 use crate::job::Monitor;
 use crate::volume::{Grid, Volume};
 
 const HEADER_BYTES: usize = 348;
 const GZIP: [u8; 2] = [0x1f, 0x8b];
-/// Larger than any CT, and small enough to allocate: 4096 x 4096 x 2048 numbers of 8 bytes.
+/// Larger than any CT: 4096 x 4096 x 2048 numbers of 8 bytes.
 const MAX_BYTES: u64 = 1 << 38;
+/// Deflate cannot shrink more than this.
+const MAX_INFLATION: u64 = 1032;
+/// The spatial part of `xyzt_units`, and what it may say (`nifti1.h`).
+const SPATIAL_UNITS: u8 = 0b111;
+const METRES: u8 = 1;
+const MICROMETRES: u8 = 3;
 
 /// Whether a file is NIfTI of any kind, gzipped or not.
 pub(super) fn sniff(file: File) -> std::io::Result<bool> {
@@ -50,8 +57,10 @@ pub(super) fn open(path: &Path, monitor: &Monitor) -> Result<Scan, Error> {
     let unsuitable = |what: String| Error::Unsuitable { what, path: path.to_owned() };
     let mut magic = [0; 2];
     File::open(path).and_then(|mut f| f.read_exact(&mut magic)).map_err(io)?;
-    let file = BufReader::with_capacity(1 << 20, File::open(path).map_err(io)?);
-    let mut reader: Box<dyn Read> = if magic == GZIP { Box::new(MultiGzDecoder::new(file)) } else { Box::new(file) };
+    let file = File::open(path).map_err(io)?;
+    let length = file.metadata().map_err(io)?.len();
+    let file = BufReader::with_capacity(1 << 20, file);
+    let mut reader: Box<dyn Read> = if magic == GZIP { Box::new(Members::new(file)) } else { Box::new(file) };
 
     let mut head = vec![0; HEADER_BYTES];
     reader.read_exact(&mut head).map_err(|e| damaged(format!("its header is incomplete ({e})")))?;
@@ -64,22 +73,30 @@ pub(super) fn open(path: &Path, monitor: &Monitor) -> Result<Scan, Error> {
     let mut header = NiftiHeader::from_reader(head.as_slice()).map_err(|e| damaged(e.to_string()))?;
     let shape = shape(&header).map_err(unsuitable)?;
     let kind = header.data_type().map_err(|e| unsuitable(format!("numbers of an unknown kind ({e})")))?;
-    let (world_from_voxel, geometry) = affine(&header, shape).map_err(unsuitable)?;
+    let mut warnings = Vec::new();
+    let (world_from_voxel, geometry) = affine(&header, shape, &mut warnings).map_err(unsuitable)?;
+    let grid = Grid { shape, world_from_voxel };
+    check_units(&header, &grid, &mut warnings).map_err(unsuitable)?;
 
     let size = size_of(kind)
         .ok_or_else(|| unsuitable(format!("voxels of kind {kind:?}, not one number each; export Hounsfield units")))?;
     let bytes = shape.iter().try_fold(size as u64, |n, d| n.checked_mul(*d as u64)).filter(|n| *n <= MAX_BYTES);
     let bytes = bytes.ok_or_else(|| unsuitable(format!("a size of {shape:?} voxels, which no scan has")))?;
+    let short = |there: u64| damaged(format!("{shape:?} voxels of {kind:?} need {bytes} bytes, {there} are there"));
+    let most = if magic == GZIP { length.saturating_mul(MAX_INFLATION) } else { length };
+    if bytes > most {
+        return Err(short(most));
+    }
     let offset = header.vox_offset;
     if !(0.0..1e9).contains(&offset) {
         return Err(damaged(format!("vox_offset = {offset}")));
     }
     let skip = (offset as u64).saturating_sub(HEADER_BYTES as u64);
     std::io::copy(&mut (&mut reader).take(skip), &mut std::io::sink()).map_err(|e| damaged(e.to_string()))?;
-    let mut raw = Vec::new();
+    let mut raw = reserve(bytes as usize).map_err(unsuitable)?;
     (&mut reader).take(bytes).read_to_end(&mut raw).map_err(|e| damaged(e.to_string()))?;
     if raw.len() as u64 != bytes {
-        return Err(damaged(format!("{shape:?} voxels of {kind:?} need {bytes} bytes, {} are there", raw.len())));
+        return Err(short(raw.len() as u64));
     }
     // To the very end, where gzip's checksum stands.
     std::io::copy(&mut reader, &mut std::io::sink()).map_err(|e| damaged(e.to_string()))?;
@@ -90,8 +107,8 @@ pub(super) fn open(path: &Path, monitor: &Monitor) -> Result<Scan, Error> {
         return Err(damaged(format!("scl_inter = {}", scale.1)));
     }
     header.dim = [3, shape[0] as u16, shape[1] as u16, shape[2] as u16, 1, 1, 1, 1];
-    let values = values(&header, kind, raw, scale).map_err(|e| damaged(e.to_string()))?;
-    let mut warnings = Vec::new();
+    let values = reserve(grid.len()).map_err(unsuitable)?;
+    let values = read(&header, kind, raw, scale, values).map_err(|e| damaged(e.to_string()))?;
     if geometry == Geometry::Spacing {
         warnings
             .push("the file says nothing of orientation (no sform, no qform): left and right are a guess".to_owned());
@@ -99,7 +116,7 @@ pub(super) fn open(path: &Path, monitor: &Monitor) -> Result<Scan, Error> {
     let voxels = super::voxels(values, &mut warnings);
     Ok(Scan {
         sha256: super::voxels_sha256(&voxels),
-        volume: Volume::new(Grid { shape, world_from_voxel }, voxels),
+        volume: Volume::new(grid, voxels),
         source: path.to_owned(),
         format: format!("NIfTI-1, {kind:?}"),
         geometry,
@@ -134,9 +151,10 @@ fn size_of(kind: NiftiType) -> Option<usize> {
     })
 }
 
-/// nibabel's rule, `Nifti1Header.get_best_affine`.
-fn affine(header: &NiftiHeader, shape: [usize; 3]) -> Result<(DAffine3, Geometry), String> {
-    let zooms = DVec3::from_array([1, 2, 3].map(|i| f64::from(header.pixdim[i])));
+/// nibabel's rule, `Nifti1Header.get_best_affine`; a negative pixdim counts without its sign, as in `_chk_pixdims` there.
+fn affine(header: &NiftiHeader, shape: [usize; 3], warnings: &mut Vec<String>) -> Result<(DAffine3, Geometry), String> {
+    let signed = DVec3::from_array([1, 2, 3].map(|i| f64::from(header.pixdim[i])));
+    let zooms = signed.abs();
     let (affine, geometry) = if header.sform_code > 0 {
         let rows = [header.srow_x, header.srow_y, header.srow_z].map(|row| row.map(f64::from));
         let column = |c: usize| DVec3::new(rows[0][c], rows[1][c], rows[2][c]);
@@ -152,9 +170,6 @@ fn affine(header: &NiftiHeader, shape: [usize; 3]) -> Result<(DAffine3, Geometry
         let flip = if header.pixdim[0] < 0.0 { -1.0 } else { 1.0 };
         let matrix = rotation * DMat3::from_diagonal(zooms * DVec3::new(1.0, 1.0, flip));
         let origin = [header.quatern_x, header.quatern_y, header.quatern_z].map(f64::from);
-        if zooms.min_element() < 0.0 {
-            return Err(format!("pixdim {zooms}, which cannot be negative"));
-        }
         (DAffine3::from_mat3_translation(matrix, DVec3::from_array(origin)), Geometry::Qform)
     } else {
         // `get_base_affine`: x is flipped by convention, the middle voxel is the origin.
@@ -162,25 +177,42 @@ fn affine(header: &NiftiHeader, shape: [usize; 3]) -> Result<(DAffine3, Geometry
         let middle = DVec3::from_array(shape.map(|n| (n as f64 - 1.0) / 2.0));
         (DAffine3::from_mat3_translation(DMat3::from_diagonal(zooms), -(zooms * middle)), Geometry::Spacing)
     };
-    let volume = affine.matrix3.determinant();
-    if !affine.is_finite() || volume.abs() < 1e-9 {
-        return Err(format!("a grid without volume (determinant {volume}): its {geometry:?} is broken"));
+    if geometry != Geometry::Sform && signed.min_element() < 0.0 {
+        warnings.push(format!("a negative spacing in the header ({signed}): its sign is ignored"));
     }
     Ok((affine, geometry))
 }
 
+/// Refuses a grid that no scan has, with the units that the header claims. Where the grid can be, the units change nothing:
+/// nibabel takes every affine to be in millimetres, and so did the published pipeline.
+fn check_units(header: &NiftiHeader, grid: &Grid, warnings: &mut Vec<String>) -> Result<(), String> {
+    let units = match header.xyzt_units & SPATIAL_UNITS {
+        METRES => "metres",
+        MICROMETRES => "micrometres",
+        _ => return check_grid(grid).map_err(|what| format!("{what}; its header is broken")),
+    };
+    check_grid(grid).map_err(|what| {
+        format!("{what}; the header says {units} (xyzt_units {}): save it in millimetres", header.xyzt_units)
+    })?;
+    warnings
+        .push(format!("the header gives its spacing in {units}; it is taken to be in millimetres, as nibabel does"));
+    Ok(())
+}
+
 /// Stored numbers times slope plus intercept, in f64, then f32: as nibabel. A slope of 0 or NaN means none.
-fn values(
+fn read(
     header: &NiftiHeader,
     kind: NiftiType,
     raw: Vec<u8>,
     (slope, inter): (f64, f64),
+    mut values: Vec<f32>,
 ) -> nifti::error::Result<Vec<f32>> {
     let scaled = slope != 0.0 && slope.is_finite();
     macro_rules! read {
         ($kind:ty) => {{
             let stored: Vec<$kind> = typed(header, raw)?;
-            Ok(stored.into_iter().map(|x| if scaled { (x as f64 * slope + inter) as f32 } else { x as f32 }).collect())
+            values
+                .extend(stored.into_iter().map(|x| if scaled { (x as f64 * slope + inter) as f32 } else { x as f32 }));
         }};
     }
     match kind {
@@ -195,6 +227,7 @@ fn values(
         NiftiType::Float64 => read!(f64),
         _ => read!(f32),
     }
+    Ok(values)
 }
 
 fn typed<T: DataElement>(header: &NiftiHeader, raw: Vec<u8>) -> nifti::error::Result<Vec<T>> {

@@ -227,3 +227,71 @@ fn damaged_files_are_errors_never_panics() {
         open_bytes(&whole[..cut]).ok();
     }
 }
+
+#[test]
+fn spacings_that_no_scan_has_are_refused_with_the_units_that_the_header_claims() {
+    let with = |spacing: f32, units: u8| {
+        let mut bytes = plain();
+        bytes[252..256].fill(0); // neither form: pixdim alone
+        bytes[80..84].copy_from_slice(&spacing.to_le_bytes());
+        bytes[123] = units;
+        open_bytes(&bytes)
+    };
+    for (spacing, units, words) in [
+        (700.0, 3, "micrometres (xyzt_units 3)"),
+        (7e-4, 1, "metres (xyzt_units 1)"),
+        (700.0, 2, "where a scan has 0.01 to 100 mm"),
+        (0.0, 2, "where a scan has 0.01 to 100 mm"),
+        (f32::INFINITY, 2, "where a scan has 0.01 to 100 mm"),
+    ] {
+        let error = with(spacing, units).expect_err("refused").to_string();
+        assert!(error.contains(words), "{spacing} in {units}: {error}");
+    }
+    // nibabel scales nothing by the units; neither do we, and we say so.
+    let scan = with(0.7, 3).expect("a spacing that can be");
+    assert!((scan.volume.grid.spacing_mm()[0] - 0.7).abs() < 1e-6);
+    assert!(scan.warnings[0].contains("micrometres"), "{:?}", scan.warnings);
+    // Columns that point the same way span no volume.
+    let mut flat = plain();
+    flat.copy_within(280..284, 284);
+    flat.copy_within(296..300, 300);
+    flat.copy_within(312..316, 316);
+    assert!(open_bytes(&flat).expect_err("flat").to_string().contains("without volume"));
+}
+
+#[test]
+fn a_negative_spacing_counts_without_its_sign() {
+    for forms in [[0_u8, 0], [1, 0]] {
+        let mut bytes = plain();
+        bytes[252..256].copy_from_slice(&[forms[0], 0, forms[1], 0]);
+        let whole = open_bytes(&bytes).expect("as written");
+        let spacing = f32::from_le_bytes(bytes[84..88].try_into().expect("4 bytes"));
+        bytes[84..88].copy_from_slice(&(-spacing).to_le_bytes());
+        let scan = open_bytes(&bytes).expect("as nibabel reads it");
+        assert_eq!(scan.volume.grid, whole.volume.grid);
+        assert!(scan.warnings.iter().any(|w| w.contains("negative spacing")), "{:?}", scan.warnings);
+    }
+}
+
+#[test]
+fn zeros_after_a_gzip_file_are_padding() {
+    let packed = nifti_bytes(&sheared(), "").expect("written");
+    let padded = [packed.clone(), vec![0; 1000]].concat();
+    assert_eq!(values(&open_bytes(&padded).expect("padded")), values(&open_bytes(&packed).expect("whole")));
+    assert!(open_bytes(&[packed, b"something else".to_vec()].concat()).is_err());
+}
+
+#[test]
+fn a_size_that_a_file_cannot_hold_is_refused_before_there_is_memory_for_it() {
+    for size in [3000_i16, 30000] {
+        let mut bytes = plain();
+        let sizes = [size, size, 1000].map(i16::to_le_bytes).concat();
+        bytes[42..48].copy_from_slice(&sizes);
+        let mut packer = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+        std::io::Write::write_all(&mut packer, &bytes).expect("packed");
+        for bytes in [bytes, packer.finish().expect("packed")] {
+            let error = open_bytes(&bytes).expect_err("refused").to_string();
+            assert!(error.contains("are there") || error.contains("which no scan has"), "{error}");
+        }
+    }
+}
