@@ -142,7 +142,7 @@ pub struct Request {
 
 /// Opens a scan and prepares it; or a `.safetensors` stack, which is taken as it is.
 pub fn open(path: &Path, monitor: &Monitor) -> Result<Input> {
-    if path.extension().is_some_and(|ext| ext.eq_ignore_ascii_case("safetensors")) {
+    if is_stack(path) {
         return stack(path).map_err(BadInput::mark);
     }
     let scan = io::open(path, monitor).map_err(BadInput::mark)?;
@@ -151,6 +151,10 @@ pub fn open(path: &Path, monitor: &Monitor) -> Result<Input> {
         too_large @ preprocess::Error::TooLarge { .. } => BadInput::mark(anyhow!("{too_large}: {}", path.display())),
     })?;
     Ok(Input { scan: Some(Arc::new(scan)), prepared })
+}
+
+fn is_stack(path: &Path) -> bool {
+    path.extension().is_some_and(|ext| ext.eq_ignore_ascii_case("safetensors"))
 }
 
 /// The key "stack" of a safetensors file, `[slices, 1, height, width]` in `0..=1`. It says nothing of where it lies:
@@ -189,13 +193,27 @@ pub enum Opened {
 
 /// A scan, a model card or a checkpoint, told by what it holds.
 pub fn inspect(path: &Path, monitor: &Monitor) -> Result<Opened> {
-    if path.extension().is_some_and(|ext| ext == "toml") {
+    if path.extension().is_some_and(|ext| ext.eq_ignore_ascii_case("toml")) {
         let card = Card::open(path).map_err(BadInput::mark)?;
         let checkpoint = Checkpoint::open(&card.weights).map_err(BadInput::mark)?;
         return Ok(Opened::Checkpoint { checkpoint: Box::new(checkpoint), kind: Some(card.kind.to_string()) });
     }
     if path.is_file() {
         match Checkpoint::open(path) {
+            Ok(checkpoint) if is_stack(path) && checkpoint.shape("stack").is_some_and(|shape| shape.len() == 4) => {
+                let input = stack(path).map_err(BadInput::mark)?;
+                return Ok(Opened::Scan(Box::new(Scan {
+                    volume: input.display_volume(),
+                    source: path.to_owned(),
+                    format: "stack of slices, safetensors".to_owned(),
+                    geometry: io::Geometry::Spacing,
+                    warnings: vec![
+                        "a stack does not say where it lies: the published pipeline's spacing is assumed".to_owned(),
+                    ],
+                    window_hu: None,
+                    sha256: input.sha256(),
+                })));
+            }
             Ok(checkpoint) => {
                 let kind = models::Kind::of(&checkpoint).map(|kind| kind.to_string());
                 return Ok(Opened::Checkpoint { checkpoint: Box::new(checkpoint), kind });

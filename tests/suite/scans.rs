@@ -6,6 +6,7 @@ use glam::{DAffine3, DMat3, DVec3};
 use parallax::export::nifti::nifti_bytes;
 use parallax::io::{self, Error, Geometry, Scan};
 use parallax::job::Monitor;
+use parallax::pipeline::{self, Opened};
 use parallax::volume::{Grid, Volume, Voxels};
 
 use crate::support;
@@ -294,4 +295,22 @@ fn a_size_that_a_file_cannot_hold_is_refused_before_there_is_memory_for_it() {
             assert!(error.contains("are there") || error.contains("which no scan has"), "{error}");
         }
     }
+}
+
+#[test]
+fn info_tells_a_stack_from_a_checkpoint() {
+    use candle_core::{DType, Device, Tensor};
+
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("prepared.safetensors");
+    let save = |name: &str, shape: &[usize]| {
+        let tensor = Tensor::full(0.5_f32, shape, &Device::Cpu).and_then(|t| t.to_dtype(DType::F32)).expect("a tensor");
+        candle_core::safetensors::save(&[(name.to_owned(), tensor)].into(), &path).expect("written");
+        pipeline::inspect(&path, &Monitor::default()).unwrap_or_else(|e| panic!("{e}"))
+    };
+    let Opened::Scan(scan) = save("stack", &[3, 1, 4, 5]) else { panic!("a stack") };
+    assert_eq!(scan.volume.grid.shape, [5, 4, 3]);
+    assert!(values(&scan).iter().all(|hu| *hu == 0.0) && scan.format.contains("stack"), "{}", scan.format);
+    assert!(matches!(save("stack", &[3, 4]), Opened::Checkpoint { kind: None, .. }));
+    assert!(matches!(save("weight", &[3, 1, 4, 5]), Opened::Checkpoint { kind: None, .. }));
 }
