@@ -3,7 +3,9 @@
 mod dicom;
 mod gzip;
 mod nifti;
+mod phases;
 mod series;
+mod stacking;
 
 use std::path::{Path, PathBuf};
 

@@ -1,13 +1,16 @@
-//! DICOM series written here: every orientation keeps its place in the patient, whatever the files are called.
+//! DICOM series written here: every orientation keeps its place in the patient, whatever the files are called; phases are told
+//! apart, and what is no regular stack of CT slices is refused in words.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
-use dicom_core::{DataElement, PrimitiveValue, VR};
+use dicom_core::{DataElement, PrimitiveValue, Tag, VR};
 use dicom_dictionary_std::tags;
 use dicom_object::{FileMetaTableBuilder, InMemDicomObject};
 use glam::DVec3;
-use parallax::io;
+use parallax::io::{self, Error};
 use parallax::job::Monitor;
+
+use crate::support;
 
 const ROWS: usize = 5;
 const COLUMNS: usize = 4;
@@ -30,6 +33,28 @@ struct Slice {
     /// HU = slope * stored + intercept; every slice of a series may have its own.
     rescale: [f64; 2],
     marked: bool,
+    /// Said instead of, or besides, what every file here says.
+    also: Vec<(Tag, VR, String)>,
+}
+
+impl Slice {
+    /// The `k`th slice of an axial series.
+    fn axial(k: usize) -> Self {
+        Self {
+            position: DVec3::new(-31.0, 12.0, 250.0 + GAP_MM * k as f64),
+            along_row: DVec3::X,
+            down_column: DVec3::Y,
+            series: "1.2.3",
+            rescale: [1.0, -1024.0],
+            marked: k == MARK[2],
+            also: Vec::new(),
+        }
+    }
+
+    fn saying(mut self, tag: Tag, vr: VR, value: &impl ToString) -> Self {
+        self.also.push((tag, vr, value.to_string()));
+        self
+    }
 }
 
 fn written(numbers: &[f64]) -> String {
@@ -68,6 +93,13 @@ fn write(slice: &Slice, path: &Path) {
     ] {
         object.put(DataElement::new(tag, VR::US, PrimitiveValue::from(value)));
     }
+    for (tag, vr, value) in &slice.also {
+        let value = match vr {
+            &VR::US => PrimitiveValue::from(value.parse::<u16>().expect("a number")),
+            _ => PrimitiveValue::from(value.as_str()),
+        };
+        object.put(DataElement::new(*tag, *vr, value));
+    }
     object.put(DataElement::new(tags::PIXEL_DATA, VR::OW, PrimitiveValue::U16(pixels.into())));
     let meta = FileMetaTableBuilder::new()
         .transfer_syntax(EXPLICIT_LITTLE_ENDIAN)
@@ -87,6 +119,7 @@ fn series(folder: &Path, along_row: DVec3, down_column: DVec3) -> DVec3 {
             series: "1.2.3",
             rescale: [[1.0, -1024.0], [0.5, -1000.0]][k % 2],
             marked: k == MARK[2],
+            also: Vec::new(),
         };
         write(&slice, &folder.join(format!("{}.dcm", (k * 5 + 3) % 7)));
     }
@@ -150,6 +183,7 @@ fn the_larger_of_two_series_is_opened_and_the_other_named() {
         series: "1.2.9",
         rescale: [1.0, 0.0],
         marked: false,
+        also: Vec::new(),
     };
     write(&other, &folder.path().join("scout.dcm"));
     let scan = open(folder.path());
@@ -165,4 +199,241 @@ fn a_gap_in_a_series_is_refused_and_the_slice_before_it_named() {
     let error = io::open(folder.path(), &Monitor::default()).expect_err("a gap").to_string();
     let before = format!("{}.dcm", (5 + 3) % 7);
     assert!(error.contains("2.50 to 5.00 mm") && error.contains(&before), "{error}");
+}
+
+/// A folder of slices, named in their order here.
+fn folder_of(slices: &[Slice]) -> tempfile::TempDir {
+    let folder = tempfile::tempdir().expect("a folder");
+    for (i, slice) in slices.iter().enumerate() {
+        write(slice, &folder.path().join(format!("{i:03}-Doe^John.dcm")));
+    }
+    folder
+}
+
+fn error_of(path: &Path) -> Error {
+    io::open(path, &Monitor::default()).map(|scan| scan.warnings).expect_err("refused")
+}
+
+fn axial() -> Vec<Slice> {
+    (0..SLICES).map(Slice::axial).collect()
+}
+
+#[test]
+fn slices_off_the_straight_line_are_refused() {
+    for shifted in [1, 3] {
+        let mut slices = axial();
+        slices[shifted].position.x += 0.3; // a third of a pixel: rounding, and the patient
+        let scan = open(folder_of(&slices).path());
+        assert!(scan.warnings.is_empty(), "{:?}", scan.warnings);
+        slices[shifted].position.x += 3.0;
+        let error = error_of(folder_of(&slices).path()).to_string();
+        let name = format!("{shifted:03}-Doe");
+        assert!(error.contains("3.3 mm off the straight line") && error.contains(&name), "{error}");
+    }
+}
+
+/// Two phases at the same places, the second of which shows no mark; slices of `first` come before those of the other in names.
+fn two_phases(first: usize, tag: Tag, vr: VR, values: [&str; 2]) -> Vec<Slice> {
+    let mut slices = Vec::new();
+    for k in 0..SLICES {
+        for phase in [first, 1 - first] {
+            let mut slice = Slice::axial(k).saying(tag, vr, &values[phase]);
+            slice.marked &= phase == 0;
+            slices.push(slice);
+        }
+    }
+    slices
+}
+
+#[test]
+fn one_phase_of_two_is_opened_whatever_the_files_are_called() {
+    for (tag, vr, values, name) in [
+        (tags::ACQUISITION_NUMBER, VR::IS, ["9", "10"], "AcquisitionNumber"),
+        (tags::TEMPORAL_POSITION_IDENTIFIER, VR::IS, ["1", "2"], "TemporalPositionIdentifier"),
+        (tags::ACQUISITION_TIME, VR::TM, ["101500.25", "101530.75"], "AcquisitionTime"),
+        (tags::CONTENT_TIME, VR::TM, ["101500", "101530"], "ContentTime"),
+    ] {
+        let open = |first| open(folder_of(&two_phases(first, tag, vr, values)).path());
+        let (scan, other) = (open(0), open(1));
+        assert_eq!(scan.sha256, other.sha256, "{name}");
+        assert_eq!(scan.volume.grid, other.volume.grid, "{name}");
+        assert_eq!((scan.volume.grid.shape[2], brightest(&scan).1), (SLICES, MARK_HU), "{name}: the earlier phase");
+        assert!(
+            scan.warnings[0].contains(name) && scan.warnings[0].contains("6 slices of others"),
+            "{:?}",
+            scan.warnings
+        );
+        assert!(!scan.warnings.concat().contains("Doe"), "{:?}", scan.warnings);
+    }
+}
+
+#[test]
+fn the_phase_that_is_a_regular_stack_is_the_one_opened() {
+    // The earlier acquisition lacks a slice in its middle.
+    let mut slices = two_phases(0, tags::ACQUISITION_NUMBER, VR::IS, ["1", "2"]);
+    slices.remove(4);
+    let scan = open(folder_of(&slices).path());
+    assert_eq!((scan.volume.grid.shape[2], brightest(&scan).1), (SLICES, 0.0));
+    // A timing run at one place says nothing against the rest.
+    let mut slices: Vec<Slice> =
+        axial().into_iter().map(|slice| slice.saying(tags::ACQUISITION_NUMBER, VR::IS, &5)).collect();
+    for time in 0..3 {
+        let mut slice = Slice::axial(2).saying(tags::ACQUISITION_NUMBER, VR::IS, &1);
+        slice.rescale[1] -= f64::from(time + 1);
+        slice.rescale[0] = 2.0;
+        slice.marked = true;
+        slices.push(slice);
+    }
+    let scan = open(folder_of(&slices).path());
+    assert_eq!(scan.volume.grid.shape[2], SLICES);
+}
+
+#[test]
+fn copies_are_dropped() {
+    // Acquired in two parts, one slice copied: the copy is no reason to open one part alone.
+    let mut slices: Vec<Slice> =
+        (0..SLICES).map(|k| Slice::axial(k).saying(tags::ACQUISITION_NUMBER, VR::IS, &(k / 4))).collect();
+    slices.push(Slice::axial(1).saying(tags::ACQUISITION_NUMBER, VR::IS, &0));
+    let scan = open(folder_of(&slices).path());
+    assert_eq!(scan.volume.grid.shape[2], SLICES);
+    assert!(scan.warnings[0].starts_with("1 slices lie where others do and show the same"), "{:?}", scan.warnings);
+    // Exported again, every slice with a time of its own.
+    let timed = |(i, slice): (usize, Slice)| slice.saying(tags::CONTENT_TIME, VR::TM, &(101_500 + i));
+    let slices: Vec<Slice> = axial().into_iter().chain(axial()).enumerate().map(timed).collect();
+    let scan = open(folder_of(&slices).path());
+    assert_eq!((scan.volume.grid.shape[2], brightest(&scan).1), (SLICES, MARK_HU));
+    assert!(scan.warnings[0].starts_with("6 slices lie where others do and show the same"), "{:?}", scan.warnings);
+}
+
+#[test]
+fn phases_that_nothing_tells_apart_are_refused() {
+    for timed in [false, true] {
+        let mut slices: Vec<Slice> = axial().into_iter().chain(axial()).collect();
+        slices[MARK[2]].marked = false;
+        if timed {
+            // A time that is each slice's own makes no phases of them.
+            for (i, slice) in slices.iter_mut().enumerate() {
+                slice.also.push((tags::CONTENT_TIME, VR::TM, (101_500 + i).to_string()));
+            }
+        }
+        let error = error_of(folder_of(&slices).path());
+        let words = error.to_string();
+        assert!(matches!(error, Error::Unsuitable { .. }) && words.contains("lie on each other and differ"), "{words}");
+        assert!(words.contains("004-Doe") && words.contains("010-Doe"), "{words}");
+    }
+}
+
+/// A file of one slice, with its bytes changed.
+fn file_of(slice: &Slice, change: impl Fn(&mut Vec<u8>)) -> (tempfile::TempDir, PathBuf) {
+    let folder = folder_of(std::slice::from_ref(slice));
+    let path = folder.path().join("000-Doe^John.dcm");
+    let mut bytes = std::fs::read(&path).expect("just written");
+    change(&mut bytes);
+    std::fs::write(&path, bytes).expect("written");
+    (folder, path)
+}
+
+#[test]
+fn headers_that_no_ct_slice_has_are_refused_in_words() {
+    for (tag, vr, value, words) in [
+        (tags::PIXEL_SPACING, VR::DS, "1e-200\\1e-200", "PixelSpacing"),
+        (tags::PIXEL_SPACING, VR::DS, "700\\700", "where a scan has 0.01 to 100 mm"),
+        (tags::BITS_STORED, VR::US, "12", "HighBit 15 with BitsStored 12"),
+        (tags::BITS_STORED, VR::US, "0", "BitsStored 0"),
+        (tags::BITS_ALLOCATED, VR::US, "32", "BitsAllocated 32"),
+    ] {
+        let (_folder, path) = file_of(&Slice::axial(0).saying(tag, vr, &value), |_| ());
+        let error = error_of(&path);
+        assert!(matches!(error, Error::Unsuitable { .. }) && error.to_string().contains(words), "{error}");
+    }
+    // 60000 x 60000 pixels are not in a file of 1 kB: nothing may be allocated for them.
+    let huge = Slice::axial(0).saying(tags::ROWS, VR::US, &60000).saying(tags::COLUMNS, VR::US, &60000);
+    let error = error_of(&file_of(&huge, |_| ()).1);
+    assert!(matches!(error, Error::Damaged { .. }) && error.to_string().contains("7200000000 bytes"), "{error}");
+}
+
+#[test]
+fn gaps_that_no_scan_has_are_refused() {
+    for gap in [0.004, 250.0] {
+        let mut slices = axial();
+        for (k, slice) in slices.iter_mut().enumerate() {
+            slice.position.z = gap * k as f64;
+        }
+        let error = error_of(folder_of(&slices).path()).to_string();
+        assert!(error.contains("where a scan has 0.01 to 100 mm"), "{gap}: {error}");
+    }
+}
+
+#[test]
+fn an_unknown_transfer_syntax_is_named_and_damage_is_told_from_it() {
+    let change = |bytes: &mut Vec<u8>| {
+        let uid = b"1.2.840.10008.1.2.1\0";
+        let at = bytes.windows(uid.len()).position(|window| window == uid).expect("the transfer syntax");
+        bytes[at..at + uid.len()].copy_from_slice(b"1.2.840.10008.1.2.7\0");
+    };
+    let (folder, path) = file_of(&Slice::axial(0), change);
+    let error = error_of(&path);
+    assert!(matches!(error, Error::Unsuitable { .. }), "{error}");
+    assert!(error.to_string().contains("1.2.840.10008.1.2.7, which is not decoded here; convert it"), "{error}");
+
+    // In a folder, with a reason of each kind.
+    write(&Slice::axial(1).saying(tags::NUMBER_OF_FRAMES, VR::IS, &7), &folder.path().join("frames.dcm"));
+    write(&Slice::axial(2).saying(tags::NUMBER_OF_FRAMES, VR::IS, &9), &folder.path().join("more.dcm"));
+    std::fs::write(folder.path().join("notes.txt"), "not a slice").expect("written");
+    let error = error_of(folder.path()).to_string();
+    for words in ["none of its 4 files", "2 x a multi-frame file", "1 x transfer syntax", "1 x not a DICOM file"] {
+        assert!(error.contains(words), "{error}");
+    }
+
+    // A file that begins as DICOM and ends too early is damaged, not foreign; its name is in the path alone.
+    let error = error_of(&file_of(&Slice::axial(0), |bytes| bytes.truncate(400)).1);
+    let Error::Damaged { what, .. } = &error else { panic!("{error}") };
+    assert!(!what.contains("Doe"), "{what}");
+}
+
+#[test]
+fn another_modality_is_opened_with_a_word_about_its_numbers() {
+    let said = |modality: &'static str| axial().into_iter().map(move |s| s.saying(tags::MODALITY, VR::CS, &modality));
+    assert!(open(folder_of(&said("CT").collect::<Vec<_>>()).path()).warnings.is_empty());
+    let warnings = open(folder_of(&said("MR").collect::<Vec<_>>()).path()).warnings;
+    assert!(warnings[0].contains("MR, not CT") && warnings[0].contains("not Hounsfield units"), "{warnings:?}");
+}
+
+#[test]
+fn a_size_that_a_compressed_file_cannot_hold_is_an_error() {
+    for name in ["CT1_RLE.dcm", "CT1_J2KR.dcm", "CT1_JLSL.dcm", "CT1_JPLL.dcm"] {
+        let Some(path) = support::shared(&format!("data/dicom/syntaxes/{name}")) else { return };
+        let mut bytes = std::fs::read(path).expect("a file");
+        for element in [0x10, 0x11] {
+            let tag = [0x28, 0, element, 0, b'U', b'S', 2, 0];
+            let at = bytes.windows(8).position(|window| window == tag).expect("Rows and Columns") + 8;
+            bytes[at..at + 2].copy_from_slice(&60000_u16.to_le_bytes());
+        }
+        let folder = tempfile::tempdir().expect("a folder");
+        std::fs::write(folder.path().join(name), bytes).expect("written");
+        let error = error_of(folder.path());
+        assert!(matches!(error, Error::Damaged { .. }), "{name}: {error}");
+    }
+}
+
+#[cfg(unix)]
+#[test]
+fn a_folder_that_may_not_be_read_is_left_out_with_a_word() {
+    use std::os::unix::fs::PermissionsExt;
+
+    let folder = folder_of(&axial());
+    let inside = folder.path().join("inside");
+    std::fs::create_dir(&inside).expect("a folder");
+    let allow = |mode| std::fs::set_permissions(&inside, PermissionsExt::from_mode(mode)).expect("ours");
+    allow(0o000);
+    let closed = std::fs::read_dir(&inside).is_err(); // root reads everything
+    let scan = open(folder.path());
+    allow(0o700);
+    assert_eq!(scan.volume.grid.shape[2], SLICES);
+    assert_eq!(
+        scan.warnings.iter().any(|w| w.contains("1 folders inside could not be read")),
+        closed,
+        "{:?}",
+        scan.warnings
+    );
 }
