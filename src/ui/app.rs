@@ -204,9 +204,9 @@ impl App {
         Panel::left("steps").default_size(theme::SIDE_WIDTH).size_range(240.0..=480.0).show(ui, |ui| {
             Panel::bottom("run").show(ui, |ui| compute_panel::run_ui(ui, session, actions));
             ScrollArea::vertical().auto_shrink([false, false]).show(ui, |ui| {
-                input_panel::input_panel_ui(ui, session, actions);
-                model_panel::model_panel_ui(ui, session, actions);
-                compute_panel::compute_panel_ui(ui, session, viewer, actions);
+                step_ui(ui, 1, |ui| input_panel::input_panel_ui(ui, session, actions));
+                step_ui(ui, 2, |ui| model_panel::model_panel_ui(ui, session, actions));
+                step_ui(ui, 3, |ui| compute_panel::compute_panel_ui(ui, session, viewer, actions));
             });
         });
         Panel::right("result").default_size(theme::SIDE_WIDTH).size_range(220.0..=480.0).show(ui, |ui| {
@@ -234,6 +234,13 @@ impl App {
             }
         });
     }
+}
+
+/// A step whose widgets keep their ids, and so the focus, whatever comes or goes in the steps above: a model that has loaded
+/// must not stop someone from typing.
+fn step_ui(ui: &mut egui::Ui, number: usize, contents: impl FnOnce(&mut egui::Ui)) {
+    let id = egui::Id::unique(("step", number));
+    ui.scope_builder(egui::UiBuilder::new().scope_id(id), contents);
 }
 
 impl eframe::App for App {

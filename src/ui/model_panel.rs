@@ -74,7 +74,8 @@ fn target_ui(ui: &mut Ui, session: &Session, actions: &mut Vec<Action>) {
     };
     let label = ui.label(RichText::new("Search classes").small().color(theme::WEAK));
     let hint = format!("{} classes, by name or number", labels.len());
-    ui.add(TextEdit::singleline(&mut search).hint_text(hint).desired_width(f32::INFINITY)).labelled_by(label.id);
+    ui.add(TextEdit::singleline(&mut search).id(id.with("text")).hint_text(hint).desired_width(f32::INFINITY))
+        .labelled_by(label.id);
     let found = matches(labels, &search);
     let height = ui.spacing().interact_size.y;
     ScrollArea::vertical().id_salt("classes").max_height(LIST_LINES * height).auto_shrink([false, true]).show_rows(
