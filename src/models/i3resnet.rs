@@ -193,6 +193,15 @@ mod tests {
                 near(&format!("act.layer{layer}"), &x)?;
             }
         }
-        near("act.avgpool", &pool::global_avg_pool(&x)?.reshape(g["act.avgpool"].dims())?)
+        near("act.avgpool", &pool::global_avg_pool(&x)?.reshape(g["act.avgpool"].dims())?)?;
+        // The head that matches text is no part of the classifier; it tells all the same whether what it is fed is right. It
+        // was recorded without the turn, as the logits were.
+        let untouched = I3ResNet { side: None, turned: false, ..network };
+        let x = untouched.blocks.iter().try_fold(untouched.stem(&stack)?, |x, block| block.forward(&x))?;
+        let pooled = pool::global_avg_pool(&x)?.unsqueeze(2)?.unsqueeze(3)?.unsqueeze(4)?;
+        let vb = checkpoint.builder(DType::F32, &Device::Cpu).pp("contrastive_head");
+        let (width, size) = (pooled.dim(1)?, g["model_only_contrastive"].dim(1)?);
+        let head = conv3d([width, size], [1; 3], [1; 3], [0; 3], Bias::With, &vb)?;
+        near("model_only_contrastive", &pooled.apply(&head)?.flatten_from(1)?)
     }
 }
