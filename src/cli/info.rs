@@ -17,48 +17,52 @@ pub(super) fn run(args: &InfoArgs) -> Result<()> {
         Opened::Checkpoint { checkpoint, kind } => checkpoint_facts(&checkpoint, kind.as_deref()),
     };
     if args.json {
+        let facts: serde_json::Map<_, _> = facts.into_iter().map(|(name, value)| (name.to_owned(), value)).collect();
         say(&serde_json::to_string_pretty(&facts)?);
-    } else if let Value::Object(rows) = &facts {
-        for (name, value) in rows {
+    } else {
+        for (name, value) in &facts {
             say(&format!("{:16} {}", name.replace('_', " "), plain(value)));
         }
     }
     Ok(())
 }
 
-fn scan_facts(scan: &Scan) -> Value {
+/// What there is to say, the most telling first.
+type Facts = Vec<(&'static str, Value)>;
+
+fn scan_facts(scan: &Scan) -> Facts {
     let grid = &scan.volume.grid;
     let (least, most) =
         scan.volume.voxels.iter().fold((f32::INFINITY, f32::NEG_INFINITY), |(l, m), x| (l.min(x), m.max(x)));
     let m = grid.world_from_voxel;
     let rows: Vec<[f64; 4]> =
         (0..3).map(|r| [m.matrix3.x_axis[r], m.matrix3.y_axis[r], m.matrix3.z_axis[r], m.translation[r]]).collect();
-    json!({
-        "kind": "scan",
-        "format": scan.format,
-        "shape": grid.shape,
-        "spacing_mm": grid.spacing_mm(),
-        "axes": orientation::axis_codes(grid).to_string(),
-        "oblique_degrees": orientation::obliqueness_degrees(grid),
-        "world_from_voxel": rows,
-        "geometry_from": format!("{:?}", scan.geometry).to_lowercase(),
-        "range_hu": [least, most],
-        "window_hu": scan.window_hu,
-        "warnings": scan.warnings,
-        "sha256": scan.sha256,
-    })
+    vec![
+        ("kind", json!("scan")),
+        ("format", json!(scan.format)),
+        ("shape", json!(grid.shape)),
+        ("spacing_mm", json!(grid.spacing_mm())),
+        ("axes", json!(orientation::axis_codes(grid).to_string())),
+        ("oblique_degrees", json!(orientation::obliqueness_degrees(grid))),
+        ("world_from_voxel", json!(rows)),
+        ("geometry_from", json!(format!("{:?}", scan.geometry).to_lowercase())),
+        ("range_hu", json!([least, most])),
+        ("window_hu", json!(scan.window_hu)),
+        ("warnings", json!(scan.warnings)),
+        ("sha256", json!(scan.sha256)),
+    ]
 }
 
-fn checkpoint_facts(checkpoint: &Checkpoint, kind: Option<&str>) -> Value {
+fn checkpoint_facts(checkpoint: &Checkpoint, kind: Option<&str>) -> Facts {
     let tensors: serde_json::Map<String, Value> =
         checkpoint.names().map(|name| (name.to_owned(), json!(checkpoint.shape(name)))).collect();
-    json!({
-        "kind": "checkpoint",
-        "network": kind.unwrap_or("not one that Parallax knows"),
-        "format": checkpoint.describe(),
-        "sha256": checkpoint.sha256(),
-        "tensors": tensors,
-    })
+    vec![
+        ("kind", json!("checkpoint")),
+        ("network", json!(kind.unwrap_or("not one that Parallax knows"))),
+        ("format", json!(checkpoint.describe())),
+        ("sha256", json!(checkpoint.sha256())),
+        ("tensors", json!(tensors)),
+    ]
 }
 
 /// A JSON value as a person would write it.
@@ -67,7 +71,8 @@ fn plain(value: &Value) -> String {
         Value::String(text) => text.clone(),
         Value::Null => "-".to_owned(),
         Value::Number(n) => {
-            n.as_f64().filter(|_| !n.is_i64() && !n.is_u64()).map_or(n.to_string(), |x| format!("{x:.4}"))
+            // Adding 0 takes the sign from -0.
+            n.as_f64().filter(|_| !n.is_i64() && !n.is_u64()).map_or(n.to_string(), |x| format!("{:.4}", x + 0.0))
         }
         Value::Array(items) if items.is_empty() => "none".to_owned(),
         Value::Array(items) => items.iter().map(plain).collect::<Vec<_>>().join(if items.iter().any(Value::is_array) {
