@@ -65,6 +65,8 @@ pub enum Command {
     Predict(PredictArgs),
     /// Searches the counterfactual of a scan
     Explain(Box<ExplainArgs>),
+    /// Draws a chest CT whose truth is known, with findings on dials
+    Phantom(PhantomArgs),
 }
 
 #[derive(Debug, Args)]
@@ -82,6 +84,37 @@ pub struct PrepareArgs {
     #[arg(long, value_name = "FILE")]
     pub out: PathBuf,
     /// Replace a file that exists
+    #[arg(long)]
+    pub overwrite: bool,
+}
+
+#[derive(Debug, Args)]
+pub struct PhantomArgs {
+    /// Which patient
+    #[arg(long, value_name = "N")]
+    pub seed: u64,
+    /// Pleural effusion, from 0 (none) to 1 (severe)
+    #[arg(long, value_name = "DIAL", default_value_t = 0.0)]
+    pub effusion: f32,
+    /// Lung nodule, from 0 to 1
+    #[arg(long, value_name = "DIAL", default_value_t = 0.0)]
+    pub nodule: f32,
+    /// Enlarged heart, from 0 to 1
+    #[arg(long, value_name = "DIAL", default_value_t = 0.0)]
+    pub cardiomegaly: f32,
+    /// Emphysema, from 0 to 1
+    #[arg(long, value_name = "DIAL", default_value_t = 0.0)]
+    pub emphysema: f32,
+    /// Dials drawn by the seed, each finding there with a chance of one half
+    #[arg(long, conflicts_with_all = ["effusion", "nodule", "cardiomegaly", "emphysema"])]
+    pub random: bool,
+    /// The scan, .nii.gz
+    #[arg(long, value_name = "FILE")]
+    pub out: PathBuf,
+    /// The masks, .nii.gz: sums of 1 effusion, 2 nodule, 4 cardiomegaly, 8 emphysema, 16 right lung, 32 left lung, 64 body
+    #[arg(long, value_name = "FILE")]
+    pub masks: Option<PathBuf>,
+    /// Replace files that exist
     #[arg(long)]
     pub overwrite: bool,
 }

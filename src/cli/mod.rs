@@ -3,6 +3,7 @@
 mod args;
 mod explain;
 mod info;
+mod phantom;
 mod predict;
 mod prepare;
 mod progress;
@@ -50,6 +51,7 @@ fn dispatch(arguments: Arguments) -> Result<()> {
         Some(Command::Info(args)) => info::run(&args),
         Some(Command::Prepare(args)) => prepare::run(&args),
         Some(Command::Predict(args)) => predict::run(&args),
+        Some(Command::Phantom(args)) => phantom::run(&args),
         Some(Command::Explain(args)) => explain::run(&args),
     }
 }

@@ -4,6 +4,7 @@
 //! Voxel `(i, j, k)` lies at `world_from_voxel * (i, j, k)`; integers are voxel centres. Memory runs `i` fastest.
 
 pub mod orientation;
+pub mod phantom;
 pub mod resample;
 
 use std::sync::Arc;

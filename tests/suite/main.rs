@@ -8,6 +8,7 @@ mod dicom;
 mod gradients;
 mod models;
 mod ops;
+mod phantom;
 mod preparation;
 mod runs;
 mod scans;

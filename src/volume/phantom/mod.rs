@@ -1,0 +1,272 @@
+//! The built-in scan: a thorax whose truth is known, drawn from a seed, with findings on dials and the exact mask of each.
+//!
+//! Every part draws from its own stream of random numbers, keyed by the seed and its name, so a dial changes its finding and
+//! nothing else: the same seed with a dial at 0 is the *true* counterfactual.
+
+mod anatomy;
+mod field;
+mod findings;
+mod random;
+
+use glam::{DAffine3, DMat3, DVec3, Vec3};
+use rayon::prelude::*;
+
+use self::anatomy::{Anatomy, FAR_MM};
+use self::field::Segment;
+use self::findings::Findings;
+use self::random::{Stream, normalize, smooth, smooth_noise};
+use super::{Grid, Volume, Voxels};
+use crate::job::{Cancelled, Monitor};
+
+/// Columns, rows, slices.
+const SHAPE: [usize; 3] = [176, 144, 72];
+/// Between columns and rows; drawn from these by seed.
+const PIXEL_MM: [f32; 2] = [1.9, 2.05];
+const SLICE_MM: f32 = 3.0;
+
+/// How severe each finding is, `0..=1`: 0 is none, 1 severe.
+#[derive(Debug, Clone, Copy, PartialEq, Default)]
+pub struct Dials {
+    pub effusion: f32,
+    pub nodule: f32,
+    pub cardiomegaly: f32,
+    pub emphysema: f32,
+}
+
+/// What is marked in a phantom, as bits: one voxel may belong to several.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[repr(u8)]
+pub enum Mark {
+    Effusion = 1,
+    Nodule = 2,
+    /// What is heart, or fat around it, and would be none if the dial were at 0.
+    Cardiomegaly = 4,
+    Emphysema = 8,
+    RightLung = 16,
+    LeftLung = 32,
+    Body = 64,
+}
+
+/// A dial that cannot be.
+#[derive(Debug, Clone, PartialEq, thiserror::Error)]
+#[error("the dial {name} is {value}; choose 0 (none) to 1 (severe)")]
+pub struct BadDial {
+    name: &'static str,
+    value: f32,
+}
+
+/// A phantom: HU, and which marks each voxel bears.
+pub struct Phantom {
+    pub volume: Volume,
+    /// Sums of [`Mark`]s, on the volume's grid.
+    pub marks: Vec<u8>,
+}
+
+impl Dials {
+    /// Each finding there with a chance of one half, then anything from 0.2 to 1.
+    pub fn random(seed: u64) -> Self {
+        let mut g = Stream::new(seed, "dials");
+        let mut dial = || {
+            let (there, value) = (g.within(0.0, 1.0) < 0.5, g.within(0.2, 1.0));
+            if there { value } else { 0.0 }
+        };
+        Self { effusion: dial(), nodule: dial(), cardiomegaly: dial(), emphysema: dial() }
+    }
+
+    fn check(self) -> Result<(), BadDial> {
+        let all = [
+            ("effusion", self.effusion),
+            ("nodule", self.nodule),
+            ("cardiomegaly", self.cardiomegaly),
+            ("emphysema", self.emphysema),
+        ];
+        match all.into_iter().find(|(_, value)| !(0.0..=1.0).contains(value)) {
+            Some((name, value)) => Err(BadDial { name, value }),
+            None => Ok(()),
+        }
+    }
+}
+
+impl Phantom {
+    /// Whether a voxel bears a mark.
+    pub fn is(&self, mark: Mark, index: usize) -> bool {
+        self.marks[index] & mark as u8 != 0
+    }
+}
+
+/// What can stop the making of a phantom.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    #[error(transparent)]
+    Cancelled(#[from] Cancelled),
+    #[error(transparent)]
+    Dial(#[from] BadDial),
+}
+
+/// Draws the phantom of a seed.
+pub fn phantom(seed: u64, dials: Dials, monitor: &Monitor) -> Result<Phantom, Error> {
+    dials.check()?;
+    let slices = SHAPE[2];
+    monitor.step("drawing the phantom", 0, slices)?;
+    let anatomy = Anatomy::draw(seed);
+    let scanner = Scanner::draw(seed);
+    let texture = smooth_noise(&mut Stream::new(seed, "texture"), SHAPE, [2.8, 2.8, 1.6]);
+    let findings = Findings::draw(seed, dials, &anatomy, SHAPE, scanner.spacing());
+    let pixels = SHAPE[0] * SHAPE[1];
+    let mut hu = vec![0.0_f32; pixels * slices];
+    let mut marks = vec![0_u8; pixels * slices];
+    for k in 0..slices {
+        monitor.step("drawing the phantom", k, slices)?;
+        let vessels = scanner.nearest(&anatomy.vessels, k);
+        let airways = scanner.nearest(&anatomy.airways, k);
+        let at = k * pixels..(k + 1) * pixels;
+        hu[at.clone()].par_iter_mut().zip(&mut marks[at.clone()]).enumerate().for_each(|(i, (hu, marks))| {
+            let index = at.start + i;
+            let place = scanner.place([i % SHAPE[0], i / SHAPE[0], k]);
+            let near = Near { vessel: vessels[i], airway: airways[i], texture: texture[index], index };
+            (*hu, *marks) = voxel(&anatomy, &findings, place, &near, scanner.pixel_mm);
+        });
+    }
+    scanner.add_noise(seed, &mut hu);
+    let voxels: Vec<i16> = hu.iter().map(|v| v.round().clamp(-1024.0, 2500.0) as i16).collect();
+    Ok(Phantom { volume: Volume::new(scanner.grid(), Voxels::I16(voxels.into())), marks })
+}
+
+/// What is known of a voxel before its tissue is.
+struct Near {
+    vessel: f32,
+    airway: f32,
+    texture: f32,
+    index: usize,
+}
+
+/// HU and marks of one voxel, painted from the outside in. Edges are blended over a pixel, as in a real scan.
+fn voxel(anatomy: &Anatomy, findings: &Findings, at: Vec3, near: &Near, pixel_mm: f32) -> (f32, u8) {
+    let mut value = -1000.0_f32;
+    let blend = |value: &mut f32, distance: f32, hu: f32| {
+        *value += (hu - *value) * (0.5 - distance / pixel_mm).clamp(0.0, 1.0);
+    };
+    let p = anatomy.place(at, &findings.heart);
+    anatomy.soft_tissue(&p, near.texture, |distance, hu| blend(&mut value, distance, hu));
+    anatomy.blood(&p, &findings.chamber, |distance, hu| blend(&mut value, distance, hu));
+    anatomy.bones(&p, near.texture, |distance, hu| blend(&mut value, distance, hu));
+
+    let lung_hu = anatomy.hu.lung + 40.0 * (at.y / 90.0) + 14.0 * near.texture + anatomy.fissures(at);
+    blend(&mut value, p.lung, lung_hu);
+    blend(&mut value, near.vessel.max(p.lung + 1.0), anatomy.hu.blood * 0.6 + 15.0);
+    let airway = near.airway.max(p.lung).min(anatomy.main_airways(at));
+    if airway < 1.8 {
+        blend(&mut value, airway - 1.8, -150.0);
+    }
+    blend(&mut value, airway, -985.0);
+
+    let mut marks = 0;
+    let mut mark = |is: bool, mark: Mark| marks |= if is { mark as u8 } else { 0 };
+    let inside = p.lung < 0.0;
+    mark(p.body < 0.0, Mark::Body);
+    mark(inside && anatomy.is_right(at), Mark::RightLung);
+    mark(inside && !anatomy.is_right(at), Mark::LeftLung);
+    mark(findings.enlarged(anatomy, &p), Mark::Cardiomegaly);
+    if let Some(share) = findings.emphysema(&p, near.index, near.vessel, pixel_mm) {
+        value += (-975.0 - value) * share;
+        mark(share > 0.0, Mark::Emphysema);
+    }
+    if let Some((distance, hu)) = findings.nodule(&p, near.texture) {
+        blend(&mut value, distance, hu);
+        mark(distance < 0.0, Mark::Nodule);
+    }
+    if let Some([distance, hu, rim]) = findings.effusion(anatomy, &p) {
+        // The lung next to the fluid is compressed.
+        if inside && (0.0..rim).contains(&distance) {
+            value += 0.35 * (1.0 - distance / rim) * (-100.0 - value).max(0.0);
+        }
+        blend(&mut value, distance, hu + 3.0 * near.texture);
+        mark(distance < 0.0 && inside, Mark::Effusion);
+    }
+    (value, marks)
+}
+
+/// How the patient lies in the scanner, and how it sees.
+struct Scanner {
+    pixel_mm: f32,
+    /// Of the table's middle from the patient's, and the turn of the patient, radians.
+    offset: [f32; 2],
+    turn: f32,
+    noise_hu: f32,
+}
+
+impl Scanner {
+    fn draw(seed: u64) -> Self {
+        let mut g = Stream::new(seed, "scanner");
+        Self {
+            pixel_mm: g.within(PIXEL_MM[0], PIXEL_MM[1]),
+            offset: [g.within(-7.0, 7.0), g.within(-10.0, 4.0)],
+            turn: g.within(-0.07, 0.07),
+            noise_hu: g.within(8.0, 26.0),
+        }
+    }
+
+    fn spacing(&self) -> [f32; 3] {
+        [self.pixel_mm, self.pixel_mm, SLICE_MM]
+    }
+
+    /// Columns run to the patient's left, rows to the back, slices to the head.
+    fn grid(&self) -> Grid {
+        let [dx, dy, dz] = self.spacing().map(f64::from);
+        let matrix = DMat3::from_diagonal(DVec3::new(-dx, -dy, dz));
+        let middle = DVec3::from_array(SHAPE.map(|n| (n as f64 - 1.0) / 2.0));
+        Grid { shape: SHAPE, world_from_voxel: DAffine3::from_mat3_translation(matrix, -(matrix * middle)) }
+    }
+
+    /// A voxel's place in the patient's own frame.
+    fn place(&self, [i, j, k]: [usize; 3]) -> Vec3 {
+        let [ni, nj, _] = SHAPE.map(|n| n as f32);
+        let x = (i as f32 - (ni - 1.0) / 2.0) * self.pixel_mm - self.offset[0];
+        let y = (j as f32 - (nj - 1.0) / 2.0) * self.pixel_mm - self.offset[1];
+        let (sin, cos) = self.turn.sin_cos();
+        Vec3::new(cos * x + sin * y, cos * y - sin * x, (k as f32 + 0.5) * SLICE_MM)
+    }
+
+    /// Distance of each pixel of a slice to the nearest segment, `FAR_MM` at most; each segment looks at its own box only.
+    fn nearest(&self, segments: &[Segment], k: usize) -> Vec<f32> {
+        const MARGIN_MM: f32 = 4.0;
+        let [ni, nj, _] = SHAPE;
+        let mut distances = vec![FAR_MM; ni * nj];
+        let z = (k as f32 + 0.5) * SLICE_MM;
+        let (sin, cos) = self.turn.sin_cos();
+        for segment in segments {
+            let reach = segment.radii[0].max(segment.radii[1]) + MARGIN_MM;
+            if z < segment.from.z.min(segment.to.z) - reach || z > segment.from.z.max(segment.to.z) + reach {
+                continue;
+            }
+            // Back from the patient's frame to pixels.
+            let pixel = |p: Vec3| {
+                let (x, y) = (cos * p.x - sin * p.y + self.offset[0], sin * p.x + cos * p.y + self.offset[1]);
+                [x / self.pixel_mm + (ni as f32 - 1.0) / 2.0, y / self.pixel_mm + (nj as f32 - 1.0) / 2.0]
+            };
+            let (a, b) = (pixel(segment.from), pixel(segment.to));
+            let range = |axis: usize, n: usize| {
+                let (low, high) = (a[axis].min(b[axis]), a[axis].max(b[axis]));
+                let reach = reach / self.pixel_mm;
+                (low - reach).max(0.0) as usize..((high + reach).max(0.0) as usize + 1).min(n)
+            };
+            for j in range(1, nj) {
+                for i in range(0, ni) {
+                    let distance = &mut distances[i + ni * j];
+                    *distance = distance.min(segment.at(self.place([i, j, k])));
+                }
+            }
+        }
+        distances
+    }
+
+    /// Noise of a reconstructed scan: correlated within a slice, without its slowest waves.
+    fn add_noise(&self, seed: u64, hu: &mut [f32]) {
+        let mut fine = smooth_noise(&mut Stream::new(seed, "noise"), SHAPE, [0.65, 0.65, 0.3]);
+        let mut slow = fine.clone();
+        smooth(&mut slow, SHAPE, [1.5, 1.5, 0.0]);
+        fine.iter_mut().zip(&slow).for_each(|(fine, slow)| *fine -= 0.7 * slow);
+        normalize(&mut fine);
+        hu.iter_mut().zip(&fine).for_each(|(hu, noise)| *hu += noise * self.noise_hu);
+    }
+}

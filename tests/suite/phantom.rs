@@ -1,0 +1,138 @@
+//! The phantom: recognisable, the same every time, and true to its masks.
+
+use glam::DVec3;
+use parallax::job::Monitor;
+use parallax::volume::phantom::{Dials, Mark, Phantom, phantom};
+
+const SEED: u64 = 5;
+
+fn make(dials: Dials) -> Phantom {
+    phantom(SEED, dials, &Monitor::default()).unwrap_or_else(|e| panic!("{e}"))
+}
+
+fn count(phantom: &Phantom, mark: Mark) -> usize {
+    (0..phantom.marks.len()).filter(|i| phantom.is(mark, *i)).count()
+}
+
+/// Mean HU of the voxels that bear one mark and none of `without`.
+fn mean_hu(phantom: &Phantom, mark: Mark, without: u8) -> f64 {
+    let of: Vec<f64> = (0..phantom.marks.len())
+        .filter(|i| phantom.is(mark, *i) && phantom.marks[*i] & without == 0)
+        .map(|i| f64::from(phantom.volume.voxels.at(i)))
+        .collect();
+    of.iter().sum::<f64>() / of.len() as f64
+}
+
+/// The middle of a mark in the patient, RAS+ millimetres.
+fn center(phantom: &Phantom, mark: Mark) -> DVec3 {
+    let grid = phantom.volume.grid;
+    let [ni, nj, _] = grid.shape;
+    let place = |i: usize| DVec3::new((i % ni) as f64, (i / ni % nj) as f64, (i / ni / nj) as f64);
+    let of: Vec<DVec3> = (0..phantom.marks.len()).filter(|i| phantom.is(mark, *i)).map(place).collect();
+    grid.world_from_voxel.transform_point3(of.iter().sum::<DVec3>() / of.len() as f64)
+}
+
+fn dial(name: &str, value: f32) -> Dials {
+    let mut dials = Dials::default();
+    match name {
+        "effusion" => dials.effusion = value,
+        "nodule" => dials.nodule = value,
+        "cardiomegaly" => dials.cardiomegaly = value,
+        _ => dials.emphysema = value,
+    }
+    dials
+}
+
+const FINDINGS: [(&str, Mark); 4] = [
+    ("effusion", Mark::Effusion),
+    ("nodule", Mark::Nodule),
+    ("cardiomegaly", Mark::Cardiomegaly),
+    ("emphysema", Mark::Emphysema),
+];
+
+#[test]
+fn a_healthy_chest_has_the_hu_of_one() {
+    let healthy = make(Dials::default());
+    for (name, mark) in FINDINGS {
+        assert_eq!(count(&healthy, mark), 0, "{name}");
+    }
+    let outside: Vec<f32> =
+        (0..healthy.marks.len()).filter(|i| healthy.marks[*i] == 0).map(|i| healthy.volume.voxels.at(i)).collect();
+    let air = outside.iter().filter(|hu| **hu < -900.0).count() as f64 / outside.len() as f64;
+    assert!(air > 0.9, "{air} of what is outside is air, the rest the table");
+    for mark in [Mark::RightLung, Mark::LeftLung] {
+        let hu = mean_hu(&healthy, mark, 0);
+        assert!((-900.0..-700.0).contains(&hu), "{mark:?}: {hu} HU on average");
+        let litres = count(&healthy, mark) as f64 * healthy.volume.grid.spacing_mm().iter().product::<f64>() / 1e6;
+        assert!((1.0..4.5).contains(&litres), "{mark:?}: {litres} l");
+    }
+    let tissue = mean_hu(&healthy, Mark::Body, Mark::RightLung as u8 | Mark::LeftLung as u8);
+    assert!((-60.0..150.0).contains(&tissue), "{tissue} HU on average but for the lungs");
+}
+
+#[test]
+fn the_same_seed_gives_the_same_patient_and_another_another() {
+    let voxels = |seed| -> Vec<f32> {
+        phantom(seed, Dials::random(seed), &Monitor::default()).expect("a phantom").volume.voxels.iter().collect()
+    };
+    assert!(voxels(1) == voxels(1) && voxels(1) != voxels(2));
+}
+
+#[test]
+fn a_dial_changes_its_finding_and_nothing_else() {
+    /// Noise is the same, so unchanged tissue is equal; the rim of a finding is a pixel, or lung that fluid
+    /// compresses: 9 mm of a distance that runs slower than true across the chest.
+    const RIM_MM: f64 = 15.0;
+    let healthy = make(Dials::default());
+    let grid = healthy.volume.grid;
+    let [ni, nj, nk] = grid.shape;
+    let reach = grid.spacing_mm().map(|s| (RIM_MM / s) as usize);
+    for (name, mark) in FINDINGS {
+        let mut last = 0;
+        for value in [0.3, 0.6, 1.0] {
+            let ill = make(dial(name, value));
+            let marked = count(&ill, mark);
+            assert!(marked > last, "{name} {value}: {marked} voxels, {last} before");
+            last = marked;
+            let (mut inside, mut all) = (0.0, 0.0);
+            for i in 0..ill.marks.len() {
+                let change = f64::from((ill.volume.voxels.at(i) - healthy.volume.voxels.at(i)).abs());
+                if change == 0.0 {
+                    continue;
+                }
+                all += change;
+                inside += if ill.is(mark, i) { change } else { 0.0 };
+                let at = [i % ni, i / ni % nj, i / ni / nj];
+                let range =
+                    |axis: usize, n: usize| at[axis].saturating_sub(reach[axis])..(at[axis] + reach[axis] + 1).min(n);
+                let near = range(2, nk)
+                    .any(|k| range(1, nj).any(|j| range(0, ni).any(|i| ill.is(mark, i + ni * (j + nj * k)))));
+                assert!(near, "{name} {value}: {at:?} changed by {change} HU, far from the finding");
+            }
+            assert!(inside > 0.7 * all, "{name} {value}: {:.2} of the change lies in the mask", inside / all);
+        }
+    }
+}
+
+#[test]
+fn findings_lie_where_they_belong_and_have_their_hu() {
+    let lungs = center(&make(Dials::default()), Mark::LeftLung).y;
+    let effusion = make(dial("effusion", 0.7));
+    assert!(center(&effusion, Mark::Effusion).y < lungs - 20.0, "fluid gathers at the back");
+    let hu = mean_hu(&effusion, Mark::Effusion, 0);
+    assert!((-60.0..40.0).contains(&hu), "fluid of {hu} HU");
+    let large = make(dial("cardiomegaly", 1.0));
+    assert!(center(&large, Mark::Cardiomegaly).x < 0.0, "the heart grows to the patient's left");
+    let hu = mean_hu(&make(dial("nodule", 1.0)), Mark::Nodule, 0);
+    assert!((-100.0..120.0).contains(&hu), "a nodule of {hu} HU");
+    let hu = mean_hu(&make(dial("emphysema", 1.0)), Mark::Emphysema, 0);
+    assert!((-1024.0..-920.0).contains(&hu), "emphysema of {hu} HU");
+}
+
+#[test]
+fn a_dial_that_cannot_be_is_named() {
+    let bad = Dials { nodule: 1.5, ..Dials::default() };
+    let error = phantom(1, bad, &Monitor::default()).err().expect("an error").to_string();
+    assert!(error.contains("nodule is 1.5") && error.contains("0 (none) to 1 (severe)"), "{error}");
+    assert!(phantom(1, Dials { effusion: f32::NAN, ..Dials::default() }, &Monitor::default()).is_err());
+}
