@@ -16,12 +16,13 @@
 //! | 3 | [`models`] the networks and their cards |
 //! | 4 | [`latent_shift`] the method |
 //! | 5 | [`pipeline`] open, prepare, predict, explain |
-//! | 6 | [`frame`] what a picture shows |
+//! | 6 | [`frame`] what a picture shows, [`demo`] the built-in scan and networks |
 //! | 7 | [`export`] files, [`gpu`] the same pictures on the screen |
 //! | 8 | [`settings`] what the user chose, between runs |
 //! | 9 | [`cli`], [`ui`] |
 
 pub mod cli;
+pub mod demo;
 pub mod export;
 pub mod frame;
 pub mod gpu;

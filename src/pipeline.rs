@@ -82,6 +82,8 @@ pub struct Model<T: ?Sized> {
     pub name: String,
     /// SHA-256 of the checkpoint file, hex.
     pub sha256: String,
+    /// How scans are prepared for it.
+    pub recipe: Recipe,
 }
 
 /// What gives the score.
@@ -118,6 +120,14 @@ impl Target {
         }
     }
 
+    /// How scans are prepared for the network behind the score.
+    fn recipe(&self) -> &Recipe {
+        match self {
+            Self::LungSize { segmenter } => &segmenter.recipe,
+            Self::Classes { classifier, .. } => &classifier.recipe,
+        }
+    }
+
     fn objective(&self) -> Box<dyn Objective> {
         match self {
             Self::LungSize { segmenter } => Box::new(LungSize { segmenter: Arc::clone(&segmenter.network) }),
@@ -140,17 +150,45 @@ pub struct Request {
     pub options: Options,
 }
 
-/// Opens a scan and prepares it; or a `.safetensors` stack, which is taken as it is.
-pub fn open(path: &Path, monitor: &Monitor) -> Result<Input> {
+impl Request {
+    /// How a scan is to be prepared for these networks; an error where they do not agree.
+    pub fn recipe(&self) -> Result<&Recipe> {
+        let (ours, theirs) = (&self.autoencoder.recipe, self.target.recipe());
+        if ours == theirs {
+            return Ok(ours);
+        }
+        let words = |Recipe { spacing_mm: [x, y, z], side, hu: [low, high] }: &Recipe| {
+            format!("{side} x {side} pixels of {x} x {y} x {z} mm, {low} to {high} HU")
+        };
+        Err(BadInput(anyhow!(
+            "{} was trained on {}, {} on {}; choose networks of one recipe",
+            self.autoencoder.name,
+            words(ours),
+            self.target.scored_by().0,
+            words(theirs)
+        ))
+        .into())
+    }
+}
+
+/// Opens a scan and prepares it by a recipe; or a `.safetensors` stack, which is taken as it is.
+pub fn open(path: &Path, recipe: &Recipe, monitor: &Monitor) -> Result<Input> {
     if is_stack(path) {
-        return stack(path).map_err(BadInput::mark);
+        return stack(path, recipe).map_err(BadInput::mark);
     }
     let scan = io::open(path, monitor).map_err(BadInput::mark)?;
-    let prepared = preprocess::prepare(&scan.volume, &Recipe::default(), monitor).map_err(|error| match error {
+    prepare(&Arc::new(scan), recipe, monitor)
+}
+
+/// Prepares an open scan for other networks.
+pub fn prepare(scan: &Arc<Scan>, recipe: &Recipe, monitor: &Monitor) -> Result<Input> {
+    let prepared = preprocess::prepare(&scan.volume, recipe, monitor).map_err(|error| match error {
         preprocess::Error::Cancelled(cancelled) => cancelled.into(),
-        too_large @ preprocess::Error::TooLarge { .. } => BadInput::mark(anyhow!("{too_large}: {}", path.display())),
+        too_large @ preprocess::Error::TooLarge { .. } => {
+            BadInput::mark(anyhow!("{too_large}: {}", scan.source.display()))
+        }
     })?;
-    Ok(Input { scan: Some(Arc::new(scan)), prepared })
+    Ok(Input { scan: Some(Arc::clone(scan)), prepared })
 }
 
 fn is_stack(path: &Path) -> bool {
@@ -158,8 +196,8 @@ fn is_stack(path: &Path) -> bool {
 }
 
 /// The key "stack" of a safetensors file, `[slices, 1, height, width]` in `0..=1`. It says nothing of where it lies:
-/// it is taken to be axial, in display order, with the spacing of the published pipeline.
-fn stack(path: &Path) -> Result<Input> {
+/// it is taken to be axial, in display order, with the recipe's spacing.
+fn stack(path: &Path, recipe: &Recipe) -> Result<Input> {
     let checkpoint = Checkpoint::open(path)?;
     let found = checkpoint.shape("stack").map(<[usize]>::to_vec);
     let Some(&[slices, 1, height, width]) = found.as_deref().filter(|shape| !shape.contains(&0)) else {
@@ -174,7 +212,7 @@ fn stack(path: &Path) -> Result<Input> {
     if let Some(odd) = voxels.iter().find(|x| !(0.0..=1.0).contains(*x)) {
         return Err(anyhow!("the stack holds {odd}, outside 0..=1; scale it first: {}", path.display()));
     }
-    let recipe = Recipe { side: width, ..Recipe::default() };
+    let recipe = Recipe { side: width, ..recipe.clone() };
     let [right, front, up] = recipe.spacing_mm;
     // Columns towards the patient's left, rows towards the back, slices towards the head.
     let axes = DMat3::from_diagonal(DVec3::new(-right, -front, up));
@@ -201,7 +239,7 @@ pub fn inspect(path: &Path, monitor: &Monitor) -> Result<Opened> {
     if path.is_file() {
         match Checkpoint::open(path) {
             Ok(checkpoint) if is_stack(path) && checkpoint.shape("stack").is_some_and(|shape| shape.len() == 4) => {
-                let input = stack(path).map_err(BadInput::mark)?;
+                let input = stack(path, &Recipe::default()).map_err(BadInput::mark)?;
                 return Ok(Opened::Scan(Box::new(Scan {
                     volume: input.display_volume(),
                     source: path.to_owned(),
@@ -236,6 +274,11 @@ pub fn kind(path: &Path) -> Result<models::Kind> {
     Ok(Card::open(path).map_err(BadInput::mark)?.kind)
 }
 
+/// How scans are prepared for the network of a card.
+pub fn recipe(card: &Path) -> Result<Recipe> {
+    Ok(Card::open(card).map_err(BadInput::mark)?.recipe)
+}
+
 pub fn load_autoencoder(card: &Path, monitor: &Monitor) -> Result<Arc<Model<dyn Autoencoder>>> {
     match load(card, "an autoencoder", monitor)? {
         (Network::Autoencoder(network), model) => Ok(model.with(network)),
@@ -257,15 +300,16 @@ pub fn load_segmenter(card: &Path, monitor: &Monitor) -> Result<Arc<Model<dyn Se
     }
 }
 
-/// A network's name and hash, before its kind is known.
+/// A network's name, hash and recipe, before its kind is known.
 struct Origin {
     name: String,
     sha256: String,
+    recipe: Recipe,
 }
 
 impl Origin {
     fn with<T: ?Sized>(self, network: Arc<T>) -> Arc<Model<T>> {
-        Arc::new(Model { network, name: self.name, sha256: self.sha256 })
+        Arc::new(Model { network, name: self.name, sha256: self.sha256, recipe: self.recipe })
     }
 }
 
@@ -276,7 +320,7 @@ fn load(path: &Path, wanted: &str, monitor: &Monitor) -> Result<(Network, Origin
     let card = Card::open(path).with_context(|| format!("{name} was to be {wanted}")).map_err(BadInput::mark)?;
     let (network, sha256) = Network::load(&card, &Device::Cpu).map_err(BadInput::mark)?;
     monitor.check()?;
-    Ok((network, Origin { name, sha256 }))
+    Ok((network, Origin { name, sha256, recipe: card.recipe }))
 }
 
 fn wrong(card: &Path, network: &Network, wanted: &str) -> anyhow::Error {
@@ -306,6 +350,13 @@ pub fn predict(input: &Input, classifier: &dyn Classifier, monitor: &Monitor) ->
 pub fn explain(input: &Input, request: &Request, monitor: &Monitor) -> Result<Counterfactual> {
     denormals::flush();
     let prepared = &input.prepared;
+    if input.scan.is_some() && prepared.recipe != *request.recipe()? {
+        return Err(BadInput(anyhow!(
+            "the scan was prepared for other networks than {}; prepare it again",
+            request.autoencoder.name
+        ))
+        .into());
+    }
     latent_shift::explain(
         &prepared.volume,
         preprocess::hu_from_unit(&prepared.recipe),

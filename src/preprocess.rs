@@ -3,14 +3,18 @@
 //! Source: `ct_counterfactuals` 0.0.4, `NIFTI_Dataset`, on MONAI 1.4.0's `Orientationd`, `Spacingd`, `ScaleIntensityRanged`,
 //! `SpatialPadd`, `CenterSpatialCropd`, `Rotate90d`, `Flipd`. Geometry is f64, as there.
 
+use std::ops::RangeInclusive;
+
 use glam::{DAffine3, DMat3, DVec3};
+use serde::Deserialize;
 
 use crate::job::{Cancelled, Monitor};
 use crate::volume::resample::{Outside, resample, sample};
 use crate::volume::{Grid, Volume, orientation};
 
 /// What a network was trained on.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
 pub struct Recipe {
     /// Distance between voxel centres towards R, A, S.
     pub spacing_mm: [f64; 3],
@@ -27,6 +31,22 @@ impl Default for Recipe {
     }
 }
 
+impl Recipe {
+    /// Refuses what no scan can be prepared by, in words.
+    pub fn check(&self) -> Result<(), String> {
+        let Self { spacing_mm, hu, side } = self;
+        if !spacing_mm.iter().all(|s| SPACINGS_MM.contains(s)) {
+            Err(format!("recipe.spacing_mm = {spacing_mm:?}; each is {SPACINGS_MM:?} millimetres"))
+        } else if !(hu[0] < hu[1] && hu.iter().all(|hu| hu.is_finite())) {
+            Err(format!("recipe.hu = {hu:?}; the first becomes 0, the second, larger one 1"))
+        } else if !SIDES.contains(side) {
+            Err(format!("recipe.side = {side}; a slice has {SIDES:?} pixels a side"))
+        } else {
+            Ok(())
+        }
+    }
+}
+
 /// A scan as the networks see it.
 #[derive(Debug, Clone)]
 pub struct Prepared {
@@ -38,6 +58,10 @@ pub struct Prepared {
     pub oriented: Grid,
     pub spaced: Grid,
 }
+
+/// What a recipe may ask for: far more and far less than any network was trained on.
+const SPACINGS_MM: RangeInclusive<f64> = 0.1..=50.0;
+const SIDES: RangeInclusive<usize> = 8..=2048;
 
 /// Spacings closer than this to the wanted one are left alone (MONAI, `Spacing`, `tol`).
 const SPACING_TOLERANCE_MM: f64 = 1e-3;

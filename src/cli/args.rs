@@ -7,6 +7,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::latent_shift::{HeatmapMethod, Options, SearchWay};
 use crate::ui::Start;
+use crate::volume::phantom::Finding;
 
 /// Shows what a CT classifier looks at: the nearest scan that it would have scored differently.
 ///
@@ -51,6 +52,7 @@ impl WindowArgs {
             segmenter: self.segmenter,
             target: self.target,
             slab: self.slab.0,
+            demo: false,
         }
     }
 }
@@ -65,6 +67,8 @@ pub enum Command {
     Predict(PredictArgs),
     /// Searches the counterfactual of a scan
     Explain(Box<ExplainArgs>),
+    /// Explains a drawn chest with the networks that come with Parallax: in the window, or without one into --out
+    Demo(DemoArgs),
     /// Draws a chest CT whose truth is known, with findings on dials
     Phantom(PhantomArgs),
 }
@@ -80,7 +84,10 @@ pub struct InfoArgs {
 #[derive(Debug, Args)]
 pub struct PrepareArgs {
     pub scan: PathBuf,
-    /// F.safetensors (key "stack", f32 [slices, 1, 224, 224]) or F.nii.gz
+    /// Model card of the network that it is for [default: the published ones]
+    #[arg(long, value_name = "CARD")]
+    pub card: Option<PathBuf>,
+    /// F.safetensors (key "stack", f32 [slices, 1, height, width]) or F.nii.gz
     #[arg(long, value_name = "FILE")]
     pub out: PathBuf,
     /// Replace a file that exists
@@ -89,10 +96,25 @@ pub struct PrepareArgs {
 }
 
 #[derive(Debug, Args)]
+pub struct DemoArgs {
+    #[command(flatten)]
+    pub compute: ComputeArgs,
+    #[command(flatten)]
+    pub outputs: OutputArgs,
+}
+
+#[derive(Debug, Args)]
 pub struct PhantomArgs {
     /// Which patient
-    #[arg(long, value_name = "N")]
-    pub seed: u64,
+    #[arg(long, value_name = "N", required_unless_present = "seeds", conflicts_with = "seeds")]
+    pub seed: Option<u64>,
+    /// Many patients, "1000:1200", as the networks of --card see them, for training: one .safetensors each, with "stack" f32
+    /// and "marks" u8 [slices, 1, height, width], and "dials" f32 [4]
+    #[arg(long, value_name = "A:B", value_parser = seeds, requires_all = ["random", "card"], conflicts_with = "masks")]
+    pub seeds: Option<Seeds>,
+    /// Model card that says how to prepare them
+    #[arg(long, value_name = "CARD", requires = "seeds")]
+    pub card: Option<PathBuf>,
     /// Pleural effusion, from 0 (none) to 1 (severe)
     #[arg(long, value_name = "DIAL", default_value_t = 0.0)]
     pub effusion: f32,
@@ -108,7 +130,10 @@ pub struct PhantomArgs {
     /// Dials drawn by the seed, each finding there with a chance of one half
     #[arg(long, conflicts_with_all = ["effusion", "nodule", "cardiomegaly", "emphysema"])]
     pub random: bool,
-    /// The scan, .nii.gz
+    /// Findings whose dial is set to 0 all the same: the true counterfactual
+    #[arg(long, value_name = "FINDING", requires = "random")]
+    pub without: Vec<Finding>,
+    /// The scan, .nii.gz; with --seeds a folder
     #[arg(long, value_name = "FILE")]
     pub out: PathBuf,
     /// The masks, .nii.gz: sums of 1 effusion, 2 nodule, 4 cardiomegaly, 8 emphysema, 16 right lung, 32 left lung, 64 body
@@ -240,6 +265,13 @@ pub struct ExplainArgs {
     pub heatmap: Heatmap,
     #[command(flatten)]
     pub compute: ComputeArgs,
+    #[command(flatten)]
+    pub outputs: OutputArgs,
+}
+
+/// What is left of a run.
+#[derive(Debug, Args)]
+pub struct OutputArgs {
     /// Folder for volumes, montage and report
     #[arg(long, value_name = "DIR")]
     pub out: Option<PathBuf>,
@@ -283,6 +315,10 @@ impl ExplainArgs {
 #[derive(Debug, Clone)]
 pub struct Slab(pub Option<Range<usize>>);
 
+/// Seeds of phantoms, the last one not included.
+#[derive(Debug, Clone)]
+pub struct Seeds(pub Range<u64>);
+
 /// A lambda range, ascending.
 #[derive(Debug, Clone, Copy)]
 pub struct LambdaRange(pub [f64; 2]);
@@ -294,6 +330,13 @@ fn slab(text: &str) -> Result<Slab, String> {
     let (start, end) = text.split_once(':').ok_or("want A:B or all")?;
     let number = |s: &str| s.parse::<usize>().map_err(|e| format!("{s:?}: {e}; want A:B or all"));
     Ok(Slab(Some(number(start)?..number(end)?)))
+}
+
+fn seeds(text: &str) -> Result<Seeds, String> {
+    let (start, end) = text.split_once(':').ok_or("want A:B")?;
+    let number = |s: &str| s.parse::<u64>().map_err(|e| format!("{s:?}: {e}; want A:B"));
+    let seeds = number(start)?..number(end)?;
+    if seeds.is_empty() { Err(format!("{text} holds no seed; want A:B with A < B")) } else { Ok(Seeds(seeds)) }
 }
 
 fn range(text: &str) -> Result<LambdaRange, String> {

@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use anyhow::{Context, Result, bail};
 
-use super::args::{ComputeArgs, Device, ExplainArgs};
+use super::args::{ComputeArgs, Device, ExplainArgs, OutputArgs};
 use super::{Usage, progress, say};
 use crate::export::report::{Timing, report};
 use crate::export::{nifti, png, tensors, write};
@@ -26,44 +26,57 @@ const FILES: [&str; 5] = ["counterfactual.nii.gz", "difference.nii.gz", "heatmap
 pub(super) fn run(args: &ExplainArgs) -> Result<()> {
     args.options().check().map_err(|error| Usage(error.to_string()))?;
     let threads = start(&args.compute)?;
-    check_outputs(args)?;
+    args.outputs.check()?;
     let monitor = progress::monitor()?;
-    let input = pipeline::open(&args.scan, &monitor)?;
     let request = Request {
         autoencoder: pipeline::load_autoencoder(&args.autoencoder, &monitor)?,
         target: target(args, &monitor)?,
         slab: args.slab.0.clone(),
         options: args.options(),
     };
+    let input = pipeline::open(&args.scan, request.recipe()?, &monitor)?;
+    explain(&input, &request, &args.outputs, threads, monitor)
+}
+
+/// The run, and what is left of it: words or the report on standard output, and files.
+pub(super) fn explain(
+    input: &Input,
+    request: &Request,
+    outputs: &OutputArgs,
+    threads: usize,
+    monitor: Monitor,
+) -> Result<()> {
     let began = Instant::now();
-    let result = pipeline::explain(&input, &request, &monitor)?;
+    let result = pipeline::explain(input, request, &monitor)?;
     let timing = Timing { device: "cpu".to_owned(), threads, seconds_per_phase: monitor.phase_secs() };
-    let report = report(&input, &request, &result, timing);
+    let report = report(input, request, &result, timing);
     let json = serde_json::to_string_pretty(&report)?;
-    if args.json {
+    if outputs.json {
         say(&json);
     } else {
-        summarize(&input, &result, began);
+        summarize(input, &result, began);
     }
     // What a cancelled run has found is written all the same.
     let saving = if result.complete { monitor } else { Monitor::default() };
-    let folder = args.out.as_ref().map(|folder| -> Result<()> {
-        let files = files(&input, &result, &request, json, &saving)?;
-        FILES.iter().zip(files).try_for_each(|(name, bytes)| write::save(&folder.join(name), &bytes, args.overwrite))
+    let folder = outputs.out.as_ref().map(|folder| -> Result<()> {
+        let files = files(input, &result, request, json, &saving)?;
+        FILES.iter().zip(files).try_for_each(|(name, bytes)| write::save(&folder.join(name), &bytes, outputs.overwrite))
     });
     // One that cannot be written takes no other with it.
-    let dump = args.dump.as_ref().map(|path| write::save(path, &tensors::dump_bytes(&result)?, args.overwrite));
+    let dump = outputs.dump.as_ref().map(|path| write::save(path, &tensors::dump_bytes(&result)?, outputs.overwrite));
     [folder, dump].into_iter().flatten().collect::<Result<()>>()?;
     if result.complete { Ok(()) } else { Err(Cancelled.into()) }
 }
 
-/// Refuses now what could not be written after hours of work.
-fn check_outputs(args: &ExplainArgs) -> Result<()> {
-    if let Some(folder) = &args.out {
-        std::fs::create_dir_all(folder).with_context(|| format!("cannot make the folder {}", folder.display()))?;
-        FILES.iter().try_for_each(|name| write::check(&folder.join(name), args.overwrite))?;
+impl OutputArgs {
+    /// Refuses now what could not be written after hours of work.
+    pub(super) fn check(&self) -> Result<()> {
+        if let Some(folder) = &self.out {
+            std::fs::create_dir_all(folder).with_context(|| format!("cannot make the folder {}", folder.display()))?;
+            FILES.iter().try_for_each(|name| write::check(&folder.join(name), self.overwrite))?;
+        }
+        self.dump.as_ref().map_or(Ok(()), |path| write::check(path, self.overwrite))
     }
-    args.dump.as_ref().map_or(Ok(()), |path| write::check(path, args.overwrite))
 }
 
 /// Starts the computing threads; gives their number.

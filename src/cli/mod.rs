@@ -1,6 +1,7 @@
 //! The command line: the same pipeline as the window, with a progress bar.
 
 mod args;
+mod demo;
 mod explain;
 mod info;
 mod phantom;
@@ -51,6 +52,7 @@ fn dispatch(arguments: Arguments) -> Result<()> {
         Some(Command::Info(args)) => info::run(&args),
         Some(Command::Prepare(args)) => prepare::run(&args),
         Some(Command::Predict(args)) => predict::run(&args),
+        Some(Command::Demo(args)) => demo::run(&args),
         Some(Command::Phantom(args)) => phantom::run(&args),
         Some(Command::Explain(args)) => explain::run(&args),
     }

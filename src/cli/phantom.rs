@@ -1,32 +1,33 @@
-//! `parallax phantom`: a scan whose truth is known, and the masks of its findings.
+//! `parallax phantom`: a scan whose truth is known, and the masks of its findings; or many of them, as networks see them.
 
-use anyhow::Result;
+use std::path::Path;
 
-use super::args::PhantomArgs;
+use anyhow::{Context, Result, anyhow};
+
+use super::args::{PhantomArgs, Seeds};
 use super::{progress, say};
-use crate::export::{nifti, write};
-use crate::pipeline::BadInput;
-use crate::volume::phantom::{Dials, Error, phantom};
+use crate::export::{nifti, tensors, write};
+use crate::job::Monitor;
+use crate::pipeline::{self, BadInput};
+use crate::preprocess::{self, Recipe};
+use crate::volume::phantom::{Dials, Error, Finding, Phantom, phantom};
 use crate::volume::{Volume, Voxels};
 
 pub(super) fn run(args: &PhantomArgs) -> Result<()> {
+    match (&args.seeds, &args.card, args.seed) {
+        (Some(seeds), Some(card), _) => stacks(args, seeds, &pipeline::recipe(card)?),
+        (_, _, Some(seed)) => scan(args, seed),
+        _ => Err(anyhow!("name a --seed, or --seeds with a --card")),
+    }
+}
+
+/// One patient, as a scanner would write it.
+fn scan(args: &PhantomArgs, seed: u64) -> Result<()> {
     for path in [Some(&args.out), args.masks.as_ref()].into_iter().flatten() {
         write::check(path, args.overwrite)?;
     }
-    let dials = if args.random {
-        Dials::random(args.seed)
-    } else {
-        Dials {
-            effusion: args.effusion,
-            nodule: args.nodule,
-            cardiomegaly: args.cardiomegaly,
-            emphysema: args.emphysema,
-        }
-    };
-    let phantom = phantom(args.seed, dials, &progress::monitor()?).map_err(|error| match error {
-        Error::Cancelled(cancelled) => cancelled.into(),
-        Error::Dial(dial) => anyhow::Error::from(BadInput::new(dial)),
-    })?;
+    let dials = dials(args, seed);
+    let phantom = draw(seed, dials, &progress::monitor()?)?;
     let bytes = nifti::nifti_bytes(&phantom.volume, "SYNTHETIC phantom, HU. Research use only.")?;
     write::save(&args.out, &bytes, args.overwrite)?;
     if let Some(path) = &args.masks {
@@ -35,11 +36,48 @@ pub(super) fn run(args: &PhantomArgs) -> Result<()> {
         let meaning = "1 effusion 2 nodule 4 cardiomegaly 8 emphysema 16 right 32 left lung 64 body";
         write::save(path, &nifti::nifti_bytes(&masks, meaning)?, args.overwrite)?;
     }
-    let Dials { effusion, nodule, cardiomegaly, emphysema } = dials;
-    say(&format!(
-        "seed {}: effusion {effusion:.2}, nodule {nodule:.2}, cardiomegaly {cardiomegaly:.2}, emphysema {emphysema:.2}",
-        args.seed
-    ));
+    let listed = Finding::ALL.map(|finding| format!("{} {:.2}", finding.name(), dials.of(finding)));
+    say(&format!("seed {seed}: {}", listed.join(", ")));
     say(&format!("{}", args.out.display()));
     Ok(())
+}
+
+/// Many patients, prepared, a file each.
+fn stacks(args: &PhantomArgs, Seeds(seeds): &Seeds, recipe: &Recipe) -> Result<()> {
+    let folder = &args.out;
+    std::fs::create_dir_all(folder).with_context(|| format!("cannot make the folder {}", folder.display()))?;
+    let path = |seed: u64| folder.join(format!("{seed}.safetensors"));
+    seeds.clone().try_for_each(|seed| write::check(&path(seed), args.overwrite))?;
+    let monitor = progress::monitor()?;
+    let total = (seeds.end - seeds.start) as usize;
+    for (i, seed) in seeds.clone().enumerate() {
+        monitor.step("drawing phantoms", i, total)?;
+        stack(&path(seed), dials(args, seed), seed, recipe, args.overwrite, &monitor)?;
+    }
+    say(&format!("{total} phantoms in {}", folder.display()));
+    Ok(())
+}
+
+fn stack(path: &Path, dials: Dials, seed: u64, recipe: &Recipe, overwrite: bool, monitor: &Monitor) -> Result<()> {
+    let quiet = Monitor::default();
+    let phantom = draw(seed, dials, &quiet)?;
+    monitor.check()?;
+    let prepared = preprocess::prepare(&phantom.volume, recipe, &quiet)?.volume;
+    let marks = phantom.marks_on(&prepared.grid);
+    let dials = Finding::ALL.map(|finding| dials.of(finding));
+    write::save(path, &tensors::phantom_bytes(&prepared, &marks, &dials)?, overwrite)
+}
+
+fn dials(args: &PhantomArgs, seed: u64) -> Dials {
+    if args.random {
+        return args.without.iter().fold(Dials::random(seed), |dials, finding| dials.with(*finding, 0.0));
+    }
+    Dials { effusion: args.effusion, nodule: args.nodule, cardiomegaly: args.cardiomegaly, emphysema: args.emphysema }
+}
+
+fn draw(seed: u64, dials: Dials, monitor: &Monitor) -> Result<Phantom> {
+    phantom(seed, dials, monitor).map_err(|error| match error {
+        Error::Cancelled(cancelled) => cancelled.into(),
+        Error::Dial(dial) => BadInput::new(dial).into(),
+    })
 }

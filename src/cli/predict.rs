@@ -10,8 +10,8 @@ use crate::pipeline;
 pub(super) fn run(args: &PredictArgs) -> Result<()> {
     explain::start(&args.compute)?;
     let monitor = progress::monitor()?;
-    let input = pipeline::open(&args.scan, &monitor)?;
     let classifier = pipeline::load_classifier(&args.classifier, &monitor)?;
+    let input = pipeline::open(&args.scan, &classifier.recipe, &monitor)?;
     let scores = pipeline::predict(&input, &*classifier.network, &monitor)?;
     let mut order: Vec<usize> = (0..scores.len()).collect();
     order.sort_by(|&a, &b| scores[b].1.total_cmp(&scores[a].1));

@@ -6,6 +6,7 @@ use super::args::PrepareArgs;
 use super::{Usage, progress, say};
 use crate::export::{nifti, tensors, write};
 use crate::pipeline;
+use crate::preprocess::Recipe;
 
 pub(super) fn run(args: &PrepareArgs) -> Result<()> {
     let name = args.out.to_string_lossy();
@@ -15,7 +16,8 @@ pub(super) fn run(args: &PrepareArgs) -> Result<()> {
     }
     write::check(&args.out, args.overwrite)?;
     let monitor = progress::monitor()?;
-    let input = pipeline::open(&args.scan, &monitor)?;
+    let recipe = args.card.as_deref().map_or_else(|| Ok(Recipe::default()), pipeline::recipe)?;
+    let input = pipeline::open(&args.scan, &recipe, &monitor)?;
     let stack = &input.prepared.volume;
     let bytes = if tensors {
         tensors::stack_bytes(stack)?

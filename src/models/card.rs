@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use serde::Deserialize;
 
 use super::Error;
+use crate::preprocess::Recipe;
 use crate::weights::Checkpoint;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
@@ -66,6 +67,8 @@ pub struct Card {
     pub turned: bool,
     pub decode: Decode,
     pub labels: Option<Vec<String>>,
+    /// How scans were prepared for it.
+    pub recipe: Recipe,
 }
 
 /// The toml file.
@@ -81,6 +84,8 @@ struct Lines {
     #[serde(default)]
     decode: Decode,
     labels: Option<Vec<String>>,
+    #[serde(default)]
+    recipe: Recipe,
 }
 
 impl Card {
@@ -98,6 +103,7 @@ impl Card {
         if lines.side == Some(0) {
             return Err(wrong("side = 0; a slice has at least one pixel".to_owned()));
         }
+        lines.recipe.check().map_err(wrong)?;
         let beside = |file: PathBuf| path.parent().unwrap_or(Path::new("")).join(file);
         Ok(Self {
             kind: lines.kind,
@@ -107,6 +113,7 @@ impl Card {
             turned: lines.turned,
             decode: lines.decode,
             labels: lines.labels,
+            recipe: lines.recipe,
         })
     }
 
@@ -125,6 +132,7 @@ impl Card {
             turned: kind != Kind::LungUnet,
             decode: Decode::default(),
             labels: None,
+            recipe: Recipe::default(),
         })
     }
 }

@@ -22,6 +22,8 @@ pub(super) enum Action {
     /// Ask by a dialog.
     Ask(Wanted),
     Open(PathBuf),
+    /// The built-in scan and networks.
+    Demo,
     CancelOpening,
     /// Show the scan that waits, though the result goes; or keep the result.
     ShowWaiting,

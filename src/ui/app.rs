@@ -30,6 +30,8 @@ pub struct App {
     /// What was done in passes that egui discarded; it is done at the end of the one that is shown.
     pending: Vec<Action>,
     picker: Box<dyn Picker>,
+    /// Whether the demo was shown: what it chose for the user is not kept.
+    demo: bool,
     /// Whether there is a GPU, real or in software, to draw on.
     drawable: bool,
 }
@@ -52,6 +54,7 @@ impl App {
             dialog: None,
             pending: Vec::new(),
             picker,
+            demo: false,
             drawable: drawable.is_some(),
         };
         app.begin(start);
@@ -59,6 +62,10 @@ impl App {
     }
 
     fn begin(&mut self, start: Start) {
+        if start.demo {
+            self.begin_demo();
+            return;
+        }
         let session = &mut self.session;
         if start.segmenter.is_some() {
             session.settings.scored_by = ScoredBy::Segmenter;
@@ -85,11 +92,17 @@ impl App {
         }
     }
 
+    fn begin_demo(&mut self) {
+        self.demo = true;
+        self.session.begin_demo();
+    }
+
     /// Every change goes through here.
     fn apply(&mut self, action: Action, frame: &eframe::Frame) {
         match action {
             Action::Ask(wanted) => self.ask(wanted, frame),
             Action::Open(path) => self.session.open(path),
+            Action::Demo => self.begin_demo(),
             Action::CancelOpening => self.session.scan.cancel(),
             Action::Drop(paths) => self.session.drop_files(paths),
             Action::ShowWaiting => {
@@ -281,6 +294,8 @@ impl eframe::App for App {
     }
 
     fn save(&mut self, storage: &mut dyn Storage) {
-        eframe::set_value(storage, SETTINGS, &self.session.settings);
+        if !self.demo {
+            eframe::set_value(storage, SETTINGS, &self.session.settings);
+        }
     }
 }

@@ -1,5 +1,7 @@
 //! Step 1: the scan.
 
+use std::path::Path;
+
 use eframe::egui::{RichText, Ui};
 
 use super::action::{Action, Place, Wanted};
@@ -24,8 +26,13 @@ pub(super) fn input_panel_ui(ui: &mut Ui, session: &Session, actions: &mut Vec<A
                 actions.push(Action::Ask(Wanted::ScanFolder));
             }
         });
-        match path_field_ui(ui, "Scan path", None, "or type a path, then Enter", ready.map(|scan| scan.path.as_path()))
-        {
+        match path_field_ui(
+            ui,
+            "Scan path",
+            None,
+            "or type a path, then Enter",
+            ready.and_then(|scan| scan.path.as_deref()),
+        ) {
             Some(Chosen::Path(path)) => actions.push(Action::Open(path)),
             Some(Chosen::Browse) => actions.push(Action::Ask(Wanted::ScanFile)),
             None => {}
@@ -58,7 +65,8 @@ pub(super) fn input_panel_ui(ui: &mut Ui, session: &Session, actions: &mut Vec<A
 }
 
 fn name(scan: &OpenScan) -> String {
-    scan.path.file_name().map_or_else(String::new, |name| name.to_string_lossy().into_owned())
+    let name = scan.path.as_deref().and_then(Path::file_name);
+    name.map_or_else(|| "The demo's phantom".to_owned(), |name| name.to_string_lossy().into_owned())
 }
 
 /// What was opened, in two lines, and what is wrong with it.

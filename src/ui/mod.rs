@@ -44,6 +44,8 @@ pub struct Start {
     pub target: Option<String>,
     /// Slices that may change; `None` = all.
     pub slab: Option<Range<usize>>,
+    /// The built-in scan and networks, in place of all others; the run begins at once.
+    pub demo: bool,
 }
 
 /// Opens the window, and returns when it is closed.

@@ -8,17 +8,20 @@ use std::time::Instant;
 use anyhow::anyhow;
 
 use super::stage::Stage;
+use crate::demo;
 use crate::export::png::{difference_scale_hu, layers};
 use crate::frame::Layers;
 use crate::job::{Job, Monitor, Turn};
 use crate::latent_shift::Counterfactual;
 use crate::models::{self, Autoencoder, Classifier, Kind, Segmenter, label_index};
 use crate::pipeline::{self, Input, Model, Request, Target};
+use crate::preprocess::Recipe;
 use crate::settings::{ScoredBy, Settings, absolute};
 
 /// A scan with what panels say of it.
 pub(super) struct OpenScan {
-    pub(super) path: PathBuf,
+    /// `None` for what was drawn, not opened.
+    pub(super) path: Option<PathBuf>,
     pub(super) input: Input,
     /// The scan on its own grid, HU.
     pub(super) layers: Arc<Layers>,
@@ -77,6 +80,8 @@ pub(super) struct Session {
     pub(super) waiting: Option<Arc<OpenScan>>,
     /// Files that were dropped, whose kind is being told.
     dropped: Vec<(PathBuf, Job<Kind>)>,
+    /// Whether a run begins by itself once it can.
+    explains_when_ready: bool,
     turn: Turn,
     wake: Arc<dyn Fn() + Send + Sync>,
 }
@@ -101,6 +106,7 @@ impl Session {
             aside: None,
             waiting: None,
             dropped: Vec::new(),
+            explains_when_ready: false,
             turn: Turn::default(),
             wake: Arc::new(wake),
         }
@@ -124,12 +130,39 @@ impl Session {
             return;
         }
         self.waiting = None;
+        let recipe = self.recipe();
         let job = self.spawn("open", &Turn::default(), move |monitor| {
-            let input = pipeline::open(&path, monitor)?;
+            let input = pipeline::open(&path, &recipe, monitor)?;
             let layers = Arc::new(Layers::plain(input.display_volume()));
-            Ok(Arc::new(OpenScan { warnings: input.warnings(), layers, input, path }))
+            Ok(Arc::new(OpenScan { warnings: input.warnings(), layers, input, path: Some(path) }))
         });
         self.scan.follow(job);
+    }
+
+    /// Draws the demo's scan, takes its networks, and explains as soon as all is there.
+    pub(super) fn begin_demo(&mut self) {
+        let cards = match demo::Cards::find() {
+            Ok(cards) => cards,
+            Err(error) => return self.scan.fail(error),
+        };
+        self.settings.scored_by = ScoredBy::Classifier;
+        self.settings.target = Some(demo::TARGET.to_owned());
+        self.settings.options = demo::options();
+        self.slab = None;
+        let recipe = match pipeline::recipe(&cards.autoencoder) {
+            Ok(recipe) => recipe,
+            Err(error) => return self.scan.fail(error),
+        };
+        self.load(Role::Autoencoder, cards.autoencoder);
+        self.load(Role::Classifier, cards.classifier);
+        self.load(Role::Segmenter, cards.segmenter);
+        let job = self.spawn("draw", &Turn::default(), move |monitor| {
+            let input = pipeline::prepare(&demo::scan(monitor)?, &recipe, monitor)?;
+            let layers = Arc::new(Layers::plain(input.display_volume()));
+            Ok(Arc::new(OpenScan { warnings: input.warnings(), layers, input, path: None }))
+        });
+        self.scan.follow(job);
+        self.explains_when_ready = true;
     }
 
     /// Takes files that were dropped: models to where they belong, and one scan.
@@ -201,6 +234,11 @@ impl Session {
         Some(label_index(labels, self.settings.target.as_ref()?))
     }
 
+    /// How a scan is prepared: for the autoencoder, if there is one.
+    fn recipe(&self) -> Recipe {
+        self.autoencoder.ready().map_or_else(Recipe::default, |loaded| loaded.model.recipe.clone())
+    }
+
     fn request(&self) -> Option<Request> {
         let target = match self.settings.scored_by {
             ScoredBy::Segmenter => Target::LungSize { segmenter: Arc::clone(&self.segmenter.ready()?.model) },
@@ -250,6 +288,11 @@ impl Session {
         if self.autoencoder.poll() {
             self.settings.autoencoder = self.autoencoder.ready().map(|loaded| absolute(&loaded.card));
         }
+        self.prepare_again();
+        if self.explains_when_ready && self.missing().is_none() {
+            self.explains_when_ready = false;
+            self.explain();
+        }
         if self.classifier.poll() {
             self.settings.classifier = self.classifier.ready().map(|loaded| absolute(&loaded.card));
             self.name_target();
@@ -260,10 +303,31 @@ impl Session {
         arrived
     }
 
+    /// A scan that was prepared for another autoencoder than the one chosen is prepared for this one.
+    fn prepare_again(&mut self) {
+        let (Some(scan), recipe) = (self.scan.ready().cloned(), self.recipe()) else { return };
+        let Some(opened) = scan.input.scan.clone() else { return }; // a bare stack is what it is
+        let busy = self.scan.running().is_some() || self.scan.error().is_some() || self.waiting.is_some();
+        if busy || scan.input.prepared.recipe == recipe {
+            return;
+        }
+        let job = self.spawn("prepare", &Turn::default(), move |monitor| {
+            let input = pipeline::prepare(&opened, &recipe, monitor)?;
+            let (layers, path) = (Arc::clone(&scan.layers), scan.path.clone());
+            Ok(Arc::new(OpenScan { warnings: input.warnings(), layers, input, path }))
+        });
+        self.scan.follow(job);
+    }
+
     /// A new scan is shown at once, unless that would drop a result unasked.
     fn poll_scan(&mut self) -> bool {
         let mut before = self.scan.ready().cloned();
         if !self.scan.poll() {
+            return false;
+        }
+        let pixels = |scan: Option<&Arc<OpenScan>>| scan.map(|scan| Arc::as_ptr(&scan.layers));
+        if pixels(before.as_ref()) == pixels(self.scan.ready()) {
+            self.fit_slab(); // the same scan, prepared for other networks: what is shown of it stays
             return false;
         }
         if self.run.ready().is_some() {
@@ -284,10 +348,17 @@ impl Session {
 
     fn scan_changed(&mut self) {
         let Some(scan) = self.scan.ready() else { return };
-        self.settings.remember(&scan.path);
-        let slices = scan.stack_slices();
+        if let Some(path) = &scan.path {
+            self.settings.remember(path);
+        }
         self.run.clear(); // its pictures are those of another scan
         self.aside = None;
+        self.fit_slab();
+    }
+
+    /// A slab that is none of the stack's gives way to all slices, and says so.
+    fn fit_slab(&mut self) {
+        let Some(slices) = self.scan.ready().map(|scan| scan.stack_slices()) else { return };
         if let Some(Range { start, end }) = self.slab.take_if(|slab| slab.start >= slab.end || slab.end > slices) {
             let error =
                 anyhow!("the slab {start}:{end} does not fit the {slices} slices of this scan; all may change now");

@@ -21,6 +21,13 @@ pub(super) fn start_panel_ui(ui: &mut Ui, session: &Session, actions: &mut Vec<A
             }
         }
         ui.label(RichText::new("or drop a scan here").color(theme::WEAK));
+        ui.add_space(10.0);
+        let demo = ui
+            .button("Show me a demo")
+            .on_hover_text("A drawn chest with fluid beside the lung, and networks that come with Parallax");
+        if demo.clicked() {
+            actions.push(Action::Demo);
+        }
         let recent = &session.settings.recent;
         if !recent.is_empty() {
             ui.add_space(18.0);

@@ -2,7 +2,7 @@
 
 use glam::DVec3;
 use parallax::job::Monitor;
-use parallax::volume::phantom::{Dials, Mark, Phantom, phantom};
+use parallax::volume::phantom::{Dials, Finding, Mark, Phantom, phantom};
 
 const SEED: u64 = 5;
 
@@ -32,28 +32,14 @@ fn center(phantom: &Phantom, mark: Mark) -> DVec3 {
     grid.world_from_voxel.transform_point3(of.iter().sum::<DVec3>() / of.len() as f64)
 }
 
-fn dial(name: &str, value: f32) -> Dials {
-    let mut dials = Dials::default();
-    match name {
-        "effusion" => dials.effusion = value,
-        "nodule" => dials.nodule = value,
-        "cardiomegaly" => dials.cardiomegaly = value,
-        _ => dials.emphysema = value,
-    }
-    dials
+fn dial(finding: Finding, value: f32) -> Dials {
+    Dials::default().with(finding, value)
 }
-
-const FINDINGS: [(&str, Mark); 4] = [
-    ("effusion", Mark::Effusion),
-    ("nodule", Mark::Nodule),
-    ("cardiomegaly", Mark::Cardiomegaly),
-    ("emphysema", Mark::Emphysema),
-];
 
 #[test]
 fn a_healthy_chest_has_the_hu_of_one() {
     let healthy = make(Dials::default());
-    for (name, mark) in FINDINGS {
+    for (name, mark) in Finding::ALL.map(|finding| (finding.name(), finding.mark())) {
         assert_eq!(count(&healthy, mark), 0, "{name}");
     }
     let outside: Vec<f32> =
@@ -87,10 +73,11 @@ fn a_dial_changes_its_finding_and_nothing_else() {
     let grid = healthy.volume.grid;
     let [ni, nj, nk] = grid.shape;
     let reach = grid.spacing_mm().map(|s| (RIM_MM / s) as usize);
-    for (name, mark) in FINDINGS {
+    for finding in Finding::ALL {
+        let (name, mark) = (finding.name(), finding.mark());
         let mut last = 0;
         for value in [0.3, 0.6, 1.0] {
-            let ill = make(dial(name, value));
+            let ill = make(dial(finding, value));
             let marked = count(&ill, mark);
             assert!(marked > last, "{name} {value}: {marked} voxels, {last} before");
             last = marked;
@@ -117,15 +104,15 @@ fn a_dial_changes_its_finding_and_nothing_else() {
 #[test]
 fn findings_lie_where_they_belong_and_have_their_hu() {
     let lungs = center(&make(Dials::default()), Mark::LeftLung).y;
-    let effusion = make(dial("effusion", 0.7));
+    let effusion = make(dial(Finding::Effusion, 0.7));
     assert!(center(&effusion, Mark::Effusion).y < lungs - 20.0, "fluid gathers at the back");
     let hu = mean_hu(&effusion, Mark::Effusion, 0);
     assert!((-60.0..40.0).contains(&hu), "fluid of {hu} HU");
-    let large = make(dial("cardiomegaly", 1.0));
+    let large = make(dial(Finding::Cardiomegaly, 1.0));
     assert!(center(&large, Mark::Cardiomegaly).x < 0.0, "the heart grows to the patient's left");
-    let hu = mean_hu(&make(dial("nodule", 1.0)), Mark::Nodule, 0);
+    let hu = mean_hu(&make(dial(Finding::Nodule, 1.0)), Mark::Nodule, 0);
     assert!((-100.0..120.0).contains(&hu), "a nodule of {hu} HU");
-    let hu = mean_hu(&make(dial("emphysema", 1.0)), Mark::Emphysema, 0);
+    let hu = mean_hu(&make(dial(Finding::Emphysema, 1.0)), Mark::Emphysema, 0);
     assert!((-1024.0..-920.0).contains(&hu), "emphysema of {hu} HU");
 }
 

@@ -193,16 +193,34 @@ impl Anatomy {
         at.x < self.midline
     }
 
+    /// Half width and depth of the trunk at a height.
+    fn trunk(&self, z: f32) -> [f32; 2] {
+        let shoulders = 1.0 + self.shoulders * ((z - 130.0) / 60.0).clamp(0.0, 1.0);
+        [(self.cavity[0] + self.wall + self.fat) * shoulders, self.cavity[1] + 0.8 * (self.wall + self.fat)]
+    }
+
+    /// Whether nothing is there: not the trunk, by a box around it, nor the table under it.
+    pub(super) fn is_air(&self, at: Vec3) -> bool {
+        const MARGIN_MM: f32 = 3.0;
+        let [ab, bb] = self.trunk(at.z).map(|half| half + MARGIN_MM);
+        let beside = (at.x / ab).powi(2) + ((at.y + 3.0) / bb).powi(2);
+        // A superellipse of power 2.7 or less lies within 1.14 times the ellipse: 2^(1/2 - 1/2.7).
+        beside > 1.3 && self.table_distance(at) > MARGIN_MM
+    }
+
+    fn table_distance(&self, at: Vec3) -> f32 {
+        ((at.y + 0.0036 * at.x * at.x - self.table - 8.0).abs() - 3.5).max(at.x.abs() - 190.0)
+    }
+
     /// Distances at a place, with the heart as grown as it is told.
     pub(super) fn place(&self, at: Vec3, heart: &Ellipsoid) -> Place {
-        let [width, depth] = self.cavity;
-        let shoulders = 1.0 + self.shoulders * ((at.z - 130.0) / 60.0).clamp(0.0, 1.0);
-        let (ab, bb) = ((width + self.wall + self.fat) * shoulders, depth + 0.8 * (self.wall + self.fat));
+        let [ab, bb] = self.trunk(at.z);
         let groove = if at.y < 0.0 { 4.0 * (-(at.x / 18.0).powi(2)).exp() } else { 0.0 };
         let body = ellipse(at.x, at.y, [0.0, -3.0], [ab, bb], self.squareness) + groove;
         let muscle = ellipse(at.x, at.y, [0.0, -3.0], [ab - self.fat, bb - 0.7 * self.fat], self.squareness);
         let cavity = self.cavity(at);
-        let great_vessels = nearest(&self.great_vessels, at, FAR_MM);
+        // None lies further from the middle; what is rounded by them ends 12 mm before that.
+        let great_vessels = if at.x.abs() < 64.0 { nearest(&self.great_vessels, at, FAR_MM) } else { FAR_MM };
         let spine = ellipse(at.x, at.y, [0.0, self.spine_y], [self.vertebra, self.vertebra * 0.85], 2.0);
         let below = self.below_diaphragm(at);
         let heart = heart.at(at);
@@ -220,7 +238,7 @@ impl Anatomy {
     /// Table, skin, fat, muscle; below the diaphragm liver, stomach, spleen. `texture` is noise of deviation 1.
     pub(super) fn soft_tissue(&self, p: &Place, texture: f32, mut paint: impl FnMut(f32, f32)) {
         let (Vec3 { x, y, .. }, hu) = (p.at, &self.hu);
-        paint(((y + 0.0036 * x * x - self.table - 8.0).abs() - 3.5).max(x.abs() - 190.0), hu.table);
+        paint(self.table_distance(p.at), hu.table);
         paint(p.body, hu.skin);
         paint(p.body + 3.0, hu.fat);
         let strands = if texture > 1.1 { -45.0 } else { 0.0 };

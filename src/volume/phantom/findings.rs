@@ -64,7 +64,8 @@ impl Findings {
 
     /// Heart, or the fat around it, that would be something else if the dial were at 0.
     pub(super) fn enlarged(&self, anatomy: &Anatomy, p: &Place) -> bool {
-        if self.dials.cardiomegaly == 0.0 || p.lung < 0.0 {
+        // The heart rounds the lung's edge within 8 mm of itself.
+        if self.dials.cardiomegaly == 0.0 || p.lung < 0.0 || p.heart > 8.0 {
             return false;
         }
         let healthy = self.healthy_heart.at(p.at);

@@ -8,6 +8,8 @@ mod field;
 mod findings;
 mod random;
 
+use std::str::FromStr;
+
 use glam::{DAffine3, DMat3, DVec3, Vec3};
 use rayon::prelude::*;
 
@@ -33,6 +35,15 @@ pub struct Dials {
     pub emphysema: f32,
 }
 
+/// What a dial is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Finding {
+    Effusion,
+    Nodule,
+    Cardiomegaly,
+    Emphysema,
+}
+
 /// What is marked in a phantom, as bits: one voxel may belong to several.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[repr(u8)]
@@ -46,6 +57,11 @@ pub enum Mark {
     LeftLung = 32,
     Body = 64,
 }
+
+/// A name that no finding has.
+#[derive(Debug, Clone, PartialEq, thiserror::Error)]
+#[error("no finding {0:?}; there are effusion, nodule, cardiomegaly, emphysema")]
+pub struct NoSuchFinding(String);
 
 /// A dial that cannot be.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
@@ -62,6 +78,37 @@ pub struct Phantom {
     pub marks: Vec<u8>,
 }
 
+impl Finding {
+    pub const ALL: [Self; 4] = [Self::Effusion, Self::Nodule, Self::Cardiomegaly, Self::Emphysema];
+
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Effusion => "effusion",
+            Self::Nodule => "nodule",
+            Self::Cardiomegaly => "cardiomegaly",
+            Self::Emphysema => "emphysema",
+        }
+    }
+
+    /// Where it lies.
+    pub fn mark(self) -> Mark {
+        match self {
+            Self::Effusion => Mark::Effusion,
+            Self::Nodule => Mark::Nodule,
+            Self::Cardiomegaly => Mark::Cardiomegaly,
+            Self::Emphysema => Mark::Emphysema,
+        }
+    }
+}
+
+impl FromStr for Finding {
+    type Err = NoSuchFinding;
+
+    fn from_str(name: &str) -> Result<Self, NoSuchFinding> {
+        Self::ALL.into_iter().find(|f| f.name() == name).ok_or_else(|| NoSuchFinding(name.to_owned()))
+    }
+}
+
 impl Dials {
     /// Each finding there with a chance of one half, then anything from 0.2 to 1.
     pub fn random(seed: u64) -> Self {
@@ -73,15 +120,30 @@ impl Dials {
         Self { effusion: dial(), nodule: dial(), cardiomegaly: dial(), emphysema: dial() }
     }
 
+    pub fn of(self, finding: Finding) -> f32 {
+        match finding {
+            Finding::Effusion => self.effusion,
+            Finding::Nodule => self.nodule,
+            Finding::Cardiomegaly => self.cardiomegaly,
+            Finding::Emphysema => self.emphysema,
+        }
+    }
+
+    /// The same, but for one finding.
+    #[must_use]
+    pub fn with(mut self, finding: Finding, value: f32) -> Self {
+        *match finding {
+            Finding::Effusion => &mut self.effusion,
+            Finding::Nodule => &mut self.nodule,
+            Finding::Cardiomegaly => &mut self.cardiomegaly,
+            Finding::Emphysema => &mut self.emphysema,
+        } = value;
+        self
+    }
+
     fn check(self) -> Result<(), BadDial> {
-        let all = [
-            ("effusion", self.effusion),
-            ("nodule", self.nodule),
-            ("cardiomegaly", self.cardiomegaly),
-            ("emphysema", self.emphysema),
-        ];
-        match all.into_iter().find(|(_, value)| !(0.0..=1.0).contains(value)) {
-            Some((name, value)) => Err(BadDial { name, value }),
+        match Finding::ALL.into_iter().find(|finding| !(0.0..=1.0).contains(&self.of(*finding))) {
+            Some(finding) => Err(BadDial { name: finding.name(), value: self.of(finding) }),
             None => Ok(()),
         }
     }
@@ -91,6 +153,20 @@ impl Phantom {
     /// Whether a voxel bears a mark.
     pub fn is(&self, mark: Mark, index: usize) -> bool {
         self.marks[index] & mark as u8 != 0
+    }
+
+    /// The marks on another grid, each voxel with those of the nearest one here, or none beyond.
+    pub fn marks_on(&self, grid: &Grid) -> Vec<u8> {
+        let [ni, nj, nk] = self.volume.grid.shape;
+        let here_from_there = self.volume.grid.voxel_from_world() * grid.world_from_voxel;
+        let [columns, rows, _] = grid.shape;
+        let nearest = |index: usize| {
+            let there = [index % columns, index / columns % rows, index / columns / rows].map(|n| n as f64);
+            let at = here_from_there.transform_point3(DVec3::from_array(there)).round();
+            let inside = at.cmpge(DVec3::ZERO).all() && at.cmplt(DVec3::new(ni as f64, nj as f64, nk as f64)).all();
+            if inside { self.marks[at.x as usize + ni * (at.y as usize + nj * at.z as usize)] } else { 0 }
+        };
+        (0..grid.len()).map(nearest).collect()
     }
 }
 
@@ -143,6 +219,9 @@ struct Near {
 /// HU and marks of one voxel, painted from the outside in. Edges are blended over a pixel, as in a real scan.
 fn voxel(anatomy: &Anatomy, findings: &Findings, at: Vec3, near: &Near, pixel_mm: f32) -> (f32, u8) {
     let mut value = -1000.0_f32;
+    if anatomy.is_air(at) {
+        return (value, 0);
+    }
     let blend = |value: &mut f32, distance: f32, hu: f32| {
         *value += (hu - *value) * (0.5 - distance / pixel_mm).clamp(0.0, 1.0);
     };

@@ -49,7 +49,9 @@ pub(super) fn normalize(values: &mut [f32]) {
     let mean = values.iter().map(|v| f64::from(*v)).sum::<f64>() / n;
     let variance = values.iter().map(|v| (f64::from(*v) - mean).powi(2)).sum::<f64>() / n;
     let scale = 1.0 / variance.sqrt().max(1e-12);
-    values.iter_mut().for_each(|v| *v = ((f64::from(*v) - mean) * scale) as f32);
+    for value in values {
+        *value = ((f64::from(*value) - mean) * scale) as f32;
+    }
 }
 
 /// A Gaussian along each axis, cut at three widths, renormalised at the edges.
@@ -59,17 +61,30 @@ pub(super) fn smooth(values: &mut [f32], [ni, nj, nk]: [usize; 3], sigma: [f32; 
         let kernel: Vec<f32> = (0..=reach).map(|i| (-0.5 * (i as f32 / sigma).powi(2)).exp()).collect();
         let (length, stride) = [(ni, 1), (nj, ni), (nk, ni * nj)][axis];
         let source = values.to_vec();
+        let window = |at: usize| at.saturating_sub(reach)..(at + reach + 1).min(length);
+        let weight: Vec<f32> = (0..length).map(|at| window(at).map(|there| kernel[there.abs_diff(at)]).sum()).collect();
         values.par_chunks_mut(ni).enumerate().for_each(|(row, out)| {
-            for (i, out) in out.iter_mut().enumerate() {
-                let index = row * ni + i;
-                let at = index / stride % length;
-                let (mut sum, mut weight) = (0.0, 0.0);
-                for there in at.saturating_sub(reach)..(at + reach + 1).min(length) {
-                    let w = kernel[there.abs_diff(at)];
-                    sum += w * source[index + there * stride - at * stride];
-                    weight += w;
+            let start = row * ni;
+            out.fill(0.0);
+            if axis == 0 {
+                let row = &source[start..start + ni];
+                for there in 0..ni {
+                    let reached = window(there);
+                    for (at, out) in reached.clone().zip(&mut out[reached]) {
+                        *out += kernel[there.abs_diff(at)] * row[there];
+                    }
                 }
-                *out = sum / weight;
+                out.iter_mut().zip(&weight).for_each(|(out, weight)| *out /= weight);
+            } else {
+                // Rows are whole: each is a sum of its neighbours.
+                let at = start / stride % length;
+                for there in window(at) {
+                    let w = kernel[there.abs_diff(at)];
+                    let from = start + there * stride - at * stride;
+                    let row = &source[from..from + ni];
+                    out.iter_mut().zip(row).for_each(|(out, value)| *out += w * value);
+                }
+                out.iter_mut().for_each(|out| *out /= weight[at]);
             }
         });
     }

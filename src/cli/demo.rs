@@ -1,0 +1,31 @@
+//! `parallax demo`: the built-in scan and networks, in the window, or without one where files are asked for.
+
+use anyhow::Result;
+
+use super::args::DemoArgs;
+use super::{explain, progress};
+use crate::models::label_index;
+use crate::pipeline::{self, BadInput, Request, Target};
+use crate::ui::{self, Start};
+use crate::{demo, pipeline::prepare};
+
+pub(super) fn run(args: &DemoArgs) -> Result<()> {
+    let cards = demo::Cards::find()?;
+    let outputs = &args.outputs;
+    if outputs.out.is_none() && outputs.dump.is_none() && !outputs.json {
+        return ui::run(Start { demo: true, ..Start::default() });
+    }
+    let threads = explain::start(&args.compute)?;
+    outputs.check()?;
+    let monitor = progress::monitor()?;
+    let classifier = pipeline::load_classifier(&cards.classifier, &monitor)?;
+    let effusion = label_index(classifier.network.labels(), demo::TARGET).map_err(BadInput::new)?;
+    let request = Request {
+        autoencoder: pipeline::load_autoencoder(&cards.autoencoder, &monitor)?,
+        target: Target::Classes { classifier, terms: vec![(effusion, 1.0)], offset: 0.0 },
+        slab: None,
+        options: demo::options(),
+    };
+    let input = prepare(&demo::scan(&monitor)?, request.recipe()?, &monitor)?;
+    explain::explain(&input, &request, outputs, threads, monitor)
+}

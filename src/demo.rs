@@ -1,0 +1,112 @@
+//! The built-in demo: a phantom with pleural effusion, and the networks trained on phantoms that come with the program.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use anyhow::{Result, anyhow};
+
+use crate::io::{self, Geometry, Scan};
+use crate::job::Monitor;
+use crate::latent_shift::{Options, SearchWay};
+use crate::pipeline::BadInput;
+use crate::volume::phantom::{self, Dials, Phantom};
+
+/// The patient, and what ails it.
+const SEED: u64 = 5;
+const DIALS: Dials = Dials { effusion: 0.7, nodule: 0.0, cardiomegaly: 0.0, emphysema: 0.0 };
+/// The classifier's class that is explained.
+pub const TARGET: &str = "effusion";
+
+/// Where the networks are, other than in the places that programs have them.
+const VARIABLE: &str = "PARALLAX_ASSETS";
+
+/// The model cards that come with the program.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Cards {
+    pub autoencoder: PathBuf,
+    pub classifier: PathBuf,
+    pub segmenter: PathBuf,
+}
+
+impl Cards {
+    /// In the folder that `PARALLAX_ASSETS` names, or else beside the program, in its `share`, or in the sources it was built from.
+    pub fn find() -> Result<Self> {
+        let named = std::env::var_os(VARIABLE).map(PathBuf::from);
+        let program = std::env::current_exe().ok(); // a program that does not know where it is looks elsewhere
+        let beside = program.as_deref().and_then(Path::parent);
+        let places = match (named, beside) {
+            (Some(folder), _) => vec![folder],
+            (None, Some(beside)) => vec![beside.join("assets"), beside.join("../share/parallax/assets"), sources()],
+            (None, None) => vec![sources()],
+        };
+        Self::among(&places)
+    }
+
+    /// The first of these folders that holds all three.
+    fn among(places: &[PathBuf]) -> Result<Self> {
+        let cards = |folder: &PathBuf| Self {
+            autoencoder: folder.join("vqgan.toml"),
+            classifier: folder.join("classifier.toml"),
+            segmenter: folder.join("segmenter.toml"),
+        };
+        let whole = |c: &Self| [&c.autoencoder, &c.classifier, &c.segmenter].into_iter().all(|card| card.is_file());
+        places.iter().map(cards).find(whole).ok_or_else(|| {
+            let listed: Vec<_> = places.iter().map(|place| place.display().to_string()).collect();
+            BadInput(anyhow!(
+                "the demo's networks (vqgan.toml, classifier.toml, segmenter.toml) are not there; name the folder \"assets\" that comes with Parallax in {VARIABLE}; looked in {}",
+                listed.join(", ")
+            ))
+            .into()
+        })
+    }
+}
+
+fn sources() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("assets")
+}
+
+/// How the demo searches: to a score that says there is none.
+pub fn options() -> Options {
+    Options { search: SearchWay::Aim, drop: 1.0, floor: 0.1, max_change: 1.0, ..Options::default() }
+}
+
+/// Draws the demo's scan.
+pub fn scan(monitor: &Monitor) -> Result<Arc<Scan>> {
+    let drawn = phantom::phantom(SEED, DIALS, monitor).map_err(|error| match error {
+        phantom::Error::Cancelled(cancelled) => cancelled.into(),
+        error @ phantom::Error::Dial(_) => anyhow::Error::from(error),
+    })?;
+    Ok(Arc::new(opened(drawn, SEED)))
+}
+
+/// A phantom as if it had been opened.
+pub fn opened(phantom: Phantom, seed: u64) -> Scan {
+    Scan {
+        source: PathBuf::from(format!("phantom {seed}")),
+        format: format!("drawn by Parallax, seed {seed}"),
+        geometry: Geometry::Sform,
+        warnings: vec!["SYNTHETIC: a drawn phantom, no patient".to_owned()],
+        window_hu: None,
+        sha256: io::voxels_sha256(&phantom.volume.voxels),
+        volume: phantom.volume,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn networks_that_are_not_there_are_missed_in_words() {
+        let nowhere = [PathBuf::from("nowhere"), PathBuf::from("elsewhere")];
+        let error = Cards::among(&nowhere).expect_err("no cards").to_string();
+        assert!(error.contains("vqgan.toml") && error.contains(VARIABLE), "{error}");
+        assert!(error.contains("nowhere, elsewhere"), "{error}");
+    }
+
+    #[test]
+    fn the_networks_come_with_the_sources() {
+        let cards = Cards::among(&[PathBuf::from("nowhere"), sources()]).expect("cards");
+        assert_eq!(cards.autoencoder, sources().join("vqgan.toml"));
+    }
+}
