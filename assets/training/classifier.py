@@ -19,7 +19,8 @@ SIZE = dict(stem=16, widths=(16, 24, 32, 48), blocks=(1, 2, 2, 1), classes=len(F
 BATCH = 6
 ADVERSARIES = 2  # volumes of a batch in the second phase
 FREE = 18  # slices of each that may change
-REACH = 30.0  # longest way in latents, standard deviations
+REACH = 60.0  # longest way in latents, standard deviations
+WEIGHTS = torch.tensor([1.0, 2.0, 1.0, 1.0])  # of the findings: a nodule is small and learnt last
 EMPTY = 0.07  # lung, 0..1: what takes the place of fluid, nodule or heart
 LEAST, MOST = 0.04, 0.96
 
@@ -73,6 +74,9 @@ def adversary(classifier, latents, phantoms, i, rng):
     down = float(dials[k]) > 0
     (gradient,) = torch.autograd.grad(logit, z)
     reach = REACH * latents.deviation * rng.uniform(0.05, 1) * (1 if down else 0.4)
+    if rng.random() < 0.5:  # as a search does that prefers the tokens that matter most
+        norm = gradient.norm(dim=1, keepdim=True)
+        gradient = gradient * norm / norm.max().clamp(min=1e-12)
     z = z.detach() + (-1 if down else 1) * reach * gradient / (gradient.norm() + 1e-12)
     with torch.no_grad():
         volume[free] = latents.decode(z)
@@ -127,7 +131,7 @@ def train(args):
             x, labels = torch.cat([x, *(v for v, _ in attacked)]), labels + [y for _, y in attacked]
         with half():
             logits = classifier(x).float()
-        loss = F.binary_cross_entropy_with_logits(logits, torch.stack(labels), reduction="none").mean(1)
+        loss = F.binary_cross_entropy_with_logits(logits, torch.stack(labels), reduction="none").mul(WEIGHTS).mean(1)
         optimizer.zero_grad(set_to_none=True)
         loss.mean().backward()
         optimizer.step()

@@ -159,7 +159,7 @@ fn volumes_come_out_on_the_scans_own_grid_and_differ_in_the_slab_alone() {
     assert!(text(&output.stdout).contains("Research use only"));
 
     let monitor = Monitor::default();
-    let input = pipeline::open(&scan, &monitor).expect("a scan");
+    let input = pipeline::open(&scan, &parallax::preprocess::Recipe::default(), &monitor).expect("a scan");
     let (grid, stack) = (input.display_volume().grid, input.prepared.volume.grid);
     let volume = |name: &str| {
         let volume = io::open(&out.join(name), &monitor).expect(name).volume;

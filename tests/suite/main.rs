@@ -4,6 +4,7 @@ mod support;
 mod architecture;
 mod checkpoints;
 mod command;
+mod demo;
 mod dicom;
 mod gradients;
 mod models;

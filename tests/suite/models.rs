@@ -6,6 +6,7 @@ use candle_core::{DType, Device, Tensor, Var};
 use parallax::models::{
     self, Autoencoder, Card, Classifier, Error, I3ResNet, LungUnet, Network, Segmenter, Vqgan, label_index,
 };
+use parallax::preprocess::Recipe;
 use parallax::weights::Checkpoint;
 
 use crate::support::{self, relative, worst};
@@ -238,6 +239,28 @@ fn a_card_with_an_unknown_key_or_kind_says_which() {
         let (_folder, path) = write_card(text);
         let message = Card::open(&path).expect_err(text).to_string();
         assert!(message.contains(word), "{message}");
+    }
+}
+
+#[test]
+fn a_card_says_how_scans_are_prepared_or_they_are_prepared_as_published() {
+    let (_folder, path) = write_card("kind = \"vqgan\"\nweights = \"w.ckpt\"\n");
+    assert_eq!(Card::open(&path).expect("a card").recipe, Recipe::default());
+    let recipe = "kind = \"vqgan\"\nweights = \"w.ckpt\"\n[recipe]\n";
+    let (_folder, path) = write_card(&format!("{recipe}spacing_mm = [3.5, 3.5, 6.0]\nside = 96\n"));
+    let expected = Recipe { spacing_mm: [3.5, 3.5, 6.0], side: 96, ..Recipe::default() };
+    assert_eq!(Card::open(&path).expect("a card").recipe, expected);
+    for (line, word) in [
+        ("spacing_mm = [0.0, 1.5, 3.0]", "recipe.spacing_mm = [0.0, 1.5, 3.0]"),
+        ("spacing_mm = [nan, 1.5, 3.0]", "recipe.spacing_mm"),
+        ("hu = [100.0, 100.0]", "recipe.hu = [100.0, 100.0]"),
+        ("hu = [-inf, 100.0]", "recipe.hu"),
+        ("side = 0", "recipe.side = 0"),
+        ("sides = 3", "sides"),
+    ] {
+        let (_folder, path) = write_card(&format!("{recipe}{line}\n"));
+        let message = Card::open(&path).expect_err(line).to_string();
+        assert!(message.contains(word), "{line}: {message}");
     }
 }
 

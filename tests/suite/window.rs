@@ -19,7 +19,7 @@ use crate::tiny_models::TinyModels;
 const PATIENCE: Duration = Duration::from_mins(3);
 const SIZE: [f32; 2] = [1280.0, 860.0];
 
-type Window = Harness<'static, App>;
+pub(crate) type Window = Harness<'static, App>;
 
 /// Answers each question once, with the path given; a second time with nothing, as Cancel does.
 struct Answers(Mutex<Vec<(Ask, PathBuf)>>);
@@ -33,17 +33,17 @@ impl Picker for Answers {
     }
 }
 
-fn open_with(start: Start, answers: Vec<(Ask, PathBuf)>) -> Window {
+pub(crate) fn open_with(start: Start, answers: Vec<(Ask, PathBuf)>) -> Window {
     let picker = Box::new(Answers(Mutex::new(answers)));
     Harness::builder().with_size(SIZE).wgpu().build_eframe(move |cc| App::new(cc, start, picker))
 }
 
-fn window(start: Start) -> Window {
+pub(crate) fn window(start: Start) -> Window {
     open_with(start, Vec::new())
 }
 
 /// Steps until something is so; a run works on another thread.
-fn until(window: &mut Window, what: &str, so: impl Fn(&Window) -> bool) {
+pub(crate) fn until(window: &mut Window, what: &str, so: impl Fn(&Window) -> bool) {
     let began = Instant::now();
     while !so(window) {
         assert!(began.elapsed() < PATIENCE, "{what} did not come; on the screen: {:#?}", texts(window));
@@ -64,17 +64,17 @@ fn texts(window: &Window) -> Vec<String> {
         .collect()
 }
 
-fn says(window: &Window, part: &str) -> bool {
+pub(crate) fn says(window: &Window, part: &str) -> bool {
     texts(window).iter().any(|text| text.contains(part))
 }
 
-fn click(window: &mut Window, label: &str) {
+pub(crate) fn click(window: &mut Window, label: &str) {
     window.get_by_label(label).click();
     window.run_steps(2);
 }
 
 /// Types into the field of that name, over what is there, and presses Enter.
-fn type_path(window: &mut Window, field: &str, path: &Path) {
+pub(crate) fn type_path(window: &mut Window, field: &str, path: &Path) {
     let find = |window: &Window| window.get_by_role_and_label(Role::TextInput, field).rect().center();
     let at = find(window);
     window.get_by_role_and_label(Role::TextInput, field).focus();
@@ -105,7 +105,7 @@ fn pane(window: &mut Window, title: &str) -> Vec<u8> {
     image::imageops::crop_imm(&image, x, y, rect.width() as u32 - 2, rect.height() as u32 - 90).to_image().into_raw()
 }
 
-fn start(models: &TinyModels, scan: PathBuf) -> Start {
+pub(crate) fn start(models: &TinyModels, scan: PathBuf) -> Start {
     Start {
         scan: Some(scan),
         autoencoder: Some(models.card("autoencoder")),

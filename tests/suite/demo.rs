@@ -1,0 +1,159 @@
+//! Networks of a recipe of their own, the demo that comes with the program, and phantoms on the command line.
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+
+use parallax::ui::Start;
+
+use crate::support;
+use crate::tiny_models::TinyModels;
+use crate::window::{click, says, start, until, window};
+
+fn parallax(args: &[&str]) -> Output {
+    Command::new(env!("CARGO_BIN_EXE_parallax")).args(args).output().expect("the binary runs")
+}
+
+fn path(path: &Path) -> &str {
+    path.to_str().expect("plain names")
+}
+
+fn assert_fails(args: &[&str], code: i32, words: &str) {
+    let output = parallax(args);
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(code), "{args:?}: {said}");
+    assert!(said.contains(words), "{args:?}: {said}");
+}
+
+/// The same card with a recipe: slices of 32 x 32 pixels, each 10.5 mm wide and 12 mm thick.
+fn coarse(models: &TinyModels, name: &str) -> PathBuf {
+    let card = models.card(name);
+    let text = std::fs::read_to_string(&card).expect("readable");
+    let coarse = card.with_file_name(format!("coarse_{name}.toml"));
+    let recipe = "[recipe]\nspacing_mm = [10.5, 10.5, 12.0]\nside = 32\n";
+    std::fs::write(&coarse, format!("{text}\n{recipe}")).expect("written");
+    coarse
+}
+
+#[test]
+fn prepare_follows_the_recipe_of_a_card() {
+    let models = TinyModels::new();
+    let folder = tempfile::tempdir().expect("a folder");
+    let scan = support::data("nifti/syn_permuted.nii.gz");
+    let shape = |card: &[&str], name: &str| {
+        let out = folder.path().join(name);
+        let output = parallax(&[&["prepare", path(&scan), "--out", path(&out)], card].concat());
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        support::tensors(&out)["stack"].dims().to_vec()
+    };
+    let published = shape(&[], "published.safetensors");
+    let coarse = coarse(&models, "autoencoder");
+    let coarse = shape(&["--card", path(&coarse)], "coarse.safetensors");
+    assert_eq!(&published[1..], [1, 224, 224]);
+    assert_eq!(&coarse[1..], [1, 32, 32]);
+    // Slices of 12 mm for those of 3 mm: a quarter as many, but for the ends.
+    assert!(coarse[0].abs_diff(published[0].div_ceil(4)) <= 1, "{published:?} {coarse:?}");
+}
+
+#[test]
+fn networks_that_were_trained_on_different_scans_do_not_run_together() {
+    let models = TinyModels::new();
+    let (scan, coarse) = (support::data("nifti/syn_permuted.nii.gz"), coarse(&models, "autoencoder"));
+    let classifier = models.card("classifier");
+    let args = ["explain", path(&scan), "--autoencoder", path(&coarse), "--classifier", path(&classifier)];
+    assert_fails(&[&args[..], &["--target", "1"]].concat(), 3, "choose networks of one recipe");
+}
+
+#[test]
+fn the_window_prepares_a_scan_again_for_networks_of_another_recipe() {
+    let models = TinyModels::new();
+    let scan = support::data("nifti/syn_permuted.nii.gz");
+    let mut window = window(start(&models, scan));
+    until(&mut window, "the published slices", |w| says(w, "the networks see 30 slices"));
+    let (autoencoder, classifier) = (coarse(&models, "autoencoder"), coarse(&models, "classifier"));
+    crate::window::type_path(&mut window, "Autoencoder", &autoencoder);
+    until(&mut window, "the coarse slices", |w| says(w, "the networks see 8 slices"));
+    // The classifier is still one of the published recipe: a run says so, and nothing is computed.
+    click(&mut window, "Compute counterfactual");
+    until(&mut window, "the refusal", |w| says(w, "choose networks of one recipe"));
+    crate::window::type_path(&mut window, "Classifier", &classifier);
+    until(&mut window, "the classifier", |w| says(w, "coarse_classifier.toml is loaded"));
+    click(&mut window, "Compute counterfactual");
+    until(&mut window, "the counterfactual", |w| says(w, "Stopped because"));
+}
+
+#[test]
+fn phantoms_are_written_as_scans_and_as_networks_see_them() {
+    let models = TinyModels::new();
+    let folder = tempfile::tempdir().expect("a folder");
+    let (scan, masks) = (folder.path().join("scan.nii.gz"), folder.path().join("masks.nii.gz"));
+    let one = ["phantom", "--seed", "4", "--effusion", "0.6", "--out", path(&scan), "--masks", path(&masks)];
+    assert!(parallax(&one).status.success());
+    let monitor = parallax::job::Monitor::default();
+    let (drawn, marks) = (parallax::io::open(&scan, &monitor), parallax::io::open(&masks, &monitor));
+    let (drawn, marks) = (drawn.expect("a scan"), marks.expect("masks"));
+    assert_eq!(drawn.volume.grid.shape, marks.volume.grid.shape);
+    assert!(marks.volume.voxels.iter().any(|m| m as u32 & 1 == 1), "the effusion is marked");
+    assert_fails(&one, 1, "the file exists");
+
+    let (card, stacks) = (coarse(&models, "autoencoder"), folder.path().join("stacks"));
+    let many = ["phantom", "--seeds", "4:6", "--random", "--card", path(&card), "--out", path(&stacks)];
+    assert!(parallax(&many).status.success());
+    for seed in [4, 5] {
+        let tensors = support::tensors(&stacks.join(format!("{seed}.safetensors")));
+        assert_eq!(tensors["stack"].dims()[1..], [1, 32, 32]);
+        assert_eq!(tensors["stack"].dims(), tensors["marks"].dims());
+        assert_eq!(tensors["dials"].dims(), [4]);
+    }
+}
+
+#[test]
+fn impossible_phantoms_are_refused_in_words() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let out = folder.path().join("scan.nii.gz");
+    let out = path(&out);
+    assert_fails(&["phantom", "--seed", "1", "--nodule", "1.5", "--out", out], 3, "the dial nodule is 1.5");
+    assert_fails(&["phantom", "--seed", "1", "--effusion", "nan", "--out", out], 3, "the dial effusion is NaN");
+    assert_fails(&["phantom", "--out", out], 2, "--seed");
+    assert_fails(&["phantom", "--seeds", "5:5", "--random", "--card", "c.toml", "--out", out], 2, "holds no seed");
+    assert_fails(&["phantom", "--seeds", "5:6", "--out", out], 2, "--card");
+    assert_fails(
+        &["phantom", "--seed", "1", "--random", "--without", "cough", "--out", out],
+        2,
+        "no finding \"cough\"",
+    );
+    let card = folder.path().join("none.toml");
+    let many = ["phantom", "--seeds", "5:6", "--random", "--card", path(&card), "--out", out];
+    assert_fails(&many, 3, "cannot read the model card");
+}
+
+#[test]
+fn a_demo_without_its_networks_says_where_they_belong() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let output = Command::new(env!("CARGO_BIN_EXE_parallax"))
+        .args(["demo", "--out", path(&folder.path().join("out"))])
+        .env("PARALLAX_ASSETS", folder.path())
+        .output()
+        .expect("the binary runs");
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(3), "{said}");
+    assert!(said.contains("classifier.toml") && said.contains("PARALLAX_ASSETS"), "{said}");
+    assert!(!folder.path().join("out").exists(), "nothing is left behind");
+}
+
+#[test]
+fn the_demo_removes_most_of_the_fluid_it_shows() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let output = parallax(&["demo", "--json", "--out", path(folder.path())]);
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let report: serde_json::Value = serde_json::from_slice(&output.stdout).expect("JSON");
+    let score = |name: &str| report["scores"][name].as_f64().expect("a score");
+    assert!(score("reconstruction") > 0.5 && score("counterfactual") < 0.2, "{report}");
+}
+
+#[test]
+fn the_demo_opens_its_scan_and_networks_and_begins_by_itself() {
+    let mut window = window(Start { demo: true, ..Start::default() });
+    until(&mut window, "the scan", |w| says(w, "The demo's phantom"));
+    until(&mut window, "the run", |w| says(w, "Cancel"));
+    until(&mut window, "the counterfactual", |w| says(w, "Stopped because"));
+}
