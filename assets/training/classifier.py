@@ -2,6 +2,7 @@
 
 An adversarial latent is a reconstruction moved the way that fools the classifier most. How much of the finding is left there is
 known, since its mask is: the label follows it. A classifier so trained can be moved by changing the finding, and by little else.
+While training, a head on the second layer's features also says where each finding lies; without it a nodule is not learnt.
 """
 
 import argparse
@@ -25,9 +26,18 @@ EMPTY = 0.07  # lung, 0..1: what takes the place of fluid, nodule or heart
 LEAST, MOST = 0.04, 0.96
 
 
+RARITY = torch.tensor([3.0, 20.0, 3.0, 2.0]).view(4, 1, 1, 1)  # of the places that have each finding
+
+
 def label(amount):
     """Probability for a dial: 0 is none; the root keeps the mild ones apart from none."""
     return torch.where(amount > 0, LEAST + (MOST - LEAST) * amount.clamp(min=0).sqrt(), torch.full_like(amount, LEAST))
+
+
+def where(places, marks):
+    """Masks `[b, 4, d, h, w]` on the grid of the features: a place has a finding if any of its voxels has."""
+    masks = torch.stack([(marks >> k) & 1 for k in range(4)], 1).float()
+    return F.adaptive_max_pool3d(masks, places.shape[2:])
 
 
 def smooth(x):
@@ -47,6 +57,7 @@ class Latents:
 
     def __init__(self, model, phantoms, count):
         self.model, codes, decoded = model, [], []
+        model.eval()
         with torch.no_grad(), half():
             for stack in phantoms.stacks[:count]:
                 z = model.encode(torch.from_numpy(stack.astype(np.float32))[:, None] * 2 - 1)
@@ -105,12 +116,12 @@ def train(args):
     autoencoder.eval().requires_grad_(False)
     latents, test_latents = Latents(autoencoder, phantoms, args.latents), Latents(autoencoder, held_out, len(held_out))
     print(len(phantoms), "phantoms, latents' deviation", round(latents.deviation, 3), flush=True)
-    classifier = I3ResNet(**SIZE)
+    classifier, head = I3ResNet(**SIZE), torch.nn.Conv3d(4 * SIZE["widths"][1], 4, 1)
     if args.resume:
         state = load_file(args.resume)
         state["conv1.weight"] = state["conv1.weight"].sum(1, keepdim=True)
         classifier.load_state_dict(state, strict=False)
-    optimizer = torch.optim.AdamW(classifier.parameters(), lr=args.rate, weight_decay=1e-3)
+    optimizer = torch.optim.AdamW([*classifier.parameters(), *head.parameters()], lr=args.rate, weight_decay=1e-3)
     total = args.steps + args.adversarial
     for step in range(total):
         late = step >= args.steps
@@ -118,10 +129,12 @@ def train(args):
         for group in optimizer.param_groups:
             top = args.rate * (0.5 if late else 1)
             group["lr"] = top * min(1, step / 40 + 0.05) * (0.5 + 0.5 * math.cos(math.pi * share)) + 2e-5
-        volumes, labels = [], []
+        volumes, labels, marks = [], [], []
         for i in rng.integers(len(phantoms), size=BATCH - (ADVERSARIES if late else 0)):
             source = latents.decoded[i] if i < args.latents and rng.random() < 0.5 else phantoms.stacks[i]
-            volumes.append(np.roll(source.astype(np.float32), rng.integers(-3, 4, 2), (1, 2)))
+            moved = rng.integers(-3, 4, 2)
+            volumes.append(np.roll(source.astype(np.float32), moved, (1, 2)))
+            marks.append(np.roll(phantoms.marks[i], moved, (1, 2)))
             labels.append(label(torch.from_numpy(phantoms.dials[i])))
         x = disturbed(torch.from_numpy(np.stack(volumes))[:, None])
         if late:
@@ -130,14 +143,18 @@ def train(args):
             classifier.train()
             x, labels = torch.cat([x, *(v for v, _ in attacked)]), labels + [y for _, y in attacked]
         with half():
-            logits = classifier(x).float()
+            logits, places = classifier.with_places(x)
+            found = head(places[: len(marks)]).float()
+        logits = logits.float()
+        there = where(places, torch.from_numpy(np.stack(marks)))
+        loss_places = F.binary_cross_entropy_with_logits(found, there, pos_weight=RARITY)
         loss = F.binary_cross_entropy_with_logits(logits, torch.stack(labels), reduction="none").mul(WEIGHTS).mean(1)
         optimizer.zero_grad(set_to_none=True)
-        loss.mean().backward()
+        (loss.mean() + loss_places).backward()
         optimizer.step()
         if (step + 1) % 50 == 0 or step + 1 == total:
             split = [round(float(part.mean()), 3) for part in (loss[: BATCH - 2], loss[BATCH - 2 :])]
-            print(step + 1, "loss", split, "scans", evaluate(classifier, held_out.stacks, held_out.dials),
+            print(step + 1, "loss", split, "places", round(float(loss_places), 3), "scans", evaluate(classifier, held_out.stacks, held_out.dials),
                   "reconstructions", evaluate(classifier, test_latents.decoded, held_out.dials), flush=True)  # fmt: skip
             save(classifier.published(), args.out)
 

@@ -189,9 +189,14 @@ class I3ResNet(nn.Module):
         self.contrastive_head = nn.Conv3d(c, contrast, 1)  # the published layout has it; nothing here uses it
 
     def forward(self, x):
+        return self.with_places(x)[0]
+
+    def with_places(self, x):
+        """Logits, and the features of the second layer, which still know where they are."""
         x = F.max_pool3d(F.relu(self.bn1(self.conv1(x))), 3, 2, 1)
-        x = self.layer4(self.layer3(self.layer2(self.layer1(x))))
-        return self.classifier(x.mean((2, 3, 4), keepdim=True)).flatten(1)
+        places = self.layer2(self.layer1(x))
+        x = self.layer4(self.layer3(places))
+        return self.classifier(x.mean((2, 3, 4), keepdim=True)).flatten(1), places
 
     def published(self):
         state = dict(self.state_dict())

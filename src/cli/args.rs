@@ -187,6 +187,8 @@ pub enum Search {
     Aim,
     /// The published walk with every stop rule, and its overshoot
     Reference,
+    /// Aimed likewise, with the gradient taken anew a few times on the way; lambda is the length of the path
+    Path,
 }
 
 #[derive(Debug, Clone, Copy, ValueEnum)]
@@ -230,7 +232,7 @@ pub struct ExplainArgs {
     pub slab: Slab,
     #[arg(long, value_enum, default_value = "aim")]
     pub search: Search,
-    /// Lambda range, without a search: "-500:200"
+    /// Lambda range, without a search (not with the path): "-500:200"
     #[arg(long, value_name = "MIN:MAX", value_parser = range, allow_hyphen_values = true)]
     pub range: Option<LambdaRange>,
     /// Images along lambda
@@ -239,7 +241,7 @@ pub struct ExplainArgs {
     /// Wanted fall of the score; negative to raise it
     #[arg(long, value_name = "D", default_value_t = 0.8, allow_hyphen_values = true, value_parser = finite)]
     pub drop: f64,
-    /// A score below this is low enough (our search: if it begins above)
+    /// A score below this is low enough (our searches: if it begins above)
     #[arg(long, value_name = "F", default_value_t = 0.05, allow_hyphen_values = true, value_parser = finite)]
     pub floor: f64,
     /// Bound on |lambda| [default: 3000 for the reference's search, none for ours]
@@ -292,6 +294,7 @@ impl ExplainArgs {
             search: match self.search {
                 Search::Aim => SearchWay::Aim,
                 Search::Reference => SearchWay::Reference,
+                Search::Path => SearchWay::Path,
             },
             range: self.range.map(|LambdaRange(range)| range),
             steps: self.steps,

@@ -115,6 +115,7 @@ pub fn report(input: &Input, request: &Request, result: &Counterfactual, timing:
             search: match options.search {
                 SearchWay::Aim => "aim",
                 SearchWay::Reference => "reference",
+                SearchWay::Path => "path",
             },
             range: options.range,
             steps: options.steps,

@@ -1,11 +1,13 @@
-//! The method: encode, one exact gradient, a search along it, a sweep of steps, a heatmap.
+//! The method: encode, an exact gradient, a search along it, a sweep of steps, a heatmap.
 //!
 //! Source: Cohen, Blankemeier, Chaudhari, arXiv 2502.07156, and its published code, `ct-counterfactuals` 0.0.4 with the
 //! `LatentShift` of its captum fork. Scores fall towards negative lambda.
 
+pub mod bend;
 pub mod gradient;
 pub mod heatmap;
 pub mod objective;
+mod path;
 mod result;
 mod run;
 pub mod search;
@@ -40,9 +42,13 @@ pub enum Error {
     )]
     TooManySteps { steps: usize, slices: usize, gigabytes: usize },
     #[error(
-        "the published search only lowers a score, and a drop of {0} would raise it; use the aimed search, or a range"
+        "the published search only lowers a score, and a drop of {0} would raise it; use the aimed search, the path, or a range"
     )]
     OnlyLowers(f64),
+    #[error(
+        "a range is swept along the one gradient at lambda 0, and the path search takes it anew on its way; leave out the range, or choose the aimed search"
+    )]
+    RangeOfPath,
 }
 
 /// How lambda is searched.
@@ -52,6 +58,8 @@ pub enum SearchWay {
     Aim,
     /// The published walk: every stop rule, and its overshoot.
     Reference,
+    /// Aimed likewise, with the gradient taken anew a few times on the way; lambda is the length of the path in latents.
+    Path,
 }
 
 /// What a heatmap adds up along the sweep.
@@ -72,15 +80,15 @@ pub enum HeatmapMethod {
 #[serde(default)]
 pub struct Options {
     pub search: SearchWay,
-    /// Fixed lambda range, the reference's `fix_range`: no search.
+    /// Fixed lambda range along one gradient, the reference's `fix_range`: no search, and no path that bends.
     pub range: Option<[f64; 2]>,
     /// Images on the sweep.
     pub steps: usize,
-    /// Wanted change of the score; positive lowers it (lambda < 0), negative raises it (the aimed search only).
+    /// Wanted change of the score; positive lowers it (lambda < 0), negative raises it (not as published).
     pub drop: f64,
-    /// A score below this is low enough; the aimed search asks it only of a score that begins above.
+    /// A score below this is low enough; our searches ask it only of a score that begins above.
     pub floor: f64,
-    /// Bound on |lambda|; `None` is 3000 for the reference and none for the aimed search, since a lambda's size
+    /// Bound on |lambda|; `None` is 3000 for the reference and none for our searches, since a lambda's size
     /// means something else for every model.
     pub max_lambda: Option<f64>,
     pub step_size: f64,
@@ -117,6 +125,8 @@ impl Options {
             Err(Error::NoSteps)
         } else if self.search == SearchWay::Reference && self.range.is_none() && self.drop < 0.0 {
             Err(Error::OnlyLowers(self.drop))
+        } else if self.search == SearchWay::Path && self.range.is_some() {
+            Err(Error::RangeOfPath)
         } else {
             Ok(())
         }

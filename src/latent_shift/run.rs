@@ -4,7 +4,9 @@ use std::ops::Range;
 
 use candle_core::{DType, Device, Tensor};
 
+use super::bend::{self, Ground};
 use super::objective::{Objective, SlabScore};
+use super::path::Path;
 use super::result::{Counterfactual, Scores, Step, Trial};
 use super::search::{self, Ahead, Rules, Walk};
 use super::{Error, Options, SearchWay, gradient, heatmap};
@@ -50,20 +52,26 @@ pub fn explain(
     let (score, gradient) =
         gradient::gradient(autoencoder, objective, &latents, &reconstruction, &slab, options.chunk, monitor)?;
 
-    let path = Path {
+    let within = |all: &Tensor| all.narrow(0, slab.start, slab.len());
+    let mut shift = Shift {
         autoencoder,
-        latents: latents.narrow(0, slab.start, slab.len())?,
-        gradient: gradient.narrow(0, slab.start, slab.len())?,
-        reconstruction: flat(&reconstruction.narrow(0, slab.start, slab.len())?)?,
+        objective,
+        path: Path::straight(within(&latents)?, within(&gradient)?)?,
+        reconstruction: flat(&within(&reconstruction)?)?,
+        slab: slab.clone(),
         slab_score: objective.around(&reconstruction, slab.clone(), monitor)?,
         score,
         size,
         chunk: options.chunk,
         monitor,
+        latents,
+        gradient,
+        stack: reconstruction,
     };
-    let whole = flat(&reconstruction)?;
-    let found = path.walk(options, &whole)?;
-    let heat = heatmap::heatmap(options.heatmap, &found.steps, &path.reconstruction);
+    let whole = flat(&shift.stack)?;
+    let found = shift.walk(options, &whole)?;
+    let Shift { latents, gradient, reconstruction, .. } = shift;
+    let heat = heatmap::heatmap(options.heatmap, &found.steps, &reconstruction);
     let mut heatmap = vec![0.0; stack.grid.len()];
     heatmap[slab.start * width * height..slab.end * width * height].copy_from_slice(&heat);
 
@@ -91,20 +99,24 @@ pub fn explain(
     })
 }
 
-/// The straight line through the latents along the gradient, and what is known on it.
-struct Path<'a> {
+/// The slab as it moves along its path, and what is known of it.
+struct Shift<'a> {
     autoencoder: &'a dyn Autoencoder,
-    /// `[slab, channels, h, w]`, and the gradient there.
-    latents: Tensor,
-    gradient: Tensor,
+    objective: &'a dyn Objective,
+    path: Path,
     /// The slab at lambda 0, `[slab, height, width]`.
     reconstruction: Vec<f32>,
+    slab: Range<usize>,
     slab_score: SlabScore<'a>,
     /// The score at lambda 0.
     score: f64,
     size: [usize; 2],
     chunk: usize,
     monitor: &'a Monitor,
+    /// Of all slices at lambda 0: the latents, the gradient there, and what they decode to.
+    latents: Tensor,
+    gradient: Tensor,
+    stack: Tensor,
 }
 
 /// A search and its sweep.
@@ -116,16 +128,14 @@ struct Found {
     complete: bool,
 }
 
-impl Path<'_> {
+impl Shift<'_> {
     /// Decodes and scores one lambda. Lambda 0 is known already: nothing is decoded twice.
     fn step(&self, lambda: f64) -> Result<Step, Error> {
         let step = if lambda == 0.0 {
             Step { lambda, score: self.score, slab: self.reconstruction.as_slice().into() }
         } else {
-            // The reference multiplies in f32: so do we, where lambda is exact.
-            let latents = (&self.latents + (&self.gradient * lambda)?)?;
             let decode = |slices: &Tensor| self.autoencoder.decode(slices, self.size);
-            let slab = in_chunks(&latents, self.chunk, |_| self.monitor.check(), decode)?;
+            let slab = in_chunks(&self.path.at(lambda)?, self.chunk, |_| self.monitor.check(), decode)?;
             Step { lambda, score: (self.slab_score)(&slab, self.monitor)?, slab: flat(&slab)?.into() }
         };
         self.monitor.plot(lambda, step.score);
@@ -133,7 +143,7 @@ impl Path<'_> {
     }
 
     /// Searches, then sweeps from the end found to lambda 0.
-    fn walk(&self, options: &Options, whole: &[f32]) -> Result<Found, Error> {
+    fn walk(&mut self, options: &Options, whole: &[f32]) -> Result<Found, Error> {
         let mut walk = Walk::default();
         let mut kept = Vec::new();
         let (lambdas, stop) = if let Some([from, to]) = options.range {
@@ -169,34 +179,73 @@ impl Path<'_> {
 
     /// Walks to the end of the sweep; gives why it ends there. What may become that end stays in `kept`, so that the sweep need
     /// not decode it again.
-    fn search(&self, options: &Options, whole: &[f32], walk: &mut Walk, kept: &mut Vec<Step>) -> Result<String, Error> {
+    fn search(
+        &mut self,
+        options: &Options,
+        whole: &[f32],
+        walk: &mut Walk,
+        kept: &mut Vec<Step>,
+    ) -> Result<String, Error> {
         let size = |pixels: &[f32]| pixels.iter().map(|x| f64::from(x.abs())).sum::<f64>();
-        let aimed = options.search == SearchWay::Aim;
+        let published = options.search == SearchWay::Reference;
         let rules = Rules {
             drop: options.drop,
             floor: options.floor,
-            max_lambda: options.max_lambda.unwrap_or(if aimed { f64::INFINITY } else { 3000.0 }),
+            max_lambda: options.max_lambda.unwrap_or(if published { 3000.0 } else { f64::INFINITY }),
             step_size: options.step_size,
-            max_change: options.max_change * if aimed { size(&self.reconstruction) } else { size(whole) },
+            max_change: options.max_change * size(if published { whole } else { &self.reconstruction }),
         };
-        let trial = |lambda: f64, walk: &Walk| -> Result<Trial, Error> {
-            self.monitor.step("searching lambda", walk.trials.len(), 0)?;
-            let step = self.step(lambda)?;
-            let change = step.slab.iter().zip(&self.reconstruction).map(|(a, b)| f64::from((a - b).abs())).sum::<f64>();
-            let trial = Trial { lambda, score: step.score, change };
-            kept.retain(|step: &Step| step.lambda == walk.end || Some(step.lambda) == walk.beyond);
-            kept.push(step);
-            Ok(trial)
-        };
-        if aimed { search::aim(&rules, self.ahead()?, walk, trial) } else { search::reference(&rules, walk, trial) }
+        let ahead = self.path.ahead()?;
+        let mut search = Search { shift: self, kept };
+        let trial = |lambda: f64, walk: &Walk| search.trial(lambda, walk);
+        match options.search {
+            SearchWay::Aim => search::aim(&rules, ahead, walk, trial),
+            SearchWay::Reference => search::reference(&rules, walk, trial),
+            SearchWay::Path => bend::path(&rules, walk, &mut search),
+        }
     }
 
-    /// What the gradient tells of the way ahead. Squares of f32 leave its range: they are f64.
-    fn ahead(&self) -> Result<Ahead, Error> {
-        let square = |t: &Tensor| t.to_dtype(DType::F64)?.sqr()?.sum_all()?.to_scalar::<f64>();
-        let (slope, length) = (square(&self.gradient)?, square(&self.latents)?);
-        let whole = Some((length / slope).sqrt()).filter(|whole| whole.is_normal());
-        Ok(Ahead { slope, whole: whole.unwrap_or(f64::INFINITY) })
+    /// The gradient at a step, all slices.
+    fn gradient_at(&self, step: &Step) -> Result<Tensor, Error> {
+        if step.lambda == 0.0 {
+            return Ok(self.gradient.clone());
+        }
+        let latents = self.latents.slice_scatter0(&self.path.at(step.lambda)?, self.slab.start)?;
+        let shape = (self.slab.len(), 1, self.size[0], self.size[1]);
+        let slab = Tensor::from_slice(&step.slab, shape, self.stack.device())?.to_dtype(self.stack.dtype())?;
+        let stack = self.stack.slice_scatter0(&slab, self.slab.start)?;
+        let Self { autoencoder, objective, slab, chunk, monitor, .. } = self;
+        Ok(gradient::gradient(*autoencoder, *objective, &latents, &stack, slab, *chunk, monitor)?.1)
+    }
+}
+
+/// A search as it tries steps.
+struct Search<'s, 'a> {
+    shift: &'s mut Shift<'a>,
+    /// Steps that the sweep may ask for.
+    kept: &'s mut Vec<Step>,
+}
+
+impl Ground for Search<'_, '_> {
+    fn trial(&mut self, lambda: f64, walk: &Walk) -> Result<Trial, Error> {
+        let Self { shift, kept } = self;
+        shift.monitor.step("searching lambda", walk.trials.len(), 0)?;
+        let step = shift.step(lambda)?;
+        let change = step.slab.iter().zip(&shift.reconstruction).map(|(a, b)| f64::from((a - b).abs())).sum::<f64>();
+        let trial = Trial { lambda, score: step.score, change };
+        kept.retain(|step| step.lambda == walk.end || Some(step.lambda) == walk.beyond);
+        kept.push(step);
+        Ok(trial)
+    }
+
+    fn turn(&mut self, lambda: f64) -> Result<Ahead, Error> {
+        let Self { shift, kept } = self;
+        // What was tried beyond lies on the path no more.
+        kept.retain(|step| step.lambda.abs() <= lambda.abs());
+        let known = kept.iter().find(|step| step.lambda == lambda).cloned();
+        let gradient = shift.gradient_at(&known.map_or_else(|| shift.step(lambda), Ok)?)?;
+        shift.path.turn(lambda, &gradient.narrow(0, shift.slab.start, shift.slab.len())?)?;
+        shift.path.ahead()
     }
 }
 

@@ -5,9 +5,9 @@ use super::{Error, Trial};
 /// The rules a walk obeys. Scores fall towards negative lambda: the gradient points uphill.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Rules {
-    /// Wanted change of the score; positive lowers it, negative raises it (the aimed walk only).
+    /// Wanted change of the score; positive lowers it, negative raises it (our walks only).
     pub drop: f64,
-    /// A score below this is low enough. The aimed walk asks it only of a score that begins above; raising has the mirror,
+    /// A score below this is low enough. Our walks ask it only of a score that begins above; raising has the mirror,
     /// `1 - floor`.
     pub floor: f64,
     /// Bound on |lambda|; the reference calls it `search_max_steps` though it counts no steps.
@@ -78,22 +78,24 @@ const NARROW_TURN: f64 = 0.1;
 /// The change counts as at its bound from this share of it.
 const NEAR_BOUND: f64 = 0.95;
 /// More trials than any smooth score needs (about 10); a rough one ends here, and says so.
-const MAX_TRIALS: usize = 32;
+pub(super) const MAX_TRIALS: usize = 32;
+/// A step aims this much beyond the mark, so that it is bracketed.
+pub(super) const BEYOND: f64 = 1.1;
 /// No single step of the expansion grows lambda by more than this.
 const MAX_GROWTH: f64 = 4.0;
 
-/// What is known before the first step.
+/// What a gradient tells of the way ahead.
 #[derive(Debug, Clone, Copy)]
 pub struct Ahead {
-    /// d score / d lambda at 0: `|g|^2`.
+    /// d score / d lambda: `|g|^2` along the gradient g itself, `|g|` along its unit.
     pub slope: f64,
-    /// The lambda that moves the latents by their own length, `|z| / |g|`: the first step goes no farther.
+    /// The lambda that moves the latents by their own length, `|z| / |g|` or `|z|`: one step goes no farther.
     pub whole: f64,
 }
 
 /// What a trial means for the walk.
 #[derive(Debug, Clone, Copy, PartialEq)]
-enum Verdict {
+pub(super) enum Verdict {
     /// Allowed, better than what came before, and not there yet.
     Short,
     /// Allowed, and on the mark.
@@ -106,17 +108,20 @@ enum Verdict {
     Turned,
 }
 
+/// What f32 rounds to 0 or 1 has a logit all the same.
+const LEAST: f64 = 1e-12;
+
 /// Where the score shall go.
-struct Mark {
+pub(super) struct Mark {
     start: f64,
-    goal: f64,
+    pub(super) goal: f64,
     /// Towards lower scores and lambdas, -1, or higher ones, 1.
-    sign: f64,
+    pub(super) sign: f64,
     max_change: f64,
 }
 
 impl Mark {
-    fn new(rules: &Rules, start: f64) -> Self {
+    pub(super) fn new(rules: &Rules, start: f64) -> Self {
         let (goal, ceiling) = (start - rules.drop, 1.0 - rules.floor);
         let goal = match rules.drop {
             lower if lower >= 0.0 && start > rules.floor => goal.max(rules.floor),
@@ -134,7 +139,6 @@ impl Mark {
     }
 
     fn level(&self, score: f64) -> f64 {
-        const LEAST: f64 = 1e-12; // what f32 rounds to 0 or 1 has a logit all the same
         if !self.in_logits() {
             return score;
         }
@@ -151,9 +155,19 @@ impl Mark {
         self.progress(self.goal)
     }
 
-    /// d progress / d distance at lambda 0.
-    fn pace(&self, slope: f64) -> f64 {
-        if self.in_logits() { slope / (self.start * (1.0 - self.start)) } else { slope }
+    /// The distance from `score` to the goal, by the slope of the score there.
+    pub(super) fn distance(&self, score: f64, slope: f64) -> f64 {
+        let p = score.clamp(LEAST, 1.0 - LEAST);
+        let pace = if self.in_logits() { slope / (p * (1.0 - p)) } else { slope };
+        (self.wanted() - self.progress(score)) / pace
+    }
+
+    pub(super) fn reached(&self) -> String {
+        format!("the score reached its mark of {:.4}", self.goal)
+    }
+
+    pub(super) fn missed(&self) -> String {
+        format!("{MAX_TRIALS} trials came no nearer to {:.4}", self.goal)
     }
 
     /// `best` is the score of the best trial so far.
@@ -174,19 +188,49 @@ impl Mark {
 }
 
 /// The nearest trials on either side of the end that is sought; distances are |lambda|.
-struct Bracket {
+pub(super) struct Bracket {
     /// The best before `low`: a turn of the score lies between it and the far end.
     before: Trial,
     /// The best allowed trial short of the mark.
-    low: Trial,
+    pub(super) low: Trial,
     /// The nearest trial beyond it that is not.
-    high: Option<(Trial, Verdict)>,
+    pub(super) high: Option<(Trial, Verdict)>,
     /// How often the same side has moved, one after the other: a straight line through a bent score moves one side only.
     low_moved: usize,
     high_moved: usize,
 }
 
 impl Bracket {
+    /// Nothing is known but where it begins.
+    pub(super) fn open(low: Trial) -> Self {
+        Self { before: low, low, high: None, low_moved: 0, high_moved: 0 }
+    }
+
+    /// Tries a distance and takes it in, unless it is on the mark.
+    pub(super) fn attempt(
+        &mut self,
+        mark: &Mark,
+        distance: f64,
+        walk: &mut Walk,
+        trial: impl FnOnce(f64, &Walk) -> Result<Trial, Error>,
+    ) -> Result<Verdict, Error> {
+        let lambda = mark.sign * distance;
+        let now = match trial(lambda, walk) {
+            // So far out the networks overflow: too far, and no reason to lose what was found nearer.
+            Err(Error::NotFinite(_)) => Trial { lambda, score: f64::NAN, change: f64::INFINITY },
+            tried => tried?,
+        };
+        walk.trials.push(now);
+        let verdict = mark.verdict(&now, self.low.score);
+        if verdict == Verdict::Reached {
+            walk.end = lambda;
+        } else {
+            self.take(now, verdict);
+            (walk.end, walk.beyond) = (self.low.lambda, self.high.map(|(trial, _)| trial.lambda));
+        }
+        Ok(verdict)
+    }
+
     fn take(&mut self, now: Trial, verdict: Verdict) {
         let farther = now.lambda.abs() > self.low.lambda.abs();
         match verdict {
@@ -204,11 +248,11 @@ impl Bracket {
     }
 
     /// The next distance; `None` when the bracket is closed.
-    fn next(&self, mark: &Mark, max_lambda: f64) -> Option<f64> {
+    pub(super) fn next(&self, mark: &Mark, max_lambda: f64) -> Option<f64> {
         let near = self.low.lambda.abs();
         let Some((far, why)) = &self.high else {
-            // Aim again by the slope of what has been seen, a little beyond, so that the mark is bracketed.
-            let aimed = 1.1 * near * mark.wanted() / mark.progress(self.low.score);
+            // Aim again by the slope of what has been seen.
+            let aimed = BEYOND * near * mark.wanted() / mark.progress(self.low.score);
             return (near < max_lambda).then(|| aimed.clamp(1.2 * near, MAX_GROWTH * near).min(max_lambda));
         };
         let end = far.lambda.abs();
@@ -237,7 +281,7 @@ impl Bracket {
     }
 
     /// Where the walk ends, and why, once nothing is left to try.
-    fn end(&self, mark: &Mark, max_lambda: f64) -> (f64, String) {
+    pub(super) fn end(&self, mark: &Mark, max_lambda: f64) -> (f64, String) {
         let (low, goal) = (&self.low, mark.goal);
         match &self.high {
             None => (low.lambda, format!("lambda reached its bound of {max_lambda}")),
@@ -268,23 +312,12 @@ pub fn aim(
         return Err(Error::NoGradient);
     }
     let mark = Mark::new(rules, start.score);
-    let mut bracket = Bracket { before: start, low: start, high: None, low_moved: 0, high_moved: 0 };
-    let mut distance = (mark.wanted() / mark.pace(ahead.slope)).min(ahead.whole).min(rules.max_lambda);
+    let mut bracket = Bracket::open(start);
+    let mut distance = mark.distance(start.score, ahead.slope).min(ahead.whole).min(rules.max_lambda);
     while walk.trials.len() < MAX_TRIALS {
-        let lambda = mark.sign * distance;
-        let now = match trial(lambda, walk) {
-            // So far out the networks overflow: too far, and no reason to lose what was found nearer.
-            Err(Error::NotFinite(_)) => Trial { lambda, score: f64::NAN, change: f64::INFINITY },
-            tried => tried?,
-        };
-        walk.trials.push(now);
-        let verdict = mark.verdict(&now, bracket.low.score);
-        if verdict == Verdict::Reached {
-            walk.end = lambda;
-            return Ok(format!("the score reached its mark of {:.4}", mark.goal));
+        if bracket.attempt(&mark, distance, walk, &mut trial)? == Verdict::Reached {
+            return Ok(mark.reached());
         }
-        bracket.take(now, verdict);
-        (walk.end, walk.beyond) = (bracket.low.lambda, bracket.high.map(|(trial, _)| trial.lambda));
         let Some(next) = bracket.next(&mark, rules.max_lambda) else {
             let (end, stop) = bracket.end(&mark, rules.max_lambda);
             walk.end = end;
@@ -292,7 +325,7 @@ pub fn aim(
         };
         distance = next;
     }
-    Ok(format!("{MAX_TRIALS} trials came no nearer to {:.4}", mark.goal))
+    Ok(mark.missed())
 }
 
 /// Golden-section search: the next point, in the wider side of a bracket whose inner point is the best.

@@ -112,10 +112,11 @@ fn options_ui(ui: &mut Ui, options: &Options, actions: &mut Vec<Action>) {
     });
     ui.horizontal(|ui| {
         let label = ui.label("Floor");
-        let hover = "A score below this is low enough. The published search stops at once where the score begins below it";
+        let hover =
+            "A score below this is low enough. The published search stops at once where the score begins below it";
         ui.add(DragValue::new(&mut new.floor).range(0.0..=0.5).speed(0.005)).labelled_by(label.id).on_hover_text(hover);
         let label = ui.label("Change up to");
-        let hover = "Largest change of the image, as a share of it: of the slab for the aimed search, of the whole scan as published";
+        let hover = "Largest change of the image, as a share of it: of the slab, or of the whole scan as published";
         let mut percent = new.max_change * 100.0;
         let value = DragValue::new(&mut percent).range(0.1..=100.0).speed(0.1).suffix(" %");
         if ui.add(value).labelled_by(label.id).on_hover_text(hover).changed() {
@@ -131,9 +132,14 @@ fn options_ui(ui: &mut Ui, options: &Options, actions: &mut Vec<Action>) {
             }
         };
         way(ui, &mut new, SearchWay::Aim, "aimed", "Aimed by the gradient, then bracketed: few trials");
+        let hover = "The gradient taken anew a few times on the way: slower, and truer to what lies ahead";
+        way(ui, &mut new, SearchWay::Path, "path", hover);
         way(ui, &mut new, SearchWay::Reference, "as published", "The published walk with every stop rule");
         if ui.selectable_label(new.range.is_some(), "range").on_hover_text("No search: sweep a given range").clicked() {
             new.range.get_or_insert([-100.0, 0.0]);
+            if new.search == SearchWay::Path {
+                new.search = SearchWay::Aim; // a range is swept along one gradient
+            }
         }
     });
     if let Some([min, max]) = &mut new.range {

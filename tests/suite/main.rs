@@ -9,6 +9,7 @@ mod dicom;
 mod gradients;
 mod models;
 mod ops;
+mod path;
 mod phantom;
 mod preparation;
 mod runs;

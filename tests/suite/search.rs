@@ -22,7 +22,7 @@ const LAMBDA: f64 = 1e-15;
 const PIXEL: f64 = 1e-5;
 
 /// Latents are the pixels themselves.
-struct Identity;
+pub(crate) struct Identity;
 
 impl Autoencoder for Identity {
     fn encode(&self, stack: &Tensor) -> Result<Tensor> {

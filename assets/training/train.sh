@@ -1,0 +1,20 @@
+#!/usr/bin/env bash
+# Trains the demo's networks from nothing: phantoms by parallax, networks by PyTorch 2.8 (pip install torch numpy safetensors), about
+# an hour and a half on two cores. Seeds are fixed; steps are counted, not timed. Usage: assets/training/train.sh WORK_FOLDER
+set -euo pipefail
+work=$(realpath "$1")
+here=$(cd "$(dirname "$0")" && pwd)
+assets=$(dirname "$here")
+mkdir -p "$work"
+
+cargo build --release --locked --manifest-path "$assets/../Cargo.toml"
+parallax="$assets/../target/release/parallax"
+"$parallax" phantom --seeds 1000:1548 --random --card "$assets/vqgan.toml" --out "$work/data" --overwrite
+"$parallax" phantom --seeds 100000:100060 --random --card "$assets/vqgan.toml" --out "$work/test" --overwrite
+
+cd "$work"
+python "$here/autoencoder.py" --steps 1500 --out vqgan.safetensors
+python "$here/classifier.py" --autoencoder vqgan.safetensors --steps 400 --adversarial 220 --out begun.safetensors
+python "$here/classifier.py" --autoencoder vqgan.safetensors --resume begun.safetensors --steps 800 --adversarial 450 --out classifier.safetensors
+python "$here/segmenter.py" --out segmenter.safetensors
+python "$here/publish.py" vqgan.safetensors classifier.safetensors segmenter.safetensors "$assets"
