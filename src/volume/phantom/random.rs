@@ -84,7 +84,9 @@ pub(super) fn smooth(values: &mut [f32], [ni, nj, nk]: [usize; 3], sigma: [f32; 
                     let row = &source[from..from + ni];
                     out.iter_mut().zip(row).for_each(|(out, value)| *out += w * value);
                 }
-                out.iter_mut().for_each(|out| *out /= weight[at]);
+                for out in out {
+                    *out /= weight[at];
+                }
             }
         });
     }
