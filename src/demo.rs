@@ -1,15 +1,14 @@
 //! The built-in demo: a phantom with pleural effusion, and the networks trained on phantoms that come with the program.
 
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 
 use anyhow::{Result, anyhow};
 
-use crate::io::{self, Geometry, Scan};
 use crate::job::Monitor;
 use crate::latent_shift::{Options, SearchWay};
-use crate::pipeline::BadInput;
-use crate::volume::phantom::{self, Dials, Phantom};
+use crate::pipeline::{self, BadInput, Input};
+use crate::preprocess::Recipe;
+use crate::volume::phantom::Dials;
 
 /// The patient, and what ails it.
 const SEED: u64 = 5;
@@ -70,26 +69,9 @@ pub fn options() -> Options {
     Options { search: SearchWay::Aim, drop: 1.0, floor: 0.1, max_change: 1.0, ..Options::default() }
 }
 
-/// Draws the demo's scan.
-pub fn scan(monitor: &Monitor) -> Result<Arc<Scan>> {
-    let drawn = phantom::phantom(SEED, DIALS, monitor).map_err(|error| match error {
-        phantom::Error::Cancelled(cancelled) => cancelled.into(),
-        error @ phantom::Error::Dial(_) => anyhow::Error::from(error),
-    })?;
-    Ok(Arc::new(opened(drawn, SEED)))
-}
-
-/// A phantom as if it had been opened.
-pub fn opened(phantom: Phantom, seed: u64) -> Scan {
-    Scan {
-        source: PathBuf::from(format!("phantom {seed}")),
-        format: format!("drawn by Parallax, seed {seed}"),
-        geometry: Geometry::Sform,
-        warnings: vec!["SYNTHETIC: a drawn phantom, no patient".to_owned()],
-        window_hu: None,
-        sha256: io::voxels_sha256(&phantom.volume.voxels),
-        volume: phantom.volume,
-    }
+/// Draws the demo's scan and prepares it.
+pub fn input(recipe: &Recipe, monitor: &Monitor) -> Result<Input> {
+    Ok(pipeline::draw(SEED, DIALS, recipe, monitor)?.1)
 }
 
 #[cfg(test)]

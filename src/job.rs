@@ -44,7 +44,7 @@ pub struct CurvePoint {
 type Listener = Box<dyn Fn(&Progress) + Send + Sync>;
 
 struct Shared {
-    cancelled: AtomicBool,
+    cancelled: Arc<AtomicBool>,
     progress: Mutex<Option<Progress>>,
     curve: Mutex<Vec<CurvePoint>>,
     /// Each phase with its beginning, in order.
@@ -65,8 +65,18 @@ impl Default for Monitor {
 impl Monitor {
     /// `listener` hears every report: it wakes the window, or draws a bar.
     pub fn new(listener: impl Fn(&Progress) + Send + Sync + 'static) -> Self {
+        Self::sharing(Arc::default(), listener)
+    }
+
+    /// A monitor that no one hears, cancelled with this one: for a part of work whose own phases are too many to show.
+    #[must_use]
+    pub fn quiet(&self) -> Self {
+        Self::sharing(Arc::clone(&self.0.cancelled), |_| {})
+    }
+
+    fn sharing(cancelled: Arc<AtomicBool>, listener: impl Fn(&Progress) + Send + Sync + 'static) -> Self {
         Self(Arc::new(Shared {
-            cancelled: AtomicBool::new(false),
+            cancelled,
             progress: Mutex::new(None),
             curve: Mutex::new(Vec::new()),
             phases: Mutex::new(Vec::new()),
@@ -226,6 +236,15 @@ mod tests {
         .unwrap();
         job.cancel();
         assert!(wait(&job).unwrap_err().is::<Cancelled>());
+    }
+
+    #[test]
+    fn a_quiet_monitor_is_cancelled_with_its_own_and_says_nothing() {
+        let loud = Monitor::new(|progress| assert_eq!(progress.phase, "loud"));
+        let quiet = loud.quiet();
+        assert!(quiet.step("quiet", 0, 1).is_ok() && loud.progress().is_none());
+        loud.cancel();
+        assert_eq!(quiet.step("quiet", 0, 1), Err(Cancelled));
     }
 
     #[test]

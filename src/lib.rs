@@ -16,11 +16,12 @@
 //! | 3 | [`models`] the networks and their cards |
 //! | 4 | [`latent_shift`] the method |
 //! | 5 | [`pipeline`] open, prepare, predict, explain |
-//! | 6 | [`frame`] what a picture shows, [`demo`] the built-in scan and networks |
+//! | 6 | [`frame`] what a picture shows, [`audit`] how true explanations are, [`demo`] the built-in scan and networks |
 //! | 7 | [`export`] files, [`gpu`] the same pictures on the screen |
 //! | 8 | [`settings`] what the user chose, between runs |
 //! | 9 | [`cli`], [`ui`] |
 
+pub mod audit;
 pub mod cli;
 pub mod demo;
 pub mod export;

@@ -11,10 +11,12 @@ use glam::{DAffine3, DMat3, DVec3};
 use crate::io::{self, Scan};
 use crate::job::{Cancelled, Monitor};
 use crate::latent_shift::objective::{ClassScore, LungSize, Objective};
+use crate::latent_shift::saliency::{self, Saliency};
 use crate::latent_shift::{self, Counterfactual, Options};
 use crate::models::{self, Autoencoder, Card, Classifier, Network, Segmenter};
 use crate::nn::denormals;
 use crate::preprocess::{self, Prepared, Recipe};
+use crate::volume::phantom::{self, Dials, Phantom};
 use crate::volume::{Grid, Volume};
 use crate::weights::{self, Checkpoint};
 
@@ -191,6 +193,25 @@ pub fn prepare(scan: &Arc<Scan>, recipe: &Recipe, monitor: &Monitor) -> Result<I
     Ok(Input { scan: Some(Arc::clone(scan)), prepared })
 }
 
+/// Draws a phantom, which is a scan like any other, and prepares it.
+pub fn draw(seed: u64, dials: Dials, recipe: &Recipe, monitor: &Monitor) -> Result<(Phantom, Input)> {
+    let phantom = phantom::phantom(seed, dials, monitor).map_err(|error| match error {
+        phantom::Error::Cancelled(cancelled) => cancelled.into(),
+        phantom::Error::Dial(dial) => BadInput::mark(dial),
+    })?;
+    let scan = Scan {
+        volume: phantom.volume.clone(),
+        source: format!("phantom {seed}").into(),
+        format: format!("drawn by Parallax, seed {seed}"),
+        geometry: io::Geometry::Sform,
+        warnings: vec!["SYNTHETIC: a drawn phantom, no patient".to_owned()],
+        window_hu: None,
+        sha256: io::voxels_sha256(&phantom.volume.voxels),
+    };
+    let input = prepare(&Arc::new(scan), recipe, monitor)?;
+    Ok((phantom, input))
+}
+
 fn is_stack(path: &Path) -> bool {
     path.extension().is_some_and(|ext| ext.eq_ignore_ascii_case("safetensors"))
 }
@@ -329,9 +350,14 @@ fn wrong(card: &Path, network: &Network, wanted: &str) -> anyhow::Error {
 
 /// `(label, probability)` by label index.
 pub fn predict(input: &Input, classifier: &dyn Classifier, monitor: &Monitor) -> Result<Vec<(String, f64)>> {
-    denormals::flush();
     monitor.step("scoring the scan", 0, 0)?;
-    let volume = &input.prepared.volume;
+    let scores = probabilities(&input.prepared.volume, classifier, monitor)?;
+    Ok(classifier.labels().iter().cloned().zip(scores).collect())
+}
+
+/// Every label's probability, by index, for a volume on the networks' grid.
+pub fn probabilities(volume: &Volume, classifier: &dyn Classifier, monitor: &Monitor) -> Result<Vec<f64>> {
+    denormals::flush();
     let [width, height, slices] = volume.grid.shape;
     let pixels: Vec<f32> = volume.voxels.iter().collect();
     let mut at = Tensor::from_vec(pixels, (slices, 1, height, width), &Device::Cpu)?;
@@ -343,7 +369,25 @@ pub fn predict(input: &Input, classifier: &dyn Classifier, monitor: &Monitor) ->
     if !scores.iter().all(|score| score.is_finite()) {
         return Err(BadInput::mark(latent_shift::Error::NotFinite("a score".to_owned())));
     }
-    Ok(classifier.labels().iter().cloned().zip(scores.into_iter().map(f64::from)).collect())
+    Ok(scores.into_iter().map(f64::from).collect())
+}
+
+/// decode(encode(x)), in decoded units: what a run begins from.
+pub fn reconstruct(input: &Input, autoencoder: &dyn Autoencoder, monitor: &Monitor) -> Result<Volume> {
+    denormals::flush();
+    latent_shift::reconstruct(&input.prepared.volume, autoencoder, Options::default().chunk, monitor).map_err(told)
+}
+
+/// What saliency methods say of these labels, in their order.
+pub fn saliency(
+    input: &Input,
+    classifier: &dyn Classifier,
+    labels: &[usize],
+    monitor: &Monitor,
+) -> Result<Vec<Saliency>> {
+    denormals::flush();
+    let Prepared { volume, recipe, .. } = &input.prepared;
+    saliency::saliency(volume, preprocess::hu_from_unit(recipe), classifier, labels, monitor).map_err(told)
 }
 
 /// The whole run. A run cancelled after its first steps gives `Ok` with `complete == false` and what there is.
@@ -366,9 +410,14 @@ pub fn explain(input: &Input, request: &Request, monitor: &Monitor) -> Result<Co
         &request.options,
         monitor,
     )
-    .map_err(|error| match error {
+    .map_err(told)
+}
+
+/// An error of the method for people: all but a tensor's lie in what was given.
+fn told(error: latent_shift::Error) -> anyhow::Error {
+    match error {
         latent_shift::Error::Cancelled(cancelled) => cancelled.into(),
         latent_shift::Error::Tensor(_) => error.into(),
         _ => BadInput::mark(error),
-    })
+    }
 }

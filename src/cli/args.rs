@@ -71,6 +71,8 @@ pub enum Command {
     Demo(DemoArgs),
     /// Draws a chest CT whose truth is known, with findings on dials
     Phantom(PhantomArgs),
+    /// Measures how true explanations are, on phantoms whose truth is known
+    Audit(AuditArgs),
 }
 
 #[derive(Debug, Args)]
@@ -191,6 +193,16 @@ pub enum Search {
     Path,
 }
 
+impl Search {
+    pub fn way(self) -> SearchWay {
+        match self {
+            Self::Aim => SearchWay::Aim,
+            Self::Reference => SearchWay::Reference,
+            Self::Path => SearchWay::Path,
+        }
+    }
+}
+
 #[derive(Debug, Clone, Copy, ValueEnum)]
 pub enum Heatmap {
     /// Mean |difference| of neighbouring steps
@@ -288,14 +300,42 @@ pub struct OutputArgs {
     pub overwrite: bool,
 }
 
+#[derive(Debug, Args)]
+pub struct AuditArgs {
+    /// Which phantoms; none that the networks were trained on
+    #[arg(long, value_name = "A:B", value_parser = seeds, default_value = "100000:100020")]
+    pub seeds: Seeds,
+    /// One finding, by name; may be repeated [default: all four]
+    #[arg(long, value_name = "NAME")]
+    pub finding: Vec<Finding>,
+    /// Model card or checkpoint of the slice autoencoder [default: the one that comes with Parallax]
+    #[arg(long, value_name = "CARD")]
+    pub autoencoder: Option<PathBuf>,
+    /// Model card or checkpoint of the classifier, with a label of each finding's name
+    #[arg(long, value_name = "CARD")]
+    pub classifier: Option<PathBuf>,
+    #[arg(long, value_enum, default_value = "aim")]
+    pub search: Search,
+    /// Largest change, as a share of the image
+    #[arg(long, value_name = "PCT", default_value_t = 1.0, value_parser = positive)]
+    pub max_change: f64,
+    /// Means per finding, as JSON
+    #[arg(long, value_name = "FILE")]
+    pub json: Option<PathBuf>,
+    /// One line per case and method
+    #[arg(long, value_name = "FILE")]
+    pub csv: Option<PathBuf>,
+    /// Replace files that exist
+    #[arg(long)]
+    pub overwrite: bool,
+    #[command(flatten)]
+    pub compute: ComputeArgs,
+}
+
 impl ExplainArgs {
     pub fn options(&self) -> Options {
         Options {
-            search: match self.search {
-                Search::Aim => SearchWay::Aim,
-                Search::Reference => SearchWay::Reference,
-                Search::Path => SearchWay::Path,
-            },
+            search: self.search.way(),
             range: self.range.map(|LambdaRange(range)| range),
             steps: self.steps,
             drop: self.drop,

@@ -4,10 +4,10 @@ use anyhow::Result;
 
 use super::args::DemoArgs;
 use super::{explain, progress};
+use crate::demo;
 use crate::models::label_index;
 use crate::pipeline::{self, BadInput, Request, Target};
 use crate::ui::{self, Start};
-use crate::{demo, pipeline::prepare};
 
 pub(super) fn run(args: &DemoArgs) -> Result<()> {
     let cards = demo::Cards::find()?;
@@ -26,6 +26,6 @@ pub(super) fn run(args: &DemoArgs) -> Result<()> {
         slab: None,
         options: demo::options(),
     };
-    let input = prepare(&demo::scan(&monitor)?, request.recipe()?, &monitor)?;
+    let input = demo::input(request.recipe()?, &monitor)?;
     explain::explain(&input, &request, outputs, threads, monitor)
 }

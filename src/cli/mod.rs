@@ -1,6 +1,7 @@
 //! The command line: the same pipeline as the window, with a progress bar.
 
 mod args;
+mod audit;
 mod demo;
 mod explain;
 mod info;
@@ -55,6 +56,7 @@ fn dispatch(arguments: Arguments) -> Result<()> {
         Some(Command::Demo(args)) => demo::run(&args),
         Some(Command::Phantom(args)) => phantom::run(&args),
         Some(Command::Explain(args)) => explain::run(&args),
+        Some(Command::Audit(args)) => audit::run(&args),
     }
 }
 

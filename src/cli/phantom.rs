@@ -9,7 +9,7 @@ use super::{progress, say};
 use crate::export::{nifti, tensors, write};
 use crate::job::Monitor;
 use crate::pipeline::{self, BadInput};
-use crate::preprocess::{self, Recipe};
+use crate::preprocess::Recipe;
 use crate::volume::phantom::{Dials, Error, Finding, Phantom, phantom};
 use crate::volume::{Volume, Voxels};
 
@@ -59,10 +59,8 @@ fn stacks(args: &PhantomArgs, Seeds(seeds): &Seeds, recipe: &Recipe) -> Result<(
 }
 
 fn stack(path: &Path, dials: Dials, seed: u64, recipe: &Recipe, overwrite: bool, monitor: &Monitor) -> Result<()> {
-    let quiet = Monitor::default();
-    let phantom = draw(seed, dials, &quiet)?;
-    monitor.check()?;
-    let prepared = preprocess::prepare(&phantom.volume, recipe, &quiet)?.volume;
+    let (phantom, input) = pipeline::draw(seed, dials, recipe, &monitor.quiet())?;
+    let prepared = input.prepared.volume;
     let marks = phantom.marks_on(&prepared.grid);
     let dials = Finding::ALL.map(|finding| dials.of(finding));
     write::save(path, &tensors::phantom_bytes(&prepared, &marks, &dials)?, overwrite)

@@ -10,12 +10,13 @@ pub mod objective;
 mod path;
 mod result;
 mod run;
+pub mod saliency;
 pub mod search;
 
 use std::ops::Range;
 
 pub use result::{Counterfactual, Scores, Step, Trial};
-pub use run::explain;
+pub use run::{explain, reconstruct};
 use serde::{Deserialize, Serialize};
 
 use crate::job::Cancelled;

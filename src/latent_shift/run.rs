@@ -40,13 +40,9 @@ pub fn explain(
     if bytes > MAX_STEP_BYTES {
         return Err(Error::TooManySteps { steps: options.steps, slices: slab.len(), gigabytes: bytes >> 30 });
     }
-    let pixels: Vec<f32> = stack.voxels.iter().collect();
-    let input = Tensor::from_vec(pixels, (slices, 1, height, width), &Device::Cpu)?;
+    let input = tensor(stack)?;
     let size = [height, width];
-    let encode = |slices: &Tensor| autoencoder.encode(slices);
-    let latents = in_chunks(&input, options.chunk, |at| monitor.step("encoding", at, slices), encode)?;
-    let decode = |slices: &Tensor| autoencoder.decode(slices, size);
-    let reconstruction = in_chunks(&latents, options.chunk, |at| monitor.step("reconstructing", at, slices), decode)?;
+    let (latents, reconstruction) = through(&input, autoencoder, options.chunk, monitor)?;
     monitor.step("scoring the scan", 0, 0)?;
     let scan_score = objective.score(&input, monitor)?;
     let (score, gradient) =
@@ -97,6 +93,32 @@ pub fn explain(
         latent_shape: [slices, channels, h, w],
         slab,
     })
+}
+
+/// decode(encode(`stack`)), the step at lambda 0, in decoded units; `chunk` slices at a time.
+pub fn reconstruct(
+    stack: &Volume,
+    autoencoder: &dyn Autoencoder,
+    chunk: usize,
+    monitor: &Monitor,
+) -> Result<Volume, Error> {
+    let (_, reconstruction) = through(&tensor(stack)?, autoencoder, chunk, monitor)?;
+    Ok(Volume::from_f32(stack.grid, flat(&reconstruction)?))
+}
+
+/// The latents of `input`, and what they decode to.
+fn through(
+    input: &Tensor,
+    autoencoder: &dyn Autoencoder,
+    chunk: usize,
+    monitor: &Monitor,
+) -> Result<(Tensor, Tensor), Error> {
+    let (slices, _, height, width) = input.dims4()?;
+    let encode = |slices: &Tensor| autoencoder.encode(slices);
+    let latents = in_chunks(input, chunk, |at| monitor.step("encoding", at, slices), encode)?;
+    let decode = |slices: &Tensor| autoencoder.decode(slices, [height, width]);
+    let reconstruction = in_chunks(&latents, chunk, |at| monitor.step("reconstructing", at, slices), decode)?;
+    Ok((latents, reconstruction))
 }
 
 /// The slab as it moves along its path, and what is known of it.
@@ -285,6 +307,12 @@ fn in_chunks(
         at += n;
     }
     Ok(Tensor::cat(&parts, 0)?)
+}
+
+/// A volume as `[slices, 1, height, width]`.
+fn tensor(volume: &Volume) -> Result<Tensor, Error> {
+    let [width, height, slices] = volume.grid.shape;
+    Ok(Tensor::from_vec(volume.voxels.iter().collect::<Vec<f32>>(), (slices, 1, height, width), &Device::Cpu)?)
 }
 
 fn flat(tensor: &Tensor) -> Result<Vec<f32>, Error> {

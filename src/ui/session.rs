@@ -157,7 +157,7 @@ impl Session {
         self.load(Role::Classifier, cards.classifier);
         self.load(Role::Segmenter, cards.segmenter);
         let job = self.spawn("draw", &Turn::default(), move |monitor| {
-            let input = pipeline::prepare(&demo::scan(monitor)?, &recipe, monitor)?;
+            let input = demo::input(&recipe, monitor)?;
             let layers = Arc::new(Layers::plain(input.display_volume()));
             Ok(Arc::new(OpenScan { warnings: input.warnings(), layers, input, path: None }))
         });

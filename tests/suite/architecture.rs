@@ -14,7 +14,7 @@ const LAYERS: [&[&str]; 9] = [
     &["models"],
     &["latent_shift"],
     &["pipeline"],
-    &["frame", "demo"],
+    &["frame", "audit", "demo"],
     &["export", "gpu"],
     &["settings"],
     &["cli", "ui"],

@@ -1,0 +1,229 @@
+//! One phantom after the other: what is shared by its findings once, then a search and a twin for each.
+
+use std::time::Instant;
+
+use anyhow::Result;
+use serde::Serialize;
+
+use super::metrics::{self, Localisation, RIM_MM};
+use super::{Audit, Plan, TARGET, TARGET_TOLERANCE};
+use crate::job::{Cancelled, Monitor};
+use crate::latent_shift::Counterfactual;
+use crate::latent_shift::saliency::Saliency;
+use crate::pipeline::{self, Input, Request, Target};
+use crate::preprocess;
+use crate::volume::phantom::{Dials, Finding, Mark};
+
+/// What points at a finding.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Method {
+    /// |counterfactual - reconstruction|.
+    LatentShift,
+    Gradient,
+    IntegratedGradients,
+    Occlusion,
+}
+
+impl Method {
+    pub const ALL: [Self; 4] = [Self::LatentShift, Self::Gradient, Self::IntegratedGradients, Self::Occlusion];
+
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::LatentShift => "latent_shift",
+            Self::Gradient => "gradient",
+            Self::IntegratedGradients => "integrated_gradients",
+            Self::Occlusion => "occlusion",
+        }
+    }
+}
+
+/// The score of one finding.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+pub struct Scores {
+    pub scan: f64,
+    pub reconstruction: f64,
+    pub counterfactual: f64,
+    /// Of the same phantom without the finding.
+    pub truth: f64,
+}
+
+/// Mean distance to the same phantom without the finding, HU. All is held within the recipe's range, as the truth is.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+pub struct HuError {
+    /// As decoded.
+    pub counterfactual: f64,
+    /// Scan + counterfactual - reconstruction.
+    pub detail_kept: f64,
+    /// The scan as it is.
+    pub no_change: f64,
+}
+
+/// What was drawn, against the truth.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+pub struct Change {
+    /// In the mask.
+    pub inside: HuError,
+    /// In the body, beyond the mask's rim.
+    pub outside: HuError,
+}
+
+/// One finding of one phantom, explained.
+#[derive(Debug, Clone)]
+pub struct Case {
+    pub seed: u64,
+    pub finding: Finding,
+    pub dial: f32,
+    pub mask_voxels: usize,
+    /// Of all voxels: the Dice coefficient of chance.
+    pub mask_share: f64,
+    /// By `Method::ALL`.
+    pub localisation: [Localisation; 4],
+    pub scores: Scores,
+    /// The score came to the target.
+    pub reached: bool,
+    /// Mean |change| of the other findings' scores, from reconstruction to counterfactual; not a number where the classifier
+    /// knows none.
+    pub drift: f64,
+    pub monotonicity: f64,
+    pub hu_error: Change,
+    /// Of the search with its sweep.
+    pub seconds: f64,
+}
+
+/// A phantom as the networks see it, and what they say of it before any search.
+struct Patient<'a> {
+    plan: &'a Plan,
+    seed: u64,
+    dials: Dials,
+    input: Input,
+    /// On the networks' grid.
+    marks: Vec<u8>,
+    /// Every label's.
+    reconstruction_scores: Vec<f64>,
+}
+
+/// Adds the cases of one phantom. `report` hears how many are done.
+pub(super) fn examine(
+    plan: &Plan,
+    seed: u64,
+    audit: &mut Audit,
+    report: impl Fn(usize) -> Result<(), Cancelled>,
+    monitor: &Monitor,
+) -> Result<()> {
+    let dials = Dials::random(seed);
+    let (phantom, input) = pipeline::draw(seed, dials, &plan.autoencoder.recipe, monitor)?;
+    let marks = phantom.marks_on(&input.prepared.volume.grid);
+    let visible = |finding: &Finding| marks.iter().any(|marks| marks & finding.mark() as u8 != 0);
+    let positive: Vec<Finding> = plan.positive(dials).filter(visible).collect();
+    if positive.is_empty() {
+        return Ok(());
+    }
+    let classifier = &*plan.classifier.network;
+    let reconstruction = pipeline::reconstruct(&input, &*plan.autoencoder.network, monitor)?;
+    let reconstruction_scores = pipeline::probabilities(&reconstruction, classifier, monitor)?;
+    let mut explained = Vec::new();
+    for finding in positive {
+        match plan.label(finding) {
+            Some(label) if reconstruction_scores[label] > TARGET + TARGET_TOLERANCE => explained.push((finding, label)),
+            _ => audit.missed.push((seed, finding)),
+        }
+    }
+    let labels: Vec<usize> = explained.iter().map(|(_, label)| *label).collect();
+    if labels.is_empty() {
+        return Ok(());
+    }
+    let saliency = pipeline::saliency(&input, classifier, &labels, monitor)?;
+    let patient = Patient { plan, seed, dials, input, marks, reconstruction_scores };
+    for (n, ((finding, label), saliency)) in explained.into_iter().zip(saliency).enumerate() {
+        report(n)?;
+        audit.cases.push(patient.case(finding, label, &saliency, monitor)?);
+    }
+    Ok(())
+}
+
+impl Patient<'_> {
+    fn case(&self, finding: Finding, label: usize, saliency: &Saliency, monitor: &Monitor) -> Result<Case> {
+        let classifier = &*self.plan.classifier.network;
+        let began = Instant::now();
+        let result = pipeline::explain(&self.input, &self.request(label), monitor)?;
+        let seconds = began.elapsed().as_secs_f64();
+        if !result.complete {
+            return Err(Cancelled.into()); // half a search is no case
+        }
+        let without = self.dials.with(finding, 0.0);
+        let (_, twin) = pipeline::draw(self.seed, without, &self.plan.autoencoder.recipe, monitor)?;
+        let truth = pipeline::probabilities(&twin.prepared.volume, classifier, monitor)?[label];
+        let end_scores = pipeline::probabilities(&result.frame(result.chosen), classifier, monitor)?;
+
+        let mask = self.marked(finding.mark());
+        let rim = metrics::rim(&mask, &result.grid, RIM_MM);
+        let difference: Vec<f32> = result.difference_hu(result.chosen).voxels.iter().map(f32::abs).collect();
+        let Saliency { gradient, integrated_gradients, occlusion } = saliency;
+        let maps = [&difference, gradient, integrated_gradients, occlusion];
+        let sweep: Vec<f64> = result.steps.iter().map(|step| step.score).collect();
+        let mask_voxels = metrics::count(&mask);
+        Ok(Case {
+            seed: self.seed,
+            finding,
+            dial: self.dials.of(finding),
+            mask_voxels,
+            mask_share: mask_voxels as f64 / mask.len() as f64,
+            localisation: maps.map(|map| Localisation::of(map, &mask, &rim)),
+            scores: Scores {
+                scan: result.scores.scan,
+                reconstruction: result.scores.reconstruction,
+                counterfactual: result.scores.counterfactual,
+                truth,
+            },
+            reached: result.scores.counterfactual <= TARGET + TARGET_TOLERANCE,
+            drift: self.drift(finding, &end_scores),
+            monotonicity: metrics::monotonicity(&sweep),
+            hu_error: self.change(&result, &twin, &mask, &rim),
+            seconds,
+        })
+    }
+
+    fn request(&self, label: usize) -> Request {
+        let classifier = self.plan.classifier.clone();
+        Request {
+            autoencoder: self.plan.autoencoder.clone(),
+            target: Target::Classes { classifier, terms: vec![(label, 1.0)], offset: 0.0 },
+            slab: None,
+            options: self.plan.options(),
+        }
+    }
+
+    fn marked(&self, mark: Mark) -> Vec<bool> {
+        self.marks.iter().map(|marks| marks & mark as u8 != 0).collect()
+    }
+
+    fn drift(&self, explained: Finding, end_scores: &[f64]) -> f64 {
+        let others = Finding::ALL.into_iter().filter(|finding| *finding != explained);
+        let labels: Vec<usize> = others.filter_map(|finding| self.plan.label(finding)).collect();
+        let moved = |label: &usize| (end_scores[*label] - self.reconstruction_scores[*label]).abs();
+        labels.iter().map(moved).sum::<f64>() / labels.len() as f64
+    }
+
+    /// How far from the truth: what was decoded, the scan with the change added, and the scan as it is.
+    fn change(&self, result: &Counterfactual, twin: &Input, mask: &[bool], rim: &[bool]) -> Change {
+        let [slope, offset] = preprocess::hu_from_unit(&self.plan.autoencoder.recipe);
+        let [low, high] = self.plan.autoencoder.recipe.hu;
+        let hu = |input: &Input| -> Vec<f32> {
+            input.prepared.volume.voxels.iter().map(|unit| slope * unit + offset).collect()
+        };
+        let (scan, truth) = (hu(&self.input), hu(twin));
+        let decoded: Vec<f32> =
+            result.step_hu(result.chosen).voxels.iter().map(|value| value.clamp(low, high)).collect();
+        let difference = result.difference_hu(result.chosen);
+        let detailed: Vec<f32> =
+            scan.iter().zip(difference.voxels.iter()).map(|(scan, change)| (scan + change).clamp(low, high)).collect();
+        let beyond: Vec<bool> =
+            self.marked(Mark::Body).into_iter().zip(rim).map(|(is_body, is_near)| is_body && !is_near).collect();
+        let error = |region: &[bool]| HuError {
+            counterfactual: metrics::mean_distance(&decoded, &truth, region),
+            detail_kept: metrics::mean_distance(&detailed, &truth, region),
+            no_change: metrics::mean_distance(&scan, &truth, region),
+        };
+        Change { inside: error(mask), outside: error(&beyond) }
+    }
+}

@@ -1,0 +1,106 @@
+//! An audit for people: a table, and a sentence or two per finding that hide nothing.
+
+use super::metrics::Localisation;
+use super::{Method, Report, Summary};
+
+/// What is compared between methods; for each, more is better.
+type Measure = (&'static str, fn(&Localisation) -> f64);
+const MEASURES: [Measure; 4] = [
+    ("Dice", |at| at.dice),
+    ("energy inside", |at| at.energy_inside),
+    ("energy inside and rim", |at| at.energy_rim),
+    ("pointing", |at| at.pointing),
+];
+
+/// The whole audit, line by line.
+pub fn table(report: &Report) -> String {
+    let mut lines = Vec::new();
+    for (name, summary) in &report.findings {
+        lines.push(format!(
+            "{:24} {:>6} {:>8} {:>8} {:>9} {:>9}",
+            format!("{name} ({} cases)", summary.cases),
+            "Dice",
+            "inside",
+            "and rim",
+            "pointing",
+            "sparsity"
+        ));
+        for method in Method::ALL {
+            let at = &summary.methods[method.name()];
+            lines.push(format!(
+                "  {:22} {:6.3} {:8.3} {:8.3} {:9.3} {:9.4}",
+                method.name().replace('_', " "),
+                at.dice,
+                at.energy_inside,
+                at.energy_rim,
+                at.pointing,
+                at.sparsity
+            ));
+        }
+        lines.push(format!("  {:22} {2:6.3} {2:8.3} {1:8} {2:9.3}", "chance", "", summary.chance));
+        lines.push(String::new());
+    }
+    lines.extend(report.findings.values().map(|summary| summary.summary.clone()));
+    lines.join("\n")
+}
+
+/// What the numbers of one finding say.
+pub(super) fn summary(name: &str, of: &Summary) -> String {
+    let missed = match of.missed {
+        0 => String::new(),
+        1 => " One more is not explained: its reconstruction scores no higher than the target already.".to_owned(),
+        n => format!(" {n} more are not explained: their reconstructions score no higher than the target already."),
+    };
+    if of.cases == 0 {
+        return format!("{name}: no case was explained.{missed}");
+    }
+    let reached = (of.validity * of.cases as f64).round();
+    let scores = &of.scores;
+    format!(
+        "{name}: the score reaches the target in {reached} of {} cases (scan {:.2}, reconstruction {:.2}, counterfactual \
+         {:.2}; without the finding {:.2}). {} {}{missed}",
+        of.cases,
+        scores.scan,
+        scores.reconstruction,
+        scores.counterfactual,
+        scores.truth,
+        comparison(of),
+        truth(of)
+    )
+}
+
+/// Where latent shift is behind a saliency method, by which and by how much.
+fn comparison(of: &Summary) -> String {
+    let ours = &of.methods[Method::LatentShift.name()];
+    let mut behind = Vec::new();
+    for (measure, value) in MEASURES {
+        let others = Method::ALL.into_iter().filter(|method| *method != Method::LatentShift);
+        let ahead: Vec<String> = others
+            .map(|method| (method, value(&of.methods[method.name()])))
+            .filter(|(_, theirs)| *theirs > value(ours))
+            .map(|(method, theirs)| format!("{} ({theirs:.2})", method.name().replace('_', " ")))
+            .collect();
+        if !ahead.is_empty() {
+            behind.push(format!("in {measure} ({:.2}) to {}", value(ours), ahead.join(" and ")));
+        }
+    }
+    if behind.is_empty() {
+        "Latent shift points at the finding at least as well as every saliency method here, by every measure."
+            .to_owned()
+    } else {
+        format!("Latent shift loses {}.", behind.join("; "))
+    }
+}
+
+/// Whether the picture came nearer to the true one.
+fn truth(of: &Summary) -> String {
+    let inside = &of.hu_error.inside;
+    let nearer = if inside.detail_kept < inside.no_change { "nearer to" } else { "no nearer to" };
+    format!(
+        "Inside the finding the change brings the scan {nearer} the truth: {:.0} HU away, {:.0} HU without any change; outside, \
+         where nothing should change, it adds {:.1} HU.",
+        inside.detail_kept,
+        inside.no_change,
+        (of.hu_error.outside.detail_kept - of.hu_error.outside.no_change).max(0.0)
+    )
+}

@@ -1,0 +1,230 @@
+//! Other ways to ask what a classifier looks at, to hold latent shift against: the plain gradient, integrated gradients and
+//! occlusion.
+//!
+//! All take the logit, not the probability: a sigmoid near 0 or 1 has next to no slope. Labels that are asked for together
+//! share every forward pass.
+
+use std::ops::Range;
+
+use candle_core::{DType, Device, Tensor, Var};
+
+use super::Error;
+use super::objective::gradient_at;
+use crate::job::Monitor;
+use crate::models::Classifier;
+use crate::volume::{Grid, Volume};
+
+/// Points between air and the scan, at the middles of as many equal parts. Sundararajan, Taly and Yan (2017, arXiv
+/// 1703.01365, section 5) take 20 to 300 at the ends of theirs; the midpoint rule errs by the square of a part.
+pub const INTEGRATION_STEPS: usize = 16;
+/// Least edge of the cube that occlusion covers, millimetres.
+pub const CUBE_MM: f64 = 28.0;
+/// Most cubes that are tried: the edge grows, by `GROWTH_MM`, until they suffice for the whole patient.
+pub const MOST_CUBES: usize = 250;
+const GROWTH_MM: f64 = 2.0;
+/// What a cube is set to, HU: inflated lung. It takes fluid, nodules and heart away, and fills emphysema; a local mean would
+/// leave a finding larger than the cube as it is.
+pub const LUNG_HU: f32 = -850.0;
+/// From here on a voxel is tissue, HU: halfway between air and water.
+const TISSUE_HU: f32 = -500.0;
+
+/// What three methods say of one label: sizes, one per voxel of the stack.
+pub struct Saliency {
+    /// |d logit / d voxel| at the scan.
+    pub gradient: Vec<f32>,
+    /// |voxel's share of logit(scan) - logit(air)|.
+    pub integrated_gradients: Vec<f32>,
+    /// By how much the logit falls when the cube around the voxel is lung; 0 where it rises.
+    pub occlusion: Vec<f32>,
+}
+
+/// All three methods for `labels`, on a stack of values `0..=1`. `hu_from_unit` is the recipe's `[slope, offset]`.
+pub fn saliency(
+    stack: &Volume,
+    hu_from_unit: [f32; 2],
+    classifier: &dyn Classifier,
+    labels: &[usize],
+    monitor: &Monitor,
+) -> Result<Vec<Saliency>, Error> {
+    let [slope, offset] = hu_from_unit;
+    let unit = |hu: f32| ((hu - offset) / slope).clamp(0.0, 1.0);
+    let at = tensor(stack.voxels.iter().collect(), &stack.grid)?;
+    let plain = gradients(classifier, &at, labels, monitor)?;
+    let integrated = integrated_gradients(classifier, &at, labels, monitor)?;
+    let cubes = cubes(stack, unit(TISSUE_HU));
+    let occluded = occlusion(classifier, stack, &cubes, unit(LUNG_HU), labels, monitor)?;
+    let methods = plain.iter().zip(&integrated).zip(occluded);
+    let of_label = |((plain, integrated), occlusion): ((&Tensor, &Tensor), Vec<f32>)| {
+        Ok(Saliency { gradient: sizes(plain)?, integrated_gradients: sizes(integrated)?, occlusion })
+    };
+    methods.map(of_label).collect()
+}
+
+/// d logit / d stack for each label, `[slices, 1, h, w]`, signed. Backward through the stages one by one, as for a score.
+pub fn gradients(
+    classifier: &dyn Classifier,
+    stack: &Tensor,
+    labels: &[usize],
+    monitor: &Monitor,
+) -> Result<Vec<Tensor>, Error> {
+    let stages = classifier.stages();
+    let mut boundaries = vec![stack.clone()];
+    for stage in &stages {
+        monitor.check()?;
+        boundaries.push(stage(&boundaries[boundaries.len() - 1])?);
+    }
+    let logits = Var::from_tensor(&boundaries[stages.len()])?;
+    let of_logit = |&label: &usize| gradient_at(&logits.flatten_all()?.get(label)?, &logits);
+    let mut cotangents = labels.iter().map(of_logit).collect::<Result<Vec<_>, Error>>()?;
+    for (i, stage) in stages.iter().enumerate().rev() {
+        boundaries.truncate(i + 1);
+        let input = Var::from_tensor(&boundaries[i])?;
+        let output = stage(&input)?;
+        for cotangent in &mut cotangents {
+            monitor.check()?;
+            *cotangent = gradient_at(&(&output * &*cotangent)?.sum_all()?, &input)?;
+        }
+    }
+    Ok(cotangents)
+}
+
+/// Each voxel's share of logit(stack) - logit(air), `[slices, 1, h, w]`, signed: the stack times the mean of the gradients on
+/// the straight line from air, which is 0, to it.
+pub fn integrated_gradients(
+    classifier: &dyn Classifier,
+    stack: &Tensor,
+    labels: &[usize],
+    monitor: &Monitor,
+) -> Result<Vec<Tensor>, Error> {
+    let mut sums = vec![stack.zeros_like()?; labels.len()];
+    for step in 0..INTEGRATION_STEPS {
+        monitor.step("integrating gradients", step, INTEGRATION_STEPS)?;
+        let share = (step as f64 + 0.5) / INTEGRATION_STEPS as f64;
+        let here = gradients(classifier, &(stack * share)?, labels, monitor)?;
+        for (sum, gradient) in sums.iter_mut().zip(here) {
+            *sum = (&*sum + gradient)?;
+        }
+    }
+    sums.iter().map(|sum| Ok(((sum * stack)? / INTEGRATION_STEPS as f64)?)).collect()
+}
+
+/// Columns, rows and slices of a box of voxels.
+pub type Cube = [Range<usize>; 3];
+
+/// By how much each label's logit falls when one cube after the other is set to `filling`; 0 where it rises, and beyond the
+/// cubes (Zeiler and Fergus 2014, arXiv 1311.2901, section 4.2).
+pub fn occlusion(
+    classifier: &dyn Classifier,
+    stack: &Volume,
+    cubes: &[Cube],
+    filling: f32,
+    labels: &[usize],
+    monitor: &Monitor,
+) -> Result<Vec<Vec<f32>>, Error> {
+    let voxels: Vec<f32> = stack.voxels.iter().collect();
+    let whole = logits(classifier, &tensor(voxels.clone(), &stack.grid)?, monitor)?;
+    let mut maps = vec![vec![0.0; voxels.len()]; labels.len()];
+    for (n, cube) in cubes.iter().enumerate() {
+        monitor.step("occluding", n, cubes.len())?;
+        let mut covered = voxels.clone();
+        rows(cube, &stack.grid).for_each(|row| covered[row].fill(filling));
+        let without = logits(classifier, &tensor(covered, &stack.grid)?, monitor)?;
+        for (map, &label) in maps.iter_mut().zip(labels) {
+            let fall = (whole[label] - without[label]).max(0.0);
+            rows(cube, &stack.grid).for_each(|row| map[row].fill(fall));
+        }
+    }
+    Ok(maps)
+}
+
+/// Cubes side by side that cover the patient, each at least half of it within: as small as `CUBE_MM` and `MOST_CUBES` allow.
+pub fn cubes(stack: &Volume, tissue: f32) -> Vec<Cube> {
+    let patient = patient(stack, tissue);
+    let grid = &stack.grid;
+    let mut edge_mm = CUBE_MM;
+    loop {
+        let cubes: Vec<Cube> = tiles(grid, edge_mm)
+            .into_iter()
+            .filter(|cube| {
+                let within: usize = rows(cube, grid).map(|row| patient[row].iter().filter(|is| **is).count()).sum();
+                2 * within >= cube.iter().map(Range::len).product() && within > 0
+            })
+            .collect();
+        if cubes.len() <= MOST_CUBES {
+            return cubes;
+        }
+        edge_mm += GROWTH_MM;
+    }
+}
+
+/// The whole grid in cubes of one edge, cut off where it ends.
+fn tiles(grid: &Grid, edge_mm: f64) -> Vec<Cube> {
+    let spacing = grid.spacing_mm();
+    let along = |axis: usize| -> Vec<Range<usize>> {
+        let (n, edge) = (grid.shape[axis], ((edge_mm / spacing[axis]).round() as usize).max(1));
+        (0..n).step_by(edge).map(|start| start..(start + edge).min(n)).collect()
+    };
+    let (columns, rows, slices) = (along(0), along(1), along(2));
+    let mut tiles = Vec::new();
+    for k in &slices {
+        for j in &rows {
+            tiles.extend(columns.iter().map(|i| [i.clone(), j.clone(), k.clone()]));
+        }
+    }
+    tiles
+}
+
+/// Where the patient is, lungs included: between the outermost tissue of both the row and the column, slice by slice.
+fn patient(stack: &Volume, tissue: f32) -> Vec<bool> {
+    let [ni, nj, nk] = stack.grid.shape;
+    let mut inside = vec![false; stack.grid.len()];
+    for k in 0..nk {
+        let is_tissue = |i: usize, j: usize| stack.voxels.at(i + ni * (j + nj * k)) >= tissue;
+        let span = |mut along: Box<dyn DoubleEndedIterator<Item = bool>>, n: usize| {
+            let first = along.position(|is| is).unwrap_or(n);
+            let after = along.rev().position(|is| is).map_or(first + 1, |from_end| n - from_end);
+            first..after.min(n)
+        };
+        let in_rows: Vec<_> = (0..nj).map(|j| span(Box::new((0..ni).map(move |i| is_tissue(i, j))), ni)).collect();
+        let in_columns: Vec<_> = (0..ni).map(|i| span(Box::new((0..nj).map(move |j| is_tissue(i, j))), nj)).collect();
+        for j in 0..nj {
+            for i in in_rows[j].clone() {
+                inside[i + ni * (j + nj * k)] = in_columns[i].contains(&j);
+            }
+        }
+    }
+    inside
+}
+
+/// The runs of memory that a cube is made of.
+fn rows(cube: &Cube, grid: &Grid) -> impl Iterator<Item = Range<usize>> {
+    let [ni, nj, _] = grid.shape;
+    let [columns, rows, slices] = cube.clone();
+    slices.flat_map(move |k| {
+        let columns = columns.clone();
+        rows.clone().map(move |j| ni * (j + nj * k) + columns.start..ni * (j + nj * k) + columns.end)
+    })
+}
+
+fn logits(classifier: &dyn Classifier, stack: &Tensor, monitor: &Monitor) -> Result<Vec<f32>, Error> {
+    let mut at = stack.clone();
+    for stage in classifier.stages() {
+        monitor.check()?;
+        at = stage(&at)?;
+    }
+    finite(at.to_dtype(DType::F32)?.flatten_all()?.to_vec1()?, "a logit")
+}
+
+/// Voxels to `[slices, 1, height, width]`.
+fn tensor(voxels: Vec<f32>, grid: &Grid) -> Result<Tensor, Error> {
+    let [width, height, slices] = grid.shape;
+    Ok(Tensor::from_vec(voxels, (slices, 1, height, width), &Device::Cpu)?)
+}
+
+fn sizes(tensor: &Tensor) -> Result<Vec<f32>, Error> {
+    finite(tensor.abs()?.to_dtype(DType::F32)?.flatten_all()?.to_vec1()?, "a gradient")
+}
+
+fn finite(values: Vec<f32>, what: &str) -> Result<Vec<f32>, Error> {
+    if values.iter().all(|value| value.is_finite()) { Ok(values) } else { Err(Error::NotFinite(what.to_owned())) }
+}
