@@ -121,8 +121,6 @@ impl Autoencoder for Counting {
     }
 }
 
-const CHUNK: usize = 2;
-
 /// A run over slices 2..4, cancelled after so many decoded slices; with the number decoded.
 fn run(options: &Options, cancel_after: Option<usize>) -> (std::result::Result<Counterfactual, Error>, usize) {
     let Networks { autoencoder, objectives, stack } = networks(DType::F32);
@@ -132,8 +130,7 @@ fn run(options: &Options, cancel_after: Option<usize>) -> (std::result::Result<C
     let voxels: Vec<f32> = stack.flatten_all().and_then(|s| s.to_vec1()).expect("numbers");
     let grid = parallax::volume::Grid { shape: [SIDE, SIDE, SLICES], world_from_voxel: glam::DAffine3::IDENTITY };
     let volume = Volume::from_f32(grid, voxels);
-    let options = Options { chunk: CHUNK, ..options.clone() };
-    let result = explain(&volume, [2000.0, -1000.0], &counting, &*objectives[0], Some(2..4), &options, &monitor);
+    let result = explain(&volume, [2000.0, -1000.0], &counting, &*objectives[0], Some(2..4), options, &monitor);
     (result, counting.decoded.load(Ordering::Relaxed))
 }
 
@@ -151,6 +148,34 @@ fn slices_outside_the_slab_are_decoded_once_and_no_lambda_twice() {
     }
 }
 
+/// What the last digits of f32 make of a path: lambda as a share of the end's, pixels in decoded units.
+const SAME_PATH: f64 = 1e-5;
+
+#[test]
+fn a_path_is_the_same_for_any_chunk_and_decodes_a_slice_again_for_gradients_alone() {
+    let options = Options { search: SearchWay::Path, drop: 0.002, floor: 0.0, max_change: 10.0, ..Options::default() };
+    let runs = [1, 2].map(|chunk| {
+        let (result, decoded) = run(&Options { chunk, steps: 5, ..options.clone() }, None);
+        (result.expect("a run"), decoded)
+    });
+    let (first, all) = &runs[0];
+    let swept = first.steps.iter().filter(|step| step.lambda != 0.0);
+    let new = swept.filter(|step| first.walk.iter().all(|trial| trial.lambda != step.lambda)).count();
+    let gradients = (all - SLICES) / 2 - (first.walk.len() - 1) - new;
+    assert!((3..=8).contains(&gradients), "{gradients} gradients, {} trials; {}", first.walk.len(), first.stop);
+    let scale = first.steps[first.chosen].lambda.abs();
+    assert!(scale > 0.0 && first.stop.contains("reached its mark"), "{}", first.stop);
+    for (chunk, (result, decoded)) in (1..).zip(&runs) {
+        assert_eq!((decoded, result.walk.len()), (all, first.walk.len()), "chunk {chunk}");
+        for (a, b) in result.steps.iter().zip(&first.steps) {
+            let off = (a.lambda - b.lambda).abs() / scale;
+            assert!(off <= SAME_PATH, "chunk {chunk}: lambda {} for {}", a.lambda, b.lambda);
+            let worst = a.slab.iter().zip(&*b.slab).map(|(a, b)| f64::from((a - b).abs())).fold(0.0, f64::max);
+            assert!(worst <= SAME_PATH, "chunk {chunk}: pixels off by {worst:e} at {}", a.lambda);
+        }
+    }
+}
+
 #[test]
 fn a_run_stops_within_one_chunk_and_keeps_what_it_found() {
     let options = Options { steps: 20, range: Some([-5.0, 5.0]), ..Options::default() };
@@ -158,14 +183,14 @@ fn a_run_stops_within_one_chunk_and_keeps_what_it_found() {
     for after in [1, 3, SLICES + 1] {
         let (result, decoded) = run(&options, Some(after));
         assert!(matches!(result, Err(Error::Cancelled(_))), "nothing was found yet after {after}");
-        assert!(decoded < after + CHUNK, "{decoded} slices were decoded, {after} were allowed");
+        assert!(decoded < after + Options::default().chunk, "{decoded} slices were decoded, {after} were allowed");
     }
     let after = SLICES + 2 * 8;
     let (result, decoded) = run(&options, Some(after));
     let result = result.expect("partial results");
     assert!(!result.complete && result.stop.contains("cancelled") && decoded < all, "{}", result.stop);
     assert!(result.steps.len() >= 5 && result.steps.is_sorted_by(|a, b| a.lambda < b.lambda));
-    assert!(decoded < after + CHUNK);
+    assert!(decoded < after + Options::default().chunk);
 }
 
 #[test]
