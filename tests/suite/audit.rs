@@ -35,7 +35,7 @@ fn dice_marks_as_many_voxels_as_the_mask_has_and_shares_ties() {
     assert!(near(dice([5.0, 1.0, 4.0, 0.0, 0.0]), 0.5));
     assert!(near(dice([0.0, 0.0, 1.0, 2.0, 3.0]), 0.0));
     // One voxel is sure; the other is one of three that tie, one of them in the mask.
-    assert!(near(dice([5.0, 1.0, 1.0, 1.0, 0.0]), (1.0 + 1.0 / 3.0) / 2.0));
+    assert!(near(dice([5.0, 1.0, 1.0, 1.0, 0.0]), 2.0 / 3.0));
     // A map of nothing is chance.
     assert!(near(dice([0.0; 5]), 2.0 / 5.0));
     assert_eq!(metrics::dice_at_matched_area(&[1.0, 2.0], &[false, false]), 0.0);
@@ -128,8 +128,8 @@ fn the_plain_gradient_is_the_slope_of_its_own_logit() {
     }
 }
 
-/// Of the midpoint rule with 16 parts on a network of ReLUs, of the difference of logits.
-const COMPLETENESS: f64 = 0.05;
+/// Of the midpoint rule with 16 parts on a network of ReLUs, as a share of all that the voxels add and take away.
+const COMPLETENESS: f64 = 1e-3; // 3e-4 is measured
 
 #[test]
 fn integrated_gradients_add_up_to_the_difference_from_air() {
@@ -140,7 +140,8 @@ fn integrated_gradients_add_up_to_the_difference_from_air() {
     for (label, shares) in labels.into_iter().zip(&shares) {
         let whole = logit(&network, &stack, label) - logit(&network, &air, label);
         let sum = sum(shares, &shares.ones_like().expect("ones"));
-        assert!((sum - whole).abs() <= COMPLETENESS * whole.abs(), "label {label}: {sum} is not {whole}");
+        let all = shares.abs().and_then(|sizes| sizes.sum_all()?.to_scalar::<f64>()).expect("a number");
+        assert!((sum - whole).abs() <= COMPLETENESS * all, "label {label}: {sum} is not {whole}, of {all}");
     }
 }
 
@@ -183,7 +184,6 @@ fn occlusion_finds_a_planted_blob_and_nothing_else() {
         let touched = (8..16).contains(&x) && (4..12).contains(&y) && z < 8;
         assert_eq!(*value > 0.0, touched, "{value} at {x} {y} {z}");
     }
-    // Three quarters, a half, two thirds of the blob lie in the cube that hides most of it: 4 x 3 x ... of its voxels.
     let found = Localisation::of(map, &inside, &metrics::rim(&inside, &grid, 7.0));
     let chance = metrics::count(&inside) as f64 / inside.len() as f64;
     assert!(found.dice > 10.0 * chance && found.pointing > 10.0 * chance, "{found:?}, by chance {chance}");
@@ -210,8 +210,7 @@ fn cubes_cover_the_patient_alone_and_are_never_too_many() {
     assert!(saliency::cubes(&air, 0.25).is_empty());
 }
 
-/// Millimetres, or a share of a voxel: the field of view cuts a little of the body; millilitres as a share.
-const MOVED_MM: f64 = 1.0;
+/// Of a mark's volume. A nodule of a few hundred voxels loses or gains some at its edge.
 const VOLUME: f64 = 0.05;
 
 #[test]
@@ -228,8 +227,9 @@ fn marks_on_the_prepared_grid_keep_their_volume_and_their_side() {
             let here = measure(prepared, &marks, mark, |unit| slope * unit + offset);
             let case = format!("{mark:?} at {:?} mm: {there:?}, then {here:?}", recipe.spacing_mm);
             assert!((here.volume / there.volume - 1.0).abs() < VOLUME, "{case}");
-            assert!(here.center.distance(there.center) < MOVED_MM.max(0.3 * recipe.spacing_mm[2]), "{case}");
-            // The picture moved with its marks. Finer voxels blur a nodule, so that its HU may change a little.
+            // A slice that does not fit at the end, or a shoulder beyond the field of view, moves the middle of the body.
+            assert!(here.center.distance(there.center) < recipe.spacing_mm[2] / 2.0, "{case}");
+            // The picture moved with its marks. Coarser voxels blur the edge of a nodule: it is 43 HU darker at 4 mm.
             assert!((here.hu - there.hu).abs() < 60.0, "{case}");
         }
         // Column 0 is the patient's right.
@@ -276,7 +276,7 @@ fn seed_with(finding: Finding) -> u64 {
         let there = Finding::ALL.map(|f| Dials::random(*seed).of(f) > 0.0);
         there == Finding::ALL.map(|f| f == finding)
     };
-    (0..).find(only).expect("one in sixteen")
+    (0..1000).find(only).expect("one in sixteen")
 }
 
 #[test]

@@ -17,17 +17,17 @@ pub(crate) struct TinyModels {
 
 impl TinyModels {
     pub(crate) fn new() -> Self {
-        Self::with(LABELS, i3resnet(), "")
+        Self::with(LABELS, &i3resnet(), "")
     }
 
     /// With these labels, and as sure of each as this logit makes it, more or less; for coarse scans, which cost less.
     pub(crate) fn sure(labels: [&str; LABELS.len()], logit: f32) -> Self {
         let mut weights = i3resnet();
         weights.tensor("classifier.bias", &[LABELS.len()], logit, 0.0);
-        Self::with(labels, weights, "[recipe]\nspacing_mm = [3.5, 3.5, 6.0]\nside = 96")
+        Self::with(labels, &weights, "[recipe]\nspacing_mm = [3.5, 3.5, 6.0]\nside = 96")
     }
 
-    fn with(labels: [&str; LABELS.len()], classifier: Weights, recipe: &str) -> Self {
+    fn with(labels: [&str; LABELS.len()], classifier: &Weights, recipe: &str) -> Self {
         let folder = tempfile::tempdir().expect("a folder");
         let labels = labels.map(|label| format!("{label:?}")).join(", ");
         write(folder.path(), "autoencoder", "vqgan", &format!("side = {SIDE}\nturned = true\n{recipe}"), &vqgan());
@@ -36,7 +36,7 @@ impl TinyModels {
             "classifier",
             "i3resnet",
             &format!("side = {SIDE}\nlabels = [{labels}]\n{recipe}"),
-            &classifier,
+            classifier,
         );
         write(folder.path(), "segmenter", "lung-unet", recipe, &unet());
         Self { folder }
