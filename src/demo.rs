@@ -66,7 +66,7 @@ fn sources() -> PathBuf {
 
 /// How the demo searches: to a score that says there is none.
 pub fn options() -> Options {
-    Options { search: SearchWay::Aim, drop: 1.0, floor: 0.1, max_change: 1.0, ..Options::default() }
+    Options { search: SearchWay::Path, drop: 1.0, floor: 0.1, max_change: 1.0, ..Options::default() }
 }
 
 /// Draws the demo's scan and prepares it.
