@@ -124,7 +124,7 @@ pub(super) fn examine(
     let mut explained = Vec::new();
     for finding in positive {
         match plan.label(finding) {
-            Some(label) if reconstruction_scores[label] > TARGET + TARGET_TOLERANCE => explained.push((finding, label)),
+            Some(label) if reconstruction_scores[label] > TARGET => explained.push((finding, label)),
             _ => audit.missed.push((seed, finding)),
         }
     }
@@ -162,6 +162,7 @@ impl Patient<'_> {
         let maps = [&difference, gradient, integrated_gradients, occlusion];
         let sweep: Vec<f64> = result.steps.iter().map(|step| step.score).collect();
         let mask_voxels = metrics::count(&mask);
+        let way = result.scores.reconstruction - TARGET;
         Ok(Case {
             seed: self.seed,
             finding,
@@ -175,7 +176,7 @@ impl Patient<'_> {
                 counterfactual: result.scores.counterfactual,
                 truth,
             },
-            reached: result.scores.counterfactual <= TARGET + TARGET_TOLERANCE,
+            reached: result.scores.counterfactual <= TARGET + TARGET_TOLERANCE * way,
             drift: self.drift(finding, &end_scores),
             monotonicity: metrics::monotonicity(&sweep),
             hu_error: self.change(&result, &twin, &mask, &rim),

@@ -15,10 +15,10 @@ const MEASURES: [Measure; 4] = [
 /// The whole audit, line by line.
 pub fn table(report: &Report) -> String {
     let mut lines = Vec::new();
-    for (name, summary) in &report.findings {
+    for (name, summary) in report.findings.iter().filter(|(_, summary)| summary.cases > 0) {
         lines.push(format!(
             "{:24} {:>6} {:>8} {:>8} {:>9} {:>9}",
-            format!("{name} ({} cases)", summary.cases),
+            format!("{name}, {}", cases(summary.cases)),
             "Dice",
             "inside",
             "and rim",
@@ -44,6 +44,10 @@ pub fn table(report: &Report) -> String {
     lines.join("\n")
 }
 
+fn cases(n: usize) -> String {
+    if n == 1 { "1 case".to_owned() } else { format!("{n} cases") }
+}
+
 /// What the numbers of one finding say.
 pub(super) fn summary(name: &str, of: &Summary) -> String {
     let missed = match of.missed {
@@ -57,9 +61,9 @@ pub(super) fn summary(name: &str, of: &Summary) -> String {
     let reached = (of.validity * of.cases as f64).round();
     let scores = &of.scores;
     format!(
-        "{name}: the score reaches the target in {reached} of {} cases (scan {:.2}, reconstruction {:.2}, counterfactual \
+        "{name}: the score reaches the target in {reached} of {} (scan {:.2}, reconstruction {:.2}, counterfactual \
          {:.2}; without the finding {:.2}). {} {}{missed}",
-        of.cases,
+        cases(of.cases),
         scores.scan,
         scores.reconstruction,
         scores.counterfactual,
@@ -69,7 +73,7 @@ pub(super) fn summary(name: &str, of: &Summary) -> String {
     )
 }
 
-/// Where latent shift is behind a saliency method, by which and by how much.
+/// Where latent shift is behind a saliency method, by which and by how much. What two decimals cannot tell apart is even.
 fn comparison(of: &Summary) -> String {
     let ours = &of.methods[Method::LatentShift.name()];
     let mut behind = Vec::new();
@@ -77,7 +81,7 @@ fn comparison(of: &Summary) -> String {
         let others = Method::ALL.into_iter().filter(|method| *method != Method::LatentShift);
         let ahead: Vec<String> = others
             .map(|method| (method, value(&of.methods[method.name()])))
-            .filter(|(_, theirs)| *theirs > value(ours))
+            .filter(|(_, theirs)| (theirs * 100.0).round() > (value(ours) * 100.0).round())
             .map(|(method, theirs)| format!("{} ({theirs:.2})", method.name().replace('_', " ")))
             .collect();
         if !ahead.is_empty() {
