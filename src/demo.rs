@@ -11,8 +11,8 @@ use crate::preprocess::Recipe;
 use crate::volume::phantom::Dials;
 
 /// The patient, and what ails it.
-const SEED: u64 = 5;
-const DIALS: Dials = Dials { effusion: 0.7, nodule: 0.0, cardiomegaly: 0.0, emphysema: 0.0 };
+pub const SEED: u64 = 5;
+pub const DIALS: Dials = Dials { effusion: 0.7, nodule: 0.0, cardiomegaly: 0.0, emphysema: 0.0 };
 /// The classifier's class that is explained.
 pub const TARGET: &str = "effusion";
 

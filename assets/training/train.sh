@@ -14,7 +14,7 @@ parallax="$assets/../target/release/parallax"
 
 cd "$work"
 python "$here/autoencoder.py" --steps 1500 --out vqgan.safetensors
-python "$here/classifier.py" --autoencoder vqgan.safetensors --steps 400 --adversarial 220 --out begun.safetensors
-python "$here/classifier.py" --autoencoder vqgan.safetensors --resume begun.safetensors --steps 800 --adversarial 450 --out classifier.safetensors
-python "$here/segmenter.py" --out segmenter.safetensors
+python "$here/classifier.py" --autoencoder vqgan.safetensors --steps 900 --adversarial 220 --out begun.safetensors
+python "$here/classifier.py" --autoencoder vqgan.safetensors --resume begun.safetensors --steps 500 --adversarial 450 --out classifier.safetensors
+python "$here/segmenter.py" --steps 400 --out segmenter.safetensors
 python "$here/publish.py" vqgan.safetensors classifier.safetensors segmenter.safetensors "$assets"

@@ -3,7 +3,10 @@
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
+use parallax::demo;
+use parallax::job::Monitor;
 use parallax::ui::Start;
+use parallax::volume::phantom::{Mark, phantom};
 
 use crate::support;
 use crate::tiny_models::TinyModels;
@@ -148,6 +151,20 @@ fn the_demo_removes_most_of_the_fluid_it_shows() {
     let report: serde_json::Value = serde_json::from_slice(&output.stdout).expect("JSON");
     let score = |name: &str| report["scores"][name].as_f64().expect("a score");
     assert!(score("reconstruction") > 0.5 && score("counterfactual") < 0.2, "{report}");
+
+    let monitor = Monitor::default();
+    let truth = phantom(demo::SEED, demo::DIALS, &monitor).expect("a phantom");
+    let difference = parallax::io::open(&folder.path().join("difference.nii.gz"), &monitor).expect("a volume").volume;
+    assert_eq!(difference.grid.shape, truth.volume.grid.shape);
+    let mean = |of: &dyn Fn(usize) -> bool, size: fn(f32) -> f32| {
+        let values: Vec<f64> =
+            (0..truth.marks.len()).filter(|i| of(*i)).map(|i| f64::from(size(difference.voxels.at(i)))).collect();
+        values.iter().sum::<f64>() / values.len() as f64
+    };
+    // Fluid of about 10 HU becomes lung of about -850.
+    let fluid = mean(&|i| truth.is(Mark::Effusion, i), |hu| hu);
+    let elsewhere = mean(&|i| truth.is(Mark::Body, i) && !truth.is(Mark::Effusion, i), f32::abs);
+    assert!(fluid < -350.0 && elsewhere < 0.25 * fluid.abs(), "{fluid} HU in the fluid, {elsewhere} elsewhere");
 }
 
 #[test]
