@@ -91,7 +91,7 @@ fn phantoms_are_written_as_scans_and_as_networks_see_them() {
     let (scan, masks) = (folder.path().join("scan.nii.gz"), folder.path().join("masks.nii.gz"));
     let one = ["phantom", "--seed", "4", "--effusion", "0.6", "--out", path(&scan), "--masks", path(&masks)];
     assert!(parallax(&one).status.success());
-    let monitor = parallax::job::Monitor::default();
+    let monitor = Monitor::default();
     let (drawn, marks) = (parallax::io::open(&scan, &monitor), parallax::io::open(&masks, &monitor));
     let (drawn, marks) = (drawn.expect("a scan"), marks.expect("masks"));
     assert_eq!(drawn.volume.grid.shape, marks.volume.grid.shape);
@@ -164,7 +164,7 @@ fn the_demo_removes_most_of_the_fluid_it_shows() {
     // Fluid of about 10 HU becomes lung of about -850.
     let fluid = mean(&|i| truth.is(Mark::Effusion, i), |hu| hu);
     let elsewhere = mean(&|i| truth.is(Mark::Body, i) && !truth.is(Mark::Effusion, i), f32::abs);
-    assert!(fluid < -350.0 && elsewhere < 0.25 * fluid.abs(), "{fluid} HU in the fluid, {elsewhere} elsewhere");
+    assert!(fluid < -300.0 && elsewhere < 0.25 * fluid.abs(), "{fluid} HU in the fluid, {elsewhere} elsewhere");
 }
 
 #[test]
