@@ -1,16 +1,15 @@
 """The slice autoencoder: first continuous latents, then a codebook begun by k-means on them.
 
-Half of the latents decoded while training are disturbed by noise, and some lie between two phantoms of the same slice number,
-where the decoder is asked for the blend: latents off the codes, where latent shift goes, must decode to slices too.
+Half of the latents decoded while training are disturbed by noise: latents off the codes, where latent shift goes, must decode to
+slices too.
 """
 
-import argparse
 import math
 
 import numpy as np
 import torch
 import torch.nn.functional as F
-from common import BODY, Phantoms, half, save, seeded
+from common import BODY, Phantoms, anneal, arguments, half, save, seeded
 from networks import VQModel
 
 SIZES = {
@@ -28,7 +27,7 @@ def batches(phantoms, rng):
     while True:
         i, k = rng.integers(n, size=BATCH), rng.integers(slices, size=BATCH)
         x = phantoms.stacks[i, k].astype(np.float32)
-        body = (phantoms.marks[i, k] & BODY) > 0
+        body = (phantoms.masks[i, k] & BODY) > 0
         yield torch.from_numpy(x)[:, None] * 2 - 1, torch.from_numpy(body)[:, None].float()
 
 
@@ -54,7 +53,7 @@ def psnr_in_body(model, phantoms, codes, cases=8):
             x = torch.from_numpy(phantoms.stacks[i].astype(np.float32))[:, None]
             z = model.encode(2 * x - 1) if codes else model.before_codes(2 * x - 1)
             y = (model.decode(z).float() + 1) / 2
-            body = torch.from_numpy((phantoms.marks[i] & BODY) > 0)[:, None]
+            body = torch.from_numpy((phantoms.masks[i] & BODY) > 0)[:, None]
             error, count = error + float((y - x)[body].square().sum()), count + int(body.sum())
     model.train()
     return -10 * math.log10(error / count)
@@ -69,8 +68,7 @@ def train(args):
     source, used, codes = batches(phantoms, rng), torch.zeros(args.codes), False
     for step in range(args.steps):
         share = step / args.steps
-        for group in optimizer.param_groups:
-            group["lr"] = args.rate * min(1, step / 60 + 0.02) * (0.5 + 0.5 * math.cos(math.pi * share)) + 2e-5
+        anneal(optimizer, args.rate, share, step)
         if not codes and share >= CODES_FROM:
             codes = True
             print("continuous", round(psnr_in_body(model, held_out, False), 2), "dB", flush=True)
@@ -102,13 +100,10 @@ def train(args):
 
 
 if __name__ == "__main__":
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--data", default="data")
-    parser.add_argument("--test", default="test")
+    parser = arguments(__doc__, "vqgan.safetensors")
     parser.add_argument("--factor", type=int, default=16)
     parser.add_argument("--dim", type=int, default=16)
     parser.add_argument("--codes", type=int, default=1024)
     parser.add_argument("--steps", type=int, default=1500)
     parser.add_argument("--rate", type=float, default=1.5e-3)
-    parser.add_argument("--out", default="vqgan.safetensors")
     train(parser.parse_args())

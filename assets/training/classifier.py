@@ -2,17 +2,14 @@
 
 An adversarial latent is a reconstruction moved the way that fools the classifier most. How much of the finding is left there is
 known, since its mask is: the label follows it. A classifier so trained can be moved by changing the finding, and by little else.
-While training, a head on the second layer's features also says where each finding lies; without it a nodule is not learnt.
+While training, a head on the second layer's features also says where each finding lies: for the nodule, which is not learnt even so.
 """
-
-import argparse
-import math
 
 import numpy as np
 import torch
 import torch.nn.functional as F
 from autoencoder import SIZES
-from common import FINDINGS, Phantoms, auroc, half, save, seeded
+from common import FINDINGS, Phantoms, anneal, arguments, auroc, half, save, seeded
 from networks import I3ResNet, VQModel
 from safetensors.torch import load_file
 
@@ -34,9 +31,9 @@ def label(amount):
     return torch.where(amount > 0, LEAST + (MOST - LEAST) * amount.clamp(min=0).sqrt(), torch.full_like(amount, LEAST))
 
 
-def where(places, marks):
+def where(places, masks):
     """Masks `[b, 4, d, h, w]` on the grid of the features: a place has a finding if any of its voxels has."""
-    masks = torch.stack([(marks >> k) & 1 for k in range(4)], 1).float()
+    masks = torch.stack([(masks >> k) & 1 for k in range(4)], 1).float()
     return F.adaptive_max_pool3d(masks, places.shape[2:])
 
 
@@ -93,7 +90,7 @@ def adversary(classifier, latents, phantoms, i, rng):
         volume[free] = latents.decode(z)
     left = dials.clone()
     if down and FINDINGS[k] != "emphysema":
-        mask = torch.from_numpy((phantoms.marks[i] >> k) & 1 > 0)
+        mask = torch.from_numpy((phantoms.masks[i] >> k) & 1 > 0)
         was, now = before[mask] - EMPTY, volume[mask] - EMPTY
         left[k] *= (1 - (was - now).sum() / was.clamp(min=0).sum().clamp(min=1e-3)).clamp(0, 1) if mask.any() else 1
     return volume[None, None], label(left)
@@ -126,15 +123,13 @@ def train(args):
     for step in range(total):
         late = step >= args.steps
         share = (step - args.steps) / max(args.adversarial, 1) if late else step / max(args.steps, 1)
-        for group in optimizer.param_groups:
-            top = args.rate * (0.5 if late else 1)
-            group["lr"] = top * min(1, step / 40 + 0.05) * (0.5 + 0.5 * math.cos(math.pi * share)) + 2e-5
-        volumes, labels, marks = [], [], []
+        anneal(optimizer, args.rate * (0.5 if late else 1), share, step)
+        volumes, labels, masks = [], [], []
         for i in rng.integers(len(phantoms), size=BATCH - (ADVERSARIES if late else 0)):
             source = latents.decoded[i] if i < args.latents and rng.random() < 0.5 else phantoms.stacks[i]
             moved = rng.integers(-3, 4, 2)
             volumes.append(np.roll(source.astype(np.float32), moved, (1, 2)))
-            marks.append(np.roll(phantoms.marks[i], moved, (1, 2)))
+            masks.append(np.roll(phantoms.masks[i], moved, (1, 2)))
             labels.append(label(torch.from_numpy(phantoms.dials[i])))
         x = disturbed(torch.from_numpy(np.stack(volumes))[:, None])
         if late:
@@ -144,9 +139,9 @@ def train(args):
             x, labels = torch.cat([x, *(v for v, _ in attacked)]), labels + [y for _, y in attacked]
         with half():
             logits, places = classifier.with_places(x)
-            found = head(places[: len(marks)]).float()
+            found = head(places[: len(masks)]).float()
         logits = logits.float()
-        there = where(places, torch.from_numpy(np.stack(marks)))
+        there = where(places, torch.from_numpy(np.stack(masks)))
         loss_places = F.binary_cross_entropy_with_logits(found, there, pos_weight=RARITY)
         loss = F.binary_cross_entropy_with_logits(logits, torch.stack(labels), reduction="none").mul(WEIGHTS).mean(1)
         optimizer.zero_grad(set_to_none=True)
@@ -160,9 +155,7 @@ def train(args):
 
 
 if __name__ == "__main__":
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--data", default="data")
-    parser.add_argument("--test", default="test")
+    parser = arguments(__doc__, "classifier.safetensors")
     parser.add_argument("--autoencoder", default="vqgan.safetensors")
     parser.add_argument("--factor", type=int, default=16)
     parser.add_argument("--dim", type=int, default=16)
@@ -172,5 +165,4 @@ if __name__ == "__main__":
     parser.add_argument("--adversarial", type=int, default=250)
     parser.add_argument("--rate", type=float, default=2e-3)
     parser.add_argument("--resume")
-    parser.add_argument("--out", default="classifier.safetensors")
     train(parser.parse_args())

@@ -1,5 +1,7 @@
 """Phantoms from `parallax phantom --seeds A:B --random --card CARD --out DIR`, and where trained networks go."""
 
+import argparse
+import math
 import pathlib
 
 import numpy as np
@@ -12,7 +14,7 @@ RIGHT_LUNG, LEFT_LUNG, BODY = 16, 32, 64
 
 
 class Phantoms:
-    """`stacks` f16 `[n, slices, h, w]` in 0..1, `marks` u8 of the same shape, `dials` `[n, 4]`, by ascending seed.
+    """`stacks` f16 `[n, slices, h, w]` in 0..1, `masks` u8 of the same shape, `dials` `[n, 4]`, by ascending seed.
     Some have a slice more than others: the topmost is left out."""
 
     def __init__(self, folder):
@@ -21,7 +23,7 @@ class Phantoms:
         slices = min(len(one["stack"]) for one in loaded)
         self.seeds = [int(f.stem) for f in files]
         self.stacks = np.stack([one["stack"][:slices, 0].astype(np.float16) for one in loaded])
-        self.marks = np.stack([one["marks"][:slices, 0] for one in loaded])
+        self.masks = np.stack([one["masks"][:slices, 0] for one in loaded])
         self.dials = np.stack([one["dials"] for one in loaded])
 
     def __len__(self):
@@ -33,6 +35,21 @@ def seeded(threads=2):
     torch.set_num_threads(threads)
     torch.set_flush_denormal(True)
     return np.random.default_rng(0)
+
+
+def arguments(description, out):
+    """What every training program is told: the phantoms to learn, those held out, the file to write."""
+    parser = argparse.ArgumentParser(description=description)
+    parser.add_argument("--data", default="data")
+    parser.add_argument("--test", default="test")
+    parser.add_argument("--out", default=out)
+    return parser
+
+
+def anneal(optimizer, highest, share, step, warm=50, least=2e-5):
+    """The learning rate: up for the first steps, then down a cosine (Loshchilov and Hutter 2017, arXiv 1608.03983)."""
+    for group in optimizer.param_groups:
+        group["lr"] = highest * min(1, (step + 1) / warm) * (0.5 + 0.5 * math.cos(math.pi * share)) + least
 
 
 def half():

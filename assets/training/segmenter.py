@@ -1,20 +1,17 @@
 """The lungs, right and left: a U-Net in lungmask's R231 layout, on single slices."""
 
-import argparse
-import math
-
 import numpy as np
 import torch
 import torch.nn.functional as F
-from common import LEFT_LUNG, RIGHT_LUNG, Phantoms, half, save, seeded
+from common import LEFT_LUNG, RIGHT_LUNG, Phantoms, anneal, arguments, half, save, seeded
 from networks import UNet
 
 WIDTHS = (8, 16, 32, 64)
 BATCH = 24
 
 
-def lungs(marks):
-    return ((marks & RIGHT_LUNG) > 0) * 1 + ((marks & LEFT_LUNG) > 0) * 2
+def lungs(masks):
+    return ((masks & RIGHT_LUNG) > 0) * 1 + ((masks & LEFT_LUNG) > 0) * 2
 
 
 def dice(model, phantoms):
@@ -22,9 +19,9 @@ def dice(model, phantoms):
     model.eval()
     found = []
     with torch.no_grad():
-        for stack, marks in zip(phantoms.stacks, phantoms.marks):
+        for stack, masks in zip(phantoms.stacks, phantoms.masks):
             a = model(torch.from_numpy(stack.astype(np.float32))[:, None]).argmax(1).numpy()
-            b = lungs(marks)
+            b = lungs(masks)
             found.append([2 * ((a == c) & (b == c)).sum() / ((a == c).sum() + (b == c).sum()) for c in (1, 2)])
     model.train()
     return np.mean(found, 0).round(4), np.min(found).round(4)
@@ -37,14 +34,13 @@ def train(args):
     optimizer = torch.optim.AdamW(model.parameters(), 3e-3)
     n, slices = phantoms.stacks.shape[:2]
     for step in range(args.steps):
-        for group in optimizer.param_groups:
-            group["lr"] = 3e-3 * (0.5 + 0.5 * math.cos(math.pi * step / args.steps)) + 1e-5
+        anneal(optimizer, 3e-3, step / args.steps, step)
         i, k = rng.integers(n, size=BATCH), rng.integers(slices, size=BATCH)
         x = torch.from_numpy(phantoms.stacks[i, k].astype(np.float32))[:, None]
         x = x + torch.randn_like(x) * 0.02 * torch.rand(BATCH, 1, 1, 1) + 0.02 * torch.randn(BATCH, 1, 1, 1)
         with half():
             logits = model(x).float()
-        loss = F.cross_entropy(logits, torch.from_numpy(lungs(phantoms.marks[i, k])))
+        loss = F.cross_entropy(logits, torch.from_numpy(lungs(phantoms.masks[i, k])))
         optimizer.zero_grad(set_to_none=True)
         loss.backward()
         optimizer.step()
@@ -54,9 +50,6 @@ def train(args):
 
 
 if __name__ == "__main__":
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--data", default="data")
-    parser.add_argument("--test", default="test")
+    parser = arguments(__doc__, "segmenter.safetensors")
     parser.add_argument("--steps", type=int, default=800)
-    parser.add_argument("--out", default="segmenter.safetensors")
     train(parser.parse_args())

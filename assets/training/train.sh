@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Trains the demo's networks from nothing: phantoms by parallax, networks by PyTorch 2.8 (pip install torch numpy safetensors), about
-# an hour and a half on two cores. Seeds are fixed; steps are counted, not timed. Usage: assets/training/train.sh WORK_FOLDER
+# Trains networks like the demo's from nothing: phantoms by parallax, networks by PyTorch 2.8 (pip install torch numpy safetensors).
+# Seeds are fixed; steps are counted, not timed. Usage: assets/training/train.sh WORK_FOLDER
 set -euo pipefail
 work=$(realpath "$1")
 here=$(cd "$(dirname "$0")" && pwd)

@@ -12,7 +12,7 @@ use crate::latent_shift::Counterfactual;
 use crate::latent_shift::saliency::Saliency;
 use crate::pipeline::{self, Input, Request, Target};
 use crate::preprocess;
-use crate::volume::phantom::{Dials, Finding, Mark};
+use crate::volume::phantom::{Dials, Finding, Mask};
 
 /// What points at a finding.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -97,7 +97,7 @@ struct Patient<'a> {
     dials: Dials,
     input: Input,
     /// On the networks' grid.
-    marks: Vec<u8>,
+    masks: Vec<u8>,
     /// Every label's.
     reconstruction_scores: Vec<f64>,
 }
@@ -112,8 +112,8 @@ pub(super) fn examine(
 ) -> Result<()> {
     let dials = Dials::random(seed);
     let (phantom, input) = pipeline::draw(seed, dials, &plan.autoencoder.recipe, monitor)?;
-    let marks = phantom.marks_on(&input.prepared.volume.grid);
-    let visible = |finding: &Finding| marks.iter().any(|marks| marks & finding.mark() as u8 != 0);
+    let masks = phantom.masks_on(&input.prepared.volume.grid);
+    let visible = |finding: &Finding| masks.iter().any(|masks| masks & finding.mask() as u8 != 0);
     let positive: Vec<Finding> = plan.positive(dials).filter(visible).collect();
     if positive.is_empty() {
         return Ok(());
@@ -133,7 +133,7 @@ pub(super) fn examine(
         return Ok(());
     }
     let saliency = pipeline::saliency(&input, classifier, &labels, monitor)?;
-    let patient = Patient { plan, seed, dials, input, marks, reconstruction_scores };
+    let patient = Patient { plan, seed, dials, input, masks, reconstruction_scores };
     for (n, ((finding, label), saliency)) in explained.into_iter().zip(saliency).enumerate() {
         report(n)?;
         audit.cases.push(patient.case(finding, label, &saliency, monitor)?);
@@ -155,7 +155,7 @@ impl Patient<'_> {
         let truth = pipeline::probabilities(&twin.prepared.volume, classifier, monitor)?[label];
         let end_scores = pipeline::probabilities(&result.frame(result.chosen), classifier, monitor)?;
 
-        let mask = self.marked(finding.mark());
+        let mask = self.masked(finding.mask());
         let rim = metrics::rim(&mask, &result.grid, RIM_MM);
         let difference: Vec<f32> = result.difference_hu(result.chosen).voxels.iter().map(f32::abs).collect();
         let Saliency { gradient, integrated_gradients, occlusion } = saliency;
@@ -194,8 +194,8 @@ impl Patient<'_> {
         }
     }
 
-    fn marked(&self, mark: Mark) -> Vec<bool> {
-        self.marks.iter().map(|marks| marks & mark as u8 != 0).collect()
+    fn masked(&self, mask: Mask) -> Vec<bool> {
+        self.masks.iter().map(|masks| masks & mask as u8 != 0).collect()
     }
 
     fn drift(&self, explained: Finding, end_scores: &[f64]) -> f64 {
@@ -219,7 +219,7 @@ impl Patient<'_> {
         let detailed: Vec<f32> =
             scan.iter().zip(difference.voxels.iter()).map(|(scan, change)| (scan + change).clamp(low, high)).collect();
         let beyond: Vec<bool> =
-            self.marked(Mark::Body).into_iter().zip(rim).map(|(is_body, is_near)| is_body && !is_near).collect();
+            self.masked(Mask::Body).into_iter().zip(rim).map(|(is_body, is_near)| is_body && !is_near).collect();
         let error = |region: &[bool]| HuError {
             counterfactual: metrics::mean_distance(&decoded, &truth, region),
             detail_kept: metrics::mean_distance(&detailed, &truth, region),

@@ -111,7 +111,7 @@ pub struct PhantomArgs {
     #[arg(long, value_name = "N", required_unless_present = "seeds", conflicts_with = "seeds")]
     pub seed: Option<u64>,
     /// Many patients, "1000:1200", as the networks of --card see them, for training: one .safetensors each, with "stack" f32
-    /// and "marks" u8 [slices, 1, height, width], and four "dials", f32
+    /// and "masks" u8 [slices, 1, height, width], and four "dials", f32
     #[arg(long, value_name = "A:B", value_parser = seeds, requires_all = ["random", "card"], conflicts_with = "masks")]
     pub seeds: Option<Seeds>,
     /// Model card that says how to prepare them

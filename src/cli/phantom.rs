@@ -31,8 +31,8 @@ fn scan(args: &PhantomArgs, seed: u64) -> Result<()> {
     let bytes = nifti::nifti_bytes(&phantom.volume, "SYNTHETIC phantom, HU. Research use only.")?;
     write::save(&args.out, &bytes, args.overwrite)?;
     if let Some(path) = &args.masks {
-        let marks: Vec<i16> = phantom.marks.iter().map(|m| i16::from(*m)).collect();
-        let masks = Volume::new(phantom.volume.grid, Voxels::I16(marks.into()));
+        let masks: Vec<i16> = phantom.masks.iter().map(|m| i16::from(*m)).collect();
+        let masks = Volume::new(phantom.volume.grid, Voxels::I16(masks.into()));
         let meaning = "1 effusion 2 nodule 4 cardiomegaly 8 emphysema 16 right 32 left lung 64 body";
         write::save(path, &nifti::nifti_bytes(&masks, meaning)?, args.overwrite)?;
     }
@@ -61,9 +61,9 @@ fn stacks(args: &PhantomArgs, Seeds(seeds): &Seeds, recipe: &Recipe) -> Result<(
 fn stack(path: &Path, dials: Dials, seed: u64, recipe: &Recipe, overwrite: bool, monitor: &Monitor) -> Result<()> {
     let (phantom, input) = pipeline::draw(seed, dials, recipe, &monitor.quiet())?;
     let prepared = input.prepared.volume;
-    let marks = phantom.marks_on(&prepared.grid);
+    let masks = phantom.masks_on(&prepared.grid);
     let dials = Finding::ALL.map(|finding| dials.of(finding));
-    write::save(path, &tensors::phantom_bytes(&prepared, &marks, &dials)?, overwrite)
+    write::save(path, &tensors::phantom_bytes(&prepared, &masks, &dials)?, overwrite)
 }
 
 fn dials(args: &PhantomArgs, seed: u64) -> Dials {

@@ -37,11 +37,11 @@ pub fn stack_bytes(stack: &Volume) -> Result<Vec<u8>> {
     file(&[("stack", volume(stack))])
 }
 
-/// A phantom as the networks see it: "stack" as above, "marks" u8 of the same shape, "dials" f32.
-pub fn phantom_bytes(stack: &Volume, marks: &[u8], dials: &[f32]) -> Result<Vec<u8>> {
+/// A phantom as the networks see it: "stack" as above, "masks" u8 of the same shape, "dials" f32.
+pub fn phantom_bytes(stack: &Volume, masks: &[u8], dials: &[f32]) -> Result<Vec<u8>> {
     let [width, height, slices] = stack.grid.shape;
-    let marks = Array { dtype: Dtype::U8, shape: vec![slices, 1, height, width], bytes: marks.to_vec() };
-    file(&[("stack", volume(stack)), ("marks", marks), ("dials", f32s(&[dials.len()], dials.iter().copied()))])
+    let masks = Array { dtype: Dtype::U8, shape: vec![slices, 1, height, width], bytes: masks.to_vec() };
+    file(&[("stack", volume(stack)), ("masks", masks), ("dials", f32s(&[dials.len()], dials.iter().copied()))])
 }
 
 /// `stack latents gradient reconstruction lambdas scores frames heatmap walk`, decoded units. Images are f32, numbers f64;

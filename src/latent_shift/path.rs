@@ -5,8 +5,8 @@ use candle_core::{DType, Tensor};
 use super::Error;
 use super::search::Ahead;
 
-/// How much of the last direction is kept at a turn, both being of length 1: it smooths the zigzag of a narrow valley.
-/// Tried on phantoms with their truth, as heavy-ball momentum (Polyak 1964) is in training.
+/// How much of the last direction is kept at a turn, both being of length 1: it smooths the zigzag of a narrow valley,
+/// as the heavy ball of Polyak (1964) does.
 const MOMENTUM: f64 = 0.5;
 
 /// A path through the latents of the slab, by lambda. Beyond its last node it goes straight on.
@@ -64,8 +64,7 @@ impl Path {
 
 /// A gradient `[slab, channels, h, w]` with each token weighted by its own length, as a share of the longest: a step between
 /// the steepest one where all tokens may move alike and the one that moves a single token. On phantoms whose truth is known it
-/// changes more of the finding, and less of the edges of everything else, than the gradient itself (Dice 0.45 and 0.38 on the
-/// first effusions that were tried).
+/// changes more of the finding, and less of the edges of everything else, than the gradient itself.
 fn focused(gradient: &Tensor) -> Result<Tensor, Error> {
     let lengths = gradient.to_dtype(DType::F64)?.sqr()?.sum_keepdim(1)?.sqrt()?;
     let longest = lengths.flatten_all()?.max(0)?.to_scalar::<f64>()?;

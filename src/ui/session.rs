@@ -130,6 +130,7 @@ impl Session {
             return;
         }
         self.waiting = None;
+        self.explains_when_ready = false; // no run begins by itself on a scan that someone opened
         let recipe = self.recipe();
         let job = self.spawn("open", &Turn::default(), move |monitor| {
             let input = pipeline::open(&path, &recipe, monitor)?;
@@ -145,14 +146,14 @@ impl Session {
             Ok(cards) => cards,
             Err(error) => return self.scan.fail(error),
         };
-        self.settings.scored_by = ScoredBy::Classifier;
-        self.settings.target = Some(demo::TARGET.to_owned());
-        self.settings.options = demo::options();
-        self.slab = None;
         let recipe = match pipeline::recipe(&cards.autoencoder) {
             Ok(recipe) => recipe,
             Err(error) => return self.scan.fail(error),
         };
+        self.settings.scored_by = ScoredBy::Classifier;
+        self.settings.target = Some(demo::TARGET.to_owned());
+        self.settings.options = demo::options();
+        self.slab = None;
         self.load(Role::Autoencoder, cards.autoencoder);
         self.load(Role::Classifier, cards.classifier);
         self.load(Role::Segmenter, cards.segmenter);

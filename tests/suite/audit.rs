@@ -11,7 +11,7 @@ use parallax::latent_shift::saliency::{self, MOST_CUBES};
 use parallax::models::{Card, Classifier, I3ResNet, Stage};
 use parallax::pipeline;
 use parallax::preprocess::{Recipe, hu_from_unit};
-use parallax::volume::phantom::{Dials, Finding, Mark};
+use parallax::volume::phantom::{Dials, Finding, Mask};
 use parallax::volume::{Grid, Volume};
 use parallax::weights::Checkpoint;
 
@@ -210,7 +210,7 @@ fn cubes_cover_the_patient_alone_and_are_never_too_many() {
     assert!(saliency::cubes(&air, 0.25).is_empty());
 }
 
-/// Of a mark's volume. A nodule of a few hundred voxels loses or gains some at its edge.
+/// Of a mask's volume. A nodule of a few hundred voxels loses or gains some at its edge.
 const VOLUME: f64 = 0.05;
 
 #[test]
@@ -219,25 +219,25 @@ fn marks_on_the_prepared_grid_keep_their_volume_and_their_side() {
     for recipe in [Recipe::default(), Recipe { spacing_mm: [3.0, 3.0, 4.0], side: 112, ..Recipe::default() }] {
         let (phantom, input) = pipeline::draw(5, dials, &recipe, &Monitor::default()).expect("a phantom");
         let prepared = &input.prepared.volume;
-        let marks = phantom.marks_on(&prepared.grid);
+        let masks = phantom.masks_on(&prepared.grid);
         let [slope, offset] = hu_from_unit(&recipe);
-        let findings = Finding::ALL.map(Finding::mark);
-        for mark in [Mark::RightLung, Mark::LeftLung, Mark::Body].into_iter().chain(findings) {
-            let there = measure(&phantom.volume, &phantom.marks, mark, |hu| hu);
-            let here = measure(prepared, &marks, mark, |unit| slope * unit + offset);
-            let case = format!("{mark:?} at {:?} mm: {there:?}, then {here:?}", recipe.spacing_mm);
+        let findings = Finding::ALL.map(Finding::mask);
+        for mask in [Mask::RightLung, Mask::LeftLung, Mask::Body].into_iter().chain(findings) {
+            let there = measure(&phantom.volume, &phantom.masks, mask, |hu| hu);
+            let here = measure(prepared, &masks, mask, |unit| slope * unit + offset);
+            let case = format!("{mask:?} at {:?} mm: {there:?}, then {here:?}", recipe.spacing_mm);
             assert!((here.volume / there.volume - 1.0).abs() < VOLUME, "{case}");
             // A slice that does not fit at the end, or a shoulder beyond the field of view, moves the middle of the body.
             assert!(here.center.distance(there.center) < recipe.spacing_mm[2] / 2.0, "{case}");
-            // The picture moved with its marks. Coarser voxels blur the edge of a nodule: it is 43 HU darker at 4 mm.
+            // The picture moved with its masks. Coarser voxels blur the edge of a nodule: it is 43 HU darker at 4 mm.
             assert!((here.hu - there.hu).abs() < 60.0, "{case}");
         }
         // Column 0 is the patient's right.
-        let column = |mark: Mark| {
-            let of = (0..marks.len()).filter(|i| marks[*i] & mark as u8 != 0).map(|i| (i % recipe.side) as f64);
+        let column = |mask: Mask| {
+            let of = (0..masks.len()).filter(|i| masks[*i] & mask as u8 != 0).map(|i| (i % recipe.side) as f64);
             of.clone().sum::<f64>() / of.count() as f64
         };
-        assert!(column(Mark::RightLung) + 20.0 < column(Mark::LeftLung));
+        assert!(column(Mask::RightLung) + 20.0 < column(Mask::LeftLung));
     }
 }
 
@@ -248,9 +248,9 @@ struct Measured {
     hu: f64,
 }
 
-fn measure(volume: &Volume, marks: &[u8], mark: Mark, hu: impl Fn(f32) -> f32) -> Measured {
+fn measure(volume: &Volume, masks: &[u8], mask: Mask, hu: impl Fn(f32) -> f32) -> Measured {
     let [ni, nj, _] = volume.grid.shape;
-    let of: Vec<usize> = (0..marks.len()).filter(|i| marks[*i] & mark as u8 != 0).collect();
+    let of: Vec<usize> = (0..masks.len()).filter(|i| masks[*i] & mask as u8 != 0).collect();
     let n = of.len() as f64;
     let place = |i: &usize| DVec3::new((i % ni) as f64, (i / ni % nj) as f64, (i / ni / nj) as f64);
     Measured {

@@ -6,7 +6,7 @@ use std::process::{Command, Output};
 use parallax::demo;
 use parallax::job::Monitor;
 use parallax::ui::Start;
-use parallax::volume::phantom::{Mark, phantom};
+use parallax::volume::phantom::{Mask, phantom};
 
 use crate::support;
 use crate::tiny_models::TinyModels;
@@ -92,10 +92,10 @@ fn phantoms_are_written_as_scans_and_as_networks_see_them() {
     let one = ["phantom", "--seed", "4", "--effusion", "0.6", "--out", path(&scan), "--masks", path(&masks)];
     assert!(parallax(&one).status.success());
     let monitor = Monitor::default();
-    let (drawn, marks) = (parallax::io::open(&scan, &monitor), parallax::io::open(&masks, &monitor));
-    let (drawn, marks) = (drawn.expect("a scan"), marks.expect("masks"));
-    assert_eq!(drawn.volume.grid.shape, marks.volume.grid.shape);
-    assert!(marks.volume.voxels.iter().any(|m| m as u32 & 1 == 1), "the effusion is marked");
+    let (drawn, masks) = (parallax::io::open(&scan, &monitor), parallax::io::open(&masks, &monitor));
+    let (drawn, masks) = (drawn.expect("a scan"), masks.expect("masks"));
+    assert_eq!(drawn.volume.grid.shape, masks.volume.grid.shape);
+    assert!(masks.volume.voxels.iter().any(|m| m as u32 & 1 == 1), "the effusion is masked");
     assert_fails(&one, 1, "the file exists");
 
     let (card, stacks) = (coarse(&models, "autoencoder"), folder.path().join("stacks"));
@@ -104,7 +104,7 @@ fn phantoms_are_written_as_scans_and_as_networks_see_them() {
     for seed in [4, 5] {
         let tensors = support::tensors(&stacks.join(format!("{seed}.safetensors")));
         assert_eq!(tensors["stack"].dims()[1..], [1, 32, 32]);
-        assert_eq!(tensors["stack"].dims(), tensors["marks"].dims());
+        assert_eq!(tensors["stack"].dims(), tensors["masks"].dims());
         assert_eq!(tensors["dials"].dims(), [4]);
     }
 }
@@ -158,12 +158,12 @@ fn the_demo_removes_most_of_the_fluid_it_shows() {
     assert_eq!(difference.grid.shape, truth.volume.grid.shape);
     let mean = |of: &dyn Fn(usize) -> bool, size: fn(f32) -> f32| {
         let values: Vec<f64> =
-            (0..truth.marks.len()).filter(|i| of(*i)).map(|i| f64::from(size(difference.voxels.at(i)))).collect();
+            (0..truth.masks.len()).filter(|i| of(*i)).map(|i| f64::from(size(difference.voxels.at(i)))).collect();
         values.iter().sum::<f64>() / values.len() as f64
     };
     // Fluid of about 10 HU becomes lung of about -850.
-    let fluid = mean(&|i| truth.is(Mark::Effusion, i), |hu| hu);
-    let elsewhere = mean(&|i| truth.is(Mark::Body, i) && !truth.is(Mark::Effusion, i), f32::abs);
+    let fluid = mean(&|i| truth.is(Mask::Effusion, i), |hu| hu);
+    let elsewhere = mean(&|i| truth.is(Mask::Body, i) && !truth.is(Mask::Effusion, i), f32::abs);
     assert!(fluid < -300.0 && elsewhere < 0.25 * fluid.abs(), "{fluid} HU in the fluid, {elsewhere} elsewhere");
 }
 

@@ -2,7 +2,7 @@
 
 use glam::DVec3;
 use parallax::job::Monitor;
-use parallax::volume::phantom::{Dials, Finding, Mark, Phantom, phantom};
+use parallax::volume::phantom::{Dials, Finding, Mask, Phantom, phantom};
 
 const SEED: u64 = 5;
 
@@ -10,25 +10,25 @@ fn make(dials: Dials) -> Phantom {
     phantom(SEED, dials, &Monitor::default()).unwrap_or_else(|e| panic!("{e}"))
 }
 
-fn count(phantom: &Phantom, mark: Mark) -> usize {
-    (0..phantom.marks.len()).filter(|i| phantom.is(mark, *i)).count()
+fn count(phantom: &Phantom, mask: Mask) -> usize {
+    (0..phantom.masks.len()).filter(|i| phantom.is(mask, *i)).count()
 }
 
-/// Mean HU of the voxels that bear one mark and none of `without`.
-fn mean_hu(phantom: &Phantom, mark: Mark, without: u8) -> f64 {
-    let of: Vec<f64> = (0..phantom.marks.len())
-        .filter(|i| phantom.is(mark, *i) && phantom.marks[*i] & without == 0)
+/// Mean HU of the voxels that bear one mask and none of `without`.
+fn mean_hu(phantom: &Phantom, mask: Mask, without: u8) -> f64 {
+    let of: Vec<f64> = (0..phantom.masks.len())
+        .filter(|i| phantom.is(mask, *i) && phantom.masks[*i] & without == 0)
         .map(|i| f64::from(phantom.volume.voxels.at(i)))
         .collect();
     of.iter().sum::<f64>() / of.len() as f64
 }
 
-/// The middle of a mark in the patient, RAS+ millimetres.
-fn center(phantom: &Phantom, mark: Mark) -> DVec3 {
+/// The middle of a mask in the patient, RAS+ millimetres.
+fn center(phantom: &Phantom, mask: Mask) -> DVec3 {
     let grid = phantom.volume.grid;
     let [ni, nj, _] = grid.shape;
     let place = |i: usize| DVec3::new((i % ni) as f64, (i / ni % nj) as f64, (i / ni / nj) as f64);
-    let of: Vec<DVec3> = (0..phantom.marks.len()).filter(|i| phantom.is(mark, *i)).map(place).collect();
+    let of: Vec<DVec3> = (0..phantom.masks.len()).filter(|i| phantom.is(mask, *i)).map(place).collect();
     grid.world_from_voxel.transform_point3(of.iter().sum::<DVec3>() / of.len() as f64)
 }
 
@@ -39,20 +39,20 @@ fn dial(finding: Finding, value: f32) -> Dials {
 #[test]
 fn a_healthy_chest_has_the_hu_of_one() {
     let healthy = make(Dials::default());
-    for (name, mark) in Finding::ALL.map(|finding| (finding.name(), finding.mark())) {
-        assert_eq!(count(&healthy, mark), 0, "{name}");
+    for (name, mask) in Finding::ALL.map(|finding| (finding.name(), finding.mask())) {
+        assert_eq!(count(&healthy, mask), 0, "{name}");
     }
     let outside: Vec<f32> =
-        (0..healthy.marks.len()).filter(|i| healthy.marks[*i] == 0).map(|i| healthy.volume.voxels.at(i)).collect();
+        (0..healthy.masks.len()).filter(|i| healthy.masks[*i] == 0).map(|i| healthy.volume.voxels.at(i)).collect();
     let air = outside.iter().filter(|hu| **hu < -900.0).count() as f64 / outside.len() as f64;
     assert!(air > 0.9, "{air} of what is outside is air, the rest the table");
-    for mark in [Mark::RightLung, Mark::LeftLung] {
-        let hu = mean_hu(&healthy, mark, 0);
-        assert!((-900.0..-700.0).contains(&hu), "{mark:?}: {hu} HU on average");
-        let litres = count(&healthy, mark) as f64 * healthy.volume.grid.spacing_mm().iter().product::<f64>() / 1e6;
-        assert!((1.0..4.5).contains(&litres), "{mark:?}: {litres} l");
+    for mask in [Mask::RightLung, Mask::LeftLung] {
+        let hu = mean_hu(&healthy, mask, 0);
+        assert!((-900.0..-700.0).contains(&hu), "{mask:?}: {hu} HU on average");
+        let litres = count(&healthy, mask) as f64 * healthy.volume.grid.spacing_mm().iter().product::<f64>() / 1e6;
+        assert!((1.0..4.5).contains(&litres), "{mask:?}: {litres} l");
     }
-    let tissue = mean_hu(&healthy, Mark::Body, Mark::RightLung as u8 | Mark::LeftLung as u8);
+    let tissue = mean_hu(&healthy, Mask::Body, Mask::RightLung as u8 | Mask::LeftLung as u8);
     assert!((-60.0..150.0).contains(&tissue), "{tissue} HU on average but for the lungs");
 }
 
@@ -74,26 +74,26 @@ fn a_dial_changes_its_finding_and_nothing_else() {
     let [ni, nj, nk] = grid.shape;
     let reach = grid.spacing_mm().map(|s| (RIM_MM / s) as usize);
     for finding in Finding::ALL {
-        let (name, mark) = (finding.name(), finding.mark());
+        let (name, mask) = (finding.name(), finding.mask());
         let mut last = 0;
         for value in [0.3, 0.6, 1.0] {
             let ill = make(dial(finding, value));
-            let marked = count(&ill, mark);
-            assert!(marked > last, "{name} {value}: {marked} voxels, {last} before");
-            last = marked;
+            let masked = count(&ill, mask);
+            assert!(masked > last, "{name} {value}: {masked} voxels, {last} before");
+            last = masked;
             let (mut inside, mut all) = (0.0, 0.0);
-            for i in 0..ill.marks.len() {
+            for i in 0..ill.masks.len() {
                 let change = f64::from((ill.volume.voxels.at(i) - healthy.volume.voxels.at(i)).abs());
                 if change == 0.0 {
                     continue;
                 }
                 all += change;
-                inside += if ill.is(mark, i) { change } else { 0.0 };
+                inside += if ill.is(mask, i) { change } else { 0.0 };
                 let at = [i % ni, i / ni % nj, i / ni / nj];
                 let range =
                     |axis: usize, n: usize| at[axis].saturating_sub(reach[axis])..(at[axis] + reach[axis] + 1).min(n);
                 let near = range(2, nk)
-                    .any(|k| range(1, nj).any(|j| range(0, ni).any(|i| ill.is(mark, i + ni * (j + nj * k)))));
+                    .any(|k| range(1, nj).any(|j| range(0, ni).any(|i| ill.is(mask, i + ni * (j + nj * k)))));
                 assert!(near, "{name} {value}: {at:?} changed by {change} HU, far from the finding");
             }
             assert!(inside > 0.7 * all, "{name} {value}: {:.2} of the change lies in the mask", inside / all);
@@ -103,16 +103,16 @@ fn a_dial_changes_its_finding_and_nothing_else() {
 
 #[test]
 fn findings_lie_where_they_belong_and_have_their_hu() {
-    let lungs = center(&make(Dials::default()), Mark::LeftLung).y;
+    let lungs = center(&make(Dials::default()), Mask::LeftLung).y;
     let effusion = make(dial(Finding::Effusion, 0.7));
-    assert!(center(&effusion, Mark::Effusion).y < lungs - 20.0, "fluid gathers at the back");
-    let hu = mean_hu(&effusion, Mark::Effusion, 0);
+    assert!(center(&effusion, Mask::Effusion).y < lungs - 20.0, "fluid gathers at the back");
+    let hu = mean_hu(&effusion, Mask::Effusion, 0);
     assert!((-60.0..40.0).contains(&hu), "fluid of {hu} HU");
     let large = make(dial(Finding::Cardiomegaly, 1.0));
-    assert!(center(&large, Mark::Cardiomegaly).x < 0.0, "the heart grows to the patient's left");
-    let hu = mean_hu(&make(dial(Finding::Nodule, 1.0)), Mark::Nodule, 0);
+    assert!(center(&large, Mask::Cardiomegaly).x < 0.0, "the heart grows to the patient's left");
+    let hu = mean_hu(&make(dial(Finding::Nodule, 1.0)), Mask::Nodule, 0);
     assert!((-100.0..120.0).contains(&hu), "a nodule of {hu} HU");
-    let hu = mean_hu(&make(dial(Finding::Emphysema, 1.0)), Mark::Emphysema, 0);
+    let hu = mean_hu(&make(dial(Finding::Emphysema, 1.0)), Mask::Emphysema, 0);
     assert!((-1024.0..-920.0).contains(&hu), "emphysema of {hu} HU");
 }
 

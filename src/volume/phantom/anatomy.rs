@@ -202,10 +202,11 @@ impl Anatomy {
     /// Whether nothing is there: not the trunk, by a box around it, nor the table under it.
     pub(super) fn is_air(&self, at: Vec3) -> bool {
         const MARGIN_MM: f32 = 3.0;
+        // A superellipse of power 2.7 or less lies within 2^(1/2 - 1/2.7) = 1.1 times the ellipse; this is 1.14 squared.
+        const CORNER: f32 = 1.3;
         let [ab, bb] = self.trunk(at.z).map(|half| half + MARGIN_MM);
         let beside = (at.x / ab).powi(2) + ((at.y + 3.0) / bb).powi(2);
-        // A superellipse of power 2.7 or less lies within 1.14 times the ellipse: 2^(1/2 - 1/2.7).
-        beside > 1.3 && self.table_distance(at) > MARGIN_MM
+        beside > CORNER && self.table_distance(at) > MARGIN_MM
     }
 
     fn table_distance(&self, at: Vec3) -> f32 {
@@ -219,7 +220,7 @@ impl Anatomy {
         let body = ellipse(at.x, at.y, [0.0, -3.0], [ab, bb], self.squareness) + groove;
         let muscle = ellipse(at.x, at.y, [0.0, -3.0], [ab - self.fat, bb - 0.7 * self.fat], self.squareness);
         let cavity = self.cavity(at);
-        // None lies further from the middle; what is rounded by them ends 12 mm before that.
+        // None lies further from the middle; what is rounded by them ends 8 mm before that.
         let great_vessels = if at.x.abs() < 64.0 { nearest(&self.great_vessels, at, FAR_MM) } else { FAR_MM };
         let spine = ellipse(at.x, at.y, [0.0, self.spine_y], [self.vertebra, self.vertebra * 0.85], 2.0);
         let below = self.below_diaphragm(at);

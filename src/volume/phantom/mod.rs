@@ -44,10 +44,10 @@ pub enum Finding {
     Emphysema,
 }
 
-/// What is marked in a phantom, as bits: one voxel may belong to several.
+/// What is masked in a phantom, as bits: one voxel may belong to several.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[repr(u8)]
-pub enum Mark {
+pub enum Mask {
     Effusion = 1,
     Nodule = 2,
     /// What is heart, or fat around it, and would be none if the dial were at 0.
@@ -71,11 +71,11 @@ pub struct BadDial {
     value: f32,
 }
 
-/// A phantom: HU, and which marks each voxel bears.
+/// A phantom: HU, and which masks each voxel bears.
 pub struct Phantom {
     pub volume: Volume,
-    /// Sums of [`Mark`]s, on the volume's grid.
-    pub marks: Vec<u8>,
+    /// Sums of [`Mask`]s, on the volume's grid.
+    pub masks: Vec<u8>,
 }
 
 impl Finding {
@@ -91,12 +91,12 @@ impl Finding {
     }
 
     /// Where it lies.
-    pub fn mark(self) -> Mark {
+    pub fn mask(self) -> Mask {
         match self {
-            Self::Effusion => Mark::Effusion,
-            Self::Nodule => Mark::Nodule,
-            Self::Cardiomegaly => Mark::Cardiomegaly,
-            Self::Emphysema => Mark::Emphysema,
+            Self::Effusion => Mask::Effusion,
+            Self::Nodule => Mask::Nodule,
+            Self::Cardiomegaly => Mask::Cardiomegaly,
+            Self::Emphysema => Mask::Emphysema,
         }
     }
 }
@@ -150,13 +150,13 @@ impl Dials {
 }
 
 impl Phantom {
-    /// Whether a voxel bears a mark.
-    pub fn is(&self, mark: Mark, index: usize) -> bool {
-        self.marks[index] & mark as u8 != 0
+    /// Whether a voxel bears a mask.
+    pub fn is(&self, mask: Mask, index: usize) -> bool {
+        self.masks[index] & mask as u8 != 0
     }
 
-    /// The marks on another grid, each voxel with those of the nearest one here, or none beyond.
-    pub fn marks_on(&self, grid: &Grid) -> Vec<u8> {
+    /// The masks on another grid, each voxel with those of the nearest one here, or none beyond.
+    pub fn masks_on(&self, grid: &Grid) -> Vec<u8> {
         let [ni, nj, nk] = self.volume.grid.shape;
         let here_from_there = self.volume.grid.voxel_from_world() * grid.world_from_voxel;
         let [columns, rows, _] = grid.shape;
@@ -164,7 +164,7 @@ impl Phantom {
             let there = [index % columns, index / columns % rows, index / columns / rows].map(|n| n as f64);
             let at = here_from_there.transform_point3(DVec3::from_array(there)).round();
             let inside = at.cmpge(DVec3::ZERO).all() && at.cmplt(DVec3::new(ni as f64, nj as f64, nk as f64)).all();
-            if inside { self.marks[at.x as usize + ni * (at.y as usize + nj * at.z as usize)] } else { 0 }
+            if inside { self.masks[at.x as usize + ni * (at.y as usize + nj * at.z as usize)] } else { 0 }
         };
         (0..grid.len()).map(nearest).collect()
     }
@@ -190,22 +190,22 @@ pub fn phantom(seed: u64, dials: Dials, monitor: &Monitor) -> Result<Phantom, Er
     let findings = Findings::draw(seed, dials, &anatomy, SHAPE, scanner.spacing());
     let pixels = SHAPE[0] * SHAPE[1];
     let mut hu = vec![0.0_f32; pixels * slices];
-    let mut marks = vec![0_u8; pixels * slices];
+    let mut masks = vec![0_u8; pixels * slices];
     for k in 0..slices {
         monitor.step("drawing the phantom", k, slices)?;
         let vessels = scanner.nearest(&anatomy.vessels, k);
         let airways = scanner.nearest(&anatomy.airways, k);
         let at = k * pixels..(k + 1) * pixels;
-        hu[at.clone()].par_iter_mut().zip(&mut marks[at.clone()]).enumerate().for_each(|(i, (hu, marks))| {
+        hu[at.clone()].par_iter_mut().zip(&mut masks[at.clone()]).enumerate().for_each(|(i, (hu, masks))| {
             let index = at.start + i;
             let place = scanner.place([i % SHAPE[0], i / SHAPE[0], k]);
             let near = Near { vessel: vessels[i], airway: airways[i], texture: texture[index], index };
-            (*hu, *marks) = voxel(&anatomy, &findings, place, &near, scanner.pixel_mm);
+            (*hu, *masks) = voxel(&anatomy, &findings, place, &near, scanner.pixel_mm);
         });
     }
     scanner.add_noise(seed, &mut hu);
     let voxels: Vec<i16> = hu.iter().map(|v| v.round().clamp(-1024.0, 2500.0) as i16).collect();
-    Ok(Phantom { volume: Volume::new(scanner.grid(), Voxels::I16(voxels.into())), marks })
+    Ok(Phantom { volume: Volume::new(scanner.grid(), Voxels::I16(voxels.into())), masks })
 }
 
 /// What is known of a voxel before its tissue is.
@@ -216,7 +216,7 @@ struct Near {
     index: usize,
 }
 
-/// HU and marks of one voxel, painted from the outside in. Edges are blended over a pixel, as in a real scan.
+/// HU and masks of one voxel, painted from the outside in. Edges are blended over a pixel, as in a real scan.
 fn voxel(anatomy: &Anatomy, findings: &Findings, at: Vec3, near: &Near, pixel_mm: f32) -> (f32, u8) {
     let mut value = -1000.0_f32;
     if anatomy.is_air(at) {
@@ -239,20 +239,20 @@ fn voxel(anatomy: &Anatomy, findings: &Findings, at: Vec3, near: &Near, pixel_mm
     }
     blend(&mut value, airway, -985.0);
 
-    let mut marks = 0;
-    let mut mark = |is: bool, mark: Mark| marks |= if is { mark as u8 } else { 0 };
+    let mut masks = 0;
+    let mut mask = |is: bool, mask: Mask| masks |= if is { mask as u8 } else { 0 };
     let inside = p.lung < 0.0;
-    mark(p.body < 0.0, Mark::Body);
-    mark(inside && anatomy.is_right(at), Mark::RightLung);
-    mark(inside && !anatomy.is_right(at), Mark::LeftLung);
-    mark(findings.enlarged(anatomy, &p), Mark::Cardiomegaly);
+    mask(p.body < 0.0, Mask::Body);
+    mask(inside && anatomy.is_right(at), Mask::RightLung);
+    mask(inside && !anatomy.is_right(at), Mask::LeftLung);
+    mask(findings.enlarged(anatomy, &p), Mask::Cardiomegaly);
     if let Some(share) = findings.emphysema(&p, near.index, near.vessel, pixel_mm) {
         value += (-975.0 - value) * share;
-        mark(share > 0.0, Mark::Emphysema);
+        mask(share > 0.0, Mask::Emphysema);
     }
     if let Some((distance, hu)) = findings.nodule(&p, near.texture) {
         blend(&mut value, distance, hu);
-        mark(distance < 0.0, Mark::Nodule);
+        mask(distance < 0.0, Mask::Nodule);
     }
     if let Some([distance, hu, rim]) = findings.effusion(anatomy, &p) {
         // The lung next to the fluid is compressed.
@@ -260,9 +260,9 @@ fn voxel(anatomy: &Anatomy, findings: &Findings, at: Vec3, near: &Near, pixel_mm
             value += 0.35 * (1.0 - distance / rim) * (-100.0 - value).max(0.0);
         }
         blend(&mut value, distance, hu + 3.0 * near.texture);
-        mark(distance < 0.0 && inside, Mark::Effusion);
+        mask(distance < 0.0 && inside, Mask::Effusion);
     }
-    (value, marks)
+    (value, masks)
 }
 
 /// How the patient lies in the scanner, and how it sees.
