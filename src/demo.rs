@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Result, anyhow};
 
 use crate::job::Monitor;
-use crate::latent_shift::{Options, SearchWay};
+use crate::latent_shift::Options;
 use crate::pipeline::{self, BadInput, Input};
 use crate::preprocess::Recipe;
 use crate::volume::phantom::Dials;
@@ -66,7 +66,7 @@ fn sources() -> PathBuf {
 
 /// How the demo searches: to a score that says there is none.
 pub fn options() -> Options {
-    Options { search: SearchWay::Path, drop: 1.0, floor: 0.1, max_change: 1.0, ..Options::default() }
+    Options { drop: 1.0, floor: 0.1, max_change: 1.0, ..Options::default() }
 }
 
 /// Draws the demo's scan and prepares it.

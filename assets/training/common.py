@@ -30,9 +30,8 @@ class Phantoms:
         return len(self.stacks)
 
 
-def seeded(threads=2):
+def seeded():
     torch.manual_seed(0)
-    torch.set_num_threads(threads)
     torch.set_flush_denormal(True)
     return np.random.default_rng(0)
 

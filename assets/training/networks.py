@@ -192,11 +192,12 @@ class I3ResNet(nn.Module):
         return self.with_places(x)[0]
 
     def with_places(self, x):
-        """Logits, and the features of the second layer, which still know where they are."""
+        """Logits, and the features of layers 1, 2 and 4."""
         x = F.max_pool3d(F.relu(self.bn1(self.conv1(x))), 3, 2, 1)
-        places = self.layer2(self.layer1(x))
-        x = self.layer4(self.layer3(places))
-        return self.classifier(x.mean((2, 3, 4), keepdim=True)).flatten(1), places
+        first = self.layer1(x)
+        second = self.layer2(first)
+        last = self.layer4(self.layer3(second))
+        return self.classifier(last.mean((2, 3, 4), keepdim=True)).flatten(1), first, second, last
 
     def published(self):
         state = dict(self.state_dict())

@@ -185,12 +185,12 @@ pub enum Objective {
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum Search {
-    /// Aimed by the gradient's size, bracketed, bisected to the wanted drop
+    /// Along the gradient taken anew a few times on the way, smoothed over slices; lambda is the length of the path
+    Path,
+    /// Along one gradient, aimed by its size, bracketed, bisected to the wanted drop
     Aim,
     /// The published walk with every stop rule, and its overshoot
     Reference,
-    /// Aimed likewise, with the gradient taken anew a few times on the way; lambda is the length of the path
-    Path,
 }
 
 impl Search {
@@ -242,9 +242,9 @@ pub struct ExplainArgs {
     /// Slices that may change, "20:28" or "all"
     #[arg(long, value_name = "A:B|all", value_parser = slab, default_value = "all")]
     pub slab: Slab,
-    #[arg(long, value_enum, default_value = "aim")]
+    #[arg(long, value_enum, default_value = "path")]
     pub search: Search,
-    /// Lambda range, without a search (not with the path): "-500:200"
+    /// Lambda range along the first gradient, in place of a search: "-500:200"
     #[arg(long, value_name = "MIN:MAX", value_parser = range, allow_hyphen_values = true)]
     pub range: Option<LambdaRange>,
     /// Images along lambda
@@ -314,7 +314,7 @@ pub struct AuditArgs {
     /// Model card or checkpoint of the classifier, with a label of each finding's name
     #[arg(long, value_name = "CARD")]
     pub classifier: Option<PathBuf>,
-    #[arg(long, value_enum, default_value = "aim")]
+    #[arg(long, value_enum, default_value = "path")]
     pub search: Search,
     /// Largest change, as a share of the image
     #[arg(long, value_name = "PCT", default_value_t = 1.0, value_parser = positive)]

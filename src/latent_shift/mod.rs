@@ -46,13 +46,9 @@ pub enum Error {
         "the published search only lowers a score, and a drop of {0} would raise it; use the aimed search, the path, or a range"
     )]
     OnlyLowers(f64),
-    #[error(
-        "a range is swept along the one gradient at lambda 0, and the path search takes it anew on its way; leave out the range, or choose the aimed search"
-    )]
-    RangeOfPath,
 }
 
-/// How lambda is searched.
+/// How lambda is searched, where no range is given.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum SearchWay {
     /// Aimed by |g|^2, bracketed, bisected to the wanted drop.
@@ -81,7 +77,7 @@ pub enum HeatmapMethod {
 #[serde(default)]
 pub struct Options {
     pub search: SearchWay,
-    /// Fixed lambda range along one gradient, the reference's `fix_range`: no search, and no path that bends.
+    /// Fixed lambda range along the one gradient at lambda 0, the reference's `fix_range`, in place of any search.
     pub range: Option<[f64; 2]>,
     /// Images on the sweep.
     pub steps: usize,
@@ -102,10 +98,10 @@ pub struct Options {
 }
 
 impl Default for Options {
-    /// The defaults of `LatentShift.attribute`, with the aimed search.
+    /// The defaults of `LatentShift.attribute`, with the path, whose counterfactuals are the truest on phantoms.
     fn default() -> Self {
         Self {
-            search: SearchWay::Aim,
+            search: SearchWay::Path,
             range: None,
             steps: 10,
             drop: 0.8,
@@ -126,8 +122,6 @@ impl Options {
             Err(Error::NoSteps)
         } else if self.search == SearchWay::Reference && self.range.is_none() && self.drop < 0.0 {
             Err(Error::OnlyLowers(self.drop))
-        } else if self.search == SearchWay::Path && self.range.is_some() {
-            Err(Error::RangeOfPath)
         } else {
             Ok(())
         }

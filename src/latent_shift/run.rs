@@ -52,7 +52,7 @@ pub fn explain(
     let mut shift = Shift {
         autoencoder,
         objective,
-        path: Path::straight(within(&latents)?, within(&gradient)?)?,
+        path: Path::straight(within(&latents)?, within(&gradient)?, stack.grid.spacing_mm()[2])?,
         reconstruction: flat(&within(&reconstruction)?)?,
         slab: slab.clone(),
         slab_score: objective.around(&reconstruction, slab.clone(), monitor)?,

@@ -131,15 +131,12 @@ fn options_ui(ui: &mut Ui, options: &Options, actions: &mut Vec<Action>) {
                 (current.range, current.search) = (None, way);
             }
         };
-        way(ui, &mut new, SearchWay::Aim, "aimed", "Aimed by the gradient, then bracketed: few trials");
         let hover = "The gradient taken anew a few times on the way: slower, and truer to what lies ahead";
         way(ui, &mut new, SearchWay::Path, "path", hover);
+        way(ui, &mut new, SearchWay::Aim, "aimed", "Along one gradient, then bracketed: few trials");
         way(ui, &mut new, SearchWay::Reference, "as published", "The published walk with every stop rule");
         if ui.selectable_label(new.range.is_some(), "range").on_hover_text("No search: sweep a given range").clicked() {
             new.range.get_or_insert([-100.0, 0.0]);
-            if new.search == SearchWay::Path {
-                new.search = SearchWay::Aim; // a range is swept along one gradient
-            }
         }
     });
     if let Some([min, max]) = &mut new.range {

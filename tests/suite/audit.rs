@@ -297,7 +297,7 @@ fn a_small_audit_writes_its_table_and_its_files() {
     let report: serde_json::Value =
         serde_json::from_slice(&std::fs::read(&json).expect("a file")).expect("JSON, as promised");
     assert_eq!(report["seeds"], serde_json::json!([seed, seed + 1]));
-    assert_eq!(report["search"], "aim");
+    assert_eq!(report["search"], "path");
     assert!(report["notice"].as_str().is_some_and(|notice| notice.contains("Research use only")));
     for model in ["autoencoder", "classifier"] {
         assert_eq!(report["models"][model]["sha256"].as_str().map(str::len), Some(64), "{model}");

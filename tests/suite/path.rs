@@ -288,10 +288,14 @@ fn a_cancelled_path_keeps_its_best() {
 }
 
 #[test]
-fn a_range_of_a_path_is_refused_in_words() {
-    let options = Options { range: Some([-1.0, 0.0]), ..options() };
-    let error = run(ring, on_the_ring(2.0), &options, None).result.expect_err("refused").to_string();
-    assert!(error.contains("a range is swept along the one gradient"), "{error}");
+fn a_range_is_swept_along_the_first_gradient_whatever_the_search() {
+    let range = Options { range: Some([-1.0, 0.0]), ..options() };
+    let [path, aimed] = [SearchWay::Path, SearchWay::Aim].map(|search| {
+        let run = run(ring, on_the_ring(2.0), &Options { search, ..range.clone() }, None);
+        run.ok().steps.iter().map(|step| (step.lambda, place(&step.slab))).collect::<Vec<_>>()
+    });
+    assert_eq!(path, aimed);
+    assert_eq!((path.len(), path[0].0), (range.steps, -1.0));
 }
 
 #[test]

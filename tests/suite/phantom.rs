@@ -117,6 +117,20 @@ fn findings_lie_where_they_belong_and_have_their_hu() {
 }
 
 #[test]
+fn no_other_finding_hides_a_nodule() {
+    for seed in 0..4 {
+        let all = Dials { effusion: 1.0, nodule: 1.0, cardiomegaly: 1.0, emphysema: 1.0 };
+        let ill = phantom(seed, all, &Monitor::default()).expect("a phantom");
+        let (mut nodule, mut hidden) = (0, 0);
+        for i in (0..ill.masks.len()).filter(|i| ill.is(Mask::Nodule, *i)) {
+            nodule += 1;
+            hidden += usize::from(ill.is(Mask::Effusion, i) || ill.is(Mask::Cardiomegaly, i));
+        }
+        assert!(nodule > 300 && hidden * 20 < nodule, "seed {seed}: {hidden} of {nodule} voxels are hidden");
+    }
+}
+
+#[test]
 fn a_dial_that_cannot_be_is_named() {
     let bad = Dials { nodule: 1.5, ..Dials::default() };
     let error = phantom(1, bad, &Monitor::default()).err().expect("an error").to_string();

@@ -286,7 +286,8 @@ fn the_aimed_search_falls_as_far_as_it_says_on_a_real_network() {
     let Some(objective) = class(3, 0.0) else { return };
     let golden = support::tensors(&support::shared("goldens/ls_phe_vol_small.safetensors").expect("beside the models"));
     let ae = autoencoder("vqgan_small").expect("beside the others");
-    let options = Options { drop: 0.002, floor: 0.0, max_change: 10.0, steps: 3, ..Options::default() };
+    let options =
+        Options { search: SearchWay::Aim, drop: 0.002, floor: 0.0, max_change: 10.0, steps: 3, ..Options::default() };
     let result = explain(
         &volume(&stack(&golden["volume"])),
         [2000.0, -1000.0],

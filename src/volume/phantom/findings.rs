@@ -87,33 +87,29 @@ impl Findings {
         Some((rough.max(p.lung + 0.5), nodule.hu))
     }
 
-    /// Distance to the fluid, its HU, and how far it compresses the lung: what lies in the lung's space but outside the chest's cavity moved forward, so it
-    /// gathers along the back wall, where a patient who lies on the back has it.
+    /// Distance to the fluid, its HU, and how far it compresses the lung.
     pub(super) fn effusion(&self, anatomy: &Anatomy, p: &Place) -> Option<[f32; 3]> {
         let effusion = self.effusion.as_ref()?;
-        let most = effusion.thickness_mm[usize::from(!anatomy.is_right(p.at))];
-        let up = ((p.at.z - effusion.lowest_z) / effusion.height).clamp(0.0, 1.3);
-        let thickness = most * (1.12 - effusion.tilt * up);
-        if thickness <= THINNEST_MM {
-            return None;
-        }
-        let moved = anatomy.cavity(p.at + Vec3::new(0.0, thickness, 0.0));
-        // Along the sides the wall runs with the shift: there the layer thins out.
-        let depth = moved - p.cavity;
-        (depth > THINNEST_MM).then(|| [p.lung.max(-moved), effusion.hu, (0.6 * depth).min(WIDEST_RIM_MM)])
+        let [distance, depth] = effusion.at(anatomy, p)?;
+        Some([distance, effusion.hu, (0.6 * depth).min(WIDEST_RIM_MM)])
     }
 }
 
 impl Nodule {
+    /// In lung that neither the largest effusion nor the largest heart of this seed takes: no other dial hides or moves it.
     fn draw(seed: u64, dial: f32, anatomy: &Anatomy) -> Option<Self> {
         if dial == 0.0 {
             return None;
         }
         let mut g = Stream::new(seed, "nodule");
-        let heart = anatomy.heart(0.0);
+        let (heart, effusion) = (anatomy.heart(1.0), Effusion::draw(seed, 1.0, anatomy)?);
         let radius = 6.0 + 10.0 * dial;
         let mut place = || Vec3::new(g.within(-110.0, 110.0), g.within(-80.0, 80.0), g.within(40.0, 190.0));
-        let deep = |at: &Vec3| anatomy.place(*at, &heart).lung < -10.0 && at.x.abs() > 45.0;
+        let deep = |at: &Vec3| {
+            let p = anatomy.place(*at, &heart);
+            let is_dry = effusion.at(anatomy, &p).is_none_or(|[distance, _]| distance > radius);
+            p.lung < -10.0 && at.x.abs() > 45.0 && is_dry
+        };
         let center = (0..TRIES).map(|_| place()).find(deep)?;
         let radii = Vec3::new(g.within(0.85, 1.15), g.within(0.85, 1.15), g.within(0.85, 1.15)) * radius;
         let shape = Ellipsoid { center, radii, yaw: g.within(0.0, 3.0), pitch: 0.0 };
@@ -146,5 +142,20 @@ impl Effusion {
             height: 60.0 + 130.0 * dial,
             hu: g.within(2.0, 22.0),
         })
+    }
+
+    /// Distance to the fluid and how deep it is: what lies in the lung's space but outside the chest's cavity moved forward, so it
+    /// gathers along the back wall, where a patient who lies on the back has it.
+    fn at(&self, anatomy: &Anatomy, p: &Place) -> Option<[f32; 2]> {
+        let most = self.thickness_mm[usize::from(!anatomy.is_right(p.at))];
+        let up = ((p.at.z - self.lowest_z) / self.height).clamp(0.0, 1.3);
+        let thickness = most * (1.12 - self.tilt * up);
+        if thickness <= THINNEST_MM {
+            return None;
+        }
+        let moved = anatomy.cavity(p.at + Vec3::new(0.0, thickness, 0.0));
+        // Along the sides the wall runs with the shift: there the layer thins out.
+        let depth = moved - p.cavity;
+        (depth > THINNEST_MM).then(|| [p.lung.max(-moved), depth])
     }
 }
