@@ -1,27 +1,38 @@
 // One plane of a volume, sampled in patient space. CPU twin: src/frame/paint.rs
 
 struct Slice {
-    // Columns of the affine from pixel centres to voxels: x, y, origin.
-    voxel_from_x: vec4<f32>,
-    voxel_from_y: vec4<f32>,
-    voxel_origin: vec4<f32>,
+    // Columns of the affine from pixel centres to voxels of the scan: x, y, origin.
+    scan_from_x: vec4<f32>,
+    scan_from_y: vec4<f32>,
+    scan_origin: vec4<f32>,
+    // The same to voxels of what the networks made; z is along the line of sight.
+    shift_from_x: vec4<f32>,
+    shift_from_y: vec4<f32>,
+    shift_from_z: vec4<f32>,
+    shift_origin: vec4<f32>,
     // ni, nj, nk, 0.
-    shape: vec4<i32>,
+    scan_shape: vec4<i32>,
+    shift_shape: vec4<i32>,
     // First slab slice, slab slices, steps, 0.
     slab: vec4<i32>,
-    // How slices lie in the textures: tiles across and slices in depth, of the base, then of the steps.
+    // How slices lie in the textures: tiles across and slices in depth, of the scan, then of the reconstruction.
     tiles: vec4<i32>,
+    // The same of the steps; the axis that a projection runs along, 0.
+    step_tiles: vec4<i32>,
     // Pixels across and down, step, 0.
     frame: vec4<f32>,
-    // 0 base, 1 step, 2 difference; 0 grey, 1 diverging; 0, 0.
+    // 0 scan, 1 decoded, 2 detail kept, 3 difference, 4 projection; 0 grey, 1 diverging; 0 linear, 1 nearest; 1 overlay.
     kind: vec4<i32>,
-    // Centre and width of the window, scale of the difference, 0; HU.
+    // Centre and width of the window, scale and threshold of the difference; HU.
     shade: vec4<f32>,
+    // Scale and threshold of the overlay, HU; its opacity, 0.
+    overlay: vec4<f32>,
 }
 
 @group(0) @binding(0) var<uniform> slice: Slice;
-@group(0) @binding(1) var base_texture: texture_3d<f32>;
-@group(0) @binding(2) var steps_texture: texture_3d<f32>;
+@group(0) @binding(1) var scan_texture: texture_3d<f32>;
+@group(0) @binding(2) var reconstruction_texture: texture_3d<f32>;
+@group(0) @binding(3) var steps_texture: texture_3d<f32>;
 
 struct Vertex {
     @builtin(position) position: vec4<f32>,
@@ -37,42 +48,61 @@ fn vertex(@builtin(vertex_index) index: u32) -> Vertex {
 
 // Where a voxel lies in a texture: slices behind one another, those beyond its depth beside, then below the first ones.
 // CPU twin: src/gpu/tiling.rs
-fn place(voxel: vec3<i32>, tiles: vec2<i32>) -> vec3<i32> {
+fn place(voxel: vec3<i32>, shape: vec2<i32>, tiles: vec2<i32>) -> vec3<i32> {
     let tile = voxel.z / tiles.y;
-    let corner = vec2<i32>(tile % tiles.x, tile / tiles.x) * slice.shape.xy;
+    let corner = vec2<i32>(tile % tiles.x, tile / tiles.x) * shape;
     return vec3<i32>(corner + voxel.xy, voxel.z % tiles.y);
 }
 
 // Step `s` at a voxel of the slab. The slabs of the steps lie behind one another.
 fn step_at(voxel: vec3<i32>, s: i32) -> f32 {
     let row = s * slice.slab.y + voxel.z - slice.slab.x;
-    return textureLoad(steps_texture, place(vec3<i32>(voxel.xy, row), slice.tiles.zw), 0).r;
+    return textureLoad(steps_texture, place(vec3<i32>(voxel.xy, row), slice.shift_shape.xy, slice.step_tiles.xy), 0).r;
 }
 
-fn value(voxel: vec3<i32>) -> f32 {
-    let base = textureLoad(base_texture, place(voxel, slice.tiles.xy), 0).r;
-    if slice.kind.x == 0 {
-        return base;
-    }
-    var changed = base;
-    if voxel.z >= slice.slab.x && voxel.z < slice.slab.x + slice.slab.y && slice.slab.z > 0 {
-        let last = slice.slab.z - 1;
-        let low = min(i32(max(slice.frame.z, 0.0)), last);
-        let share = clamp(slice.frame.z - f32(low), 0.0, 1.0);
-        let a = step_at(voxel, low);
-        changed = a + (step_at(voxel, min(low + 1, last)) - a) * share;
-    }
-    return select(changed, changed - base, slice.kind.x == 2);
+fn reconstructed(voxel: vec3<i32>) -> f32 {
+    return textureLoad(reconstruction_texture, place(voxel, slice.shift_shape.xy, slice.tiles.zw), 0).r;
 }
 
-fn color_at(uv: vec2<f32>) -> vec3<f32> {
-    let pixel = floor(uv * slice.frame.xy);
-    let at = (slice.voxel_from_x * pixel.x + slice.voxel_from_y * pixel.y + slice.voxel_origin).xyz;
-    let last = vec3<f32>(slice.shape.xyz) - 1.0;
+fn decoded(voxel: vec3<i32>) -> f32 {
+    if voxel.z < slice.slab.x || voxel.z >= slice.slab.x + slice.slab.y || slice.slab.z == 0 {
+        return reconstructed(voxel);
+    }
+    let last = slice.slab.z - 1;
+    let low = min(i32(max(slice.frame.z, 0.0)), last);
+    let share = clamp(slice.frame.z - f32(low), 0.0, 1.0);
+    let a = step_at(voxel, low);
+    return a + (step_at(voxel, min(low + 1, last)) - a) * share;
+}
+
+const SCAN = 0;
+const DECODED = 1;
+const DETAIL_KEPT = 2;
+const DIFFERENCE = 3;
+const PROJECTION = 4;
+
+fn value(voxel: vec3<i32>, number: i32) -> f32 {
+    if number == SCAN {
+        return textureLoad(scan_texture, place(voxel, slice.scan_shape.xy, slice.tiles.xy), 0).r;
+    }
+    if number == DECODED {
+        return decoded(voxel);
+    }
+    return decoded(voxel) - reconstructed(voxel);
+}
+
+// A number, and whether there is one.
+struct Sample {
+    value: f32,
+    inside: bool,
+}
+
+fn sample(at: vec3<f32>, shape: vec3<i32>, number: i32) -> Sample {
+    let last = vec3<f32>(shape) - 1.0;
     if any(at < vec3<f32>(-0.5)) || any(at > last + 0.5) {
-        return vec3<f32>(0.0);
+        return Sample(0.0, false);
     }
-    let inside = clamp(at, vec3<f32>(0.0), last);
+    let inside = clamp(select(at, floor(at + 0.5), slice.kind.z == 1), vec3<f32>(0.0), last);
     let low = vec3<i32>(inside);
     let share = inside - vec3<f32>(low);
     var sum = 0.0;
@@ -81,13 +111,58 @@ fn color_at(uv: vec2<f32>) -> vec3<f32> {
         let parts = select(1.0 - share, share, upper == vec3<i32>(1));
         let weight = parts.x * parts.y * parts.z;
         if weight > 0.0 {
-            sum += weight * value(min(low + upper, slice.shape.xyz - 1));
+            sum += weight * value(min(low + upper, shape - 1), number);
         }
     }
-    if slice.kind.y == 1 {
-        return diverging(sum, slice.shade.z);
+    return Sample(sum, true);
+}
+
+// The largest difference on the line through `at`, read where it passes the slices that it crosses most steeply.
+fn projection(at: vec3<f32>) -> Sample {
+    let axis = slice.step_tiles.z;
+    let along = slice.shift_from_z.xyz;
+    var largest = Sample(0.0, false);
+    for (var s = 0; s < slice.shift_shape[axis]; s++) {
+        var here = at + along * ((f32(s) - at[axis]) / along[axis]);
+        here[axis] = f32(s);
+        let found = sample(here, slice.shift_shape.xyz, DIFFERENCE);
+        if found.inside && (!largest.inside || abs(found.value) > abs(largest.value)) {
+            largest = found;
+        }
     }
-    return grey(sum, slice.shade.x, slice.shade.y);
+    return largest;
+}
+
+fn shaded(hu: f32) -> vec3<f32> {
+    if slice.kind.y == 1 {
+        return diverging(hu, slice.shade.z, slice.shade.w);
+    }
+    return grey(hu, slice.shade.x, slice.shade.y);
+}
+
+fn color_at(uv: vec2<f32>) -> vec3<f32> {
+    let pixel = floor(uv * slice.frame.xy);
+    let in_scan = (slice.scan_from_x * pixel.x + slice.scan_from_y * pixel.y + slice.scan_origin).xyz;
+    let in_shift = (slice.shift_from_x * pixel.x + slice.shift_from_y * pixel.y + slice.shift_origin).xyz;
+    let content = slice.kind.x;
+    var difference = Sample(0.0, false);
+    if slice.kind.w == 1 || content == DETAIL_KEPT || content == DIFFERENCE {
+        difference = sample(in_shift, slice.shift_shape.xyz, DIFFERENCE);
+    }
+    var shown = difference;
+    if content == SCAN || content == DETAIL_KEPT {
+        shown = sample(in_scan, slice.scan_shape.xyz, SCAN);
+        shown.value += select(0.0, difference.value, content == DETAIL_KEPT);
+    } else if content == DECODED {
+        shown = sample(in_shift, slice.shift_shape.xyz, DECODED);
+    } else if content == PROJECTION {
+        shown = projection(in_shift);
+    }
+    let color = select(vec3<f32>(0.0), shaded(shown.value), shown.inside);
+    if slice.kind.w == 1 && difference.inside {
+        return overlaid(color, difference.value, slice.overlay.x, slice.overlay.y, slice.overlay.z);
+    }
+    return color;
 }
 
 @fragment

@@ -10,13 +10,17 @@ use image::{ExtendedColorType, ImageEncoder, Rgba, RgbaImage, imageops};
 use crate::export::report::NOTICE;
 use crate::frame::camera::Camera;
 use crate::frame::paint::paint;
-use crate::frame::{Content, Layers, PRESETS, Plane, Shade, Window, colormap, lambda_text};
+use crate::frame::{
+    Content, Layers, Look, Overlay, PRESETS, Plane, Sampling, Shade, Shift, Window, colormap, lambda_text,
+};
 use crate::latent_shift::Counterfactual;
 use crate::volume::{Grid, Volume, Voxels};
 
 const MARGIN: u32 = 6;
 const TEXT_PX: f32 = 15.0;
 const LINE: u32 = 20;
+/// Between panes.
+const GAP: u32 = 2;
 const WHITE: Rgba<u8> = Rgba([235, 235, 235, 255]);
 const BLACK: Rgba<u8> = Rgba([0, 0, 0, 255]);
 const AMBER: Rgba<u8> = Rgba([255, 193, 77, 255]);
@@ -25,19 +29,20 @@ const BACKGROUND: Rgba<u8> = Rgba([18, 19, 22, 255]);
 /// One picture of a figure.
 pub struct Pane<'a> {
     pub title: &'a str,
+    pub camera: Camera,
     pub layers: &'a Layers,
-    pub content: Content,
-    pub shade: Shade,
+    pub look: Look,
     /// Lambda, where the pixels are generated: the pane is then marked SYNTHETIC.
     pub synthetic: Option<f64>,
 }
 
-/// Panes side by side on one slice, and lines of text below.
+/// Panes in rows, and lines of text below.
 pub struct Figure<'a> {
     pub panes: Vec<Pane<'a>>,
+    /// Panes in a row.
+    pub columns: usize,
     /// The grid whose axes and slices the panes follow.
     pub grid: Grid,
-    pub camera: Camera,
     /// Pixels of one pane.
     pub size: [u32; 2],
     pub lines: Vec<String>,
@@ -47,21 +52,24 @@ pub struct Figure<'a> {
 pub fn figure(figure: &Figure) -> Result<RgbaImage> {
     let font = font()?;
     let [w, h] = figure.size;
-    let width = w * figure.panes.len() as u32 + 2 * (figure.panes.len() as u32).saturating_sub(1);
+    let columns = figure.columns.clamp(1, figure.panes.len().max(1)) as u32;
+    let rows = (figure.panes.len() as u32).div_ceil(columns);
+    let extent = |n: u32, size: u32| n * size + GAP * n.saturating_sub(1);
+    let (width, height) = (extent(columns, w), extent(rows, h));
     let mut lines = Vec::new();
     for (line, color) in figure.lines.iter().map(|line| (line.as_str(), WHITE)).chain([(NOTICE, AMBER)]) {
         let parts = wrap(line, |text| measure(&font, text) + 2 * MARGIN <= width);
         lines.extend(parts.into_iter().map(|part| (part, color)));
     }
-    let mut image = RgbaImage::from_pixel(width, h + LINE * lines.len() as u32 + MARGIN, BACKGROUND);
+    let mut image = RgbaImage::from_pixel(width, height + LINE * lines.len() as u32 + MARGIN, BACKGROUND);
     for (i, pane) in figure.panes.iter().enumerate() {
-        let view = figure.camera.view(&figure.grid, figure.size, pane.content, pane.shade);
-        let mut picture = paint(&view, pane.layers);
+        let mut picture = paint(&pane.camera.view(&figure.grid, figure.size, pane.look), pane.layers);
         annotate(&mut picture, pane, figure, &font);
-        imageops::replace(&mut image, &picture, i64::from(i as u32 * (w + 2)), 0);
+        let (column, row) = (i as u32 % columns, i as u32 / columns);
+        imageops::replace(&mut image, &picture, i64::from(column * (w + GAP)), i64::from(row * (h + GAP)));
     }
     for (i, (line, color)) in lines.iter().enumerate() {
-        text(&mut image, &font, line, [MARGIN, h + MARGIN / 2 + LINE * i as u32], *color);
+        text(&mut image, &font, line, [MARGIN, height + MARGIN / 2 + LINE * i as u32], *color);
     }
     Ok(image)
 }
@@ -87,28 +95,33 @@ fn annotate(picture: &mut RgbaImage, pane: &Pane, figure: &Figure, font: &FontRe
         let tag = format!("SYNTHETIC  lambda {}", lambda_text(lambda));
         text(picture, font, &tag, [MARGIN, MARGIN + LINE], AMBER);
     }
-    let [left, far, top, bottom] = figure.camera.letters(&figure.grid);
+    let camera = &pane.camera;
+    let [left, far, top, bottom] = camera.letters(&figure.grid);
     text(picture, font, left, [MARGIN, h / 2], WHITE);
     text(picture, font, far, [right(far), h / 2], WHITE);
     text(picture, font, top, [w / 2, MARGIN], WHITE);
     text(picture, font, bottom, [w / 2, h.saturating_sub(LINE + MARGIN)], WHITE);
-    let plane = match figure.camera.plane {
+    let plane = match camera.plane {
         Plane::Axial => "Axial",
         Plane::Coronal => "Coronal",
         Plane::Sagittal => "Sagittal",
     };
-    let slice = format!("{plane} {}/{}", figure.camera.slice(&figure.grid) + 1, figure.camera.slices(&figure.grid));
+    let slice = format!("{plane} {}/{}", camera.slice(&figure.grid) + 1, camera.slices(&figure.grid));
     text(picture, font, &slice, [MARGIN, h.saturating_sub(LINE + MARGIN)], WHITE);
-    scale_bar(picture, figure, font);
-    if let Shade::Difference { scale_hu } = pane.shade {
-        color_bar(picture, scale_hu, pane.shade, font);
+    scale_bar(picture, camera.mm_per_pixel, font);
+    match (pane.look.shade, pane.look.overlay) {
+        (shade @ Shade::Difference { scale_hu, .. }, _) => color_bar(picture, scale_hu, shade, font),
+        (_, Some(Overlay { scale_hu, threshold_hu, .. })) => {
+            color_bar(picture, scale_hu, Shade::Difference { scale_hu, threshold_hu }, font);
+        }
+        _ => {}
     }
 }
 
 /// 5 cm at the bottom right.
-fn scale_bar(picture: &mut RgbaImage, figure: &Figure, font: &FontRef) {
-    let [w, h] = figure.size;
-    let length = (50.0 / figure.camera.mm_per_pixel) as u32;
+fn scale_bar(picture: &mut RgbaImage, mm_per_pixel: f64, font: &FontRef) {
+    let (w, h) = picture.dimensions();
+    let length = (50.0 / mm_per_pixel) as u32;
     if length + 2 * MARGIN >= w {
         return;
     }
@@ -175,23 +188,23 @@ fn glyphs(image: &mut RgbaImage, font: &FontRef, line: &str, [x, y]: [f32; 2], c
 }
 
 /// The steps of a result for display, HU.
-pub fn layers(result: &Counterfactual) -> Layers {
+pub fn shift(result: &Counterfactual) -> Shift {
     let [slope, offset] = result.hu_from_decoded;
     let steps: Vec<f32> = result.steps.iter().flat_map(|s| s.slab.iter().map(|x| slope * x + offset)).collect();
-    Layers { base: result.reconstruction_hu(), slab: result.slab.clone(), steps: Voxels::F32(steps.into()) }
+    Shift { reconstruction: result.reconstruction_hu(), slab: result.slab.clone(), steps: Voxels::F32(steps.into()) }
 }
 
 /// One scale for every lambda: 99.9 % of all changed voxels lie within; at least 1 HU.
-pub fn difference_scale_hu(layers: &Layers) -> f32 {
+pub fn difference_scale_hu(shift: &Shift) -> f32 {
     const SHARE: f64 = 0.999;
-    let [ni, nj, _] = layers.base.grid.shape;
-    let slab = layers.slab.len() * ni * nj;
-    let first = layers.slab.start * ni * nj;
-    let mut sizes: Vec<f32> = layers
+    let [ni, nj, _] = shift.reconstruction.grid.shape;
+    let slab = shift.slab.len() * ni * nj;
+    let first = shift.slab.start * ni * nj;
+    let mut sizes: Vec<f32> = shift
         .steps
         .iter()
         .enumerate()
-        .map(|(i, x)| (x - layers.base.voxels.at(first + i % slab.max(1))).abs())
+        .map(|(i, x)| (x - shift.reconstruction.voxels.at(first + i % slab.max(1))).abs())
         .collect();
     if sizes.is_empty() {
         return 1.0;
@@ -203,16 +216,9 @@ pub fn difference_scale_hu(layers: &Layers) -> f32 {
 
 /// The most changed slice: scan, counterfactual, difference, in the lung and the soft-tissue window.
 pub fn montage(scan: &Volume, result: &Counterfactual, target: &str) -> Result<RgbaImage> {
-    let (original, layers) = (Layers::plain(scan.clone()), layers(result));
-    let scale_hu = difference_scale_hu(&layers);
-    let (lambda, step) = (result.steps[result.chosen].lambda, result.chosen as f32);
+    let layers = Layers { scan: scan.clone(), shift: Some(shift(result)) };
+    let scale_hu = layers.shift.as_ref().map_or(1.0, difference_scale_hu);
     let size = [420, 420];
-    let world =
-        result.grid.world_from_voxel.transform_point3(glam::DVec3::new(0.0, 0.0, result.most_changed_slice() as f64));
-    let slice = scan.grid.voxel_from_world().transform_point3(world);
-    let mut camera = Camera::fit(&scan.grid, Plane::Axial, size);
-    let probe = Camera { center: scan.grid.world_from_voxel.transform_point3(slice), ..camera };
-    camera = camera.at_slice(&scan.grid, probe.slice(&scan.grid));
     let scores = result.scores;
     let lines = vec![
         format!(
@@ -221,37 +227,30 @@ pub fn montage(scan: &Volume, result: &Counterfactual, target: &str) -> Result<R
         ),
         format!("Stopped because {}", result.stop),
     ];
-    let row = |window: Window, lines: Vec<String>| {
+    let camera = most_changed(scan, result, size);
+    let row = |window: Window| {
+        let step = result.chosen as f32;
+        let lambda = Some(result.steps[result.chosen].lambda);
+        let look = |content, shade| Look { content, step, shade, overlay: None, sampling: Sampling::Linear };
         let grey = Shade::Grey(window);
-        figure(&Figure {
-            panes: vec![
-                Pane { title: "Original", layers: &original, content: Content::Base, shade: grey, synthetic: None },
-                Pane {
-                    title: "Counterfactual",
-                    layers: &layers,
-                    content: Content::Step { step },
-                    shade: grey,
-                    synthetic: Some(lambda),
-                },
-                Pane {
-                    title: "Difference",
-                    layers: &layers,
-                    content: Content::Difference { step },
-                    shade: Shade::Difference { scale_hu },
-                    synthetic: Some(lambda),
-                },
-            ],
-            grid: scan.grid,
-            camera,
-            size,
-            lines,
-        })
+        let difference = Shade::Difference { scale_hu, threshold_hu: 0.0 };
+        [
+            ("Original", look(Content::Scan, grey), None),
+            ("Counterfactual", look(Content::Decoded, grey), lambda),
+            ("Difference", look(Content::Difference, difference), lambda),
+        ]
+        .map(|(title, look, synthetic)| Pane { title, camera, layers: &layers, look, synthetic })
     };
-    let (upper, lower) = (row(PRESETS[1].1, Vec::new())?, row(PRESETS[0].1, lines)?);
-    let mut image = RgbaImage::from_pixel(upper.width(), size[1] + 2 + lower.height(), BACKGROUND);
-    imageops::replace(&mut image, &upper, 0, 0);
-    imageops::replace(&mut image, &lower, 0, i64::from(size[1] + 2));
-    Ok(image)
+    let panes = [PRESETS[1].1, PRESETS[0].1].into_iter().flat_map(row).collect();
+    figure(&Figure { panes, columns: 3, grid: scan.grid, size, lines })
+}
+
+/// On the scan's slice where the result changed most.
+fn most_changed(scan: &Volume, result: &Counterfactual, size: [u32; 2]) -> Camera {
+    let place = glam::DVec3::new(0.0, 0.0, result.most_changed_slice() as f64);
+    let camera = Camera::fit(&scan.grid, Plane::Axial, size);
+    let there = Camera { center: result.grid.world_from_voxel.transform_point3(place), ..camera };
+    camera.at_slice(&scan.grid, there.slice(&scan.grid))
 }
 
 /// PNG.

@@ -2,7 +2,7 @@
 
 use glam::{DAffine3, DMat3, DVec3};
 
-use super::{Content, Plane, Shade, View};
+use super::{Look, Plane, View};
 use crate::volume::Grid;
 use crate::volume::orientation::{AxisCodes, axis_codes, letter};
 
@@ -55,12 +55,12 @@ impl Camera {
     }
 
     /// The picture of `size` pixels.
-    pub fn view(&self, grid: &Grid, size: [u32; 2], content: Content, shade: Shade) -> View {
+    pub fn view(&self, grid: &Grid, size: [u32; 2], look: Look) -> View {
         let frame = axes(grid, self.plane);
         let matrix = DMat3::from_cols(frame.right * self.mm_per_pixel, frame.down * self.mm_per_pixel, frame.along);
         let middle = DVec3::new((f64::from(size[0]) - 1.0) / 2.0, (f64::from(size[1]) - 1.0) / 2.0, 0.0);
         let world_from_pixel = DAffine3::from_mat3_translation(matrix, self.center - matrix * middle);
-        View { size, world_from_pixel, content, shade }
+        View { size, world_from_pixel, look }
     }
 
     /// Letters of the left, right, top and bottom edges.
@@ -90,6 +90,16 @@ impl Camera {
         let axis = axes(grid, self.plane).axis;
         let mut voxel = grid.voxel_from_world().transform_point3(self.center);
         voxel[axis] = slice.min(grid.shape[axis].saturating_sub(1)) as f64;
+        Self { center: grid.world_from_voxel.transform_point3(voxel), ..*self }
+    }
+
+    /// The same camera on the slice where a place lies.
+    #[must_use]
+    pub fn at_slice_of(&self, grid: &Grid, place: DVec3) -> Self {
+        let axis = axes(grid, self.plane).axis;
+        let voxel_from_world = grid.voxel_from_world();
+        let mut voxel = voxel_from_world.transform_point3(self.center);
+        voxel[axis] = voxel_from_world.transform_point3(place)[axis];
         Self { center: grid.world_from_voxel.transform_point3(voxel), ..*self }
     }
 

@@ -30,59 +30,67 @@ pub struct Window {
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Shade {
     Grey(Window),
-    /// Signed: blue below, red above, black at 0; saturates at +-`scale_hu`.
+    /// Signed: blue below, red above, black at 0; saturates at +-`scale_hu`, and is black below +-`threshold_hu`.
     Difference {
         scale_hu: f32,
+        threshold_hu: f32,
     },
 }
 
-/// A whole volume, and the steps that differ from it in the slab only. HU.
+/// The difference laid over a grey picture: as dense as it is large, `opacity` (`0..=1`) where it saturates.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Overlay {
+    pub scale_hu: f32,
+    pub threshold_hu: f32,
+    pub opacity: f32,
+}
+
+/// What pictures are made of, HU: the scan on its own grid, and what the networks made of it on theirs.
 #[derive(Debug, Clone)]
 pub struct Layers {
-    /// The scan, or the reconstruction.
-    pub base: Volume,
+    pub scan: Volume,
+    /// `None` before there is a result.
+    pub shift: Option<Shift>,
+}
+
+/// A reconstruction, and the steps that differ from it in the slab only. HU.
+#[derive(Debug, Clone)]
+pub struct Shift {
+    pub reconstruction: Volume,
     pub slab: Range<usize>,
-    /// `[steps, slab, nj, ni]`, HU; empty where there are no steps.
+    /// `[steps, slab, nj, ni]`; at least one step.
     pub steps: Voxels,
 }
 
-impl Layers {
-    /// A volume alone.
-    pub fn plain(base: Volume) -> Self {
-        Self { base, slab: 0..0, steps: Voxels::F32(Vec::new().into()) }
-    }
-
+impl Shift {
     /// How many steps there are.
     pub fn count(&self) -> usize {
-        let [ni, nj, _] = self.base.grid.shape;
+        let [ni, nj, _] = self.reconstruction.grid.shape;
         self.steps.len() / (ni * nj * self.slab.len()).max(1)
     }
 
-    /// The number shown at a voxel.
-    pub fn value(&self, [i, j, k]: [usize; 3], content: Content) -> f32 {
-        let [ni, nj, _] = self.base.grid.shape;
-        let base = self.base.voxels.at(i + ni * (j + nj * k));
-        let (step, difference) = match content {
-            Content::Base => return base,
-            Content::Step { step } => (step, false),
-            Content::Difference { step } => (step, true),
-        };
-        let last = self.count().saturating_sub(1);
-        let value = if self.slab.contains(&k) && self.count() > 0 {
-            let low = (step.max(0.0) as usize).min(last);
-            let share = (step - low as f32).clamp(0.0, 1.0);
-            let at = |s: usize| self.steps.at(i + ni * (j + nj * (k - self.slab.start + self.slab.len() * s)));
-            let (a, b) = (at(low), at((low + 1).min(last)));
-            a + (b - a) * share
-        } else {
-            base
-        };
-        if difference { value - base } else { value }
+    /// A step at a voxel, as decoded; `step` may lie between two, which are then blended linearly.
+    pub fn decoded(&self, [i, j, k]: [usize; 3], step: f32) -> f32 {
+        let [ni, nj, _] = self.reconstruction.grid.shape;
+        if !self.slab.contains(&k) || self.count() == 0 {
+            return self.reconstructed([i, j, k]);
+        }
+        let last = self.count() - 1;
+        let low = (step.max(0.0) as usize).min(last);
+        let share = (step - low as f32).clamp(0.0, 1.0);
+        let at = |s: usize| self.steps.at(i + ni * (j + nj * (k - self.slab.start + self.slab.len() * s)));
+        let (a, b) = (at(low), at((low + 1).min(last)));
+        a + (b - a) * share
     }
 
-    /// The number at the voxel nearest to a place; `None` outside.
-    pub fn probe(&self, world: DVec3, content: Content) -> Option<f32> {
-        Some(self.value(nearest_voxel(&self.base, world)?, content))
+    /// A step minus the reconstruction; 0 outside the slab.
+    pub fn difference(&self, voxel: [usize; 3], step: f32) -> f32 {
+        self.decoded(voxel, step) - self.reconstructed(voxel)
+    }
+
+    pub fn reconstructed(&self, [i, j, k]: [usize; 3]) -> f32 {
+        let [ni, nj, _] = self.reconstruction.grid.shape;
+        self.reconstruction.voxels.at(i + ni * (j + nj * k))
     }
 }
 
@@ -103,17 +111,50 @@ pub fn lambda_text(lambda: f64) -> String {
     format!("{lambda:.*}", decimals as usize)
 }
 
-/// Which numbers of `Layers` are shown. `step` may lie between two steps: they are blended linearly.
-#[derive(Debug, Clone, Copy, PartialEq)]
+/// Which numbers of `Layers` are shown.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Content {
-    Base,
-    Step {
-        step: f32,
-    },
-    /// Step minus base; 0 outside the slab.
-    Difference {
-        step: f32,
-    },
+    Scan,
+    /// The step as the autoencoder draws it.
+    Decoded,
+    /// The scan, sharp, plus the difference: what changed, and nothing that the autoencoder lost.
+    DetailKept,
+    /// Step minus reconstruction; 0 outside the slab.
+    Difference,
+    /// The largest difference, of either sign, along the line of sight through the whole patient.
+    Projection,
+}
+
+/// How numbers between voxels are found.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Sampling {
+    #[default]
+    Linear,
+    Nearest,
+}
+
+/// What a picture shows and in which colours, wherever the camera is.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Look {
+    pub content: Content,
+    /// Place along the steps; between two, they are blended linearly.
+    pub step: f32,
+    pub shade: Shade,
+    pub overlay: Option<Overlay>,
+    pub sampling: Sampling,
+}
+
+impl Look {
+    /// The scan in a window.
+    pub fn scan(window: Window) -> Self {
+        let (content, shade) = (Content::Scan, Shade::Grey(window));
+        Self { content, step: 0.0, shade, overlay: None, sampling: Sampling::Linear }
+    }
+
+    /// Whether the difference enters.
+    pub fn needs_shift(&self) -> bool {
+        self.content != Content::Scan || self.overlay.is_some()
+    }
 }
 
 /// One picture: every pixel's place in patient space, what is read there, and how it is coloured.
@@ -121,10 +162,9 @@ pub enum Content {
 pub struct View {
     /// Pixels across and down.
     pub size: [u32; 2],
-    /// Pixel centre `(x, y, 0)` to RAS+ millimetres.
+    /// Pixel centre `(x, y, 0)` to RAS+ millimetres; z is one millimetre towards the next slice.
     pub world_from_pixel: DAffine3,
-    pub content: Content,
-    pub shade: Shade,
+    pub look: Look,
 }
 
 /// Name, centre and width. Source: OHIF's and 3D Slicer's presets; "Model input" is what the networks see.

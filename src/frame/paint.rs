@@ -1,26 +1,116 @@
 //! Draws a view on the CPU: the twin of `shaders/slice.wgsl`, and what exported pictures are made of.
 
-use glam::{DAffine3, DVec3};
+use glam::{DAffine3, DVec3, Vec3};
 use image::{Rgba, RgbaImage};
 
-use super::{Content, Layers, View, colormap};
+use super::{Content, Layers, Look, Sampling, Shift, View, colormap};
+use crate::volume::Grid;
 
 /// Half a voxel beyond the outermost centres a voxel ends.
 const REACH: f32 = 0.5;
 
 pub fn paint(view: &View, layers: &Layers) -> RgbaImage {
-    let voxel_from_pixel = layers.base.grid.voxel_from_world() * view.world_from_pixel;
-    RgbaImage::from_fn(view.size[0], view.size[1], |x, y| {
-        let value = sample(layers, view.content, voxel_from_pixel, x, y);
-        let [r, g, b] = value.map_or([0.0; 3], |hu| colormap::color(hu, view.shade)).map(|c| (c * 255.0 + 0.5) as u8);
+    let place = Place::new(view, layers);
+    let [width, height] = view.size;
+    RgbaImage::from_fn(width, height, |x, y| {
+        let [r, g, b] = color(&view.look, layers, &place, x, y).map(|c| (c * 255.0 + 0.5) as u8);
         Rgba([r, g, b, 255])
     })
 }
 
-/// Trilinear, in f32 as the shader; `None` outside the volume.
-fn sample(layers: &Layers, content: Content, voxel_from_pixel: DAffine3, x: u32, y: u32) -> Option<f32> {
-    let at = voxel_from_pixel.transform_point3(DVec3::new(f64::from(x), f64::from(y), 0.0)).as_vec3().to_array();
-    let shape = layers.base.grid.shape;
+/// The number at a place in world space, as a picture of this content shows it there; `None` where it shows none.
+pub fn probe(layers: &Layers, content: Content, step: f32, world: DVec3) -> Option<f32> {
+    let near = |grid: &Grid| grid.voxel_from_world().transform_point3(world).as_vec3();
+    let shift = layers.shift.as_ref();
+    let difference = || {
+        let shift = shift?;
+        sample(shift.reconstruction.grid.shape, near(&shift.reconstruction.grid), Sampling::Nearest, |voxel| {
+            shift.difference(voxel, step)
+        })
+    };
+    let scan = || scan_at(layers, near(&layers.scan.grid), Sampling::Nearest);
+    match content {
+        Content::Scan => scan(),
+        Content::Decoded => {
+            let shift = shift?;
+            let at = near(&shift.reconstruction.grid);
+            sample(shift.reconstruction.grid.shape, at, Sampling::Nearest, |voxel| shift.decoded(voxel, step))
+        }
+        Content::DetailKept => Some(scan()? + difference().unwrap_or(0.0)),
+        Content::Difference | Content::Projection => difference(),
+    }
+}
+
+/// From pixels to voxels of the scan, and of what the networks made.
+struct Place {
+    scan_from_pixel: DAffine3,
+    shift_from_pixel: DAffine3,
+}
+
+impl Place {
+    fn new(view: &View, layers: &Layers) -> Self {
+        let from_pixel = |grid: &Grid| grid.voxel_from_world() * view.world_from_pixel;
+        Self {
+            scan_from_pixel: from_pixel(&layers.scan.grid),
+            shift_from_pixel: from_pixel(layers.shift.as_ref().map_or(&layers.scan.grid, |s| &s.reconstruction.grid)),
+        }
+    }
+}
+
+/// In f32, as the shader.
+fn color(look: &Look, layers: &Layers, place: &Place, x: u32, y: u32) -> [f32; 3] {
+    let pixel = DVec3::new(f64::from(x), f64::from(y), 0.0);
+    let in_scan = place.scan_from_pixel.transform_point3(pixel).as_vec3();
+    let in_shift = place.shift_from_pixel.transform_point3(pixel).as_vec3();
+    let shift = layers.shift.as_ref();
+    let difference = || shift.and_then(|shift| difference_at(shift, in_shift, look));
+    let value = match look.content {
+        Content::Scan => scan_at(layers, in_scan, look.sampling),
+        Content::Decoded => shift.and_then(|shift| {
+            let shape = shift.reconstruction.grid.shape;
+            sample(shape, in_shift, look.sampling, |voxel| shift.decoded(voxel, look.step))
+        }),
+        Content::DetailKept => scan_at(layers, in_scan, look.sampling).map(|value| value + difference().unwrap_or(0.0)),
+        Content::Difference => difference(),
+        Content::Projection => {
+            let along = place.shift_from_pixel.transform_vector3(DVec3::Z).as_vec3();
+            shift.and_then(|shift| projection(shift, in_shift, along, look))
+        }
+    };
+    let color = value.map_or([0.0; 3], |hu| colormap::color(hu, look.shade));
+    match look.overlay {
+        Some(overlay) => difference().map_or(color, |hu| colormap::overlaid(color, hu, overlay)),
+        None => color,
+    }
+}
+
+fn scan_at(layers: &Layers, at: Vec3, sampling: Sampling) -> Option<f32> {
+    let [ni, nj, _] = layers.scan.grid.shape;
+    sample(layers.scan.grid.shape, at, sampling, |[i, j, k]| layers.scan.voxels.at(i + ni * (j + nj * k)))
+}
+
+fn difference_at(shift: &Shift, at: Vec3, look: &Look) -> Option<f32> {
+    sample(shift.reconstruction.grid.shape, at, look.sampling, |voxel| shift.difference(voxel, look.step))
+}
+
+/// The largest difference on the line through `at`, read where it passes the slices that it crosses most steeply.
+fn projection(shift: &Shift, at: Vec3, along: Vec3, look: &Look) -> Option<f32> {
+    let steepest = along.abs().max_position();
+    let mut largest: Option<f32> = None;
+    for slice in 0..shift.reconstruction.grid.shape[steepest] {
+        let mut here = at + along * ((slice as f32 - at[steepest]) / along[steepest]);
+        here[steepest] = slice as f32;
+        if let Some(value) = difference_at(shift, here, look)
+            && largest.is_none_or(|largest| value.abs() > largest.abs())
+        {
+            largest = Some(value);
+        }
+    }
+    largest
+}
+
+/// `value` between voxels; `None` outside the volume.
+fn sample(shape: [usize; 3], at: Vec3, sampling: Sampling, value: impl Fn([usize; 3]) -> f32) -> Option<f32> {
     let mut low = [0; 3];
     let mut share = [0.0; 3];
     for axis in 0..3 {
@@ -28,7 +118,8 @@ fn sample(layers: &Layers, content: Content, voxel_from_pixel: DAffine3, x: u32,
         if at[axis] < -REACH || at[axis] > last + REACH {
             return None;
         }
-        let inside = at[axis].clamp(0.0, last);
+        let place = if sampling == Sampling::Nearest { (at[axis] + 0.5).floor() } else { at[axis] };
+        let inside = place.clamp(0.0, last);
         low[axis] = inside as usize;
         share[axis] = inside - low[axis] as f32;
     }
@@ -42,7 +133,7 @@ fn sample(layers: &Layers, content: Content, voxel_from_pixel: DAffine3, x: u32,
             weight *= if upper { share[axis] } else { 1.0 - share[axis] };
         }
         if weight > 0.0 {
-            sum += weight * layers.value(voxel, content);
+            sum += weight * value(voxel);
         }
     }
     Some(sum)

@@ -13,7 +13,8 @@ use std::sync::Arc;
 use bytemuck::{Pod, Zeroable};
 use eframe::wgpu;
 
-use crate::frame::{Content, Layers, Shade, View};
+use crate::frame::{Content, Layers, Sampling, Shade, View};
+use crate::volume::Grid;
 pub use limits::{Bounds, raise_limits};
 pub use pane::{PaintSlice, words};
 use textures::{Texture, Textures};
@@ -26,42 +27,68 @@ pub const SHADER: &str = concat!(include_str!("../../shaders/color.wgsl"), inclu
 #[repr(C)]
 #[derive(Debug, Clone, Copy, PartialEq, Pod, Zeroable)]
 pub struct SliceUniforms {
-    pub voxel_from_x: [f32; 4],
-    pub voxel_from_y: [f32; 4],
-    pub voxel_origin: [f32; 4],
-    pub shape: [i32; 4],
+    pub scan_from_x: [f32; 4],
+    pub scan_from_y: [f32; 4],
+    pub scan_origin: [f32; 4],
+    pub shift_from_x: [f32; 4],
+    pub shift_from_y: [f32; 4],
+    pub shift_from_z: [f32; 4],
+    pub shift_origin: [f32; 4],
+    pub scan_shape: [i32; 4],
+    pub shift_shape: [i32; 4],
     pub slab: [i32; 4],
     pub tiles: [i32; 4],
+    pub step_tiles: [i32; 4],
     pub frame: [f32; 4],
     pub kind: [i32; 4],
     pub shade: [f32; 4],
+    pub overlay: [f32; 4],
 }
 
 impl SliceUniforms {
-    /// The tilings are those of base and steps in their textures.
-    fn new(view: &View, layers: &Layers, [base, steps]: [Tiling; 2]) -> Self {
-        let affine = layers.base.grid.voxel_from_world() * view.world_from_pixel;
+    /// The tilings are those of scan, reconstruction and steps in their textures.
+    fn new(view: &View, layers: &Layers, [scan, reconstruction, steps]: [Tiling; 3]) -> Self {
+        let View { size, world_from_pixel, look } = view;
         let vector = |v: glam::DVec3| [v.x as f32, v.y as f32, v.z as f32, 0.0];
-        let [ni, nj, nk] = layers.base.grid.shape.map(|n| n as i32);
-        let (content, step) = match view.content {
-            Content::Base => (0, 0.0),
-            Content::Step { step } => (1, step),
-            Content::Difference { step } => (2, step),
+        let shape = |grid: &Grid| {
+            let [ni, nj, nk] = grid.shape.map(|n| n as i32);
+            [ni, nj, nk, 0]
         };
-        let (kind, shade) = match view.shade {
+        let shift = layers.shift.as_ref();
+        let grid = shift.map_or(layers.scan.grid, |shift| shift.reconstruction.grid);
+        let from_scan = layers.scan.grid.voxel_from_world() * *world_from_pixel;
+        let from_shift = grid.voxel_from_world() * *world_from_pixel;
+        let content = match look.content {
+            Content::Scan => 0,
+            Content::Decoded => 1,
+            Content::DetailKept => 2,
+            Content::Difference => 3,
+            Content::Projection => 4,
+        };
+        let (kind, shade) = match look.shade {
             Shade::Grey(window) => (0, [window.center_hu, window.width_hu, 1.0, 0.0]),
-            Shade::Difference { scale_hu } => (1, [0.0, 1.0, scale_hu, 0.0]),
+            Shade::Difference { scale_hu, threshold_hu } => (1, [0.0, 1.0, scale_hu, threshold_hu]),
         };
+        let nearest = i32::from(look.sampling == Sampling::Nearest);
+        let overlay = look.overlay.map_or([0.0; 4], |o| [o.scale_hu, o.threshold_hu, o.opacity, 0.0]);
+        let along = from_shift.matrix3.z_axis.as_vec3().abs().max_position();
         Self {
-            voxel_from_x: vector(affine.matrix3.x_axis),
-            voxel_from_y: vector(affine.matrix3.y_axis),
-            voxel_origin: vector(affine.translation),
-            shape: [ni, nj, nk, 0],
-            slab: [layers.slab.start as i32, layers.slab.len() as i32, layers.count() as i32, 0],
-            tiles: [base.across, base.depth, steps.across, steps.depth].map(|n| n as i32),
-            frame: [view.size[0] as f32, view.size[1] as f32, step, 0.0],
-            kind: [content, kind, 0, 0],
+            scan_from_x: vector(from_scan.matrix3.x_axis),
+            scan_from_y: vector(from_scan.matrix3.y_axis),
+            scan_origin: vector(from_scan.translation),
+            shift_from_x: vector(from_shift.matrix3.x_axis),
+            shift_from_y: vector(from_shift.matrix3.y_axis),
+            shift_from_z: vector(from_shift.matrix3.z_axis),
+            shift_origin: vector(from_shift.translation),
+            scan_shape: shape(&layers.scan.grid),
+            shift_shape: shape(&grid),
+            slab: shift.map_or([0; 4], |s| [s.slab.start as i32, s.slab.len() as i32, s.count() as i32, 0]),
+            tiles: [scan.across, scan.depth, reconstruction.across, reconstruction.depth].map(|n| n as i32),
+            step_tiles: [steps.across as i32, steps.depth as i32, along as i32, 0],
+            frame: [size[0] as f32, size[1] as f32, look.step, 0.0],
+            kind: [content, kind, nearest, i32::from(look.overlay.is_some())],
             shade,
+            overlay,
         }
     }
 }
@@ -128,7 +155,7 @@ impl SliceRenderer {
         };
         let layout = device.create_bind_group_layout(&wgpu::BindGroupLayoutDescriptor {
             label: Some("SliceRenderer"),
-            entries: &[uniforms, texture(1), texture(2)],
+            entries: &[uniforms, texture(1), texture(2), texture(3)],
         });
         let pipeline_layout = device.create_pipeline_layout(&wgpu::PipelineLayoutDescriptor {
             label: Some("SliceRenderer"),
@@ -176,7 +203,7 @@ impl SliceRenderer {
         let shown: Vec<_> = asked.iter().map(|asked| &*asked.layers).collect();
         self.textures.hold(device, queue, &shown);
         for Asked { pane, view, layers } in asked {
-            let ready = match self.textures.of(&layers) {
+            let ready = match self.textures.of(&layers, &view.look) {
                 Ok(Some(textures)) => (Shown::Picture, Some(self.bind(device, queue, &view, &layers, textures))),
                 Ok(None) => (Shown::Loading, None),
                 Err(why) => (Shown::Refused(why.to_owned()), None),
@@ -191,7 +218,7 @@ impl SliceRenderer {
         queue: &wgpu::Queue,
         view: &View,
         layers: &Layers,
-        [base, steps]: [&Texture; 2],
+        textures: [&Texture; 3],
     ) -> wgpu::BindGroup {
         let uniforms = device.create_buffer(&wgpu::BufferDescriptor {
             label: Some("SliceUniforms"),
@@ -199,15 +226,20 @@ impl SliceRenderer {
             usage: wgpu::BufferUsages::UNIFORM | wgpu::BufferUsages::COPY_DST,
             mapped_at_creation: false,
         });
-        let values = SliceUniforms::new(view, layers, [base.tiling, steps.tiling]);
+        let values = SliceUniforms::new(view, layers, textures.map(|texture| texture.tiling));
+        let texture = |i: usize| wgpu::BindGroupEntry {
+            binding: i as u32 + 1,
+            resource: wgpu::BindingResource::TextureView(&textures[i].view),
+        };
         queue.write_buffer(&uniforms, 0, bytemuck::bytes_of(&values));
         device.create_bind_group(&wgpu::BindGroupDescriptor {
             label: Some("PaintSlice"),
             layout: &self.layout,
             entries: &[
                 wgpu::BindGroupEntry { binding: 0, resource: uniforms.as_entire_binding() },
-                wgpu::BindGroupEntry { binding: 1, resource: wgpu::BindingResource::TextureView(&base.view) },
-                wgpu::BindGroupEntry { binding: 2, resource: wgpu::BindingResource::TextureView(&steps.view) },
+                texture(0),
+                texture(1),
+                texture(2),
             ],
         })
     }

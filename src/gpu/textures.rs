@@ -7,7 +7,7 @@ use eframe::wgpu;
 
 use super::Bounds;
 use super::tiling::Tiling;
-use crate::frame::Layers;
+use crate::frame::{Layers, Look};
 use crate::volume::Voxels;
 
 const TEXEL_BYTES: usize = size_of::<f32>();
@@ -68,16 +68,19 @@ impl Textures {
         }
     }
 
-    /// The textures of base and steps; `None` until both are complete. An error says why one cannot be.
-    pub(super) fn of(&self, layers: &Layers) -> Result<Option<[&Texture; 2]>, &str> {
+    /// The textures of scan, reconstruction and steps; `None` until those that the look needs are complete. An error says why
+    /// one cannot be.
+    pub(super) fn of(&self, layers: &Layers, look: &Look) -> Result<Option<[&Texture; 3]>, &str> {
         let mut found = Vec::new();
-        for (voxels, shape) in volumes(layers) {
+        let needed = if look.needs_shift() { usize::MAX } else { 1 };
+        for (voxels, shape) in volumes(layers).take(needed) {
             let Some(entry) = self.find(voxels, shape) else { return Ok(None) };
             found.push(entry.texture.as_ref().map_err(String::as_str)?);
         }
         let complete = found.iter().all(|texture| texture.uploaded == texture.shape[2]);
-        // Without steps the shader reads none, and any texture may stand in their place.
-        Ok(found.first().zip(found.last()).filter(|_| complete).map(|(base, steps)| [*base, *steps]))
+        // What is not needed the shader does not read, and any texture may stand in its place.
+        let any = |i: usize| found.get(i).or(found.first()).copied();
+        Ok(any(0).zip(any(1)).zip(any(2)).filter(|_| complete).map(|((scan, base), steps)| [scan, base, steps]))
     }
 
     fn find(&self, voxels: &Voxels, shape: [usize; 3]) -> Option<&Entry> {
@@ -91,12 +94,14 @@ impl Entry {
     }
 }
 
-/// What layers are made of, each with its `[ni, nj, slices]`: the base, and the steps behind one another if there are any.
+/// What layers are made of, each with its `[ni, nj, slices]`: the scan, then the reconstruction and the steps behind one another.
 fn volumes(layers: &Layers) -> impl Iterator<Item = (&Voxels, [usize; 3])> {
-    let [ni, nj, nk] = layers.base.grid.shape;
-    let slices = layers.slab.len() * layers.count();
-    let steps = (slices > 0).then_some((&layers.steps, [ni, nj, slices]));
-    std::iter::once((&layers.base.voxels, [ni, nj, nk])).chain(steps)
+    let shifted = layers.shift.as_ref().map(|shift| {
+        let [ni, nj, nk] = shift.reconstruction.grid.shape;
+        let steps = [ni, nj, shift.slab.len() * shift.count()];
+        [(&shift.reconstruction.voxels, [ni, nj, nk]), (&shift.steps, steps)]
+    });
+    std::iter::once((&layers.scan.voxels, layers.scan.grid.shape)).chain(shifted.into_iter().flatten())
 }
 
 impl Texture {

@@ -3,6 +3,9 @@
 use std::ops::Range;
 use std::path::PathBuf;
 
+use glam::DVec3;
+
+use super::display::Display;
 use super::session::Role;
 use crate::frame::{Plane, Window};
 use crate::latent_shift::Options;
@@ -52,14 +55,18 @@ pub(super) enum Action {
     Slice(usize),
     /// This many slices on.
     Scroll(isize),
-    /// Slices, or parts of one, that the wheel has turned.
-    Wheel(f32),
+    /// Slices, or parts of one, that the wheel has turned over a plane.
+    Wheel(Plane, f32),
     /// The slice of the stack that changed most.
     MostChanged,
     Window(Window),
     Zoom(f64),
-    /// Physical pixels.
-    Pan([f64; 2]),
+    /// Physical pixels within a plane.
+    Pan(Plane, [f64; 2]),
+    /// Where the planes cross, RAS+ millimetres.
+    Cursor(DVec3),
+    /// Which pictures, in which colours.
+    Display(Display),
     /// The whole slice again.
     Fit,
     /// A place along the steps, perhaps between two.

@@ -140,12 +140,16 @@ impl App {
     /// Changes of what is looked at, and how.
     fn look(&mut self, action: &Action) {
         let Some(scan) = self.session.scan.ready() else { return };
-        let (grid, viewer) = (scan.layers.base.grid, &mut self.viewer);
+        let (grid, viewer) = (scan.layers.scan.grid, &mut self.viewer);
+        let plane = viewer.plane;
         match *action {
             Action::Plane(plane) => viewer.plane = plane,
-            Action::Slice(slice) => viewer.set_slice(&grid, slice),
-            Action::Scroll(slices) => viewer.scroll(&grid, slices),
-            Action::Wheel(turned) => viewer.turn_wheel(&grid, turned),
+            Action::Slice(slice) => viewer.set_slice(&grid, plane, slice),
+            Action::Scroll(slices) => viewer.scroll(&grid, plane, slices),
+            Action::Wheel(plane, turned) => {
+                viewer.plane = plane;
+                viewer.turn_wheel(&grid, plane, turned);
+            }
             Action::MostChanged => {
                 if let Some(run) = self.session.run.ready() {
                     viewer.go_to_stack_slice(run, run.most_changed_slice);
@@ -153,7 +157,9 @@ impl App {
             }
             Action::Window(window) => viewer.set_window(window),
             Action::Zoom(factor) => viewer.zoom_by(factor),
-            Action::Pan(pixels) => viewer.center = viewer.camera(&grid).panned(&grid, pixels).center,
+            Action::Pan(plane, pixels) => viewer.pan(&grid, plane, pixels),
+            Action::Cursor(place) => viewer.cursor = place,
+            Action::Display(display) => viewer.display = display,
             Action::Fit => viewer.fit(&grid),
             Action::Step(step) => (viewer.step, viewer.playing) = (step, None),
             Action::TogglePlay => viewer.toggle_play(),
@@ -279,6 +285,7 @@ impl eframe::App for App {
     fn ui(&mut self, ui: &mut egui::Ui, frame: &mut eframe::Frame) {
         let mut actions = std::mem::take(&mut self.pending);
         keys::keys(ui.ctx(), &self.session, &self.viewer, &mut actions);
+        self.viewer.blink = keys::blinks(ui.ctx());
         self.panels_ui(ui, &mut actions);
         keys::dropped(ui, &mut actions);
         if ui.ctx().will_discard() {

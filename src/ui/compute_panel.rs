@@ -91,7 +91,7 @@ fn moved(slab: &Range<usize>, first: usize, last: usize, slices: usize) -> Range
 fn around(session: &Session, viewer: &Viewer) -> Range<usize> {
     let Some(scan) = session.scan.ready() else { return 0..1 };
     let slices = scan.stack_slices();
-    let place = scan.input.prepared.volume.grid.voxel_from_world().transform_point3(viewer.center).z;
+    let place = scan.input.prepared.volume.grid.voxel_from_world().transform_point3(viewer.cursor).z;
     let shown = (place.round().max(0.0) as usize).min(slices - 1);
     shown.saturating_sub(AROUND)..(shown + AROUND).min(slices)
 }

@@ -71,7 +71,7 @@ fn name(scan: &OpenScan) -> String {
 
 /// What was opened, in two lines, and what is wrong with it.
 fn facts_ui(ui: &mut Ui, scan: &OpenScan) {
-    let grid = scan.layers.base.grid;
+    let grid = scan.layers.scan.grid;
     let ([ni, nj, nk], [di, dj, dk]) = (grid.shape, grid.spacing_mm());
     let weak = |text: String| RichText::new(text).small().color(theme::WEAK);
     ui.label(RichText::new(name(scan)).color(theme::STRONG));

@@ -3,11 +3,12 @@
 use eframe::egui::{Align2, Color32, Context, FontId, Key, LayerId, Modifiers, Order, Popup, Ui};
 
 use super::action::{Action, Wanted};
+use super::display::Display;
 use super::session::Session;
 use super::theme;
 use super::viewer::Viewer;
 use super::widgets::ink;
-use crate::frame::{PRESETS, Plane};
+use crate::frame::{PRESETS, Plane, Sampling};
 
 const NUMBERS: [Key; 9] =
     [Key::Num1, Key::Num2, Key::Num3, Key::Num4, Key::Num5, Key::Num6, Key::Num7, Key::Num8, Key::Num9];
@@ -58,6 +59,7 @@ pub(super) fn keys(ctx: &Context, session: &Session, viewer: &Viewer, actions: &
     on(Key::PageDown, Action::Scroll(-10));
     on(Key::Home, Action::Slice(0));
     on(Key::End, Action::Slice(usize::MAX));
+    display_keys(&mut on, viewer.display);
     let Some(run) = session.run.ready() else { return };
     let last = run.result.steps.len() as f32 - 1.0;
     on(Key::ArrowLeft, Action::Step((viewer.step.ceil() - 1.0).max(0.0)));
@@ -65,6 +67,29 @@ pub(super) fn keys(ctx: &Context, session: &Session, viewer: &Viewer, actions: &
     if last > 0.0 {
         on(Key::Space, Action::TogglePlay);
     }
+}
+
+/// What the panes show.
+fn display_keys(on: &mut impl FnMut(Key, Action), now: Display) {
+    let flipped = match now.sampling {
+        Sampling::Linear => Sampling::Nearest,
+        Sampling::Nearest => Sampling::Linear,
+    };
+    for (key, then) in [
+        (Key::L, Display { layout: now.layout.next(), ..now }),
+        (Key::D, Display { detail_kept: !now.detail_kept, ..now }),
+        (Key::O, Display { overlay: !now.overlay, ..now }),
+        (Key::M, Display { projection: !now.projection, ..now }),
+        (Key::N, Display { sampling: flipped, ..now }),
+        (Key::W, now.swiping(now.swipe.is_none())),
+    ] {
+        on(key, Action::Display(then));
+    }
+}
+
+/// Whether the original shall stand in the counterfactual's place: while B is held.
+pub(super) fn blinks(ctx: &Context) -> bool {
+    !ctx.egui_wants_keyboard_input() && ctx.input(|input| input.key_down(Key::B))
 }
 
 /// Opens what is dropped; says so while something is held over the window.

@@ -1,12 +1,15 @@
 //! The window. `App::logic` polls the workers, `App::ui` draws, `App::apply` acts; one file per panel.
 
 mod action;
+mod annotations;
 mod app;
 mod compute_panel;
+mod display;
 mod input_panel;
 mod keys;
 mod lambda_bar;
 mod model_panel;
+mod navigate;
 mod panes;
 mod picker;
 mod picture;

@@ -3,11 +3,13 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use super::display::Picture;
 use super::session::Session;
 use super::stage::Stage;
-use super::viewer::{Picture, Viewer};
+use super::viewer::Viewer;
 use crate::export::png::{Figure, Pane, figure, png_bytes};
 use crate::export::write;
+use crate::frame::camera::Camera;
 use crate::frame::lambda_text;
 use crate::job::{Job, Turn};
 
@@ -48,11 +50,17 @@ fn suggestion() -> PathBuf {
 fn save(session: &Session, viewer: &mut Viewer, path: PathBuf, replace: bool) -> std::io::Result<Job<Arc<PathBuf>>> {
     viewer.playing = None;
     viewer.step = viewer.step.round();
-    let pictures = viewer.pictures(session);
-    let place = session.scan.ready().map(|scan| {
-        let grid = scan.layers.base.grid;
-        (grid, viewer.camera(&grid))
-    });
+    let mut arrangement = viewer.display.arrange(session, viewer);
+    if let Some((left, _)) = viewer.display.swiped(session, viewer) {
+        // Both pictures whole, side by side.
+        arrangement.pictures.insert(0, left);
+        arrangement.columns = 2;
+    }
+    let grid = session.scan.ready().map(|scan| scan.layers.scan.grid);
+    let cameras: Vec<_> = match &grid {
+        Some(grid) => arrangement.pictures.iter().map(|picture| viewer.camera(grid, picture.plane)).collect(),
+        None => Vec::new(),
+    };
     let size = viewer.pane_px.map(|n| n.max(SMALLEST_PX));
     let lines = session.run.ready().map_or(Vec::new(), |run| {
         let scores = run.result.scores;
@@ -71,10 +79,10 @@ fn save(session: &Session, viewer: &mut Viewer, path: PathBuf, replace: bool) ->
     });
     let (path, replace) = as_png(path, replace);
     session.spawn("picture", &Turn::default(), move |_| {
-        let (grid, camera) = place.ok_or_else(|| anyhow::anyhow!("there is no picture yet; open a scan first"))?;
+        let grid = grid.ok_or_else(|| anyhow::anyhow!("there is no picture yet; open a scan first"))?;
         write::check(&path, replace)?;
-        let panes = pictures.iter().map(pane).collect();
-        let image = figure(&Figure { panes, grid, camera, size, lines })?;
+        let panes = arrangement.pictures.iter().zip(cameras).map(|(picture, camera)| pane(picture, camera)).collect();
+        let image = figure(&Figure { panes, columns: arrangement.columns, grid, size, lines })?;
         write::save(&path, &png_bytes(&image)?, replace)?;
         Ok(Arc::new(path))
     })
@@ -90,14 +98,9 @@ fn as_png(path: PathBuf, replace: bool) -> (PathBuf, bool) {
     (name.into(), false)
 }
 
-fn pane(picture: &Picture) -> Pane<'_> {
-    Pane {
-        title: picture.title,
-        layers: &picture.layers,
-        content: picture.content,
-        shade: picture.shade,
-        synthetic: picture.synthetic,
-    }
+fn pane(picture: &Picture, camera: Camera) -> Pane<'_> {
+    let Picture { title, ref layers, look, synthetic, .. } = *picture;
+    Pane { title, camera, layers, look, synthetic }
 }
 
 #[cfg(test)]

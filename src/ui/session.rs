@@ -9,7 +9,7 @@ use anyhow::anyhow;
 
 use super::stage::Stage;
 use crate::demo;
-use crate::export::png::{difference_scale_hu, layers};
+use crate::export::png::{difference_scale_hu, shift};
 use crate::frame::Layers;
 use crate::job::{Job, Monitor, Turn};
 use crate::latent_shift::Counterfactual;
@@ -134,7 +134,7 @@ impl Session {
         let recipe = self.recipe();
         let job = self.spawn("open", &Turn::default(), move |monitor| {
             let input = pipeline::open(&path, &recipe, monitor)?;
-            let layers = Arc::new(Layers::plain(input.display_volume()));
+            let layers = Arc::new(Layers { scan: input.display_volume(), shift: None });
             Ok(Arc::new(OpenScan { warnings: input.warnings(), layers, input, path: Some(path) }))
         });
         self.scan.follow(job);
@@ -159,7 +159,7 @@ impl Session {
         self.load(Role::Segmenter, cards.segmenter);
         let job = self.spawn("draw", &Turn::default(), move |monitor| {
             let input = demo::input(&recipe, monitor)?;
-            let layers = Arc::new(Layers::plain(input.display_volume()));
+            let layers = Arc::new(Layers { scan: input.display_volume(), shift: None });
             Ok(Arc::new(OpenScan { warnings: input.warnings(), layers, input, path: None }))
         });
         self.scan.follow(job);
@@ -266,16 +266,16 @@ impl Session {
         let job = self.spawn("explain", &self.turn, move |monitor| {
             let began = Instant::now();
             let result = pipeline::explain(&scan.input, &request, monitor)?;
-            let layers = Arc::new(layers(&result));
+            let shift = shift(&result);
             Ok(Arc::new(Explained {
-                scale_hu: difference_scale_hu(&layers),
+                scale_hu: difference_scale_hu(&shift),
                 change_per_slice_hu: result.change_per_slice_hu(),
                 most_changed_slice: result.most_changed_slice(),
                 models: [request.autoencoder.name.clone(), request.target.scored_by().0.to_owned()],
                 target: request.target.name(),
                 seconds: began.elapsed().as_secs_f64(),
+                layers: Arc::new(Layers { scan: scan.layers.scan.clone(), shift: Some(shift) }),
                 scan,
-                layers,
                 result,
             }))
         });

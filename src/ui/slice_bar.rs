@@ -18,8 +18,8 @@ pub(super) const VALUE_WIDTH: f32 = 118.0;
 
 pub(super) fn slice_bar_ui(ui: &mut Ui, session: &Session, viewer: &Viewer, actions: &mut Vec<Action>) {
     let Some(scan) = session.scan.ready() else { return };
-    let grid = scan.layers.base.grid;
-    let camera = viewer.camera(&grid);
+    let grid = scan.layers.scan.grid;
+    let camera = viewer.camera(&grid, viewer.plane);
     let (mut slice, slices) = (camera.slice(&grid) + 1, camera.slices(&grid));
     let run = session.run.ready();
     let strip = run.map(|_| ui.allocate_exact_size(Vec2::new(ui.available_width(), PROFILE_HEIGHT), Sense::hover()).0);

@@ -6,6 +6,7 @@ use glam::DVec3;
 use super::session::Session;
 use super::theme;
 use super::viewer::Viewer;
+use crate::frame::paint::probe;
 use crate::frame::{Content, nearest_voxel};
 
 pub(super) fn status_bar_ui(ui: &mut Ui, session: &Session, viewer: &Viewer) {
@@ -25,14 +26,15 @@ pub(super) fn status_bar_ui(ui: &mut Ui, session: &Session, viewer: &Viewer) {
 fn probe_text(session: &Session, viewer: &Viewer) -> Option<String> {
     let scan = session.scan.ready()?;
     let place = viewer.probe?;
-    let base = &scan.layers.base;
-    let [i, j, k] = nearest_voxel(base, place)?;
-    let mut parts = vec![format!("Original {:.0} HU", base.get([i, j, k])?)];
+    let [i, j, k] = nearest_voxel(&scan.layers.scan, place)?;
+    let mut parts = vec![format!("Original {:.0} HU", scan.layers.scan.get([i, j, k])?)];
     if let Some(run) = session.run.ready() {
-        let read = |content| run.layers.probe(place, content);
-        match (read(Content::Step { step: viewer.step }), read(Content::Difference { step: viewer.step })) {
-            (Some(changed), Some(difference)) => {
-                parts.push(format!("Counterfactual {changed:.0} HU   Difference {difference:+.1} HU"));
+        let read = |content| probe(&run.layers, content, viewer.step, place);
+        match (read(Content::Decoded), read(Content::Difference)) {
+            (Some(decoded), Some(difference)) => {
+                let reconstruction = decoded - difference;
+                parts.push(format!("Reconstruction {reconstruction:.0} HU   Counterfactual {decoded:.0} HU"));
+                parts.push(format!("Difference {difference:+.1} HU"));
             }
             _ => parts.push("outside what the networks see".to_owned()),
         }

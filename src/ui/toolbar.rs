@@ -3,10 +3,11 @@
 use eframe::egui::{ComboBox, DragValue, Ui};
 
 use super::action::Action;
-use super::panes::plane_name;
+use super::annotations::plane_name;
+use super::display::{Display, Layout};
 use super::session::Session;
 use super::viewer::Viewer;
-use crate::frame::{PRESETS, Plane, Window};
+use crate::frame::{PRESETS, Plane, Sampling, Window};
 
 pub(super) fn toolbar_ui(ui: &mut Ui, session: &Session, viewer: &Viewer, actions: &mut Vec<Action>) {
     ui.add_enabled_ui(session.scan.ready().is_some(), |ui| {
@@ -23,6 +24,8 @@ pub(super) fn toolbar_ui(ui: &mut Ui, session: &Session, viewer: &Viewer, action
             if ui.button("Fit").on_hover_text("Show the whole slice (double click)").clicked() {
                 actions.push(Action::Fit);
             }
+            ui.separator();
+            display_ui(ui, viewer.display, session.run.ready().is_some(), actions);
         });
     });
 }
@@ -50,4 +53,52 @@ fn window_ui(ui: &mut Ui, window: Window, actions: &mut Vec<Action>) {
     if own != window {
         actions.push(Action::Window(own));
     }
+}
+
+/// How the panes are arranged, and what the generated ones show.
+fn display_ui(ui: &mut Ui, display: Display, has_result: bool, actions: &mut Vec<Action>) {
+    let mut new = display;
+    for (layout, name, help) in Layout::ALL {
+        ui.selectable_value(&mut new.layout, layout, name).on_hover_text(help);
+    }
+    ui.separator();
+    ui.menu_button("Show", |ui| {
+        ui.add_enabled_ui(has_result, |ui| {
+            let help = "The sharp scan plus the difference, in place of what the autoencoder draws (key D)";
+            ui.checkbox(&mut new.detail_kept, "Detail kept").on_hover_text(help);
+            let help = "The difference on top of the counterfactual (key O)";
+            ui.checkbox(&mut new.overlay, "Difference on the counterfactual").on_hover_text(help);
+            let help = "The largest difference along the line of sight, through the whole patient (key M)";
+            ui.checkbox(&mut new.projection, "Largest difference through the patient").on_hover_text(help);
+            let mut swipe = new.swipe.is_some();
+            let help = "One pane, original at the left of a line, counterfactual at its right (key W)";
+            if ui.checkbox(&mut swipe, "Swipe").on_hover_text(help).changed() {
+                new = new.swiping(swipe);
+            }
+            difference_ui(ui, &mut new);
+        });
+        let mut nearest = new.sampling == Sampling::Nearest;
+        ui.checkbox(&mut nearest, "Voxels as squares").on_hover_text("No interpolation (key N)");
+        new.sampling = if nearest { Sampling::Nearest } else { Sampling::Linear };
+    });
+    if new != display {
+        actions.push(Action::Display(new));
+    }
+}
+
+/// From where on, and how densely, the difference is drawn.
+fn difference_ui(ui: &mut Ui, new: &mut Display) {
+    ui.horizontal(|ui| {
+        let label = ui.label("Differences from");
+        let value = DragValue::new(&mut new.threshold_hu).range(0.0..=2000.0).speed(1.0).max_decimals(0).suffix(" HU");
+        ui.add(value).labelled_by(label.id);
+    });
+    ui.horizontal(|ui| {
+        let label = ui.label("Opacity of the overlay");
+        let mut percent = new.opacity * 100.0;
+        let value = DragValue::new(&mut percent).range(5.0..=100.0).speed(1.0).max_decimals(0).suffix(" %");
+        if ui.add(value).labelled_by(label.id).changed() {
+            new.opacity = percent / 100.0;
+        }
+    });
 }

@@ -1,12 +1,11 @@
 //! How the pictures are looked at: plane, place, zoom, window, lambda. Every pane shares it, so panes are always linked.
 
-use std::sync::Arc;
-
 use glam::DVec3;
 
-use super::session::{Explained, OpenScan, Session};
+use super::display::{Display, Layout};
+use super::session::{Explained, OpenScan};
 use crate::frame::camera::Camera;
-use crate::frame::{Content, Layers, PRESETS, Plane, Shade, Window};
+use crate::frame::{PRESETS, Plane, Window};
 use crate::volume::Grid;
 
 /// One way along lambda takes this long, whatever the number of steps.
@@ -20,8 +19,10 @@ const PANE_PX: [u32; 2] = [512, 512];
 
 pub(super) struct Viewer {
     pub(super) plane: Plane,
-    /// In the middle of every pane, RAS+ millimetres.
-    pub(super) center: DVec3,
+    /// Where the slices of all planes cross, RAS+ millimetres.
+    pub(super) cursor: DVec3,
+    /// In the middle of every pane, within its plane.
+    pub(super) middle: DVec3,
     /// 1 shows the whole slice.
     pub(super) zoom: f64,
     pub(super) window: Window,
@@ -29,6 +30,9 @@ pub(super) struct Viewer {
     pub(super) step: f32,
     /// +1 or -1 while playing.
     pub(super) playing: Option<f32>,
+    pub(super) display: Display,
+    /// The original is held in the counterfactual's place.
+    pub(super) blink: bool,
     /// Size of a pane as it was last drawn, physical pixels.
     pub(super) pane_px: [u32; 2],
     /// Under the pointer, RAS+ millimetres.
@@ -37,27 +41,18 @@ pub(super) struct Viewer {
     wheel: f32,
 }
 
-/// One pane: what it shows, and how.
-pub(super) struct Picture {
-    pub(super) title: &'static str,
-    pub(super) layers: Arc<Layers>,
-    pub(super) content: Content,
-    pub(super) shade: Shade,
-    /// Lambda, where the pixels are generated.
-    pub(super) synthetic: Option<f64>,
-    /// Blended from two steps, for the eye only.
-    pub(super) blended: bool,
-}
-
 impl Default for Viewer {
     fn default() -> Self {
         Self {
             plane: Plane::Axial,
-            center: DVec3::ZERO,
+            cursor: DVec3::ZERO,
+            middle: DVec3::ZERO,
             zoom: 1.0,
             window: PRESETS[0].1,
             step: 0.0,
             playing: None,
+            display: Display::default(),
+            blink: false,
             pane_px: PANE_PX,
             probe: None,
             wheel: 0.0,
@@ -70,9 +65,12 @@ impl Viewer {
     pub(super) fn show_scan(&mut self, scan: &OpenScan) {
         let stored = scan.input.scan.as_ref().and_then(|scan| scan.window_hu);
         let window = stored.map_or(PRESETS[0].1, |[center_hu, width_hu]| Window { center_hu, width_hu });
+        let center = scan.layers.scan.grid.center();
         *self = Self {
             plane: self.plane,
-            center: scan.layers.base.grid.center(),
+            cursor: center,
+            middle: center,
+            display: self.display,
             pane_px: self.pane_px,
             ..Self::default()
         };
@@ -91,32 +89,47 @@ impl Viewer {
         let [ni, nj, _] = run.result.grid.shape.map(|n| n as f64 / 2.0);
         let place = run.result.grid.world_from_voxel.transform_point3(DVec3::new(ni, nj, slice as f64));
         self.plane = Plane::Axial;
-        let grid = run.scan.layers.base.grid;
-        let there = Camera { center: place, ..self.camera(&grid) }.slice(&grid);
-        self.set_slice(&grid, there);
+        let grid = run.scan.layers.scan.grid;
+        let there = Camera { center: place, ..self.camera(&grid, Plane::Axial) }.slice(&grid);
+        self.set_slice(&grid, Plane::Axial, there);
     }
 
-    pub(super) fn camera(&self, grid: &Grid) -> Camera {
-        let whole = Camera::fit(grid, self.plane, self.pane_px);
-        Camera { center: self.center, mm_per_pixel: whole.mm_per_pixel / self.zoom, ..whole }
+    /// Of a pane of this plane. All planes share one scale: that of the one that needs most room.
+    pub(super) fn camera(&self, grid: &Grid, plane: Plane) -> Camera {
+        let whole = Camera::fit(grid, plane, self.pane_px);
+        let mm_per_pixel = match self.display.layout {
+            Layout::Planes => [Plane::Axial, Plane::Coronal, Plane::Sagittal]
+                .into_iter()
+                .map(|plane| Camera::fit(grid, plane, self.pane_px).mm_per_pixel)
+                .fold(0.0, f64::max),
+            Layout::Three | Layout::Single => whole.mm_per_pixel,
+        };
+        let middle = Camera { center: self.middle, mm_per_pixel: mm_per_pixel / self.zoom, ..whole };
+        middle.at_slice_of(grid, self.cursor)
     }
 
-    pub(super) fn set_slice(&mut self, grid: &Grid, slice: usize) {
-        self.center = self.camera(grid).at_slice(grid, slice).center;
+    pub(super) fn set_slice(&mut self, grid: &Grid, plane: Plane, slice: usize) {
+        let cursor = Camera { center: self.cursor, ..self.camera(grid, plane) };
+        self.cursor = cursor.at_slice(grid, slice).center;
     }
 
     /// So many slices on.
-    pub(super) fn scroll(&mut self, grid: &Grid, slices: isize) {
-        let slice = self.camera(grid).slice(grid).saturating_add_signed(slices);
-        self.set_slice(grid, slice);
+    pub(super) fn scroll(&mut self, grid: &Grid, plane: Plane, slices: isize) {
+        let slice = self.camera(grid, plane).slice(grid).saturating_add_signed(slices);
+        self.set_slice(grid, plane, slice);
     }
 
     /// A wheel may turn less than a slice at a time.
-    pub(super) fn turn_wheel(&mut self, grid: &Grid, slices: f32) {
+    pub(super) fn turn_wheel(&mut self, grid: &Grid, plane: Plane, slices: f32) {
         self.wheel += slices;
         let whole = self.wheel.trunc();
         self.wheel -= whole;
-        self.scroll(grid, whole as isize);
+        self.scroll(grid, plane, whole as isize);
+    }
+
+    pub(super) fn pan(&mut self, grid: &Grid, plane: Plane, pixels: [f64; 2]) {
+        let camera = Camera { center: self.middle, ..self.camera(grid, plane) };
+        self.middle = camera.panned(grid, pixels).center;
     }
 
     pub(super) fn set_window(&mut self, window: Window) {
@@ -128,9 +141,7 @@ impl Viewer {
 
     /// The whole slice, and the middle of the scan across it.
     pub(super) fn fit(&mut self, grid: &Grid) {
-        let slice = self.camera(grid).slice(grid);
-        (self.zoom, self.center) = (1.0, grid.center());
-        self.set_slice(grid, slice);
+        (self.zoom, self.middle) = (1.0, grid.center());
     }
 
     pub(super) fn zoom_by(&mut self, factor: f64) {
@@ -161,36 +172,6 @@ impl Viewer {
         if self.playing.is_none() {
             self.step = self.step.round();
         }
-    }
-
-    /// The panes, left to right.
-    pub(super) fn pictures(&self, session: &Session) -> Vec<Picture> {
-        let Some(scan) = session.scan.ready() else { return Vec::new() };
-        let grey = Shade::Grey(self.window);
-        let original = Picture {
-            title: "Original",
-            layers: Arc::clone(&scan.layers),
-            content: Content::Base,
-            shade: grey,
-            synthetic: None,
-            blended: false,
-        };
-        let Some(run) = session.run.ready() else { return vec![original] };
-        let (step, synthetic, blended) = (self.step, Some(run.lambda_at(self.step)), self.step.fract() != 0.0);
-        let generated = |title, content, shade| Picture {
-            title,
-            layers: Arc::clone(&run.layers),
-            content,
-            shade,
-            synthetic,
-            blended,
-        };
-        let difference = Shade::Difference { scale_hu: run.scale_hu };
-        vec![
-            original,
-            generated("Counterfactual", Content::Step { step }, grey),
-            generated("Difference", Content::Difference { step }, difference),
-        ]
     }
 }
 

@@ -18,5 +18,6 @@ mod scans;
 mod search;
 mod shaders;
 mod tiny_models;
+mod views;
 mod whole;
 mod window;

@@ -10,7 +10,7 @@ use egui_kittest::wgpu::{WgpuTestRenderer, create_render_state, default_wgpu_set
 use glam::{DAffine3, DMat3, DVec3};
 use parallax::frame::camera::Camera;
 use parallax::frame::paint::paint;
-use parallax::frame::{Content, Layers, Plane, Shade, View, Window};
+use parallax::frame::{Content, Layers, Look, Overlay, Plane, Sampling, Shade, Shift, View, Window};
 use parallax::gpu::{Bounds, PaintSlice, SHADER, Shown, SliceRenderer, SliceUniforms, raise_limits, words};
 use parallax::volume::{Grid, Volume, Voxels};
 
@@ -89,22 +89,45 @@ fn draw(gpu: &Gpu, renderer: &mut SliceRenderer, view: &View, layers: &Arc<Layer
     data.chunks(row as usize).flat_map(|line| line[..4 * width as usize].to_vec()).collect()
 }
 
-/// An oblique, left-handed grid with a gradient and a few hard edges, and three steps of a slab.
-fn layers([ni, nj, nk]: [usize; 3], slab: Range<usize>) -> Layers {
+/// An oblique, left-handed scan with a gradient and a few hard edges.
+fn scan(shape: [usize; 3]) -> Volume {
     let matrix =
         DMat3::from_rotation_x(0.2) * DMat3::from_rotation_z(-0.3) * DMat3::from_diagonal(DVec3::new(-1.5, 2.0, 3.0));
     let world_from_voxel = DAffine3::from_mat3_translation(matrix, DVec3::new(12.0, -30.0, 7.0));
-    let grid = Grid { shape: [ni, nj, nk], world_from_voxel };
+    let grid = Grid { shape, world_from_voxel };
     let value = |i: usize| ((i * 37) % 500) as i16 - 700 + if i.is_multiple_of(13) { 600 } else { 0 };
-    let base = Volume::new(grid, Voxels::I16((0..grid.len()).map(value).collect()));
-    let (first, len) = (slab.start * ni * nj, slab.len() * ni * nj);
-    let steps = (0..3 * len).map(|n| base.voxels.at(first + n % len) + (n % 29) as f32 * 10.0 - 140.0);
-    Layers { slab, steps: Voxels::F32(steps.collect::<Vec<_>>().into()), base }
+    Volume::new(grid, Voxels::I16((0..grid.len()).map(value).collect()))
 }
 
-fn base_view(layers: &Layers) -> View {
-    let grey = Shade::Grey(Window { center_hu: -400.0, width_hu: 900.0 });
-    Camera::fit(&layers.base.grid, Plane::Axial, SIZE).view(&layers.base.grid, SIZE, Content::Base, grey)
+/// A reconstruction of a shape on another grid than the scan's, neither aligned with it nor covering it, and three steps of a slab.
+fn shift(shape: [usize; 3], slab: Range<usize>) -> Shift {
+    let [ni, nj, nk] = shape;
+    let middle = scan(SHAPE).grid.center();
+    let matrix = DMat3::from_diagonal(DVec3::new(18.0 / ni as f64, 20.0 / nj as f64, 22.0 / nk as f64));
+    let corner = middle - matrix * DVec3::new(ni as f64, nj as f64, nk as f64) / 2.0;
+    let grid = Grid { shape, world_from_voxel: DAffine3::from_mat3_translation(matrix, corner) };
+    let voxels: Vec<f32> = (0..grid.len()).map(|i| ((i * 53) % 700) as f32 - 650.0).collect();
+    let (first, len) = (slab.start * ni * nj, slab.len() * ni * nj);
+    let steps: Vec<f32> = (0..3 * len).map(|n| voxels[first + n % len] + (n % 29) as f32 * 10.0 - 140.0).collect();
+    Shift { reconstruction: Volume::from_f32(grid, voxels), slab, steps: Voxels::F32(steps.into()) }
+}
+
+fn layers(shape: [usize; 3], slab: Range<usize>) -> Layers {
+    Layers { scan: scan(shape), shift: Some(shift(shape, slab)) }
+}
+
+fn plain(shape: [usize; 3]) -> Layers {
+    Layers { scan: scan(shape), shift: None }
+}
+
+const WINDOW: Window = Window { center_hu: -400.0, width_hu: 900.0 };
+
+fn look(content: Content, step: f32) -> Look {
+    Look { content, step, ..Look::scan(WINDOW) }
+}
+
+fn scan_view(layers: &Layers) -> View {
+    Camera::fit(&layers.scan.grid, Plane::Axial, SIZE).view(&layers.scan.grid, SIZE, Look::scan(WINDOW))
 }
 
 fn assert_twins(screen: &[u8], view: &View, layers: &Layers, what: &str) {
@@ -115,25 +138,42 @@ fn assert_twins(screen: &[u8], view: &View, layers: &Layers, what: &str) {
     assert!(far <= gaps.len() / 2000 && mean <= MEAN, "{what}: {far} far, mean {mean}");
 }
 
-/// Every plane, content and shade, at three places.
+/// Every content, with every shade, overlay and sampling that it can have.
+fn looks() -> Vec<Look> {
+    let mut looks = Vec::new();
+    for (content, step) in [
+        (Content::Scan, 0.0),
+        (Content::Decoded, 0.0),
+        (Content::Decoded, 1.4),
+        (Content::Decoded, 2.0),
+        (Content::DetailKept, 1.4),
+        (Content::Difference, 0.3),
+        (Content::Difference, 9.0),
+        (Content::Projection, 1.4),
+    ] {
+        let plain = look(content, step);
+        let shade = Shade::Difference { scale_hu: 120.0, threshold_hu: 35.0 };
+        let overlay = Some(Overlay { scale_hu: 130.0, threshold_hu: 20.0, opacity: 0.6 });
+        looks.extend([
+            plain,
+            Look { shade, ..plain },
+            Look { overlay, ..plain },
+            Look { sampling: Sampling::Nearest, overlay, ..plain },
+        ]);
+    }
+    looks
+}
+
+/// Every look on every plane, at three places.
 fn assert_twins_everywhere(gpu: &Gpu, renderer: &mut SliceRenderer, layers: &Arc<Layers>) {
-    let grid = &layers.base.grid;
-    let contents = [
-        Content::Base,
-        Content::Step { step: 0.0 },
-        Content::Step { step: 1.4 },
-        Content::Step { step: 2.0 },
-        Content::Difference { step: 0.3 },
-        Content::Difference { step: 9.0 },
-    ];
-    let shades = [Shade::Grey(Window { center_hu: -400.0, width_hu: 900.0 }), Shade::Difference { scale_hu: 120.0 }];
+    let grid = &layers.scan.grid;
     for plane in [Plane::Axial, Plane::Coronal, Plane::Sagittal] {
         let fit = Camera::fit(grid, plane, SIZE);
         for camera in [fit, fit.at_slice(grid, 4), Camera { mm_per_pixel: fit.mm_per_pixel / 3.0, ..fit }] {
-            for (content, shade) in contents.iter().flat_map(|c| shades.iter().map(move |s| (*c, *s))) {
-                let view = camera.view(grid, SIZE, content, shade);
+            for look in looks() {
+                let view = camera.view(grid, SIZE, look);
                 let screen = draw(gpu, renderer, &view, layers);
-                assert_twins(&screen, &view, layers, &format!("{plane:?} {content:?} {shade:?}"));
+                assert_twins(&screen, &view, layers, &format!("{plane:?} {look:?}"));
             }
         }
     }
@@ -146,7 +186,7 @@ fn the_shader_draws_what_its_cpu_twin_paints() {
     assert_twins_everywhere(&gpu, &mut renderer, &Arc::new(layers(SHAPE, 3..5)));
 }
 
-/// 41 slices of the base take four tiles, two by two; 18 of the steps two. (No edge of this grid meets a pixel's centre.)
+/// 41 slices of the scan take four tiles, two by two; 18 of the steps two. (No edge of this grid meets a pixel's centre.)
 #[test]
 fn slices_beyond_the_depth_of_a_texture_are_drawn_alike() {
     let gpu = gpu();
@@ -158,26 +198,26 @@ fn slices_beyond_the_depth_of_a_texture_are_drawn_alike() {
 fn a_large_volume_comes_over_several_frames_and_is_drawn_once_it_is_whole() {
     let gpu = gpu();
     let layers = Arc::new(layers(SHAPE, 3..5));
-    // Two slices a frame: 9 slices of the base and 6 of the steps take eight frames.
+    // Two slices a frame: 9 of the scan, 9 of the reconstruction and 6 of the steps take twelve frames.
     let mut renderer = renderer(&gpu, Bounds { bytes_per_frame: 2 * 14 * 11 * 4, ..Bounds::of(&gpu.device) });
-    let view = View { content: Content::Step { step: 1.4 }, ..base_view(&layers) };
-    for frame in 1..8 {
+    let view = View { look: look(Content::Decoded, 1.4), ..scan_view(&layers) };
+    for frame in 1..12 {
         let screen = draw(&gpu, &mut renderer, &view, &layers);
         assert_eq!(renderer.shown(0), Some(&Shown::Loading), "frame {frame}");
         assert!(screen.chunks(4).all(|pixel| pixel == [0, 255, 0, 255]), "frame {frame} draws what is not there yet");
     }
     let screen = draw(&gpu, &mut renderer, &view, &layers);
     assert_eq!(renderer.shown(0), Some(&Shown::Picture));
-    assert_twins(&screen, &view, &layers, "the eighth frame");
+    assert_twins(&screen, &view, &layers, "the twelfth frame");
     assert_twins_everywhere(&gpu, &mut renderer, &layers);
 }
 
 #[test]
 fn a_slice_larger_than_a_frames_upload_still_comes() {
     let gpu = gpu();
-    let layers = Arc::new(Layers::plain(layers(SHAPE, 3..5).base));
+    let layers = Arc::new(plain(SHAPE));
     let mut renderer = renderer(&gpu, Bounds { bytes_per_frame: 1, ..Bounds::of(&gpu.device) });
-    let view = base_view(&layers);
+    let view = scan_view(&layers);
     let frames = (1..20).find(|_| {
         draw(&gpu, &mut renderer, &view, &layers);
         renderer.shown(0) == Some(&Shown::Picture)
@@ -190,13 +230,13 @@ fn a_volume_that_is_shown_no_more_is_let_go() {
     let gpu = gpu();
     let mut renderer = SliceRenderer::new(&gpu.device, FORMAT);
     let [old, new] = [(); 2].map(|()| Arc::new(layers(SHAPE, 3..5)));
-    let Voxels::I16(voxels) = &old.base.voxels else { panic!("16 bits") };
-    draw(&gpu, &mut renderer, &base_view(&old), &old);
+    let Voxels::I16(voxels) = &old.scan.voxels else { panic!("16 bits") };
+    draw(&gpu, &mut renderer, &scan_view(&old), &old);
     assert_eq!(Arc::strong_count(voxels), 2, "ours and the texture's");
-    draw(&gpu, &mut renderer, &base_view(&new), &new);
+    draw(&gpu, &mut renderer, &scan_view(&new), &new);
     assert_eq!(Arc::strong_count(voxels), 1, "ours alone");
-    let screen = draw(&gpu, &mut renderer, &base_view(&old), &old);
-    assert_twins(&screen, &base_view(&old), &old, "shown again");
+    let screen = draw(&gpu, &mut renderer, &scan_view(&old), &old);
+    assert_twins(&screen, &scan_view(&old), &old, "shown again");
 }
 
 #[test]
@@ -206,11 +246,11 @@ fn what_the_gpu_cannot_hold_is_said_and_the_rest_is_drawn() {
     let small = Arc::new(layers(SHAPE, 3..5));
     let refused = |bounds, shape: [usize; 3]| {
         let mut renderer = renderer(&gpu, bounds);
-        let large = Arc::new(Layers::plain(layers(shape, 0..1).base));
-        draw(&gpu, &mut renderer, &base_view(&large), &large);
+        let large = Arc::new(plain(shape));
+        draw(&gpu, &mut renderer, &scan_view(&large), &large);
         let Some(Shown::Refused(why)) = renderer.shown(0).cloned() else { panic!("{:?}", renderer.shown(0)) };
-        let screen = draw(&gpu, &mut renderer, &base_view(&small), &small);
-        assert_twins(&screen, &base_view(&small), &small, "after a refusal");
+        let screen = draw(&gpu, &mut renderer, &scan_view(&small), &small);
+        assert_twins(&screen, &scan_view(&small), &small, "after a refusal");
         why
     };
     let why = refused(Bounds::of(&gpu.device), [limit + 1, 1, 1]);
@@ -228,16 +268,16 @@ fn graphics_memory_that_does_not_suffice_is_said_and_the_rest_is_drawn() {
     let small = Arc::new(layers(SHAPE, 3..5));
     // There is no need of the voxels themselves: none is uploaded.
     let grid = Grid { shape: [2048; 3], world_from_voxel: DAffine3::IDENTITY };
-    let huge = Arc::new(Layers::plain(Volume { grid, voxels: Voxels::I16(Vec::new().into()) }));
+    let huge = Arc::new(Layers { scan: Volume { grid, voxels: Voxels::I16(Vec::new().into()) }, shift: None });
     let mut renderer = SliceRenderer::new(&gpu.device, FORMAT);
-    draw(&gpu, &mut renderer, &base_view(&small), &small);
-    draw(&gpu, &mut renderer, &base_view(&huge), &huge);
+    draw(&gpu, &mut renderer, &scan_view(&small), &small);
+    draw(&gpu, &mut renderer, &scan_view(&huge), &huge);
     assert_eq!(renderer.shown(0), Some(&Shown::Loading), "what was let go just now may make room");
-    draw(&gpu, &mut renderer, &base_view(&huge), &huge);
+    draw(&gpu, &mut renderer, &scan_view(&huge), &huge);
     let Some(Shown::Refused(why)) = renderer.shown(0) else { panic!("{:?}", renderer.shown(0)) };
     assert!(why.contains("too small for these 34359 MB"), "{why}");
-    let screen = draw(&gpu, &mut renderer, &base_view(&small), &small);
-    assert_twins(&screen, &base_view(&small), &small, "after a refusal");
+    let screen = draw(&gpu, &mut renderer, &scan_view(&small), &small);
+    assert_twins(&screen, &scan_view(&small), &small, "after a refusal");
 }
 
 #[test]
@@ -260,7 +300,7 @@ fn a_pane_asks_for_frames_until_its_picture_is_whole() {
     state.renderer.write().callback_resources.insert(renderer);
     let layers = Arc::new(layers(SHAPE, 3..5));
     let mut window = Harness::builder().renderer(WgpuTestRenderer::from_render_state(state)).build_ui(move |ui| {
-        let view = base_view(&layers);
+        let view = View { look: look(Content::Decoded, 1.0), ..scan_view(&layers) };
         let paint = PaintSlice { pane: 0, view, layers: Arc::clone(&layers), ctx: ui.ctx().clone() };
         ui.painter().add(egui_wgpu::Callback::new_paint_callback(ui.max_rect(), paint));
     });
@@ -271,8 +311,8 @@ fn a_pane_asks_for_frames_until_its_picture_is_whole() {
         window.run_steps(2);
         (words(&window.ctx, 0), asks)
     };
-    // 15 slices, four a frame.
-    for _ in 0..3 {
+    // 24 slices, four a frame.
+    for _ in 0..5 {
         assert_eq!(frame(), (Some("Loading…".to_owned()), true));
     }
     assert_eq!(frame(), (None, true), "the words go");
@@ -286,15 +326,22 @@ fn the_uniforms_lie_where_the_shader_looks() {
     let wgpu::naga::TypeInner::Struct { members, span } = &slice.inner else { panic!("Slice is a struct") };
     assert_eq!(*span as usize, size_of::<SliceUniforms>());
     let ours = [
-        ("voxel_from_x", std::mem::offset_of!(SliceUniforms, voxel_from_x)),
-        ("voxel_from_y", std::mem::offset_of!(SliceUniforms, voxel_from_y)),
-        ("voxel_origin", std::mem::offset_of!(SliceUniforms, voxel_origin)),
-        ("shape", std::mem::offset_of!(SliceUniforms, shape)),
+        ("scan_from_x", std::mem::offset_of!(SliceUniforms, scan_from_x)),
+        ("scan_from_y", std::mem::offset_of!(SliceUniforms, scan_from_y)),
+        ("scan_origin", std::mem::offset_of!(SliceUniforms, scan_origin)),
+        ("shift_from_x", std::mem::offset_of!(SliceUniforms, shift_from_x)),
+        ("shift_from_y", std::mem::offset_of!(SliceUniforms, shift_from_y)),
+        ("shift_from_z", std::mem::offset_of!(SliceUniforms, shift_from_z)),
+        ("shift_origin", std::mem::offset_of!(SliceUniforms, shift_origin)),
+        ("scan_shape", std::mem::offset_of!(SliceUniforms, scan_shape)),
+        ("shift_shape", std::mem::offset_of!(SliceUniforms, shift_shape)),
         ("slab", std::mem::offset_of!(SliceUniforms, slab)),
         ("tiles", std::mem::offset_of!(SliceUniforms, tiles)),
+        ("step_tiles", std::mem::offset_of!(SliceUniforms, step_tiles)),
         ("frame", std::mem::offset_of!(SliceUniforms, frame)),
         ("kind", std::mem::offset_of!(SliceUniforms, kind)),
         ("shade", std::mem::offset_of!(SliceUniforms, shade)),
+        ("overlay", std::mem::offset_of!(SliceUniforms, overlay)),
     ];
     let theirs: Vec<_> = members.iter().map(|m| (m.name.as_deref().unwrap_or(""), m.offset as usize)).collect();
     assert_eq!(theirs, ours);
@@ -302,23 +349,23 @@ fn the_uniforms_lie_where_the_shader_looks() {
 
 #[test]
 fn the_patients_right_is_on_the_left_of_every_axial_and_coronal_picture() {
-    let mut volume = layers(SHAPE, 3..5).base;
+    let mut volume = scan(SHAPE);
     volume.grid.world_from_voxel = DAffine3::from_mat3_translation(DMat3::IDENTITY, DVec3::ZERO);
     // Bright at the right, front, top: voxel (13, 10, 8) of a RAS grid.
     let mut voxels = vec![-1000_i16; volume.grid.len()];
     *voxels.last_mut().expect("voxels") = 1000;
     volume.voxels = Voxels::I16(voxels.into());
-    let layers = Layers::plain(volume);
-    let shade = Shade::Grey(Window { center_hu: 0.0, width_hu: 2000.0 });
+    let layers = Layers { scan: volume, shift: None };
+    let look = Look::scan(Window { center_hu: 0.0, width_hu: 2000.0 });
     for (plane, letters, slice, bright) in [
         (Plane::Axial, ["R", "L", "A", "P"], 8, [0, 0]),
         (Plane::Coronal, ["R", "L", "S", "I"], 10, [0, 0]),
         (Plane::Sagittal, ["A", "P", "S", "I"], 13, [0, 0]),
     ] {
-        let camera = Camera::fit(&layers.base.grid, plane, [140, 140]).at_slice(&layers.base.grid, slice);
-        assert_eq!(camera.letters(&layers.base.grid), letters, "{plane:?}");
-        assert_eq!(camera.slice(&layers.base.grid), slice);
-        let picture = paint(&camera.view(&layers.base.grid, [140, 140], Content::Base, shade), &layers);
+        let camera = Camera::fit(&layers.scan.grid, plane, [140, 140]).at_slice(&layers.scan.grid, slice);
+        assert_eq!(camera.letters(&layers.scan.grid), letters, "{plane:?}");
+        assert_eq!(camera.slice(&layers.scan.grid), slice);
+        let picture = paint(&camera.view(&layers.scan.grid, [140, 140], look), &layers);
         let brightest = picture.enumerate_pixels().max_by_key(|(_, _, p)| p.0[0]).expect("pixels");
         let quadrant = [brightest.0 / 70, brightest.1 / 70];
         assert_eq!(quadrant, bright, "{plane:?}: bright at {}, {}", brightest.0, brightest.1);

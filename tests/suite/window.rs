@@ -98,7 +98,7 @@ fn set_slider(window: &mut Window, label: &str, value: f64) {
 }
 
 /// The pixels of one pane.
-fn pane(window: &mut Window, title: &str) -> Vec<u8> {
+pub(crate) fn pane(window: &mut Window, title: &str) -> Vec<u8> {
     let rect = window.get_by_label(&format!("{title} pane")).rect();
     let image = window.render().expect("an adapter draws");
     let (x, y) = (rect.left() as u32 + 1, rect.top() as u32 + 40);
@@ -115,7 +115,7 @@ pub(crate) fn start(models: &TinyModels, scan: PathBuf) -> Start {
     }
 }
 
-fn explained(models: &TinyModels) -> Window {
+pub(crate) fn explained(models: &TinyModels) -> Window {
     let mut window = window(start(models, models.stack(8)));
     until(&mut window, "the models", |w| says(w, "classifier.toml is loaded") && says(w, "autoencoder.toml is loaded"));
     until(&mut window, "the scan", |w| says(w, "the networks see 8 slices"));

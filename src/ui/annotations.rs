@@ -1,0 +1,109 @@
+//! What is written on the pictures: which volume, whose sides, which slice, how large, which colours; and SYNTHETIC.
+
+use eframe::egui::{self, Align2, Rect, Stroke, pos2, vec2};
+
+use super::display::Picture;
+use super::theme;
+use super::widgets::ink;
+use crate::frame::camera::Camera;
+use crate::frame::{Plane, Shade, colormap, lambda_text};
+use crate::volume::Grid;
+
+/// Everything on one pane; `pixels_per_point` of the screen.
+pub(super) fn annotate(
+    painter: &egui::Painter,
+    inner: Rect,
+    picture: &Picture,
+    camera: &Camera,
+    grid: &Grid,
+    pixels_per_point: f32,
+) {
+    ink(painter, inner.left_top(), Align2::LEFT_TOP, picture.title, theme::STRONG);
+    if let Some(tag) = synthetic_tag(picture) {
+        ink(painter, inner.right_top(), Align2::RIGHT_TOP, &tag, theme::AMBER);
+    }
+    let [left, right, top, bottom] = camera.letters(grid);
+    ink(painter, inner.left_center(), Align2::LEFT_CENTER, left, theme::STRONG);
+    ink(painter, inner.right_center(), Align2::RIGHT_CENTER, right, theme::STRONG);
+    ink(painter, inner.center_top() + vec2(0.0, 18.0), Align2::CENTER_TOP, top, theme::STRONG);
+    ink(painter, inner.center_bottom(), Align2::CENTER_BOTTOM, bottom, theme::STRONG);
+    ink(painter, inner.left_bottom(), Align2::LEFT_BOTTOM, &slice_text(camera, grid), theme::STRONG);
+    scale_bar(painter, inner, camera.mm_per_pixel * f64::from(pixels_per_point));
+    if let Some([scale_hu, threshold_hu]) = difference_colors(picture) {
+        color_bar(painter, inner, scale_hu, threshold_hu);
+    }
+}
+
+/// Scale and threshold of the difference, where it is drawn.
+fn difference_colors(picture: &Picture) -> Option<[f32; 2]> {
+    match (picture.look.shade, picture.look.overlay) {
+        (Shade::Difference { scale_hu, threshold_hu }, _) => Some([scale_hu, threshold_hu]),
+        (_, Some(overlay)) => Some([overlay.scale_hu, overlay.threshold_hu]),
+        _ => None,
+    }
+}
+
+/// On every pane of generated pixels, always.
+fn synthetic_tag(picture: &Picture) -> Option<String> {
+    let is = if picture.blended { "≈" } else { "=" };
+    picture.synthetic.map(|lambda| format!("SYNTHETIC  λ {is} {}", lambda_text(lambda)))
+}
+
+fn slice_text(camera: &Camera, grid: &Grid) -> String {
+    format!("{} {}/{}", plane_name(camera.plane), camera.slice(grid) + 1, camera.slices(grid))
+}
+
+/// What is written on a pane, for those who do not see it.
+pub(super) fn words(picture: &Picture, camera: &Camera, grid: &Grid) -> String {
+    let [left, right, top, bottom] = camera.letters(grid);
+    let edges = format!("left {left}, right {right}, top {top}, bottom {bottom}");
+    [synthetic_tag(picture), Some(slice_text(camera, grid)), Some(edges)]
+        .into_iter()
+        .flatten()
+        .collect::<Vec<_>>()
+        .join("; ")
+}
+
+pub(super) fn plane_name(plane: Plane) -> &'static str {
+    match plane {
+        Plane::Axial => "Axial",
+        Plane::Coronal => "Coronal",
+        Plane::Sagittal => "Sagittal",
+    }
+}
+
+/// 5 cm, or 1 cm where that is too long, at the bottom right.
+fn scale_bar(painter: &egui::Painter, inner: Rect, mm_per_point: f64) {
+    let fits = |mm: &f64| mm / mm_per_point < f64::from(inner.width()) / 3.0;
+    let Some(mm) = [50.0, 10.0].into_iter().find(fits) else { return };
+    let end = inner.right_bottom();
+    let start = end - vec2((mm / mm_per_point) as f32, 0.0);
+    painter.line_segment([start, end], Stroke::new(4.0, theme::BLACK));
+    painter.line_segment([start, end], Stroke::new(2.0, theme::STRONG));
+    ink(painter, end - vec2(0.0, 6.0), Align2::RIGHT_BOTTOM, &format!("{:.0} cm", mm / 10.0), theme::STRONG);
+}
+
+/// The colours of the difference with their HU, above the middle of the right edge.
+fn color_bar(painter: &egui::Painter, inner: Rect, scale_hu: f32, threshold_hu: f32) {
+    let height = inner.height() / 4.0;
+    let bar = Rect::from_min_size(pos2(inner.right() - 10.0, inner.top() + 26.0), vec2(10.0, height));
+    let rows = height.max(1.0) as usize;
+    for row in 0..rows {
+        let share = 1.0 - 2.0 * (row as f32 + 0.5) / rows as f32;
+        let color = colormap::color(share * scale_hu, Shade::Difference { scale_hu, threshold_hu });
+        let color = egui::Color32::from(egui::Rgba::from_srgba_unmultiplied(
+            (color[0] * 255.0) as u8,
+            (color[1] * 255.0) as u8,
+            (color[2] * 255.0) as u8,
+            255,
+        ));
+        let y = bar.top() + row as f32;
+        painter.rect_filled(Rect::from_min_max(pos2(bar.left(), y), pos2(bar.right(), y + 1.0)), 0.0, color);
+    }
+    for (share, text) in
+        [(0.0, format!("+{scale_hu:.0} HU")), (0.5, "0".to_owned()), (1.0, format!("−{scale_hu:.0} HU"))]
+    {
+        let at = pos2(bar.left() - 4.0, bar.top() + share * height);
+        ink(painter, at, Align2::RIGHT_CENTER, &text, theme::STRONG);
+    }
+}
