@@ -21,7 +21,7 @@ struct Slice {
     step_tiles: vec4<i32>,
     // Pixels across and down, step, 0.
     frame: vec4<f32>,
-    // 0 scan, 1 decoded, 2 detail kept, 3 difference, 4 projection; 0 grey, 1 diverging; 0 linear, 1 nearest; 1 overlay.
+    // 0 scan, 1 decoded, 2 detail kept, 3 difference, 4 projection, 5 reconstruction; 0 grey, 1 diverging, 2 inverted grey; 0 linear, 1 nearest; 1 overlay.
     kind: vec4<i32>,
     // Centre and width of the window, scale and threshold of the difference; HU.
     shade: vec4<f32>,
@@ -80,6 +80,7 @@ const DECODED = 1;
 const DETAIL_KEPT = 2;
 const DIFFERENCE = 3;
 const PROJECTION = 4;
+const RECONSTRUCTION = 5;
 
 fn value(voxel: vec3<i32>, number: i32) -> f32 {
     if number == SCAN {
@@ -87,6 +88,9 @@ fn value(voxel: vec3<i32>, number: i32) -> f32 {
     }
     if number == DECODED {
         return decoded(voxel);
+    }
+    if number == RECONSTRUCTION {
+        return reconstructed(voxel);
     }
     return decoded(voxel) - reconstructed(voxel);
 }
@@ -137,7 +141,8 @@ fn shaded(hu: f32) -> vec3<f32> {
     if slice.kind.y == 1 {
         return diverging(hu, slice.shade.z, slice.shade.w);
     }
-    return grey(hu, slice.shade.x, slice.shade.y);
+    let value = grey(hu, slice.shade.x, slice.shade.y);
+    return select(value, 1.0 - value, slice.kind.y == 2);
 }
 
 fn color_at(uv: vec2<f32>) -> vec3<f32> {
@@ -153,8 +158,8 @@ fn color_at(uv: vec2<f32>) -> vec3<f32> {
     if content == SCAN || content == DETAIL_KEPT {
         shown = sample(in_scan, slice.scan_shape.xyz, SCAN);
         shown.value += select(0.0, difference.value, content == DETAIL_KEPT);
-    } else if content == DECODED {
-        shown = sample(in_shift, slice.shift_shape.xyz, DECODED);
+    } else if content == DECODED || content == RECONSTRUCTION {
+        shown = sample(in_shift, slice.shift_shape.xyz, content);
     } else if content == PROJECTION {
         shown = projection(in_shift);
     }

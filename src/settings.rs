@@ -18,6 +18,16 @@ pub enum ScoredBy {
     Segmenter,
 }
 
+/// What the buttons of the mouse do on a picture.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub enum Mouse {
+    /// As in a PACS: left drag changes the window, right drag zooms.
+    #[default]
+    Pacs,
+    /// As in research viewers: left drag moves where the planes cross, right drag changes the window.
+    Research,
+}
+
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Settings {
@@ -31,6 +41,7 @@ pub struct Settings {
     /// Class of the classifier, by name: numbers change from model to model.
     pub target: Option<String>,
     pub options: Options,
+    pub mouse: Mouse,
 }
 
 impl Settings {

@@ -1,6 +1,6 @@
 //! Numbers to colours. The same arithmetic stands in `shaders/color.wgsl`.
 
-use super::{Overlay, Shade};
+use super::{Overlay, Shade, Window};
 
 /// Ends of the diverging map: a blue and an orange-red that red-green blind readers tell apart (ColorBrewer's RdBu, brightened).
 pub const BELOW: [f32; 3] = [0.26, 0.58, 1.0];
@@ -9,15 +9,17 @@ pub const ABOVE: [f32; 3] = [1.0, 0.36, 0.2];
 /// Red, green, blue, `0..=1`.
 pub fn color(hu: f32, shade: Shade) -> [f32; 3] {
     match shade {
-        Shade::Grey(window) => {
-            let grey = (hu - window.center_hu) / window.width_hu.max(1e-6) + 0.5;
-            [grey.clamp(0.0, 1.0); 3]
-        }
+        Shade::Grey(window) => [grey(hu, window); 3],
+        Shade::Inverted(window) => [1.0 - grey(hu, window); 3],
         Shade::Difference { scale_hu, threshold_hu } => {
             let share = share(hu, scale_hu, threshold_hu);
             end(share).map(|c| c * share.abs())
         }
     }
+}
+
+fn grey(hu: f32, window: Window) -> f32 {
+    ((hu - window.center_hu) / window.width_hu.max(1e-6) + 0.5).clamp(0.0, 1.0)
 }
 
 /// A colour under the overlay of a difference.

@@ -26,10 +26,24 @@ pub struct Window {
     pub width_hu: f32,
 }
 
+impl Window {
+    /// From the 1st to the 99th percentile of what is seen; `None` where nothing is.
+    pub fn of(mut values_hu: Vec<f32>) -> Option<Self> {
+        const NARROWEST_HU: f32 = 10.0;
+        values_hu.retain(|value| value.is_finite());
+        values_hu.sort_unstable_by(f32::total_cmp);
+        let last = values_hu.len().checked_sub(1)?;
+        let [low, high] = [0.01, 0.99].map(|share| values_hu[(last as f64 * share).round() as usize]);
+        Some(Self { center_hu: f32::midpoint(low, high), width_hu: (high - low).max(NARROWEST_HU) })
+    }
+}
+
 /// How numbers become colours.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Shade {
     Grey(Window),
+    /// Dark where `Grey` is bright.
+    Inverted(Window),
     /// Signed: blue below, red above, black at 0; saturates at +-`scale_hu`, and is black below +-`threshold_hu`.
     Difference {
         scale_hu: f32,
@@ -115,6 +129,8 @@ pub fn lambda_text(lambda: f64) -> String {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Content {
     Scan,
+    /// Lambda 0, outside every step's slab too.
+    Reconstruction,
     /// The step as the autoencoder draws it.
     Decoded,
     /// The scan, sharp, plus the difference: what changed, and nothing that the autoencoder lost.

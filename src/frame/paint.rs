@@ -36,6 +36,11 @@ pub fn probe(layers: &Layers, content: Content, step: f32, world: DVec3) -> Opti
             let at = near(&shift.reconstruction.grid);
             sample(shift.reconstruction.grid.shape, at, Sampling::Nearest, |voxel| shift.decoded(voxel, step))
         }
+        Content::Reconstruction => {
+            let shift = shift?;
+            let at = near(&shift.reconstruction.grid);
+            sample(shift.reconstruction.grid.shape, at, Sampling::Nearest, |voxel| shift.reconstructed(voxel))
+        }
         Content::DetailKept => Some(scan()? + difference().unwrap_or(0.0)),
         Content::Difference | Content::Projection => difference(),
     }
@@ -69,6 +74,10 @@ fn color(look: &Look, layers: &Layers, place: &Place, x: u32, y: u32) -> [f32; 3
         Content::Decoded => shift.and_then(|shift| {
             let shape = shift.reconstruction.grid.shape;
             sample(shape, in_shift, look.sampling, |voxel| shift.decoded(voxel, look.step))
+        }),
+        Content::Reconstruction => shift.and_then(|shift| {
+            let shape = shift.reconstruction.grid.shape;
+            sample(shape, in_shift, look.sampling, |voxel| shift.reconstructed(voxel))
         }),
         Content::DetailKept => scan_at(layers, in_scan, look.sampling).map(|value| value + difference().unwrap_or(0.0)),
         Content::Difference => difference(),

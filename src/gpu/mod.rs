@@ -64,9 +64,11 @@ impl SliceUniforms {
             Content::DetailKept => 2,
             Content::Difference => 3,
             Content::Projection => 4,
+            Content::Reconstruction => 5,
         };
         let (kind, shade) = match look.shade {
             Shade::Grey(window) => (0, [window.center_hu, window.width_hu, 1.0, 0.0]),
+            Shade::Inverted(window) => (2, [window.center_hu, window.width_hu, 1.0, 0.0]),
             Shade::Difference { scale_hu, threshold_hu } => (1, [0.0, 1.0, scale_hu, threshold_hu]),
         };
         let nearest = i32::from(look.sampling == Sampling::Nearest);

@@ -9,7 +9,7 @@ use super::display::Display;
 use super::session::Role;
 use crate::frame::{Plane, Window};
 use crate::latent_shift::Options;
-use crate::settings::ScoredBy;
+use crate::settings::{Mouse, ScoredBy};
 
 /// A file that is asked for, and what is done with the answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -60,7 +60,8 @@ pub(super) enum Action {
     /// The slice of the stack that changed most.
     MostChanged,
     Window(Window),
-    Zoom(f64),
+    /// So many times larger, around a place if there is one.
+    Zoom(f64, Option<DVec3>),
     /// Physical pixels within a plane.
     Pan(Plane, [f64; 2]),
     /// Where the planes cross, RAS+ millimetres.
@@ -69,8 +70,18 @@ pub(super) enum Action {
     Display(Display),
     /// The whole slice again.
     Fit,
+    /// Everything as a new scan is shown.
+    Reset,
+    /// The next slice, up or down, that changed more than its neighbours.
+    NextPeak(isize),
+    /// The keys and what the mouse does: shown, or put away.
+    Help,
+    /// What the left and the right button do.
+    Mouse(Mouse),
     /// A place along the steps, perhaps between two.
     Step(f32),
+    /// So many steps on, or parts of one, that the wheel has turned.
+    WheelLambda(f32),
     TogglePlay,
 }
 

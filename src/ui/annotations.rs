@@ -9,7 +9,21 @@ use crate::frame::camera::Camera;
 use crate::frame::{Plane, Shade, colormap, lambda_text};
 use crate::volume::Grid;
 
-/// Everything on one pane; `pixels_per_point` of the screen.
+/// Height of a line of text, points.
+const LINE: f32 = 18.0;
+
+/// The tag that no one can take away: beside the title, or below it where there is no room.
+pub(super) fn mark_synthetic(painter: &egui::Painter, inner: Rect, picture: &Picture) {
+    let Some(tag) = synthetic_tag(picture) else { return };
+    let width = |text: &str| painter.layout_no_wrap(text.to_owned(), theme::small(), theme::AMBER).rect.width();
+    if width(picture.title) + width(&tag) + 2.0 * LINE < inner.width() {
+        ink(painter, inner.right_top(), Align2::RIGHT_TOP, &tag, theme::AMBER);
+    } else {
+        ink(painter, inner.left_top() + vec2(0.0, LINE), Align2::LEFT_TOP, &tag, theme::AMBER);
+    }
+}
+
+/// What a reader needs on one pane, besides; `pixels_per_point` of the screen.
 pub(super) fn annotate(
     painter: &egui::Painter,
     inner: Rect,
@@ -19,13 +33,10 @@ pub(super) fn annotate(
     pixels_per_point: f32,
 ) {
     ink(painter, inner.left_top(), Align2::LEFT_TOP, picture.title, theme::STRONG);
-    if let Some(tag) = synthetic_tag(picture) {
-        ink(painter, inner.right_top(), Align2::RIGHT_TOP, &tag, theme::AMBER);
-    }
     let [left, right, top, bottom] = camera.letters(grid);
     ink(painter, inner.left_center(), Align2::LEFT_CENTER, left, theme::STRONG);
     ink(painter, inner.right_center(), Align2::RIGHT_CENTER, right, theme::STRONG);
-    ink(painter, inner.center_top() + vec2(0.0, 18.0), Align2::CENTER_TOP, top, theme::STRONG);
+    ink(painter, inner.center_top() + vec2(0.0, LINE), Align2::CENTER_TOP, top, theme::STRONG);
     ink(painter, inner.center_bottom(), Align2::CENTER_BOTTOM, bottom, theme::STRONG);
     ink(painter, inner.left_bottom(), Align2::LEFT_BOTTOM, &slice_text(camera, grid), theme::STRONG);
     scale_bar(painter, inner, camera.mm_per_pixel * f64::from(pixels_per_point));

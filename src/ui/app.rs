@@ -11,8 +11,8 @@ use super::picture::PictureFile;
 use super::session::{Role, Session};
 use super::viewer::Viewer;
 use super::{
-    Start, compute_panel, input_panel, keys, lambda_bar, model_panel, panes, result_panel, slice_bar, start_panel,
-    status_bar, theme, toolbar,
+    Start, compute_panel, help, input_panel, keys, lambda_bar, model_panel, panes, result_panel, slice_bar,
+    start_panel, status_bar, theme, toolbar,
 };
 use crate::gpu::SliceRenderer;
 use crate::job::{Job, Turn};
@@ -32,6 +32,8 @@ pub struct App {
     picker: Box<dyn Picker>,
     /// Whether the demo was shown: what it chose for the user is not kept.
     demo: bool,
+    /// Whether the keys are shown.
+    help: bool,
     /// Whether there is a GPU, real or in software, to draw on.
     drawable: bool,
 }
@@ -55,6 +57,7 @@ impl App {
             pending: Vec::new(),
             picker,
             demo: false,
+            help: false,
             drawable: drawable.is_some(),
         };
         app.begin(start);
@@ -116,6 +119,8 @@ impl App {
             Action::Target(label) => self.session.settings.target = Some(label),
             Action::Slab(slab) => self.session.slab = slab,
             Action::Options(options) => self.session.settings.options = options,
+            Action::Mouse(mouse) => self.session.settings.mouse = mouse,
+            Action::Help => self.help = !self.help,
             Action::Explain => self.session.explain(),
             Action::Cancel => self.session.run.cancel(),
             Action::SwapResults => {
@@ -156,12 +161,23 @@ impl App {
                 }
             }
             Action::Window(window) => viewer.set_window(window),
-            Action::Zoom(factor) => viewer.zoom_by(factor),
+            Action::NextPeak(towards) => {
+                if let Some(run) = self.session.run.ready() {
+                    viewer.go_to_next_peak(run, towards);
+                }
+            }
+            Action::Reset => viewer.reset(scan),
+            Action::Zoom(factor, around) => viewer.zoom_by(factor, around),
             Action::Pan(plane, pixels) => viewer.pan(&grid, plane, pixels),
             Action::Cursor(place) => viewer.cursor = place,
             Action::Display(display) => viewer.display = display,
             Action::Fit => viewer.fit(&grid),
             Action::Step(step) => (viewer.step, viewer.playing) = (step, None),
+            Action::WheelLambda(turned) => {
+                if let Some(run) = self.session.run.ready() {
+                    viewer.turn_lambda(run, turned);
+                }
+            }
             Action::TogglePlay => viewer.toggle_play(),
             _ => {}
         }
@@ -287,6 +303,9 @@ impl eframe::App for App {
         keys::keys(ui.ctx(), &self.session, &self.viewer, &mut actions);
         self.viewer.blink = keys::blinks(ui.ctx());
         self.panels_ui(ui, &mut actions);
+        if self.help {
+            help::help_ui(ui.ctx(), self.session.settings.mouse, &mut actions);
+        }
         keys::dropped(ui, &mut actions);
         if ui.ctx().will_discard() {
             self.pending = actions; // egui draws this frame again, without its input

@@ -6,36 +6,45 @@ use super::session::{Explained, OpenScan, Session};
 use super::viewer::Viewer;
 use crate::frame::{Content, Layers, Look, Overlay, Plane, Sampling, Shade};
 
-/// How the panes are arranged.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub(super) enum Layout {
-    /// Original, counterfactual, difference, on one plane.
-    #[default]
-    Three,
-    /// The same in three rows, one for each plane.
-    Planes,
-    /// One pane.
-    Single,
+/// Which of the pictures of a place.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Shown {
+    Original,
+    /// Lambda 0.
+    Reconstruction,
+    Counterfactual,
+    Difference,
 }
 
-impl Layout {
-    pub(super) const ALL: [(Self, &str, &str); 3] = [
-        (Self::Three, "Three", "Original, counterfactual and difference of one plane (key L for the next layout)"),
-        (Self::Planes, "Planes", "Three planes of each, in rows (key L)"),
-        (Self::Single, "Single", "One pane; W swipes between original and counterfactual (key L)"),
-    ];
-
+impl Shown {
+    /// The next one in a single pane.
     pub(super) fn next(self) -> Self {
         match self {
-            Self::Three => Self::Planes,
-            Self::Planes => Self::Single,
-            Self::Single => Self::Three,
+            Self::Original => Self::Reconstruction,
+            Self::Reconstruction => Self::Counterfactual,
+            Self::Counterfactual => Self::Difference,
+            Self::Difference => Self::Original,
         }
     }
 }
 
+/// How the panes are arranged.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Layout {
+    /// Original, counterfactual, difference, on one plane.
+    Three,
+    /// The same in three rows, one for each plane.
+    Planes,
+    /// One pane.
+    Single(Shown),
+}
+
+/// Least and most of an overlay.
+pub(super) const OPACITY: [f32; 2] = [0.05, 1.0];
+
 /// What a person chose of all that can be shown.
 #[derive(Debug, Clone, Copy, PartialEq)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a switch of its own, and all combine")]
 pub(super) struct Display {
     pub(super) layout: Layout,
     /// The counterfactual as the sharp scan plus the difference, in place of what the autoencoder draws.
@@ -51,6 +60,11 @@ pub(super) struct Display {
     pub(super) sampling: Sampling,
     /// Where a single pane is split between original and counterfactual, `0..=1` of its width.
     pub(super) swipe: Option<f32>,
+    pub(super) inverted: bool,
+    /// Lines where the planes cross.
+    pub(super) crosshair: bool,
+    /// Letters, scales and numbers on the pictures. SYNTHETIC stands there in any case.
+    pub(super) annotated: bool,
 }
 
 impl Default for Display {
@@ -64,6 +78,9 @@ impl Default for Display {
             opacity: 0.7,
             sampling: Sampling::Linear,
             swipe: None,
+            inverted: false,
+            crosshair: true,
+            annotated: true,
         }
     }
 }
@@ -72,6 +89,7 @@ impl Default for Display {
 #[derive(Clone)]
 pub(super) struct Picture {
     pub(super) title: &'static str,
+    pub(super) shown: Shown,
     pub(super) plane: Plane,
     pub(super) layers: Arc<Layers>,
     pub(super) look: Look,
@@ -90,14 +108,21 @@ pub(super) struct Arrangement {
 impl Display {
     /// With or without a swipe, which is a matter of the single pane.
     pub(super) fn swiping(self, on: bool) -> Self {
-        if on { Self { layout: Layout::Single, swipe: Some(0.5), ..self } } else { Self { swipe: None, ..self } }
+        let layout = Layout::Single(Shown::Counterfactual);
+        if on { Self { layout, swipe: Some(0.5), ..self } } else { Self { swipe: None, ..self } }
+    }
+
+    /// One pane alone, or all three of its plane again.
+    pub(super) fn maximised(self, shown: Shown) -> Self {
+        let layout = if matches!(self.layout, Layout::Single(_)) { Layout::Three } else { Layout::Single(shown) };
+        Self { layout, swipe: None, ..self }
     }
 
     /// All panes. While `blink` is held the original stands in the counterfactual's place.
     pub(super) fn arrange(&self, session: &Session, viewer: &Viewer) -> Arrangement {
         let planes = match self.layout {
             Layout::Planes => vec![Plane::Axial, Plane::Coronal, Plane::Sagittal],
-            Layout::Three | Layout::Single => vec![viewer.plane],
+            Layout::Three | Layout::Single(_) => vec![viewer.plane],
         };
         let Some(scan) = session.scan.ready() else { return Arrangement { pictures: Vec::new(), columns: 1 } };
         let original = |plane| self.original(session, scan, viewer, plane);
@@ -105,22 +130,25 @@ impl Display {
             let columns = planes.len();
             return Arrangement { pictures: planes.into_iter().map(original).collect(), columns };
         };
-        let row = |plane| {
-            let counterfactual = if viewer.blink { original(plane) } else { self.counterfactual(run, viewer, plane) };
-            match self.layout {
-                Layout::Single => vec![counterfactual],
-                Layout::Three | Layout::Planes => {
-                    vec![original(plane), counterfactual, self.difference(run, viewer, plane)]
-                }
-            }
+        let picture = |plane, shown| match shown {
+            Shown::Original => original(plane),
+            Shown::Counterfactual if viewer.blink => original(plane),
+            Shown::Counterfactual => self.counterfactual(run, viewer, plane),
+            Shown::Reconstruction => self.reconstruction(run, viewer, plane),
+            Shown::Difference => self.difference(run, viewer, plane),
         };
-        let columns = if self.layout == Layout::Single { 1 } else { 3 };
-        Arrangement { pictures: planes.into_iter().flat_map(row).collect(), columns }
+        let row: &[Shown] = match &self.layout {
+            Layout::Single(shown) => std::slice::from_ref(shown),
+            Layout::Three | Layout::Planes => &[Shown::Original, Shown::Counterfactual, Shown::Difference],
+        };
+        let pictures = planes.into_iter().flat_map(|plane| row.iter().map(move |shown| (plane, *shown)));
+        Arrangement { pictures: pictures.map(|(plane, shown)| picture(plane, shown)).collect(), columns: row.len() }
     }
 
     /// The original that a swipe leaves at the left of the single pane, and its share of the width.
     pub(super) fn swiped(&self, session: &Session, viewer: &Viewer) -> Option<(Picture, f32)> {
-        let share = self.swipe.filter(|_| self.layout == Layout::Single && !viewer.blink)?;
+        let split = self.layout == Layout::Single(Shown::Counterfactual) && !viewer.blink;
+        let share = self.swipe.filter(|_| split)?;
         session.run.ready()?;
         Some((self.original(session, session.scan.ready()?, viewer, viewer.plane), share))
     }
@@ -128,8 +156,25 @@ impl Display {
     /// Of the result's own layers, where there is one: they stay on the GPU while the original alone is looked at.
     fn original(&self, session: &Session, scan: &OpenScan, viewer: &Viewer, plane: Plane) -> Picture {
         let layers = Arc::clone(session.run.ready().map_or(&scan.layers, |run| &run.layers));
-        let look = Look { sampling: self.sampling, ..Look::scan(viewer.window) };
-        Picture { title: "Original", plane, layers, look, synthetic: None, blended: false }
+        let look = Look { sampling: self.sampling, shade: self.grey(viewer), ..Look::scan(viewer.window) };
+        Picture { title: "Original", shown: Shown::Original, plane, layers, look, synthetic: None, blended: false }
+    }
+
+    fn grey(&self, viewer: &Viewer) -> Shade {
+        if self.inverted { Shade::Inverted(viewer.window) } else { Shade::Grey(viewer.window) }
+    }
+
+    /// What the autoencoder alone makes of the scan.
+    fn reconstruction(&self, run: &Explained, viewer: &Viewer, plane: Plane) -> Picture {
+        let look = Look {
+            content: Content::Reconstruction,
+            step: 0.0,
+            shade: self.grey(viewer),
+            overlay: None,
+            sampling: self.sampling,
+        };
+        let (shown, layers) = (Shown::Reconstruction, Arc::clone(&run.layers));
+        Picture { title: "Reconstruction", shown, plane, layers, look, synthetic: Some(0.0), blended: false }
     }
 
     fn counterfactual(&self, run: &Explained, viewer: &Viewer, plane: Plane) -> Picture {
@@ -137,12 +182,12 @@ impl Display {
         let look = Look {
             content: if self.detail_kept { Content::DetailKept } else { Content::Decoded },
             step: viewer.step,
-            shade: Shade::Grey(viewer.window),
+            shade: self.grey(viewer),
             overlay: self.overlay.then_some(overlay),
             sampling: self.sampling,
         };
         let title = if self.detail_kept { "Counterfactual, detail kept" } else { "Counterfactual" };
-        generated(run, viewer, title, plane, look)
+        generated(run, viewer, title, Shown::Counterfactual, plane, look)
     }
 
     fn difference(&self, run: &Explained, viewer: &Viewer, plane: Plane) -> Picture {
@@ -153,12 +198,12 @@ impl Display {
             overlay: None,
             sampling: self.sampling,
         };
-        let title = if self.projection { "Difference, largest through the patient" } else { "Difference" };
-        generated(run, viewer, title, plane, look)
+        let title = if self.projection { "Largest difference" } else { "Difference" };
+        generated(run, viewer, title, Shown::Difference, plane, look)
     }
 }
 
-fn generated(run: &Explained, viewer: &Viewer, title: &'static str, plane: Plane, look: Look) -> Picture {
+fn generated(run: &Explained, viewer: &Viewer, title: &'static str, shown: Shown, plane: Plane, look: Look) -> Picture {
     let (synthetic, blended) = (Some(run.lambda_at(viewer.step)), viewer.step.fract() != 0.0);
-    Picture { title, plane, layers: Arc::clone(&run.layers), look, synthetic, blended }
+    Picture { title, shown, plane, layers: Arc::clone(&run.layers), look, synthetic, blended }
 }

@@ -3,7 +3,7 @@
 use eframe::egui::{Align2, Color32, Context, FontId, Key, LayerId, Modifiers, Order, Popup, Ui};
 
 use super::action::{Action, Wanted};
-use super::display::Display;
+use super::display::{Display, Layout, OPACITY};
 use super::session::Session;
 use super::theme;
 use super::viewer::Viewer;
@@ -40,50 +40,86 @@ pub(super) fn keys(ctx: &Context, session: &Session, viewer: &Viewer, actions: &
     {
         actions.push(cancel);
     }
-    let mut on = |key, action: Action| {
-        if pressed(Modifiers::NONE, key) {
+    display_keys(ctx, viewer.display, actions);
+    let mut on = |modifiers, key, action: Action| {
+        if pressed(modifiers, key) {
             actions.push(action);
         }
     };
+    let plain = Modifiers::NONE;
     for (key, (_, window)) in NUMBERS.into_iter().zip(PRESETS) {
-        on(key, Action::Window(window));
+        on(plain, key, Action::Window(window));
     }
-    on(Key::A, Action::Plane(Plane::Axial));
-    on(Key::C, Action::Plane(Plane::Coronal));
-    on(Key::S, Action::Plane(Plane::Sagittal));
-    on(Key::F, Action::Fit);
-    on(Key::J, Action::MostChanged);
-    on(Key::ArrowUp, Action::Scroll(1));
-    on(Key::ArrowDown, Action::Scroll(-1));
-    on(Key::PageUp, Action::Scroll(10));
-    on(Key::PageDown, Action::Scroll(-10));
-    on(Key::Home, Action::Slice(0));
-    on(Key::End, Action::Slice(usize::MAX));
-    display_keys(&mut on, viewer.display);
+    if let Some(scan) = session.scan.ready() {
+        on(plain, Key::Num0, Action::Window(scan.window));
+    }
+    on(plain, Key::A, Action::Plane(Plane::Axial));
+    on(plain, Key::C, Action::Plane(Plane::Coronal));
+    on(plain, Key::S, Action::Plane(Plane::Sagittal));
+    on(plain, Key::F, Action::Fit);
+    on(plain, Key::R, Action::Reset);
+    on(plain, Key::J, Action::MostChanged);
+    on(Modifiers::SHIFT, Key::N, Action::NextPeak(-1));
+    on(plain, Key::N, Action::NextPeak(1));
+    on(plain, Key::ArrowUp, Action::Scroll(1));
+    on(plain, Key::ArrowDown, Action::Scroll(-1));
+    on(plain, Key::PageUp, Action::Scroll(10));
+    on(plain, Key::PageDown, Action::Scroll(-10));
+    on(plain, Key::Home, Action::Slice(0));
+    on(plain, Key::End, Action::Slice(usize::MAX));
+    on(plain, Key::F1, Action::Help);
+    on(Modifiers::SHIFT, Key::Questionmark, Action::Help);
+    on(plain, Key::Questionmark, Action::Help);
     let Some(run) = session.run.ready() else { return };
     let last = run.result.steps.len() as f32 - 1.0;
-    on(Key::ArrowLeft, Action::Step((viewer.step.ceil() - 1.0).max(0.0)));
-    on(Key::ArrowRight, Action::Step((viewer.step.floor() + 1.0).min(last)));
+    on(Modifiers::SHIFT, Key::ArrowLeft, Action::Step(run.result.chosen as f32));
+    on(Modifiers::SHIFT, Key::ArrowRight, Action::Step(run.step_at(0.0).round()));
+    on(plain, Key::ArrowLeft, Action::Step((viewer.step.ceil() - 1.0).max(0.0)));
+    on(plain, Key::ArrowRight, Action::Step((viewer.step.floor() + 1.0).min(last)));
     if last > 0.0 {
-        on(Key::Space, Action::TogglePlay);
+        on(plain, Key::Space, Action::TogglePlay);
     }
 }
 
-/// What the panes show.
-fn display_keys(on: &mut impl FnMut(Key, Action), now: Display) {
-    let flipped = match now.sampling {
-        Sampling::Linear => Sampling::Nearest,
-        Sampling::Nearest => Sampling::Linear,
-    };
-    for (key, then) in [
-        (Key::L, Display { layout: now.layout.next(), ..now }),
-        (Key::D, Display { detail_kept: !now.detail_kept, ..now }),
-        (Key::O, Display { overlay: !now.overlay, ..now }),
-        (Key::M, Display { projection: !now.projection, ..now }),
-        (Key::N, Display { sampling: flipped, ..now }),
-        (Key::W, now.swiping(now.swipe.is_none())),
-    ] {
-        on(key, Action::Display(then));
+/// What the panes show. Several keys may come in one frame.
+fn display_keys(ctx: &Context, now: Display, actions: &mut Vec<Action>) {
+    let pressed = |key| ctx.input_mut(|input| input.consume_key(Modifiers::NONE, key));
+    let mut new = now;
+    if pressed(Key::G) {
+        new.layout = if new.layout == Layout::Planes { Layout::Three } else { Layout::Planes };
+    }
+    if pressed(Key::W) {
+        new = new.swiping(new.swipe.is_none());
+    }
+    if let Layout::Single(shown) = new.layout
+        && pressed(Key::T)
+    {
+        new.layout = Layout::Single(shown.next());
+    }
+    new.detail_kept ^= pressed(Key::K);
+    new.overlay ^= pressed(Key::D);
+    new.projection ^= pressed(Key::V);
+    new.inverted ^= pressed(Key::I);
+    new.crosshair ^= pressed(Key::X);
+    new.annotated ^= pressed(Key::O);
+    if pressed(Key::Q) {
+        new.sampling = match new.sampling {
+            Sampling::Linear => Sampling::Nearest,
+            Sampling::Nearest => Sampling::Linear,
+        };
+    }
+    for (key, percent) in [(Key::OpenBracket, -10.0), (Key::CloseBracket, 10.0)] {
+        if pressed(key) {
+            new.opacity = (new.opacity + percent / 100.0).clamp(OPACITY[0], 1.0);
+        }
+    }
+    for (key, hu) in [(Key::Comma, -10.0), (Key::Period, 10.0)] {
+        if pressed(key) {
+            new.threshold_hu = (new.threshold_hu + hu).max(0.0);
+        }
+    }
+    if new != now {
+        actions.push(Action::Display(new));
     }
 }
 

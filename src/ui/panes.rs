@@ -9,9 +9,9 @@ use eframe::egui_wgpu;
 use glam::DVec3;
 
 use super::action::Action;
-use super::annotations::{annotate, words};
+use super::annotations::{annotate, mark_synthetic, words};
 use super::display::{Arrangement, Display, Layout, Picture};
-use super::navigate::{navigate, point_at};
+use super::navigate;
 use super::session::Session;
 use super::theme;
 use super::viewer::Viewer;
@@ -42,14 +42,18 @@ pub(super) fn panes_ui(ui: &mut Ui, session: &Session, viewer: &mut Viewer, acti
         let response = ui.interact(rect, ui.scope_id().with(("pane", i)), Sense::click_and_drag());
         let camera = viewer.camera(&grid, picture.plane);
         name(&response, picture, &camera, &grid, viewer.display.layout);
-        draw(ui, rect, i as u64, picture, &camera, &grid);
+        draw(ui, rect, i as u64, picture, &camera, &grid, viewer.display.annotated);
         if let Some((left, share)) = viewer.display.swiped(session, viewer) {
             swipe_ui(ui, rect, &left, share, viewer.display, &camera, &grid, actions);
         }
-        probe = navigate(ui, &response, picture.plane, viewer, &grid, actions).or(probe);
+        let pane = navigate::Pane { response: &response, picture, viewer, grid: &grid, mouse: session.settings.mouse };
+        probe = pane.act(ui, actions).or(probe);
         responses.push((response, picture.plane));
     }
-    viewer.probe = probe;
+    if viewer.probe != probe {
+        viewer.probe = probe;
+        ui.ctx().request_repaint(); // the line that says what lies there is drawn already
+    }
     for (response, plane) in &responses {
         marks(ui, response, *plane, viewer, &grid, responses.iter().find(|(r, _)| r.hovered()).map(|(_, p)| *p));
     }
@@ -73,7 +77,7 @@ fn rects(all: Rect, arrangement: &Arrangement) -> Vec<Rect> {
 fn name(response: &Response, picture: &Picture, camera: &Camera, grid: &Grid, layout: Layout) {
     let title = match layout {
         Layout::Planes => format!("{} pane, {}", picture.title, super::annotations::plane_name(picture.plane)),
-        Layout::Three | Layout::Single => format!("{} pane", picture.title),
+        Layout::Three | Layout::Single(_) => format!("{} pane", picture.title),
     };
     response.widget_info(|| WidgetInfo {
         current_text_value: Some(words(picture, camera, grid)),
@@ -81,7 +85,7 @@ fn name(response: &Response, picture: &Picture, camera: &Camera, grid: &Grid, la
     });
 }
 
-fn draw(ui: &mut Ui, rect: Rect, pane: u64, picture: &Picture, camera: &Camera, grid: &Grid) {
+fn draw(ui: &mut Ui, rect: Rect, pane: u64, picture: &Picture, camera: &Camera, grid: &Grid, annotated: bool) {
     let painter = ui.painter_at(rect);
     painter.rect_filled(rect, 0.0, theme::BLACK);
     picture_ui(ui, &painter, rect, pane, picture, camera, grid);
@@ -90,7 +94,10 @@ fn draw(ui: &mut Ui, rect: Rect, pane: u64, picture: &Picture, camera: &Camera, 
         let words = Label::new(RichText::new(words).color(theme::STRONG)).selectable(false);
         ui.put(inner.shrink2(vec2(3.0 * MARGIN, 0.0)), words);
     }
-    annotate(&painter, inner, picture, camera, grid, ui.ctx().pixels_per_point());
+    mark_synthetic(&painter, inner, picture);
+    if annotated {
+        annotate(&painter, inner, picture, camera, grid, ui.ctx().pixels_per_point());
+    }
 }
 
 /// The pixels of a pane, within the painter's clip.
@@ -132,8 +139,9 @@ fn swipe_ui(
 /// Where the planes cross, if several are shown; and a cross where the pointer is in another pane of the same plane.
 fn marks(ui: &Ui, response: &Response, plane: Plane, viewer: &Viewer, grid: &Grid, hovered: Option<Plane>) {
     let painter = ui.painter_at(response.rect);
-    let point = |place: DVec3| point_at(viewer, plane, grid, response.rect, place, ui.ctx().pixels_per_point());
-    if viewer.display.layout == Layout::Planes {
+    let point =
+        |place: DVec3| navigate::point_at(viewer, plane, grid, response.rect, place, ui.ctx().pixels_per_point());
+    if viewer.display.layout == Layout::Planes && viewer.display.crosshair {
         let at = point(viewer.cursor);
         let stroke = Stroke::new(1.0, theme::ACCENT_DIM);
         painter.hline(response.rect.x_range(), at.y, stroke);

@@ -10,7 +10,7 @@ use anyhow::anyhow;
 use super::stage::Stage;
 use crate::demo;
 use crate::export::png::{difference_scale_hu, shift};
-use crate::frame::Layers;
+use crate::frame::{Layers, PRESETS, Window};
 use crate::job::{Job, Monitor, Turn};
 use crate::latent_shift::Counterfactual;
 use crate::models::{self, Autoencoder, Classifier, Kind, Segmenter, label_index};
@@ -25,10 +25,19 @@ pub(super) struct OpenScan {
     pub(super) input: Input,
     /// The scan on its own grid, HU.
     pub(super) layers: Arc<Layers>,
+    /// The window that the scan asks for, or the preset for soft tissue.
+    pub(super) window: Window,
     pub(super) warnings: Vec<String>,
 }
 
 impl OpenScan {
+    fn new(input: Input, path: Option<PathBuf>) -> Self {
+        let stored = input.scan.as_ref().and_then(|scan| scan.window_hu);
+        let window = stored.map_or(PRESETS[0].1, |[center_hu, width_hu]| Window { center_hu, width_hu });
+        let layers = Arc::new(Layers { scan: input.display_volume(), shift: None });
+        Self { warnings: input.warnings(), window, layers, input, path }
+    }
+
     /// Slices of the stack that the networks see: what slabs are counted in.
     pub(super) fn stack_slices(&self) -> usize {
         self.input.prepared.volume.grid.shape[2]
@@ -134,8 +143,7 @@ impl Session {
         let recipe = self.recipe();
         let job = self.spawn("open", &Turn::default(), move |monitor| {
             let input = pipeline::open(&path, &recipe, monitor)?;
-            let layers = Arc::new(Layers { scan: input.display_volume(), shift: None });
-            Ok(Arc::new(OpenScan { warnings: input.warnings(), layers, input, path: Some(path) }))
+            Ok(Arc::new(OpenScan::new(input, Some(path))))
         });
         self.scan.follow(job);
     }
@@ -158,9 +166,7 @@ impl Session {
         self.load(Role::Classifier, cards.classifier);
         self.load(Role::Segmenter, cards.segmenter);
         let job = self.spawn("draw", &Turn::default(), move |monitor| {
-            let input = demo::input(&recipe, monitor)?;
-            let layers = Arc::new(Layers { scan: input.display_volume(), shift: None });
-            Ok(Arc::new(OpenScan { warnings: input.warnings(), layers, input, path: None }))
+            Ok(Arc::new(OpenScan::new(demo::input(&recipe, monitor)?, None)))
         });
         self.scan.follow(job);
         self.explains_when_ready = true;
@@ -315,7 +321,7 @@ impl Session {
         let job = self.spawn("prepare", &Turn::default(), move |monitor| {
             let input = pipeline::prepare(&opened, &recipe, monitor)?;
             let (layers, path) = (Arc::clone(&scan.layers), scan.path.clone());
-            Ok(Arc::new(OpenScan { warnings: input.warnings(), layers, input, path }))
+            Ok(Arc::new(OpenScan { warnings: input.warnings(), window: scan.window, layers, input, path }))
         });
         self.scan.follow(job);
     }

@@ -1,13 +1,14 @@
 //! The row at the top: plane, window, and the whole slice again.
 
-use eframe::egui::{ComboBox, DragValue, Ui};
+use eframe::egui::{ComboBox, DragValue, Role, Ui, WidgetInfo};
 
 use super::action::Action;
 use super::annotations::plane_name;
-use super::display::{Display, Layout};
+use super::display::{Display, Layout, Shown};
 use super::session::Session;
 use super::viewer::Viewer;
 use crate::frame::{PRESETS, Plane, Sampling, Window};
+use crate::settings::Mouse;
 
 pub(super) fn toolbar_ui(ui: &mut Ui, session: &Session, viewer: &Viewer, actions: &mut Vec<Action>) {
     ui.add_enabled_ui(session.scan.ready().is_some(), |ui| {
@@ -26,6 +27,12 @@ pub(super) fn toolbar_ui(ui: &mut Ui, session: &Session, viewer: &Viewer, action
             }
             ui.separator();
             display_ui(ui, viewer.display, session.run.ready().is_some(), actions);
+            mouse_ui(ui, session.settings.mouse, actions);
+            let help = ui.button("?").on_hover_text("Keys, and what the mouse does (key ?)");
+            help.widget_info(|| WidgetInfo::labeled(Role::Button, true, "Keys and mouse"));
+            if help.clicked() {
+                actions.push(Action::Help);
+            }
         });
     });
 }
@@ -58,17 +65,28 @@ fn window_ui(ui: &mut Ui, window: Window, actions: &mut Vec<Action>) {
 /// How the panes are arranged, and what the generated ones show.
 fn display_ui(ui: &mut Ui, display: Display, has_result: bool, actions: &mut Vec<Action>) {
     let mut new = display;
-    for (layout, name, help) in Layout::ALL {
-        ui.selectable_value(&mut new.layout, layout, name).on_hover_text(help);
+    for (layout, name, help) in [
+        (Layout::Three, "Three", "Original, counterfactual and difference of one plane"),
+        (Layout::Planes, "Planes", "Three planes of each, in rows (key G)"),
+        (
+            Layout::Single(Shown::Counterfactual),
+            "Single",
+            "One pane (double click on a picture); T shows the next volume",
+        ),
+    ] {
+        let on = std::mem::discriminant(&new.layout) == std::mem::discriminant(&layout);
+        if ui.selectable_label(on, name).on_hover_text(help).clicked() {
+            new.layout = layout;
+        }
     }
     ui.separator();
     ui.menu_button("Show", |ui| {
         ui.add_enabled_ui(has_result, |ui| {
-            let help = "The sharp scan plus the difference, in place of what the autoencoder draws (key D)";
+            let help = "The sharp scan plus the difference, in place of what the autoencoder draws (key K)";
             ui.checkbox(&mut new.detail_kept, "Detail kept").on_hover_text(help);
-            let help = "The difference on top of the counterfactual (key O)";
+            let help = "The difference on top of the counterfactual (key D)";
             ui.checkbox(&mut new.overlay, "Difference on the counterfactual").on_hover_text(help);
-            let help = "The largest difference along the line of sight, through the whole patient (key M)";
+            let help = "The largest difference along the line of sight, through the whole patient (key V)";
             ui.checkbox(&mut new.projection, "Largest difference through the patient").on_hover_text(help);
             let mut swipe = new.swipe.is_some();
             let help = "One pane, original at the left of a line, counterfactual at its right (key W)";
@@ -78,8 +96,12 @@ fn display_ui(ui: &mut Ui, display: Display, has_result: bool, actions: &mut Vec
             difference_ui(ui, &mut new);
         });
         let mut nearest = new.sampling == Sampling::Nearest;
-        ui.checkbox(&mut nearest, "Voxels as squares").on_hover_text("No interpolation (key N)");
+        ui.checkbox(&mut nearest, "Voxels as squares").on_hover_text("No interpolation (key Q)");
         new.sampling = if nearest { Sampling::Nearest } else { Sampling::Linear };
+        ui.checkbox(&mut new.inverted, "Inverted").on_hover_text("Dark where it is bright (key I)");
+        ui.checkbox(&mut new.crosshair, "Crosshair").on_hover_text("Lines where the planes cross (key X)");
+        let help = "Letters, scales and numbers on the pictures (key O); SYNTHETIC always stands there";
+        ui.checkbox(&mut new.annotated, "Annotations").on_hover_text(help);
     });
     if new != display {
         actions.push(Action::Display(new));
@@ -101,4 +123,17 @@ fn difference_ui(ui: &mut Ui, new: &mut Display) {
             new.opacity = percent / 100.0;
         }
     });
+}
+
+fn mouse_ui(ui: &mut Ui, mouse: Mouse, actions: &mut Vec<Action>) {
+    let mut new = mouse;
+    ui.menu_button("Mouse", |ui| {
+        let help = "Left drag: window; right drag: zoom";
+        ui.radio_value(&mut new, Mouse::Pacs, "As in a PACS").on_hover_text(help);
+        let help = "Left drag: where the planes cross; right drag: window";
+        ui.radio_value(&mut new, Mouse::Research, "As in research viewers").on_hover_text(help);
+    });
+    if new != mouse {
+        actions.push(Action::Mouse(new));
+    }
 }

@@ -37,8 +37,9 @@ pub(super) struct Viewer {
     pub(super) pane_px: [u32; 2],
     /// Under the pointer, RAS+ millimetres.
     pub(super) probe: Option<DVec3>,
-    /// Parts of a slice that the wheel has turned.
+    /// Parts of a slice, and of a step, that the wheel has turned.
     wheel: f32,
+    lambda_wheel: f32,
 }
 
 impl Default for Viewer {
@@ -56,6 +57,7 @@ impl Default for Viewer {
             pane_px: PANE_PX,
             probe: None,
             wheel: 0.0,
+            lambda_wheel: 0.0,
         }
     }
 }
@@ -63,8 +65,6 @@ impl Default for Viewer {
 impl Viewer {
     /// A new scan: its middle slice, whole, in its own window.
     pub(super) fn show_scan(&mut self, scan: &OpenScan) {
-        let stored = scan.input.scan.as_ref().and_then(|scan| scan.window_hu);
-        let window = stored.map_or(PRESETS[0].1, |[center_hu, width_hu]| Window { center_hu, width_hu });
         let center = scan.layers.scan.grid.center();
         *self = Self {
             plane: self.plane,
@@ -74,7 +74,7 @@ impl Viewer {
             pane_px: self.pane_px,
             ..Self::default()
         };
-        self.set_window(window);
+        self.set_window(scan.window);
     }
 
     /// A new result: the slice that changed most, at the counterfactual.
@@ -82,6 +82,25 @@ impl Viewer {
         self.step = run.result.chosen as f32;
         self.playing = None;
         self.go_to_stack_slice(run, run.most_changed_slice);
+    }
+
+    /// Moves to the next slice of the stack that changed more than its neighbours, up or down.
+    pub(super) fn go_to_next_peak(&mut self, run: &Explained, towards: isize) {
+        let changes = &run.change_per_slice_hu;
+        let is_peak = |k: &usize| {
+            let beside = |n: Option<usize>| n.and_then(|n| changes.get(n)).is_none_or(|other| *other < changes[*k]);
+            changes[*k] > 0.0 && beside(k.checked_sub(1)) && beside(k.checked_add(1))
+        };
+        let here = run.result.grid.voxel_from_world().transform_point3(self.cursor).z.round() as isize;
+        let mut peaks = (0..changes.len()).filter(is_peak);
+        let next = if towards > 0 {
+            peaks.find(|k| *k as isize > here)
+        } else {
+            peaks.take_while(|k| (*k as isize) < here).last()
+        };
+        if let Some(slice) = next {
+            self.go_to_stack_slice(run, slice);
+        }
     }
 
     /// Moves along the slices to one of the stack's.
@@ -102,7 +121,7 @@ impl Viewer {
                 .into_iter()
                 .map(|plane| Camera::fit(grid, plane, self.pane_px).mm_per_pixel)
                 .fold(0.0, f64::max),
-            Layout::Three | Layout::Single => whole.mm_per_pixel,
+            Layout::Three | Layout::Single(_) => whole.mm_per_pixel,
         };
         let middle = Camera { center: self.middle, mm_per_pixel: mm_per_pixel / self.zoom, ..whole };
         middle.at_slice_of(grid, self.cursor)
@@ -144,8 +163,32 @@ impl Viewer {
         (self.zoom, self.middle) = (1.0, grid.center());
     }
 
-    pub(super) fn zoom_by(&mut self, factor: f64) {
-        self.zoom = (self.zoom * factor).clamp(*ZOOM.start(), *ZOOM.end());
+    /// Around a place that stays where it is on the screen.
+    pub(super) fn zoom_by(&mut self, factor: f64, around: Option<DVec3>) {
+        let zoom = (self.zoom * factor).clamp(*ZOOM.start(), *ZOOM.end());
+        if let Some(place) = around {
+            self.middle = place + (self.middle - place) * (self.zoom / zoom);
+        }
+        self.zoom = zoom;
+    }
+
+    /// Everything as a new scan is shown, but for where the slices are and lambda.
+    pub(super) fn reset(&mut self, scan: &OpenScan) {
+        let (cursor, step) = (self.cursor, self.step);
+        self.display = Display::default();
+        self.show_scan(scan);
+        (self.cursor, self.step) = (cursor, step);
+    }
+
+    /// A wheel may turn less than a step at a time.
+    pub(super) fn turn_lambda(&mut self, run: &Explained, steps: f32) {
+        self.lambda_wheel += steps;
+        let whole = self.lambda_wheel.trunc();
+        self.lambda_wheel -= whole;
+        if whole != 0.0 {
+            let last = run.result.steps.len() as f32 - 1.0;
+            (self.step, self.playing) = ((self.step.round() + whole).clamp(0.0, last), None);
+        }
     }
 
     /// Moves along lambda for `secs`, to and fro.
@@ -219,7 +262,7 @@ mod tests {
         let mut viewer = Viewer::default();
         viewer.set_window(Window { center_hu: 1e9, width_hu: -5.0 });
         assert_eq!(viewer.window, Window { center_hu: *CENTER_HU.end(), width_hu: *WIDTH_HU.start() });
-        viewer.zoom_by(1e9);
+        viewer.zoom_by(1e9, None);
         assert_eq!(viewer.zoom, *ZOOM.end());
     }
 }

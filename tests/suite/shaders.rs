@@ -150,6 +150,7 @@ fn looks() -> Vec<Look> {
         (Content::Difference, 0.3),
         (Content::Difference, 9.0),
         (Content::Projection, 1.4),
+        (Content::Reconstruction, 1.4),
     ] {
         let plain = look(content, step);
         let shade = Shade::Difference { scale_hu: 120.0, threshold_hu: 35.0 };
@@ -157,6 +158,7 @@ fn looks() -> Vec<Look> {
         looks.extend([
             plain,
             Look { shade, ..plain },
+            Look { shade: Shade::Inverted(WINDOW), ..plain },
             Look { overlay, ..plain },
             Look { sampling: Sampling::Nearest, overlay, ..plain },
         ]);

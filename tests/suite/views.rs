@@ -1,10 +1,10 @@
 //! The ways to look at a counterfactual, by key and by mouse, in the real window.
 
-use eframe::egui::{Key, Rect, accesskit::Role, vec2};
+use eframe::egui::{self, Key, Rect, accesskit::Role, vec2};
 use egui_kittest::kittest::{NodeT, Queryable};
 
 use crate::tiny_models::TinyModels;
-use crate::window::{Window, explained, pane};
+use crate::window::{Window, click, explained, pane, says};
 
 fn press(window: &mut Window, key: Key) {
     window.key_press(key);
@@ -29,7 +29,7 @@ fn pixels(window: &mut Window, rect: Rect) -> Vec<u8> {
 fn three_planes_stand_in_rows_and_a_click_moves_where_they_cross() {
     let models = TinyModels::new();
     let mut window = explained(&models);
-    press(&mut window, Key::L);
+    press(&mut window, Key::G);
     for plane in ["Axial", "Coronal", "Sagittal"] {
         for title in ["Original", "Counterfactual", "Difference"] {
             let label = format!("{title} pane, {plane}");
@@ -47,9 +47,7 @@ fn three_planes_stand_in_rows_and_a_click_moves_where_they_cross() {
     window.run_steps(3);
     assert_ne!(words(&window, "Counterfactual pane, Coronal"), coronal, "the coronal plane follows");
     assert_eq!(words(&window, "Counterfactual pane, Axial"), axial);
-    press(&mut window, Key::L);
-    assert!(has(&window, "Counterfactual pane") && !has(&window, "Original pane"), "one pane");
-    press(&mut window, Key::L);
+    press(&mut window, Key::G);
     assert!(has(&window, "Original pane"), "three panes again");
 }
 
@@ -75,19 +73,19 @@ fn keys_choose_what_the_generated_panes_show_and_all_of_it_is_marked() {
     let models = TinyModels::new();
     let mut window = explained(&models);
     let (decoded, difference) = (pane(&mut window, "Counterfactual"), pane(&mut window, "Difference"));
-    press(&mut window, Key::O);
-    assert!(pane(&mut window, "Counterfactual") != decoded, "the difference lies on top");
-    press(&mut window, Key::O);
-    assert!(pane(&mut window, "Counterfactual") == decoded, "and is gone again");
-    press(&mut window, Key::N);
-    assert!(pane(&mut window, "Counterfactual") != decoded, "voxels as squares");
-    press(&mut window, Key::N);
     press(&mut window, Key::D);
+    assert!(pane(&mut window, "Counterfactual") != decoded, "the difference lies on top");
+    press(&mut window, Key::D);
+    assert!(pane(&mut window, "Counterfactual") == decoded, "and is gone again");
+    press(&mut window, Key::Q);
+    assert!(pane(&mut window, "Counterfactual") != decoded, "voxels as squares");
+    press(&mut window, Key::Q);
+    press(&mut window, Key::K);
     assert!(words(&window, "Counterfactual, detail kept pane").contains("SYNTHETIC"));
     assert!(pane(&mut window, "Counterfactual, detail kept") != decoded);
-    press(&mut window, Key::M);
-    assert!(words(&window, "Difference, largest through the patient pane").contains("SYNTHETIC"));
-    assert!(pane(&mut window, "Difference, largest through the patient") != difference);
+    press(&mut window, Key::V);
+    assert!(words(&window, "Largest difference pane").contains("SYNTHETIC"));
+    assert!(pane(&mut window, "Largest difference") != difference);
 }
 
 #[test]
@@ -119,4 +117,135 @@ fn a_swipe_shows_the_original_left_of_a_line_that_can_be_dragged() {
     window.run_steps(3);
     let moved = window.get_by_role_and_label(Role::Slider, LINE).rect().center();
     assert!((moved.x - line.x - 200.0).abs() < 3.0, "from {line} to {moved}");
+}
+
+fn double_click(window: &mut Window, label: &str) {
+    let at = window.get_by_label(label).rect().center();
+    window.hover_at(at);
+    window.run_steps(1);
+    // In one frame: those of the harness are a quarter of a second apart.
+    for pressed in [true, false, true, false] {
+        let (button, modifiers) = (egui::PointerButton::Primary, egui::Modifiers::NONE);
+        window.input_mut().events.push(egui::Event::PointerButton { pos: at, button, pressed, modifiers });
+    }
+    window.run_steps(3);
+}
+
+#[test]
+fn a_double_click_shows_one_pane_alone_t_the_next_volume_and_another_all_again() {
+    let models = TinyModels::new();
+    let mut window = explained(&models);
+    double_click(&mut window, "Difference pane");
+    assert!(has(&window, "Difference pane") && !has(&window, "Counterfactual pane"));
+    for next in ["Original pane", "Reconstruction pane", "Counterfactual pane"] {
+        press(&mut window, Key::T);
+        assert!(has(&window, next), "{next}");
+    }
+    assert!(words(&window, "Counterfactual pane").contains("SYNTHETIC"));
+    double_click(&mut window, "Counterfactual pane");
+    assert!(has(&window, "Original pane") && has(&window, "Difference pane"));
+}
+
+#[test]
+fn two_keys_in_one_frame_both_count() {
+    let models = TinyModels::new();
+    let mut window = explained(&models);
+    let plain = pane(&mut window, "Original");
+    window.key_press(Key::K);
+    window.key_press(Key::I);
+    window.run_steps(3);
+    assert!(has(&window, "Counterfactual, detail kept pane"));
+    assert!(pane(&mut window, "Original") != plain, "inverted");
+}
+
+#[test]
+fn annotations_go_but_for_the_mark_of_what_is_synthetic() {
+    let models = TinyModels::new();
+    let mut window = explained(&models);
+    let top = |window: &mut Window, title: &str| {
+        let rect = window.get_by_label(&format!("{title} pane")).rect();
+        pixels(window, Rect::from_min_size(rect.min, vec2(rect.width(), 46.0)))
+    };
+    let (original, difference) = (top(&mut window, "Original"), top(&mut window, "Difference"));
+    press(&mut window, Key::O);
+    let amber = |pixels: &[u8]| pixels.chunks(4).filter(|p| p[0] > 200 && p[1] > 120 && p[2] < 110).count();
+    assert!(top(&mut window, "Original") != original, "the title is gone");
+    let left = top(&mut window, "Difference");
+    assert!(left != difference && amber(&left) > 40, "{} amber pixels", amber(&left));
+}
+
+#[test]
+fn shift_and_the_wheel_move_lambda_and_shift_and_arrows_go_to_its_ends() {
+    let models = TinyModels::new();
+    let mut window = explained(&models);
+    let lambda = |window: &Window| {
+        window.get_by_role_and_label(Role::Slider, "Lambda").accesskit_node().numeric_value().expect("a number")
+    };
+    let end = lambda(&window);
+    window.hover_at(window.get_by_label("Original pane").rect().center());
+    window.event(egui::Event::MouseWheel {
+        unit: egui::MouseWheelUnit::Line,
+        delta: vec2(1.0, 0.0),
+        modifiers: egui::Modifiers::SHIFT,
+        phase: egui::TouchPhase::Move,
+        source: egui::MouseWheelSource::Wheel,
+    });
+    window.run_steps(3);
+    let next = lambda(&window);
+    assert!(end < next && next < 0.0, "from {end} to {next}");
+    window.key_press_modifiers(egui::Modifiers::SHIFT, Key::ArrowRight);
+    window.run_steps(3);
+    assert_eq!(lambda(&window), 0.0);
+    window.key_press_modifiers(egui::Modifiers::SHIFT, Key::ArrowLeft);
+    window.run_steps(3);
+    assert_eq!(lambda(&window), end);
+}
+
+#[test]
+fn the_box_of_a_ctrl_drag_gives_its_window_and_zero_brings_the_scans_own_back() {
+    let models = TinyModels::new();
+    let mut window = explained(&models);
+    let width = |window: &Window| {
+        window.get_by_role_and_label(Role::SpinButton, "Width").accesskit_node().numeric_value().expect("a number")
+    };
+    let before = width(&window);
+    let middle = window.get_by_label("Original pane").rect().center();
+    let held = egui::Modifiers::COMMAND;
+    let button = |pos, pressed| egui::Event::PointerButton {
+        pos,
+        button: egui::PointerButton::Primary,
+        pressed,
+        modifiers: held,
+    };
+    window.event(egui::Event::ModifiersChanged(held));
+    window.hover_at(middle - vec2(40.0, 40.0));
+    window.event(button(middle - vec2(40.0, 40.0), true));
+    window.run_steps(1);
+    for by in [0.0, 40.0] {
+        window.hover_at(middle + vec2(by, by));
+        window.run_steps(1);
+    }
+    // The key may go before the button does.
+    window.event(egui::Event::ModifiersChanged(egui::Modifiers::NONE));
+    window.run_steps(1);
+    window.event(button(middle + vec2(40.0, 40.0), false));
+    window.run_steps(3);
+    let boxed = width(&window);
+    assert!(boxed != before, "the window is still {before} HU wide");
+    press(&mut window, Key::Num0);
+    assert_eq!(width(&window), before);
+}
+
+#[test]
+fn the_keys_are_shown_by_a_question_mark_and_put_away_by_another() {
+    let models = TinyModels::new();
+    let mut window = explained(&models);
+    press(&mut window, Key::Questionmark);
+    assert!(says(&window, "the slice that changed most") && says(&window, "Right drag, Ctrl + wheel"));
+    press(&mut window, Key::Questionmark);
+    assert!(!says(&window, "the slice that changed most"));
+    click(&mut window, "Mouse");
+    click(&mut window, "As in research viewers");
+    click(&mut window, "Keys and mouse");
+    assert!(says(&window, "where the planes cross"));
 }

@@ -1,0 +1,94 @@
+//! The keys, and what the mouse does: everything that can be done without a button.
+
+use eframe::egui::{Align2, Context, Grid, RichText, ScrollArea, Ui, Window};
+
+use super::action::Action;
+use super::theme;
+use crate::settings::Mouse;
+
+type Row = (&'static str, &'static str);
+
+const SLICES: [Row; 6] = [
+    ("Wheel, up, down", "slice by slice"),
+    ("Page up, page down", "ten slices"),
+    ("Home, end", "first and last slice"),
+    ("J", "the slice that changed most"),
+    ("N, Shift + N", "the next one up or down that changed more than its neighbours"),
+    ("A, C, S", "axial, coronal, sagittal"),
+];
+const LAMBDA: [Row; 4] = [
+    ("Shift + wheel, left, right", "lambda, step by step"),
+    ("Shift + left", "the counterfactual"),
+    ("Shift + right", "lambda 0"),
+    ("Space", "play, to and fro"),
+];
+const LOOK: [Row; 13] = [
+    ("1 to 9; 0", "window presets; the scan's own window"),
+    ("Ctrl + left drag", "the window of what lies in the box"),
+    ("G", "three planes; again: one"),
+    ("Double click", "one pane; again: three"),
+    ("T", "the next volume in the one pane"),
+    ("B, held", "the original in the counterfactual's place"),
+    ("W", "swipe between original and counterfactual"),
+    ("K", "detail kept: the sharp scan plus the difference"),
+    ("D; [ and ]", "the difference on the counterfactual; its opacity"),
+    (", and .", "threshold of the difference, 10 HU down or up"),
+    ("V", "the largest difference through the patient"),
+    ("I, Q", "inverted; voxels as squares"),
+    ("X, O", "crosshair; annotations"),
+];
+const REST: [Row; 4] = [
+    ("F, R", "the whole slice; everything as at first"),
+    ("Ctrl + O, Ctrl + Shift + O", "open a file, a folder"),
+    ("Ctrl + Enter, Esc", "compute, cancel"),
+    ("?, F1", "this list"),
+];
+const PACS: [Row; 3] = [
+    ("Left drag", "window"),
+    ("Right drag, Ctrl + wheel", "zoom"),
+    ("Middle drag, Shift + left drag", "move the picture"),
+];
+const RESEARCH: [Row; 4] = [
+    ("Left drag", "where the planes cross"),
+    ("Right drag", "window"),
+    ("Ctrl + wheel", "zoom"),
+    ("Middle drag, Shift + left drag", "move the picture"),
+];
+
+pub(super) fn help_ui(ctx: &Context, mouse: Mouse, actions: &mut Vec<Action>) {
+    let mut open = true;
+    let buttons: &[Row] = match mouse {
+        Mouse::Pacs => &PACS,
+        Mouse::Research => &RESEARCH,
+    };
+    let window =
+        Window::new("Keys and mouse").open(&mut open).collapsible(false).anchor(Align2::CENTER_CENTER, [0.0; 2]);
+    window.show(ctx, |ui| {
+        ScrollArea::vertical().max_height(640.0).show(ui, |ui| {
+            for (title, rows) in [
+                ("Slices", &SLICES[..]),
+                ("Lambda", &LAMBDA),
+                ("Pictures", &LOOK),
+                ("Mouse", buttons),
+                ("Program", &REST),
+            ] {
+                group_ui(ui, title, rows);
+            }
+        });
+    });
+    if !open {
+        actions.push(Action::Help);
+    }
+}
+
+fn group_ui(ui: &mut Ui, title: &str, rows: &[Row]) {
+    ui.label(RichText::new(title).color(theme::ACCENT));
+    Grid::new(title).num_columns(2).spacing([24.0, 4.0]).show(ui, |ui| {
+        for (keys, what) in rows {
+            ui.label(RichText::new(*keys).color(theme::STRONG));
+            ui.label(*what);
+            ui.end_row();
+        }
+    });
+    ui.add_space(6.0);
+}
