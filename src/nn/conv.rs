@@ -2,6 +2,7 @@
 //!
 //! candle computes the gradient of the weights as well, and that of the input by a naive loop; here it is that of the input
 //! alone. At stride 1 it is a convolution too, of mirrored weights, and as fast.
+//! f32 at stride 1 and 3 x 3 taps goes through Winograd's transform; all else is im2col and a matrix product.
 
 use std::sync::{Arc, OnceLock};
 
@@ -11,6 +12,8 @@ use candle_nn::VarBuilder;
 use super::gemm::{Real, contiguous};
 use super::geometry::Geometry;
 use super::im2col;
+use super::simd::Instructions;
+use super::winograd::Winograd;
 
 /// Kernel, stride and padding of a square convolution.
 #[derive(Debug, Clone, Copy)]
@@ -40,11 +43,13 @@ struct Kernel {
     geometry: Geometry,
     /// Made by the first gradient. None where the gradient is no convolution.
     mirrored: OnceLock<Option<Arc<Kernel>>>,
+    /// Made by the first pass that it pays for.
+    winograd: OnceLock<Winograd>,
 }
 
 impl Kernel {
     fn new(weight: Numbers, bias: Vec<f64>, channels: [usize; 2], geometry: Geometry) -> Arc<Self> {
-        Arc::new(Self { weight, bias, channels, geometry, mirrored: OnceLock::new() })
+        Arc::new(Self { weight, bias, channels, geometry, mirrored: OnceLock::new(), winograd: OnceLock::new() })
     }
 
     /// The convolution from the output's gradient to the input's: taps in reverse, input and output channels exchanged.
@@ -59,6 +64,14 @@ impl Kernel {
             Some(Self::new(weight, Vec::new(), [c_out, c_in], geometry))
         };
         self.mirrored.get_or_init(make).as_ref()
+    }
+
+    fn forward_f32(&self, weight: &[f32], x: &[f32], n: usize, input: [usize; 3], output: [usize; 3]) -> Vec<f32> {
+        if !Winograd::fits(&self.geometry) || !Winograd::pays(output) {
+            return self.products(weight).forward(x, n, input, output);
+        }
+        let make = || Winograd::new(weight, &self.bias, self.channels, &self.geometry, Instructions::best());
+        self.winograd.get_or_init(make).forward(x, n, input, output)
     }
 
     fn products<'a, T>(&'a self, weight: &'a [T]) -> im2col::Kernel<'a, T> {
@@ -94,7 +107,7 @@ impl CustomOp1 for Forward {
         let (input, output) = ([d, h, w], kernel.geometry.output([d, h, w])?);
         let storage = match &kernel.weight {
             Numbers::F32(weight) => {
-                f32::storage(kernel.products(weight).forward(contiguous(storage, layout)?, n, input, output))
+                f32::storage(kernel.forward_f32(weight, contiguous(storage, layout)?, n, input, output))
             }
             Numbers::F64(weight) => {
                 f64::storage(kernel.products(weight).forward(contiguous(storage, layout)?, n, input, output))

@@ -13,3 +13,5 @@ mod im2col;
 pub mod norm;
 pub mod pool;
 pub mod resize;
+mod simd;
+mod winograd;
