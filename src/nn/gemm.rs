@@ -1,7 +1,7 @@
 //! Matrix products for the convolutions, and the numbers they are made of.
 #![expect(unsafe_code, reason = "matrixmultiply takes raw pointers; the one wrapper here checks every bound")]
 
-use std::ops::{Add, AddAssign, Div, Mul, Neg, Sub};
+use std::ops::{Add, AddAssign, Div, Mul, Neg, Range, Sub};
 
 use candle_core::{CpuStorage, Layout, Result, bail};
 
@@ -119,12 +119,22 @@ pub(super) struct Columns<'a, T> {
     _borrow: std::marker::PhantomData<&'a mut [T]>,
 }
 
-// SAFETY: threads only go through `multiply_into`, whose contract keeps their columns apart.
+// SAFETY: threads only go through `multiply_into` and `piece`, whose contracts keep what they write apart.
 unsafe impl<T: Send> Sync for Columns<'_, T> {}
 
 impl<'a, T: Real> Columns<'a, T> {
     pub(super) fn new(values: &'a mut [T]) -> Self {
         Self { start: values.as_mut_ptr(), len: values.len(), _borrow: std::marker::PhantomData }
+    }
+
+    /// Some neighbouring elements, to write.
+    ///
+    /// # Safety
+    /// No one else touches these elements of the output while the piece lives.
+    pub(super) unsafe fn piece(&self, elements: Range<usize>) -> &'a mut [T] {
+        assert!(elements.start <= elements.end && elements.end <= self.len, "the piece lies in its slice");
+        // SAFETY: the assert bounds the elements, which lie in one allocation; the caller keeps others away.
+        unsafe { std::slice::from_raw_parts_mut(self.start.add(elements.start), elements.len()) }
     }
 
     /// `c = a b + c`, where `c` has rows `row_stride` apart from `offset`.

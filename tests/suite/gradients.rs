@@ -63,6 +63,9 @@ fn convolutions_agree_with_central_differences() {
         (1, 4, 7, 2, 3, 13, 12),
         (2, 2, 3, 1, 0, 5, 5),
         (2, 3, 3, 3, 2, 10, 4),
+        (3, 2, 2, 1, 0, 6, 5),
+        (2, 3, 3, 1, 2, 6, 5),
+        (2, 3, 1, 1, 1, 6, 5), // more padding than a tap sees: the gradient is no convolution
     ] {
         let conv = Conv2d::from_tensors(&random(&[c_out, c_in, k, k], 3), Some(&random(&[c_out], 4)), stride, padding)
             .expect("a layer");
@@ -149,7 +152,7 @@ fn check_blocks(name: &str, taps: usize, shape: &[usize], op: impl Fn(&Tensor) -
     let x = random(shape, 1);
     let var = Var::from_tensor(&x).expect("a variable");
     let y = op(&var).expect(name);
-    // One input channel has the fewest rows that the backward pass gives a thread: more of them make more blocks.
+    // One channel has the fewest rows that a pass gives a thread: more of them make more blocks.
     let positions: usize = y.dims()[2..].iter().product();
     assert!(taps * positions > BLOCK, "{name}: {positions} positions of {taps} taps fit one block");
     let sum = |a: &Tensor, b: &Tensor| (a * b).and_then(|p| p.sum_all()?.to_scalar::<f64>()).expect("a scalar");
@@ -166,7 +169,7 @@ fn check_blocks(name: &str, taps: usize, shape: &[usize], op: impl Fn(&Tensor) -
 
 #[test]
 fn gradients_in_many_blocks_agree_with_differences_along_random_directions() {
-    for (c_in, k, stride, padding, h, w) in [(16, 5, 1, 2, 110, 113), (3, 7, 2, 3, 160, 171)] {
+    for (c_in, k, stride, padding, h, w) in [(16, 5, 1, 2, 110, 113), (16, 5, 1, 5, 110, 113), (3, 7, 2, 3, 160, 171)] {
         let conv = Conv2d::from_tensors(&random(&[3, c_in, k, k], 3), None, stride, padding).expect("a layer");
         check_blocks(&format!("conv2d k{k} s{stride}"), k * k, &[1, c_in, h, w], |x| conv.forward(x));
     }

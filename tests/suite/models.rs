@@ -14,6 +14,8 @@ use crate::support::{self, relative, worst};
 /// f32 sums in another order; activations are of size 1.
 const FORWARD: f64 = 1e-4;
 const GRADIENT: f64 = 1e-3;
+/// Before they are quantised latents are as large as 23: there PyTorch's f32 is up to 7e-5 from f64, ours up to 1.1e-4.
+const LATENTS: f64 = 2e-4;
 /// Our f32 against f64, where no rounding decides a tie.
 const UNTIED: f64 = 1e-4;
 
@@ -52,7 +54,7 @@ fn the_autoencoders_equal_the_published_ones() {
         let input = network.model_input(&g["x"]).expect("input");
         near("model_input", &input, 1e-5);
         let continuous = network.continuous_latents(&input).expect("latents");
-        near("act.quant_conv", &continuous, FORWARD);
+        near("act.quant_conv", &continuous, LATENTS);
         let codes = network.codes(&continuous).and_then(|c| c.flatten_all()?.to_dtype(DType::I64)).expect("codes");
         assert_eq!(
             codes.to_vec1::<i64>().expect("codes"),

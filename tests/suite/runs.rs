@@ -21,8 +21,12 @@ use crate::support::{self, relative, worst};
 const FORWARD: f64 = 1e-4;
 const GRADIENT: f64 = 1e-3;
 /// PyTorch's f32 gradient of `ls_lung_vol_small` stands on a tie of a ReLU: it is 1.54e-3 from PyTorch's own in f64, where
-/// ours is 1.2e-5 (`a_tie_in_the_golden_is_not_ours`).
+/// ours is 2e-5 (`a_tie_in_the_golden_is_not_ours`). In `ls_lung_small_f64` both stand on ties: PyTorch's is 3.9e-4 from f64,
+/// ours 6e-4, and rounding of the latents alone moves it by 1e-4.
 const TIED: f64 = 2e-3;
+/// Scores of `ls_phe_vol_small_default` away from lambda 0, where rounding in the decoded slices grows a hundredfold: PyTorch's
+/// f32 is 1.2e-4 from f64 at lambda -50, ours up to 3.6e-4.
+const STEEP: f64 = 5e-4;
 /// Sums of |change| over thousands of pixels, relative.
 const CHANGE: f64 = 1e-3;
 /// PyTorch's f32 sum of |reconstruction| over all pixels against ours in f64, relative.
@@ -113,7 +117,15 @@ fn check(case: &Case, objective: &dyn Objective) {
 
 /// What a step of lambda changes, relative.
 fn carried(case: &Case) -> f64 {
-    if case.golden == "ls_lung_vol_small" { TIED } else { GRADIENT }
+    match case.golden {
+        "ls_lung_vol_small" | "ls_lung_small_f64" => TIED,
+        _ => GRADIENT,
+    }
+}
+
+/// Of a score, absolute, besides what is carried.
+fn rounding(case: &Case) -> f64 {
+    if case.golden == "ls_phe_vol_small_default" { STEEP } else { FORWARD }
 }
 
 type Goldens = HashMap<String, Tensor>;
@@ -144,7 +156,7 @@ fn check_walk(case: &Case, golden: &Goldens, result: &Counterfactual) {
         let bound = case.options.max_change * size;
         assert!((bound - row[3]).abs() <= BOUND * row[3], "{name}: bound on the change {bound} for {}", row[3]);
         assert!(
-            (trial.score - row[1]).abs() <= FORWARD + carried * (row[1] - start).abs(),
+            (trial.score - row[1]).abs() <= rounding(case) + carried * (row[1] - start).abs(),
             "{name} at {}: score {} for {}",
             row[0],
             trial.score,
@@ -168,7 +180,7 @@ fn check_sweep(case: &Case, golden: &Goldens, result: &Counterfactual) {
     for (i, step) in result.steps.iter().enumerate() {
         assert!((step.lambda - lambdas[i]).abs() <= 1e-12 * lambdas[i].abs().max(1.0), "{name}: lambda {i}");
         assert!(
-            (step.score - scores[i]).abs() <= FORWARD + carried * (scores[i] - start).abs(),
+            (step.score - scores[i]).abs() <= rounding(case) + carried * (scores[i] - start).abs(),
             "{name}: score {i}: {} for {}",
             step.score,
             scores[i]

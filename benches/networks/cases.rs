@@ -1,0 +1,94 @@
+//! The networks to measure, by name, each with an input.
+
+use std::path::Path;
+
+use anyhow::{Context, bail};
+use candle_core::{DType, Device, Module, Result, Tensor};
+use parallax::models::{Autoencoder, Card, Classifier, I3ResNet, LungUnet, Segmenter, Vqgan};
+use parallax::nn::conv::Conv2d;
+use parallax::weights::Checkpoint;
+
+use crate::random::{self, Random, Weights};
+
+type Network = Box<dyn Fn(&Tensor) -> Result<Tensor>>;
+
+pub(crate) struct Case {
+    pub(crate) network: Network,
+    pub(crate) input: Tensor,
+}
+
+impl Case {
+    pub(crate) fn named(name: &str) -> anyhow::Result<Self> {
+        let mut parts = name.split(':');
+        let kind = parts.next().unwrap_or_default();
+        let numbers = parts.map(str::parse).collect::<std::result::Result<Vec<usize>, _>>();
+        let numbers = numbers.with_context(|| format!("{name}: numbers follow the colons"))?;
+        match (kind, numbers.as_slice()) {
+            ("demo-decoder", [slices]) => decoder(&asset("vqgan")?, [*slices, 16, 6, 6], 96),
+            ("demo-classifier", []) => classifier(&asset("classifier")?, [36, 1, 96, 96]),
+            ("decoder-f16", []) => decoder(&drawn("vqgan", &random::vqgan(&[1, 1, 2, 2, 4])?)?, [1, 256, 16, 16], 256),
+            ("decoder-f64", []) => {
+                decoder(&drawn("vqgan", &random::vqgan(&[1, 1, 2, 2, 4, 4, 4])?)?, [1, 256, 4, 4], 256)
+            }
+            ("unet", []) => segmenter(&drawn("lung-unet", &random::unet()?)?, [1, 1, 224, 224]),
+            ("i3resnet", [depth]) => classifier(&drawn("i3resnet", &random::i3resnet()?)?, [*depth, 1, 224, 224]),
+            ("conv3", [channels, side]) => convolution(3, *channels, *side),
+            ("conv1", [channels, side]) => convolution(1, *channels, *side),
+            _ => bail!("unknown case {name}"),
+        }
+    }
+}
+
+struct Model {
+    card: Card,
+    checkpoint: Checkpoint,
+    /// Where drawn weights lie until they are loaded.
+    _folder: Option<tempfile::TempDir>,
+}
+
+impl Model {
+    fn open(card: &Path, folder: Option<tempfile::TempDir>) -> anyhow::Result<Self> {
+        let card = Card::open(card)?;
+        let checkpoint = Checkpoint::open(&card.weights)?;
+        Ok(Self { card, checkpoint, _folder: folder })
+    }
+}
+
+fn asset(name: &str) -> anyhow::Result<Model> {
+    Model::open(&Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("assets/{name}.toml")), None)
+}
+
+/// A network of random weights.
+fn drawn(kind: &str, weights: &Weights) -> anyhow::Result<Model> {
+    let folder = tempfile::tempdir()?;
+    weights.save(&folder.path().join("weights.safetensors"))?;
+    let card = folder.path().join("card.toml");
+    std::fs::write(&card, format!("kind = {kind:?}\nweights = \"weights.safetensors\"\n"))?;
+    Model::open(&card, Some(folder))
+}
+
+fn input(shape: &[usize]) -> Result<Tensor> {
+    Random(7).tensor(shape)
+}
+
+fn decoder(model: &Model, latents: [usize; 4], side: usize) -> anyhow::Result<Case> {
+    let network = Vqgan::load(&model.card, &model.checkpoint, DType::F32, &Device::Cpu)?;
+    Ok(Case { network: Box::new(move |z| network.decode(z, [side, side])), input: input(&latents)? })
+}
+
+fn classifier(model: &Model, stack: [usize; 4]) -> anyhow::Result<Case> {
+    let network = I3ResNet::load(&model.card, &model.checkpoint, DType::F32, &Device::Cpu)?;
+    let network = move |x: &Tensor| network.stages().iter().try_fold(x.clone(), |x, stage| stage(&x));
+    Ok(Case { network: Box::new(network), input: input(&stack)? })
+}
+
+fn segmenter(model: &Model, stack: [usize; 4]) -> anyhow::Result<Case> {
+    let network = LungUnet::load(&model.card, &model.checkpoint, DType::F32, &Device::Cpu)?;
+    Ok(Case { network: Box::new(move |x| network.log_probabilities(x)), input: input(&stack)? })
+}
+
+fn convolution(kernel: usize, channels: usize, side: usize) -> anyhow::Result<Case> {
+    let weight = input(&[channels, channels, kernel, kernel])?;
+    let network = Conv2d::from_tensors(&weight, Some(&input(&[channels])?), 1, kernel / 2)?;
+    Ok(Case { network: Box::new(move |x| network.forward(x)), input: input(&[1, channels, side, side])? })
+}

@@ -1,0 +1,93 @@
+//! What a user waits for: forward, and forward plus gradient in the input, of the networks Parallax runs.
+//!
+//! `cargo bench --bench networks -- CASE... [--threads N] [--runs N]` prints one JSON line per case: median seconds of wall and
+//! CPU, peak memory. Cases:
+//! - `demo-decoder:N`: the demo's VQGAN decoder, N slices of 96 x 96 at once
+//! - `demo-classifier`: the demo's inflated ResNet, 36 slices of 96 x 96
+//! - `decoder-f16`, `decoder-f64`: the published VQGANs' decoders, one slice, 256 x 256
+//! - `unet`: the lung segmenter R231, one slice, 224 x 224
+//! - `i3resnet:D`: the inflated ResNet-152, D slices of 224 x 224
+//! - `conv3:C:S`, `conv1:C:S`: a convolution of 3 x 3 or 1 x 1, C to C channels, S x S pixels
+//!
+//! Times of one run on one machine mean nothing by themselves: run another program, or another version, beside it, in turn.
+
+mod cases;
+mod process;
+mod random;
+
+use std::time::Instant;
+
+use anyhow::{Context, bail};
+use candle_core::{Result, Var};
+use serde_json::{Value, json};
+
+use self::cases::Case;
+
+struct Arguments {
+    cases: Vec<String>,
+    threads: usize,
+    runs: usize,
+}
+
+impl Arguments {
+    fn parse(mut words: impl Iterator<Item = String>) -> anyhow::Result<Self> {
+        let mut parsed = Self { cases: Vec::new(), threads: 2, runs: 3 };
+        while let Some(word) = words.next() {
+            let mut number = || -> anyhow::Result<usize> {
+                let next = words.next().with_context(|| format!("{word} takes a number"))?;
+                next.parse().with_context(|| format!("{word} takes a number, not {next}"))
+            };
+            match word.as_str() {
+                "--threads" => parsed.threads = number()?,
+                "--runs" => parsed.runs = number()?.max(1),
+                "--bench" => {} // cargo's own
+                _ => parsed.cases.push(word),
+            }
+        }
+        if parsed.cases.is_empty() {
+            bail!("name a case, such as demo-decoder:8");
+        }
+        Ok(parsed)
+    }
+}
+
+/// Median seconds of wall and CPU, after one run that warms caches and threads.
+fn timed(runs: usize, work: impl Fn() -> Result<()>) -> Result<Value> {
+    work()?;
+    let mut samples = [Vec::new(), Vec::new()];
+    for _ in 0..runs {
+        let (wall, cpu) = (Instant::now(), process::cpu_secs());
+        work()?;
+        samples[0].push(wall.elapsed().as_secs_f64());
+        samples[1].push(process::cpu_secs() - cpu);
+    }
+    let [wall, cpu] = samples.map(|mut times| {
+        times.sort_by(f64::total_cmp);
+        (times[times.len() / 2] * 1e4).round() / 1e4
+    });
+    Ok(json!({ "wall_secs": wall, "cpu_secs": cpu }))
+}
+
+fn measure(case: &Case, runs: usize) -> Result<[Value; 2]> {
+    let forward = timed(runs, || (case.network)(&case.input).map(|_| ()))?;
+    let gradient = timed(runs, || {
+        let leaf = Var::from_tensor(&case.input)?;
+        (case.network)(&leaf)?.sum_all()?.backward().map(|_| ())
+    })?;
+    Ok([forward, gradient])
+}
+
+fn main() -> anyhow::Result<()> {
+    let arguments = Arguments::parse(std::env::args().skip(1))?;
+    parallax::nn::denormals::start_threads(arguments.threads)?;
+    parallax::nn::denormals::flush();
+    for name in &arguments.cases {
+        let [forward, gradient] = measure(&Case::named(name)?, arguments.runs)?;
+        let line = json!({
+            "case": name, "threads": arguments.threads, "bf16": false, "forward": forward, "gradient": gradient,
+            "peak_rss_mb": process::peak_rss_mb(),
+        });
+        println!("{line}");
+    }
+    Ok(())
+}

@@ -1,0 +1,49 @@
+//! Kernel, stride and padding of a convolution, and the sizes that follow.
+
+use candle_core::{Result, bail};
+
+/// By axis: depth, height, width. A 2-D convolution is 1 deep.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Geometry {
+    pub(super) kernel: [usize; 3],
+    pub(super) stride: [usize; 3],
+    pub(super) padding: [usize; 3],
+}
+
+impl Geometry {
+    pub(super) fn taps(&self) -> usize {
+        self.kernel.iter().product()
+    }
+
+    /// Whether the im2col matrix is the input itself.
+    pub(super) fn pointwise(&self) -> bool {
+        self.kernel == [1; 3] && self.stride == [1; 3] && self.padding == [0; 3]
+    }
+
+    pub(super) fn output(&self, input: [usize; 3]) -> Result<[usize; 3]> {
+        let mut output = [0; 3];
+        for axis in 0..3 {
+            let padded = input[axis] + 2 * self.padding[axis];
+            if padded < self.kernel[axis] || self.stride[axis] == 0 {
+                bail!(
+                    "a convolution of kernel {:?}, stride {:?}, padding {:?} does not fit an input of {input:?}",
+                    self.kernel,
+                    self.stride,
+                    self.padding
+                );
+            }
+            output[axis] = (padded - self.kernel[axis]) / self.stride[axis] + 1;
+        }
+        Ok(output)
+    }
+
+    /// Of the convolution that takes the output's gradient to the input's, where that is one: at stride 1, unless there is
+    /// more padding than a tap can see.
+    pub(super) fn mirrored(&self) -> Option<Self> {
+        let mut padding = self.kernel;
+        for (axis, padded) in padding.iter_mut().zip(self.padding) {
+            *axis = axis.checked_sub(padded + 1)?;
+        }
+        (self.stride == [1; 3]).then_some(Self { padding, ..*self })
+    }
+}
