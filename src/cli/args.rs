@@ -286,7 +286,7 @@ pub struct ExplainArgs {
 /// What is left of a run.
 #[derive(Debug, Args)]
 pub struct OutputArgs {
-    /// Folder for volumes, montage and report
+    /// Folder for volumes, montage, animation and report
     #[arg(long, value_name = "DIR")]
     pub out: Option<PathBuf>,
     /// Every tensor of the run, for comparison with other programs

@@ -8,7 +8,7 @@ use anyhow::{Context, Result, bail};
 use super::args::{ComputeArgs, Device, ExplainArgs, OutputArgs};
 use super::{Usage, progress, say};
 use crate::export::report::{Timing, report};
-use crate::export::{nifti, png, tensors, write};
+use crate::export::{gif, montage, nifti, png, tensors, write};
 use crate::job::{Cancelled, Monitor};
 use crate::latent_shift::Counterfactual;
 use crate::models::label_index;
@@ -21,7 +21,8 @@ use crate::volume::Volume;
 const OUTSIDE_HU: f32 = -1000.0;
 
 /// What `--out` holds.
-const FILES: [&str; 5] = ["counterfactual.nii.gz", "difference.nii.gz", "heatmap.nii.gz", "montage.png", "result.json"];
+const FILES: [&str; 6] =
+    ["counterfactual.nii.gz", "difference.nii.gz", "heatmap.nii.gz", "montage.png", "lambda.gif", "result.json"];
 
 pub(super) fn run(args: &ExplainArgs) -> Result<()> {
     args.options().check().map_err(|error| Usage(error.to_string()))?;
@@ -115,7 +116,7 @@ fn target(args: &ExplainArgs, monitor: &Monitor) -> Result<Target> {
     Ok(Target::Classes { classifier: Arc::clone(&classifier), terms, offset: args.offset })
 }
 
-/// The bytes of `FILES`: volumes on the scan's own grid, a montage, the report. All are made before any is written, so that a
+/// The bytes of `FILES`: volumes on the scan's own grid, a montage, an animation, the report. All are made before any is written, so that a
 /// folder never mixes two runs.
 fn files(
     input: &Input,
@@ -123,8 +124,8 @@ fn files(
     request: &Request,
     json: String,
     monitor: &Monitor,
-) -> Result<[Vec<u8>; 5]> {
-    let scan = input.display_volume();
+) -> Result<[Vec<u8>; 6]> {
+    let (scan, target) = (input.display_volume(), request.target.name());
     let on_scan = |volume: &Volume, outside: f32, name: &str| -> Result<Vec<u8>> {
         let volume = preprocess::restore(volume, &scan.grid, outside, monitor)?;
         nifti::nifti_bytes(&volume, &format!("SYNTHETIC {name}, HU. Research use only."))
@@ -133,7 +134,8 @@ fn files(
         on_scan(&result.step_hu(result.chosen), OUTSIDE_HU, "counterfactual")?,
         on_scan(&result.difference_hu(result.chosen), 0.0, "difference")?,
         on_scan(&result.heatmap_hu(), 0.0, "heatmap")?,
-        png::png_bytes(&png::montage(&scan, result, &request.target.name())?)?,
+        png::png_bytes(&montage::montage(&scan, result, &target)?)?,
+        gif::gif_bytes(&gif::bounce(&montage::along_lambda(&scan, result, &target)?))?,
         json.into_bytes(),
     ])
 }

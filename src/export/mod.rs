@@ -1,5 +1,7 @@
 //! What leaves the program: one file per format, each giving bytes; one place that writes them.
 
+pub mod gif;
+pub mod montage;
 pub mod nifti;
 pub mod png;
 pub mod report;

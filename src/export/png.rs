@@ -10,21 +10,23 @@ use image::{ExtendedColorType, ImageEncoder, Rgba, RgbaImage, imageops};
 use crate::export::report::NOTICE;
 use crate::frame::camera::Camera;
 use crate::frame::paint::paint;
-use crate::frame::{
-    Content, Layers, Look, Overlay, PRESETS, Plane, Sampling, Shade, Shift, Window, colormap, lambda_text,
-};
+use crate::frame::{Layers, Look, Overlay, Plane, Shade, Shift, colormap, lambda_text};
 use crate::latent_shift::Counterfactual;
-use crate::volume::{Grid, Volume, Voxels};
+use crate::volume::{Grid, Voxels};
 
 const MARGIN: u32 = 6;
 const TEXT_PX: f32 = 15.0;
 const LINE: u32 = 20;
+/// Height of a bar.
+const BAR: u32 = 8;
 /// Between panes.
 const GAP: u32 = 2;
 const WHITE: Rgba<u8> = Rgba([235, 235, 235, 255]);
 const BLACK: Rgba<u8> = Rgba([0, 0, 0, 255]);
 const AMBER: Rgba<u8> = Rgba([255, 193, 77, 255]);
 const BACKGROUND: Rgba<u8> = Rgba([18, 19, 22, 255]);
+const ACCENT: Rgba<u8> = Rgba([64, 200, 224, 255]);
+const TRACK: Rgba<u8> = Rgba([48, 50, 56, 255]);
 
 /// One picture of a figure.
 pub struct Pane<'a> {
@@ -46,6 +48,8 @@ pub struct Figure<'a> {
     /// Pixels of one pane.
     pub size: [u32; 2],
     pub lines: Vec<String>,
+    /// A number drawn as a bar on a fixed axis from 0 to 1, above the lines.
+    pub bar: Option<f64>,
 }
 
 /// Draws a figure.
@@ -61,17 +65,32 @@ pub fn figure(figure: &Figure) -> Result<RgbaImage> {
         let parts = wrap(line, |text| measure(&font, text) + 2 * MARGIN <= width);
         lines.extend(parts.into_iter().map(|part| (part, color)));
     }
-    let mut image = RgbaImage::from_pixel(width, height + LINE * lines.len() as u32 + MARGIN, BACKGROUND);
+    let bar = if figure.bar.is_some() { BAR + MARGIN } else { 0 };
+    let mut image = RgbaImage::from_pixel(width, height + bar + LINE * lines.len() as u32 + MARGIN, BACKGROUND);
     for (i, pane) in figure.panes.iter().enumerate() {
         let mut picture = paint(&pane.camera.view(&figure.grid, figure.size, pane.look), pane.layers);
         annotate(&mut picture, pane, figure, &font);
         let (column, row) = (i as u32 % columns, i as u32 / columns);
         imageops::replace(&mut image, &picture, i64::from(column * (w + GAP)), i64::from(row * (h + GAP)));
     }
+    if let Some(share) = figure.bar {
+        draw_bar(&mut image, height + MARGIN, share);
+    }
     for (i, (line, color)) in lines.iter().enumerate() {
-        text(&mut image, &font, line, [MARGIN, height + MARGIN / 2 + LINE * i as u32], *color);
+        text(&mut image, &font, line, [MARGIN, height + bar + MARGIN / 2 + LINE * i as u32], *color);
     }
     Ok(image)
+}
+
+/// From the left margin to the right one; what is filled is the share.
+fn draw_bar(image: &mut RgbaImage, top: u32, share: f64) {
+    let length = image.width().saturating_sub(2 * MARGIN);
+    let filled = (f64::from(length) * share.clamp(0.0, 1.0)).round() as u32;
+    for y in top..top + BAR {
+        for x in 0..length {
+            image.put_pixel(MARGIN + x, y, if x < filled { ACCENT } else { TRACK });
+        }
+    }
 }
 
 /// A line in parts that fit, broken between words; a word that fits nowhere stands alone.
@@ -212,45 +231,6 @@ pub fn difference_scale_hu(shift: &Shift) -> f32 {
     let at = ((sizes.len() - 1) as f64 * SHARE) as usize;
     let (_, value, _) = sizes.select_nth_unstable_by(at, f32::total_cmp);
     value.max(1.0)
-}
-
-/// The most changed slice: scan, counterfactual, difference, in the lung and the soft-tissue window.
-pub fn montage(scan: &Volume, result: &Counterfactual, target: &str) -> Result<RgbaImage> {
-    let layers = Layers { scan: scan.clone(), shift: Some(shift(result)) };
-    let scale_hu = layers.shift.as_ref().map_or(1.0, difference_scale_hu);
-    let size = [420, 420];
-    let scores = result.scores;
-    let lines = vec![
-        format!(
-            "{target}: scan {:.4}, reconstruction {:.4}, counterfactual {:.4}",
-            scores.scan, scores.reconstruction, scores.counterfactual
-        ),
-        format!("Stopped because {}", result.stop),
-    ];
-    let camera = most_changed(scan, result, size);
-    let row = |window: Window| {
-        let step = result.chosen as f32;
-        let lambda = Some(result.steps[result.chosen].lambda);
-        let look = |content, shade| Look { content, step, shade, overlay: None, sampling: Sampling::Linear };
-        let grey = Shade::Grey(window);
-        let difference = Shade::Difference { scale_hu, threshold_hu: 0.0 };
-        [
-            ("Original", look(Content::Scan, grey), None),
-            ("Counterfactual", look(Content::Decoded, grey), lambda),
-            ("Difference", look(Content::Difference, difference), lambda),
-        ]
-        .map(|(title, look, synthetic)| Pane { title, camera, layers: &layers, look, synthetic })
-    };
-    let panes = [PRESETS[1].1, PRESETS[0].1].into_iter().flat_map(row).collect();
-    figure(&Figure { panes, columns: 3, grid: scan.grid, size, lines })
-}
-
-/// On the scan's slice where the result changed most.
-fn most_changed(scan: &Volume, result: &Counterfactual, size: [u32; 2]) -> Camera {
-    let place = glam::DVec3::new(0.0, 0.0, result.most_changed_slice() as f64);
-    let camera = Camera::fit(&scan.grid, Plane::Axial, size);
-    let there = Camera { center: result.grid.world_from_voxel.transform_point3(place), ..camera };
-    camera.at_slice(&scan.grid, there.slice(&scan.grid))
 }
 
 /// PNG.

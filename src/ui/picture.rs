@@ -82,7 +82,7 @@ fn save(session: &Session, viewer: &mut Viewer, path: PathBuf, replace: bool) ->
         let grid = grid.ok_or_else(|| anyhow::anyhow!("there is no picture yet; open a scan first"))?;
         write::check(&path, replace)?;
         let panes = arrangement.pictures.iter().zip(cameras).map(|(picture, camera)| pane(picture, camera)).collect();
-        let image = figure(&Figure { panes, columns: arrangement.columns, grid, size, lines })?;
+        let image = figure(&Figure { panes, columns: arrangement.columns, grid, size, lines, bar: None })?;
         write::save(&path, &png_bytes(&image)?, replace)?;
         Ok(Arc::new(path))
     })

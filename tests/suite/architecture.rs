@@ -27,7 +27,7 @@ const BESIDE: [(&str, &str, &str); 2] = [
 ];
 
 /// Crates and the modules that may name them; each of these does.
-const FENCES: [(&str, &[&str]); 19] = [
+const FENCES: [(&str, &[&str]); 20] = [
     ("candle_core", &["nn", "weights", "models", "latent_shift", "pipeline"]),
     ("candle_nn", &["nn", "weights", "models", "latent_shift", "pipeline"]),
     ("rayon", &["volume", "nn", "io"]),
@@ -42,6 +42,7 @@ const FENCES: [(&str, &[&str]); 19] = [
     ("dicom_object", &["io"]),
     ("dicom_pixeldata", &["io"]),
     ("image", &["frame", "export"]),
+    ("gif", &["export"]),
     ("ab_glyph", &["export"]),
     ("tempfile", &["export"]),
     ("clap", &["cli"]),

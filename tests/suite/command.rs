@@ -126,7 +126,10 @@ fn explain_writes_what_it_promises_and_dumps_every_tensor() {
     let mut names: Vec<_> =
         std::fs::read_dir(&out).expect("a folder").map(|e| e.expect("a file").file_name()).collect();
     names.sort();
-    assert_eq!(names, ["counterfactual.nii.gz", "difference.nii.gz", "heatmap.nii.gz", "montage.png", "result.json"]);
+    assert_eq!(
+        names,
+        ["counterfactual.nii.gz", "difference.nii.gz", "heatmap.nii.gz", "lambda.gif", "montage.png", "result.json"]
+    );
     // A second run keeps what is there.
     assert_fails(
         &[base.as_slice(), &["--target", "t3", "--range", "0:0", "--steps", "1", "--out", path(&out)]].concat(),

@@ -1,0 +1,125 @@
+//! GIF: pictures in time, with one palette for all of them, made for what Parallax draws.
+//!
+//! A palette that is found anew for each frame flickers; one that is found from photographs bands the greys. Ours holds every
+//! second grey, and the two colours of the difference and those of tags and bars, each from black to full.
+
+use std::borrow::Cow;
+use std::collections::HashMap;
+
+use anyhow::{Result, ensure};
+use gif::{Encoder, Frame, Repeat};
+use image::RgbaImage;
+
+use crate::frame::colormap::{ABOVE, BELOW};
+
+const GREYS: usize = 128;
+/// Steps of each of the four ramps of colour.
+const RAMP: usize = 32;
+/// SYNTHETIC, and the bar of a score.
+const TAGS: [[f32; 3]; 2] = [[1.0, 0.757, 0.302], [0.251, 0.784, 0.878]];
+/// How long a step stands, and either end, hundredths of a second.
+const STEP: u16 = 12;
+const END: u16 = 90;
+
+/// A picture, and how long it stands, hundredths of a second.
+pub struct Shot<'a> {
+    pub picture: &'a RgbaImage,
+    pub hundredths: u16,
+}
+
+/// Pictures there and back; the ends stand longer.
+pub fn bounce(along: &[RgbaImage]) -> Vec<Shot<'_>> {
+    let there = 0..along.len();
+    let back = (1..along.len().saturating_sub(1)).rev();
+    let is_end = |i: usize| i == 0 || i + 1 == along.len();
+    let shot = |i: usize| Shot { picture: &along[i], hundredths: if is_end(i) { END } else { STEP } };
+    there.chain(back).map(shot).collect()
+}
+
+/// The bytes of a file that plays without end.
+pub fn gif_bytes(shots: &[Shot]) -> Result<Vec<u8>> {
+    let size = shots.first().map_or((1, 1), |shot| shot.picture.dimensions());
+    ensure!(shots.iter().all(|shot| shot.picture.dimensions() == size), "the pictures of an animation are of one size");
+    let (width, height) = (u16::try_from(size.0)?, u16::try_from(size.1)?);
+    let mut palette = Palette::new();
+    let colors: Vec<u8> = palette.colors.iter().flatten().copied().collect();
+    let mut bytes = Vec::new();
+    let mut encoder = Encoder::new(&mut bytes, width, height, &colors)?;
+    encoder.set_repeat(Repeat::Infinite)?;
+    for Shot { picture, hundredths } in shots {
+        let buffer: Vec<u8> =
+            picture.pixels().map(|pixel| palette.index([pixel.0[0], pixel.0[1], pixel.0[2]])).collect();
+        let buffer = Cow::Owned(buffer);
+        encoder.write_frame(&Frame { width, height, delay: *hundredths, buffer, ..Frame::default() })?;
+    }
+    drop(encoder); // writes the end of the file
+    Ok(bytes)
+}
+
+struct Palette {
+    colors: Vec<[u8; 3]>,
+    /// The nearest ones found so far.
+    nearest: HashMap<[u8; 3], u8>,
+}
+
+impl Palette {
+    fn new() -> Self {
+        let byte = |x: f32| (x * 255.0).round() as u8;
+        let greys = (0..GREYS).map(|i| [byte(i as f32 / (GREYS - 1) as f32); 3]);
+        let ramps = [BELOW, ABOVE, TAGS[0], TAGS[1]]
+            .into_iter()
+            .flat_map(|end| (1..=RAMP).map(move |i| end.map(|c| byte(c * i as f32 / RAMP as f32))));
+        Self { colors: greys.chain(ramps).collect(), nearest: HashMap::new() }
+    }
+
+    fn index(&mut self, color: [u8; 3]) -> u8 {
+        let distance =
+            |other: &[u8; 3]| other.iter().zip(color).map(|(a, b)| u32::from(a.abs_diff(b)).pow(2)).sum::<u32>();
+        let colors = &self.colors;
+        let nearest = || (0..colors.len()).min_by_key(|i| distance(&colors[*i])).unwrap_or(0) as u8;
+        *self.nearest.entry(color).or_insert_with(nearest)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use gif::{ColorOutput, DecodeOptions};
+    use image::Rgba;
+
+    use super::*;
+    use crate::frame::{Shade, colormap};
+
+    /// Of 255: half of the way between two colours of the coarsest ramp.
+    const NEAR: u8 = 5;
+
+    #[test]
+    fn an_animation_plays_there_and_back_and_keeps_greys_and_the_colours_of_the_difference() {
+        let color = |x: u32, frame: u32| match x % 2 {
+            0 => [(x / 2 + frame * 40) as u8; 3],
+            _ => {
+                let shade = Shade::Difference { scale_hu: 1.0, threshold_hu: 0.0 };
+                colormap::color(x as f32 / 127.5 - 1.0, shade).map(|c| (c * 255.0) as u8)
+            }
+        };
+        let picture = |frame| {
+            RgbaImage::from_fn(256, 4, |x, _| {
+                let [r, g, b] = color(x, frame);
+                Rgba([r, g, b, 255])
+            })
+        };
+        let along: Vec<_> = (0..3).map(picture).collect();
+        let bytes = gif_bytes(&bounce(&along)).expect("an animation");
+        let mut options = DecodeOptions::new();
+        options.set_color_output(ColorOutput::RGBA);
+        let mut decoder = options.read_info(bytes.as_slice()).expect("a GIF");
+        let mut seen = Vec::new();
+        while let Some(frame) = decoder.read_next_frame().expect("a frame") {
+            seen.push((frame.delay, frame.buffer.to_vec()));
+        }
+        assert_eq!(seen.iter().map(|(delay, _)| *delay).collect::<Vec<_>>(), [END, STEP, END, STEP]);
+        for ((_, pixels), want) in seen.iter().zip([&along[0], &along[1], &along[2], &along[1]]) {
+            let worst = pixels.iter().zip(want.as_raw()).map(|(a, b)| a.abs_diff(*b)).max();
+            assert!(worst <= Some(NEAR), "off by {worst:?}");
+        }
+    }
+}
