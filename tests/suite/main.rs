@@ -13,6 +13,7 @@ mod ops;
 mod path;
 mod phantom;
 mod preparation;
+mod quality;
 mod runs;
 mod scans;
 mod search;
