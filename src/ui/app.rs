@@ -229,8 +229,11 @@ impl App {
             });
         });
         Panel::right("result").default_size(theme::SIDE_WIDTH).size_range(220.0..=480.0).show(ui, |ui| {
+            Panel::bottom("picture")
+                .frame(Frame::NONE)
+                .show(ui, |ui| result_panel::picture_ui(ui, &self.picture, actions));
             ScrollArea::vertical().auto_shrink([false, false]).show(ui, |ui| {
-                result_panel::result_panel_ui(ui, session, &self.picture, actions);
+                result_panel::result_panel_ui(ui, session, actions);
             });
         });
         if session.scan.ready().is_some() {

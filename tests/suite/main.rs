@@ -14,6 +14,7 @@ mod path;
 mod phantom;
 mod preparation;
 mod quality;
+mod result_panel;
 mod runs;
 mod scans;
 mod search;
