@@ -12,7 +12,7 @@ use super::action::{Action, Place, Wanted};
 use super::picture::PictureFile;
 use super::session::{Explained, Session};
 use super::theme;
-use super::widgets::{Chosen, duration, error_ui, note_ui, path_field_ui, scroll_to_focus};
+use super::widgets::{Chosen, duration, error_ui, note_ui, path_field_ui};
 use crate::frame::lambda_text;
 
 /// Of the bar that scrolls the panel: numbers end left of it.
@@ -37,7 +37,6 @@ pub(super) fn result_panel_ui(ui: &mut Ui, session: &Session, actions: &mut Vec<
     section_ui(ui, "Quality", true, |ui| quality::quality_ui(ui, &run.report.quality));
     section_ui(ui, "Other outputs", true, |ui| drift::drift_ui(ui, run.drift.as_deref(), scale));
     section_ui(ui, "Provenance", false, |ui| provenance::provenance_ui(ui, &run.report));
-    scroll_to_focus(ui);
 }
 
 /// A part that folds.
