@@ -15,7 +15,7 @@
 //! | 2 | [`io`] scans, [`preprocess`] to the networks and back, [`weights`] checkpoints |
 //! | 3 | [`models`] the networks and their cards |
 //! | 4 | [`latent_shift`] the method |
-//! | 5 | [`pipeline`] open, prepare, predict, explain |
+//! | 5 | [`pipeline`] open, prepare, predict, explain, [`quality`] what a counterfactual is worth |
 //! | 6 | [`frame`] what a picture shows, [`audit`] how true explanations are, [`demo`] the built-in scan and networks |
 //! | 7 | [`export`] files, [`gpu`] the same pictures on the screen |
 //! | 8 | [`settings`] what the user chose, between runs |
@@ -34,6 +34,7 @@ pub mod models;
 pub mod nn;
 pub mod pipeline;
 pub mod preprocess;
+pub mod quality;
 pub mod settings;
 pub mod ui;
 pub mod volume;

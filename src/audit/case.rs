@@ -6,12 +6,13 @@ use anyhow::Result;
 use serde::Serialize;
 
 use super::metrics::{self, Localisation, RIM_MM};
-use super::{Audit, Plan, TARGET, TARGET_TOLERANCE};
+use super::{Audit, Plan, TARGET};
 use crate::job::{Cancelled, Monitor};
 use crate::latent_shift::Counterfactual;
 use crate::latent_shift::saliency::Saliency;
 use crate::pipeline::{self, Input, Request, Target};
 use crate::preprocess;
+use crate::quality;
 use crate::volume::phantom::{Dials, Finding, Mask};
 
 /// What points at a finding.
@@ -98,8 +99,6 @@ struct Patient<'a> {
     input: Input,
     /// On the networks' grid.
     masks: Vec<u8>,
-    /// Every label's.
-    reconstruction_scores: Vec<f64>,
 }
 
 /// Adds the cases of one phantom. `report` hears how many are done.
@@ -133,7 +132,7 @@ pub(super) fn examine(
         return Ok(());
     }
     let saliency = pipeline::saliency(&input, classifier, &labels, monitor)?;
-    let patient = Patient { plan, seed, dials, input, masks, reconstruction_scores };
+    let patient = Patient { plan, seed, dials, input, masks };
     for (n, ((finding, label), saliency)) in explained.into_iter().zip(saliency).enumerate() {
         report(n)?;
         audit.cases.push(patient.case(finding, label, &saliency, monitor)?);
@@ -153,7 +152,6 @@ impl Patient<'_> {
         let without = self.dials.with(finding, 0.0);
         let (_, twin) = pipeline::draw(self.seed, without, &self.plan.autoencoder.recipe, monitor)?;
         let truth = pipeline::probabilities(&twin.prepared.volume, classifier, monitor)?[label];
-        let end_scores = pipeline::probabilities(&result.frame(result.chosen), classifier, monitor)?;
 
         let mask = self.masked(finding.mask());
         let rim = metrics::rim(&mask, &result.grid, RIM_MM);
@@ -161,8 +159,7 @@ impl Patient<'_> {
         let Saliency { gradient, integrated_gradients, occlusion } = saliency;
         let maps = [&difference, gradient, integrated_gradients, occlusion];
         let sweep: Vec<f64> = result.steps.iter().map(|step| step.score).collect();
-        let mask_voxels = metrics::count(&mask);
-        let way = result.scores.reconstruction - TARGET;
+        let mask_voxels = quality::count(&mask);
         Ok(Case {
             seed: self.seed,
             finding,
@@ -176,9 +173,9 @@ impl Patient<'_> {
                 counterfactual: result.scores.counterfactual,
                 truth,
             },
-            reached: result.scores.counterfactual <= TARGET + TARGET_TOLERANCE * way,
-            drift: self.drift(finding, &end_scores),
-            monotonicity: metrics::monotonicity(&sweep),
+            reached: quality::reached(result.scores.reconstruction, TARGET, result.scores.counterfactual),
+            drift: self.drift(label, &result),
+            monotonicity: quality::monotonicity(&sweep),
             hu_error: self.change(&result, &twin, &mask, &rim),
             seconds,
         })
@@ -198,11 +195,10 @@ impl Patient<'_> {
         self.masks.iter().map(|masks| masks & mask as u8 != 0).collect()
     }
 
-    fn drift(&self, explained: Finding, end_scores: &[f64]) -> f64 {
-        let others = Finding::ALL.into_iter().filter(|finding| *finding != explained);
-        let labels: Vec<usize> = others.filter_map(|finding| self.plan.label(finding)).collect();
-        let moved = |label: &usize| (end_scores[*label] - self.reconstruction_scores[*label]).abs();
-        labels.iter().map(moved).sum::<f64>() / labels.len() as f64
+    fn drift(&self, explained: usize, result: &Counterfactual) -> f64 {
+        let mut others = quality::drift(result, self.plan.classifier.network.labels(), &[explained]);
+        others.retain(|output| Finding::ALL.iter().any(|finding| finding.name() == output.name));
+        others.iter().map(|output| output.change().abs()).sum::<f64>() / others.len() as f64
     }
 
     /// How far from the truth: what was decoded, the scan with the change added, and the scan as it is.
@@ -221,9 +217,9 @@ impl Patient<'_> {
         let beyond: Vec<bool> =
             self.masked(Mask::Body).into_iter().zip(rim).map(|(is_body, is_near)| is_body && !is_near).collect();
         let error = |region: &[bool]| HuError {
-            counterfactual: metrics::mean_distance(&decoded, &truth, region),
-            detail_kept: metrics::mean_distance(&detailed, &truth, region),
-            no_change: metrics::mean_distance(&scan, &truth, region),
+            counterfactual: quality::mean_distance(&decoded, &truth, region),
+            detail_kept: quality::mean_distance(&detailed, &truth, region),
+            no_change: quality::mean_distance(&scan, &truth, region),
         };
         Change { inside: error(mask), outside: error(&beyond) }
     }

@@ -1,17 +1,15 @@
-//! How well a map of sizes agrees with an exact mask, and a few other plain numbers. Nothing here knows of networks.
+//! How well a map of sizes agrees with an exact mask. Nothing here knows of networks.
 //!
 //! Where voxels tie, each counts by the share of them that is needed, as if it were drawn by chance: a map of nothing scores
 //! what chance does, and no number depends on the order of voxels.
 
 use serde::Serialize;
 
+use crate::quality::{count, sparsity};
 use crate::volume::Grid;
 
 /// How far around a finding a change still counts as near it, millimetres.
 pub const RIM_MM: f64 = 5.0;
-/// Share of a map's energy whose voxels are counted by `sparsity`.
-const MOST: f64 = 0.9;
-
 /// Where a map points, against a mask.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
 pub struct Localisation {
@@ -81,22 +79,6 @@ pub fn pointing(map: &[f32], mask: &[bool]) -> f64 {
     if tied > 0.0 { hits / tied } else { 0.0 }
 }
 
-/// Share of all voxels, the largest ones, that holds 90 % of the map's sum: small where a map says much with little.
-pub fn sparsity(map: &[f32]) -> f64 {
-    let mut sorted = map.to_vec();
-    sorted.sort_unstable_by(|a, b| b.total_cmp(a));
-    let all: f64 = sorted.iter().map(|v| f64::from(*v)).sum();
-    if all <= 0.0 {
-        return 0.0;
-    }
-    let mut sum = 0.0;
-    let enough = sorted.iter().position(|value| {
-        sum += f64::from(*value);
-        sum >= MOST * all
-    });
-    enough.map_or(1.0, |last| (last + 1) as f64 / sorted.len() as f64)
-}
-
 /// The mask and every voxel whose centre lies within `reach_mm` of the centre of one of its voxels: the exact Euclidean
 /// distance on a grid whose axes are at right angles, as every prepared one is.
 pub fn rim(mask: &[bool], grid: &Grid, reach_mm: f64) -> Vec<bool> {
@@ -126,23 +108,4 @@ fn steps_within(spacing_mm: [f64; 3], reach_mm: f64) -> Vec<[isize; 3]> {
         .flat_map(|k| (-b..=b).flat_map(move |j| (-a..=a).map(move |i| [i, j, k])))
         .filter(|step| length_mm(*step) <= reach_mm)
         .collect()
-}
-
-/// Share of neighbouring steps in which the score rises with lambda, as it does on a path that the score follows.
-/// `scores` are by ascending lambda. A path that stands still does not rise.
-pub fn monotonicity(scores: &[f64]) -> f64 {
-    let pairs = scores.len().saturating_sub(1);
-    let rising = scores.windows(2).filter(|pair| pair[1] > pair[0]).count();
-    if pairs > 0 { rising as f64 / pairs as f64 } else { 0.0 }
-}
-
-/// Mean |a - b| over a region; not a number where the region is empty.
-pub fn mean_distance(a: &[f32], b: &[f32], region: &[bool]) -> f64 {
-    let pairs = a.iter().zip(b).zip(region).filter(|(_, is_inside)| **is_inside);
-    let sum: f64 = pairs.map(|((a, b), _)| f64::from((a - b).abs())).sum();
-    sum / count(region) as f64
-}
-
-pub fn count(region: &[bool]) -> usize {
-    region.iter().filter(|is_inside| **is_inside).count()
 }

@@ -25,8 +25,6 @@ use crate::volume::phantom::{Dials, Finding};
 
 /// Where a search is to bring the score: what a classifier calls "no" without doubt.
 pub const TARGET: f64 = 0.1;
-/// What still counts as there, as a share of the way from the reconstruction's score: the aimed search stops within 2 %.
-pub const TARGET_TOLERANCE: f64 = 0.02;
 /// Images on each sweep: enough to see whether the score follows lambda, and cheap.
 const STEPS: usize = 5;
 /// More phantoms than this would take weeks.

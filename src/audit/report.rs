@@ -6,8 +6,9 @@ use std::fmt::Write;
 use serde::Serialize;
 
 use super::metrics::{Localisation, RIM_MM};
-use super::{Audit, Case, Change, HuError, Method, Plan, STEPS, Scores, TARGET, TARGET_TOLERANCE, words};
+use super::{Audit, Case, Change, HuError, Method, Plan, STEPS, Scores, TARGET, words};
 use crate::latent_shift::saliency::{CUBE_MM, INTEGRATION_STEPS, LUNG_HU, MOST_CUBES};
+use crate::latent_shift::search::ON_THE_MARK;
 
 /// The JSON file.
 #[derive(Debug, Serialize)]
@@ -89,7 +90,7 @@ impl Report {
             search: search.to_owned(),
             settings: Settings {
                 target: TARGET,
-                target_tolerance: TARGET_TOLERANCE,
+                target_tolerance: ON_THE_MARK,
                 max_change: plan.max_change,
                 sweep_steps: STEPS,
                 rim_mm: RIM_MM,

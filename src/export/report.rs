@@ -1,9 +1,10 @@
-//! `result.json`: the numbers of a run, and all that is needed to run it again.
+//! The numbers of a run, and all that is needed to run it again: as `result.json`, and in a few lines for people.
 
 use serde::Serialize;
 
 use crate::latent_shift::{Counterfactual, HeatmapMethod, SearchWay};
 use crate::pipeline::{Input, Request};
+use crate::quality::Quality;
 
 /// Bumped when a field changes its meaning.
 const VERSION: u32 = 1;
@@ -33,7 +34,8 @@ pub struct Report {
     /// Reconstruction = slope * scan + offset, HU.
     reconstruction_slope: f64,
     reconstruction_offset_hu: f64,
-    largest_change_hu: f32,
+    #[serde(flatten)]
+    pub quality: Quality,
     /// Counted from 0.
     most_changed_slice: usize,
     device: String,
@@ -83,6 +85,44 @@ struct ScoresReport {
     counterfactual: f64,
 }
 
+impl OptionsReport {
+    fn search_words(&self) -> String {
+        let Self { search, drop, floor, max_change, step_size, .. } = self;
+        if let Some([from, to]) = self.range {
+            return format!("none, lambda from {from} to {to}");
+        }
+        let bound = self.max_lambda.map_or(String::new(), |bound| format!(", max lambda {bound}"));
+        format!("{search}, drop {drop}, floor {floor}, max change {max_change}, step size {step_size}{bound}")
+    }
+}
+
+impl Report {
+    /// Where a result came from, as names and values. It names no patient and no folder.
+    pub fn provenance(&self) -> Vec<(&'static str, String)> {
+        let ([first, end], slices) = (self.slab, self.input.stack_shape[2]);
+        let seconds: f64 = self.seconds_per_phase.iter().map(|(_, seconds)| seconds).sum();
+        let ScoresReport { scan, reconstruction, counterfactual } = &self.scores;
+        vec![
+            ("Program", format!("{} {}", self.program.name, self.program.version)),
+            ("Input voxels, SHA-256", self.input.sha256.clone()),
+            ("Autoencoder", self.autoencoder.name.clone()),
+            ("Autoencoder, SHA-256", self.autoencoder.sha256.clone()),
+            ("Scored by", self.scored_by.name.clone()),
+            ("Scored by, SHA-256", self.scored_by.sha256.clone()),
+            ("Target", self.target.clone()),
+            ("Search", self.options.search_words()),
+            ("Steps", self.options.steps.to_string()),
+            ("Heatmap", self.options.heatmap.to_owned()),
+            ("Slab", format!("slices {first} to {} of {slices}, counted from 0", end - 1)),
+            ("Lambda", self.lambda.to_string()),
+            ("Scores", format!("scan {scan}, reconstruction {reconstruction}, counterfactual {counterfactual}")),
+            ("Stopped because", self.stop.clone()),
+            ("Seconds", format!("{seconds:.1}")),
+            ("Note", self.notice.to_owned()),
+        ]
+    }
+}
+
 /// Where and how long.
 pub struct Timing {
     pub device: String,
@@ -93,7 +133,6 @@ pub struct Timing {
 pub fn report(input: &Input, request: &Request, result: &Counterfactual, timing: Timing) -> Report {
     let (name, sha256) = request.target.scored_by();
     let scored_by = ModelReport { name: name.to_owned(), sha256: sha256.to_owned() };
-    let change = result.difference_hu(result.chosen);
     let options = &request.options;
     Report {
         format: "parallax result",
@@ -144,10 +183,7 @@ pub fn report(input: &Input, request: &Request, result: &Counterfactual, timing:
         complete: result.complete,
         reconstruction_slope: result.calibration[0],
         reconstruction_offset_hu: result.calibration[1],
-        largest_change_hu: change
-            .voxels
-            .iter()
-            .fold(0.0, |worst: f32, x| if x.abs() > worst.abs() { x } else { worst }),
+        quality: Quality::of(result, options),
         most_changed_slice: result.most_changed_slice(),
         device: timing.device,
         threads: timing.threads,

@@ -9,11 +9,11 @@ use std::ops::Range;
 use candle_core::{DType, Tensor, Var};
 
 use super::Error;
-use super::objective::{Objective, gradient_at};
+use super::objective::{Objective, Scored, gradient_at};
 use crate::job::Monitor;
 use crate::models::Autoencoder;
 
-/// The score at `stack` = decode(`latents`), and the gradient `[slices, channels, h, w]` there: zero outside `slab`.
+/// What is said of `stack` = decode(`latents`), and the gradient `[slices, channels, h, w]` there: zero outside `slab`.
 /// Any `chunk` gives the same gradient; a larger one costs more memory.
 pub fn gradient(
     autoencoder: &dyn Autoencoder,
@@ -23,9 +23,9 @@ pub fn gradient(
     slab: &Range<usize>,
     chunk: usize,
     monitor: &Monitor,
-) -> Result<(f64, Tensor), Error> {
+) -> Result<(Scored, Tensor), Error> {
     let (slices, _, height, width) = stack.dims4()?;
-    let (score, cotangent) = objective.gradient(stack, slab.clone(), monitor)?;
+    let (scored, cotangent) = objective.gradient(stack, slab.clone(), monitor)?;
     let nothing = |n: usize| -> Result<Tensor, Error> { Ok(latents.narrow(0, 0, n)?.zeros_like()?) };
     let mut parts = vec![nothing(slab.start)?];
     let mut at = slab.start;
@@ -44,5 +44,5 @@ pub fn gradient(
     if !norm.is_finite() {
         return Err(Error::NotFinite("the gradient".to_owned()));
     }
-    Ok((score, gradient))
+    Ok((scored, gradient))
 }

@@ -116,6 +116,16 @@ impl Default for Options {
 }
 
 impl Options {
+    /// Where a score that begins at `start` is to go; nowhere in particular where a range is given.
+    pub fn goal(&self, start: f64) -> Option<f64> {
+        match (self.range, self.search) {
+            (Some(_), _) => None,
+            // The published walk ends at either, whatever it begins from.
+            (None, SearchWay::Reference) => Some((start - self.drop).max(self.floor)),
+            (None, SearchWay::Aim | SearchWay::Path) => Some(search::goal(self.drop, self.floor, start)),
+        }
+    }
+
     /// Refuses what no run can do.
     pub fn check(&self) -> Result<(), Error> {
         if self.steps == 0 {
@@ -125,5 +135,22 @@ impl Options {
         } else {
             Ok(())
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_goal_is_as_far_as_was_asked_and_no_farther_than_the_floor() {
+        let goal = |search, drop, floor, start: f64| Options { search, drop, floor, ..Options::default() }.goal(start);
+        let near = |goal: Option<f64>, expected: f64| (goal.expect("a goal") - expected).abs() < 1e-12;
+        assert!(near(goal(SearchWay::Path, 0.3, 0.05, 0.9), 0.6));
+        assert!(near(goal(SearchWay::Path, 0.9, 0.05, 0.9), 0.05));
+        assert!(near(goal(SearchWay::Aim, 0.01, 0.05, 0.04), 0.03), "the floor holds no score that begins below");
+        assert!(near(goal(SearchWay::Aim, -0.5, 0.05, 0.9), 0.95), "raising has the mirror of the floor");
+        assert!(near(goal(SearchWay::Reference, 0.01, 0.05, 0.04), 0.05), "as published, the floor is low enough");
+        assert_eq!(Options { range: Some([-5.0, 0.0]), ..Options::default() }.goal(0.9), None);
     }
 }

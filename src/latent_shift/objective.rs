@@ -8,17 +8,35 @@ use super::Error;
 use crate::job::Monitor;
 use crate::models::{Classifier, Segmenter};
 
+/// What is said of one stack.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Scored {
+    pub score: f64,
+    /// Every logit of the classifier behind the score, by label; none where no classifier is.
+    pub logits: Arc<[f32]>,
+}
+
+impl From<f64> for Scored {
+    fn from(score: f64) -> Self {
+        Self { score, logits: [].into() }
+    }
+}
+
 /// The score of slab slices `[slab, 1, h, w]` while all other slices stand still.
-pub type SlabScore<'a> = Box<dyn Fn(&Tensor, &Monitor) -> Result<f64, Error> + 'a>;
+pub type SlabScore<'a> = Box<dyn Fn(&Tensor, &Monitor) -> Result<Scored, Error> + 'a>;
 
 /// A number for a stack `[slices, 1, h, w]`, differentiable in it.
 pub trait Objective: Send + Sync {
-    fn score(&self, stack: &Tensor, monitor: &Monitor) -> Result<f64, Error>;
+    fn score(&self, stack: &Tensor, monitor: &Monitor) -> Result<Scored, Error>;
 
     /// The score and its exact gradient `[slices, 1, h, w]`. `slab` is all that will be asked of it:
     /// an objective may leave the gradient of other slices at zero.
-    fn gradient(&self, stack: &Tensor, slab: std::ops::Range<usize>, monitor: &Monitor)
-    -> Result<(f64, Tensor), Error>;
+    fn gradient(
+        &self,
+        stack: &Tensor,
+        slab: std::ops::Range<usize>,
+        monitor: &Monitor,
+    ) -> Result<(Scored, Tensor), Error>;
 
     /// A scorer that does the work of the slices outside `slab` once.
     fn around<'a>(
@@ -47,16 +65,22 @@ impl ClassScore {
         }
         Ok(sum)
     }
+
+    fn scored(&self, logits: &Tensor) -> Result<Scored, Error> {
+        let score = scalar(&self.combine(logits)?)?;
+        let logits = logits.to_dtype(DType::F32)?.flatten_all()?.to_vec1()?;
+        Ok(Scored { score, logits: logits.into() })
+    }
 }
 
 impl Objective for ClassScore {
-    fn score(&self, stack: &Tensor, monitor: &Monitor) -> Result<f64, Error> {
+    fn score(&self, stack: &Tensor, monitor: &Monitor) -> Result<Scored, Error> {
         let mut at = stack.clone();
         for stage in self.classifier.stages() {
             monitor.check()?;
             at = stage(&at)?;
         }
-        scalar(&self.combine(&at)?)
+        self.scored(&at)
     }
 
     /// Backward through the stages one by one, keeping the boundaries only: the memory of the largest stage.
@@ -65,7 +89,7 @@ impl Objective for ClassScore {
         stack: &Tensor,
         _slab: std::ops::Range<usize>,
         monitor: &Monitor,
-    ) -> Result<(f64, Tensor), Error> {
+    ) -> Result<(Scored, Tensor), Error> {
         let stages = self.classifier.stages();
         let mut boundaries = vec![stack.clone()];
         for stage in &stages {
@@ -73,15 +97,14 @@ impl Objective for ClassScore {
             boundaries.push(stage(&boundaries[boundaries.len() - 1])?);
         }
         let logits = Var::from_tensor(&boundaries[stages.len()])?;
-        let score = self.combine(&logits)?;
-        let mut cotangent = gradient_at(&score, &logits)?;
+        let mut cotangent = gradient_at(&self.combine(&logits)?, &logits)?;
         for (i, stage) in stages.iter().enumerate().rev() {
             monitor.step("gradient of the classifier", stages.len() - 1 - i, stages.len())?;
             boundaries.truncate(i + 1);
             let input = Var::from_tensor(&boundaries[i])?;
             cotangent = gradient_at(&(stage(&input)? * &cotangent)?.sum_all()?, &input)?;
         }
-        Ok((scalar(&score)?, cotangent))
+        Ok((self.scored(&logits)?, cotangent))
     }
 
     fn around<'a>(&'a self, stack: &Tensor, slab: std::ops::Range<usize>, _: &Monitor) -> Result<SlabScore<'a>, Error> {
@@ -122,9 +145,9 @@ impl LungSize {
 }
 
 impl Objective for LungSize {
-    fn score(&self, stack: &Tensor, monitor: &Monitor) -> Result<f64, Error> {
+    fn score(&self, stack: &Tensor, monitor: &Monitor) -> Result<Scored, Error> {
         let (sum, count) = self.total(stack, monitor)?;
-        Ok(1.0 - sum / count as f64)
+        Ok(Scored::from(1.0 - sum / count as f64))
     }
 
     fn gradient(
@@ -132,7 +155,7 @@ impl Objective for LungSize {
         stack: &Tensor,
         slab: std::ops::Range<usize>,
         monitor: &Monitor,
-    ) -> Result<(f64, Tensor), Error> {
+    ) -> Result<(Scored, Tensor), Error> {
         let slices = stack.dim(0)?;
         let (mut total, mut pixels) = (0.0, 0);
         let mut gradients = Vec::with_capacity(slices);
@@ -152,7 +175,7 @@ impl Objective for LungSize {
             pixels += count;
         }
         let gradient = (Tensor::cat(&gradients, 0)? * (-1.0 / pixels as f64))?;
-        Ok((1.0 - total / pixels as f64, gradient))
+        Ok((Scored::from(1.0 - total / pixels as f64), gradient))
     }
 
     fn around<'a>(
@@ -165,7 +188,7 @@ impl Objective for LungSize {
         let (after, n_after) = self.total(&stack.narrow(0, slab.end, stack.dim(0)? - slab.end)?, monitor)?;
         Ok(Box::new(move |slices, monitor| {
             let (sum, count) = self.total(slices, monitor)?;
-            Ok(1.0 - (before + sum + after) / (n_before + count + n_after) as f64)
+            Ok(Scored::from(1.0 - (before + sum + after) / (n_before + count + n_after) as f64))
         }))
     }
 }

@@ -44,6 +44,14 @@ impl Path {
         Ok((&node.latents + (&node.direction * (lambda - node.lambda))?)?)
     }
 
+    /// How far the latents at `lambda` lie from those at 0, as a share of the length of these.
+    pub(super) fn moved_share(&self, lambda: f64) -> Result<f64, Error> {
+        let start = &self.nodes[0].latents;
+        let way = (self.at(lambda)? - start)?;
+        let whole = dot(start, start)?;
+        Ok(if whole > 0.0 { (dot(&way, &way)? / whole).sqrt() } else { 0.0 })
+    }
+
     /// Forgets the path from `lambda` on, and points it along the gradient there. Lambda is a length from here on.
     pub(super) fn turn(&mut self, lambda: f64, gradient: &Tensor) -> Result<(), Error> {
         let latents = self.at(lambda)?;

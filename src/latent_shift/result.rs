@@ -23,6 +23,8 @@ pub struct Trial {
 pub struct Step {
     pub lambda: f64,
     pub score: f64,
+    /// Every logit of the classifier behind the score, by label; none where no classifier is.
+    pub logits: Arc<[f32]>,
     /// Slab slices `[slab, height, width]`, decoded units.
     pub slab: Arc<[f32]>,
 }
@@ -51,6 +53,11 @@ pub struct Counterfactual {
     /// Index into `steps` of the chosen end.
     pub chosen: usize,
     pub scores: Scores,
+    /// As those of the steps.
+    pub scan_logits: Arc<[f32]>,
+    pub reconstruction_logits: Arc<[f32]>,
+    /// How far the latents of the slab moved to the chosen end, as a share of their length.
+    pub latents_moved: f64,
     pub walk: Vec<Trial>,
     /// Why the search ended, in words.
     pub stop: String,
@@ -101,6 +108,12 @@ impl Counterfactual {
     /// The heatmap in HU: a size of change, so the offset does not enter.
     pub fn heatmap_hu(&self) -> Volume {
         scaled(&self.heatmap, [self.hu_from_decoded[0].abs(), 0.0])
+    }
+
+    /// The voxel that changed most at the chosen step, HU with its sign.
+    pub fn largest_change_hu(&self) -> f32 {
+        let larger = |worst: f32, x: f32| if x.abs() > worst.abs() { x } else { worst };
+        self.difference_hu(self.chosen).voxels.iter().fold(0.0, larger)
     }
 
     /// Mean |step - reconstruction| of each slice at the chosen step, HU.

@@ -5,7 +5,7 @@ use std::ops::Range;
 use candle_core::{DType, Device, Tensor};
 
 use super::bend::{self, Ground};
-use super::objective::{Objective, SlabScore};
+use super::objective::{Objective, Scored, SlabScore};
 use super::path::Path;
 use super::result::{Counterfactual, Scores, Step, Trial};
 use super::search::{self, Ahead, Rules, Walk};
@@ -44,8 +44,8 @@ pub fn explain(
     let size = [height, width];
     let (latents, reconstruction) = through(&input, autoencoder, options.chunk, monitor)?;
     monitor.step("scoring the scan", 0, 0)?;
-    let scan_score = objective.score(&input, monitor)?;
-    let (score, gradient) =
+    let scan = objective.score(&input, monitor)?;
+    let (scored, gradient) =
         gradient::gradient(autoencoder, objective, &latents, &reconstruction, &slab, options.chunk, monitor)?;
 
     let within = |all: &Tensor| all.narrow(0, slab.start, slab.len());
@@ -56,7 +56,7 @@ pub fn explain(
         reconstruction: flat(&within(&reconstruction)?)?,
         slab: slab.clone(),
         slab_score: objective.around(&reconstruction, slab.clone(), monitor)?,
-        score,
+        scored,
         size,
         chunk: options.chunk,
         monitor,
@@ -66,7 +66,9 @@ pub fn explain(
     };
     let whole = flat(&shift.stack)?;
     let found = shift.walk(options, &whole)?;
-    let Shift { latents, gradient, reconstruction, .. } = shift;
+    let end = &found.steps[found.chosen];
+    let latents_moved = shift.path.moved_share(end.lambda)?;
+    let Shift { latents, gradient, reconstruction, scored, .. } = shift;
     let heat = heatmap::heatmap(options.heatmap, &found.steps, &reconstruction);
     let mut heatmap = vec![0.0; stack.grid.len()];
     heatmap[slab.start * width * height..slab.end * width * height].copy_from_slice(&heat);
@@ -79,7 +81,10 @@ pub fn explain(
         calibration: calibration(stack, &whole, hu_from_unit, hu_from_decoded),
         stack: stack.clone(),
         reconstruction: Volume::from_f32(stack.grid, whole),
-        scores: Scores { scan: scan_score, reconstruction: score, counterfactual: found.steps[found.chosen].score },
+        scores: Scores { scan: scan.score, reconstruction: scored.score, counterfactual: end.score },
+        scan_logits: scan.logits,
+        reconstruction_logits: scored.logits,
+        latents_moved,
         steps: found.steps,
         chosen: found.chosen,
         walk: found.walk,
@@ -130,8 +135,8 @@ struct Shift<'a> {
     reconstruction: Vec<f32>,
     slab: Range<usize>,
     slab_score: SlabScore<'a>,
-    /// The score at lambda 0.
-    score: f64,
+    /// What is said of lambda 0.
+    scored: Scored,
     size: [usize; 2],
     chunk: usize,
     monitor: &'a Monitor,
@@ -153,15 +158,15 @@ struct Found {
 impl Shift<'_> {
     /// Decodes and scores one lambda. Lambda 0 is known already: nothing is decoded twice.
     fn step(&self, lambda: f64) -> Result<Step, Error> {
-        let step = if lambda == 0.0 {
-            Step { lambda, score: self.score, slab: self.reconstruction.as_slice().into() }
+        let (Scored { score, logits }, slab) = if lambda == 0.0 {
+            (self.scored.clone(), self.reconstruction.as_slice().into())
         } else {
             let decode = |slices: &Tensor| self.autoencoder.decode(slices, self.size);
             let slab = in_chunks(&self.path.at(lambda)?, self.chunk, |_| self.monitor.check(), decode)?;
-            Step { lambda, score: (self.slab_score)(&slab, self.monitor)?, slab: flat(&slab)?.into() }
+            ((self.slab_score)(&slab, self.monitor)?, flat(&slab)?.into())
         };
-        self.monitor.plot(lambda, step.score);
-        Ok(step)
+        self.monitor.plot(lambda, score);
+        Ok(Step { lambda, score, logits, slab })
     }
 
     /// Searches, then sweeps from the end found to lambda 0.

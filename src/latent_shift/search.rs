@@ -71,7 +71,7 @@ pub fn reference(
 }
 
 /// A score counts as on the mark within this share of the wanted change.
-const ON_THE_MARK: f64 = 0.02;
+pub const ON_THE_MARK: f64 = 0.02;
 /// A bracket narrower than this share of its end is closed; about a turn, where the score is flat, wider ones are.
 const NARROW: f64 = 0.02;
 const NARROW_TURN: f64 = 0.1;
@@ -111,6 +111,23 @@ pub(super) enum Verdict {
 /// What f32 rounds to 0 or 1 has a logit all the same.
 const LEAST: f64 = 1e-12;
 
+/// The inverse of the sigmoid.
+pub fn logit(probability: f64) -> f64 {
+    let p = probability.clamp(LEAST, 1.0 - LEAST);
+    (p / (1.0 - p)).ln()
+}
+
+/// Where our walks take a score that begins at `start`: down by `drop`, but not below the floor if it begins above; or up
+/// likewise, where `drop` is negative.
+pub fn goal(drop: f64, floor: f64, start: f64) -> f64 {
+    let (goal, ceiling) = (start - drop, 1.0 - floor);
+    match drop {
+        lower if lower >= 0.0 && start > floor => goal.max(floor),
+        higher if higher < 0.0 && start < ceiling => goal.min(ceiling),
+        _ => goal,
+    }
+}
+
 /// Where the score shall go.
 pub(super) struct Mark {
     start: f64,
@@ -122,12 +139,7 @@ pub(super) struct Mark {
 
 impl Mark {
     pub(super) fn new(rules: &Rules, start: f64) -> Self {
-        let (goal, ceiling) = (start - rules.drop, 1.0 - rules.floor);
-        let goal = match rules.drop {
-            lower if lower >= 0.0 && start > rules.floor => goal.max(rules.floor),
-            higher if higher < 0.0 && start < ceiling => goal.min(ceiling),
-            _ => goal,
-        };
+        let goal = goal(rules.drop, rules.floor, start);
         let sign = if rules.drop >= 0.0 { -1.0 } else { 1.0 };
         Self { start, goal, sign, max_change: rules.max_change }
     }
@@ -142,8 +154,7 @@ impl Mark {
         if !self.in_logits() {
             return score;
         }
-        let p = score.clamp(LEAST, 1.0 - LEAST);
-        (p / (1.0 - p)).ln()
+        logit(score)
     }
 
     /// From the score at lambda 0 towards the goal; positive on the way.

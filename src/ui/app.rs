@@ -12,7 +12,7 @@ use super::session::{Role, Session};
 use super::viewer::Viewer;
 use super::{
     Start, compute_panel, help, input_panel, keys, lambda_bar, model_panel, panes, result_panel, slice_bar,
-    start_panel, status_bar, theme, toolbar,
+    start_panel, status_bar, theme, toolbar, widgets,
 };
 use crate::gpu::SliceRenderer;
 use crate::job::{Job, Turn};
@@ -242,11 +242,16 @@ impl App {
                 step_ui(ui, 1, |ui| input_panel::input_panel_ui(ui, session, actions));
                 step_ui(ui, 2, |ui| model_panel::model_panel_ui(ui, session, actions));
                 step_ui(ui, 3, |ui| compute_panel::compute_panel_ui(ui, session, viewer, actions));
+                widgets::scroll_to_focus(ui);
             });
         });
         Panel::right("result").default_size(theme::SIDE_WIDTH).size_range(220.0..=480.0).show(ui, |ui| {
+            Panel::bottom("picture")
+                .frame(Frame::NONE)
+                .show(ui, |ui| result_panel::picture_ui(ui, &self.picture, actions));
             ScrollArea::vertical().auto_shrink([false, false]).show(ui, |ui| {
-                result_panel::result_panel_ui(ui, session, &self.picture, actions);
+                result_panel::result_panel_ui(ui, session, actions);
+                widgets::scroll_to_focus(ui);
             });
         });
         if session.scan.ready().is_some() {

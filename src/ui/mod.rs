@@ -52,10 +52,14 @@ pub struct Start {
     pub demo: bool,
 }
 
+/// Computing threads: one for each processor.
+fn threads() -> usize {
+    std::thread::available_parallelism().map_or(1, std::num::NonZero::get)
+}
+
 /// Opens the window, and returns when it is closed.
 pub fn run(start: Start) -> anyhow::Result<()> {
-    let threads = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
-    denormals::start_threads(threads).context("the computing threads cannot be started")?;
+    denormals::start_threads(threads()).context("the computing threads cannot be started")?;
     let viewport = ViewportBuilder::default()
         .with_title("Parallax")
         .with_app_id("parallax")

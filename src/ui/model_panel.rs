@@ -6,7 +6,7 @@ use super::action::{Action, Place, Wanted};
 use super::session::{Loaded, Role, Session};
 use super::stage::Stage;
 use super::theme;
-use super::widgets::{Chosen, error_ui, path_field_ui, step_heading_ui};
+use super::widgets::{Chosen, error_ui, holds_words, path_field_ui, step_heading_ui};
 use crate::settings::ScoredBy;
 
 /// Lines of the list of classes that are seen at once.
@@ -99,12 +99,8 @@ fn target_ui(ui: &mut Ui, session: &Session, actions: &mut Vec<Action>) {
 
 /// Classes whose name holds every word, or whose number it is.
 fn matches(labels: &[String], search: &str) -> Vec<usize> {
-    let words: Vec<String> = search.split_whitespace().map(str::to_lowercase).collect();
     let number = search.trim().parse::<usize>().ok();
-    let fits = |(index, label): &(usize, &String)| {
-        let label = label.to_lowercase();
-        number == Some(*index) || words.iter().all(|word| label.contains(word))
-    };
+    let fits = |(index, label): &(usize, &String)| number == Some(*index) || holds_words(label, search);
     labels.iter().enumerate().filter(fits).map(|(index, _)| index).collect()
 }
 

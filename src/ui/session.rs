@@ -8,14 +8,17 @@ use std::time::Instant;
 use anyhow::anyhow;
 
 use super::stage::Stage;
+use super::threads;
 use crate::demo;
 use crate::export::png::{difference_scale_hu, shift};
+use crate::export::report::{Report, Timing, report};
 use crate::frame::{Layers, PRESETS, Window};
 use crate::job::{Job, Monitor, Turn};
 use crate::latent_shift::Counterfactual;
 use crate::models::{self, Autoencoder, Classifier, Kind, Segmenter, label_index};
 use crate::pipeline::{self, Input, Model, Request, Target};
 use crate::preprocess::Recipe;
+use crate::quality::{self, Drift};
 use crate::settings::{ScoredBy, Settings, absolute};
 
 /// A scan with what panels say of it.
@@ -63,7 +66,21 @@ pub(super) struct Explained {
     pub(super) most_changed_slice: usize,
     /// The networks behind it: file names.
     pub(super) models: [String; 2],
+    /// The other outputs of the classifier; `None` where a segmenter gives the score.
+    pub(super) drift: Option<Vec<Drift>>,
+    pub(super) report: Report,
     pub(super) seconds: f64,
+}
+
+/// What the run did to the classes that nobody asked about.
+fn drift(target: &Target, result: &Counterfactual) -> Option<Vec<Drift>> {
+    let Target::Classes { classifier, terms, .. } = target else { return None };
+    let explained: Vec<usize> = terms.iter().map(|(label, _)| *label).collect();
+    Some(quality::drift(result, classifier.network.labels(), &explained))
+}
+
+fn timing(monitor: &Monitor) -> Timing {
+    Timing { device: "cpu".to_owned(), threads: threads(), seconds_per_phase: monitor.phase_secs() }
 }
 
 /// Which network is meant.
@@ -279,6 +296,8 @@ impl Session {
                 most_changed_slice: result.most_changed_slice(),
                 models: [request.autoencoder.name.clone(), request.target.scored_by().0.to_owned()],
                 target: request.target.name(),
+                drift: drift(&request.target, &result),
+                report: report(&scan.input, &request, &result, timing(monitor)),
                 seconds: began.elapsed().as_secs_f64(),
                 layers: Arc::new(Layers { scan: scan.layers.scan.clone(), shift: Some(shift) }),
                 scan,

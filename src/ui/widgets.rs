@@ -3,7 +3,8 @@
 use std::path::{Path, PathBuf};
 
 use eframe::egui::{
-    Align, Align2, Button, Color32, Id, Key, Layout, Painter, Pos2, RichText, Role, TextEdit, Ui, Vec2, WidgetInfo,
+    Align, Align2, Button, Color32, Id, Key, Layout, Memory, Painter, Pos2, Response, RichText, Role, Stroke,
+    StrokeKind, TextEdit, Ui, Vec2, WidgetInfo,
 };
 
 use super::action::{Action, Place};
@@ -109,11 +110,64 @@ pub(super) fn ink(painter: &Painter, at: Pos2, anchor: Align2, text: &str, color
     painter.text(at, anchor, text, theme::small(), color);
 }
 
+/// One line of meaning to what the focus can rest on: on hover, in focus, and as description for a screen reader.
+pub(super) fn meaning_ui(ui: &Ui, response: Response, meaning: &str) {
+    focus_frame(ui, &response);
+    if response.has_focus() {
+        response.show_tooltip_text(meaning);
+    }
+    response.on_hover_text(meaning);
+}
+
+/// Shows where the focus is, on what egui itself does not draw.
+pub(super) fn focus_frame(ui: &Ui, response: &Response) {
+    if response.has_focus() {
+        let frame = Stroke::new(1.0, theme::ACCENT);
+        ui.painter().rect_stroke(response.rect.expand(1.0), 2.0, frame, StrokeKind::Outside);
+    }
+}
+
+/// Brings what a key has just moved the focus to into view; last in a scrolled `ui`.
+pub(super) fn scroll_to_focus(ui: &Ui) {
+    let focused = ui.memory(Memory::focused).and_then(|id| ui.ctx().read_response(id));
+    if let Some(focused) = focused.filter(Response::gained_focus)
+        && ui.min_rect().contains(focused.rect.center())
+    {
+        ui.scroll_to_rect(focused.rect, None);
+    }
+}
+
+/// Whether a text holds every word of a search, in any order and case.
+pub(super) fn holds_words(text: &str, search: &str) -> bool {
+    let text = text.to_lowercase();
+    search.split_whitespace().all(|word| text.contains(&word.to_lowercase()))
+}
+
+/// A number with its sign; what rounds to nothing has none.
+pub(super) fn signed(number: f64, decimals: usize) -> String {
+    let text = format!("{number:+.decimals$}");
+    if text.bytes().any(|c| (b'1'..=b'9').contains(&c)) { text } else { text.replace(['+', '-'], "") }
+}
+
 /// A time as people say it.
 pub(super) fn duration(secs: f64) -> String {
     match secs {
         s if s < 60.0 => format!("{s:.0} s"),
         s if s < 3600.0 => format!("{:.0} min {:.0} s", (s / 60.0).floor(), s % 60.0),
         s => format!("{:.0} h {:.0} min", (s / 3600.0).floor(), (s % 3600.0) / 60.0),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::signed;
+
+    #[test]
+    fn what_rounds_to_nothing_has_no_sign() {
+        assert_eq!(signed(-0.0004, 3), "0.000");
+        assert_eq!(signed(0.0, 2), "0.00");
+        assert_eq!(signed(-0.0006, 3), "-0.001");
+        assert_eq!(signed(12.5, 1), "+12.5");
+        assert_eq!(signed(f64::NAN, 1), "NaN");
     }
 }

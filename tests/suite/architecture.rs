@@ -13,7 +13,7 @@ const LAYERS: [&[&str]; 9] = [
     &["io", "preprocess", "weights"],
     &["models"],
     &["latent_shift"],
-    &["pipeline"],
+    &["pipeline", "quality"],
     &["frame", "audit", "demo"],
     &["export", "gpu"],
     &["settings"],

@@ -11,6 +11,7 @@ use parallax::latent_shift::saliency::{self, MOST_CUBES};
 use parallax::models::{Card, Classifier, I3ResNet, Stage};
 use parallax::pipeline;
 use parallax::preprocess::{Recipe, hu_from_unit};
+use parallax::quality;
 use parallax::volume::phantom::{Dials, Finding, Mask};
 use parallax::volume::{Grid, Volume};
 use parallax::weights::Checkpoint;
@@ -42,7 +43,7 @@ fn dice_marks_as_many_voxels_as_the_mask_has_and_shares_ties() {
 }
 
 #[test]
-fn energy_pointing_and_sparsity_are_what_a_hand_counts() {
+fn energy_and_pointing_are_what_a_hand_counts() {
     let map = [1.0_f32, 2.0, 3.0, 4.0];
     let mask = [false, true, false, true];
     assert!(near(metrics::energy_share(&map, &mask), 0.6));
@@ -50,21 +51,8 @@ fn energy_pointing_and_sparsity_are_what_a_hand_counts() {
     assert_eq!(metrics::pointing(&map, &mask), 1.0);
     assert_eq!(metrics::pointing(&[4.0, 2.0, 3.0, 1.0], &mask), 0.0);
     assert!(near(metrics::pointing(&[4.0, 4.0, 3.0, 4.0], &mask), 2.0 / 3.0));
-    // 4 + 3 of 10 are less than 90 %, 4 + 3 + 2 are that.
-    assert!(near(metrics::sparsity(&map), 0.75));
-    assert!(near(metrics::sparsity(&[0.0, 9.0, 0.0, 0.0]), 0.25));
-    assert_eq!(metrics::sparsity(&[0.0; 4]), 0.0);
     let all = Localisation::of(&map, &mask, &[true; 4]);
     assert!(near(all.energy_rim, 1.0) && near(all.dice, 0.5) && near(all.energy_inside, 0.6));
-}
-
-#[test]
-fn a_path_that_the_score_follows_is_monotone_and_one_that_stands_still_is_not() {
-    assert_eq!(metrics::monotonicity(&[0.1, 0.4, 0.7, 0.9]), 1.0);
-    assert!(near(metrics::monotonicity(&[0.1, 0.4, 0.3, 0.9]), 2.0 / 3.0));
-    assert_eq!(metrics::monotonicity(&[0.5, 0.5, 0.5]), 0.0);
-    assert_eq!(metrics::monotonicity(&[0.5]), 0.0);
-    assert!(near(metrics::mean_distance(&[1.0, 5.0, 9.0], &[2.0, 0.0, 9.0], &[true, false, true]), 0.5));
 }
 
 #[test]
@@ -72,7 +60,7 @@ fn the_rim_is_every_voxel_within_reach_by_brute_force_on_a_grid_that_is_not_cubi
     let grid = grid([13, 11, 7], [1.9, 1.1, 3.0]);
     let noise: Vec<f32> = random(&[grid.len()], 3).to_dtype(DType::F32).and_then(|t| t.to_vec1()).expect("numbers");
     let mask: Vec<bool> = noise.iter().enumerate().map(|(i, v)| *v > 0.9 && i % 3 == 0).collect();
-    assert!(metrics::count(&mask) > 2 && metrics::count(&mask) < 60, "{}", metrics::count(&mask));
+    assert!(quality::count(&mask) > 2 && quality::count(&mask) < 60, "{}", quality::count(&mask));
     let place = |i: usize| DVec3::new((i % 13) as f64 * 1.9, (i / 13 % 11) as f64 * 1.1, (i / 143) as f64 * 3.0);
     for reach_mm in [0.5, 3.0, 5.0] {
         let rim = metrics::rim(&mask, &grid, reach_mm);
@@ -185,7 +173,7 @@ fn occlusion_finds_a_planted_blob_and_nothing_else() {
         assert_eq!(*value > 0.0, touched, "{value} at {x} {y} {z}");
     }
     let found = Localisation::of(map, &inside, &metrics::rim(&inside, &grid, 7.0));
-    let chance = metrics::count(&inside) as f64 / inside.len() as f64;
+    let chance = quality::count(&inside) as f64 / inside.len() as f64;
     assert!(found.dice > 10.0 * chance && found.pointing > 10.0 * chance, "{found:?}, by chance {chance}");
     assert!(maps[1].occlusion.iter().all(|value| *value == 0.0), "hiding it raises the opposite");
     let [gradient, integrated] = [&maps[0].gradient, &maps[0].integrated_gradients];

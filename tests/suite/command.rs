@@ -118,6 +118,8 @@ fn explain_writes_what_it_promises_and_dumps_every_tensor() {
     assert!(output.status.success(), "{}", text(&output.stderr));
     let report: serde_json::Value = serde_json::from_slice(&output.stdout).expect("JSON on standard output");
     assert_eq!(report["target"], "t3");
+    // A range has no goal.
+    assert!(report["goal_reached"].is_null() && report["monotonicity"].is_f64(), "its quality: {report}");
     assert_eq!(report["lambdas"].as_array().map(Vec::len), Some(6));
     let tensors = support::tensors(&dump);
     assert_eq!(tensors["frames"].dims(), [6, 6, 1, 56, 56]);

@@ -13,6 +13,8 @@ mod ops;
 mod path;
 mod phantom;
 mod preparation;
+mod quality;
+mod result_panel;
 mod runs;
 mod scans;
 mod search;

@@ -7,7 +7,7 @@ use std::sync::Mutex;
 use candle_core::{Device, Tensor};
 use glam::{DAffine3, DVec2};
 use parallax::job::Monitor;
-use parallax::latent_shift::objective::{Objective, SlabScore};
+use parallax::latent_shift::objective::{Objective, Scored, SlabScore};
 use parallax::latent_shift::{Counterfactual, Error, Options, SearchWay, explain};
 use parallax::volume::{Grid, Volume};
 
@@ -37,11 +37,11 @@ fn place(pixels: &[f32]) -> DVec2 {
 }
 
 impl Objective for Landscape {
-    fn score(&self, stack: &Tensor, _: &Monitor) -> Result<f64, Error> {
-        Ok(sigmoid((self.logit)(place(&stack.flatten_all()?.to_vec1()?)).0))
+    fn score(&self, stack: &Tensor, _: &Monitor) -> Result<Scored, Error> {
+        Ok(sigmoid((self.logit)(place(&stack.flatten_all()?.to_vec1()?)).0).into())
     }
 
-    fn gradient(&self, stack: &Tensor, _: Range<usize>, monitor: &Monitor) -> Result<(f64, Tensor), Error> {
+    fn gradient(&self, stack: &Tensor, _: Range<usize>, monitor: &Monitor) -> Result<(Scored, Tensor), Error> {
         let at = place(&stack.flatten_all()?.to_vec1()?);
         let mut nodes = self.nodes.lock().expect("one thread");
         if let Some((after, monitor)) = &self.cancel
@@ -54,7 +54,7 @@ impl Objective for Landscape {
         let (logit, slope) = (self.logit)(at);
         let p = sigmoid(logit);
         let gradient = (slope * p * (1.0 - p)).to_array().map(|x| x as f32);
-        Ok((p, Tensor::from_slice(&gradient, (1, 1, 1, 2), &Device::Cpu)?))
+        Ok((p.into(), Tensor::from_slice(&gradient, (1, 1, 1, 2), &Device::Cpu)?))
     }
 
     fn around<'a>(&'a self, _: &Tensor, _: Range<usize>, _: &Monitor) -> Result<SlabScore<'a>, Error> {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use candle_core::{DType, Result, Tensor, Var};
 use glam::DAffine3;
 use parallax::job::Monitor;
-use parallax::latent_shift::objective::{Objective, SlabScore};
+use parallax::latent_shift::objective::{Objective, Scored, SlabScore};
 use parallax::latent_shift::search::{self, Ahead, Rules, Walk};
 use parallax::latent_shift::{Counterfactual, Error, HeatmapMethod, Options, SearchWay, Trial, explain};
 use parallax::models::Autoencoder;
@@ -59,19 +59,19 @@ impl Toy {
 }
 
 impl Objective for Toy {
-    fn score(&self, stack: &Tensor, _: &Monitor) -> std::result::Result<f64, Error> {
-        Ok(f64::from(self.value(stack)?.to_scalar::<f32>()?))
+    fn score(&self, stack: &Tensor, _: &Monitor) -> std::result::Result<Scored, Error> {
+        Ok(Scored::from(f64::from(self.value(stack)?.to_scalar::<f32>()?)))
     }
     fn gradient(
         &self,
         stack: &Tensor,
         _: std::ops::Range<usize>,
         _: &Monitor,
-    ) -> std::result::Result<(f64, Tensor), Error> {
+    ) -> std::result::Result<(Scored, Tensor), Error> {
         let t = Var::from_tensor(stack)?;
         let score = self.value(&t)?;
         let gradient = score.backward()?.remove(&t).expect("the score depends on t");
-        Ok((f64::from(score.to_scalar::<f32>()?), gradient))
+        Ok((f64::from(score.to_scalar::<f32>()?).into(), gradient))
     }
     fn around<'a>(
         &'a self,

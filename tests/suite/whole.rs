@@ -74,7 +74,7 @@ fn the_gradient_of_a_run_is_the_slope_of_its_score_in_f64() {
         let slope = |direction: &Tensor| -> f64 {
             let score = |step: f64| -> f64 {
                 let moved = (&latents + (direction * step).expect("scaled")).expect("moved");
-                objective.score(&decode(&moved), &monitor).expect("a score")
+                objective.score(&decode(&moved), &monitor).expect("a score").score
             };
             (score(STEP) - score(-STEP)) / (2.0 * STEP)
         };

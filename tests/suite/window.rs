@@ -54,7 +54,7 @@ pub(crate) fn until(window: &mut Window, what: &str, so: impl Fn(&Window) -> boo
 }
 
 /// Everything written on the screen, but for what is drawn on the pictures.
-fn texts(window: &Window) -> Vec<String> {
+pub(crate) fn texts(window: &Window) -> Vec<String> {
     window
         .root()
         .children_recursive()
@@ -262,12 +262,11 @@ fn a_cancelled_run_stops_soon_and_keeps_what_was_there() {
 }
 
 /// The three numbers of the result panel.
-fn scores(window: &Window) -> Vec<String> {
-    let number = |text: &String| text.len() == 6 && text.parse::<f64>().is_ok();
-    // Each is a label and its value.
-    let found: Vec<_> = texts(window).into_iter().filter(number).step_by(2).collect();
-    assert_eq!(found.len(), 3, "scan, reconstruction, counterfactual: {:?}", texts(window));
-    found
+pub(crate) fn scores(window: &Window) -> [f64; 3] {
+    ["scan", "reconstruction", "counterfactual"].map(|name| {
+        let label = format!("Score of the {name}");
+        window.get_by_role_and_label(Role::Meter, &label).accesskit_node().numeric_value().expect("a number")
+    })
 }
 
 #[test]

@@ -1,6 +1,12 @@
-//! What came of the run: the three scores, always together, why the search stopped, and what a reader must know.
+//! What came of the run: the three scores, always together, why the search stopped, what a reader must know; then what it is
+//! worth, what else moved, and where it came from.
 
-use eframe::egui::{Rect, RichText, Sense, Ui, Vec2, pos2};
+mod drift;
+mod predictions;
+mod provenance;
+mod quality;
+
+use eframe::egui::{CollapsingHeader, RichText, Ui};
 
 use super::action::{Action, Place, Wanted};
 use super::picture::PictureFile;
@@ -9,29 +15,38 @@ use super::theme;
 use super::widgets::{Chosen, duration, error_ui, note_ui, path_field_ui};
 use crate::frame::lambda_text;
 
-pub(super) fn result_panel_ui(ui: &mut Ui, session: &Session, file: &PictureFile, actions: &mut Vec<Action>) {
+/// Of the bar that scrolls the panel: numbers end left of it.
+const SCROLL_BAR: f32 = 10.0;
+
+pub(super) fn result_panel_ui(ui: &mut Ui, session: &Session, actions: &mut Vec<Action>) {
+    ui.set_max_width(ui.available_width() - SCROLL_BAR);
     ui.add_space(4.0);
     ui.label(RichText::new("Result").heading().color(theme::STRONG));
-    if let Some(run) = session.run.ready() {
-        run_ui(ui, run, actions);
-        if let Some(other) = &session.aside {
-            aside_ui(ui, other, actions);
-        }
-    } else {
+    let Some(run) = session.run.ready() else {
         let text = "The scores of the scan, of its reconstruction and of the counterfactual will stand here.";
         ui.label(RichText::new(text).color(theme::WEAK));
+        return;
+    };
+    ui.label(RichText::new(&run.target).color(theme::STRONG));
+    let scale = predictions::predictions_ui(ui, run);
+    run_ui(ui, run, actions);
+    if let Some(other) = &session.aside {
+        aside_ui(ui, other, actions);
     }
-    ui.add_space(8.0);
-    picture_ui(ui, file, actions);
+    ui.add_space(4.0);
+    section_ui(ui, "Quality", true, |ui| quality::quality_ui(ui, &run.report.quality));
+    section_ui(ui, "Other outputs", true, |ui| drift::drift_ui(ui, run.drift.as_deref(), scale));
+    section_ui(ui, "Provenance", false, |ui| provenance::provenance_ui(ui, &run.report));
+}
+
+/// A part that folds.
+fn section_ui(ui: &mut Ui, title: &str, open: bool, contents: impl FnOnce(&mut Ui)) {
+    let title = RichText::new(title).heading().color(theme::STRONG);
+    CollapsingHeader::new(title).default_open(open).show_unindented(ui, contents);
 }
 
 fn run_ui(ui: &mut Ui, run: &Explained, actions: &mut Vec<Action>) {
     let result = &run.result;
-    ui.label(RichText::new(&run.target).color(theme::STRONG));
-    let scores = result.scores;
-    score_ui(ui, "Scan", scores.scan, "The model's output on the scan itself");
-    score_ui(ui, "Reconstruction", scores.reconstruction, "On the autoencoder's copy of the scan, lambda 0");
-    score_ui(ui, "Counterfactual", scores.counterfactual, "On the copy, shifted along the gradient");
     let lambda = result.steps[result.chosen].lambda;
     ui.label(format!("Counterfactual at λ {}", lambda_text(lambda)));
     if !result.complete {
@@ -63,22 +78,9 @@ fn aside_ui(ui: &mut Ui, other: &Explained, actions: &mut Vec<Action>) {
     }
 }
 
-/// A name, a number, and a bar on a fixed axis from 0 to 1.
-fn score_ui(ui: &mut Ui, name: &str, score: f64, help: &str) {
-    ui.horizontal(|ui| {
-        ui.label(name).on_hover_text(help);
-        ui.with_layout(eframe::egui::Layout::right_to_left(eframe::egui::Align::Center), |ui| {
-            ui.label(RichText::new(format!("{score:.4}")).monospace().color(theme::STRONG));
-        });
-    });
-    let (rect, _) = ui.allocate_exact_size(Vec2::new(ui.available_width(), 6.0), Sense::hover());
-    let share = score.clamp(0.0, 1.0) as f32;
-    ui.painter().rect_filled(rect, 3.0, theme::FIELD);
-    let filled = Rect::from_min_max(rect.min, pos2(rect.left() + rect.width() * share, rect.bottom()));
-    ui.painter().rect_filled(filled, 3.0, theme::ACCENT);
-}
-
-fn picture_ui(ui: &mut Ui, file: &PictureFile, actions: &mut Vec<Action>) {
+/// Saves the panes; it stands below the result and is always seen.
+pub(super) fn picture_ui(ui: &mut Ui, file: &PictureFile, actions: &mut Vec<Action>) {
+    ui.add_space(4.0);
     ui.label(RichText::new("Picture").heading().color(theme::STRONG));
     let text = "The panes as they are shown, with their annotations, as PNG.";
     ui.label(RichText::new(text).small().color(theme::WEAK));
@@ -94,4 +96,5 @@ fn picture_ui(ui: &mut Ui, file: &PictureFile, actions: &mut Vec<Action>) {
         ui.label(RichText::new(format!("Saved {}", path.display())).small().color(theme::TEXT));
     }
     error_ui(ui, saved.error(), Place::Picture, actions);
+    ui.add_space(4.0);
 }
