@@ -10,6 +10,7 @@ mod gemm;
 mod geometry;
 pub mod group_norm;
 mod im2col;
+mod memory;
 pub mod norm;
 pub mod pool;
 pub mod resize;
