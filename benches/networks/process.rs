@@ -1,16 +1,16 @@
 //! What the system says of this process. Linux only; elsewhere zeros.
 
-use std::fs::read_to_string;
+use std::fs::{read_dir, read_to_string};
 
-/// Clock ticks a second in /proc, on every Linux.
-const TICKS: f64 = 100.0;
-
-/// Seconds of all threads, in the program and in the kernel: fields 14 and 15 of proc(5)'s stat.
+/// Seconds that all threads have computed: the first number of each one's schedstat, in nanoseconds (kernel
+/// documentation, scheduler/sched-stats).
 pub(crate) fn cpu_secs() -> f64 {
-    let stat = read_to_string("/proc/self/stat").unwrap_or_default();
-    let after_name = stat.rsplit(')').next().unwrap_or_default();
-    let ticks = after_name.split_whitespace().skip(11).take(2).filter_map(|field| field.parse::<f64>().ok());
-    ticks.sum::<f64>() / TICKS
+    let threads = read_dir("/proc/self/task").into_iter().flatten().flatten();
+    let nanos = threads.filter_map(|thread| {
+        let stat = read_to_string(thread.path().join("schedstat")).ok()?; // none where a thread has just ended
+        stat.split_whitespace().next()?.parse::<f64>().ok()
+    });
+    nanos.sum::<f64>() * 1e-9
 }
 
 pub(crate) fn peak_rss_mb() -> usize {

@@ -29,8 +29,10 @@ pub fn flush() {
     }
 }
 
-/// Starts the computing threads, each flushing denormals. Once per process, before anything computes.
+/// Starts the computing threads, each flushing denormals, and has freed memory kept for the next tensor. Once per process,
+/// before anything computes.
 pub fn start_threads(threads: usize) -> Result<(), rayon::ThreadPoolBuildError> {
+    super::memory::keep();
     rayon::ThreadPoolBuilder::new()
         .num_threads(threads)
         .thread_name(|i| format!("compute-{i}"))

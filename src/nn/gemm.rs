@@ -51,15 +51,15 @@ macro_rules! real {
         impl Real for $float {
             const MIN: Self = <$float>::NEG_INFINITY;
             const ONE: Self = 1.0;
-            #[inline]
+            #[inline(always)]
             fn from_f64(x: f64) -> Self {
                 x as Self
             }
-            #[inline]
+            #[inline(always)]
             fn to_f64(self) -> f64 {
                 f64::from(self)
             }
-            #[inline]
+            #[inline(always)]
             fn exp(self) -> Self {
                 $exp(self)
             }

@@ -2,6 +2,10 @@
 //! no gradient of a weight is ever computed.
 //!
 //! Everything works in f32 and in f64; the suite proves each layer by central differences and against PyTorch.
+#![expect(
+    clippy::inline_always,
+    reason = "only what is inlined is compiled for the instruction set of its caller, see simd"
+)]
 
 pub mod conv;
 pub mod denormals;
@@ -10,6 +14,7 @@ mod gemm;
 mod geometry;
 pub mod group_norm;
 mod im2col;
+mod memory;
 pub mod norm;
 pub mod pool;
 pub mod resize;

@@ -3,7 +3,6 @@
 //! A kernel is written once, as [`Work`] over any [`Simd`], and compiled for each instruction set. A token of a set (such as
 //! [`Avx512`]) exists only where the CPU has it, which is what makes its operations safe to call.
 #![expect(unsafe_code, reason = "vector instructions exist on some CPUs only")]
-#![expect(clippy::inline_always, reason = "only what is inlined is compiled for the instruction set")]
 
 /// An instruction set: its vectors, and arithmetic on them.
 pub(super) trait Simd: Copy + Send + Sync {
@@ -43,19 +42,16 @@ pub(super) enum Instructions {
 
 impl Instructions {
     pub(super) fn best() -> Self {
-        Self::all()[0]
+        Self::all().next().unwrap_or(Self::Portable(Portable))
     }
 
     /// All that this CPU has, the best first.
-    pub(super) fn all() -> Vec<Self> {
-        let mut all = Vec::new();
+    pub(super) fn all() -> impl Iterator<Item = Self> {
         #[cfg(target_arch = "x86_64")]
-        {
-            all.extend(Avx512::found().map(Self::Avx512));
-            all.extend(Avx2::found().map(Self::Avx2));
-        }
-        all.push(Self::Portable(Portable));
-        all
+        let vectors = [Avx512::found().map(Self::Avx512), Avx2::found().map(Self::Avx2)];
+        #[cfg(not(target_arch = "x86_64"))]
+        let vectors = [None; 2];
+        vectors.into_iter().flatten().chain([Self::Portable(Portable)])
     }
 
     pub(super) fn lanes(self) -> usize {

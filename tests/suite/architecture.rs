@@ -31,6 +31,7 @@ const FENCES: [(&str, &[&str]); 20] = [
     ("candle_core", &["nn", "weights", "models", "latent_shift", "pipeline"]),
     ("candle_nn", &["nn", "weights", "models", "latent_shift", "pipeline"]),
     ("rayon", &["volume", "nn", "io"]),
+    ("libc", &["nn"]),
     ("safetensors", &["weights", "export"]),
     ("zip", &["weights"]),
     ("eframe", &["gpu", "ui"]),

@@ -3,7 +3,6 @@
 //! Tiles lie side by side in the vectors' lanes. A row of pixels is transformed along its height as it lies; then every fourth
 //! pixel goes to one lane after the other, and the width is transformed. On the way back the same.
 #![expect(unsafe_code, reason = "threads write different tiles of one output")]
-#![expect(clippy::inline_always, reason = "only what is inlined is compiled for the instruction set")]
 
 use std::ops::Range;
 
@@ -15,14 +14,18 @@ use crate::nn::simd::{Simd, Work};
 
 /// Vectors of tiles in a block at most: with the rows of [`rows`] these fill the registers with sums.
 pub(super) const WIDEST: usize = 3;
-/// Tiles of the widest block of the widest vectors.
-const TILES: usize = WIDEST * 16;
-/// Pixels of a run of so many tiles, rounded up to a vector.
-const PIXELS: usize = TILES * MADE + 16;
+/// Numbers in the widest vectors.
+const WIDEST_LANES: usize = 16;
+/// Tiles of the widest block.
+const TILES: usize = WIDEST * WIDEST_LANES;
+/// Pixels of a row of so many tiles, and room for a vector that begins at the last.
+const PIXELS: usize = (TILES - 1) * MADE + SEEN + WIDEST_LANES;
+/// What lies above and below an image.
+static ZEROS: [f32; PIXELS] = [0.0; PIXELS];
 
 /// Output channels that are summed together: as many as there are registers for.
 pub(super) fn rows(lanes: usize) -> usize {
-    if lanes == 16 { 8 } else { 4 }
+    if lanes == WIDEST_LANES { 8 } else { 4 }
 }
 
 /// Some tiles and some output channels.
@@ -106,22 +109,22 @@ impl<J> Share<'_, J> {
         let start = (before.saturating_sub(run.column)).min(run.width());
         let first = (run.column + start).saturating_sub(before).min(width);
         let count = (run.width() - start).min(width - first);
-        for (i, row) in pixels.rows.iter_mut().enumerate() {
-            let row = &mut row[..run.width()];
-            match (run.row + i).checked_sub(above) {
-                Some(y) if y < height => {
-                    row[..start].fill(0.0);
-                    row[start..start + count].copy_from_slice(&plane[y * width + first..][..count]);
-                    row[start + count..].fill(0.0);
-                }
-                _ => row.fill(0.0),
-            }
+        let sources: [&[f32]; SEEN] = std::array::from_fn(|i| match (run.row + i).checked_sub(above) {
+            Some(y) if y < height => &plane[y * width + first..][..count],
+            _ => &ZEROS[..count],
+        });
+        for row in &mut pixels.rows {
+            row[..start].fill(0.0);
+            row[start + count..run.width()].fill(0.0);
         }
-        for x in (0..run.width()).step_by(S::LANES) {
-            let column = std::array::from_fn(|i| s.load(&pixels.rows[i][x..]));
-            for (row, vector) in pixels.rows.iter_mut().zip(of_input(s, column)) {
-                s.store(vector, &mut row[x..]);
-            }
+        let whole = count / S::LANES * S::LANES;
+        for x in (0..whole).step_by(S::LANES) {
+            see_column(s, &sources, x, start + x, &mut pixels.rows);
+        }
+        if whole < count {
+            let mut rest = [[0.0; WIDEST_LANES]; SEEN];
+            rest.iter_mut().zip(sources).for_each(|(rest, row)| rest[..count - whole].copy_from_slice(&row[whole..]));
+            see_column(s, &rest, 0, start + whole, &mut pixels.rows);
         }
         for (row, lanes) in pixels.rows.iter().zip(&mut pixels.lanes) {
             spread(row, run, lanes);
@@ -199,6 +202,24 @@ impl<J> Share<'_, J> {
     }
 }
 
+/// A vector of each source at `x`, transformed along the height, to the rows at `to`.
+#[inline(always)]
+fn see_column<S: Simd>(
+    s: S,
+    sources: &[impl AsRef<[f32]>; SEEN],
+    x: usize,
+    to: usize,
+    rows: &mut [[f32; PIXELS]; SEEN],
+) {
+    let mut column = [s.splat(0.0); SEEN];
+    for (vector, source) in column.iter_mut().zip(sources) {
+        *vector = s.load(&source.as_ref()[x..]);
+    }
+    for (row, vector) in rows.iter_mut().zip(of_input(s, column)) {
+        s.store(vector, &mut row[to..]);
+    }
+}
+
 /// `[ROWS, N]` sums over the inputs: `weight` is `[inputs, ROWS]`, `seen` `[inputs, N]`.
 #[inline(always)]
 fn products<S: Simd, const ROWS: usize, const N: usize>(
@@ -253,11 +274,11 @@ fn join(lanes: &[[f32; TILES + 1]; SEEN], run: &Run, row: &mut [f32]) {
     let [a, b, c, d, ..] = lanes;
     let tiles = a[of.clone()].iter().zip(&b[of.clone()]).zip(c[of.clone()].iter().zip(&d[of]));
     let (whole, rest) = row.as_chunks_mut::<MADE>();
-    let mut tiles = tiles.map(|((a, b), (c, d))| [*a, *b, *c, *d]);
-    for (quad, tile) in whole.iter_mut().zip(tiles.by_ref()) {
-        *quad = tile;
+    for (quad, ((a, b), (c, d))) in whole.iter_mut().zip(tiles) {
+        *quad = [*a, *b, *c, *d];
     }
-    if let Some(tile) = tiles.next() {
-        rest.copy_from_slice(&tile[..rest.len()]);
+    if !rest.is_empty() {
+        let last = run.at + whole.len();
+        rest.copy_from_slice(&[a[last], b[last], c[last], d[last]][..rest.len()]);
     }
 }

@@ -3,7 +3,6 @@
 //! A tile and a kernel are polynomials, multiplied at six points. The paper's 0, 1, -1, 2, -2 and infinity give errors six times
 //! as large as im2col's; with 0, ±√½, ±√2 and infinity (ncnn's too) no coefficient is far from 1, and they are about im2col's
 //! own. Why points matter: Barabasz et al. 2018, arXiv 1803.10986.
-#![expect(clippy::inline_always, reason = "only what is inlined is compiled for the instruction set")]
 
 use crate::nn::simd::Simd;
 
