@@ -9,7 +9,7 @@ use super::search::Ahead;
 /// as the heavy ball of Polyak (1964) does.
 const MOMENTUM: f64 = 0.5;
 /// How far along the patient a finding is thought to change as one, millimetres: the deviation of a Gaussian over the slices.
-const COHERENCE_MM: f64 = 30.0;
+const COHERENCE_MM: f64 = 60.0;
 
 /// A path through the latents of the slab, by lambda. Beyond its last node it goes straight on.
 pub(super) struct Path {
@@ -93,16 +93,16 @@ fn gaussian(n: usize, deviation: f64, like: &Tensor) -> Result<Tensor, Error> {
     Ok(Tensor::from_iter(entries, like.device())?.reshape((n, n))?)
 }
 
-/// A gradient with each token weighted by its own length, as a share of the longest: a step between the steepest one where all
-/// tokens may move alike and the one that moves a single token. On phantoms whose truth is known it changes more of the finding,
-/// and less of the edges of everything else, than the gradient itself.
+/// A gradient with each token weighted by the square of its own length, as a share of the longest: a step between the steepest one
+/// where all tokens may move alike and the one that moves a single token. On phantoms whose truth is known it changes more of the
+/// finding, and less of the edges of everything else, than the gradient itself, or one weighted by the length.
 fn focused(gradient: &Tensor) -> Result<Tensor, Error> {
-    let lengths = gradient.sqr()?.sum_keepdim(1)?.sqrt()?;
-    let longest = lengths.flatten_all()?.max(0)?.to_scalar::<f64>()?;
+    let squares = gradient.sqr()?.sum_keepdim(1)?;
+    let longest = squares.flatten_all()?.max(0)?.to_scalar::<f64>()?;
     if !longest.is_normal() {
         return Err(Error::NoGradient);
     }
-    Ok(gradient.broadcast_mul(&(lengths / longest)?)?)
+    Ok(gradient.broadcast_mul(&(squares / longest)?)?)
 }
 
 /// Products of f32 leave its range: they are f64.
