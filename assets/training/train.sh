@@ -9,12 +9,12 @@ mkdir -p "$work"
 
 cargo build --release --locked --manifest-path "$assets/../Cargo.toml"
 parallax="$assets/../target/release/parallax"
-"$parallax" phantom --seeds 1000:1548 --random --card "$assets/vqgan.toml" --out "$work/data" --overwrite
-"$parallax" phantom --seeds 100000:100060 --random --card "$assets/vqgan.toml" --out "$work/test" --overwrite
+"$parallax" phantom --seeds 1000:1640 --random --card "$assets/vqgan.toml" --out "$work/data" --overwrite
+"$parallax" phantom --seeds 100000:100200 --random --card "$assets/vqgan.toml" --out "$work/test" --overwrite
 
 cd "$work"
 python "$here/autoencoder.py" --steps 1500 --out vqgan.safetensors
-python "$here/classifier.py" --autoencoder vqgan.safetensors --steps 900 --adversarial 220 --out begun.safetensors
-python "$here/classifier.py" --autoencoder vqgan.safetensors --resume begun.safetensors --steps 500 --adversarial 450 --out classifier.safetensors
+python "$here/classifier.py" --autoencoder vqgan.safetensors --steps 1200 --adversarial 400 --out begun.safetensors
+python "$here/classifier.py" --autoencoder vqgan.safetensors --resume begun.safetensors --steps 0 --adversarial 600 --rate 1.4e-3 --out classifier.safetensors
 python "$here/segmenter.py" --steps 400 --out segmenter.safetensors
 python "$here/publish.py" vqgan.safetensors classifier.safetensors segmenter.safetensors "$assets"

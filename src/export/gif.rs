@@ -94,10 +94,11 @@ mod tests {
 
     #[test]
     fn an_animation_plays_there_and_back_and_keeps_greys_and_the_colours_of_the_difference() {
-        let color = |x: u32, frame: u32| match x % 2 {
-            0 => [(x / 2 + frame * 40) as u8; 3],
-            _ => {
-                let shade = Shade::Difference { scale_hu: 1.0, threshold_hu: 0.0 };
+        let shade = Shade::Difference { scale_hu: 1.0, threshold_hu: 0.0 };
+        let color = |x: u32, frame: u32| {
+            if x.is_multiple_of(2) {
+                [(x / 2 + frame * 40) as u8; 3]
+            } else {
                 colormap::color(x as f32 / 127.5 - 1.0, shade).map(|c| (c * 255.0) as u8)
             }
         };

@@ -69,7 +69,7 @@ pub fn montage(scan: &Volume, result: &Counterfactual, target: &str) -> Result<R
     figure(&Figure { panes, columns: 3, grid: story.grid, size: PANE_PX, lines, bar: None })
 }
 
-/// One picture for each step, by ascending lambda, in the soft-tissue window, with the score as a bar.
+/// One picture for each step, towards the counterfactual, in the soft-tissue window, with the score as a bar.
 pub fn along_lambda(scan: &Volume, result: &Counterfactual, target: &str) -> Result<Vec<RgbaImage>> {
     let story = Story::new(scan, result);
     let camera = story.camera(FRAME_PX);
@@ -84,5 +84,6 @@ pub fn along_lambda(scan: &Volume, result: &Counterfactual, target: &str) -> Res
             bar: Some(here.score),
         })
     };
-    (0..result.steps.len()).map(frame).collect()
+    let steps = 0..result.steps.len();
+    if result.chosen == 0 { steps.rev().map(frame).collect() } else { steps.map(frame).collect() }
 }
