@@ -16,12 +16,21 @@ const GROWTH: f64 = 2.0;
 /// Past so many gradients the path goes straight on.
 const MAX_GRADIENTS: usize = 12;
 
+/// Which way a path turns.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Uphill {
+    /// As a finding changes: from slice to slice alike, and in the tokens that matter most.
+    Coherent,
+    /// Along the gradient itself: for a score that turned on the other way.
+    Steepest,
+}
+
 /// What a path is walked on. Lambda is the signed length of the path.
 pub trait Ground {
     /// Scores the path at `lambda`.
     fn trial(&mut self, lambda: f64, walk: &Walk) -> Result<Trial, Error>;
-    /// Cuts the path at `lambda`, the end of the walk so far, and points it along the gradient there.
-    fn turn(&mut self, lambda: f64) -> Result<Ahead, Error>;
+    /// Cuts the path at `lambda`, the end of the walk so far, and points it anew, by the gradient there.
+    fn turn(&mut self, lambda: f64, uphill: Uphill) -> Result<Ahead, Error>;
 }
 
 /// Our walk with the gradient recomputed. Gives why it stopped. As in the aimed walk the end obeys every rule.
@@ -32,9 +41,9 @@ pub fn path(rules: &Rules, walk: &mut Walk, ground: &mut impl Ground) -> Result<
         return Ok("no change of the score is wanted".to_owned());
     }
     let mark = Mark::new(rules, start.score);
-    let (mut node, mut longest) = (start, f64::INFINITY);
+    let (mut node, mut longest, mut uphill) = (start, f64::INFINITY, Uphill::Coherent);
     for gradients in 1..=MAX_GRADIENTS {
-        let ahead = match ground.turn(node.lambda) {
+        let ahead = match ground.turn(node.lambda, uphill) {
             Ok(ahead) if !ahead.slope.is_normal() => Err(Error::NoGradient),
             turned => turned,
         };
@@ -53,6 +62,9 @@ pub fn path(rules: &Rules, walk: &mut Walk, ground: &mut impl Ground) -> Result<
             return Ok(stop);
         }
         (node, longest) = (segment.bracket.low, segment.longest);
+        if matches!(segment.bracket.high, Some((_, Verdict::Turned))) {
+            uphill = Uphill::Steepest;
+        }
     }
     Ok(mark.missed())
 }

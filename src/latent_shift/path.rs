@@ -3,6 +3,7 @@
 use candle_core::{DType, Tensor};
 
 use super::Error;
+use super::bend::Uphill;
 use super::search::Ahead;
 
 /// How much of the last direction is kept at a turn, both being of length 1: it smooths the zigzag of a narrow valley,
@@ -52,10 +53,13 @@ impl Path {
         Ok(if whole > 0.0 { (dot(&way, &way)? / whole).sqrt() } else { 0.0 })
     }
 
-    /// Forgets the path from `lambda` on, and points it along the gradient there. Lambda is a length from here on.
-    pub(super) fn turn(&mut self, lambda: f64, gradient: &Tensor) -> Result<(), Error> {
+    /// Forgets the path from `lambda` on, and points it anew, by the gradient there. Lambda is a length from here on.
+    pub(super) fn turn(&mut self, lambda: f64, gradient: &Tensor, uphill: Uphill) -> Result<(), Error> {
         let latents = self.at(lambda)?;
-        let uphill = unit(&coherent(gradient, COHERENCE_MM / self.spacing_mm)?)?;
+        let uphill = match uphill {
+            Uphill::Coherent => unit(&coherent(gradient, COHERENCE_MM / self.spacing_mm)?)?,
+            Uphill::Steepest => unit(gradient)?,
+        };
         self.nodes.retain(|node| node.lambda.abs() < lambda.abs());
         let direction = match self.nodes.last() {
             Some(last) => unit(&((&last.direction * MOMENTUM)? + &uphill)?)?,

@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use candle_core::{DType, Device, Tensor};
 
-use super::bend::{self, Ground};
+use super::bend::{self, Ground, Uphill};
 use super::objective::{Objective, Scored, SlabScore};
 use super::path::Path;
 use super::result::{Counterfactual, Scores, Step, Trial};
@@ -265,13 +265,13 @@ impl Ground for Search<'_, '_> {
         Ok(trial)
     }
 
-    fn turn(&mut self, lambda: f64) -> Result<Ahead, Error> {
+    fn turn(&mut self, lambda: f64, uphill: Uphill) -> Result<Ahead, Error> {
         let Self { shift, kept } = self;
         // What was tried beyond lies on the path no more.
         kept.retain(|step| step.lambda.abs() <= lambda.abs());
         let known = kept.iter().find(|step| step.lambda == lambda).cloned();
         let gradient = shift.gradient_at(&known.map_or_else(|| shift.step(lambda), Ok)?)?;
-        shift.path.turn(lambda, &gradient.narrow(0, shift.slab.start, shift.slab.len())?)?;
+        shift.path.turn(lambda, &gradient.narrow(0, shift.slab.start, shift.slab.len())?, uphill)?;
         shift.path.ahead()
     }
 }
