@@ -4,9 +4,9 @@ use anyhow::Result;
 use glam::DVec3;
 use image::RgbaImage;
 
-use super::png::{Figure, Pane, difference_scale_hu, figure, shift};
+use super::png::{Figure, Pane, figure};
 use crate::frame::camera::Camera;
-use crate::frame::{Content, Layers, Look, PRESETS, Plane, Sampling, Shade, Window, lambda_text};
+use crate::frame::{Content, Layers, Look, PRESETS, Plane, Sampling, Shade, Shift, Window, lambda_text};
 use crate::latent_shift::Counterfactual;
 use crate::volume::{Grid, Volume};
 
@@ -24,8 +24,8 @@ struct Story<'a> {
 
 impl<'a> Story<'a> {
     fn new(scan: &Volume, result: &'a Counterfactual) -> Self {
-        let shift = shift(result);
-        let scale_hu = difference_scale_hu(&shift);
+        let shift = Shift::of(result);
+        let scale_hu = shift.scale_hu();
         Self { result, grid: scan.grid, layers: Layers { scan: scan.clone(), shift: Some(shift) }, scale_hu }
     }
 

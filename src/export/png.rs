@@ -10,9 +10,8 @@ use image::{ExtendedColorType, ImageEncoder, Rgba, RgbaImage, imageops};
 use crate::export::report::NOTICE;
 use crate::frame::camera::Camera;
 use crate::frame::paint::paint;
-use crate::frame::{Layers, Look, Overlay, Plane, Shade, Shift, colormap, lambda_text};
-use crate::latent_shift::Counterfactual;
-use crate::volume::{Grid, Voxels};
+use crate::frame::{Layers, Look, Overlay, Plane, Shade, colormap, lambda_text};
+use crate::volume::Grid;
 
 const MARGIN: u32 = 6;
 const TEXT_PX: f32 = 15.0;
@@ -204,33 +203,6 @@ fn glyphs(image: &mut RgbaImage, font: &FontRef, line: &str, [x, y]: [f32; 2], c
             }
         });
     }
-}
-
-/// The steps of a result for display, HU.
-pub fn shift(result: &Counterfactual) -> Shift {
-    let [slope, offset] = result.hu_from_decoded;
-    let steps: Vec<f32> = result.steps.iter().flat_map(|s| s.slab.iter().map(|x| slope * x + offset)).collect();
-    Shift { reconstruction: result.reconstruction_hu(), slab: result.slab.clone(), steps: Voxels::F32(steps.into()) }
-}
-
-/// One scale for every lambda: 99.9 % of all changed voxels lie within; at least 1 HU.
-pub fn difference_scale_hu(shift: &Shift) -> f32 {
-    const SHARE: f64 = 0.999;
-    let [ni, nj, _] = shift.reconstruction.grid.shape;
-    let slab = shift.slab.len() * ni * nj;
-    let first = shift.slab.start * ni * nj;
-    let mut sizes: Vec<f32> = shift
-        .steps
-        .iter()
-        .enumerate()
-        .map(|(i, x)| (x - shift.reconstruction.voxels.at(first + i % slab.max(1))).abs())
-        .collect();
-    if sizes.is_empty() {
-        return 1.0;
-    }
-    let at = ((sizes.len() - 1) as f64 * SHARE) as usize;
-    let (_, value, _) = sizes.select_nth_unstable_by(at, f32::total_cmp);
-    value.max(1.0)
 }
 
 /// PNG.

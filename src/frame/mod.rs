@@ -3,12 +3,12 @@
 pub mod camera;
 pub mod colormap;
 pub mod paint;
-
-use std::ops::Range;
+mod shift;
 
 use glam::{DAffine3, DVec3};
 
-use crate::volume::{Volume, Voxels};
+pub use self::shift::Shift;
+use crate::volume::Volume;
 
 /// An anatomical plane, along the shown grid's own axes, so that slices are the scan's slices even where it is oblique.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -65,47 +65,6 @@ pub struct Layers {
     pub scan: Volume,
     /// `None` before there is a result.
     pub shift: Option<Shift>,
-}
-
-/// A reconstruction, and the steps that differ from it in the slab only. HU.
-#[derive(Debug, Clone)]
-pub struct Shift {
-    pub reconstruction: Volume,
-    pub slab: Range<usize>,
-    /// `[steps, slab, nj, ni]`; at least one step.
-    pub steps: Voxels,
-}
-
-impl Shift {
-    /// How many steps there are.
-    pub fn count(&self) -> usize {
-        let [ni, nj, _] = self.reconstruction.grid.shape;
-        self.steps.len() / (ni * nj * self.slab.len()).max(1)
-    }
-
-    /// A step at a voxel, as decoded; `step` may lie between two, which are then blended linearly.
-    pub fn decoded(&self, [i, j, k]: [usize; 3], step: f32) -> f32 {
-        let [ni, nj, _] = self.reconstruction.grid.shape;
-        if !self.slab.contains(&k) || self.count() == 0 {
-            return self.reconstructed([i, j, k]);
-        }
-        let last = self.count() - 1;
-        let low = (step.max(0.0) as usize).min(last);
-        let share = (step - low as f32).clamp(0.0, 1.0);
-        let at = |s: usize| self.steps.at(i + ni * (j + nj * (k - self.slab.start + self.slab.len() * s)));
-        let (a, b) = (at(low), at((low + 1).min(last)));
-        a + (b - a) * share
-    }
-
-    /// A step minus the reconstruction; 0 outside the slab.
-    pub fn difference(&self, voxel: [usize; 3], step: f32) -> f32 {
-        self.decoded(voxel, step) - self.reconstructed(voxel)
-    }
-
-    pub fn reconstructed(&self, [i, j, k]: [usize; 3]) -> f32 {
-        let [ni, nj, _] = self.reconstruction.grid.shape;
-        self.reconstruction.voxels.at(i + ni * (j + nj * k))
-    }
 }
 
 /// The voxel nearest to a place in world space; `None` outside.

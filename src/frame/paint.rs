@@ -21,29 +21,26 @@ pub fn paint(view: &View, layers: &Layers) -> RgbaImage {
 /// The number at a place in world space, as a picture of this content shows it there; `None` where it shows none.
 pub fn probe(layers: &Layers, content: Content, step: f32, world: DVec3) -> Option<f32> {
     let near = |grid: &Grid| grid.voxel_from_world().transform_point3(world).as_vec3();
-    let shift = layers.shift.as_ref();
-    let difference = || {
-        let shift = shift?;
-        sample(shift.reconstruction.grid.shape, near(&shift.reconstruction.grid), Sampling::Nearest, |voxel| {
-            shift.difference(voxel, step)
-        })
-    };
     let scan = || scan_at(layers, near(&layers.scan.grid), Sampling::Nearest);
+    let shift = |number| {
+        let shift = layers.shift.as_ref()?;
+        shift_at(shift, near(&shift.reconstruction.grid), Sampling::Nearest, number, step)
+    };
     match content {
         Content::Scan => scan(),
-        Content::Decoded => {
-            let shift = shift?;
-            let at = near(&shift.reconstruction.grid);
-            sample(shift.reconstruction.grid.shape, at, Sampling::Nearest, |voxel| shift.decoded(voxel, step))
-        }
-        Content::Reconstruction => {
-            let shift = shift?;
-            let at = near(&shift.reconstruction.grid);
-            sample(shift.reconstruction.grid.shape, at, Sampling::Nearest, |voxel| shift.reconstructed(voxel))
-        }
-        Content::DetailKept => Some(scan()? + difference().unwrap_or(0.0)),
-        Content::Difference | Content::Projection => difference(),
+        Content::Reconstruction => shift(Number::Reconstructed),
+        Content::Decoded => shift(Number::Decoded),
+        Content::DetailKept => Some(scan()? + shift(Number::Difference).unwrap_or(0.0)),
+        Content::Difference | Content::Projection => shift(Number::Difference),
     }
+}
+
+/// What is read on the networks' grid.
+#[derive(Clone, Copy)]
+enum Number {
+    Reconstructed,
+    Decoded,
+    Difference,
 }
 
 /// From pixels to voxels of the scan, and of what the networks made.
@@ -68,17 +65,12 @@ fn color(look: &Look, layers: &Layers, place: &Place, x: u32, y: u32) -> [f32; 3
     let in_scan = place.scan_from_pixel.transform_point3(pixel).as_vec3();
     let in_shift = place.shift_from_pixel.transform_point3(pixel).as_vec3();
     let shift = layers.shift.as_ref();
-    let difference = || shift.and_then(|shift| difference_at(shift, in_shift, look));
+    let read = |number| shift.and_then(|shift| shift_at(shift, in_shift, look.sampling, number, look.step));
+    let difference = || read(Number::Difference);
     let value = match look.content {
         Content::Scan => scan_at(layers, in_scan, look.sampling),
-        Content::Decoded => shift.and_then(|shift| {
-            let shape = shift.reconstruction.grid.shape;
-            sample(shape, in_shift, look.sampling, |voxel| shift.decoded(voxel, look.step))
-        }),
-        Content::Reconstruction => shift.and_then(|shift| {
-            let shape = shift.reconstruction.grid.shape;
-            sample(shape, in_shift, look.sampling, |voxel| shift.reconstructed(voxel))
-        }),
+        Content::Reconstruction => read(Number::Reconstructed),
+        Content::Decoded => read(Number::Decoded),
         Content::DetailKept => scan_at(layers, in_scan, look.sampling).map(|value| value + difference().unwrap_or(0.0)),
         Content::Difference => difference(),
         Content::Projection => {
@@ -98,8 +90,12 @@ fn scan_at(layers: &Layers, at: Vec3, sampling: Sampling) -> Option<f32> {
     sample(layers.scan.grid.shape, at, sampling, |[i, j, k]| layers.scan.voxels.at(i + ni * (j + nj * k)))
 }
 
-fn difference_at(shift: &Shift, at: Vec3, look: &Look) -> Option<f32> {
-    sample(shift.reconstruction.grid.shape, at, look.sampling, |voxel| shift.difference(voxel, look.step))
+fn shift_at(shift: &Shift, at: Vec3, sampling: Sampling, number: Number, step: f32) -> Option<f32> {
+    sample(shift.reconstruction.grid.shape, at, sampling, |voxel| match number {
+        Number::Reconstructed => shift.reconstructed(voxel),
+        Number::Decoded => shift.decoded(voxel, step),
+        Number::Difference => shift.difference(voxel, step),
+    })
 }
 
 /// The largest difference on the line through `at`, read where it passes the slices that it crosses most steeply.
@@ -109,7 +105,7 @@ fn projection(shift: &Shift, at: Vec3, along: Vec3, look: &Look) -> Option<f32> 
     for slice in 0..shift.reconstruction.grid.shape[steepest] {
         let mut here = at + along * ((slice as f32 - at[steepest]) / along[steepest]);
         here[steepest] = slice as f32;
-        if let Some(value) = difference_at(shift, here, look)
+        if let Some(value) = shift_at(shift, here, look.sampling, Number::Difference, look.step)
             && largest.is_none_or(|largest| value.abs() > largest.abs())
         {
             largest = Some(value);

@@ -12,18 +12,18 @@ use crate::volume::Grid;
 /// Height of a line of text, points.
 const LINE: f32 = 18.0;
 
-/// The tag that no one can take away: beside the title, or below it where there is no room.
+/// The tag that no one can take away: beside the title, or where there is no room below it and the letter of the upper edge.
 pub(super) fn mark_synthetic(painter: &egui::Painter, inner: Rect, picture: &Picture) {
     let Some(tag) = synthetic_tag(picture) else { return };
     let width = |text: &str| painter.layout_no_wrap(text.to_owned(), theme::small(), theme::AMBER).rect.width();
     if width(picture.title) + width(&tag) + 2.0 * LINE < inner.width() {
         ink(painter, inner.right_top(), Align2::RIGHT_TOP, &tag, theme::AMBER);
     } else {
-        ink(painter, inner.left_top() + vec2(0.0, LINE), Align2::LEFT_TOP, &tag, theme::AMBER);
+        ink(painter, inner.left_top() + vec2(0.0, 2.0 * LINE), Align2::LEFT_TOP, &tag, theme::AMBER);
     }
 }
 
-/// What a reader needs on one pane, besides; `pixels_per_point` of the screen.
+/// What else a reader needs on one pane; `pixels_per_point` of the screen.
 pub(super) fn annotate(
     painter: &egui::Painter,
     inner: Rect,

@@ -6,6 +6,11 @@ use super::action::Action;
 use super::theme;
 use crate::settings::Mouse;
 
+/// Of the column of keys, so that all groups stand in line.
+const KEYS_WIDTH: f32 = 220.0;
+/// Of the whole list: all of it where the window has room.
+const HEIGHT: f32 = 780.0;
+
 type Row = (&'static str, &'static str);
 
 const SLICES: [Row; 6] = [
@@ -61,10 +66,13 @@ pub(super) fn help_ui(ctx: &Context, mouse: Mouse, actions: &mut Vec<Action>) {
         Mouse::Pacs => &PACS,
         Mouse::Research => &RESEARCH,
     };
-    let window =
-        Window::new("Keys and mouse").open(&mut open).collapsible(false).anchor(Align2::CENTER_CENTER, [0.0; 2]);
+    let window = Window::new("Keys and mouse")
+        .open(&mut open)
+        .collapsible(false)
+        .default_height(HEIGHT)
+        .anchor(Align2::CENTER_CENTER, [0.0; 2]);
     window.show(ctx, |ui| {
-        ScrollArea::vertical().max_height(640.0).show(ui, |ui| {
+        ScrollArea::vertical().max_height(HEIGHT).show(ui, |ui| {
             for (title, rows) in [
                 ("Slices", &SLICES[..]),
                 ("Lambda", &LAMBDA),
@@ -83,7 +91,7 @@ pub(super) fn help_ui(ctx: &Context, mouse: Mouse, actions: &mut Vec<Action>) {
 
 fn group_ui(ui: &mut Ui, title: &str, rows: &[Row]) {
     ui.label(RichText::new(title).color(theme::ACCENT));
-    Grid::new(title).num_columns(2).spacing([24.0, 4.0]).show(ui, |ui| {
+    Grid::new(title).num_columns(2).min_col_width(KEYS_WIDTH).spacing([24.0, 2.0]).show(ui, |ui| {
         for (keys, what) in rows {
             ui.label(RichText::new(*keys).color(theme::STRONG));
             ui.label(*what);

@@ -10,9 +10,8 @@ use anyhow::anyhow;
 use super::stage::Stage;
 use super::threads;
 use crate::demo;
-use crate::export::png::{difference_scale_hu, shift};
 use crate::export::report::{Report, Timing, report};
-use crate::frame::{Layers, PRESETS, Window};
+use crate::frame::{Layers, PRESETS, Shift, Window};
 use crate::job::{Job, Monitor, Turn};
 use crate::latent_shift::Counterfactual;
 use crate::models::{self, Autoencoder, Classifier, Kind, Segmenter, label_index};
@@ -289,9 +288,9 @@ impl Session {
         let job = self.spawn("explain", &self.turn, move |monitor| {
             let began = Instant::now();
             let result = pipeline::explain(&scan.input, &request, monitor)?;
-            let shift = shift(&result);
+            let shift = Shift::of(&result);
             Ok(Arc::new(Explained {
-                scale_hu: difference_scale_hu(&shift),
+                scale_hu: shift.scale_hu(),
                 change_per_slice_hu: result.change_per_slice_hu(),
                 most_changed_slice: result.most_changed_slice(),
                 models: [request.autoencoder.name.clone(), request.target.scored_by().0.to_owned()],

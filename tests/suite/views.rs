@@ -164,7 +164,7 @@ fn annotations_go_but_for_the_mark_of_what_is_synthetic() {
     let mut window = explained(&models);
     let top = |window: &mut Window, title: &str| {
         let rect = window.get_by_label(&format!("{title} pane")).rect();
-        pixels(window, Rect::from_min_size(rect.min, vec2(rect.width(), 46.0)))
+        pixels(window, Rect::from_min_size(rect.min, vec2(rect.width(), 64.0)))
     };
     let (original, difference) = (top(&mut window, "Original"), top(&mut window, "Difference"));
     press(&mut window, Key::O);
