@@ -4,6 +4,7 @@
 //! `LatentShift` of its captum fork. Scores fall towards negative lambda.
 
 pub mod bend;
+mod direction;
 pub mod gradient;
 pub mod heatmap;
 pub mod objective;
