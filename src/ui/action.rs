@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use glam::DVec3;
 
 use super::display::Display;
+use super::measure::Act;
 use super::session::Role;
 use crate::frame::{Plane, Window};
 use crate::latent_shift::Options;
@@ -68,6 +69,7 @@ pub(super) enum Action {
     Cursor(DVec3),
     /// Which pictures, in which colours.
     Display(Display),
+    Measure(Act),
     /// The whole slice again.
     Fit,
     /// Everything as a new scan is shown.

@@ -11,7 +11,7 @@ use super::picture::PictureFile;
 use super::session::{Role, Session};
 use super::viewer::Viewer;
 use super::{
-    Start, compute_panel, help, input_panel, keys, lambda_bar, model_panel, panes, result_panel, slice_bar,
+    Start, compute_panel, help, input_panel, keys, lambda_bar, measure, model_panel, panes, result_panel, slice_bar,
     start_panel, status_bar, theme, toolbar, widgets,
 };
 use crate::gpu::SliceRenderer;
@@ -171,6 +171,7 @@ impl App {
             Action::Pan(plane, pixels) => viewer.pan(&grid, plane, pixels),
             Action::Cursor(place) => viewer.cursor = place,
             Action::Display(display) => viewer.display = display,
+            Action::Measure(ref act) => viewer.measure(&grid, act),
             Action::Fit => viewer.fit(&grid),
             Action::Step(step) => (viewer.step, viewer.playing) = (step, None),
             Action::WheelLambda(turned) => {
@@ -250,6 +251,7 @@ impl App {
                 .frame(Frame::NONE)
                 .show(ui, |ui| result_panel::picture_ui(ui, &self.picture, actions));
             ScrollArea::vertical().auto_shrink([false, false]).show(ui, |ui| {
+                measure::measure_panel_ui(ui, session, viewer, actions);
                 result_panel::result_panel_ui(ui, session, actions);
                 widgets::scroll_to_focus(ui);
             });

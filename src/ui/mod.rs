@@ -9,6 +9,7 @@ mod help;
 mod input_panel;
 mod keys;
 mod lambda_bar;
+mod measure;
 mod model_panel;
 mod navigate;
 mod panes;

@@ -5,6 +5,7 @@ use eframe::egui::{ComboBox, DragValue, Role, Ui, WidgetInfo};
 use super::action::Action;
 use super::annotations::plane_name;
 use super::display::{Display, Layout, Shown};
+use super::measure;
 use super::session::Session;
 use super::viewer::Viewer;
 use crate::frame::{PRESETS, Plane, Sampling, Window};
@@ -27,6 +28,7 @@ pub(super) fn toolbar_ui(ui: &mut Ui, session: &Session, viewer: &Viewer, action
             }
             ui.separator();
             display_ui(ui, viewer.display, session.run.ready().is_some(), actions);
+            measure::tools_ui(ui, viewer.measurements.tool, actions);
             mouse_ui(ui, session.settings.mouse, actions);
             let help = ui.button("?").on_hover_text("Keys, and what the mouse does (key ?)");
             help.widget_info(|| WidgetInfo::labeled(Role::Button, true, "Keys and mouse"));

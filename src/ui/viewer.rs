@@ -3,6 +3,7 @@
 use glam::DVec3;
 
 use super::display::{Display, Layout};
+use super::measure::{Act, Measurements};
 use super::session::{Explained, OpenScan};
 use crate::frame::camera::Camera;
 use crate::frame::{PRESETS, Plane, Window};
@@ -31,6 +32,7 @@ pub(super) struct Viewer {
     /// +1 or -1 while playing.
     pub(super) playing: Option<f32>,
     pub(super) display: Display,
+    pub(super) measurements: Measurements,
     /// The original is held in the counterfactual's place.
     pub(super) blink: bool,
     /// Size of a pane as it was last drawn, physical pixels.
@@ -53,6 +55,7 @@ impl Default for Viewer {
             step: 0.0,
             playing: None,
             display: Display::default(),
+            measurements: Measurements::default(),
             blink: false,
             pane_px: PANE_PX,
             probe: None,
@@ -172,12 +175,20 @@ impl Viewer {
         self.zoom = zoom;
     }
 
-    /// Everything as a new scan is shown, but for where the slices are and lambda.
+    /// Everything as a new scan is shown, but for where the slices are, lambda, and what was measured.
     pub(super) fn reset(&mut self, scan: &OpenScan) {
-        let (cursor, step) = (self.cursor, self.step);
+        let (cursor, step, measurements) = (self.cursor, self.step, std::mem::take(&mut self.measurements));
         self.display = Display::default();
         self.show_scan(scan);
-        (self.cursor, self.step) = (cursor, step);
+        (self.cursor, self.step, self.measurements) = (cursor, step, measurements);
+    }
+
+    /// Draws, chooses or takes away a measurement; one that is chosen is shown.
+    pub(super) fn measure(&mut self, grid: &Grid, act: &Act) {
+        if let Some(chosen) = self.measurements.act(act) {
+            self.plane = chosen.plane;
+            self.set_slice(grid, chosen.plane, chosen.slice(grid));
+        }
     }
 
     /// A wheel may turn less than a step at a time.

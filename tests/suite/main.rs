@@ -8,6 +8,7 @@ mod command;
 mod demo;
 mod dicom;
 mod gradients;
+mod measurements;
 mod models;
 mod ops;
 mod path;
