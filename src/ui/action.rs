@@ -8,6 +8,7 @@ use glam::DVec3;
 use super::display::Display;
 use super::measure::Act;
 use super::session::Role;
+use super::viewer::Pace;
 use crate::frame::{Plane, Window};
 use crate::latent_shift::Options;
 use crate::settings::{Mouse, ScoredBy};
@@ -85,6 +86,8 @@ pub(super) enum Action {
     /// So many steps on, or parts of one, that the wheel has turned.
     WheelLambda(f32),
     TogglePlay,
+    /// How fast it plays, and whether to and fro.
+    Pace(Pace),
 }
 
 /// Where an error is shown.

@@ -180,6 +180,7 @@ impl App {
                 }
             }
             Action::TogglePlay => viewer.toggle_play(),
+            Action::Pace(pace) => viewer.pace = pace,
             _ => {}
         }
     }

@@ -47,7 +47,7 @@ pub(super) fn track_inside(slider: Rect) -> Rect {
     slider.shrink2(Vec2::new(slider.height() / 2.5, 0.0))
 }
 
-/// A filled curve of mean |change| per slice, the slab shaded, the most changed slice dotted.
+/// A filled curve of mean |change| per slice, the slab shaded, its peaks dotted, the highest largest.
 fn profile_ui(ui: &Ui, run: &Explained, grid: &Grid, camera: &Camera, track: Rect, strip: Rect) {
     let slices = camera.slices(grid);
     let x_from_stack = |k: f64| {
@@ -71,8 +71,9 @@ fn profile_ui(ui: &Ui, run: &Explained, grid: &Grid, camera: &Camera, track: Rec
         let quad = vec![pair[0], pair[1], pos2(pair[1].x, strip.bottom()), pos2(pair[0].x, strip.bottom())];
         painter.add(Shape::convex_polygon(quad, theme::PROFILE.gamma_multiply(0.4), Stroke::NONE));
     }
-    if let Some(peak) = points.get(run.most_changed_slice) {
-        painter.circle_filled(*peak, 3.5, theme::PROFILE);
+    for peak in run.peaks() {
+        let radius = if peak == run.most_changed_slice { 4.0 } else { 2.5 };
+        painter.circle_filled(points[peak], radius, theme::PROFILE);
     }
     painter.add(Shape::line(points, Stroke::new(1.5, theme::PROFILE)));
 }
