@@ -249,3 +249,36 @@ fn the_keys_are_shown_by_a_question_mark_and_put_away_by_another() {
     click(&mut window, "Keys and mouse");
     assert!(says(&window, "where the planes cross"));
 }
+
+#[test]
+fn the_slab_is_dragged_by_its_ends_and_whole_on_the_strip_of_changes() {
+    let models = TinyModels::new();
+    let mut window = explained(&models);
+    click(&mut window, "slab");
+    let slab = |window: &Window| {
+        ["From", "to"].map(|label| {
+            let field = window.get_by_role_and_label(Role::SpinButton, label);
+            field.accesskit_node().numeric_value().expect("a number")
+        })
+    };
+    assert_eq!(slab(&window), [0.0, 7.0], "eight slices, four on each side");
+    let at = |window: &Window, label: &str| window.get_by_label(label).rect().center();
+    let (first, last) = (at(&window, "First slice of the slab"), at(&window, "Last slice of the slab"));
+    let slice = vec2((last.x - first.x) / 8.0, 0.0);
+    let drag = |window: &mut Window, from: egui::Pos2, slices: f32| {
+        window.hover_at(from);
+        window.drag_at(from);
+        window.run_steps(2);
+        window.hover_at(from + slice * slices);
+        window.run_steps(2);
+        window.drop_at(from + slice * slices);
+        window.run_steps(3);
+    };
+    drag(&mut window, last, -3.0);
+    assert_eq!(slab(&window), [0.0, 4.0]);
+    drag(&mut window, first, 2.0);
+    assert_eq!(slab(&window), [2.0, 4.0]);
+    let middle = at(&window, "Slab that may change");
+    drag(&mut window, middle, 3.0);
+    assert_eq!(slab(&window), [5.0, 7.0], "no farther than the stack goes");
+}
