@@ -11,7 +11,7 @@ use super::session::Role;
 use super::viewer::Pace;
 use crate::frame::{Plane, Window};
 use crate::latent_shift::Options;
-use crate::settings::{Mouse, ScoredBy};
+use crate::settings::{Mouse, Presets, ScoredBy};
 
 /// A file that is asked for, and what is done with the answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -81,6 +81,9 @@ pub(super) enum Action {
     Help,
     /// What the left and the right button do.
     Mouse(Mouse),
+    /// The list of window presets: shown to be changed, or put away.
+    EditPresets,
+    Presets(Presets),
     /// A place along the steps, perhaps between two.
     Step(f32),
     /// So many steps on, or parts of one, that the wheel has turned.

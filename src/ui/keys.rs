@@ -9,7 +9,7 @@ use super::session::Session;
 use super::theme;
 use super::viewer::Viewer;
 use super::widgets::ink;
-use crate::frame::{PRESETS, Plane, Sampling};
+use crate::frame::{Plane, Sampling};
 
 const NUMBERS: [Key; 9] =
     [Key::Num1, Key::Num2, Key::Num3, Key::Num4, Key::Num5, Key::Num6, Key::Num7, Key::Num8, Key::Num9];
@@ -49,8 +49,8 @@ pub(super) fn keys(ctx: &Context, session: &Session, viewer: &Viewer, actions: &
         }
     };
     let plain = Modifiers::NONE;
-    for (key, (_, window)) in NUMBERS.into_iter().zip(PRESETS) {
-        on(plain, key, Action::Window(window));
+    for (key, preset) in NUMBERS.into_iter().zip(&session.settings.presets.0) {
+        on(plain, key, Action::Window(preset.window));
     }
     if let Some(scan) = session.scan.ready() {
         on(plain, Key::Num0, Action::Window(scan.window));

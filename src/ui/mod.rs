@@ -15,6 +15,7 @@ mod navigate;
 mod panes;
 mod picker;
 mod picture;
+mod presets;
 mod result_panel;
 mod session;
 mod slice_bar;

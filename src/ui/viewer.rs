@@ -13,8 +13,8 @@ use crate::volume::Grid;
 const PLAY_SECS: f32 = 2.5;
 const ZOOM: std::ops::RangeInclusive<f64> = 0.25..=40.0;
 /// Narrowest and widest window, HU.
-const WIDTH_HU: std::ops::RangeInclusive<f32> = 1.0..=8000.0;
-const CENTER_HU: std::ops::RangeInclusive<f32> = -4000.0..=8000.0;
+pub(super) const WIDTH_HU: std::ops::RangeInclusive<f32> = 1.0..=8000.0;
+pub(super) const CENTER_HU: std::ops::RangeInclusive<f32> = -4000.0..=8000.0;
 /// Of a pane that was never drawn.
 const PANE_PX: [u32; 2] = [512, 512];
 
