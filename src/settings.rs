@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
+use crate::frame::{PRESETS, Window};
 use crate::latent_shift::Options;
 
 /// Scans that are remembered.
@@ -28,6 +29,24 @@ pub enum Mouse {
     Research,
 }
 
+/// A window with the name that a person knows it by.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Preset {
+    pub name: String,
+    #[serde(flatten)]
+    pub window: Window,
+}
+
+/// The first nine are on the keys 1 to 9.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Presets(pub Vec<Preset>);
+
+impl Default for Presets {
+    fn default() -> Self {
+        Self(PRESETS.into_iter().map(|(name, window)| Preset { name: name.to_owned(), window }).collect())
+    }
+}
+
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Settings {
@@ -42,6 +61,7 @@ pub struct Settings {
     pub target: Option<String>,
     pub options: Options,
     pub mouse: Mouse,
+    pub presets: Presets,
 }
 
 impl Settings {

@@ -40,6 +40,11 @@ fn axes(grid: &Grid, plane: Plane) -> Axes {
     }
 }
 
+/// The grid's axis along which a plane's slices are counted.
+pub(super) fn axis_along(grid: &Grid, plane: Plane) -> usize {
+    axes(grid, plane).axis
+}
+
 impl Camera {
     /// Shows the whole slice through the middle of a grid.
     pub fn fit(grid: &Grid, plane: Plane, size: [u32; 2]) -> Self {

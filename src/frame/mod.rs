@@ -2,10 +2,12 @@
 
 pub mod camera;
 pub mod colormap;
+pub mod measure;
 pub mod paint;
 mod shift;
 
 use glam::{DAffine3, DVec3};
+use serde::{Deserialize, Serialize};
 
 pub use self::shift::Shift;
 use crate::volume::Volume;
@@ -20,7 +22,7 @@ pub enum Plane {
 }
 
 /// A display window in HU.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct Window {
     pub center_hu: f32,
     pub width_hu: f32,

@@ -21,11 +21,15 @@ pub fn paint(view: &View, layers: &Layers) -> RgbaImage {
 /// The number at a place in world space, as a picture of this content shows it there; `None` where it shows none.
 pub fn probe(layers: &Layers, content: Content, step: f32, world: DVec3) -> Option<f32> {
     let near = |grid: &Grid| grid.voxel_from_world().transform_point3(world).as_vec3();
-    let scan = || scan_at(layers, near(&layers.scan.grid), Sampling::Nearest);
-    let shift = |number| {
-        let shift = layers.shift.as_ref()?;
-        shift_at(shift, near(&shift.reconstruction.grid), Sampling::Nearest, number, step)
-    };
+    let in_scan = near(&layers.scan.grid);
+    let in_shift = layers.shift.as_ref().map_or(in_scan, |shift| near(&shift.reconstruction.grid));
+    nearest(layers, content, step, in_scan, in_shift)
+}
+
+/// The number at a place in voxels of the scan's grid, which is `in_shift` in voxels of the networks'.
+pub(super) fn nearest(layers: &Layers, content: Content, step: f32, in_scan: Vec3, in_shift: Vec3) -> Option<f32> {
+    let scan = || scan_at(layers, in_scan, Sampling::Nearest);
+    let shift = |number| shift_at(layers.shift.as_ref()?, in_shift, Sampling::Nearest, number, step);
     match content {
         Content::Scan => scan(),
         Content::Reconstruction => shift(Number::Reconstructed),

@@ -6,10 +6,12 @@ use std::path::PathBuf;
 use glam::DVec3;
 
 use super::display::Display;
+use super::measure::Act;
 use super::session::Role;
+use super::viewer::Pace;
 use crate::frame::{Plane, Window};
 use crate::latent_shift::Options;
-use crate::settings::{Mouse, ScoredBy};
+use crate::settings::{Mouse, Presets, ScoredBy};
 
 /// A file that is asked for, and what is done with the answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -68,6 +70,7 @@ pub(super) enum Action {
     Cursor(DVec3),
     /// Which pictures, in which colours.
     Display(Display),
+    Measure(Act),
     /// The whole slice again.
     Fit,
     /// Everything as a new scan is shown.
@@ -78,11 +81,16 @@ pub(super) enum Action {
     Help,
     /// What the left and the right button do.
     Mouse(Mouse),
+    /// The list of window presets: shown to be changed, or put away.
+    EditPresets,
+    Presets(Presets),
     /// A place along the steps, perhaps between two.
     Step(f32),
     /// So many steps on, or parts of one, that the wheel has turned.
     WheelLambda(f32),
     TogglePlay,
+    /// How fast it plays, and whether to and fro.
+    Pace(Pace),
 }
 
 /// Where an error is shown.

@@ -11,14 +11,23 @@ use super::picture::PictureFile;
 use super::session::{Role, Session};
 use super::viewer::Viewer;
 use super::{
-    Start, compute_panel, help, input_panel, keys, lambda_bar, model_panel, panes, result_panel, slice_bar,
-    start_panel, status_bar, theme, toolbar, widgets,
+    Start, compute_panel, help, input_panel, keys, lambda_bar, measure, model_panel, panes, presets, result_panel,
+    slice_bar, start_panel, status_bar, theme, toolbar, widgets,
 };
 use crate::gpu::SliceRenderer;
 use crate::job::{Job, Turn};
 use crate::settings::{ScoredBy, Settings};
 
 const SETTINGS: &str = "settings";
+
+/// What lies over the panes, one at a time.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Sheet {
+    /// The keys, and what the mouse does.
+    Keys,
+    /// The window presets, to be changed.
+    Presets,
+}
 
 /// The window's whole state.
 pub struct App {
@@ -32,8 +41,7 @@ pub struct App {
     picker: Box<dyn Picker>,
     /// Whether the demo was shown: what it chose for the user is not kept.
     demo: bool,
-    /// Whether the keys are shown.
-    help: bool,
+    sheet: Option<Sheet>,
     /// Whether there is a GPU, real or in software, to draw on.
     drawable: bool,
 }
@@ -57,7 +65,7 @@ impl App {
             pending: Vec::new(),
             picker,
             demo: false,
-            help: false,
+            sheet: None,
             drawable: drawable.is_some(),
         };
         app.begin(start);
@@ -95,6 +103,11 @@ impl App {
         }
     }
 
+    /// Shows a sheet in the place of any other, or puts it away.
+    fn toggle(&mut self, sheet: Sheet) {
+        self.sheet = (self.sheet != Some(sheet)).then_some(sheet);
+    }
+
     fn begin_demo(&mut self) {
         self.demo = true;
         self.session.begin_demo();
@@ -120,7 +133,9 @@ impl App {
             Action::Slab(slab) => self.session.slab = slab,
             Action::Options(options) => self.session.settings.options = options,
             Action::Mouse(mouse) => self.session.settings.mouse = mouse,
-            Action::Help => self.help = !self.help,
+            Action::Help => self.toggle(Sheet::Keys),
+            Action::EditPresets => self.toggle(Sheet::Presets),
+            Action::Presets(presets) => self.session.settings.presets = presets,
             Action::Explain => self.session.explain(),
             Action::Cancel => self.session.run.cancel(),
             Action::SwapResults => {
@@ -171,6 +186,7 @@ impl App {
             Action::Pan(plane, pixels) => viewer.pan(&grid, plane, pixels),
             Action::Cursor(place) => viewer.cursor = place,
             Action::Display(display) => viewer.display = display,
+            Action::Measure(ref act) => viewer.measure(&grid, act),
             Action::Fit => viewer.fit(&grid),
             Action::Step(step) => (viewer.step, viewer.playing) = (step, None),
             Action::WheelLambda(turned) => {
@@ -179,6 +195,7 @@ impl App {
                 }
             }
             Action::TogglePlay => viewer.toggle_play(),
+            Action::Pace(pace) => viewer.pace = pace,
             _ => {}
         }
     }
@@ -250,6 +267,7 @@ impl App {
                 .frame(Frame::NONE)
                 .show(ui, |ui| result_panel::picture_ui(ui, &self.picture, actions));
             ScrollArea::vertical().auto_shrink([false, false]).show(ui, |ui| {
+                measure::measure_panel_ui(ui, session, viewer, actions);
                 result_panel::result_panel_ui(ui, session, actions);
                 widgets::scroll_to_focus(ui);
             });
@@ -308,8 +326,13 @@ impl eframe::App for App {
         keys::keys(ui.ctx(), &self.session, &self.viewer, &mut actions);
         self.viewer.blink = keys::blinks(ui.ctx());
         self.panels_ui(ui, &mut actions);
-        if self.help {
-            help::help_ui(ui.ctx(), self.session.settings.mouse, &mut actions);
+        let settings = &self.session.settings;
+        match self.sheet {
+            Some(Sheet::Keys) => help::help_ui(ui.ctx(), settings.mouse, &mut actions),
+            Some(Sheet::Presets) => {
+                presets::presets_ui(ui.ctx(), &settings.presets, self.viewer.window, &mut actions);
+            }
+            None => {}
         }
         keys::dropped(ui, &mut actions);
         if ui.ctx().will_discard() {

@@ -42,6 +42,11 @@ const LOOK: [Row; 13] = [
     ("I, Q", "inverted; voxels as squares"),
     ("X, O", "crosshair; annotations"),
 ];
+const MEASURE: [Row; 3] = [
+    ("M", "ruler, angle, region, none: what a left drag draws"),
+    ("Delete", "the selected measurement goes"),
+    ("Ctrl + Z", "the last change of the measurements is undone"),
+];
 const REST: [Row; 4] = [
     ("F, R", "the whole slice; everything as at first"),
     ("Ctrl + O, Ctrl + Shift + O", "open a file, a folder"),
@@ -77,6 +82,7 @@ pub(super) fn help_ui(ctx: &Context, mouse: Mouse, actions: &mut Vec<Action>) {
                 ("Slices", &SLICES[..]),
                 ("Lambda", &LAMBDA),
                 ("Pictures", &LOOK),
+                ("Measurements", &MEASURE),
                 ("Mouse", buttons),
                 ("Program", &REST),
             ] {

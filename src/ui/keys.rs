@@ -4,11 +4,12 @@ use eframe::egui::{Align2, Color32, Context, FontId, Key, LayerId, Modifiers, Or
 
 use super::action::{Action, Wanted};
 use super::display::{Display, Layout, OPACITY};
+use super::measure::Act;
 use super::session::Session;
 use super::theme;
 use super::viewer::Viewer;
 use super::widgets::ink;
-use crate::frame::{PRESETS, Plane, Sampling};
+use crate::frame::{Plane, Sampling};
 
 const NUMBERS: [Key; 9] =
     [Key::Num1, Key::Num2, Key::Num3, Key::Num4, Key::Num5, Key::Num6, Key::Num7, Key::Num8, Key::Num9];
@@ -40,6 +41,7 @@ pub(super) fn keys(ctx: &Context, session: &Session, viewer: &Viewer, actions: &
     {
         actions.push(cancel);
     }
+    measure_keys(ctx, viewer, actions);
     display_keys(ctx, viewer.display, actions);
     let mut on = |modifiers, key, action: Action| {
         if pressed(modifiers, key) {
@@ -47,8 +49,8 @@ pub(super) fn keys(ctx: &Context, session: &Session, viewer: &Viewer, actions: &
         }
     };
     let plain = Modifiers::NONE;
-    for (key, (_, window)) in NUMBERS.into_iter().zip(PRESETS) {
-        on(plain, key, Action::Window(window));
+    for (key, preset) in NUMBERS.into_iter().zip(&session.settings.presets.0) {
+        on(plain, key, Action::Window(preset.window));
     }
     if let Some(scan) = session.scan.ready() {
         on(plain, Key::Num0, Action::Window(scan.window));
@@ -78,6 +80,20 @@ pub(super) fn keys(ctx: &Context, session: &Session, viewer: &Viewer, actions: &
     on(plain, Key::ArrowRight, Action::Step((viewer.step.floor() + 1.0).min(last)));
     if last > 0.0 {
         on(plain, Key::Space, Action::TogglePlay);
+    }
+}
+
+fn measure_keys(ctx: &Context, viewer: &Viewer, actions: &mut Vec<Action>) {
+    for (modifiers, key, act) in [
+        (Modifiers::NONE, Key::M, Act::NextTool),
+        (Modifiers::NONE, Key::Delete, Act::Delete),
+        (Modifiers::COMMAND, Key::Z, Act::Undo),
+        (Modifiers::NONE, Key::Escape, Act::Draft(None)),
+    ] {
+        let drawn = act != Act::Draft(None) || viewer.measurements.draft.is_some();
+        if drawn && ctx.input_mut(|input| input.consume_key(modifiers, key)) {
+            actions.push(Action::Measure(act));
+        }
     }
 }
 

@@ -6,7 +6,7 @@ use super::action::Action;
 use super::session::{Explained, Session};
 use super::slice_bar::{NAME_WIDTH, VALUE_WIDTH, track_inside};
 use super::theme;
-use super::viewer::Viewer;
+use super::viewer::{Pace, Viewer};
 use super::widgets::ink;
 use crate::frame::lambda_text;
 use crate::job::CurvePoint;
@@ -16,12 +16,18 @@ const CURVE_HEIGHT: f32 = 96.0;
 const AXIS_HEIGHT: f32 = 18.0;
 /// Of the slider and its button.
 const ROW_HEIGHT: f32 = 30.0;
+/// Dash and gap of the line of the goal.
+const DASH: f32 = 5.0;
 
 pub(super) fn lambda_bar_ui(ui: &mut Ui, session: &Session, viewer: &Viewer, actions: &mut Vec<Action>) {
     let area = Vec2::new(ui.available_width(), CURVE_HEIGHT);
     let (curve, response) = ui.allocate_exact_size(area, Sense::click_and_drag());
-    response.widget_info(|| WidgetInfo::labeled(Role::Image, true, "Scores along lambda"));
     let run = session.run.ready();
+    let goal = run.and_then(|run| run.report.quality.goal);
+    response.widget_info(|| WidgetInfo {
+        current_text_value: goal.map(|goal| format!("goal {goal:.4}, dashed")),
+        ..WidgetInfo::labeled(Role::Image, true, "Scores along lambda")
+    });
     let slider = if let Some(run) = run {
         slider_ui(ui, run, viewer, actions)
     } else {
@@ -66,6 +72,7 @@ fn slider_ui(ui: &mut Ui, run: &Explained, viewer: &Viewer, actions: &mut Vec<Ac
             if ui.add_enabled(first < last, Button::new(text)).on_hover_text("Space").clicked() {
                 actions.push(Action::TogglePlay);
             }
+            pace_ui(ui, viewer.pace, actions);
             slider
         })
         .inner;
@@ -81,13 +88,29 @@ fn slider_ui(ui: &mut Ui, run: &Explained, viewer: &Viewer, actions: &mut Vec<Ac
     slider.rect
 }
 
+/// How it plays.
+fn pace_ui(ui: &mut Ui, pace: Pace, actions: &mut Vec<Action>) {
+    let mut new = pace;
+    ui.menu_button("Pace", |ui| {
+        for (speed, name) in [(0.5, "Slow"), (1.0, "Normal"), (2.0, "Fast")] {
+            ui.radio_value(&mut new.speed, speed, name);
+        }
+        ui.separator();
+        ui.radio_value(&mut new.once, false, "To and fro");
+        ui.radio_value(&mut new.once, true, "Once, to the other end");
+    });
+    if new != pace {
+        actions.push(Action::Pace(new));
+    }
+}
+
 /// Between two steps only while it moves: what stands still is always a step that was computed.
 fn settled(step: f32, moving: bool) -> f32 {
     if moving { step } else { step.round() }
 }
 
 /// Scores over lambda, dots where they were computed; the scan's own score is a diamond left of the axis, so that the gap
-/// which the autoencoder makes is seen; and the playhead.
+/// which the autoencoder makes is seen; the goal, dashed; and the playhead.
 fn curve_ui(ui: &Ui, area: Rect, track: Rect, points: &[CurvePoint], run: Option<&Explained>, playhead: Option<f64>) {
     let painter = ui.painter_at(area);
     painter.rect_filled(area, 2.0, theme::FIELD);
@@ -97,7 +120,8 @@ fn curve_ui(ui: &Ui, area: Rect, track: Rect, points: &[CurvePoint], run: Option
         return;
     };
     let scan = run.map(|run| run.result.scores.scan);
-    let scores = || points.iter().map(|p| p.score);
+    let goal = run.and_then(|run| run.report.quality.goal);
+    let scores = || points.iter().map(|p| p.score).chain(goal);
     let (low, high) = (scores().fold(f64::INFINITY, f64::min), scores().fold(f64::NEG_INFINITY, f64::max));
     let span = (high - low).max(1e-6);
     let inner = Rect::from_min_max(area.min + Vec2::new(0.0, 14.0), area.max - Vec2::new(0.0, AXIS_HEIGHT + 8.0));
@@ -113,6 +137,12 @@ fn curve_ui(ui: &Ui, area: Rect, track: Rect, points: &[CurvePoint], run: Option
     }
     for (score, at) in [(high, inner.top()), (low, inner.bottom())] {
         ink(&painter, pos2(area.left() + 4.0, at), Align2::LEFT_CENTER, &format!("{score:.4}"), theme::WEAK);
+    }
+    if let Some(goal) = goal {
+        let line = [pos2(track.left(), y(goal)), pos2(track.right(), y(goal))];
+        painter.extend(Shape::dashed_line(&line, Stroke::new(1.0, theme::AMBER), DASH, DASH));
+        let at = pos2(track.center().x, y(goal) - 2.0);
+        ink(&painter, at, Align2::CENTER_BOTTOM, &format!("goal {goal:.4}"), theme::AMBER);
     }
     if let Some(scan) = scan {
         // The gap may dwarf the curve: then the diamond stays at the edge, and its number says how far off it is.

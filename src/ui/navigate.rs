@@ -5,6 +5,7 @@ use glam::DVec3;
 
 use super::action::Action;
 use super::display::Picture;
+use super::measure::Pencil;
 use super::theme;
 use super::viewer::Viewer;
 use crate::frame::paint::probe;
@@ -34,6 +35,8 @@ enum Drag {
     Window,
     /// The window of what lies in a box.
     Box,
+    /// A measurement.
+    Draw,
     Zoom,
     Pan,
     Cursor,
@@ -56,7 +59,9 @@ impl Pane<'_> {
         }
         let pointer = response.hover_pos()?;
         let place = self.place(ui, pointer);
-        if response.clicked() && !response.double_clicked() {
+        let place_of = |at| self.place(ui, at);
+        let measured = self.pencil(&place_of).hover(ui, pointer, actions);
+        if response.clicked() && !response.double_clicked() && !measured {
             actions.push(Action::Cursor(place));
         }
         let zoom = ui.input(egui::InputState::zoom_delta);
@@ -79,6 +84,7 @@ impl Pane<'_> {
         let pixels_per_point = f64::from(ui.ctx().pixels_per_point());
         match what {
             Drag::Box => self.drag_box(ui, from, actions),
+            Drag::Draw => self.pencil(&|at| self.place(ui, at)).drag(from, actions),
             _ if by == egui::Vec2::ZERO => {}
             Drag::Window => {
                 let Window { center_hu, width_hu } = self.viewer.window;
@@ -126,9 +132,14 @@ impl Pane<'_> {
         match () {
             () if by(PointerButton::Middle) || (by(PointerButton::Primary) && held.shift) => Some(Drag::Pan),
             () if by(PointerButton::Primary) && held.command => Some(Drag::Box),
+            () if by(PointerButton::Primary) && self.viewer.measurements.tool.is_some() => Some(Drag::Draw),
             () if by(PointerButton::Primary) => Some(left),
             () => by(PointerButton::Secondary).then_some(right),
         }
+    }
+
+    fn pencil<'a>(&'a self, place: &'a dyn Fn(Pos2) -> DVec3) -> Pencil<'a> {
+        Pencil { response: self.response, picture: self.picture, viewer: self.viewer, grid: self.grid, place }
     }
 
     /// Draws the box while it is dragged; at its end, takes the window of what lies in it.

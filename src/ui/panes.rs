@@ -11,6 +11,7 @@ use glam::DVec3;
 use super::action::Action;
 use super::annotations::{annotate, mark_synthetic, words};
 use super::display::{Arrangement, Display, Layout, Picture};
+use super::measure;
 use super::navigate;
 use super::session::Session;
 use super::theme;
@@ -46,6 +47,7 @@ pub(super) fn panes_ui(ui: &mut Ui, session: &Session, viewer: &mut Viewer, acti
         if let Some((left, share)) = viewer.display.swiped(session, viewer) {
             swipe_ui(ui, rect, &left, share, viewer.display, &camera, &grid, actions);
         }
+        measure::draw(ui, rect, picture, viewer, &grid);
         let pane = navigate::Pane { response: &response, picture, viewer, grid: &grid, mouse: session.settings.mouse };
         probe = pane.act(ui, actions).or(probe);
         responses.push((response, picture.plane));

@@ -73,3 +73,55 @@ fn visuals() -> Visuals {
     }
     visuals
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// For text of any size: WCAG 2.1, success criterion 1.4.3, level AA.
+    const TEXT_CONTRAST: f32 = 4.5;
+    /// For lines and marks: success criterion 1.4.11, level AA.
+    const MARK_CONTRAST: f32 = 3.0;
+
+    /// Source: WCAG 2.1, "relative luminance".
+    fn luminance(color: Color32) -> f32 {
+        let [r, g, b] = [color.r(), color.g(), color.b()].map(|c| match f32::from(c) / 255.0 {
+            c if c <= 0.03928 => c / 12.92,
+            c => ((c + 0.055) / 1.055).powf(2.4),
+        });
+        0.2126 * r + 0.7152 * g + 0.0722 * b
+    }
+
+    /// Source: WCAG 2.1, "contrast ratio".
+    fn contrast(a: Color32, b: Color32) -> f32 {
+        let (a, b) = (luminance(a), luminance(b));
+        (a.max(b) + 0.05) / (a.min(b) + 0.05)
+    }
+
+    #[test]
+    fn text_and_marks_stand_out_from_all_that_they_are_drawn_on() {
+        assert!((contrast(Color32::WHITE, Color32::BLACK) - 21.0).abs() < 1e-3, "the largest there is");
+        let mut faint = Vec::new();
+        for (name, color) in
+            [("text", TEXT), ("strong", STRONG), ("weak", WEAK), ("accent", ACCENT), ("amber", AMBER), ("red", RED)]
+        {
+            for (on, behind) in [("panel", PANEL), ("background", BACKGROUND), ("field", FIELD), ("black", BLACK)] {
+                faint.push((contrast(color, behind), TEXT_CONTRAST, name, on));
+            }
+        }
+        faint.push((contrast(TEXT, ACCENT_DIM), TEXT_CONTRAST, "text", "a chosen button"));
+        faint.push((contrast(STRONG, SLAB), TEXT_CONTRAST, "strong", "slab"));
+        faint.push((contrast(PROFILE, SLAB), MARK_CONTRAST, "profile", "slab"));
+        faint.push((contrast(PROFILE, PANEL), MARK_CONTRAST, "profile", "panel"));
+        faint.retain(|(ratio, least, ..)| ratio < least);
+        assert!(faint.is_empty(), "{faint:?}");
+    }
+
+    #[test]
+    fn no_text_is_smaller_than_13_points() {
+        let ctx = Context::default();
+        apply(&ctx);
+        let sizes: Vec<f32> = ctx.global_style().text_styles.values().map(|font| font.size).collect();
+        assert!(sizes.len() >= 5 && sizes.iter().all(|size| *size >= 13.0), "{sizes:?}");
+    }
+}

@@ -5,10 +5,14 @@ use eframe::egui::{ComboBox, DragValue, Role, Ui, WidgetInfo};
 use super::action::Action;
 use super::annotations::plane_name;
 use super::display::{Display, Layout, Shown};
+use super::measure;
 use super::session::Session;
 use super::viewer::Viewer;
-use crate::frame::{PRESETS, Plane, Sampling, Window};
-use crate::settings::Mouse;
+use crate::frame::{Plane, Sampling, Window};
+use crate::settings::{Mouse, Preset, Presets};
+
+/// Of the open list of presets: all that have keys, and the way to change them, without scrolling.
+const LIST_HEIGHT: f32 = 420.0;
 
 pub(super) fn toolbar_ui(ui: &mut Ui, session: &Session, viewer: &Viewer, actions: &mut Vec<Action>) {
     ui.add_enabled_ui(session.scan.ready().is_some(), |ui| {
@@ -20,13 +24,14 @@ pub(super) fn toolbar_ui(ui: &mut Ui, session: &Session, viewer: &Viewer, action
                 }
             }
             ui.separator();
-            window_ui(ui, viewer.window, actions);
+            window_ui(ui, viewer.window, &session.settings.presets, actions);
             ui.separator();
             if ui.button("Fit").on_hover_text("Show the whole slice (double click)").clicked() {
                 actions.push(Action::Fit);
             }
             ui.separator();
             display_ui(ui, viewer.display, session.run.ready().is_some(), actions);
+            measure::tools_ui(ui, viewer.measurements.tool, actions);
             mouse_ui(ui, session.settings.mouse, actions);
             let help = ui.button("?").on_hover_text("Keys, and what the mouse does (key ?)");
             help.widget_info(|| WidgetInfo::labeled(Role::Button, true, "Keys and mouse"));
@@ -37,21 +42,22 @@ pub(super) fn toolbar_ui(ui: &mut Ui, session: &Session, viewer: &Viewer, action
     });
 }
 
-fn window_ui(ui: &mut Ui, window: Window, actions: &mut Vec<Action>) {
-    let preset = PRESETS.iter().position(|(_, preset)| *preset == window);
-    let mut chosen = preset;
-    ComboBox::from_label("Window").width(120.0).selected_text(preset.map_or("Own", |i| PRESETS[i].0)).show_ui(
-        ui,
-        |ui| {
-            for (i, (name, preset)) in PRESETS.iter().enumerate() {
-                let text = format!("{}  {name}  {} / {}", i + 1, preset.center_hu, preset.width_hu);
-                ui.selectable_value(&mut chosen, Some(i), text);
+fn window_ui(ui: &mut Ui, window: Window, presets: &Presets, actions: &mut Vec<Action>) {
+    let at = presets.0.iter().position(|preset| preset.window == window);
+    let shown = at.map_or("Own", |at| &presets.0[at].name);
+    ComboBox::from_label("Window").width(120.0).height(LIST_HEIGHT).selected_text(shown).show_ui(ui, |ui| {
+        for (i, Preset { name, window }) in presets.0.iter().enumerate() {
+            let key = if i < 9 { format!("{}  ", i + 1) } else { String::new() };
+            let text = format!("{key}{name}  {} / {}", window.center_hu, window.width_hu);
+            if ui.selectable_label(at == Some(i), text).clicked() {
+                actions.push(Action::Window(*window));
             }
-        },
-    );
-    if let Some(i) = chosen.filter(|_| chosen != preset) {
-        actions.push(Action::Window(PRESETS[i].1));
-    }
+        }
+        ui.separator();
+        if ui.button("Change the presets…").clicked() {
+            actions.push(Action::EditPresets);
+        }
+    });
     let mut own = window;
     let label = ui.label("Centre");
     ui.add(DragValue::new(&mut own.center_hu).max_decimals(0).suffix(" HU")).labelled_by(label.id);

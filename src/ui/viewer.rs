@@ -3,6 +3,7 @@
 use glam::DVec3;
 
 use super::display::{Display, Layout};
+use super::measure::{Act, Measurements};
 use super::session::{Explained, OpenScan};
 use crate::frame::camera::Camera;
 use crate::frame::{PRESETS, Plane, Window};
@@ -12,10 +13,25 @@ use crate::volume::Grid;
 const PLAY_SECS: f32 = 2.5;
 const ZOOM: std::ops::RangeInclusive<f64> = 0.25..=40.0;
 /// Narrowest and widest window, HU.
-const WIDTH_HU: std::ops::RangeInclusive<f32> = 1.0..=8000.0;
-const CENTER_HU: std::ops::RangeInclusive<f32> = -4000.0..=8000.0;
+pub(super) const WIDTH_HU: std::ops::RangeInclusive<f32> = 1.0..=8000.0;
+pub(super) const CENTER_HU: std::ops::RangeInclusive<f32> = -4000.0..=8000.0;
 /// Of a pane that was never drawn.
 const PANE_PX: [u32; 2] = [512, 512];
+
+/// How lambda plays.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) struct Pace {
+    /// 1 takes `PLAY_SECS` from end to end.
+    pub(super) speed: f32,
+    /// Ends at the end, in place of turning there.
+    pub(super) once: bool,
+}
+
+impl Default for Pace {
+    fn default() -> Self {
+        Self { speed: 1.0, once: false }
+    }
+}
 
 pub(super) struct Viewer {
     pub(super) plane: Plane,
@@ -30,7 +46,9 @@ pub(super) struct Viewer {
     pub(super) step: f32,
     /// +1 or -1 while playing.
     pub(super) playing: Option<f32>,
+    pub(super) pace: Pace,
     pub(super) display: Display,
+    pub(super) measurements: Measurements,
     /// The original is held in the counterfactual's place.
     pub(super) blink: bool,
     /// Size of a pane as it was last drawn, physical pixels.
@@ -52,7 +70,9 @@ impl Default for Viewer {
             window: PRESETS[0].1,
             step: 0.0,
             playing: None,
+            pace: Pace::default(),
             display: Display::default(),
+            measurements: Measurements::default(),
             blink: false,
             pane_px: PANE_PX,
             probe: None,
@@ -71,6 +91,7 @@ impl Viewer {
             cursor: center,
             middle: center,
             display: self.display,
+            pace: self.pace,
             pane_px: self.pane_px,
             ..Self::default()
         };
@@ -86,13 +107,8 @@ impl Viewer {
 
     /// Moves to the next slice of the stack that changed more than its neighbours, up or down.
     pub(super) fn go_to_next_peak(&mut self, run: &Explained, towards: isize) {
-        let changes = &run.change_per_slice_hu;
-        let is_peak = |k: &usize| {
-            let beside = |n: Option<usize>| n.and_then(|n| changes.get(n)).is_none_or(|other| *other < changes[*k]);
-            changes[*k] > 0.0 && beside(k.checked_sub(1)) && beside(k.checked_add(1))
-        };
         let here = run.result.grid.voxel_from_world().transform_point3(self.cursor).z.round() as isize;
-        let mut peaks = (0..changes.len()).filter(is_peak);
+        let mut peaks = run.peaks();
         let next = if towards > 0 {
             peaks.find(|k| *k as isize > here)
         } else {
@@ -172,12 +188,20 @@ impl Viewer {
         self.zoom = zoom;
     }
 
-    /// Everything as a new scan is shown, but for where the slices are and lambda.
+    /// Everything as a new scan is shown, but for where the slices are, lambda, and what was measured.
     pub(super) fn reset(&mut self, scan: &OpenScan) {
-        let (cursor, step) = (self.cursor, self.step);
+        let (cursor, step, measurements) = (self.cursor, self.step, std::mem::take(&mut self.measurements));
         self.display = Display::default();
         self.show_scan(scan);
-        (self.cursor, self.step) = (cursor, step);
+        (self.cursor, self.step, self.measurements) = (cursor, step, measurements);
+    }
+
+    /// Draws, chooses or takes away a measurement; one that is chosen is shown.
+    pub(super) fn measure(&mut self, grid: &Grid, act: &Act) {
+        if let Some(chosen) = self.measurements.act(act) {
+            self.plane = chosen.plane;
+            self.set_slice(grid, chosen.plane, chosen.slice(grid));
+        }
     }
 
     /// A wheel may turn less than a step at a time.
@@ -191,18 +215,23 @@ impl Viewer {
         }
     }
 
-    /// Moves along lambda for `secs`, to and fro.
+    /// Moves along lambda for `secs`, to and fro or as far as the end.
     pub(super) fn advance(&mut self, steps: usize, secs: f32) {
         let Some(direction) = self.playing else { return };
         let last = steps.saturating_sub(1) as f32;
-        let at = self.step + direction * secs * last / PLAY_SECS;
-        self.playing = Some(if at >= last {
-            -1.0
+        let at = self.step + direction * secs * self.pace.speed * last / PLAY_SECS;
+        let turned = if at >= last {
+            Some(-1.0)
         } else if at <= 0.0 {
-            1.0
+            Some(1.0)
         } else {
-            direction
-        });
+            None
+        };
+        self.playing = match turned {
+            Some(_) if self.pace.once => None,
+            Some(turned) => Some(turned),
+            None => Some(direction),
+        };
         self.step = at.clamp(0.0, last);
     }
 
@@ -219,6 +248,16 @@ impl Viewer {
 }
 
 impl Explained {
+    /// Slices of the stack that changed more than their neighbours, upwards.
+    pub(super) fn peaks(&self) -> impl Iterator<Item = usize> {
+        let changes = &self.change_per_slice_hu;
+        let is_peak = |k: &usize| {
+            let beside = |n: Option<usize>| n.and_then(|n| changes.get(n)).is_none_or(|other| *other < changes[*k]);
+            changes[*k] > 0.0 && beside(k.checked_sub(1)) && beside(k.checked_add(1))
+        };
+        (0..changes.len()).filter(is_peak)
+    }
+
     /// Lambda at a place along the steps.
     pub(super) fn lambda_at(&self, step: f32) -> f64 {
         let steps = &self.result.steps;
@@ -255,6 +294,23 @@ mod tests {
         viewer.toggle_play();
         assert_eq!(viewer.step.fract(), 0.0);
         assert!(viewer.playing.is_none());
+    }
+
+    #[test]
+    fn playing_once_ends_at_the_other_end_and_twice_as_fast_in_half_the_time() {
+        let frames = |speed: f32| {
+            let mut viewer = Viewer { step: 4.0, pace: Pace { speed, once: true }, ..Viewer::default() };
+            viewer.toggle_play();
+            let frames = (1..1000).find(|_| {
+                viewer.advance(5, 0.01);
+                viewer.playing.is_none()
+            });
+            assert_eq!(viewer.step, 0.0);
+            frames.unwrap() as f32
+        };
+        // Up to one frame of rounding at either speed.
+        assert!((frames(1.0) * 0.01 - PLAY_SECS).abs() < 0.015, "{}", frames(1.0));
+        assert!((frames(2.0) * 0.02 - PLAY_SECS).abs() < 0.03, "{}", frames(2.0));
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! One test binary: each further one would link wgpu and candle again.
 mod support;
 
+mod access;
 mod architecture;
 mod audit;
 mod checkpoints;
@@ -8,6 +9,7 @@ mod command;
 mod demo;
 mod dicom;
 mod gradients;
+mod measurements;
 mod models;
 mod ops;
 mod path;

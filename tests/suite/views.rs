@@ -249,3 +249,70 @@ fn the_keys_are_shown_by_a_question_mark_and_put_away_by_another() {
     click(&mut window, "Keys and mouse");
     assert!(says(&window, "where the planes cross"));
 }
+
+#[test]
+fn a_window_preset_can_be_added_and_put_on_a_key_and_the_list_as_at_first_comes_back() {
+    let models = TinyModels::new();
+    let mut window = explained(&models);
+    let width = |window: &Window| {
+        window.get_by_role_and_label(Role::SpinButton, "Width").accesskit_node().numeric_value().expect("a number")
+    };
+    let show = |window: &mut Window| {
+        window.get_by_role_and_label(Role::ComboBox, "Window").click();
+        window.run_steps(3);
+        click(window, "Change the presets…");
+        window.run_steps(2);
+    };
+    show(&mut window);
+    click(&mut window, "Remove Soft tissue");
+    assert!(!has(&window, "Remove Soft tissue"));
+    window.get_by_role_and_label(Role::TextInput, "From JSON").focus();
+    window.run_steps(2);
+    let narrow = r#"[{"name": "Narrow", "center_hu": 12, "width_hu": 34}]"#;
+    window.get_by_role_and_label(Role::TextInput, "From JSON").type_text(narrow);
+    window.run_steps(2);
+    click(&mut window, "Take");
+    assert!(has(&window, "Remove Narrow") && !has(&window, "Remove Lung"));
+    press(&mut window, Key::Num1);
+    click(&mut window, "All as at first");
+    window.run_steps(3); // the list grows, and its buttons go down
+    assert!(has(&window, "Remove Soft tissue") && has(&window, "Remove Model input"));
+    click(&mut window, "Add the shown window");
+    assert!(has(&window, "Remove Own"));
+    show(&mut window);
+    assert!(!has(&window, "Remove Own"), "the list is put away");
+    assert_eq!(width(&window), 34.0);
+}
+
+#[test]
+fn the_slab_is_dragged_by_its_ends_and_whole_on_the_strip_of_changes() {
+    let models = TinyModels::new();
+    let mut window = explained(&models);
+    click(&mut window, "slab");
+    let slab = |window: &Window| {
+        ["From", "to"].map(|label| {
+            let field = window.get_by_role_and_label(Role::SpinButton, label);
+            field.accesskit_node().numeric_value().expect("a number")
+        })
+    };
+    assert_eq!(slab(&window), [0.0, 7.0], "eight slices, four on each side");
+    let at = |window: &Window, label: &str| window.get_by_label(label).rect().center();
+    let (first, last) = (at(&window, "First slice of the slab"), at(&window, "Last slice of the slab"));
+    let slice = vec2((last.x - first.x) / 8.0, 0.0);
+    let drag = |window: &mut Window, from: egui::Pos2, slices: f32| {
+        window.hover_at(from);
+        window.drag_at(from);
+        window.run_steps(2);
+        window.hover_at(from + slice * slices);
+        window.run_steps(2);
+        window.drop_at(from + slice * slices);
+        window.run_steps(3);
+    };
+    drag(&mut window, last, -3.0);
+    assert_eq!(slab(&window), [0.0, 4.0]);
+    drag(&mut window, first, 2.0);
+    assert_eq!(slab(&window), [2.0, 4.0]);
+    let middle = at(&window, "Slab that may change");
+    drag(&mut window, middle, 3.0);
+    assert_eq!(slab(&window), [5.0, 7.0], "no farther than the stack goes");
+}
