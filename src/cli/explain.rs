@@ -7,7 +7,7 @@ use anyhow::{Context, Result, bail};
 
 use super::args::{ComputeArgs, Device, ExplainArgs, OutputArgs};
 use super::{Usage, progress, say};
-use crate::export::report::{Timing, report};
+use crate::export::report::{Asked, Timing, report};
 use crate::export::{gif, montage, nifti, png, tensors, write};
 use crate::job::{Cancelled, Monitor};
 use crate::latent_shift::Counterfactual;
@@ -49,8 +49,7 @@ pub(super) fn explain(
 ) -> Result<()> {
     let began = Instant::now();
     let result = pipeline::explain(input, request, &monitor)?;
-    let timing = Timing { device: "cpu".to_owned(), threads, seconds_per_phase: monitor.phase_secs() };
-    let report = report(input, request, &result, timing);
+    let report = report(input, &Asked::of(request), &result, &Timing::of(&monitor, threads));
     let json = serde_json::to_string_pretty(&report)?;
     if outputs.json {
         say(&json);

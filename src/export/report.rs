@@ -1,9 +1,10 @@
 //! The numbers of a run, and all that is needed to run it again: as `result.json`, and in a few lines for people.
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
-use crate::latent_shift::{Counterfactual, HeatmapMethod, SearchWay};
-use crate::pipeline::{Input, Request};
+use crate::job::Monitor;
+use crate::latent_shift::{Counterfactual, HeatmapMethod, Options, SearchWay};
+use crate::pipeline::{Input, Request, Target};
 use crate::quality::Quality;
 
 /// Bumped when a field changes its meaning.
@@ -40,7 +41,7 @@ pub struct Report {
     most_changed_slice: usize,
     device: String,
     threads: usize,
-    seconds_per_phase: Vec<(&'static str, f64)>,
+    seconds_per_phase: Vec<(String, f64)>,
 }
 
 #[derive(Debug, Serialize)]
@@ -59,10 +60,10 @@ struct InputReport {
     warnings: Vec<String>,
 }
 
-#[derive(Debug, Serialize)]
-struct ModelReport {
-    name: String,
-    sha256: String,
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct ModelReport {
+    pub name: String,
+    pub sha256: String,
 }
 
 #[derive(Debug, Serialize)]
@@ -124,16 +125,59 @@ impl Report {
 }
 
 /// Where and how long.
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Timing {
-    pub device: String,
-    pub threads: usize,
-    pub seconds_per_phase: Vec<(&'static str, f64)>,
+    device: String,
+    threads: usize,
+    seconds_per_phase: Vec<(String, f64)>,
 }
 
-pub fn report(input: &Input, request: &Request, result: &Counterfactual, timing: Timing) -> Report {
-    let (name, sha256) = request.target.scored_by();
-    let scored_by = ModelReport { name: name.to_owned(), sha256: sha256.to_owned() };
-    let options = &request.options;
+impl Timing {
+    pub fn of(monitor: &Monitor, threads: usize) -> Self {
+        let phases = monitor.phase_secs().into_iter();
+        Self {
+            device: "cpu".to_owned(),
+            threads,
+            seconds_per_phase: phases.map(|(phase, secs)| (phase.to_owned(), secs)).collect(),
+        }
+    }
+}
+
+/// What was asked of which networks: all of a request but the networks themselves.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Asked {
+    pub autoencoder: ModelReport,
+    pub scored_by: ModelReport,
+    pub target: String,
+    pub options: Options,
+    /// The classifier's outputs by name, and which of them were explained; none where a segmenter gives the score.
+    pub labels: Vec<String>,
+    pub explained: Vec<usize>,
+}
+
+impl Asked {
+    pub fn of(request: &Request) -> Self {
+        let model = |name: &str, sha256: &str| ModelReport { name: name.to_owned(), sha256: sha256.to_owned() };
+        let (name, sha256) = request.target.scored_by();
+        let (labels, explained) = match &request.target {
+            Target::Classes { classifier, terms, .. } => {
+                (classifier.network.labels().to_vec(), terms.iter().map(|(label, _)| *label).collect())
+            }
+            Target::LungSize { .. } => (Vec::new(), Vec::new()),
+        };
+        Self {
+            autoencoder: model(&request.autoencoder.name, &request.autoencoder.sha256),
+            scored_by: model(name, sha256),
+            target: request.target.name(),
+            options: request.options.clone(),
+            labels,
+            explained,
+        }
+    }
+}
+
+pub fn report(input: &Input, asked: &Asked, result: &Counterfactual, timing: &Timing) -> Report {
+    let options = &asked.options;
     Report {
         format: "parallax result",
         version: VERSION,
@@ -146,9 +190,9 @@ pub fn report(input: &Input, request: &Request, result: &Counterfactual, timing:
             stack_shape: result.grid.shape,
             warnings: input.warnings(),
         },
-        autoencoder: ModelReport { name: request.autoencoder.name.clone(), sha256: request.autoencoder.sha256.clone() },
-        scored_by,
-        target: request.target.name(),
+        autoencoder: asked.autoencoder.clone(),
+        scored_by: asked.scored_by.clone(),
+        target: asked.target.clone(),
         slab: [result.slab.start, result.slab.end],
         options: OptionsReport {
             search: match options.search {
@@ -185,8 +229,8 @@ pub fn report(input: &Input, request: &Request, result: &Counterfactual, timing:
         reconstruction_offset_hu: result.calibration[1],
         quality: Quality::of(result, options),
         most_changed_slice: result.most_changed_slice(),
-        device: timing.device,
+        device: timing.device.clone(),
         threads: timing.threads,
-        seconds_per_phase: timing.seconds_per_phase,
+        seconds_per_phase: timing.seconds_per_phase.clone(),
     }
 }

@@ -20,6 +20,7 @@ mod result_panel;
 mod runs;
 mod scans;
 mod search;
+mod sessions;
 mod shaders;
 mod tiny_models;
 mod views;

@@ -88,11 +88,11 @@ pub(crate) fn type_path(window: &mut Window, field: &str, path: &Path) {
     assert_eq!(find(window).x, at.x, "the field stays where it is");
 }
 
-fn slider_value(window: &Window, label: &str) -> f64 {
+pub(crate) fn slider_value(window: &Window, label: &str) -> f64 {
     window.get_by_role_and_label(Role::Slider, label).accesskit_node().numeric_value().expect("a number")
 }
 
-fn set_slider(window: &mut Window, label: &str, value: f64) {
+pub(crate) fn set_slider(window: &mut Window, label: &str, value: f64) {
     window.get_by_role_and_label(Role::Slider, label).set_value_accesskit(value);
     window.run_steps(3);
 }
@@ -212,7 +212,7 @@ fn dialogs_keys_wheel_and_drops_do_what_they_say() {
 }
 
 #[derive(Debug)]
-struct Dropped(PathBuf);
+pub(crate) struct Dropped(pub(crate) PathBuf);
 
 impl egui::DroppedFile for Dropped {
     fn path(&self) -> &Path {
