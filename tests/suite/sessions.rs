@@ -40,7 +40,10 @@ fn reopened(path: &Path) -> Window {
 
 /// What the right panel says of where the result came from.
 fn provenance(window: &mut Window) -> Vec<String> {
-    click(window, "Provenance");
+    window.get_by_label("Provenance").focus(); // it lies below the edge of its panel
+    window.run_steps(2);
+    window.key_press(Key::Enter);
+    until(window, "the provenance", |w| w.query_by_label("Copy provenance").is_some());
     let all = texts(window);
     let first = all.iter().position(|text| text == "Input voxels, SHA-256").expect("a provenance");
     let lines = all[first..].iter().take_while(|text| !text.starts_with("Research use only."));
