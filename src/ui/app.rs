@@ -281,15 +281,15 @@ impl App {
             });
         });
         Panel::right("result").default_size(theme::SIDE_WIDTH).size_range(220.0..=480.0).show(ui, |ui| {
-            Panel::bottom("picture").frame(Frame::NONE).show(ui, |ui| {
-                result_panel::picture_ui(ui, &self.picture, actions);
-                if session.scan.ready().is_some() {
-                    session_file_ui(ui, &self.session_file, actions);
-                }
-            });
+            Panel::bottom("picture")
+                .frame(Frame::NONE)
+                .show(ui, |ui| result_panel::picture_ui(ui, &self.picture, actions));
             ScrollArea::vertical().auto_shrink([false, false]).show(ui, |ui| {
                 measure::measure_panel_ui(ui, session, viewer, actions);
                 result_panel::result_panel_ui(ui, session, actions);
+                if session.scan.ready().is_some() {
+                    session_file_ui(ui, &self.session_file, actions);
+                }
                 widgets::scroll_to_focus(ui);
             });
         });

@@ -257,8 +257,9 @@ fn save(session: &Session, viewer: &Viewer, path: PathBuf, replace: bool) -> std
     })
 }
 
-/// Where to save, below the picture.
+/// Where to save, below the result.
 pub(super) fn session_file_ui(ui: &mut Ui, file: &SessionFile, actions: &mut Vec<Action>) {
+    ui.add_space(8.0);
     ui.label(RichText::new("Session").heading().color(theme::STRONG));
     let text = "Scan, models, result and view, to go on another day. It holds their paths.";
     ui.label(RichText::new(text).small().color(theme::WEAK));
