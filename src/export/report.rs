@@ -1,5 +1,6 @@
 //! The numbers of a run, and all that is needed to run it again: as `result.json`, and in a few lines for people.
 
+use anyhow::{Context, Result};
 use serde::Serialize;
 
 use crate::latent_shift::{Counterfactual, HeatmapMethod, SearchWay};
@@ -19,7 +20,7 @@ pub struct Report {
     input: InputReport,
     autoencoder: ModelReport,
     scored_by: ModelReport,
-    target: String,
+    pub target: String,
     slab: [usize; 2],
     options: OptionsReport,
     scores: ScoresReport,
@@ -97,6 +98,11 @@ impl OptionsReport {
 }
 
 impl Report {
+    /// `result.json`.
+    pub fn json(&self) -> Result<String> {
+        serde_json::to_string_pretty(self).context("the report cannot be written as JSON")
+    }
+
     /// Where a result came from, as names and values. It names no patient and no folder.
     pub fn provenance(&self) -> Vec<(&'static str, String)> {
         let ([first, end], slices) = (self.slab, self.input.stack_shape[2]);

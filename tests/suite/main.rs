@@ -7,6 +7,7 @@ mod checkpoints;
 mod command;
 mod demo;
 mod dicom;
+mod exports;
 mod gradients;
 mod models;
 mod ops;
