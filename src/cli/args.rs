@@ -294,6 +294,12 @@ pub struct OutputArgs {
     /// What --out holds besides result.json
     #[arg(long, value_enum, value_name = "KIND", value_delimiter = ',', requires = "out", default_values_t = Kind::DEFAULT)]
     pub export: Vec<Kind>,
+    /// Width of a pane of pictures and animations, pixels; of its kind where none is given
+    #[arg(long, value_name = "PX", requires = "out", value_parser = clap::value_parser!(u32).range(160..=1200))]
+    pub size: Option<u32>,
+    /// Steps or slices a second in animations
+    #[arg(long, value_name = "N", requires = "out", default_value_t = 8, value_parser = clap::value_parser!(u16).range(1..=25))]
+    pub fps: u16,
     /// Every tensor of the run, for comparison with other programs
     #[arg(long, value_name = "FILE")]
     pub dump: Option<PathBuf>,

@@ -8,7 +8,7 @@ use anyhow::{Context, Result, bail};
 use super::args::{ComputeArgs, Device, ExplainArgs, OutputArgs};
 use super::{Usage, progress, say};
 use crate::export::report::{Timing, report};
-use crate::export::{self, Run, tensors, write};
+use crate::export::{self, Run, Style, tensors, write};
 use crate::job::{Cancelled, Monitor};
 use crate::latent_shift::Counterfactual;
 use crate::models::label_index;
@@ -50,7 +50,11 @@ pub(super) fn explain(
     // What a cancelled run has found is written all the same.
     let saving = if result.complete { monitor } else { Monitor::default() };
     let folder = outputs.out.as_ref().map(|folder| -> Result<()> {
-        let files = export::files(&Run::new(input, &result, &report), &outputs.export, &saving)?;
+        let files = export::files(
+            &Run::new(input, &result, &report, Style { size_px: outputs.size, fps: outputs.fps }),
+            &outputs.export,
+            &saving,
+        )?;
         write::save_all(folder, &files, outputs.overwrite)
     });
     // One that cannot be written takes no other with it.

@@ -4,8 +4,8 @@ use anyhow::{Context, Result};
 use serde::Serialize;
 
 use crate::latent_shift::{Counterfactual, HeatmapMethod, SearchWay};
-use crate::pipeline::{Input, Request};
-use crate::quality::Quality;
+use crate::pipeline::{Input, Request, Target};
+use crate::quality::{self, Drift, Quality};
 
 /// Bumped when a field changes its meaning.
 const VERSION: u32 = 1;
@@ -42,6 +42,9 @@ pub struct Report {
     device: String,
     threads: usize,
     seconds_per_phase: Vec<(&'static str, f64)>,
+    /// The other outputs of the classifier; nothing where a segmenter gives the score.
+    #[serde(skip)]
+    pub drift: Option<Vec<Drift>>,
 }
 
 #[derive(Debug, Serialize)]
@@ -194,5 +197,13 @@ pub fn report(input: &Input, request: &Request, result: &Counterfactual, timing:
         device: timing.device,
         threads: timing.threads,
         seconds_per_phase: timing.seconds_per_phase,
+        drift: drift(&request.target, result),
     }
+}
+
+/// What the run did to the classes that nobody asked about.
+fn drift(target: &Target, result: &Counterfactual) -> Option<Vec<Drift>> {
+    let Target::Classes { classifier, terms, .. } = target else { return None };
+    let explained: Vec<usize> = terms.iter().map(|(label, _)| *label).collect();
+    Some(quality::drift(result, classifier.network.labels(), &explained))
 }

@@ -7,8 +7,8 @@ use super::display::Picture;
 use super::session::Session;
 use super::stage::Stage;
 use super::viewer::Viewer;
-use crate::export::png::{Figure, Pane, figure, png_bytes};
-use crate::export::write;
+use crate::export::png::{Figure, Pane, figure};
+use crate::export::{apng, write};
 use crate::frame::camera::Camera;
 use crate::frame::lambda_text;
 use crate::job::{Job, Turn};
@@ -77,13 +77,14 @@ fn save(session: &Session, viewer: &mut Viewer, path: PathBuf, replace: bool) ->
             format!("Stopped because {}", run.result.stop),
         ]
     });
+    let run = session.run.ready().cloned();
     let (path, replace) = as_png(path, replace);
     session.spawn("picture", &Turn::default(), move |_| {
         let grid = grid.ok_or_else(|| anyhow::anyhow!("there is no picture yet; open a scan first"))?;
         write::check(&path, replace)?;
         let panes = arrangement.pictures.iter().zip(cameras).map(|(picture, camera)| pane(picture, camera)).collect();
         let image = figure(&Figure { panes, columns: arrangement.columns, grid, size, lines, bar: None })?;
-        write::save(&path, &png_bytes(&image)?, replace)?;
+        write::save(&path, &apng::png_bytes(&image, run.as_ref().map(|run| &run.report))?, replace)?;
         Ok(Arc::new(path))
     })
 }

@@ -27,7 +27,7 @@ const BESIDE: [(&str, &str, &str); 2] = [
 ];
 
 /// Crates and the modules that may name them; each of these does.
-const FENCES: [(&str, &[&str]); 21] = [
+const FENCES: [(&str, &[&str]); 25] = [
     ("candle_core", &["nn", "weights", "models", "latent_shift", "pipeline"]),
     ("candle_nn", &["nn", "weights", "models", "latent_shift", "pipeline"]),
     ("rayon", &["volume", "nn", "io"]),
@@ -43,7 +43,11 @@ const FENCES: [(&str, &[&str]); 21] = [
     ("dicom_object", &["io"]),
     ("dicom_pixeldata", &["io"]),
     ("image", &["frame", "export"]),
+    ("base64", &["export"]),
     ("gif", &["export"]),
+    ("muxide", &["export"]),
+    ("openh264", &["export"]),
+    ("png", &["export"]),
     ("ab_glyph", &["export"]),
     ("tempfile", &["export"]),
     ("clap", &["cli"]),

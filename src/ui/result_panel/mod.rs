@@ -35,7 +35,7 @@ pub(super) fn result_panel_ui(ui: &mut Ui, session: &Session, actions: &mut Vec<
     }
     ui.add_space(4.0);
     section_ui(ui, "Quality", true, |ui| quality::quality_ui(ui, &run.report.quality));
-    section_ui(ui, "Other outputs", true, |ui| drift::drift_ui(ui, run.drift.as_deref(), scale));
+    section_ui(ui, "Other outputs", true, |ui| drift::drift_ui(ui, run.report.drift.as_deref(), scale));
     section_ui(ui, "Provenance", false, |ui| provenance::provenance_ui(ui, &run.report));
 }
 
