@@ -20,9 +20,9 @@ const RATE: u32 = 25;
 /// The encoder's own limits, by its README: 3840 x 2160, either way up.
 const LONGEST_PX: u32 = 3840;
 const SHORTEST_PX: u32 = 2160;
-/// Bound of the quantiser, of 51: letters stay sharp and greys within a few levels.
-const COARSEST: u8 = 20;
-/// High enough that the bound above decides.
+/// Bounds of the quantiser, of 51: letters stay sharp and greys within a few levels. (The encoder takes 0 for "not given".)
+const QUANTISER: [u8; 2] = [12, 20];
+/// High enough that the bounds above decide.
 const BITS_PER_SECOND: u32 = 40_000_000;
 
 /// The bytes of a file.
@@ -64,12 +64,11 @@ fn encoder() -> Result<Encoder, openh264::Error> {
         .usage_type(UsageType::ScreenContentRealTime)
         .vui(VuiConfig::bt601())
         .max_frame_rate(FrameRate::from_hz(RATE as f32))
-        .rate_control_mode(RateControlMode::Bitrate)
+        .rate_control_mode(RateControlMode::Bufferbased)
         .bitrate(BitRate::from_bps(BITS_PER_SECOND))
-        .qp(QpRange::new(0, COARSEST))
+        .qp(QpRange::new(QUANTISER[0], QUANTISER[1]))
         .intra_frame_period(IntraFramePeriod::from_num_frames(2 * RATE))
         .skip_frames(false)
-        .scene_change_detect(false)
         // It would leave small changes out.
         .background_detection(false)
         .adaptive_quantization(false);
