@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use clap::builder::PossibleValue;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
-use crate::export::Kind;
+use crate::export::{Kind, Style};
 use crate::latent_shift::{HeatmapMethod, Options, SearchWay};
 use crate::ui::Start;
 use crate::volume::phantom::Finding;
@@ -295,10 +295,10 @@ pub struct OutputArgs {
     #[arg(long, value_enum, value_name = "KIND", value_delimiter = ',', requires = "out", default_values_t = Kind::DEFAULT)]
     pub export: Vec<Kind>,
     /// Width of a pane of pictures and animations, pixels; of its kind where none is given
-    #[arg(long, value_name = "PX", requires = "out", value_parser = clap::value_parser!(u32).range(160..=1200))]
+    #[arg(long, value_name = "PX", requires = "out", value_parser = clap::value_parser!(u32).range(240..=1200))]
     pub size: Option<u32>,
     /// Steps or slices a second in animations
-    #[arg(long, value_name = "N", requires = "out", default_value_t = 8, value_parser = clap::value_parser!(u16).range(1..=25))]
+    #[arg(long, value_name = "N", requires = "out", default_value_t = Style::default().fps, value_parser = clap::value_parser!(u16).range(1..=25))]
     pub fps: u16,
     /// Every tensor of the run, for comparison with other programs
     #[arg(long, value_name = "FILE")]

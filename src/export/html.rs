@@ -38,10 +38,10 @@ pub(super) fn html(run: &Run, story: &Story, monitor: &Monitor) -> Result<String
         "The slice that changed most, in two windows. What is marked SYNTHETIC was drawn by the autoencoder.",
     );
     let video = STANDARD.encode(video);
-    write!(
+    writeln!(
         page,
         "<figure><video controls loop muted playsinline src=\"data:video/mp4;base64,{video}\" aria-label=\"The same slice while lambda goes \
-         there and back, with the score as a bar\"></video><figcaption>The same slice along lambda. SYNTHETIC.</figcaption></figure>\n"
+         there and back, with the score as a bar\"></video><figcaption>The same slice along lambda. SYNTHETIC.</figcaption></figure>"
     )?;
     page += &curve(result);
     page += &picture(
@@ -92,9 +92,10 @@ fn table(title: &str, columns: &[&str], rows: &[Vec<String>]) -> String {
             })
             .collect()
     };
-    let names: String = columns.iter().map(|name| format!("<th scope=\"col\">{}</th>", escape(name))).collect();
+    let names =
+        columns.iter().map(|name| format!("<th scope=\"col\">{}</th>", escape(name))).collect::<Vec<_>>().concat();
     let head = if columns.iter().all(|name| name.is_empty()) { String::new() } else { format!("<tr>{names}</tr>") };
-    let body: String = rows.iter().map(|row| format!("<tr>{}</tr>\n", cells(row))).collect();
+    let body = rows.iter().map(|row| format!("<tr>{}</tr>\n", cells(row))).collect::<Vec<_>>().concat();
     format!("<h2>{}</h2>\n<table>\n{head}{body}</table>\n", escape(title))
 }
 
@@ -109,7 +110,8 @@ fn scores(result: &Counterfactual) -> String {
     let lambda = lambda_text(result.steps[result.chosen].lambda);
     let partial = if result.complete { "" } else { " Partial: the run was cancelled." };
     let stop = escape(&format!("Counterfactual at lambda {lambda}. Stopped because {}.{partial}", result.stop));
-    let notes: String = result.notes().iter().map(|note| format!("<p>Note: {}</p>\n", escape(note))).collect();
+    let notes =
+        result.notes().iter().map(|note| format!("<p>Note: {}</p>\n", escape(note))).collect::<Vec<_>>().concat();
     format!("{}<p>{stop}</p>\n{notes}", table("Scores", &["", "Score"], &rows))
 }
 
@@ -150,7 +152,7 @@ fn curve(result: &Counterfactual) -> String {
     let y = |score: f64| BOTTOM + (TOP - BOTTOM) * (score - low) / (high - low);
     let points: Vec<String> =
         result.steps.iter().map(|step| format!("{:.1},{:.1}", x(step.lambda), y(step.score))).collect();
-    let dots: String = result
+    let dots = result
         .steps
         .iter()
         .enumerate()
@@ -158,7 +160,8 @@ fn curve(result: &Counterfactual) -> String {
             let radius = if i == result.chosen { 6 } else { 3 };
             format!("<circle cx=\"{:.1}\" cy=\"{:.1}\" r=\"{radius}\"/>", x(step.lambda), y(step.score))
         })
-        .collect();
+        .collect::<Vec<_>>()
+        .concat();
     let label = |x: f64, y: f64, anchor: &str, text: &str| {
         format!("<text x=\"{x:.1}\" y=\"{y:.1}\" text-anchor=\"{anchor}\">{}</text>", escape(text))
     };

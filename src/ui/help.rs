@@ -42,9 +42,10 @@ const LOOK: [Row; 13] = [
     ("I, Q", "inverted; voxels as squares"),
     ("X, O", "crosshair; annotations"),
 ];
-const REST: [Row; 4] = [
+const REST: [Row; 5] = [
     ("F, R", "the whole slice; everything as at first"),
     ("Ctrl + O, Ctrl + Shift + O", "open a file, a folder"),
+    ("Ctrl + Shift + C", "copy the picture"),
     ("Ctrl + Enter, Esc", "compute, cancel"),
     ("?, F1", "this list"),
 ];

@@ -42,7 +42,7 @@ const FENCES: [(&str, &[&str]); 25] = [
     ("dicom_dictionary_std", &["io"]),
     ("dicom_object", &["io"]),
     ("dicom_pixeldata", &["io"]),
-    ("image", &["frame", "export"]),
+    ("image", &["frame", "export", "ui"]),
     ("base64", &["export"]),
     ("gif", &["export"]),
     ("muxide", &["export"]),

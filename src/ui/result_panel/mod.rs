@@ -95,6 +95,11 @@ pub(super) fn picture_ui(ui: &mut Ui, file: &PictureFile, actions: &mut Vec<Acti
     } else if let Some(path) = saved.ready() {
         ui.label(RichText::new(format!("Saved {}", path.display())).small().color(theme::TEXT));
     }
-    error_ui(ui, saved.error(), Place::Picture, actions);
+    if file.copied.running().is_some() {
+        ui.spinner();
+    } else if file.copied.ready().is_some() && file.copied.error().is_none() {
+        ui.label(RichText::new("The picture is on the clipboard").small().color(theme::TEXT));
+    }
+    error_ui(ui, saved.error().or(file.copied.error()), Place::Picture, actions);
     ui.add_space(4.0);
 }
