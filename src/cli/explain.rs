@@ -50,11 +50,8 @@ pub(super) fn explain(
     // What a cancelled run has found is written all the same.
     let saving = if result.complete { monitor } else { Monitor::default() };
     let folder = outputs.out.as_ref().map(|folder| -> Result<()> {
-        let files = export::files(
-            &Run::new(input, &result, &report, Style { size_px: outputs.size, fps: outputs.fps }),
-            &outputs.export,
-            &saving,
-        )?;
+        let style = Style { size_px: outputs.size, fps: outputs.fps };
+        let files = export::files(&Run::new(input, &result, &report, style), &outputs.export, &saving)?;
         write::save_all(folder, &files, outputs.overwrite)
     });
     // One that cannot be written takes no other with it.
