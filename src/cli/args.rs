@@ -3,8 +3,10 @@
 use std::ops::Range;
 use std::path::PathBuf;
 
+use clap::builder::PossibleValue;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+use crate::export::{Kind, Style};
 use crate::latent_shift::{HeatmapMethod, Options, SearchWay};
 use crate::ui::Start;
 use crate::volume::phantom::Finding;
@@ -286,9 +288,18 @@ pub struct ExplainArgs {
 /// What is left of a run.
 #[derive(Debug, Args)]
 pub struct OutputArgs {
-    /// Folder for volumes, montage, animation and report
+    /// Folder for the report and what --export names
     #[arg(long, value_name = "DIR")]
     pub out: Option<PathBuf>,
+    /// What --out holds besides result.json
+    #[arg(long, value_enum, value_name = "KIND", value_delimiter = ',', requires = "out", default_values_t = Kind::DEFAULT)]
+    pub export: Vec<Kind>,
+    /// Width of a pane of pictures and animations, pixels; of its kind where none is given
+    #[arg(long, value_name = "PX", requires = "out", value_parser = clap::value_parser!(u32).range(240..=1200))]
+    pub size: Option<u32>,
+    /// Steps or slices a second in animations
+    #[arg(long, value_name = "N", requires = "out", default_value_t = Style::default().fps, value_parser = clap::value_parser!(u16).range(1..=25))]
+    pub fps: u16,
     /// Every tensor of the run, for comparison with other programs
     #[arg(long, value_name = "FILE")]
     pub dump: Option<PathBuf>,
@@ -298,6 +309,16 @@ pub struct OutputArgs {
     /// Replace files that exist
     #[arg(long)]
     pub overwrite: bool,
+}
+
+impl ValueEnum for Kind {
+    fn value_variants<'a>() -> &'a [Self] {
+        &Self::ALL
+    }
+
+    fn to_possible_value(&self) -> Option<PossibleValue> {
+        Some(PossibleValue::new(self.name()).help(self.describe()))
+    }
 }
 
 #[derive(Debug, Args)]

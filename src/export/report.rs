@@ -1,10 +1,11 @@
 //! The numbers of a run, and all that is needed to run it again: as `result.json`, and in a few lines for people.
 
+use anyhow::{Context, Result};
 use serde::Serialize;
 
 use crate::latent_shift::{Counterfactual, HeatmapMethod, SearchWay};
-use crate::pipeline::{Input, Request};
-use crate::quality::Quality;
+use crate::pipeline::{Input, Request, Target};
+use crate::quality::{self, Drift, Quality};
 
 /// Bumped when a field changes its meaning.
 const VERSION: u32 = 1;
@@ -19,7 +20,7 @@ pub struct Report {
     input: InputReport,
     autoencoder: ModelReport,
     scored_by: ModelReport,
-    target: String,
+    pub target: String,
     slab: [usize; 2],
     options: OptionsReport,
     scores: ScoresReport,
@@ -41,6 +42,9 @@ pub struct Report {
     device: String,
     threads: usize,
     seconds_per_phase: Vec<(&'static str, f64)>,
+    /// The other outputs of the classifier; nothing where a segmenter gives the score.
+    #[serde(skip)]
+    pub drift: Option<Vec<Drift>>,
 }
 
 #[derive(Debug, Serialize)]
@@ -97,6 +101,11 @@ impl OptionsReport {
 }
 
 impl Report {
+    /// `result.json`.
+    pub fn json(&self) -> Result<String> {
+        serde_json::to_string_pretty(self).context("the report cannot be written as JSON")
+    }
+
     /// Where a result came from, as names and values. It names no patient and no folder.
     pub fn provenance(&self) -> Vec<(&'static str, String)> {
         let ([first, end], slices) = (self.slab, self.input.stack_shape[2]);
@@ -188,5 +197,13 @@ pub fn report(input: &Input, request: &Request, result: &Counterfactual, timing:
         device: timing.device,
         threads: timing.threads,
         seconds_per_phase: timing.seconds_per_phase,
+        drift: drift(&request.target, result),
     }
+}
+
+/// What the run did to the classes that nobody asked about.
+fn drift(target: &Target, result: &Counterfactual) -> Option<Vec<Drift>> {
+    let Target::Classes { classifier, terms, .. } = target else { return None };
+    let explained: Vec<usize> = terms.iter().map(|(label, _)| *label).collect();
+    Some(quality::drift(result, classifier.network.labels(), &explained))
 }

@@ -145,13 +145,14 @@ impl App {
             Action::SavePicture { path, replace } => {
                 self.picture.save(&self.session, &mut self.viewer, path, replace);
             }
+            Action::CopyPicture => self.picture.copy(&self.session, &mut self.viewer),
             Action::DismissError(place) => match place {
                 Place::Scan => self.session.scan.dismiss(),
                 Place::Model(Role::Autoencoder) => self.session.autoencoder.dismiss(),
                 Place::Model(Role::Classifier) => self.session.classifier.dismiss(),
                 Place::Model(Role::Segmenter) => self.session.segmenter.dismiss(),
                 Place::Run => self.session.run.dismiss(),
-                Place::Picture => self.picture.saved.dismiss(),
+                Place::Picture => self.picture.dismiss(),
             },
             action => self.look(&action),
         }
@@ -316,7 +317,10 @@ impl eframe::App for App {
             self.viewer.advance(run.result.steps.len(), ctx.input(|input| input.stable_dt).min(0.1));
             ctx.request_repaint();
         }
-        self.picture.poll();
+        if let Some(picture) = self.picture.poll() {
+            let size = [picture.width() as usize, picture.height() as usize];
+            ctx.copy_image(egui::ColorImage::from_rgba_unmultiplied(size, picture.as_raw()));
+        }
         let answered = self.answered();
         self.pending.extend(answered);
     }

@@ -17,7 +17,6 @@ use crate::latent_shift::Counterfactual;
 use crate::models::{self, Autoencoder, Classifier, Kind, Segmenter, label_index};
 use crate::pipeline::{self, Input, Model, Request, Target};
 use crate::preprocess::Recipe;
-use crate::quality::{self, Drift};
 use crate::settings::{ScoredBy, Settings, absolute};
 
 /// A scan with what panels say of it.
@@ -65,17 +64,8 @@ pub(super) struct Explained {
     pub(super) most_changed_slice: usize,
     /// The networks behind it: file names.
     pub(super) models: [String; 2],
-    /// The other outputs of the classifier; `None` where a segmenter gives the score.
-    pub(super) drift: Option<Vec<Drift>>,
     pub(super) report: Report,
     pub(super) seconds: f64,
-}
-
-/// What the run did to the classes that nobody asked about.
-fn drift(target: &Target, result: &Counterfactual) -> Option<Vec<Drift>> {
-    let Target::Classes { classifier, terms, .. } = target else { return None };
-    let explained: Vec<usize> = terms.iter().map(|(label, _)| *label).collect();
-    Some(quality::drift(result, classifier.network.labels(), &explained))
 }
 
 fn timing(monitor: &Monitor) -> Timing {
@@ -295,7 +285,6 @@ impl Session {
                 most_changed_slice: result.most_changed_slice(),
                 models: [request.autoencoder.name.clone(), request.target.scored_by().0.to_owned()],
                 target: request.target.name(),
-                drift: drift(&request.target, &result),
                 report: report(&scan.input, &request, &result, timing(monitor)),
                 seconds: began.elapsed().as_secs_f64(),
                 layers: Arc::new(Layers { scan: scan.layers.scan.clone(), shift: Some(shift) }),

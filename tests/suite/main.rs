@@ -8,6 +8,7 @@ mod checkpoints;
 mod command;
 mod demo;
 mod dicom;
+mod exports;
 mod gradients;
 mod measurements;
 mod models;
