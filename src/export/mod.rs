@@ -3,8 +3,10 @@
 pub mod gif;
 pub mod montage;
 pub mod nifti;
+mod nrrd;
 pub mod png;
 pub mod report;
+mod tables;
 pub mod tensors;
 mod volumes;
 pub mod write;
@@ -38,13 +40,15 @@ pub enum Kind {
     Png,
     Gif,
     Nifti,
+    Nrrd,
+    Csv,
 }
 
 /// Beside whatever is chosen.
 const REPORT: &str = "result.json";
 
 impl Kind {
-    pub const ALL: [Self; 3] = [Self::Png, Self::Gif, Self::Nifti];
+    pub const ALL: [Self; 5] = [Self::Png, Self::Gif, Self::Nifti, Self::Nrrd, Self::Csv];
     /// Where nothing is chosen.
     pub const DEFAULT: [Self; 3] = [Self::Png, Self::Gif, Self::Nifti];
 
@@ -54,6 +58,8 @@ impl Kind {
             Self::Png => "png",
             Self::Gif => "gif",
             Self::Nifti => "nifti",
+            Self::Nrrd => "nrrd",
+            Self::Csv => "csv",
         }
     }
 
@@ -63,6 +69,8 @@ impl Kind {
             Self::Png => "original, counterfactual and difference of the slice that changed most, as a picture",
             Self::Gif => "the same along lambda, as an animation",
             Self::Nifti => "counterfactual, difference and heatmap on the scan's own grid, HU",
+            Self::Nrrd => "the same volumes for programs of ITK's family",
+            Self::Csv => "the curve, the change of each slice, and the classifier's other outputs, as tables",
         }
     }
 
@@ -72,6 +80,8 @@ impl Kind {
             Self::Png => &["panes.png"],
             Self::Gif => &["lambda.gif"],
             Self::Nifti => volumes::NIFTI,
+            Self::Nrrd => volumes::NRRD,
+            Self::Csv => tables::NAMES,
         }
     }
 
@@ -87,6 +97,8 @@ impl Kind {
                 Ok(vec![File::new("lambda.gif", gif::gif_bytes(&gif::bounce(&along))?)])
             }
             Self::Nifti => volumes::nifti_files(run, monitor),
+            Self::Nrrd => volumes::nrrd_files(run, monitor),
+            Self::Csv => tables::files(run),
         }
     }
 }

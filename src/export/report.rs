@@ -4,8 +4,8 @@ use anyhow::{Context, Result};
 use serde::Serialize;
 
 use crate::latent_shift::{Counterfactual, HeatmapMethod, SearchWay};
-use crate::pipeline::{Input, Request};
-use crate::quality::Quality;
+use crate::pipeline::{Input, Request, Target};
+use crate::quality::{Drift, Quality, drift};
 
 /// Bumped when a field changes its meaning.
 const VERSION: u32 = 1;
@@ -39,6 +39,8 @@ pub struct Report {
     pub quality: Quality,
     /// Counted from 0.
     most_changed_slice: usize,
+    /// The classifier's other outputs, by label; none where a segmenter gave the score.
+    pub drift: Vec<Drift>,
     device: String,
     threads: usize,
     seconds_per_phase: Vec<(&'static str, f64)>,
@@ -136,6 +138,12 @@ pub struct Timing {
     pub seconds_per_phase: Vec<(&'static str, f64)>,
 }
 
+fn drift_of(request: &Request, result: &Counterfactual) -> Vec<Drift> {
+    let Target::Classes { classifier, terms, .. } = &request.target else { return Vec::new() };
+    let explained: Vec<usize> = terms.iter().map(|(label, _)| *label).collect();
+    drift(result, classifier.network.labels(), &explained)
+}
+
 pub fn report(input: &Input, request: &Request, result: &Counterfactual, timing: Timing) -> Report {
     let (name, sha256) = request.target.scored_by();
     let scored_by = ModelReport { name: name.to_owned(), sha256: sha256.to_owned() };
@@ -191,6 +199,7 @@ pub fn report(input: &Input, request: &Request, result: &Counterfactual, timing:
         reconstruction_offset_hu: result.calibration[1],
         quality: Quality::of(result, options),
         most_changed_slice: result.most_changed_slice(),
+        drift: drift_of(request, result),
         device: timing.device,
         threads: timing.threads,
         seconds_per_phase: timing.seconds_per_phase,

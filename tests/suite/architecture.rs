@@ -27,7 +27,7 @@ const BESIDE: [(&str, &str, &str); 2] = [
 ];
 
 /// Crates and the modules that may name them; each of these does.
-const FENCES: [(&str, &[&str]); 21] = [
+const FENCES: [(&str, &[&str]); 22] = [
     ("candle_core", &["nn", "weights", "models", "latent_shift", "pipeline"]),
     ("candle_nn", &["nn", "weights", "models", "latent_shift", "pipeline"]),
     ("rayon", &["volume", "nn", "io"]),
@@ -44,6 +44,7 @@ const FENCES: [(&str, &[&str]); 21] = [
     ("dicom_pixeldata", &["io"]),
     ("image", &["frame", "export"]),
     ("gif", &["export"]),
+    ("csv", &["export"]),
     ("ab_glyph", &["export"]),
     ("tempfile", &["export"]),
     ("clap", &["cli"]),
