@@ -5,6 +5,7 @@ pub mod montage;
 pub mod nifti;
 mod nrrd;
 pub mod png;
+pub mod record;
 pub mod report;
 mod tables;
 pub mod tensors;
