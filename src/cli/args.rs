@@ -224,16 +224,15 @@ pub struct ExplainArgs {
     #[arg(long, value_name = "CARD")]
     pub autoencoder: PathBuf,
     /// Model card or checkpoint of the classifier
-    #[arg(
-        long,
-        value_name = "CARD",
-        required_unless_present = "segmenter",
-        conflicts_with = "segmenter",
-        requires = "target"
-    )]
+    #[arg(long, value_name = "CARD", required_unless_present = "segmenter", conflicts_with = "segmenter")]
     pub classifier: Option<PathBuf>,
     /// Class, by name or number; several as "NAME=WEIGHT", summed
-    #[arg(long, value_name = "NAME|INDEX", requires = "classifier")]
+    #[arg(
+        long,
+        value_name = "NAME|INDEX",
+        requires = "classifier",
+        required_unless_present_any = ["segmenter", "replay"]
+    )]
     pub target: Vec<String>,
     /// Model card or checkpoint of the lung segmenter
     #[arg(long, value_name = "CARD", requires = "objective")]
@@ -279,6 +278,17 @@ pub struct ExplainArgs {
     pub offset: f64,
     #[arg(long, value_enum, default_value = "int")]
     pub heatmap: Heatmap,
+    /// A result.json whose run is repeated: its target, slab and options are taken. Exits with 0 where scores and lambdas are
+    /// the same, 1 where they are not, 3 where the scan or a network is another
+    #[arg(
+        long,
+        value_name = "FILE",
+        conflicts_with_all = [
+            "target", "offset", "slab", "search", "range", "steps", "drop", "floor", "max_lambda", "step_size", "max_change",
+            "heatmap",
+        ]
+    )]
+    pub replay: Option<PathBuf>,
     #[command(flatten)]
     pub compute: ComputeArgs,
     #[command(flatten)]

@@ -1,19 +1,18 @@
 //! `parallax explain`: the counterfactual of a scan, and the files that hold it.
 
-use std::sync::Arc;
 use std::time::Instant;
 
 use anyhow::{Context, Result, bail};
 
 use super::args::{ComputeArgs, Device, ExplainArgs, OutputArgs};
 use super::{Usage, progress, say};
-use crate::export::report::{Timing, report};
+use crate::export::report::{Report, Timing, report};
 use crate::export::{self, Run, Style, tensors, write};
 use crate::job::{Cancelled, Monitor};
 use crate::latent_shift::Counterfactual;
-use crate::models::label_index;
+use crate::models::{Classifier, label_index};
 use crate::nn::denormals;
-use crate::pipeline::{self, BadInput, Input, Request, Target};
+use crate::pipeline::{self, BadInput, Input, Model, Request, Target};
 
 pub(super) fn run(args: &ExplainArgs) -> Result<()> {
     args.options().check().map_err(|error| Usage(error.to_string()))?;
@@ -22,12 +21,13 @@ pub(super) fn run(args: &ExplainArgs) -> Result<()> {
     let monitor = progress::monitor()?;
     let request = Request {
         autoencoder: pipeline::load_autoencoder(&args.autoencoder, &monitor)?,
-        target: target(args, &monitor)?,
+        target: target(args, args.offset, |classifier| terms(args, classifier.network.labels()), &monitor)?,
         slab: args.slab.0.clone(),
         options: args.options(),
     };
     let input = pipeline::open(&args.scan, request.recipe()?, &monitor)?;
-    explain(&input, &request, &args.outputs, threads, monitor)
+    explain(&input, &request, &args.outputs, threads, monitor)?;
+    Ok(())
 }
 
 /// The run, and what is left of it: words or the report on standard output, and files.
@@ -37,7 +37,7 @@ pub(super) fn explain(
     outputs: &OutputArgs,
     threads: usize,
     monitor: Monitor,
-) -> Result<()> {
+) -> Result<Report> {
     let began = Instant::now();
     let result = pipeline::explain(input, request, &monitor)?;
     let timing = Timing { device: "cpu".to_owned(), threads, seconds_per_phase: monitor.phase_secs() };
@@ -57,7 +57,7 @@ pub(super) fn explain(
     // One that cannot be written takes no other with it.
     let dump = outputs.dump.as_ref().map(|path| write::save(path, &tensors::dump_bytes(&result)?, outputs.overwrite));
     [folder, dump].into_iter().flatten().collect::<Result<()>>()?;
-    if result.complete { Ok(()) } else { Err(Cancelled.into()) }
+    if result.complete { Ok(report) } else { Err(Cancelled.into()) }
 }
 
 impl OutputArgs {
@@ -85,7 +85,13 @@ pub(super) fn start(compute: &ComputeArgs) -> Result<usize> {
     Ok(threads)
 }
 
-fn target(args: &ExplainArgs, monitor: &Monitor) -> Result<Target> {
+/// What gives the score, by the networks that the arguments name; `terms` chooses among a classifier's labels.
+pub(super) fn target(
+    args: &ExplainArgs,
+    offset: f64,
+    terms: impl FnOnce(&Model<dyn Classifier>) -> Result<Vec<(usize, f64)>>,
+    monitor: &Monitor,
+) -> Result<Target> {
     if let Some(card) = &args.segmenter {
         return Ok(Target::LungSize { segmenter: pipeline::load_segmenter(card, monitor)? });
     }
@@ -93,7 +99,12 @@ fn target(args: &ExplainArgs, monitor: &Monitor) -> Result<Target> {
         bail!(Usage("name a --classifier with its --target, or a --segmenter with its --objective".to_owned()));
     };
     let classifier = pipeline::load_classifier(card, monitor)?;
-    let labels = classifier.network.labels();
+    let terms = terms(&classifier)?;
+    Ok(Target::Classes { classifier, terms, offset })
+}
+
+/// `--target`, by label index.
+fn terms(args: &ExplainArgs, labels: &[String]) -> Result<Vec<(usize, f64)>> {
     let mut terms = Vec::with_capacity(args.target.len());
     for target in &args.target {
         // A name may hold "=" itself: what follows the last one is a weight only if it is a number.
@@ -104,7 +115,7 @@ fn target(args: &ExplainArgs, monitor: &Monitor) -> Result<Target> {
         }
         terms.push((label_index(labels, name).map_err(BadInput::new)?, weight));
     }
-    Ok(Target::Classes { classifier: Arc::clone(&classifier), terms, offset: args.offset })
+    Ok(terms)
 }
 
 fn summarize(input: &Input, result: &Counterfactual, began: Instant) {

@@ -7,8 +7,11 @@ mod html;
 mod montage;
 pub mod mp4;
 pub mod nifti;
+mod nrrd;
 pub mod png;
+pub mod record;
 pub mod report;
+mod tables;
 pub mod tensors;
 mod volumes;
 pub mod write;
@@ -71,13 +74,16 @@ pub enum Kind {
     Apng,
     Nifti,
     Html,
+    Nrrd,
+    Csv,
 }
 
 /// Beside whatever is chosen.
 const REPORT: &str = "result.json";
 
 impl Kind {
-    pub const ALL: [Self; 7] = [Self::Png, Self::Ladder, Self::Mp4, Self::Gif, Self::Apng, Self::Nifti, Self::Html];
+    pub const ALL: [Self; 9] =
+        [Self::Png, Self::Ladder, Self::Mp4, Self::Gif, Self::Apng, Self::Nifti, Self::Nrrd, Self::Html, Self::Csv];
     /// Where nothing is chosen.
     pub const DEFAULT: [Self; 3] = [Self::Png, Self::Gif, Self::Nifti];
 
@@ -91,6 +97,8 @@ impl Kind {
             Self::Apng => "apng",
             Self::Nifti => "nifti",
             Self::Html => "html",
+            Self::Nrrd => "nrrd",
+            Self::Csv => "csv",
         }
     }
 
@@ -102,8 +110,12 @@ impl Kind {
             Self::Mp4 => "videos along lambda and through the slices",
             Self::Gif => "the slice that changed most along lambda, as an animation",
             Self::Apng => "the same in all colours",
-            Self::Nifti => "counterfactual, difference and heatmap on the scan's own grid, HU",
+            Self::Nifti => {
+                "counterfactual (also with the scan's detail kept), difference and heatmap on the scan's own grid, HU"
+            }
             Self::Html => "one page that holds the pictures, the curve and the numbers",
+            Self::Nrrd => "the same volumes for programs of ITK's family",
+            Self::Csv => "the curve, the change of each slice, and the classifier's other outputs, as tables",
         }
     }
 
@@ -117,6 +129,8 @@ impl Kind {
             Self::Apng => &["lambda.png"],
             Self::Html => &["report.html"],
             Self::Nifti => volumes::NIFTI,
+            Self::Nrrd => volumes::NRRD,
+            Self::Csv => tables::NAMES,
         }
     }
 
@@ -139,6 +153,8 @@ impl Kind {
             Self::Apng => file(apng::apng_bytes(&bounce(&story.along_lambda(monitor)?, each), report)?),
             Self::Nifti => volumes::nifti_files(run, monitor),
             Self::Html => file(html::html(run, story, monitor)?.into_bytes()),
+            Self::Nrrd => volumes::nrrd_files(run, monitor),
+            Self::Csv => tables::files(run),
         }
     }
 }

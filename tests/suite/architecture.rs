@@ -27,7 +27,7 @@ const BESIDE: [(&str, &str, &str); 2] = [
 ];
 
 /// Crates and the modules that may name them; each of these does.
-const FENCES: [(&str, &[&str]); 25] = [
+const FENCES: [(&str, &[&str]); 26] = [
     ("candle_core", &["nn", "weights", "models", "latent_shift", "pipeline"]),
     ("candle_nn", &["nn", "weights", "models", "latent_shift", "pipeline"]),
     ("rayon", &["volume", "nn", "io"]),
@@ -45,6 +45,7 @@ const FENCES: [(&str, &[&str]); 25] = [
     ("image", &["frame", "export", "ui"]),
     ("base64", &["export"]),
     ("gif", &["export"]),
+    ("csv", &["export"]),
     ("muxide", &["export"]),
     ("openh264", &["export"]),
     ("png", &["export"]),

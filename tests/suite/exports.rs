@@ -1,12 +1,16 @@
 //! What `--export` chooses, through the real binary: the files, what they say, and that other programs could read them.
 
+use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
+use flate2::read::GzDecoder;
 use parallax::export::{Kind, names};
+use parallax::io;
+use parallax::job::Monitor;
 
 use crate::support;
-use crate::tiny_models::TinyModels;
+use crate::tiny_models::{LABELS, TinyModels};
 
 fn path(path: &Path) -> &str {
     path.to_str().expect("plain names")
@@ -238,4 +242,82 @@ fn a_target_that_takes_nothing_or_not_all_is_told_in_words_and_nothing_is_cut() 
     fails(&full, 1, "cannot write");
     // The report is short enough; of the picture nothing is left, by any name.
     assert_eq!(files(&out), ["result.json"]);
+}
+
+/// A field of an NRRD header: its numbers, brackets and commas aside.
+fn numbers(header: &str, field: &str) -> Vec<f64> {
+    let line = header.lines().find_map(|line| line.strip_prefix(&format!("{field}: "))).expect(field);
+    line.split(|c: char| "(), ".contains(c))
+        .filter(|word| !word.is_empty())
+        .map(|n| n.parse().expect("a number"))
+        .collect()
+}
+
+#[test]
+fn nrrd_and_nifti_hold_the_same_numbers_at_the_same_places() {
+    let models = TinyModels::new();
+    let out = models.folder.path().join("out");
+    succeeds(&explain(&models, &scan(), &["--export", "nifti,nrrd", "--out", path(&out)]));
+    let monitor = Monitor::default();
+    let open = |file: &Path| io::open(file, &monitor).expect("a scan").volume;
+    let original = open(&scan());
+    for stem in ["counterfactual", "counterfactual_detail_kept", "difference", "heatmap"] {
+        let nifti = open(&out.join(format!("{stem}.nii.gz")));
+        let bytes = std::fs::read(out.join(format!("{stem}.nrrd"))).expect("a file");
+        let end = bytes.windows(2).position(|two| two == b"\n\n").expect("an empty line");
+        let header = String::from_utf8(bytes[..end].to_vec()).expect("text");
+        assert!(header.starts_with("NRRD0005\n") && header.contains("description:=SYNTHETIC"), "{header}");
+        assert!(header.contains("space: right-anterior-superior") && header.contains("Research use only"), "{header}");
+        let shape: Vec<usize> = numbers(&header, "sizes").iter().map(|n| *n as usize).collect();
+        assert_eq!(shape, original.grid.shape, "{stem}");
+        let place = [numbers(&header, "space directions"), numbers(&header, "space origin")].concat();
+        assert_eq!(place, original.grid.world_from_voxel.to_cols_array(), "{stem}: another place");
+        let mut voxels = Vec::new();
+        GzDecoder::new(&bytes[end + 2..]).read_to_end(&mut voxels).expect("gzip");
+        let voxels: Vec<f32> = voxels.as_chunks::<4>().0.iter().map(|four| f32::from_le_bytes(*four)).collect();
+        assert_eq!(voxels, nifti.voxels.iter().collect::<Vec<_>>(), "{stem}");
+    }
+    let [kept, difference] =
+        ["counterfactual_detail_kept.nii.gz", "difference.nii.gz"].map(|name| open(&out.join(name)));
+    assert!(difference.voxels.iter().any(|change| change != 0.0), "something changed");
+    for at in 0..original.grid.len() {
+        assert_eq!(kept.voxels.at(at), original.voxels.at(at) + difference.voxels.at(at), "voxel {at}");
+    }
+}
+
+#[test]
+fn tables_hold_the_numbers_of_the_report() {
+    let models = TinyModels::new();
+    let out = models.folder.path().join("out");
+    succeeds(&explain(&models, &scan(), &["--export", "csv", "--out", path(&out)]));
+    let report = std::fs::read(out.join("result.json")).expect("a report");
+    let report: serde_json::Value = serde_json::from_slice(&report).expect("JSON");
+    let rows = |name: &str| -> Vec<Vec<String>> {
+        let mut reader = csv::Reader::from_path(out.join(name)).expect("a table");
+        reader.records().map(|row| row.expect("a row").iter().map(str::to_owned).collect()).collect()
+    };
+    let column = |rows: &[Vec<String>], at: usize| -> Vec<f64> {
+        rows.iter().map(|row| row[at].parse().expect("a number")).collect()
+    };
+    let listed = |name: &str| -> Vec<f64> {
+        report[name].as_array().expect("a list").iter().map(|n| n.as_f64().expect("a number")).collect()
+    };
+    let curve = rows("curve.csv");
+    assert_eq!((column(&curve, 0), column(&curve, 1)), (listed("lambdas"), listed("sweep_scores")));
+    let chosen: Vec<_> = curve.iter().filter(|row| row[2] == "true").map(|row| row[0].parse::<f64>()).collect();
+    assert_eq!(chosen, [Ok(report["lambda"].as_f64().expect("a number"))]);
+
+    let profile = column(&rows("profile.csv"), 4);
+    let most = (0..profile.len()).max_by(|a, b| profile[*a].total_cmp(&profile[*b]));
+    assert_eq!(most.map(|slice| slice as u64), report["most_changed_slice"].as_u64());
+    assert!(profile.iter().enumerate().all(|(slice, change)| (9..14).contains(&slice) || *change == 0.0));
+
+    let drift = rows("drift.csv");
+    assert_eq!(drift.len(), LABELS.len() - 1, "all but the one explained");
+    for (row, reported) in drift.iter().zip(report["drift"].as_array().expect("a list")) {
+        assert_eq!(Some(row[0].as_str()), reported["name"].as_str());
+        assert_eq!(row[4].parse().ok(), reported["logits"][0].as_f64());
+        let [before, after] = [&row[1], &row[2]].map(|n| n.parse::<f64>().expect("a number"));
+        assert_eq!(row[3].parse(), Ok(after - before));
+    }
 }
