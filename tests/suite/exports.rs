@@ -18,13 +18,8 @@ fn path(path: &Path) -> &str {
 
 /// A run of tiny networks on a NIfTI scan, slices 9 to 13 free, in three steps.
 fn explain(models: &TinyModels, scan: &Path, more: &[&str]) -> Output {
-    let [autoencoder, classifier] = ["autoencoder", "classifier"].map(|name| models.card(name));
-    Command::new(env!("CARGO_BIN_EXE_parallax"))
-        .args(["explain", path(scan), "--autoencoder", path(&autoencoder), "--classifier", path(&classifier)])
-        .args(["--target", "Fracture", "--slab", "9:14", "--range", "-50:0", "--steps", "3"])
-        .args(more)
-        .output()
-        .expect("the binary runs")
+    let few = ["--target", "Fracture", "--slab", "9:14", "--range", "-50:0", "--steps", "3"];
+    models.explain(scan).args(few).args(more).output().expect("the binary runs")
 }
 
 fn succeeds(output: &Output) {
@@ -199,10 +194,9 @@ fn a_killed_export_leaves_no_file_that_is_cut() {
 
     let models = TinyModels::new();
     let out = models.folder.path().join("out");
-    let [autoencoder, classifier] = ["autoencoder", "classifier"].map(|name| models.card(name));
     let start = |out: &Path| {
-        Command::new(env!("CARGO_BIN_EXE_parallax"))
-            .args(["explain", path(&scan()), "--autoencoder", path(&autoencoder), "--classifier", path(&classifier)])
+        models
+            .explain(&scan())
             .args(["--target", "Fracture", "--slab", "9:14", "--range", "-50:0", "--steps", "40"])
             .args(["--export", "png,mp4,html", "--size", "600", "--out", path(out)])
             .stdout(std::process::Stdio::null())

@@ -14,12 +14,7 @@ fn path(path: &Path) -> &str {
 
 /// `explain` on a stack with the tiny classifier.
 fn explain(models: &TinyModels, stack: &Path, more: &[&str]) -> Output {
-    let [autoencoder, classifier] = ["autoencoder", "classifier"].map(|name| models.card(name));
-    Command::new(env!("CARGO_BIN_EXE_parallax"))
-        .args(["explain", path(stack), "--autoencoder", path(&autoencoder), "--classifier", path(&classifier)])
-        .args(more)
-        .output()
-        .expect("the binary runs")
+    models.explain(stack).args(more).output().expect("the binary runs")
 }
 
 fn report(output: &Output) -> Value {
