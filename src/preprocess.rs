@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::job::{Cancelled, Monitor};
 use crate::volume::resample::{Outside, resample, sample};
-use crate::volume::{Grid, Volume, orientation};
+use crate::volume::{Grid, Turned, Volume, orientation};
 
 /// What a network was trained on.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -96,13 +96,13 @@ pub fn prepare(scan: &Volume, recipe: &Recipe, monitor: &Monitor) -> Result<Prep
     let identity =
         (voxel_from_new.matrix3 - DMat3::IDENTITY).to_cols_array().iter().all(|x| x.abs() <= IDENTITY_TOLERANCE)
             && voxel_from_new.translation.abs().max_element() <= IDENTITY_TOLERANCE;
-    let spaced = if identity && grid.shape == oriented.grid.shape {
-        oriented.clone()
+    let (spaced, voxel_from_spaced) = if identity && grid.shape == oriented.grid.shape {
+        (oriented.grid, DAffine3::IDENTITY)
     } else {
-        sample(&oriented, &grid, voxel_from_new, Outside::Border, monitor)?
+        (grid, voxel_from_new)
     };
-    let volume = stack(&spaced, recipe);
-    Ok(Prepared { volume, recipe: recipe.clone(), oriented: oriented.grid, spaced: spaced.grid })
+    let volume = stack(oriented, &spaced, voxel_from_spaced, recipe, monitor)?;
+    Ok(Prepared { volume, recipe: recipe.clone(), oriented: oriented.grid, spaced })
 }
 
 /// MONAI's `Spacing`: the new grid, and the map from its voxels to the old ones. The spacing comes from a file: a shape that
@@ -160,33 +160,36 @@ fn cholesky(m: DMat3) -> DMat3 {
     DMat3::from_cols(DVec3::new(l00, l10, l20), DVec3::new(0.0, l11, l21), DVec3::new(0.0, 0.0, l22))
 }
 
-/// Rescale and clip, pad with air, crop about the centre, and turn R, A, S into column, row, slice of the display:
-/// with `a` the cropped `[R, A]` plane, row i and column j hold `a[side - 1 - j, side - 1 - i]`.
-fn stack(spaced: &Volume, recipe: &Recipe) -> Volume {
-    let ([nr, na, ns], side) = (spaced.grid.shape, recipe.side);
-    let [low, high] = recipe.hu.map(f64::from);
+/// Resample, rescale and clip, pad with air, crop about the centre, and turn R, A, S into column, row, slice of the display:
+/// with `a` the cropped `[R, A]` plane, row i and column j hold `a[side - 1 - j, side - 1 - i]`. What is cropped is not sampled.
+fn stack(
+    oriented: Turned,
+    spaced: &Grid,
+    voxel_from_spaced: DAffine3,
+    recipe: &Recipe,
+    monitor: &Monitor,
+) -> Result<Volume, Cancelled> {
+    let ([nr, na, ns], side) = (spaced.shape, recipe.side);
     let (first_r, first_a) = (first(nr, side), first(na, side));
-    let mut voxels = vec![0.0_f32; side * side * ns];
-    for k in 0..ns {
-        for row in 0..side {
-            for column in 0..side {
-                let r = first_r + (side - 1 - column) as isize;
-                let a = first_a + (side - 1 - row) as isize;
-                if (0..nr as isize).contains(&r) && (0..na as isize).contains(&a) {
-                    let hu = spaced.voxels.at(r as usize + nr * (a as usize + na * k));
-                    let unit = (hu - low as f32) / (high - low) as f32;
-                    voxels[column + side * (row + side * k)] = unit.clamp(0.0, 1.0);
-                }
-            }
-        }
-    }
     // Column j is R index `first_r + side - 1 - j`, row i the A index `first_a + side - 1 - i`.
-    let a = spaced.grid.world_from_voxel;
+    let a = spaced.world_from_voxel;
     let matrix = DMat3::from_cols(-a.matrix3.x_axis, -a.matrix3.y_axis, a.matrix3.z_axis);
     let far = side as f64 - 1.0;
     let origin = a.transform_point3(DVec3::new(first_r as f64 + far, first_a as f64 + far, 0.0));
     let grid = Grid { shape: [side, side, ns], world_from_voxel: DAffine3::from_mat3_translation(matrix, origin) };
-    Volume::from_f32(grid, voxels)
+    let place = |[column, row, k]: [usize; 3]| {
+        let r = first_r + (side - 1 - column) as isize;
+        let a = first_a + (side - 1 - row) as isize;
+        let is_there = (0..nr as isize).contains(&r) && (0..na as isize).contains(&a);
+        is_there.then(|| voxel_from_spaced.transform_point3(DVec3::new(r as f64, a as f64, k as f64)))
+    };
+    let [low, high] = recipe.hu;
+    let width = (f64::from(high) - f64::from(low)) as f32;
+    let mut voxels = sample(oriented, grid.shape, place, (Outside::Border, low), monitor)?;
+    for value in &mut voxels {
+        *value = ((*value - low) / width).clamp(0.0, 1.0);
+    }
+    Ok(Volume::from_f32(grid, voxels))
 }
 
 /// The index, before padding and cropping `n` to `side`, of what becomes index 0.

@@ -3,8 +3,10 @@
 use std::ops::Range;
 use std::path::PathBuf;
 
+use clap::builder::PossibleValue;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+use crate::export::{Kind, Style};
 use crate::latent_shift::{HeatmapMethod, Options, SearchWay};
 use crate::ui::Start;
 use crate::volume::phantom::Finding;
@@ -222,16 +224,15 @@ pub struct ExplainArgs {
     #[arg(long, value_name = "CARD")]
     pub autoencoder: PathBuf,
     /// Model card or checkpoint of the classifier
-    #[arg(
-        long,
-        value_name = "CARD",
-        required_unless_present = "segmenter",
-        conflicts_with = "segmenter",
-        requires = "target"
-    )]
+    #[arg(long, value_name = "CARD", required_unless_present = "segmenter", conflicts_with = "segmenter")]
     pub classifier: Option<PathBuf>,
     /// Class, by name or number; several as "NAME=WEIGHT", summed
-    #[arg(long, value_name = "NAME|INDEX", requires = "classifier")]
+    #[arg(
+        long,
+        value_name = "NAME|INDEX",
+        requires = "classifier",
+        required_unless_present_any = ["segmenter", "replay"]
+    )]
     pub target: Vec<String>,
     /// Model card or checkpoint of the lung segmenter
     #[arg(long, value_name = "CARD", requires = "objective")]
@@ -277,6 +278,17 @@ pub struct ExplainArgs {
     pub offset: f64,
     #[arg(long, value_enum, default_value = "int")]
     pub heatmap: Heatmap,
+    /// A result.json whose run is repeated: its target, slab and options are taken. Exits with 0 where scores and lambdas are
+    /// the same, 1 where they are not, 3 where the scan or a network is another
+    #[arg(
+        long,
+        value_name = "FILE",
+        conflicts_with_all = [
+            "target", "offset", "slab", "search", "range", "steps", "drop", "floor", "max_lambda", "step_size", "max_change",
+            "heatmap",
+        ]
+    )]
+    pub replay: Option<PathBuf>,
     #[command(flatten)]
     pub compute: ComputeArgs,
     #[command(flatten)]
@@ -286,9 +298,18 @@ pub struct ExplainArgs {
 /// What is left of a run.
 #[derive(Debug, Args)]
 pub struct OutputArgs {
-    /// Folder for volumes, montage, animation and report
+    /// Folder for the report and what --export names
     #[arg(long, value_name = "DIR")]
     pub out: Option<PathBuf>,
+    /// What --out holds besides result.json
+    #[arg(long, value_enum, value_name = "KIND", value_delimiter = ',', requires = "out", default_values_t = Kind::DEFAULT)]
+    pub export: Vec<Kind>,
+    /// Width of a pane of pictures and animations, pixels; of its kind where none is given
+    #[arg(long, value_name = "PX", requires = "out", value_parser = clap::value_parser!(u32).range(240..=1200))]
+    pub size: Option<u32>,
+    /// Steps or slices a second in animations
+    #[arg(long, value_name = "N", requires = "out", default_value_t = Style::default().fps, value_parser = clap::value_parser!(u16).range(1..=25))]
+    pub fps: u16,
     /// Every tensor of the run, for comparison with other programs
     #[arg(long, value_name = "FILE")]
     pub dump: Option<PathBuf>,
@@ -298,6 +319,16 @@ pub struct OutputArgs {
     /// Replace files that exist
     #[arg(long)]
     pub overwrite: bool,
+}
+
+impl ValueEnum for Kind {
+    fn value_variants<'a>() -> &'a [Self] {
+        &Self::ALL
+    }
+
+    fn to_possible_value(&self) -> Option<PossibleValue> {
+        Some(PossibleValue::new(self.name()).help(self.describe()))
+    }
 }
 
 #[derive(Debug, Args)]

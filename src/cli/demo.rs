@@ -27,5 +27,6 @@ pub(super) fn run(args: &DemoArgs) -> Result<()> {
         options: demo::options(),
     };
     let input = demo::input(request.recipe()?, &monitor)?;
-    explain::explain(&input, &request, outputs, threads, monitor)
+    explain::explain(&input, &request, outputs, threads, monitor)?;
+    Ok(())
 }

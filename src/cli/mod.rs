@@ -9,6 +9,7 @@ mod phantom;
 mod predict;
 mod prepare;
 mod progress;
+mod replay;
 
 use std::io::Write;
 use std::process::ExitCode;
@@ -55,7 +56,10 @@ fn dispatch(arguments: Arguments) -> Result<()> {
         Some(Command::Predict(args)) => predict::run(&args),
         Some(Command::Demo(args)) => demo::run(&args),
         Some(Command::Phantom(args)) => phantom::run(&args),
-        Some(Command::Explain(args)) => explain::run(&args),
+        Some(Command::Explain(args)) => match &args.replay {
+            Some(record) => replay::run(&args, record),
+            None => explain::run(&args),
+        },
         Some(Command::Audit(args)) => audit::run(&args),
     }
 }

@@ -6,40 +6,19 @@
 use std::borrow::Cow;
 use std::collections::HashMap;
 
-use anyhow::{Result, ensure};
-use gif::{Encoder, Frame, Repeat};
-use image::RgbaImage;
-
+use super::animation::{Shot, size_of};
 use crate::frame::colormap::{ABOVE, BELOW};
+use anyhow::Result;
+use gif::{Encoder, Frame, Repeat};
 
 const GREYS: usize = 128;
 /// Steps of each of the four ramps of colour.
 const RAMP: usize = 32;
 /// SYNTHETIC, and the bar of a score.
 const TAGS: [[f32; 3]; 2] = [[1.0, 0.757, 0.302], [0.251, 0.784, 0.878]];
-/// How long a step stands, and either end, hundredths of a second.
-const STEP: u16 = 12;
-const END: u16 = 90;
-
-/// A picture, and how long it stands, hundredths of a second.
-pub struct Shot<'a> {
-    pub picture: &'a RgbaImage,
-    pub hundredths: u16,
-}
-
-/// Pictures there and back; the ends stand longer.
-pub fn bounce(along: &[RgbaImage]) -> Vec<Shot<'_>> {
-    let there = 0..along.len();
-    let back = (1..along.len().saturating_sub(1)).rev();
-    let is_end = |i: usize| i == 0 || i + 1 == along.len();
-    let shot = |i: usize| Shot { picture: &along[i], hundredths: if is_end(i) { END } else { STEP } };
-    there.chain(back).map(shot).collect()
-}
-
 /// The bytes of a file that plays without end.
 pub fn gif_bytes(shots: &[Shot]) -> Result<Vec<u8>> {
-    let size = shots.first().map_or((1, 1), |shot| shot.picture.dimensions());
-    ensure!(shots.iter().all(|shot| shot.picture.dimensions() == size), "the pictures of an animation are of one size");
+    let size = size_of(shots)?;
     let (width, height) = (u16::try_from(size.0)?, u16::try_from(size.1)?);
     let mut palette = Palette::new();
     let colors: Vec<u8> = palette.colors.iter().flatten().copied().collect();
@@ -84,8 +63,9 @@ impl Palette {
 #[cfg(test)]
 mod tests {
     use gif::{ColorOutput, DecodeOptions};
-    use image::Rgba;
+    use image::{Rgba, RgbaImage};
 
+    use super::super::animation::bounce;
     use super::*;
     use crate::frame::{Shade, colormap};
 
@@ -109,7 +89,7 @@ mod tests {
             })
         };
         let along: Vec<_> = (0..3).map(picture).collect();
-        let bytes = gif_bytes(&bounce(&along)).expect("an animation");
+        let bytes = gif_bytes(&bounce(&along, 12)).expect("an animation");
         let mut options = DecodeOptions::new();
         options.set_color_output(ColorOutput::RGBA);
         let mut decoder = options.read_info(bytes.as_slice()).expect("a GIF");
@@ -117,7 +97,7 @@ mod tests {
         while let Some(frame) = decoder.read_next_frame().expect("a frame") {
             seen.push((frame.delay, frame.buffer.to_vec()));
         }
-        assert_eq!(seen.iter().map(|(delay, _)| *delay).collect::<Vec<_>>(), [END, STEP, END, STEP]);
+        assert_eq!(seen.iter().map(|(delay, _)| *delay).collect::<Vec<_>>(), [90, 12, 90, 12]);
         for ((_, pixels), want) in seen.iter().zip([&along[0], &along[1], &along[2], &along[1]]) {
             let worst = pixels.iter().zip(want.as_raw()).map(|(a, b)| a.abs_diff(*b)).max();
             assert!(worst <= Some(NEAR), "off by {worst:?}");

@@ -1,10 +1,191 @@
 //! What leaves the program: one file per format, each giving bytes; one place that writes them. A session comes back, too.
 
+pub mod animation;
+pub mod apng;
 pub mod gif;
-pub mod montage;
+mod html;
+mod montage;
+pub mod mp4;
 pub mod nifti;
+mod nrrd;
 pub mod png;
+pub mod record;
 pub mod report;
 pub mod session;
+mod tables;
 pub mod tensors;
+mod volumes;
 pub mod write;
+
+use anyhow::Result;
+
+use self::animation::{bounce, forth, hundredths};
+use self::montage::Story;
+use self::report::Report;
+use crate::job::Monitor;
+use crate::latent_shift::Counterfactual;
+use crate::pipeline::Input;
+use crate::volume::Volume;
+
+/// A run as its files need it.
+pub struct Run<'a> {
+    pub input: &'a Input,
+    pub result: &'a Counterfactual,
+    pub report: &'a Report,
+    /// As it is shown, HU.
+    pub scan: Volume,
+    pub style: Style,
+}
+
+/// How pictures and animations are made.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Style {
+    /// Width of a pane; each kind of picture has its own where none is chosen.
+    pub size_px: Option<u32>,
+    /// Steps, or slices, a second.
+    pub fps: u16,
+}
+
+impl Default for Style {
+    fn default() -> Self {
+        Self { size_px: None, fps: 8 }
+    }
+}
+
+impl Style {
+    /// The size of a pane, of the shape that its kind of picture has.
+    fn sized(self, [width, height]: [u32; 2]) -> [u32; 2] {
+        self.size_px.map_or([width, height], |size| [size, (size * height).div_ceil(width)])
+    }
+}
+
+impl<'a> Run<'a> {
+    pub fn new(input: &'a Input, result: &'a Counterfactual, report: &'a Report, style: Style) -> Self {
+        Self { input, result, report, scan: input.display_volume(), style }
+    }
+}
+
+/// What can be chosen for export.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    Png,
+    Ladder,
+    Mp4,
+    Gif,
+    Apng,
+    Nifti,
+    Html,
+    Nrrd,
+    Csv,
+}
+
+/// Beside whatever is chosen.
+const REPORT: &str = "result.json";
+
+impl Kind {
+    pub const ALL: [Self; 9] =
+        [Self::Png, Self::Ladder, Self::Mp4, Self::Gif, Self::Apng, Self::Nifti, Self::Nrrd, Self::Html, Self::Csv];
+    /// Where nothing is chosen.
+    pub const DEFAULT: [Self; 3] = [Self::Png, Self::Gif, Self::Nifti];
+
+    /// As it is typed.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Png => "png",
+            Self::Ladder => "ladder",
+            Self::Mp4 => "mp4",
+            Self::Gif => "gif",
+            Self::Apng => "apng",
+            Self::Nifti => "nifti",
+            Self::Html => "html",
+            Self::Nrrd => "nrrd",
+            Self::Csv => "csv",
+        }
+    }
+
+    /// In words.
+    pub fn describe(self) -> &'static str {
+        match self {
+            Self::Png => "original, counterfactual and difference of the slice that changed most, as a picture",
+            Self::Ladder => "the slices that changed most, each at some lambdas, on one sheet",
+            Self::Mp4 => "videos along lambda and through the slices",
+            Self::Gif => "the slice that changed most along lambda, as an animation",
+            Self::Apng => "the same in all colours",
+            Self::Nifti => {
+                "counterfactual (also with the scan's detail kept), difference and heatmap on the scan's own grid, HU"
+            }
+            Self::Html => "one page that holds the pictures, the curve and the numbers",
+            Self::Nrrd => "the same volumes for programs of ITK's family",
+            Self::Csv => "the curve, the change of each slice, and the classifier's other outputs, as tables",
+        }
+    }
+
+    /// What it writes: paths within a folder.
+    pub fn names(self) -> &'static [&'static str] {
+        match self {
+            Self::Png => &["panes.png"],
+            Self::Ladder => &["ladder.png"],
+            Self::Mp4 => &["lambda.mp4", "slices.mp4"],
+            Self::Gif => &["lambda.gif"],
+            Self::Apng => &["lambda.png"],
+            Self::Html => &["report.html"],
+            Self::Nifti => volumes::NIFTI,
+            Self::Nrrd => volumes::NRRD,
+            Self::Csv => tables::NAMES,
+        }
+    }
+
+    fn files(self, run: &Run, story: &Story, monitor: &Monitor) -> Result<Vec<File>> {
+        let (report, each) = (Some(run.report), hundredths(run.style.fps));
+        let file = |bytes| Ok(vec![File::new(self.names()[0], bytes)]);
+        match self {
+            Self::Png => file(apng::png_bytes(&story.montage()?, report)?),
+            Self::Ladder => file(apng::png_bytes(&story.ladder(monitor)?, report)?),
+            Self::Mp4 => {
+                let lambda = mp4::mp4_bytes(&bounce(&story.along_lambda(monitor)?, each), monitor)?;
+                let slices = mp4::mp4_bytes(&forth(&story.along_slices(monitor)?, each), monitor)?;
+                Ok([lambda, slices]
+                    .into_iter()
+                    .zip(self.names())
+                    .map(|(bytes, name)| File::new(*name, bytes))
+                    .collect())
+            }
+            Self::Gif => file(gif::gif_bytes(&bounce(&story.along_lambda(monitor)?, each))?),
+            Self::Apng => file(apng::apng_bytes(&bounce(&story.along_lambda(monitor)?, each), report)?),
+            Self::Nifti => volumes::nifti_files(run, monitor),
+            Self::Html => file(html::html(run, story, monitor)?.into_bytes()),
+            Self::Nrrd => volumes::nrrd_files(run, monitor),
+            Self::Csv => tables::files(run),
+        }
+    }
+}
+
+/// A file to be written.
+pub struct File {
+    /// Path within the folder that it goes into.
+    pub name: String,
+    pub bytes: Vec<u8>,
+}
+
+impl File {
+    fn new(name: impl Into<String>, bytes: Vec<u8>) -> Self {
+        Self { name: name.into(), bytes }
+    }
+}
+
+/// The names of all that `kinds` give, and of the report.
+pub fn names(kinds: &[Kind]) -> impl Iterator<Item = &'static str> {
+    kinds.iter().flat_map(|kind| kind.names()).copied().chain([REPORT])
+}
+
+/// What `kinds` give, and the report. All are made before any is written, so that a folder never mixes two runs.
+pub fn files(run: &Run, kinds: &[Kind], monitor: &Monitor) -> Result<Vec<File>> {
+    let mut files = vec![File::new(REPORT, run.report.json()?.into_bytes())];
+    let story = Story::new(run);
+    // By this list, so that none is made twice.
+    for kind in Kind::ALL.into_iter().filter(|kind| kinds.contains(kind)) {
+        monitor.step("making the files", 0, 0)?;
+        files.extend(kind.files(run, &story, monitor)?);
+    }
+    Ok(files)
+}

@@ -74,11 +74,16 @@ pub fn nifti_bytes(volume: &Volume, description: &str) -> Result<Vec<u8>> {
 
     let mut packer = GzEncoder::new(Vec::new(), Compression::fast());
     packer.write_all(&header)?;
-    match &volume.voxels {
-        Voxels::I16(values) => write_all(&mut packer, values, i16::to_le_bytes)?,
-        Voxels::F32(values) => write_all(&mut packer, values, f32::to_le_bytes)?,
-    }
+    write_voxels(&mut packer, &volume.voxels)?;
     Ok(packer.finish()?)
+}
+
+/// Little-endian, first axis fastest.
+pub(super) fn write_voxels(to: &mut impl Write, voxels: &Voxels) -> std::io::Result<()> {
+    match voxels {
+        Voxels::I16(values) => write_all(to, values, i16::to_le_bytes),
+        Voxels::F32(values) => write_all(to, values, f32::to_le_bytes),
+    }
 }
 
 fn write_all<T: Copy, const N: usize>(

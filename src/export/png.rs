@@ -1,11 +1,8 @@
 //! Pictures of panes with their annotations burnt in, painted by the CPU twin of the screen's shader.
 
-use std::io::Cursor;
-
 use ab_glyph::{Font, FontRef, PxScale, ScaleFont, point};
 use anyhow::{Context, Result};
-use image::codecs::png::PngEncoder;
-use image::{ExtendedColorType, ImageEncoder, Rgba, RgbaImage, imageops};
+use image::{Rgba, RgbaImage, imageops};
 
 use crate::export::report::NOTICE;
 use crate::frame::camera::Camera;
@@ -203,13 +200,6 @@ fn glyphs(image: &mut RgbaImage, font: &FontRef, line: &str, [x, y]: [f32; 2], c
             }
         });
     }
-}
-
-/// PNG.
-pub fn png_bytes(image: &RgbaImage) -> Result<Vec<u8>> {
-    let mut bytes = Cursor::new(Vec::new());
-    PngEncoder::new(&mut bytes).write_image(image, image.width(), image.height(), ExtendedColorType::Rgba8)?;
-    Ok(bytes.into_inner())
 }
 
 #[cfg(test)]

@@ -1,14 +1,16 @@
 //! The numbers of a run, and all that is needed to run it again: as `result.json`, and in a few lines for people.
 
+use anyhow::{Context, Result, anyhow};
 use serde::{Deserialize, Serialize};
 
 use crate::job::Monitor;
 use crate::latent_shift::{Counterfactual, HeatmapMethod, Options, SearchWay};
 use crate::pipeline::{Input, Request, Target};
-use crate::quality::Quality;
+use crate::quality::{self, Drift, Quality};
 
-/// Bumped when a field changes its meaning.
-const VERSION: u32 = 1;
+/// Bumped when a field comes, goes or changes its meaning, here and in `assets/result.schema.json`.
+pub(super) const VERSION: u32 = 2;
+pub(super) const FORMAT: &str = "parallax result";
 pub const NOTICE: &str = "Research use only. Not for diagnosis. Counterfactual images are synthetic.";
 
 #[derive(Debug, Serialize)]
@@ -17,17 +19,21 @@ pub struct Report {
     version: u32,
     notice: &'static str,
     program: Program,
-    input: InputReport,
-    autoencoder: ModelReport,
-    scored_by: ModelReport,
-    target: String,
+    pub(super) input: InputReport,
+    pub(super) autoencoder: ModelReport,
+    pub(super) scored_by: ModelReport,
+    /// In words.
+    pub target: String,
+    /// The same as numbers; none where a segmenter gave the score.
+    terms: Vec<Term>,
+    offset: f64,
     slab: [usize; 2],
     options: OptionsReport,
-    scores: ScoresReport,
+    pub(super) scores: ScoresReport,
     /// Lambda of the counterfactual.
-    lambda: f64,
-    lambdas: Vec<f64>,
-    sweep_scores: Vec<f64>,
+    pub(super) lambda: f64,
+    pub(super) lambdas: Vec<f64>,
+    pub(super) sweep_scores: Vec<f64>,
     /// Every trial of the search: lambda, score, sum of |change|.
     walk: Vec<[f64; 3]>,
     stop: String,
@@ -39,6 +45,8 @@ pub struct Report {
     pub quality: Quality,
     /// Counted from 0.
     most_changed_slice: usize,
+    /// The classifier's other outputs, by label; nothing where a segmenter gave the score.
+    pub drift: Option<Vec<Drift>>,
     device: String,
     threads: usize,
     seconds_per_phase: Vec<(String, f64)>,
@@ -51,9 +59,9 @@ struct Program {
 }
 
 #[derive(Debug, Serialize)]
-struct InputReport {
+pub(super) struct InputReport {
     /// Of the voxels, not of the file: f32, little-endian.
-    sha256: String,
+    pub(super) sha256: String,
     format: String,
     scan_shape: [usize; 3],
     stack_shape: [usize; 3],
@@ -66,9 +74,16 @@ pub struct ModelReport {
     pub sha256: String,
 }
 
-#[derive(Debug, Serialize)]
-struct OptionsReport {
-    search: &'static str,
+/// A class and its weight in the score.
+#[derive(Debug, Serialize, Deserialize)]
+pub(super) struct Term {
+    pub(super) label: String,
+    pub(super) weight: f64,
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+pub(super) struct OptionsReport {
+    search: String,
     range: Option<[f64; 2]>,
     steps: usize,
     drop: f64,
@@ -76,17 +91,51 @@ struct OptionsReport {
     max_lambda: Option<f64>,
     step_size: f64,
     max_change: f64,
-    heatmap: &'static str,
+    heatmap: String,
 }
 
-#[derive(Debug, Serialize)]
-struct ScoresReport {
-    scan: f64,
-    reconstruction: f64,
-    counterfactual: f64,
+#[derive(Debug, Serialize, Deserialize)]
+pub(super) struct ScoresReport {
+    pub(super) scan: f64,
+    pub(super) reconstruction: f64,
+    pub(super) counterfactual: f64,
 }
 
 impl OptionsReport {
+    fn new(options: &Options) -> Self {
+        Self {
+            search: options.search.name().to_owned(),
+            range: options.range,
+            steps: options.steps,
+            drop: options.drop,
+            floor: options.floor,
+            max_lambda: options.max_lambda,
+            step_size: options.step_size,
+            max_change: options.max_change,
+            heatmap: options.heatmap.name().to_owned(),
+        }
+    }
+
+    /// What a run is told, again.
+    pub(super) fn options(&self) -> Result<Options> {
+        let search = SearchWay::ALL.into_iter().find(|way| way.name() == self.search);
+        let heatmap = HeatmapMethod::ALL.into_iter().find(|method| method.name() == self.heatmap);
+        let options = Options {
+            search: search.ok_or_else(|| anyhow!("there is no search {:?}", self.search))?,
+            range: self.range,
+            steps: self.steps,
+            drop: self.drop,
+            floor: self.floor,
+            max_lambda: self.max_lambda,
+            step_size: self.step_size,
+            max_change: self.max_change,
+            heatmap: heatmap.ok_or_else(|| anyhow!("there is no heatmap {:?}", self.heatmap))?,
+            ..Options::default()
+        };
+        options.check()?;
+        Ok(options)
+    }
+
     fn search_words(&self) -> String {
         let Self { search, drop, floor, max_change, step_size, .. } = self;
         if let Some([from, to]) = self.range {
@@ -98,6 +147,11 @@ impl OptionsReport {
 }
 
 impl Report {
+    /// `result.json`.
+    pub fn json(&self) -> Result<String> {
+        serde_json::to_string_pretty(self).context("the report cannot be written as JSON")
+    }
+
     /// Where a result came from, as names and values. It names no patient and no folder.
     pub fn provenance(&self) -> Vec<(&'static str, String)> {
         let ([first, end], slices) = (self.slab, self.input.stack_shape[2]);
@@ -113,7 +167,7 @@ impl Report {
             ("Target", self.target.clone()),
             ("Search", self.options.search_words()),
             ("Steps", self.options.steps.to_string()),
-            ("Heatmap", self.options.heatmap.to_owned()),
+            ("Heatmap", self.options.heatmap.clone()),
             ("Slab", format!("slices {first} to {} of {slices}, counted from 0", end - 1)),
             ("Lambda", self.lambda.to_string()),
             ("Scores", format!("scan {scan}, reconstruction {reconstruction}, counterfactual {counterfactual}")),
@@ -150,20 +204,22 @@ pub struct Asked {
     pub scored_by: ModelReport,
     pub target: String,
     pub options: Options,
-    /// The classifier's outputs by name, and which of them were explained; none where a segmenter gives the score.
+    /// The classifier's outputs by name; none where a segmenter gives the score.
     pub labels: Vec<String>,
-    pub explained: Vec<usize>,
+    /// Which of them were explained, and the weight of each; what is added to their sum.
+    pub terms: Vec<(usize, f64)>,
+    pub offset: f64,
 }
 
 impl Asked {
     pub fn of(request: &Request) -> Self {
         let model = |name: &str, sha256: &str| ModelReport { name: name.to_owned(), sha256: sha256.to_owned() };
         let (name, sha256) = request.target.scored_by();
-        let (labels, explained) = match &request.target {
-            Target::Classes { classifier, terms, .. } => {
-                (classifier.network.labels().to_vec(), terms.iter().map(|(label, _)| *label).collect())
+        let (labels, terms, offset) = match &request.target {
+            Target::Classes { classifier, terms, offset } => {
+                (classifier.network.labels().to_vec(), terms.clone(), *offset)
             }
-            Target::LungSize { .. } => (Vec::new(), Vec::new()),
+            Target::LungSize { .. } => (Vec::new(), Vec::new(), 0.0),
         };
         Self {
             autoencoder: model(&request.autoencoder.name, &request.autoencoder.sha256),
@@ -171,15 +227,23 @@ impl Asked {
             target: request.target.name(),
             options: request.options.clone(),
             labels,
-            explained,
+            terms,
+            offset,
         }
+    }
+
+    /// What the run did to the classes that nobody asked about.
+    fn drift(&self, result: &Counterfactual) -> Option<Vec<Drift>> {
+        let explained: Vec<usize> = self.terms.iter().map(|(label, _)| *label).collect();
+        (!self.labels.is_empty()).then(|| quality::drift(result, &self.labels, &explained))
     }
 }
 
 pub fn report(input: &Input, asked: &Asked, result: &Counterfactual, timing: &Timing) -> Report {
     let options = &asked.options;
+    let term = |&(label, weight): &(usize, f64)| Term { label: asked.labels[label].clone(), weight };
     Report {
-        format: "parallax result",
+        format: FORMAT,
         version: VERSION,
         notice: NOTICE,
         program: Program { name: env!("CARGO_PKG_NAME"), version: env!("CARGO_PKG_VERSION") },
@@ -193,27 +257,10 @@ pub fn report(input: &Input, asked: &Asked, result: &Counterfactual, timing: &Ti
         autoencoder: asked.autoencoder.clone(),
         scored_by: asked.scored_by.clone(),
         target: asked.target.clone(),
+        terms: asked.terms.iter().map(term).collect(),
+        offset: asked.offset,
         slab: [result.slab.start, result.slab.end],
-        options: OptionsReport {
-            search: match options.search {
-                SearchWay::Aim => "aim",
-                SearchWay::Reference => "reference",
-                SearchWay::Path => "path",
-            },
-            range: options.range,
-            steps: options.steps,
-            drop: options.drop,
-            floor: options.floor,
-            max_lambda: options.max_lambda,
-            step_size: options.step_size,
-            max_change: options.max_change,
-            heatmap: match options.heatmap {
-                HeatmapMethod::Int => "int",
-                HeatmapMethod::Mean => "mean",
-                HeatmapMethod::MinMax => "mm",
-                HeatmapMethod::Max => "max",
-            },
-        },
+        options: OptionsReport::new(options),
         scores: ScoresReport {
             scan: result.scores.scan,
             reconstruction: result.scores.reconstruction,
@@ -229,6 +276,7 @@ pub fn report(input: &Input, asked: &Asked, result: &Counterfactual, timing: &Ti
         reconstruction_offset_hu: result.calibration[1],
         quality: Quality::of(result, options),
         most_changed_slice: result.most_changed_slice(),
+        drift: asked.drift(result),
         device: timing.device.clone(),
         threads: timing.threads,
         seconds_per_phase: timing.seconds_per_phase.clone(),

@@ -5,14 +5,33 @@ use std::path::Path;
 
 use anyhow::{Context, Result, bail};
 
+use super::File;
+
 /// Refuses early what `save` would refuse late.
 pub fn check(path: &Path, overwrite: bool) -> Result<()> {
-    if !overwrite && path.exists() {
-        bail!("the file exists; choose another name, or allow overwriting: {}", path.display());
-    }
+    check_new(path, overwrite)?;
     let folder = folder_of(path);
     if !folder.is_dir() {
         bail!("there is no such folder; make it, or choose another: {}", folder.display());
+    }
+    Ok(())
+}
+
+/// Refuses to replace what was not told to be replaced.
+pub fn check_new(path: &Path, overwrite: bool) -> Result<()> {
+    if !overwrite && path.exists() {
+        bail!("the file exists; choose another name, or allow overwriting: {}", path.display());
+    }
+    Ok(())
+}
+
+/// Writes files into a folder that is there; the folders in it that they name are made.
+pub fn save_all(folder: &Path, files: &[File], overwrite: bool) -> Result<()> {
+    for file in files {
+        let path = folder.join(&file.name);
+        let inside = folder_of(&path);
+        std::fs::create_dir_all(inside).with_context(|| format!("cannot make the folder {}", inside.display()))?;
+        save(&path, &file.bytes, overwrite)?;
     }
     Ok(())
 }

@@ -1,5 +1,6 @@
 //! Opens a scan: a NIfTI file, a DICOM file, or a folder of DICOM files. Told by bytes, never by names.
 
+mod arriving;
 mod dicom;
 mod gzip;
 mod nifti;
@@ -80,17 +81,19 @@ pub fn open(path: &Path, monitor: &Monitor) -> Result<Scan, Error> {
 
 /// SHA-256 of voxels as little-endian f32, `i` fastest.
 pub fn voxels_sha256(voxels: &Voxels) -> String {
-    let mut hasher = Sha256::new();
-    let mut buffer = Vec::with_capacity(4 << 16);
-    for value in voxels.iter() {
-        buffer.extend_from_slice(&value.to_le_bytes());
-        if buffer.len() == buffer.capacity() {
-            hasher.update(&buffer);
-            buffer.clear();
+    fn hash<T: Copy + Into<f32>>(voxels: &[T]) -> String {
+        let (mut hasher, mut bytes) = (Sha256::new(), Vec::new());
+        for part in voxels.chunks(1 << 14) {
+            bytes.clear();
+            bytes.extend(part.iter().flat_map(|&value| value.into().to_le_bytes()));
+            hasher.update(&bytes);
         }
+        hex::encode(hasher.finalize())
     }
-    hasher.update(&buffer);
-    hex::encode(hasher.finalize())
+    match voxels {
+        Voxels::I16(hu) => hash(hu),
+        Voxels::F32(hu) => hash(hu),
+    }
 }
 
 /// A grid that a scan can have; the error says what is wrong with its numbers, which come from the file.
@@ -116,23 +119,4 @@ fn reserve<T>(count: usize) -> Result<Vec<T>, String> {
         format!("{count} voxels, for which {gigabytes:.1} GB of memory are not there; crop the scan first")
     })?;
     Ok(values)
-}
-
-/// Keeps whole HU in 16 bits; what is no number becomes air and is counted.
-fn voxels(mut values: Vec<f32>, warnings: &mut Vec<String>) -> Voxels {
-    let mut odd = 0;
-    for value in &mut values {
-        if !value.is_finite() {
-            *value = AIR_HU;
-            odd += 1;
-        }
-    }
-    if odd > 0 {
-        warnings.push(format!("{odd} voxels hold no number; they are taken to be air"));
-    }
-    if values.iter().all(|v| v.fract() == 0.0 && (-32768.0..=32767.0).contains(v)) {
-        Voxels::I16(values.iter().map(|&v| v as i16).collect())
-    } else {
-        Voxels::F32(values.into())
-    }
 }

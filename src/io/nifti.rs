@@ -10,15 +10,18 @@ use glam::{DAffine3, DMat3, DQuat, DVec3};
 use nifti::volume::inmem::InMemNiftiVolume;
 use nifti::{DataElement, NiftiHeader, NiftiType};
 
+use super::arriving::Arriving;
 use super::gzip::Members;
 use super::{Error, Geometry, Scan, check_grid, reserve};
-use crate::job::Monitor;
+use crate::job::{Cancelled, Monitor};
 use crate::volume::{Grid, Volume};
 
 const HEADER_BYTES: usize = 348;
 const GZIP: [u8; 2] = [0x1f, 0x8b];
 /// Larger than any CT: 4096 x 4096 x 2048 numbers of 8 bytes.
 const MAX_BYTES: u64 = 1 << 38;
+/// Slices are read in blocks of about this size.
+const BLOCK_BYTES: usize = 4 << 20;
 /// Deflate cannot shrink more than this.
 const MAX_INFLATION: u64 = 1032;
 /// The spatial part of `xyzt_units`, and what it may say (`nifti1.h`).
@@ -70,7 +73,7 @@ pub(super) fn open(path: &Path, monitor: &Monitor) -> Result<Scan, Error> {
     if head[344..347] == *b"ni1" {
         return Err(unsuitable("a header without its image; choose a single .nii or .nii.gz file".to_owned()));
     }
-    let mut header = NiftiHeader::from_reader(head.as_slice()).map_err(|e| damaged(e.to_string()))?;
+    let header = NiftiHeader::from_reader(head.as_slice()).map_err(|e| damaged(e.to_string()))?;
     let shape = shape(&header).map_err(unsuitable)?;
     let kind = header.data_type().map_err(|e| unsuitable(format!("numbers of an unknown kind ({e})")))?;
     let mut warnings = Vec::new();
@@ -93,27 +96,25 @@ pub(super) fn open(path: &Path, monitor: &Monitor) -> Result<Scan, Error> {
     }
     let skip = (offset as u64).saturating_sub(HEADER_BYTES as u64);
     std::io::copy(&mut (&mut reader).take(skip), &mut std::io::sink()).map_err(|e| damaged(e.to_string()))?;
-    let mut raw = reserve(bytes as usize).map_err(unsuitable)?;
-    (&mut reader).take(bytes).read_to_end(&mut raw).map_err(|e| damaged(e.to_string()))?;
-    if raw.len() as u64 != bytes {
-        return Err(short(raw.len() as u64));
+    let NiftiHeader { scl_slope, scl_inter, .. } = header;
+    if scl_slope != 0.0 && scl_slope.is_finite() && !scl_inter.is_finite() {
+        return Err(damaged(format!("scl_inter = {scl_inter}")));
     }
+    let arriving = read(&header, kind, &grid, &mut reader, monitor).map_err(|why| match why {
+        Why::Cancelled(cancelled) => cancelled.into(),
+        Why::Damaged(what) => damaged(what),
+        Why::Short(there) => short(there),
+        Why::Full(what) => unsuitable(what),
+    })?;
     // To the very end, where gzip's checksum stands.
     std::io::copy(&mut reader, &mut std::io::sink()).map_err(|e| damaged(e.to_string()))?;
     monitor.check()?;
 
-    let scale = (f64::from(header.scl_slope), f64::from(header.scl_inter));
-    if scale.0 != 0.0 && scale.0.is_finite() && !scale.1.is_finite() {
-        return Err(damaged(format!("scl_inter = {}", scale.1)));
-    }
-    header.dim = [3, shape[0] as u16, shape[1] as u16, shape[2] as u16, 1, 1, 1, 1];
-    let values = reserve(grid.len()).map_err(unsuitable)?;
-    let values = read(&header, kind, raw, scale, values).map_err(|e| damaged(e.to_string()))?;
     if geometry == Geometry::Spacing {
         warnings
             .push("the file says nothing of orientation (no sform, no qform): left and right are a guess".to_owned());
     }
-    let voxels = super::voxels(values, &mut warnings);
+    let voxels = arriving.finish(&mut warnings);
     Ok(Scan {
         sha256: super::voxels_sha256(&voxels),
         volume: Volume::new(grid, voxels),
@@ -199,23 +200,53 @@ fn check_units(header: &NiftiHeader, grid: &Grid, warnings: &mut Vec<String>) ->
     Ok(())
 }
 
-/// Stored numbers times slope plus intercept, in f64, then f32: as nibabel. A slope of 0 or NaN means none.
+/// Why voxels were not read.
+enum Why {
+    Cancelled(Cancelled),
+    Damaged(String),
+    /// So many bytes are there.
+    Short(u64),
+    Full(String),
+}
+
+/// All voxels, a block of slices after the other.
 fn read(
     header: &NiftiHeader,
     kind: NiftiType,
-    raw: Vec<u8>,
-    (slope, inter): (f64, f64),
-    mut values: Vec<f32>,
-) -> nifti::error::Result<Vec<f32>> {
+    grid: &Grid,
+    reader: &mut impl Read,
+    monitor: &Monitor,
+) -> Result<Arriving, Why> {
+    let damaged = |e: &dyn std::fmt::Display| Why::Damaged(e.to_string());
+    let [ni, nj, nk] = grid.shape;
+    let slice_bytes = ni * nj * size_of(kind).ok_or_else(|| damaged(&"voxels of no known size"))?;
+    let run = (BLOCK_BYTES / slice_bytes).max(1);
+    let mut arriving = Arriving::new(grid.len()).map_err(Why::Full)?;
+    for first in (0..nk).step_by(run) {
+        monitor.step("reading slices", first, nk).map_err(Why::Cancelled)?;
+        let slices = run.min(nk - first);
+        let mut raw = reserve(slices * slice_bytes).map_err(Why::Full)?;
+        reader.take((slices * slice_bytes) as u64).read_to_end(&mut raw).map_err(|e| damaged(&e))?;
+        if raw.len() != slices * slice_bytes {
+            return Err(Why::Short((first * slice_bytes + raw.len()) as u64));
+        }
+        let block = NiftiHeader { dim: [3, ni as u16, nj as u16, slices as u16, 1, 1, 1, 1], ..header.clone() };
+        arriving.extend(scaled(&block, kind, raw).map_err(|e| damaged(&e))?).map_err(Why::Full)?;
+    }
+    Ok(arriving)
+}
+
+/// Stored numbers times slope plus intercept, in f64, then f32: as nibabel. A slope of 0 or NaN means none.
+fn scaled(header: &NiftiHeader, kind: NiftiType, raw: Vec<u8>) -> nifti::error::Result<Vec<f32>> {
+    let (slope, inter) = (f64::from(header.scl_slope), f64::from(header.scl_inter));
     let scaled = slope != 0.0 && slope.is_finite();
     macro_rules! read {
         ($kind:ty) => {{
             let stored: Vec<$kind> = typed(header, raw)?;
-            values
-                .extend(stored.into_iter().map(|x| if scaled { (x as f64 * slope + inter) as f32 } else { x as f32 }));
+            stored.into_iter().map(|x| if scaled { (x as f64 * slope + inter) as f32 } else { x as f32 }).collect()
         }};
     }
-    match kind {
+    Ok(match kind {
         NiftiType::Uint8 => read!(u8),
         NiftiType::Int8 => read!(i8),
         NiftiType::Uint16 => read!(u16),
@@ -226,8 +257,7 @@ fn read(
         NiftiType::Int64 => read!(i64),
         NiftiType::Float64 => read!(f64),
         _ => read!(f32),
-    }
-    Ok(values)
+    })
 }
 
 fn typed<T: DataElement>(header: &NiftiHeader, raw: Vec<u8>) -> nifti::error::Result<Vec<T>> {

@@ -6,8 +6,9 @@ use std::path::{Path, PathBuf};
 use glam::DVec3;
 use rayon::prelude::*;
 
+use super::arriving::Arriving;
 use super::dicom::{Refused, Slice, describe, pixels};
-use super::{Error, Geometry, Scan, phases, reserve, stacking};
+use super::{Error, Geometry, Scan, phases, stacking};
 use crate::job::Monitor;
 use crate::volume::Volume;
 
@@ -82,8 +83,7 @@ pub(super) fn open_files(path: &Path, files: Vec<PathBuf>, monitor: &Monitor) ->
     stacking::sort(&mut slices);
     let slices = phases::one_at_each_place(slices, path, &mut warnings, monitor)?;
     let grid = stacking::grid(&slices, &mut warnings).map_err(unsuitable)?;
-    let values = decode(&slices, path, monitor)?;
-    let voxels = super::voxels(values, &mut warnings);
+    let voxels = decode(&slices, path, monitor)?.finish(&mut warnings);
     if let Some(other) = slices.iter().filter_map(|slice| slice.modality.as_deref()).find(|said| *said != "CT") {
         warnings.insert(0, format!("the files say that this is {other}, not CT: its numbers are not Hounsfield units"));
     }
@@ -138,15 +138,16 @@ fn largest_group(slices: Vec<Slice>, warnings: &mut Vec<String>) -> Vec<Slice> {
     largest
 }
 
-/// Every slice's pixels, one after the other. Memory is filled only as they come: what a header claims is no pixel yet.
-fn decode(slices: &[Slice], path: &Path, monitor: &Monitor) -> Result<Vec<f32>, Error> {
+/// Every slice's pixels, one after the other.
+fn decode(slices: &[Slice], path: &Path, monitor: &Monitor) -> Result<Arriving, Error> {
+    let full = |what| Error::Unsuitable { what, path: path.to_owned() };
     let count = slices[0].rows.saturating_mul(slices[0].columns).saturating_mul(slices.len());
-    let mut values = reserve(count).map_err(|what| Error::Unsuitable { what, path: path.to_owned() })?;
+    let mut arriving = Arriving::new(count).map_err(full)?;
     for (batch, slices_now) in slices.chunks(BATCH).enumerate() {
         monitor.step("decoding slices", batch * BATCH, slices.len())?;
         let decode = |slice: &Slice| pixels(slice).map_err(|refused| refused.at(&slice.path));
         let decoded = slices_now.par_iter().map(decode).collect::<Result<Vec<_>, Error>>()?;
-        values.extend(decoded.into_iter().flatten());
+        arriving.extend(decoded.into_iter().flatten()).map_err(full)?;
     }
-    Ok(values)
+    Ok(arriving)
 }

@@ -39,6 +39,10 @@ pub enum Error {
     Slab { slab: Range<usize>, slices: usize },
     #[error("a sweep needs at least 1 step, not 0")]
     NoSteps,
+    #[error("the {0} must be a number above 0, not {1}")]
+    NotPositive(&'static str, f64),
+    #[error("a range begins at its lower end, and {0} is above {1}")]
+    RangeFalls(f64, f64),
     #[error(
         "the pixels of {steps} steps of {slices} slices would take {gigabytes} GB; choose fewer steps or a smaller slab"
     )]
@@ -60,6 +64,19 @@ pub enum SearchWay {
     Path,
 }
 
+impl SearchWay {
+    pub const ALL: [Self; 3] = [Self::Aim, Self::Reference, Self::Path];
+
+    /// As reports and the command line spell it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Aim => "aim",
+            Self::Reference => "reference",
+            Self::Path => "path",
+        }
+    }
+}
+
 /// What a heatmap adds up along the sweep.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum HeatmapMethod {
@@ -71,6 +88,20 @@ pub enum HeatmapMethod {
     MinMax,
     /// Largest |step - reconstruction|.
     Max,
+}
+
+impl HeatmapMethod {
+    pub const ALL: [Self; 4] = [Self::Int, Self::Mean, Self::MinMax, Self::Max];
+
+    /// As reports and the command line spell it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Int => "int",
+            Self::Mean => "mean",
+            Self::MinMax => "mm",
+            Self::Max => "max",
+        }
+    }
 }
 
 /// What a run is told, besides its networks and target.
@@ -129,7 +160,16 @@ impl Options {
 
     /// Refuses what no run can do.
     pub fn check(&self) -> Result<(), Error> {
-        if self.steps == 0 {
+        let positive = [
+            ("largest lambda", self.max_lambda.unwrap_or(1.0)),
+            ("step size", self.step_size),
+            ("largest change", self.max_change),
+        ];
+        if let Some((name, number)) = positive.into_iter().find(|(_, number)| !(number.is_finite() && *number > 0.0)) {
+            Err(Error::NotPositive(name, number))
+        } else if let Some([from, to]) = self.range.filter(|[from, to]| from > to) {
+            Err(Error::RangeFalls(from, to))
+        } else if self.steps == 0 {
             Err(Error::NoSteps)
         } else if self.search == SearchWay::Reference && self.range.is_none() && self.drop < 0.0 {
             Err(Error::OnlyLowers(self.drop))

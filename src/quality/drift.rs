@@ -1,10 +1,12 @@
 //! What else the shift moved: counterfactual alignment, the other outputs of the classifier before and after
 //! (Cohen et al. 2023, "Identifying Spurious Correlations using Counterfactual Alignment", arXiv 2312.02186).
 
+use serde::Serialize;
+
 use crate::latent_shift::Counterfactual;
 
 /// One output of a classifier, at lambda 0 and at the counterfactual.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Drift {
     pub name: String,
     pub logits: [f64; 2],

@@ -3,6 +3,7 @@
 mod body;
 mod drift;
 mod measures;
+pub mod words;
 
 use serde::Serialize;
 

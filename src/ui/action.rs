@@ -56,6 +56,8 @@ pub(super) enum Action {
         path: PathBuf,
         replace: bool,
     },
+    /// To the clipboard.
+    CopyPicture,
     DismissError(Place),
 
     Plane(Plane),

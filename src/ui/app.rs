@@ -151,13 +151,14 @@ impl App {
             Action::SaveSession { path, replace } => {
                 self.session_file.save(&self.session, &self.viewer, path, replace);
             }
+            Action::CopyPicture => self.picture.copy(&self.session, &mut self.viewer),
             Action::DismissError(place) => match place {
                 Place::Scan => self.session.scan.dismiss(),
                 Place::Model(Role::Autoencoder) => self.session.autoencoder.dismiss(),
                 Place::Model(Role::Classifier) => self.session.classifier.dismiss(),
                 Place::Model(Role::Segmenter) => self.session.segmenter.dismiss(),
                 Place::Run => self.session.run.dismiss(),
-                Place::Picture => self.picture.saved.dismiss(),
+                Place::Picture => self.picture.dismiss(),
                 Place::Session => self.session.restored.dismiss(),
                 Place::SessionFile => self.session_file.saved.dismiss(),
             },
@@ -332,8 +333,11 @@ impl eframe::App for App {
             self.viewer.advance(run.result.steps.len(), ctx.input(|input| input.stable_dt).min(0.1));
             ctx.request_repaint();
         }
-        self.picture.poll();
         self.session_file.poll();
+        if let Some(picture) = self.picture.poll() {
+            let size = [picture.width() as usize, picture.height() as usize];
+            ctx.copy_image(egui::ColorImage::from_rgba_unmultiplied(size, picture.as_raw()));
+        }
         let answered = self.answered();
         self.pending.extend(answered);
     }

@@ -12,10 +12,11 @@ use super::navigate::point_at;
 use super::session::Session;
 use super::theme;
 use super::viewer::Viewer;
-use super::widgets::{ink, signed};
+use super::widgets::ink;
 use crate::frame::camera::Camera;
 use crate::frame::measure::{Measurement, Region, Shape, Spread, VOLUMES};
 use crate::frame::{Content, Layers, Plane, lambda_text};
+use crate::quality::words::signed;
 use crate::volume::Grid;
 
 /// How near to a line it is taken hold of, points.

@@ -1,14 +1,17 @@
-//! Saves the panes as they are shown, painted by the CPU twin of the screen's shader.
+//! Saves or copies the panes as they are shown, painted by the CPU twin of the screen's shader.
 
 use std::path::PathBuf;
 use std::sync::Arc;
+
+use anyhow::{Context as _, Result};
+use image::RgbaImage;
 
 use super::display::Picture;
 use super::session::Session;
 use super::stage::Stage;
 use super::viewer::Viewer;
-use crate::export::png::{Figure, Pane, figure, png_bytes};
-use crate::export::write;
+use crate::export::png::{Figure, Pane, figure};
+use crate::export::{apng, write};
 use crate::frame::camera::Camera;
 use crate::frame::lambda_text;
 use crate::job::{Job, Turn};
@@ -16,22 +19,35 @@ use crate::job::{Job, Turn};
 /// Smaller panes hold no annotations.
 const SMALLEST_PX: u32 = 320;
 
-/// The picture saved last, and where the next one may go.
+/// The picture saved last, where the next one may go, and the one that is copied.
 pub(super) struct PictureFile {
     pub(super) saved: Stage<PathBuf>,
+    pub(super) copied: Stage<RgbaImage>,
     /// A name that is free.
     pub(super) suggested: PathBuf,
 }
 
 impl PictureFile {
     pub(super) fn new() -> Self {
-        Self { saved: Stage::default(), suggested: free_name("parallax", "png") }
+        Self { saved: Stage::default(), copied: Stage::default(), suggested: free_name("parallax", "png") }
     }
 
-    pub(super) fn poll(&mut self) {
+    /// Gives a picture that is ready for the clipboard, once.
+    pub(super) fn poll(&mut self) -> Option<Arc<RgbaImage>> {
         if self.saved.poll() {
             self.suggested = free_name("parallax", "png");
         }
+        if self.copied.poll() { self.copied.ready().cloned() } else { None }
+    }
+
+    pub(super) fn dismiss(&mut self) {
+        self.saved.dismiss();
+        self.copied.dismiss();
+    }
+
+    pub(super) fn copy(&mut self, session: &Session, viewer: &mut Viewer) {
+        let draw = drawing(session, viewer);
+        self.copied.follow(session.spawn("picture", &Turn::default(), move |_| Ok(Arc::new(draw()?))));
     }
 
     pub(super) fn save(&mut self, session: &Session, viewer: &mut Viewer, path: PathBuf, replace: bool) {
@@ -49,8 +65,20 @@ pub(super) fn free_name(stem: &str, extension: &str) -> PathBuf {
     (1..10_000).map(name).find(|path| !path.exists()).unwrap_or_default()
 }
 
-/// Starts the work; the answer is where the picture lies. A picture never shows a lambda between two steps.
+/// Starts the work; the answer is where the picture lies.
 fn save(session: &Session, viewer: &mut Viewer, path: PathBuf, replace: bool) -> std::io::Result<Job<Arc<PathBuf>>> {
+    let draw = drawing(session, viewer);
+    let run = session.run.ready().cloned();
+    let (path, replace) = named(path, replace, "png");
+    session.spawn("picture", &Turn::default(), move |_| {
+        write::check(&path, replace)?;
+        write::save(&path, &apng::png_bytes(&draw()?, run.as_ref().map(|run| &run.report))?, replace)?;
+        Ok(Arc::new(path))
+    })
+}
+
+/// The work that draws what is shown now, for a worker. A picture never shows a lambda between two steps.
+fn drawing(session: &Session, viewer: &mut Viewer) -> impl FnOnce() -> Result<RgbaImage> + Send + use<> {
     viewer.playing = None;
     viewer.step = viewer.step.round();
     let mut arrangement = viewer.display.arrange(session, viewer);
@@ -80,15 +108,11 @@ fn save(session: &Session, viewer: &mut Viewer, path: PathBuf, replace: bool) ->
             format!("Stopped because {}", run.result.stop),
         ]
     });
-    let (path, replace) = named(path, replace, "png");
-    session.spawn("picture", &Turn::default(), move |_| {
-        let grid = grid.ok_or_else(|| anyhow::anyhow!("there is no picture yet; open a scan first"))?;
-        write::check(&path, replace)?;
+    move || {
+        let grid = grid.context("there is no picture yet; open a scan first")?;
         let panes = arrangement.pictures.iter().zip(cameras).map(|(picture, camera)| pane(picture, camera)).collect();
-        let image = figure(&Figure { panes, columns: arrangement.columns, grid, size, lines, bar: None })?;
-        write::save(&path, &png_bytes(&image)?, replace)?;
-        Ok(Arc::new(path))
-    })
+        figure(&Figure { panes, columns: arrangement.columns, grid, size, lines, bar: None })
+    }
 }
 
 /// A name that says what the file is. A name that was agreed to go says nothing of another.

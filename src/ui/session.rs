@@ -21,7 +21,6 @@ use crate::latent_shift::Counterfactual;
 use crate::models::{self, Autoencoder, Classifier, Kind, Segmenter, label_index};
 use crate::pipeline::{self, Input, Model, Request, Target};
 use crate::preprocess::Recipe;
-use crate::quality::{self, Drift};
 use crate::settings::{ScoredBy, Settings, absolute};
 
 /// A scan with what panels say of it.
@@ -67,8 +66,6 @@ pub(super) struct Explained {
     /// Mean |change| of each slice of the stack, HU, and the slice where it is largest.
     pub(super) change_per_slice_hu: Vec<f32>,
     pub(super) most_changed_slice: usize,
-    /// The other outputs of the classifier; `None` where a segmenter gives the score.
-    pub(super) drift: Option<Vec<Drift>>,
     pub(super) report: Report,
     pub(super) timing: Timing,
     pub(super) seconds: f64,
@@ -82,7 +79,6 @@ impl Explained {
             scale_hu: shift.scale_hu(),
             change_per_slice_hu: result.change_per_slice_hu(),
             most_changed_slice: result.most_changed_slice(),
-            drift: (!asked.labels.is_empty()).then(|| quality::drift(&result, &asked.labels, &asked.explained)),
             report: report(&scan.input, &asked, &result, &timing),
             layers: Arc::new(Layers { scan: scan.layers.scan.clone(), shift: Some(shift) }),
             scan,

@@ -217,6 +217,10 @@ fn explained(result: &SavedResult, saved: &SavedSession, scan: &Arc<OpenScan>) -
         asked.labels.len(),
         result.scan_logits.len()
     );
+    ensure!(
+        asked.terms.iter().all(|(label, weight)| *label < asked.labels.len() && weight.is_finite()),
+        "it explains an output that the classifier does not have"
+    );
     Ok(Arc::new(Explained::new(Arc::clone(scan), asked.clone(), result, timing.clone(), *seconds)))
 }
 

@@ -143,31 +143,11 @@ pub(super) fn holds_words(text: &str, search: &str) -> bool {
     search.split_whitespace().all(|word| text.contains(&word.to_lowercase()))
 }
 
-/// A number with its sign; what rounds to nothing has none.
-pub(super) fn signed(number: f64, decimals: usize) -> String {
-    let text = format!("{number:+.decimals$}");
-    if text.bytes().any(|c| (b'1'..=b'9').contains(&c)) { text } else { text.replace(['+', '-'], "") }
-}
-
 /// A time as people say it.
 pub(super) fn duration(secs: f64) -> String {
     match secs {
         s if s < 60.0 => format!("{s:.0} s"),
         s if s < 3600.0 => format!("{:.0} min {:.0} s", (s / 60.0).floor(), s % 60.0),
         s => format!("{:.0} h {:.0} min", (s / 3600.0).floor(), (s % 3600.0) / 60.0),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::signed;
-
-    #[test]
-    fn what_rounds_to_nothing_has_no_sign() {
-        assert_eq!(signed(-0.0004, 3), "0.000");
-        assert_eq!(signed(0.0, 2), "0.00");
-        assert_eq!(signed(-0.0006, 3), "-0.001");
-        assert_eq!(signed(12.5, 1), "+12.5");
-        assert_eq!(signed(f64::NAN, 1), "NaN");
     }
 }

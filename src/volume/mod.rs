@@ -45,11 +45,12 @@ impl Grid {
     }
 }
 
-/// The numbers themselves, `i` fastest. Whole Hounsfield units that fit stay in 16 bits.
+/// The numbers themselves, `i` fastest. Whole Hounsfield units that fit stay in 16 bits. Shared as the vectors that they were
+/// read into: a slice would be a copy.
 #[derive(Debug, Clone)]
 pub enum Voxels {
-    I16(Arc<[i16]>),
-    F32(Arc<[f32]>),
+    I16(Arc<Vec<i16>>),
+    F32(Arc<Vec<f32>>),
 }
 
 impl Voxels {
@@ -104,7 +105,7 @@ impl Volume {
         Self { grid, voxels }
     }
 
-    pub fn from_f32(grid: Grid, voxels: impl Into<Arc<[f32]>>) -> Self {
+    pub fn from_f32(grid: Grid, voxels: impl Into<Arc<Vec<f32>>>) -> Self {
         Self::new(grid, Voxels::F32(voxels.into()))
     }
 
@@ -112,5 +113,22 @@ impl Volume {
     pub fn get(&self, [i, j, k]: [usize; 3]) -> Option<f32> {
         let [ni, nj, nk] = self.grid.shape;
         (i < ni && j < nj && k < nk).then(|| self.voxels.at(i + ni * (j + nj * k)))
+    }
+}
+
+/// A volume seen along other axes, without a copy.
+#[derive(Debug, Clone, Copy)]
+pub struct Turned<'a> {
+    pub grid: Grid,
+    voxels: &'a Voxels,
+    /// Where voxel (0, 0, 0) lies in memory, and how far it is to the next along each axis.
+    start: isize,
+    strides: [isize; 3],
+}
+
+impl<'a> From<&'a Volume> for Turned<'a> {
+    fn from(volume: &'a Volume) -> Self {
+        let [ni, nj, _] = volume.grid.shape.map(|n| n as isize);
+        Self { grid: volume.grid, voxels: &volume.voxels, start: 0, strides: [1, ni, ni * nj] }
     }
 }

@@ -4,7 +4,7 @@ use std::fmt;
 
 use glam::{DAffine3, DMat3, DVec3};
 
-use super::{Grid, Volume, Voxels};
+use super::{Grid, Turned, Volume};
 
 /// Where each voxel axis points: which world axis (0 R-L, 1 A-P, 2 S-I), and whether towards R, A, S.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -67,9 +67,8 @@ fn rotation(matrix: DMat3) -> [DVec3; 3] {
     [q.x_axis, q.y_axis, q.z_axis]
 }
 
-/// The volume with its axes transposed and flipped to point towards R, A, S. Voxels move in memory, not in the world.
-#[must_use]
-pub fn to_ras(volume: &Volume) -> Volume {
+/// The volume with its axes transposed and flipped to point towards R, A, S. Nothing moves, in memory or in the world.
+pub fn to_ras(volume: &Volume) -> Turned<'_> {
     let AxisCodes(codes) = axis_codes(&volume.grid);
     let from = volume.grid.shape;
     // For each world axis: the voxel axis along it, and where it begins.
@@ -80,8 +79,8 @@ pub fn to_ras(volume: &Volume) -> Volume {
     let shape = source.map(|axis| from[axis]);
     let steps = [1, from[0] as isize, (from[0] * from[1]) as isize];
     let positive = source.map(|axis| codes[axis].1);
-    let stride = [0, 1, 2].map(|w| if positive[w] { steps[source[w]] } else { -steps[source[w]] });
-    let start: isize = (0..3).map(|w| if positive[w] { 0 } else { (shape[w] as isize - 1) * steps[source[w]] }).sum();
+    let strides = [0, 1, 2].map(|w| if positive[w] { steps[source[w]] } else { -steps[source[w]] });
+    let start = (0..3).map(|w| if positive[w] { 0 } else { (shape[w] as isize - 1) * steps[source[w]] }).sum();
 
     let columns = volume.grid.world_from_voxel.matrix3;
     let mut origin = volume.grid.world_from_voxel.translation;
@@ -95,22 +94,7 @@ pub fn to_ras(volume: &Volume) -> Volume {
     }
     let matrix = DMat3::from_cols(turned[0], turned[1], turned[2]);
     let grid = Grid { shape, world_from_voxel: DAffine3::from_mat3_translation(matrix, origin) };
-    let voxels = match &volume.voxels {
-        Voxels::I16(v) => Voxels::I16(gather(v, shape, start, stride).into()),
-        Voxels::F32(v) => Voxels::F32(gather(v, shape, start, stride).into()),
-    };
-    Volume::new(grid, voxels)
-}
-
-fn gather<T: Copy>(values: &[T], [ni, nj, nk]: [usize; 3], start: isize, [si, sj, sk]: [isize; 3]) -> Vec<T> {
-    let mut out = Vec::with_capacity(ni * nj * nk);
-    for k in 0..nk as isize {
-        for j in 0..nj as isize {
-            let row = start + j * sj + k * sk;
-            out.extend((0..ni as isize).map(|i| values[(row + i * si) as usize]));
-        }
-    }
-    out
+    Turned { grid, voxels: &volume.voxels, start, strides }
 }
 
 /// The letter of the anatomical direction nearest to a direction in world space.

@@ -1,9 +1,9 @@
 //! Trilinear sampling, in f64.
 
-use glam::{DAffine3, DVec3};
+use glam::DVec3;
 use rayon::prelude::*;
 
-use super::{Grid, Volume};
+use super::{Grid, Turned, Volume};
 use crate::job::{Cancelled, Monitor};
 
 /// What lies beyond the outermost voxel centres.
@@ -15,37 +15,40 @@ pub enum Outside {
     Value(f32),
 }
 
-/// A volume at the voxels of `onto`: `voxel_from_onto` maps their indices to the volume's.
+/// A volume at places among its own voxels, for each voxel of a `shape`; `nowhere` where there is no place.
 pub fn sample(
-    volume: &Volume,
-    onto: &Grid,
-    voxel_from_onto: DAffine3,
-    outside: Outside,
+    volume: Turned,
+    shape: [usize; 3],
+    place: impl Fn([usize; 3]) -> Option<DVec3> + Sync,
+    (outside, nowhere): (Outside, f32),
     monitor: &Monitor,
-) -> Result<Volume, Cancelled> {
-    let [ni, nj, nk] = onto.shape;
-    let mut voxels = vec![0.0_f32; onto.len()];
+) -> Result<Vec<f32>, Cancelled> {
+    let [ni, nj, nk] = shape;
+    let mut voxels = vec![nowhere; ni * nj * nk];
     for (k, slice) in voxels.chunks_mut((ni * nj).max(1)).enumerate() {
         monitor.step("resampling", k, nk)?;
         slice.par_chunks_mut(ni.max(1)).enumerate().for_each(|(j, row)| {
             for (i, value) in row.iter_mut().enumerate() {
-                let at = voxel_from_onto.transform_point3(DVec3::new(i as f64, j as f64, k as f64));
-                *value = trilinear(volume, at, outside);
+                if let Some(at) = place([i, j, k]) {
+                    *value = trilinear(volume, at, outside);
+                }
             }
         });
     }
-    Ok(Volume::from_f32(*onto, voxels))
+    Ok(voxels)
 }
 
 /// A volume on any grid, through world space.
 pub fn resample(volume: &Volume, onto: &Grid, outside: f32, monitor: &Monitor) -> Result<Volume, Cancelled> {
-    sample(volume, onto, volume.grid.voxel_from_world() * onto.world_from_voxel, Outside::Value(outside), monitor)
+    let voxel_from_onto = volume.grid.voxel_from_world() * onto.world_from_voxel;
+    let place = |at: [usize; 3]| Some(voxel_from_onto.transform_point3(DVec3::from_array(at.map(|n| n as f64))));
+    Ok(Volume::from_f32(*onto, sample(volume.into(), onto.shape, place, (Outside::Value(outside), outside), monitor)?))
 }
 
 /// Half a voxel, and the rounding of one inverse affine.
 const REACH: f64 = 0.5 + 1e-6;
 
-fn trilinear(volume: &Volume, at: DVec3, outside: Outside) -> f32 {
+fn trilinear(volume: Turned, at: DVec3, outside: Outside) -> f32 {
     let shape = volume.grid.shape;
     let at = at.to_array();
     let mut low = [0; 3];
@@ -61,19 +64,15 @@ fn trilinear(volume: &Volume, at: DVec3, outside: Outside) -> f32 {
         low[axis] = (x as usize).min(shape[axis].saturating_sub(2));
         share[axis] = x - low[axis] as f64;
     }
-    let steps = [1, shape[0], shape[0] * shape[1]];
-    let first: usize = (0..3).map(|axis| low[axis] * steps[axis]).sum();
+    let first = (0..3).fold(volume.start, |index, axis| index + low[axis] as isize * volume.strides[axis]);
     let mut sum = 0.0;
     for corner in 0..8_usize {
-        let mut weight = 1.0;
-        let mut index = first;
-        for axis in 0..3 {
-            let upper = corner >> axis & 1 == 1;
-            weight *= if upper { share[axis] } else { 1.0 - share[axis] };
-            index += if upper { steps[axis] } else { 0 };
-        }
+        let is_upper = |axis: usize| corner >> axis & 1 == 1;
+        let part = |(axis, share): (usize, &f64)| if is_upper(axis) { *share } else { 1.0 - share };
+        let weight: f64 = share.iter().enumerate().map(part).product();
         if weight != 0.0 {
-            sum += weight * f64::from(volume.voxels.at(index));
+            let far = volume.strides.iter().enumerate().filter(|(axis, _)| is_upper(*axis)).map(|(_, stride)| stride);
+            sum += weight * f64::from(volume.voxels.at((first + far.sum::<isize>()) as usize));
         }
     }
     sum as f32

@@ -27,7 +27,7 @@ const BESIDE: [(&str, &str, &str); 2] = [
 ];
 
 /// Crates and the modules that may name them; each of these does.
-const FENCES: [(&str, &[&str]); 21] = [
+const FENCES: [(&str, &[&str]); 26] = [
     ("candle_core", &["nn", "weights", "models", "latent_shift", "pipeline"]),
     ("candle_nn", &["nn", "weights", "models", "latent_shift", "pipeline"]),
     ("rayon", &["volume", "nn", "io"]),
@@ -42,8 +42,13 @@ const FENCES: [(&str, &[&str]); 21] = [
     ("dicom_dictionary_std", &["io"]),
     ("dicom_object", &["io"]),
     ("dicom_pixeldata", &["io"]),
-    ("image", &["frame", "export"]),
+    ("image", &["frame", "export", "ui"]),
+    ("base64", &["export"]),
     ("gif", &["export"]),
+    ("csv", &["export"]),
+    ("muxide", &["export"]),
+    ("openh264", &["export"]),
+    ("png", &["export"]),
     ("ab_glyph", &["export"]),
     ("tempfile", &["export"]),
     ("clap", &["cli"]),

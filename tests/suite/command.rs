@@ -130,7 +130,15 @@ fn explain_writes_what_it_promises_and_dumps_every_tensor() {
     names.sort();
     assert_eq!(
         names,
-        ["counterfactual.nii.gz", "difference.nii.gz", "heatmap.nii.gz", "lambda.gif", "montage.png", "result.json"]
+        [
+            "counterfactual.nii.gz",
+            "counterfactual_detail_kept.nii.gz",
+            "difference.nii.gz",
+            "heatmap.nii.gz",
+            "lambda.gif",
+            "panes.png",
+            "result.json"
+        ]
     );
     // A second run keeps what is there.
     assert_fails(

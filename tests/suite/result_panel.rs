@@ -152,3 +152,25 @@ fn what_the_focus_moves_to_comes_into_view() {
     window.get_by_label("Provenance").focus();
     until(&mut window, "the end of the panel", |w| !hidden(w));
 }
+
+#[test]
+fn the_panes_are_copied_to_the_clipboard_as_a_picture() {
+    let models = TinyModels::new();
+    let mut window = explained(&models);
+    window.key_press_modifiers(egui::Modifiers::COMMAND | egui::Modifiers::SHIFT, Key::C);
+    window.step();
+    let mut copied = None;
+    let began = std::time::Instant::now();
+    while copied.is_none() && began.elapsed().as_secs() < 60 {
+        window.step();
+        copied = window.output().platform_output.commands.iter().find_map(|command| match command {
+            egui::OutputCommand::CopyImage(image) => Some(image.clone()),
+            _ => None,
+        });
+        std::thread::sleep(std::time::Duration::from_millis(5));
+    }
+    let copied = copied.expect("a picture came within a minute");
+    let greys: std::collections::BTreeSet<_> = copied.pixels.iter().map(egui::Color32::r).collect();
+    assert!(copied.width() > 900 && greys.len() > 20, "{:?}, {} greys", copied.size, greys.len());
+    until(&mut window, "the word", |w| says(w, "on the clipboard"));
+}

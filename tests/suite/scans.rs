@@ -107,7 +107,7 @@ fn sheared() -> Volume {
         shape: [4, 5, 6],
         world_from_voxel: DAffine3::from_mat3_translation(matrix, DVec3::new(10.0, -20.0, 30.5)),
     };
-    Volume::new(grid, Voxels::I16((0..120).map(|i| i * 17 - 1000).collect()))
+    Volume::new(grid, Voxels::I16((0..120).map(|i| i * 17 - 1000).collect::<Vec<_>>().into()))
 }
 
 #[test]

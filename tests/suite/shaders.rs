@@ -96,7 +96,7 @@ fn scan(shape: [usize; 3]) -> Volume {
     let world_from_voxel = DAffine3::from_mat3_translation(matrix, DVec3::new(12.0, -30.0, 7.0));
     let grid = Grid { shape, world_from_voxel };
     let value = |i: usize| ((i * 37) % 500) as i16 - 700 + if i.is_multiple_of(13) { 600 } else { 0 };
-    Volume::new(grid, Voxels::I16((0..grid.len()).map(value).collect()))
+    Volume::new(grid, Voxels::I16((0..grid.len()).map(value).collect::<Vec<_>>().into()))
 }
 
 /// A reconstruction of a shape on another grid than the scan's, neither aligned with it nor covering it, and three steps of a slab.

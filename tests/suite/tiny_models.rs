@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 
 use candle_core::{Device, Tensor};
 
@@ -45,6 +46,14 @@ impl TinyModels {
     /// "autoencoder", "classifier" or "segmenter".
     pub(crate) fn card(&self, name: &str) -> PathBuf {
         self.folder.path().join(format!("{name}.toml"))
+    }
+
+    /// `parallax explain` of a scan by the autoencoder and the classifier, to be given what else it needs.
+    pub(crate) fn explain(&self, scan: &Path) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_parallax"));
+        command.arg("explain").arg(scan);
+        command.arg("--autoencoder").arg(self.card("autoencoder")).arg("--classifier").arg(self.card("classifier"));
+        command
     }
 
     /// A stack of a bright ball in grey, as a file.

@@ -58,6 +58,7 @@ pub(crate) fn texts(window: &Window) -> Vec<String> {
     window
         .root()
         .children_recursive()
+        .filter(|node| node.accesskit_node().role() != Role::TextRun) // again, line by line, what its parent says
         .flat_map(|node| [node.accesskit_node().label(), node.accesskit_node().value()])
         .flatten()
         .filter(|text| !text.is_empty())

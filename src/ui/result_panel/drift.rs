@@ -8,9 +8,10 @@ use eframe::egui::{
 };
 
 use super::super::theme;
-use super::super::widgets::{focus_frame, holds_words, signed};
+use super::super::widgets::{focus_frame, holds_words};
 use super::predictions::Scale;
 use crate::quality::Drift;
+use crate::quality::words::signed;
 
 /// Rows that are shown; a search finds the others.
 const MOST_ROWS: usize = 20;

@@ -35,7 +35,7 @@ pub(super) fn result_panel_ui(ui: &mut Ui, session: &Session, actions: &mut Vec<
     }
     ui.add_space(4.0);
     section_ui(ui, "Quality", true, |ui| quality::quality_ui(ui, &run.report.quality));
-    section_ui(ui, "Other outputs", true, |ui| drift::drift_ui(ui, run.drift.as_deref(), scale));
+    section_ui(ui, "Other outputs", true, |ui| drift::drift_ui(ui, run.report.drift.as_deref(), scale));
     section_ui(ui, "Provenance", false, |ui| provenance::provenance_ui(ui, &run.report));
 }
 
@@ -98,6 +98,11 @@ pub(super) fn picture_ui(ui: &mut Ui, file: &PictureFile, actions: &mut Vec<Acti
     } else if let Some(path) = saved.ready() {
         ui.label(RichText::new(format!("Saved {}", path.display())).small().color(theme::TEXT));
     }
-    error_ui(ui, saved.error(), Place::Picture, actions);
+    if file.copied.running().is_some() {
+        ui.spinner();
+    } else if file.copied.ready().is_some() && file.copied.error().is_none() {
+        ui.label(RichText::new("The picture is on the clipboard").small().color(theme::TEXT));
+    }
+    error_ui(ui, saved.error().or(file.copied.error()), Place::Picture, actions);
     ui.add_space(4.0);
 }

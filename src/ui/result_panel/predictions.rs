@@ -50,7 +50,7 @@ impl Scale {
 
 /// The scores; gives how they are told.
 pub(super) fn predictions_ui(ui: &mut Ui, run: &Explained) -> Scale {
-    let scale = if run.drift.is_some() { scale_ui(ui) } else { Scale::Probability };
+    let scale = if run.report.drift.is_some() { scale_ui(ui) } else { Scale::Probability };
     let scores = run.result.scores;
     for (name, score, meaning) in [
         ("Scan", scores.scan, "The model's output on the scan itself"),

@@ -1,0 +1,44 @@
+//! `parallax explain --replay`: a recorded run once more, held against its record.
+
+use std::path::Path;
+
+use anyhow::{Result, bail};
+
+use super::args::ExplainArgs;
+use super::{explain, progress, say};
+use crate::export::record::Record;
+use crate::models::Classifier;
+use crate::pipeline::{self, BadInput, Model, Request};
+
+pub(super) fn run(args: &ExplainArgs, path: &Path) -> Result<()> {
+    let record = Record::open(path).map_err(BadInput)?;
+    let options = record.options().map_err(BadInput)?;
+    let threads = explain::start(&args.compute)?;
+    args.outputs.check()?;
+    let monitor = progress::monitor()?;
+    // Another classifier has other labels: that it is another one is said below.
+    let terms = |classifier: &Model<dyn Classifier>| {
+        if !record.is_scored_by(&classifier.sha256) {
+            return Ok(Vec::new());
+        }
+        Ok(record.terms(classifier.network.labels()).map_err(BadInput)?)
+    };
+    let request = Request {
+        autoencoder: pipeline::load_autoencoder(&args.autoencoder, &monitor)?,
+        target: explain::target(args, record.offset, terms, &monitor)?,
+        slab: Some(record.slab()),
+        options,
+    };
+    let input = pipeline::open(&args.scan, request.recipe()?, &monitor)?;
+    let (_, scored_by) = request.target.scored_by();
+    record.check(&input.sha256(), &request.autoencoder.sha256, scored_by).map_err(BadInput)?;
+    let report = explain::explain(&input, &request, &args.outputs, threads, monitor)?;
+    let differences = record.differences(&report);
+    if !differences.is_empty() {
+        bail!("the run gives other numbers than its record. {}", differences.join("; "));
+    }
+    if !args.outputs.json {
+        say("the same scores and lambdas as recorded");
+    }
+    Ok(())
+}

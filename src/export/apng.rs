@@ -1,0 +1,69 @@
+//! PNG with its provenance as text, of one picture or of several in time (APNG, which is part of PNG's third edition).
+
+use anyhow::Result;
+use image::RgbaImage;
+use png::{BitDepth, ColorType, Encoder};
+
+use super::animation::{Shot, size_of};
+use super::report::Report;
+
+/// One picture.
+pub fn png_bytes(picture: &RgbaImage, report: Option<&Report>) -> Result<Vec<u8>> {
+    bytes(&[Shot { picture, hundredths: 0 }], report)
+}
+
+/// Pictures that play without end. Programs that know no APNG show the first.
+pub fn apng_bytes(shots: &[Shot], report: Option<&Report>) -> Result<Vec<u8>> {
+    bytes(shots, report)
+}
+
+fn bytes(shots: &[Shot], report: Option<&Report>) -> Result<Vec<u8>> {
+    let (width, height) = size_of(shots)?;
+    let mut bytes = Vec::new();
+    let mut encoder = Encoder::new(&mut bytes, width, height);
+    encoder.set_color(ColorType::Rgba);
+    encoder.set_depth(BitDepth::Eight);
+    let animated = shots.len() > 1;
+    if animated {
+        encoder.set_animated(u32::try_from(shots.len())?, 0)?; // 0: without end
+    }
+    for (name, value) in report.map_or(Vec::new(), Report::provenance) {
+        // iTXt, since a target's name may hold any letter.
+        encoder.add_itxt_chunk(name.to_owned(), value)?;
+    }
+    let mut writer = encoder.write_header()?;
+    for shot in shots {
+        if animated {
+            writer.set_frame_delay(shot.hundredths, 100)?;
+        }
+        writer.write_image_data(shot.picture.as_raw())?;
+    }
+    writer.finish()?;
+    Ok(bytes)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Cursor;
+
+    use image::Rgba;
+
+    use super::super::animation::bounce;
+    use super::*;
+
+    #[test]
+    fn an_animated_png_keeps_every_pixel_and_every_delay() {
+        let along: Vec<_> = (0..3).map(|i| RgbaImage::from_pixel(5, 3, Rgba([i * 40, 7, 200, 255]))).collect();
+        let bytes = apng_bytes(&bounce(&along, 12), None).expect("an animation");
+        let mut reader = png::Decoder::new(Cursor::new(bytes)).read_info().expect("a PNG");
+        let control = *reader.info().animation_control().expect("animated");
+        assert_eq!((control.num_frames, control.num_plays), (4, 0));
+        for (shot, (place, delay)) in [(0, 90), (1, 12), (2, 90), (1, 12)].into_iter().enumerate() {
+            let mut pixels = vec![0; 5 * 3 * 4];
+            reader.next_frame(&mut pixels).expect("a picture");
+            assert_eq!(&pixels, along[place].as_raw(), "picture {shot}");
+            let frame = reader.info().frame_control().expect("timed");
+            assert_eq!((frame.delay_num, frame.delay_den), (delay, 100), "picture {shot}");
+        }
+    }
+}

@@ -1,0 +1,203 @@
+//! The report as one page of HTML: all it shows is in it, it loads nothing and runs no script.
+
+use std::fmt::Write as _;
+
+use anyhow::Result;
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+
+use super::animation::{bounce, hundredths};
+use super::montage::Story;
+use super::report::NOTICE;
+use super::{Run, apng, mp4};
+use crate::frame::lambda_text;
+use crate::job::Monitor;
+use crate::latent_shift::Counterfactual;
+use crate::quality::words::{lines, signed};
+use crate::quality::{Drift, Quality};
+
+/// Of the other outputs; a file of numbers holds them all.
+const MOST_ROWS: usize = 20;
+const STYLE: &str = include_str!("html.css");
+
+pub(super) fn html(run: &Run, story: &Story, monitor: &Monitor) -> Result<String> {
+    let (result, report) = (run.result, run.report);
+    let panes = apng::png_bytes(&story.montage()?, Some(report))?;
+    let ladder = apng::png_bytes(&story.ladder(monitor)?, Some(report))?;
+    let video = mp4::mp4_bytes(&bounce(&story.along_lambda(monitor)?, hundredths(run.style.fps)), monitor)?;
+    let target = escape(&report.target);
+    let mut page = format!(
+        "<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n<meta name=\"viewport\" content=\"width=device-width\">\n\
+         <meta name=\"color-scheme\" content=\"light dark\">\n<title>Parallax: {target}</title>\n<style>\n{STYLE}</style>\n</head>\n<body>\n<main>\n\
+         <h1>Counterfactual: {target}</h1>\n<p class=\"notice\">{NOTICE}</p>\n"
+    );
+    page += &scores(result);
+    page += &picture(
+        &panes,
+        "Original, counterfactual and difference of the slice that changed most, in the lung and the soft-tissue window",
+        "The slice that changed most, in two windows. What is marked SYNTHETIC was drawn by the autoencoder.",
+    );
+    let video = STANDARD.encode(video);
+    writeln!(
+        page,
+        "<figure><video controls loop muted playsinline src=\"data:video/mp4;base64,{video}\" aria-label=\"The same slice while lambda goes \
+         there and back, with the score as a bar\"></video><figcaption>The same slice along lambda. SYNTHETIC.</figcaption></figure>"
+    )?;
+    page += &curve(result);
+    page += &picture(
+        &ladder,
+        "Slices that changed most, one a row, each as scanned and at lambdas on the way to the counterfactual",
+        "The slices that changed most, on the way to the counterfactual.",
+    );
+    page += &quality(&report.quality);
+    page += &report.drift.as_deref().map_or(String::new(), other_outputs);
+    let provenance: Vec<_> =
+        report.provenance().into_iter().map(|(name, value)| vec![name.to_owned(), value]).collect();
+    page += &table("Provenance", &["", ""], &provenance);
+    page += "</main>\n</body>\n</html>\n";
+    Ok(page)
+}
+
+/// What stands for itself in HTML, within quotes too.
+fn escape(text: &str) -> String {
+    let mut escaped = String::with_capacity(text.len());
+    for c in text.chars() {
+        match c {
+            '&' => escaped += "&amp;",
+            '<' => escaped += "&lt;",
+            '>' => escaped += "&gt;",
+            '"' => escaped += "&quot;",
+            '\'' => escaped += "&#39;",
+            c => escaped.push(c),
+        }
+    }
+    escaped
+}
+
+fn picture(png: &[u8], seen: &str, caption: &str) -> String {
+    let (data, seen, caption) = (STANDARD.encode(png), escape(seen), escape(caption));
+    format!(
+        "<figure><img src=\"data:image/png;base64,{data}\" alt=\"{seen}\"><figcaption>{caption}</figcaption></figure>\n"
+    )
+}
+
+/// The first cell of a row names it. Columns without names get no line for them.
+fn table(title: &str, columns: &[&str], rows: &[Vec<String>]) -> String {
+    let cells = |row: &[String]| -> String {
+        row.iter()
+            .enumerate()
+            .map(|(i, cell)| {
+                let cell = escape(cell);
+                if i == 0 { format!("<th scope=\"row\">{cell}</th>") } else { format!("<td>{cell}</td>") }
+            })
+            .collect()
+    };
+    let names =
+        columns.iter().map(|name| format!("<th scope=\"col\">{}</th>", escape(name))).collect::<Vec<_>>().concat();
+    let head = if columns.iter().all(|name| name.is_empty()) { String::new() } else { format!("<tr>{names}</tr>") };
+    let body = rows.iter().map(|row| format!("<tr>{}</tr>\n", cells(row))).collect::<Vec<_>>().concat();
+    format!("<h2>{}</h2>\n<table>\n{head}{body}</table>\n", escape(title))
+}
+
+fn scores(result: &Counterfactual) -> String {
+    let scores = result.scores;
+    let row = |name: &str, score: f64| vec![name.to_owned(), format!("{score:.4}")];
+    let rows = [
+        row("Scan", scores.scan),
+        row("Reconstruction", scores.reconstruction),
+        row("Counterfactual", scores.counterfactual),
+    ];
+    let lambda = lambda_text(result.steps[result.chosen].lambda);
+    let partial = if result.complete { "" } else { " Partial: the run was cancelled." };
+    let stop = escape(&format!("Counterfactual at lambda {lambda}. Stopped because {}.{partial}", result.stop));
+    let notes =
+        result.notes().iter().map(|note| format!("<p>Note: {}</p>\n", escape(note))).collect::<Vec<_>>().concat();
+    format!("{}<p>{stop}</p>\n{notes}", table("Scores", &["", "Score"], &rows))
+}
+
+fn quality(quality: &Quality) -> String {
+    let rows: Vec<_> =
+        lines(quality).into_iter().map(|line| vec![line.name.to_owned(), line.value, line.meaning]).collect();
+    table("Quality", &["", "Value", "What it means"], &rows)
+}
+
+/// The other outputs of the classifier, largest change first.
+fn other_outputs(drift: &[Drift]) -> String {
+    let mut drift: Vec<&Drift> = drift.iter().collect();
+    drift.sort_by(|a, b| b.change().abs().total_cmp(&a.change().abs()));
+    let row = |one: &&Drift| {
+        let [before, after] = one.probabilities();
+        vec![one.name.clone(), format!("{before:.4}"), format!("{after:.4}"), signed(one.change(), 4)]
+    };
+    let rows: Vec<_> = drift.iter().take(MOST_ROWS).map(row).collect();
+    let table = table("Other outputs", &["", "Reconstruction", "Counterfactual", "Change"], &rows);
+    match drift.len().saturating_sub(MOST_ROWS) {
+        0 => table,
+        more => format!("{table}<p>{more} more outputs moved less.</p>\n"),
+    }
+}
+
+/// The score along lambda as a drawing: the axis of the score is 0 to 1, and longer only where a score lies beyond.
+fn curve(result: &Counterfactual) -> String {
+    const LEFT: f64 = 56.0;
+    const RIGHT: f64 = 624.0;
+    const TOP: f64 = 16.0;
+    const BOTTOM: f64 = 224.0;
+    let ends = |values: &mut dyn Iterator<Item = f64>, from: [f64; 2]| {
+        values.fold(from, |[low, high], x| [low.min(x), high.max(x)])
+    };
+    let [left, right] = ends(&mut result.steps.iter().map(|step| step.lambda), [0.0, 0.0]);
+    let [low, high] = ends(&mut result.steps.iter().map(|step| step.score).chain([result.scores.scan]), [0.0, 1.0]);
+    let x = |lambda: f64| LEFT + (RIGHT - LEFT) * (lambda - left) / (right - left).max(f64::MIN_POSITIVE);
+    let y = |score: f64| BOTTOM + (TOP - BOTTOM) * (score - low) / (high - low);
+    let points: Vec<String> =
+        result.steps.iter().map(|step| format!("{:.1},{:.1}", x(step.lambda), y(step.score))).collect();
+    let dots = result
+        .steps
+        .iter()
+        .enumerate()
+        .map(|(i, step)| {
+            let radius = if i == result.chosen { 6 } else { 3 };
+            format!("<circle cx=\"{:.1}\" cy=\"{:.1}\" r=\"{radius}\"/>", x(step.lambda), y(step.score))
+        })
+        .collect::<Vec<_>>()
+        .concat();
+    let label = |x: f64, y: f64, anchor: &str, text: &str| {
+        format!("<text x=\"{x:.1}\" y=\"{y:.1}\" text-anchor=\"{anchor}\">{}</text>", escape(text))
+    };
+    let labels = [
+        label(LEFT - 8.0, TOP + 4.0, "end", &format!("{high:.1}")),
+        label(LEFT - 8.0, BOTTOM + 4.0, "end", &format!("{low:.1}")),
+        label(LEFT, BOTTOM + 20.0, "start", &lambda_text(left)),
+        label(RIGHT, BOTTOM + 20.0, "end", &lambda_text(right)),
+        label(f64::midpoint(LEFT, RIGHT), BOTTOM + 20.0, "middle", "lambda"),
+        label(LEFT + 8.0, TOP + 4.0, "start", "score"),
+    ];
+    let (scan_x, scan_y) = (x(0.0), y(result.scores.scan));
+    format!(
+        "<figure><svg viewBox=\"0 0 640 256\" role=\"img\" aria-label=\"The score along lambda, from {first:.2} to {last:.2}\">\
+         <path class=\"axis\" d=\"M{LEFT} {TOP}V{BOTTOM}H{RIGHT}\"/><polyline points=\"{}\"/>{dots}\
+         <path class=\"scan\" d=\"M{scan_x:.1} {:.1}l6 6l-6 6l-6 -6z\"/>{}</svg>\
+         <figcaption>The score along lambda. The large dot is the counterfactual, the diamond the scan's own score.</figcaption></figure>\n",
+        points.join(" "),
+        scan_y - 6.0,
+        labels.concat(),
+        first = result.steps.first().map_or(0.0, |step| step.score),
+        last = result.steps.last().map_or(0.0, |step| step.score),
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nothing_in_a_name_can_be_taken_for_html() {
+        let rows = [vec!["<b>\"&'".to_owned(), "a < b".to_owned()]];
+        let table = table("x", &["", ""], &rows);
+        assert!(table.contains("<th scope=\"row\">&lt;b&gt;&quot;&amp;&#39;</th><td>a &lt; b</td>"), "{table}");
+        let more: Vec<_> = (0..25).map(|i| Drift { name: format!("<{i}>"), logits: [0.0, f64::from(i)] }).collect();
+        let outputs = other_outputs(&more);
+        assert!(outputs.contains("&lt;24&gt;") && !outputs.contains("&lt;0&gt;") && outputs.contains("5 more outputs"));
+    }
+}

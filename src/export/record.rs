@@ -1,0 +1,150 @@
+//! A `result.json` read back: what a run is repeated by, and what its numbers are held against.
+
+use std::path::Path;
+
+use anyhow::{Context, Result, anyhow, bail};
+use serde::Deserialize;
+
+use super::report::{FORMAT, OptionsReport, Report, ScoresReport, Term, VERSION};
+use crate::latent_shift::Options;
+
+/// Numbers as near as this are the same: threads and processors round sums of f32 in their own ways. Lambdas beyond 1 by their size.
+const SAME: f64 = 1e-6;
+
+/// What every version holds.
+#[derive(Deserialize)]
+struct Heading {
+    format: String,
+    version: u32,
+}
+
+#[derive(Debug, Deserialize)]
+pub struct Record {
+    input: Hashed,
+    autoencoder: Hashed,
+    scored_by: Hashed,
+    terms: Vec<Term>,
+    pub offset: f64,
+    slab: [usize; 2],
+    options: OptionsReport,
+    scores: ScoresReport,
+    lambda: f64,
+    lambdas: Vec<f64>,
+    sweep_scores: Vec<f64>,
+    complete: bool,
+}
+
+#[derive(Debug, Deserialize)]
+struct Hashed {
+    sha256: String,
+}
+
+impl Record {
+    pub fn open(path: &Path) -> Result<Self> {
+        let text = std::fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))?;
+        Self::parse(&text).with_context(|| format!("no run can be repeated by {}", path.display()))
+    }
+
+    fn parse(text: &str) -> Result<Self> {
+        let heading: Heading = serde_json::from_str(text).context("it is no result.json")?;
+        if heading.format != FORMAT {
+            bail!("its format is {:?}, and {FORMAT:?} is wanted", heading.format);
+        }
+        if heading.version != VERSION {
+            bail!("it is of version {}, and this Parallax reads version {VERSION}", heading.version);
+        }
+        let record: Self = serde_json::from_str(text).context("it is damaged")?;
+        if !record.complete {
+            bail!("the run was cancelled: where it would have ended was never known");
+        }
+        Ok(record)
+    }
+
+    pub fn slab(&self) -> std::ops::Range<usize> {
+        self.slab[0]..self.slab[1]
+    }
+
+    pub fn options(&self) -> Result<Options> {
+        self.options.options()
+    }
+
+    pub fn is_scored_by(&self, sha256: &str) -> bool {
+        self.scored_by.sha256 == sha256
+    }
+
+    /// What was scored, among these labels.
+    pub fn terms(&self, labels: &[String]) -> Result<Vec<(usize, f64)>> {
+        if self.terms.is_empty() {
+            bail!("the record names no class of the classifier");
+        }
+        let index = |term: &Term| {
+            let label = labels.iter().position(|label| *label == term.label);
+            Ok((
+                label.ok_or_else(|| anyhow!("the classifier has no class {:?}, which was scored", term.label))?,
+                term.weight,
+            ))
+        };
+        self.terms.iter().map(index).collect()
+    }
+
+    /// Refuses another input and other networks than the run's: each that differs is named.
+    pub fn check(&self, input: &str, autoencoder: &str, scored_by: &str) -> Result<()> {
+        let pairs = [
+            ("the scan's voxels", &self.input, input),
+            ("the autoencoder", &self.autoencoder, autoencoder),
+            ("the network that gives the score", &self.scored_by, scored_by),
+        ];
+        let others: Vec<_> = pairs
+            .into_iter()
+            .filter(|(_, then, now)| then.sha256 != *now)
+            .map(|(what, then, now)| format!("{what}: SHA-256 was {}, is {now}", then.sha256))
+            .collect();
+        if others.is_empty() { Ok(()) } else { Err(anyhow!("not what the record is of. {}", others.join("; "))) }
+    }
+
+    /// Every number that is not what it was, in words.
+    pub fn differences(&self, report: &Report) -> Vec<String> {
+        let [then, now] = [&self.scores, &report.scores];
+        let singles = [
+            ("score of the scan", then.scan, now.scan),
+            ("score of the reconstruction", then.reconstruction, now.reconstruction),
+            ("score of the counterfactual", then.counterfactual, now.counterfactual),
+            ("lambda", self.lambda, report.lambda),
+        ];
+        let lists = [
+            ("lambdas", &self.lambdas, &report.lambdas),
+            ("scores along lambda", &self.sweep_scores, &report.sweep_scores),
+        ];
+        let singles = singles.into_iter().filter(|(_, then, now)| !same(*then, *now));
+        let singles = singles.map(|(what, then, now)| format!("{what}: was {then}, is {now}"));
+        let lists =
+            lists.into_iter().filter_map(|(what, then, now)| Some(format!("{what}: {}", list_differs(then, now)?)));
+        singles.chain(lists).collect()
+    }
+}
+
+fn same(then: f64, now: f64) -> bool {
+    (then - now).abs() <= SAME * then.abs().max(1.0)
+}
+
+fn list_differs(then: &[f64], now: &[f64]) -> Option<String> {
+    if then.len() != now.len() {
+        return Some(format!("were {}, are {}", then.len(), now.len()));
+    }
+    let at = then.iter().zip(now).position(|(then, now)| !same(*then, *now))?;
+    Some(format!("the first to differ is number {at}, was {}, is {}", then[at], now[at]))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_are_the_same_to_a_millionth_of_their_size_or_of_one() {
+        assert!(same(0.5, 0.5 + 9e-7) && !same(0.5, 0.5 + 2e-6));
+        assert!(same(-500.0, -500.0004) && !same(-500.0, -500.001));
+        assert_eq!(list_differs(&[1.0, 2.0], &[1.0, 2.0]), None);
+        assert!(list_differs(&[1.0, 2.0], &[1.0, 3.0]).is_some_and(|words| words.contains("number 1, was 2, is 3")));
+        assert!(list_differs(&[1.0], &[]).is_some());
+    }
+}

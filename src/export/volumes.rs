@@ -1,0 +1,75 @@
+//! What a run made, as volumes on the scan's own grid, HU.
+
+use anyhow::Result;
+
+use super::{File, Run, nifti, nrrd};
+use crate::job::{Cancelled, Monitor};
+use crate::preprocess;
+use crate::volume::Volume;
+
+/// HU of what lies outside the model's field of view: the padding that the networks see.
+const OUTSIDE_HU: f32 = -1000.0;
+
+/// Their files.
+pub(super) const NIFTI: &[&str] =
+    &["counterfactual.nii.gz", "counterfactual_detail_kept.nii.gz", "difference.nii.gz", "heatmap.nii.gz"];
+pub(super) const NRRD: &[&str] =
+    &["counterfactual.nrrd", "counterfactual_detail_kept.nrrd", "difference.nrrd", "heatmap.nrrd"];
+
+#[derive(Debug, Clone, Copy)]
+enum Content {
+    /// As the autoencoder draws it.
+    Counterfactual,
+    /// The scan, sharp, plus the difference.
+    DetailKept,
+    /// Counterfactual minus reconstruction.
+    Difference,
+    Heatmap,
+}
+
+impl Content {
+    const ALL: [Self; 4] = [Self::Counterfactual, Self::DetailKept, Self::Difference, Self::Heatmap];
+
+    fn describe(self) -> &'static str {
+        match self {
+            Self::Counterfactual => "SYNTHETIC counterfactual, HU. Research use only.",
+            Self::DetailKept => "SYNTHETIC counterfactual, detail kept, HU. Research use only.",
+            Self::Difference => "SYNTHETIC difference, HU. Research use only.",
+            Self::Heatmap => "SYNTHETIC heatmap, HU. Research use only.",
+        }
+    }
+
+    fn of(self, run: &Run, monitor: &Monitor) -> Result<Volume, Cancelled> {
+        let (result, grid) = (run.result, &run.scan.grid);
+        match self {
+            Self::Counterfactual => preprocess::restore(&result.step_hu(result.chosen), grid, OUTSIDE_HU, monitor),
+            Self::DetailKept => {
+                let difference = Self::Difference.of(run, monitor)?;
+                let sum = run.scan.voxels.iter().zip(difference.voxels.iter()).map(|(scan, change)| scan + change);
+                Ok(Volume::from_f32(*grid, sum.collect::<Vec<f32>>()))
+            }
+            Self::Difference => preprocess::restore(&result.difference_hu(result.chosen), grid, 0.0, monitor),
+            Self::Heatmap => preprocess::restore(&result.heatmap_hu(), grid, 0.0, monitor),
+        }
+    }
+}
+
+pub(super) fn nifti_files(run: &Run, monitor: &Monitor) -> Result<Vec<File>> {
+    files(NIFTI, run, monitor, nifti::nifti_bytes)
+}
+
+pub(super) fn nrrd_files(run: &Run, monitor: &Monitor) -> Result<Vec<File>> {
+    files(NRRD, run, monitor, |volume, description| Ok(nrrd::nrrd_bytes(volume, description)?))
+}
+
+fn files(
+    names: &[&str],
+    run: &Run,
+    monitor: &Monitor,
+    bytes: impl Fn(&Volume, &str) -> Result<Vec<u8>>,
+) -> Result<Vec<File>> {
+    let file = |(content, name): (Content, &&str)| {
+        Ok(File::new(*name, bytes(&content.of(run, monitor)?, content.describe())?))
+    };
+    Content::ALL.into_iter().zip(names).map(file).collect()
+}

@@ -1,0 +1,95 @@
+//! Voxels while a file is read: never twice in memory, and in 16 bits as long as all are whole HU that fit.
+
+use super::{AIR_HU, reserve};
+use crate::volume::Voxels;
+
+/// Numbers that come in one after the other. What is no number becomes air and is counted.
+pub(super) struct Arriving {
+    voxels: Kept,
+    /// How many will come. Memory is filled only as they come: what a header claims is no voxel yet.
+    total: usize,
+    odd: usize,
+}
+
+enum Kept {
+    Whole(Vec<i16>),
+    Any(Vec<f32>),
+}
+
+impl Arriving {
+    pub(super) fn new(total: usize) -> Result<Self, String> {
+        Ok(Self { voxels: Kept::Whole(reserve(total)?), total, odd: 0 })
+    }
+
+    pub(super) fn extend(&mut self, values: impl IntoIterator<Item = f32>) -> Result<(), String> {
+        let Self { voxels, total, odd } = self;
+        let mut values = values.into_iter().map(|value| {
+            if value.is_finite() {
+                return value;
+            }
+            *odd += 1;
+            AIR_HU
+        });
+        if let Kept::Whole(whole) = voxels {
+            let misfit = values.by_ref().find(|value| {
+                let fits = value.fract() == 0.0 && (-32768.0..=32767.0).contains(value);
+                if fits {
+                    whole.push(*value as i16);
+                }
+                !fits
+            });
+            let Some(misfit) = misfit else { return Ok(()) };
+            let mut any = reserve(*total)?;
+            any.extend(whole.iter().map(|&hu| f32::from(hu)));
+            any.push(misfit);
+            *voxels = Kept::Any(any);
+        }
+        if let Kept::Any(any) = voxels {
+            any.extend(values);
+        }
+        Ok(())
+    }
+
+    /// All of them, and what was odd about them.
+    pub(super) fn finish(self, warnings: &mut Vec<String>) -> Voxels {
+        if self.odd > 0 {
+            warnings.push(format!("{} voxels hold no number; they are taken to be air", self.odd));
+        }
+        match self.voxels {
+            Kept::Whole(hu) => Voxels::I16(hu.into()),
+            Kept::Any(hu) => Voxels::F32(hu.into()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn arrived(parts: &[&[f32]]) -> (Voxels, Vec<String>) {
+        let mut arriving = Arriving::new(parts.iter().map(|part| part.len()).sum()).expect("a few voxels");
+        for part in parts {
+            arriving.extend(part.iter().copied()).expect("room");
+        }
+        let mut warnings = Vec::new();
+        (arriving.finish(&mut warnings), warnings)
+    }
+
+    #[test]
+    fn whole_hounsfield_units_stay_in_16_bits_and_what_is_no_number_becomes_air() {
+        let (voxels, warnings) = arrived(&[&[-1024.0, f32::NAN], &[32767.0, f32::INFINITY]]);
+        let Voxels::I16(hu) = voxels else { panic!("16 bits hold them") };
+        assert_eq!(*hu, [-1024, -1000, 32767, -1000]);
+        assert!(warnings[0].starts_with("2 voxels"), "{warnings:?}");
+    }
+
+    #[test]
+    fn one_number_that_is_not_whole_or_too_large_widens_all_of_them_unchanged() {
+        for misfit in [0.5, 32768.0, -1e9] {
+            let (voxels, warnings) = arrived(&[&[-1024.0, 7.0], &[1.0, misfit, 3.0], &[4.0]]);
+            let Voxels::F32(hu) = voxels else { panic!("{misfit} does not fit") };
+            assert_eq!(*hu, [-1024.0, 7.0, 1.0, misfit, 3.0, 4.0]);
+            assert!(warnings.is_empty());
+        }
+    }
+}

@@ -1,0 +1,317 @@
+//! What `--export` chooses, through the real binary: the files, what they say, and that other programs could read them.
+
+use std::io::Read;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+
+use flate2::read::GzDecoder;
+use parallax::export::{Kind, names};
+use parallax::io;
+use parallax::job::Monitor;
+
+use crate::support;
+use crate::tiny_models::{LABELS, TinyModels};
+
+fn path(path: &Path) -> &str {
+    path.to_str().expect("plain names")
+}
+
+/// A run of tiny networks on a NIfTI scan, slices 9 to 13 free, in three steps.
+fn explain(models: &TinyModels, scan: &Path, more: &[&str]) -> Output {
+    let few = ["--target", "Fracture", "--slab", "9:14", "--range", "-50:0", "--steps", "3"];
+    models.explain(scan).args(few).args(more).output().expect("the binary runs")
+}
+
+fn succeeds(output: &Output) {
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+}
+
+fn fails(output: &Output, code: i32, words: &str) {
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(code), "{said}");
+    assert!(said.contains(words), "{said}");
+}
+
+fn scan() -> PathBuf {
+    support::data("nifti/syn_lps.nii.gz")
+}
+
+/// Every file below a folder, as paths within it, sorted.
+fn files(folder: &Path) -> Vec<String> {
+    let (mut found, mut folders) = (Vec::new(), vec![folder.to_owned()]);
+    while let Some(next) = folders.pop() {
+        for entry in std::fs::read_dir(next).expect("a folder") {
+            let path = entry.expect("an entry").path();
+            if path.is_dir() {
+                folders.push(path);
+            } else {
+                found.push(path.strip_prefix(folder).expect("inside").to_str().expect("plain names").to_owned());
+            }
+        }
+    }
+    found.sort();
+    found
+}
+
+#[test]
+fn what_is_chosen_is_written_and_nothing_else() {
+    let models = TinyModels::new();
+    for kind in Kind::ALL {
+        let out = models.folder.path().join(kind.name());
+        // Twice is as good as once.
+        succeeds(&explain(&models, &scan(), &["--export", kind.name(), "--export", kind.name(), "--out", path(&out)]));
+        let mut promised: Vec<_> = names(&[kind]).collect();
+        promised.sort_unstable();
+        assert_eq!(files(&out), promised, "{}", kind.name());
+    }
+}
+
+#[test]
+fn a_choice_that_cannot_be_is_refused_before_anything_is_computed() {
+    let models = TinyModels::new();
+    let out = models.folder.path().join("out");
+    fails(&explain(&models, &scan(), &["--export", "jpeg", "--out", path(&out)]), 2, "'jpeg'");
+    fails(&explain(&models, &scan(), &["--export", "png"]), 2, "--out");
+    assert!(!out.exists(), "nothing is made");
+    std::fs::create_dir(&out).expect("a folder");
+    std::fs::write(out.join("panes.png"), "mine").expect("written");
+    let refused = explain(&models, &scan(), &["--export", "nifti,png", "--out", path(&out)]);
+    fails(&refused, 1, "the file exists");
+    assert!(!String::from_utf8_lossy(&refused.stderr).contains("encoding"), "nothing is computed");
+    assert_eq!(files(&out), ["panes.png"]);
+    // What stands there under another kind's name is in no one's way.
+    succeeds(&explain(&models, &scan(), &["--export", "nifti", "--out", path(&out)]));
+    assert_eq!(std::fs::read(out.join("panes.png")).expect("kept"), b"mine");
+}
+
+fn read(path: &Path) -> Vec<u8> {
+    std::fs::read(path).unwrap_or_else(|e| panic!("{}: {e}", path.display()))
+}
+
+#[test]
+fn pictures_say_where_they_came_from_and_are_of_the_size_that_was_asked_for() {
+    let models = TinyModels::new();
+    let out = models.folder.path().join("out");
+    let more = ["--export", "png,ladder,apng,mp4", "--size", "241", "--fps", "5", "--out", path(&out)];
+    succeeds(&explain(&models, &scan(), &more));
+    for (name, columns) in [("panes.png", 3), ("lambda.png", 3), ("ladder.png", 4)] {
+        let bytes = read(&out.join(name));
+        let picture = image::load_from_memory(&bytes).expect(name);
+        assert_eq!(picture.width(), columns * 241 + 2 * (columns - 1), "{name}");
+        let reader = png::Decoder::new(std::io::Cursor::new(bytes)).read_info().expect(name);
+        let said = |keyword: &str| {
+            let chunk = reader.info().utf8_text.iter().find(|chunk| chunk.keyword == keyword);
+            chunk.and_then(|chunk| chunk.get_text().ok()).unwrap_or_else(|| panic!("{name}: no {keyword}"))
+        };
+        assert!(said("Program").starts_with("parallax "));
+        assert_eq!(said("Target"), "Fracture");
+        assert!(said("Note").contains("Not for diagnosis"));
+        assert_eq!(said("Input voxels, SHA-256").len(), 64);
+        let text = format!("{:?}", reader.info().utf8_text);
+        assert!(!text.contains(path(models.folder.path())), "a folder of this machine: {text}");
+    }
+    // An odd width: the video is one column wider.
+    for name in ["lambda.mp4", "slices.mp4"] {
+        let bytes = read(&out.join(name));
+        let at = bytes.windows(4).position(|w| w == b"avc1").expect("a track") + 4 + 24;
+        let [width, height] = [at, at + 2].map(|at| u16::from_be_bytes([bytes[at], bytes[at + 1]]));
+        assert!(width == 3 * 241 + 4 + 1 && height % 2 == 0, "{name}: {width} x {height}");
+    }
+    fails(&explain(&models, &scan(), &["--size", "9", "--out", path(&out)]), 2, "240..=1200");
+    fails(&explain(&models, &scan(), &["--fps", "0", "--out", path(&out)]), 2, "1..=25");
+}
+
+/// The tags of a page, in order; what is within quotes belongs to its tag.
+fn tags(page: &str) -> Vec<String> {
+    let (mut tags, mut rest) = (Vec::new(), page);
+    while let Some(at) = rest.find('<') {
+        rest = &rest[at + 1..];
+        let mut quoted = false;
+        let ends = |c: char| {
+            quoted ^= c == '"';
+            c == '>' && !quoted
+        };
+        let end = rest.find(ends).expect("a tag that ends");
+        tags.push(rest[..end].to_owned());
+        rest = &rest[end..];
+    }
+    tags
+}
+
+#[test]
+fn the_report_is_one_page_that_loads_nothing_and_is_whole() {
+    let models = TinyModels::new();
+    let out = models.folder.path().join("out");
+    succeeds(&explain(&models, &scan(), &["--export", "html", "--out", path(&out)]));
+    let page = String::from_utf8(read(&out.join("report.html"))).expect("UTF-8");
+    let tags = tags(&page);
+    let mut open = Vec::new();
+    for tag in &tags {
+        let name = tag.split([' ', '\n']).next().expect("a name");
+        if let Some(closed) = name.strip_prefix('/') {
+            assert_eq!(open.pop(), Some(closed), "in the order in which they were opened");
+        } else if !tag.ends_with('/') && !["!DOCTYPE", "meta", "img"].contains(&name) {
+            open.push(name);
+        }
+        assert!(name != "script" && name != "link", "{tag}");
+        for source in ["src=\"", "href=\""].iter().filter_map(|s| tag.split_once(s)) {
+            assert!(source.1.starts_with("data:"), "loads something: {}", &source.1[..40.min(source.1.len())]);
+        }
+        assert!(name != "img" || tag.contains(" alt=\""), "a picture without words");
+    }
+    assert!(open.is_empty(), "{open:?}");
+    assert!(tags.iter().any(|tag| tag == "html lang=\"en\""));
+    for words in ["Not for diagnosis", "SYNTHETIC", "Reconstruction gap", "Other outputs", "Provenance", "<svg"] {
+        assert!(page.contains(words), "no {words}");
+    }
+    assert!(!page.contains(path(models.folder.path())), "a folder of this machine");
+    let url = format!("file://{}", path(&out.join("report.html")));
+    let Some(browser) = browser() else { return };
+    let shown = Command::new(browser)
+        .args(["--headless", "--no-sandbox", "--disable-gpu", "--virtual-time-budget=3000", "--dump-dom", &url])
+        .output()
+        .expect("the browser runs");
+    let dom = String::from_utf8_lossy(&shown.stdout);
+    assert!(shown.status.success() && dom.contains("Reconstruction gap") && dom.contains("data:video/mp4"));
+    assert_eq!(dom.matches("<figure>").count(), page.matches("<figure>").count(), "the browser sees what was written");
+}
+
+/// A browser, where this machine has one.
+fn browser() -> Option<&'static str> {
+    let found = ["chromium", "chromium-browser", "google-chrome"]
+        .into_iter()
+        .find(|name| Command::new(name).arg("--version").output().is_ok_and(|output| output.status.success()));
+    if found.is_none() {
+        eprintln!("no browser: the page was not opened in one");
+    }
+    found
+}
+
+#[cfg(unix)]
+#[test]
+fn a_killed_export_leaves_no_file_that_is_cut() {
+    use std::io::{BufRead, BufReader};
+
+    let models = TinyModels::new();
+    let out = models.folder.path().join("out");
+    let start = |out: &Path| {
+        models
+            .explain(&scan())
+            .args(["--target", "Fracture", "--slab", "9:14", "--range", "-50:0", "--steps", "40"])
+            .args(["--export", "png,mp4,html", "--size", "600", "--out", path(out)])
+            .stdout(std::process::Stdio::null())
+            .stderr(std::process::Stdio::piped())
+            .spawn()
+            .expect("the binary runs")
+    };
+    let mut child = start(&out);
+    let mut lines = BufReader::new(child.stderr.take().expect("piped")).lines();
+    assert!(lines.any(|line| line.expect("text").contains("encoding the video")), "the export began");
+    child.kill().expect("killed");
+    assert!(!child.wait().expect("it ends").success(), "it was killed before its end");
+    // All files are made before the first is written.
+    let kept: Vec<_> = files(&out).into_iter().filter(|name| names(&Kind::ALL).any(|other| other == name)).collect();
+    assert!(kept.is_empty(), "{kept:?}");
+}
+
+#[cfg(unix)]
+#[test]
+fn a_target_that_takes_nothing_or_not_all_is_told_in_words_and_nothing_is_cut() {
+    let models = TinyModels::new();
+    let file = models.folder.path().join("notes");
+    std::fs::write(&file, "mine").expect("written");
+    let inside = file.join("out");
+    fails(&explain(&models, &scan(), &["--export", "png", "--out", path(&inside)]), 1, "cannot make the folder");
+    assert_eq!(read(&file), b"mine");
+    // As on a disk that is full, a write ends before all is written: no file may be longer than 32 kB.
+    let out = models.folder.path().join("out");
+    let [autoencoder, classifier] = ["autoencoder", "classifier"].map(|name| models.card(name));
+    let full = Command::new("sh")
+        .args(["-c", "trap '' XFSZ; ulimit -f 64; exec \"$@\"", "sh", env!("CARGO_BIN_EXE_parallax")])
+        .args(["explain", path(&scan()), "--autoencoder", path(&autoencoder), "--classifier", path(&classifier)])
+        .args(["--target", "Fracture", "--slab", "9:14", "--range", "-50:0", "--steps", "3"])
+        .args(["--export", "png", "--out", path(&out)])
+        .output()
+        .expect("a shell runs");
+    fails(&full, 1, "cannot write");
+    // The report is short enough; of the picture nothing is left, by any name.
+    assert_eq!(files(&out), ["result.json"]);
+}
+
+/// A field of an NRRD header: its numbers, brackets and commas aside.
+fn numbers(header: &str, field: &str) -> Vec<f64> {
+    let line = header.lines().find_map(|line| line.strip_prefix(&format!("{field}: "))).expect(field);
+    line.split(|c: char| "(), ".contains(c))
+        .filter(|word| !word.is_empty())
+        .map(|n| n.parse().expect("a number"))
+        .collect()
+}
+
+#[test]
+fn nrrd_and_nifti_hold_the_same_numbers_at_the_same_places() {
+    let models = TinyModels::new();
+    let out = models.folder.path().join("out");
+    succeeds(&explain(&models, &scan(), &["--export", "nifti,nrrd", "--out", path(&out)]));
+    let monitor = Monitor::default();
+    let open = |file: &Path| io::open(file, &monitor).expect("a scan").volume;
+    let original = open(&scan());
+    for stem in ["counterfactual", "counterfactual_detail_kept", "difference", "heatmap"] {
+        let nifti = open(&out.join(format!("{stem}.nii.gz")));
+        let bytes = std::fs::read(out.join(format!("{stem}.nrrd"))).expect("a file");
+        let end = bytes.windows(2).position(|two| two == b"\n\n").expect("an empty line");
+        let header = String::from_utf8(bytes[..end].to_vec()).expect("text");
+        assert!(header.starts_with("NRRD0005\n") && header.contains("description:=SYNTHETIC"), "{header}");
+        assert!(header.contains("space: right-anterior-superior") && header.contains("Research use only"), "{header}");
+        let shape: Vec<usize> = numbers(&header, "sizes").iter().map(|n| *n as usize).collect();
+        assert_eq!(shape, original.grid.shape, "{stem}");
+        let place = [numbers(&header, "space directions"), numbers(&header, "space origin")].concat();
+        assert_eq!(place, original.grid.world_from_voxel.to_cols_array(), "{stem}: another place");
+        let mut voxels = Vec::new();
+        GzDecoder::new(&bytes[end + 2..]).read_to_end(&mut voxels).expect("gzip");
+        let voxels: Vec<f32> = voxels.as_chunks::<4>().0.iter().map(|four| f32::from_le_bytes(*four)).collect();
+        assert_eq!(voxels, nifti.voxels.iter().collect::<Vec<_>>(), "{stem}");
+    }
+    let [kept, difference] =
+        ["counterfactual_detail_kept.nii.gz", "difference.nii.gz"].map(|name| open(&out.join(name)));
+    assert!(difference.voxels.iter().any(|change| change != 0.0), "something changed");
+    for at in 0..original.grid.len() {
+        assert_eq!(kept.voxels.at(at), original.voxels.at(at) + difference.voxels.at(at), "voxel {at}");
+    }
+}
+
+#[test]
+fn tables_hold_the_numbers_of_the_report() {
+    let models = TinyModels::new();
+    let out = models.folder.path().join("out");
+    succeeds(&explain(&models, &scan(), &["--export", "csv", "--out", path(&out)]));
+    let report = std::fs::read(out.join("result.json")).expect("a report");
+    let report: serde_json::Value = serde_json::from_slice(&report).expect("JSON");
+    let rows = |name: &str| -> Vec<Vec<String>> {
+        let mut reader = csv::Reader::from_path(out.join(name)).expect("a table");
+        reader.records().map(|row| row.expect("a row").iter().map(str::to_owned).collect()).collect()
+    };
+    let column = |rows: &[Vec<String>], at: usize| -> Vec<f64> {
+        rows.iter().map(|row| row[at].parse().expect("a number")).collect()
+    };
+    let listed = |name: &str| -> Vec<f64> {
+        report[name].as_array().expect("a list").iter().map(|n| n.as_f64().expect("a number")).collect()
+    };
+    let curve = rows("curve.csv");
+    assert_eq!((column(&curve, 0), column(&curve, 1)), (listed("lambdas"), listed("sweep_scores")));
+    let chosen: Vec<_> = curve.iter().filter(|row| row[2] == "true").map(|row| row[0].parse::<f64>()).collect();
+    assert_eq!(chosen, [Ok(report["lambda"].as_f64().expect("a number"))]);
+
+    let profile = column(&rows("profile.csv"), 4);
+    let most = (0..profile.len()).max_by(|a, b| profile[*a].total_cmp(&profile[*b]));
+    assert_eq!(most.map(|slice| slice as u64), report["most_changed_slice"].as_u64());
+    assert!(profile.iter().enumerate().all(|(slice, change)| (9..14).contains(&slice) || *change == 0.0));
+
+    let drift = rows("drift.csv");
+    assert_eq!(drift.len(), LABELS.len() - 1, "all but the one explained");
+    for (row, reported) in drift.iter().zip(report["drift"].as_array().expect("a list")) {
+        assert_eq!(Some(row[0].as_str()), reported["name"].as_str());
+        assert_eq!(row[4].parse().ok(), reported["logits"][0].as_f64());
+        let [before, after] = [&row[1], &row[2]].map(|n| n.parse::<f64>().expect("a number"));
+        assert_eq!(row[3].parse(), Ok(after - before));
+    }
+}
