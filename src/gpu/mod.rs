@@ -251,6 +251,11 @@ impl SliceRenderer {
         })
     }
 
+    /// Of all volumes ever sent to the GPU. It stands still while what is shown moves within them.
+    pub fn uploaded_bytes(&self) -> u64 {
+        self.textures.uploaded_bytes()
+    }
+
     /// What a pane of the finished frame shows; `None` where there is no such pane.
     pub fn shown(&self, pane: u64) -> Option<&Shown> {
         self.panes.get(&pane).map(|(shown, _)| shown)

@@ -36,11 +36,12 @@ struct Entry {
 pub(super) struct Textures {
     bounds: Bounds,
     entries: Vec<Entry>,
+    uploaded_bytes: u64,
 }
 
 impl Textures {
     pub(super) fn new(bounds: Bounds) -> Self {
-        Self { bounds, entries: Vec::new() }
+        Self { bounds, entries: Vec::new(), uploaded_bytes: 0 }
     }
 
     /// Lets go of all but what is `shown`, makes textures for what is new, and uploads a frame's worth of what they lack.
@@ -63,7 +64,9 @@ impl Textures {
         let mut bytes_left = self.bounds.bytes_per_frame;
         for Entry { voxels, texture, .. } in &mut self.entries {
             if let Ok(texture) = texture {
+                let before = texture.uploaded;
                 bytes_left = texture.upload(queue, voxels, bytes_left);
+                self.uploaded_bytes += ((texture.uploaded - before) * texture.slice_bytes()) as u64;
             }
         }
     }
@@ -81,6 +84,10 @@ impl Textures {
         // What is not needed the shader does not read, and any texture may stand in its place.
         let any = |i: usize| found.get(i).or(found.first()).copied();
         Ok(any(0).zip(any(1)).zip(any(2)).filter(|_| complete).map(|((scan, base), steps)| [scan, base, steps]))
+    }
+
+    pub(super) fn uploaded_bytes(&self) -> u64 {
+        self.uploaded_bytes
     }
 
     fn find(&self, voxels: &Voxels, shape: [usize; 3]) -> Option<&Entry> {
@@ -105,10 +112,13 @@ fn volumes(layers: &Layers) -> impl Iterator<Item = (&Voxels, [usize; 3])> {
 }
 
 impl Texture {
+    fn slice_bytes(&self) -> usize {
+        self.shape[0] * self.shape[1] * TEXEL_BYTES
+    }
+
     /// Uploads the next slices, whole ones: with `bytes_left`, no more than that or one slice; gives what is left after them.
     fn upload(&mut self, queue: &wgpu::Queue, voxels: &Voxels, mut bytes_left: usize) -> usize {
-        let [ni, nj, slices] = self.shape;
-        let slice_bytes = ni * nj * TEXEL_BYTES;
+        let ([ni, nj, slices], slice_bytes) = (self.shape, self.slice_bytes());
         while self.uploaded < slices && bytes_left > 0 {
             let first = self.uploaded;
             // A run of slices that lie behind one another.

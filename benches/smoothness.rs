@@ -1,0 +1,207 @@
+//! What a person feels: how long the window's thread is busy with a frame while lambda or slices are scrubbed, what goes to the
+//! GPU meanwhile, whether an idle window draws, and how long a large scan takes to show.
+//!
+//! `cargo bench --bench smoothness -- [demo] [large]` prints one JSON line per measurement: `demo` with the demo's scan, `large`
+//! with 512 x 512 x 600 voxels from a `.nii.gz`. Frames are the real window's: its logic, its layout, the tree for screen readers
+//! and the tessellation; drawing them, which a GPU does or a rasteriser in its stead, is not counted.
+
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, ensure};
+use eframe::egui::accesskit::Role;
+use eframe::egui::{Key, ViewportId};
+use eframe::egui_wgpu::{RenderState, RendererOptions};
+use egui_kittest::Harness;
+use egui_kittest::kittest::{NodeT, Queryable};
+use egui_kittest::wgpu::{WgpuTestRenderer, create_render_state, default_wgpu_setup};
+use glam::{DAffine3, DMat3, DVec3};
+use parallax::demo;
+use parallax::export::nifti::nifti_bytes;
+use parallax::gpu::SliceRenderer;
+use parallax::ui::{Answer, App, Ask, Picker, Start};
+use parallax::volume::{Grid, Volume, Voxels};
+use serde_json::json;
+
+/// Of a window as it is at first.
+const SIZE: [f32; 2] = [1440.0, 900.0];
+const FRAMES: usize = 400;
+/// So many frames are drawn, to see what they send to the GPU.
+const DRAWN: usize = 8;
+const LARGE: [usize; 3] = [512, 512, 600];
+/// Longer than the demo's search takes on a small machine.
+const PATIENCE: Duration = Duration::from_mins(10);
+
+/// Nobody is asked for a file here.
+struct NoDialog;
+
+impl Picker for NoDialog {
+    fn pick(&self, _: Ask, _: &eframe::Frame) -> Answer {
+        Box::pin(async { None })
+    }
+}
+
+/// The real window, and the GPU that it draws on.
+struct Window {
+    harness: Harness<'static, App>,
+    state: RenderState,
+}
+
+impl Window {
+    fn open(start: Start) -> Self {
+        let state = create_render_state(default_wgpu_setup(), RendererOptions::PREDICTABLE);
+        let renderer = WgpuTestRenderer::from_render_state(state.clone());
+        let builder = Harness::builder().with_size(SIZE).renderer(renderer);
+        let harness = builder.build_eframe(move |cc| App::new(cc, start, Box::new(NoDialog)));
+        Self { harness, state }
+    }
+
+    fn says(&self, part: &str) -> bool {
+        self.harness.root().children_recursive().any(|node| {
+            let node = node.accesskit_node();
+            [node.label(), node.value()].into_iter().flatten().any(|text| text.contains(part))
+        })
+    }
+
+    fn until(&mut self, what: &str) -> Result<f64> {
+        let began = Instant::now();
+        while !self.says(what) {
+            ensure!(began.elapsed() < PATIENCE, "{what:?} did not come");
+            std::thread::sleep(Duration::from_millis(5));
+            self.harness.step();
+        }
+        Ok(began.elapsed().as_secs_f64())
+    }
+
+    /// Draws until all of the volumes are on the GPU.
+    fn settle(&mut self) -> Result<()> {
+        let began = Instant::now();
+        loop {
+            let before = self.uploaded_bytes();
+            self.draw()?;
+            self.harness.step();
+            ensure!(began.elapsed() < PATIENCE, "the volumes do not come to rest");
+            if self.uploaded_bytes() == before && before > 0 {
+                return Ok(());
+            }
+        }
+    }
+
+    fn draw(&mut self) -> Result<()> {
+        self.harness.render().map_err(anyhow::Error::msg).map(|_| ())
+    }
+
+    fn uploaded_bytes(&self) -> u64 {
+        let renderer = self.state.renderer.read();
+        renderer.callback_resources.get::<SliceRenderer>().map_or(0, SliceRenderer::uploaded_bytes)
+    }
+
+    /// Frames in which keys are pressed in turn, to and fro.
+    fn scrub(&mut self, case: &str, what: &str, keys: [Key; 2]) -> Result<()> {
+        let uploaded = self.uploaded_bytes();
+        let mut busy_ms = Vec::new();
+        for frame in 0..FRAMES {
+            let key = keys[frame / 9 % 2]; // a few steps each way: lambda has ten
+            self.harness.key_press(key);
+            // A press and a release: two frames.
+            let began = Instant::now();
+            self.harness.step();
+            let shapes = self.harness.output().shapes.clone();
+            std::hint::black_box(self.harness.ctx.tessellate(shapes, self.harness.ctx.pixels_per_point()));
+            busy_ms.push(began.elapsed().as_secs_f64() * 1e3);
+            self.harness.step();
+            if frame % (FRAMES / DRAWN) == 0 {
+                self.draw()?;
+            }
+        }
+        busy_ms.sort_by(f64::total_cmp);
+        let at = |share: f64| (busy_ms[((busy_ms.len() - 1) as f64 * share).round() as usize] * 1e3).round() / 1e3;
+        let sent = self.uploaded_bytes() - uploaded;
+        println!(
+            "{}",
+            json!({ "case": case, "scrub": what, "frames": FRAMES, "median_ms": at(0.5), "p99_ms": at(0.99), "uploaded_bytes": sent })
+        );
+        Ok(())
+    }
+
+    /// Frames that a window asks for which nobody touches.
+    fn idle(&mut self, case: &str) {
+        for _ in 0..40 {
+            self.harness.step();
+        }
+        let mut asked = 0;
+        for _ in 0..100 {
+            let delay = self.harness.output().viewport_output[&ViewportId::ROOT].repaint_delay;
+            asked += usize::from(delay != Duration::MAX);
+            self.harness.step();
+        }
+        println!("{}", json!({ "case": case, "idle_frames_asked_for": asked }));
+    }
+
+    fn scrub_all(&mut self, case: &str) -> Result<()> {
+        self.settle()?;
+        self.scrub(case, "lambda", [Key::ArrowRight, Key::ArrowLeft])?;
+        self.scrub(case, "slice", [Key::ArrowUp, Key::ArrowDown])?;
+        self.idle(case);
+        Ok(())
+    }
+}
+
+fn demo_scan() -> Result<()> {
+    let mut window = Window::open(Start { demo: true, ..Start::default() });
+    window.until("Stopped because")?;
+    window.scrub_all("demo")
+}
+
+/// A ball of tissue in air, with noise that does not compress to nothing.
+fn large_scan() -> Volume {
+    let [ni, nj, nk] = LARGE;
+    let spacing_mm = DVec3::new(0.7, 0.7, 0.6);
+    let matrix = DMat3::from_diagonal(spacing_mm * DVec3::new(-1.0, -1.0, 1.0));
+    let mut random = 1_u32;
+    let value = |n: usize| {
+        let centred = [n % ni, n / ni % nj, n / ni / nj].map(|i| i as f64);
+        let away = (DVec3::from_array(centred) / DVec3::new(ni as f64, nj as f64, nk as f64) - 0.5).length();
+        random = random.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+        (if away < 0.4 { 40 } else { -1000 }) + (random >> 28) as i16
+    };
+    let voxels: Vec<i16> = (0..ni * nj * nk).map(value).collect();
+    let grid = Grid { shape: LARGE, world_from_voxel: DAffine3::from_mat3_translation(matrix, DVec3::ZERO) };
+    Volume::new(grid, Voxels::I16(voxels.into()))
+}
+
+fn large() -> Result<()> {
+    let folder = tempfile::tempdir()?;
+    let path = folder.path().join("large.nii.gz");
+    std::fs::write(&path, nifti_bytes(&large_scan(), "drawn by a benchmark")?)?;
+    let cards = demo::Cards::find()?;
+    let mut window = Window::open(Start {
+        scan: Some(path),
+        autoencoder: Some(cards.autoencoder),
+        classifier: Some(cards.classifier),
+        target: Some("effusion".to_owned()),
+        slab: Some(20..28),
+        ..Start::default()
+    });
+    let opened = window.until("the networks see")?;
+    window.until("classifier.toml is loaded")?;
+    window.until("vqgan.toml is loaded")?;
+    println!("{}", json!({ "case": "large", "seconds_until_shown": (opened * 100.0).round() / 100.0 }));
+    let run = window.harness.get_by_role_and_label(Role::Button, "Compute counterfactual");
+    run.click();
+    window.harness.run_steps(2);
+    window.until("Stopped because")?;
+    window.scrub_all("large")
+}
+
+fn main() -> Result<()> {
+    let words: Vec<String> = std::env::args().skip(1).filter(|word| word != "--bench").collect();
+    for word in if words.is_empty() { vec!["demo".to_owned(), "large".to_owned()] } else { words } {
+        match word.as_str() {
+            "demo" => demo_scan(),
+            "large" => large(),
+            _ => Err(anyhow::anyhow!("there is no case {word:?}: demo or large")),
+        }
+        .with_context(|| format!("the case {word}"))?;
+    }
+    Ok(())
+}
