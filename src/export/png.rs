@@ -78,6 +78,20 @@ pub fn figure(figure: &Figure) -> Result<RgbaImage> {
     Ok(image)
 }
 
+/// Pictures of one height: where the lines below one broken differently, it gets empty ground.
+pub(super) fn leveled(pictures: Vec<RgbaImage>) -> Vec<RgbaImage> {
+    let tallest = pictures.iter().map(RgbaImage::height).max().unwrap_or(0);
+    let level = |picture: RgbaImage| {
+        if picture.height() == tallest {
+            return picture;
+        }
+        let mut leveled = RgbaImage::from_pixel(picture.width(), tallest, BACKGROUND);
+        imageops::replace(&mut leveled, &picture, 0, 0);
+        leveled
+    };
+    pictures.into_iter().map(level).collect()
+}
+
 /// From the left margin to the right one; what is filled is the share.
 fn draw_bar(image: &mut RgbaImage, top: u32, share: f64) {
     let length = image.width().saturating_sub(2 * MARGIN);
@@ -204,7 +218,15 @@ fn glyphs(image: &mut RgbaImage, font: &FontRef, line: &str, [x, y]: [f32; 2], c
 
 #[cfg(test)]
 mod tests {
-    use super::wrap;
+    use super::*;
+
+    #[test]
+    fn pictures_of_an_animation_are_made_as_tall_as_the_tallest_and_keep_their_pixels() {
+        let low = RgbaImage::from_pixel(2, 1, WHITE);
+        let leveled = leveled(vec![low, RgbaImage::from_pixel(2, 3, AMBER)]);
+        assert_eq!(leveled.iter().map(RgbaImage::dimensions).collect::<Vec<_>>(), [(2, 3), (2, 3)]);
+        assert_eq!([0, 1, 2].map(|y| *leveled[0].get_pixel(1, y)), [WHITE, BACKGROUND, BACKGROUND]);
+    }
 
     #[test]
     fn a_line_too_long_for_its_picture_is_broken_and_loses_no_word() {

@@ -17,8 +17,18 @@ pub fn check(path: &Path, overwrite: bool) -> Result<()> {
     Ok(())
 }
 
+/// Makes the folder for files of these names, and refuses early to replace any that may not go.
+pub fn check_all<'a>(
+    folder: &Path,
+    mut names: impl Iterator<Item = &'a str>,
+    may_go: impl Fn(&str) -> bool,
+) -> Result<()> {
+    std::fs::create_dir_all(folder).with_context(|| format!("cannot make the folder {}", folder.display()))?;
+    names.try_for_each(|name| check_new(&folder.join(name), may_go(name)))
+}
+
 /// Refuses to replace what was not told to be replaced.
-pub fn check_new(path: &Path, overwrite: bool) -> Result<()> {
+fn check_new(path: &Path, overwrite: bool) -> Result<()> {
     if !overwrite && path.exists() {
         bail!("the file exists; choose another name, or allow overwriting: {}", path.display());
     }

@@ -65,11 +65,14 @@ fn suggestion() -> PathBuf {
 /// Starts the work; the answer is where the picture lies.
 fn save(session: &Session, viewer: &mut Viewer, path: PathBuf, replace: bool) -> std::io::Result<Job<Arc<PathBuf>>> {
     let draw = drawing(session, viewer);
-    let run = session.run.ready().cloned();
+    let provenance = session.run.ready().map_or(Vec::new(), |run| {
+        let step = &run.result.steps[viewer.step as usize];
+        run.report.provenance_at(step.lambda, step.score)
+    });
     let (path, replace) = as_png(path, replace);
     session.spawn("picture", &Turn::default(), move |_| {
         write::check(&path, replace)?;
-        write::save(&path, &apng::png_bytes(&draw()?, run.as_ref().map(|run| &run.report))?, replace)?;
+        write::save(&path, &apng::png_bytes(&draw()?, &provenance)?, replace)?;
         Ok(Arc::new(path))
     })
 }

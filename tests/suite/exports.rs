@@ -111,7 +111,7 @@ fn pictures_say_where_they_came_from_and_are_of_the_size_that_was_asked_for() {
         assert!(!text.contains(path(models.folder.path())), "a folder of this machine: {text}");
     }
     // An odd width: the video is one column wider.
-    for name in ["lambda.mp4", "slices.mp4"] {
+    for name in ["lambda.mp4", "slices.mp4", "tour.mp4"] {
         let bytes = read(&out.join(name));
         let at = bytes.windows(4).position(|w| w == b"avc1").expect("a track") + 4 + 24;
         let [width, height] = [at, at + 2].map(|at| u16::from_be_bytes([bytes[at], bytes[at + 1]]));
@@ -119,6 +119,44 @@ fn pictures_say_where_they_came_from_and_are_of_the_size_that_was_asked_for() {
     }
     fails(&explain(&models, &scan(), &["--size", "9", "--out", path(&out)]), 2, "240..=1200");
     fails(&explain(&models, &scan(), &["--fps", "0", "--out", path(&out)]), 2, "1..=25");
+}
+
+/// Width of a GIF, its pictures with how long each stands, and how often it is repeated after the first time.
+fn gif(path: &Path) -> (u16, Vec<(u16, Vec<u8>)>, Option<u16>) {
+    let bytes = read(path);
+    let at = bytes.windows(11).position(|w| w == b"NETSCAPE2.0");
+    let repeats = at.map(|at| u16::from_le_bytes([bytes[at + 13], bytes[at + 14]]));
+    let mut options = gif::DecodeOptions::new();
+    options.set_color_output(gif::ColorOutput::RGBA);
+    let mut decoder = options.read_info(bytes.as_slice()).expect("a GIF");
+    let mut pictures = Vec::new();
+    while let Some(frame) = decoder.read_next_frame().expect("a picture") {
+        pictures.push((frame.delay, frame.buffer.to_vec()));
+    }
+    (decoder.width(), pictures, repeats)
+}
+
+#[test]
+fn a_layout_shows_what_it_says_and_animations_play_as_often_as_they_are_told() {
+    let models = TinyModels::new();
+    for (layout, panes, delays) in
+        [("panes", 3, &[90, 10, 90, 10][..]), ("single", 1, &[90, 10, 90, 10]), ("blink", 1, &[90, 90])]
+    {
+        let out = models.folder.path().join(layout);
+        let more = ["--export", "png,gif,mp4", "--layout", layout, "--size", "300", "--fps", "10", "--loops", "2"];
+        succeeds(&explain(&models, &scan(), &[&more[..], &["--out", path(&out)]].concat()));
+        // In a still picture the two windows, or what blinks, stand side by side.
+        let still = image::load_from_memory(&read(&out.join("panes.png"))).expect("a picture");
+        let columns = u32::max(panes, 2);
+        assert_eq!(still.width(), 300 * columns + 2 * (columns - 1), "{layout}");
+        let (width, pictures, repeats) = gif(&out.join("lambda.gif"));
+        assert_eq!(u32::from(width), 300 * panes + 2 * (panes - 1), "{layout}");
+        assert_eq!(pictures.iter().map(|(delay, _)| *delay).collect::<Vec<_>>(), delays, "{layout}");
+        assert!(pictures[0].1 != pictures[1].1, "{layout}: the pictures differ");
+        assert_eq!(repeats, Some(1), "{layout}: once, and once more");
+    }
+    fails(&explain(&models, &scan(), &["--layout", "wall", "--out", path(models.folder.path())]), 2, "'wall'");
+    fails(&explain(&models, &scan(), &["--loops", "1001", "--out", path(models.folder.path())]), 2, "0..=1000");
 }
 
 /// The tags of a page, in order; what is within quotes belongs to its tag.
