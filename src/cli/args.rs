@@ -28,7 +28,7 @@ pub struct Arguments {
 /// The window, when no command is named.
 #[derive(Debug, Args)]
 pub struct WindowArgs {
-    /// NIfTI file, DICOM file or folder, or .safetensors stack to open in the window
+    /// NIfTI file, DICOM file or folder, .safetensors stack, or .parallax session to open in the window
     scan: Option<PathBuf>,
     /// Model card or checkpoint of the slice autoencoder
     #[arg(long, value_name = "CARD")]

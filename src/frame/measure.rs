@@ -3,6 +3,7 @@
 use std::f64::consts::{PI, TAU};
 
 use glam::{DVec2, DVec3};
+use serde::{Deserialize, Serialize};
 
 use super::camera::{Camera, axis_along};
 use super::paint::nearest;
@@ -13,7 +14,7 @@ use crate::volume::Grid;
 const CORNERS: usize = 64;
 
 /// RAS+ millimetres.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub enum Shape {
     /// From end to end.
     Distance([DVec3; 2]),
@@ -26,7 +27,7 @@ pub enum Shape {
 }
 
 /// A shape on the slice that it was drawn on.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct Measurement {
     pub plane: Plane,
     pub shape: Shape,

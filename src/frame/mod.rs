@@ -13,7 +13,7 @@ pub use self::shift::Shift;
 use crate::volume::Volume;
 
 /// An anatomical plane, along the shown grid's own axes, so that slices are the scan's slices even where it is oblique.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub enum Plane {
     #[default]
     Axial,
@@ -103,7 +103,7 @@ pub enum Content {
 }
 
 /// How numbers between voxels are found.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub enum Sampling {
     #[default]
     Linear,

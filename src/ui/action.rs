@@ -20,6 +20,7 @@ pub(super) enum Wanted {
     ScanFolder,
     Model(Role),
     Picture,
+    Session,
 }
 
 #[derive(Debug, Clone, PartialEq)]
@@ -30,7 +31,7 @@ pub(super) enum Action {
     /// The built-in scan and networks.
     Demo,
     CancelOpening,
-    /// Show the scan that waits, though the result goes; or keep the result.
+    /// Show the scan or session that waits, though the result goes; or keep the result.
     ShowWaiting,
     KeepResult,
     /// Files dropped on the window.
@@ -47,6 +48,11 @@ pub(super) enum Action {
     SwapResults,
     /// `replace`: the person has agreed that a file of that name goes.
     SavePicture {
+        path: PathBuf,
+        replace: bool,
+    },
+    /// As `SavePicture`.
+    SaveSession {
         path: PathBuf,
         replace: bool,
     },
@@ -102,4 +108,8 @@ pub(super) enum Place {
     Model(Role),
     Run,
     Picture,
+    /// A session that is opened.
+    Session,
+    /// One that is saved.
+    SessionFile,
 }

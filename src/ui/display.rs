@@ -2,12 +2,14 @@
 
 use std::sync::Arc;
 
+use serde::{Deserialize, Serialize};
+
 use super::session::{Explained, OpenScan, Session};
 use super::viewer::Viewer;
 use crate::frame::{Content, Layers, Look, Overlay, Plane, Sampling, Shade};
 
 /// Which of the pictures of a place.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) enum Shown {
     Original,
     /// Lambda 0.
@@ -29,7 +31,7 @@ impl Shown {
 }
 
 /// How the panes are arranged.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) enum Layout {
     /// Original, counterfactual, difference, on one plane.
     Three,
@@ -41,9 +43,11 @@ pub(super) enum Layout {
 
 /// Least and most of an overlay.
 pub(super) const OPACITY: [f32; 2] = [0.05, 1.0];
+/// Of a difference that is drawn, HU.
+pub(super) const LARGEST_THRESHOLD_HU: f32 = 2000.0;
 
 /// What a person chose of all that can be shown.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[expect(clippy::struct_excessive_bools, reason = "each is a switch of its own, and all combine")]
 pub(super) struct Display {
     pub(super) layout: Layout,
@@ -110,6 +114,16 @@ impl Display {
     pub(super) fn swiping(self, on: bool) -> Self {
         let layout = Layout::Single(Shown::Counterfactual);
         if on { Self { layout, swipe: Some(0.5), ..self } } else { Self { swipe: None, ..self } }
+    }
+
+    /// What comes from a file, as far as it can be.
+    pub(super) fn within_bounds(self) -> Self {
+        Self {
+            threshold_hu: self.threshold_hu.clamp(0.0, LARGEST_THRESHOLD_HU),
+            opacity: self.opacity.clamp(OPACITY[0], OPACITY[1]),
+            swipe: self.swipe.map(|share| share.clamp(0.0, 1.0)),
+            ..self
+        }
     }
 
     /// One pane alone, or all three of its plane again.

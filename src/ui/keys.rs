@@ -24,6 +24,9 @@ pub(super) fn keys(ctx: &Context, session: &Session, viewer: &Viewer, actions: &
     if pressed(Modifiers::COMMAND, Key::O) {
         actions.push(Action::Ask(Wanted::ScanFile));
     }
+    if pressed(Modifiers::COMMAND, Key::S) && session.scan.ready().is_some() {
+        actions.push(Action::Ask(Wanted::Session));
+    }
     if pressed(Modifiers::COMMAND | Modifiers::SHIFT, Key::C) {
         actions.push(Action::CopyPicture);
     }
@@ -33,7 +36,7 @@ pub(super) fn keys(ctx: &Context, session: &Session, viewer: &Viewer, actions: &
     if ctx.egui_wants_keyboard_input() {
         return;
     }
-    let cancel = match (session.run.running(), session.scan.running()) {
+    let cancel = match (session.run.running(), session.opening()) {
         (Some(_), _) => Some(Action::Cancel),
         (None, Some(_)) => Some(Action::CancelOpening),
         (None, None) => None,
@@ -162,7 +165,7 @@ pub(super) fn dropped(ui: &Ui, actions: &mut Vec<Action>) {
             &painter,
             all.center() + eframe::egui::vec2(0.0, 30.0),
             Align2::CENTER_CENTER,
-            "a scan file, a DICOM folder, or a model card",
+            "a scan file, a DICOM folder, a session, or a model card",
             theme::WEAK,
         );
     }

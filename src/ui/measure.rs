@@ -73,6 +73,14 @@ struct Read {
 }
 
 impl Measurements {
+    pub(super) fn of(list: Vec<Measurement>) -> Self {
+        Self { list, ..Self::default() }
+    }
+
+    pub(super) fn list(&self) -> &[Measurement] {
+        &self.list
+    }
+
     /// The slice to look at, where a measurement was chosen.
     pub(super) fn act(&mut self, act: &Act) -> Option<Measurement> {
         match *act {

@@ -4,7 +4,7 @@ use eframe::egui::{ComboBox, DragValue, Role, Ui, WidgetInfo};
 
 use super::action::Action;
 use super::annotations::plane_name;
-use super::display::{Display, Layout, Shown};
+use super::display::{Display, LARGEST_THRESHOLD_HU, Layout, Shown};
 use super::measure;
 use super::session::Session;
 use super::viewer::Viewer;
@@ -118,7 +118,11 @@ fn display_ui(ui: &mut Ui, display: Display, has_result: bool, actions: &mut Vec
 fn difference_ui(ui: &mut Ui, new: &mut Display) {
     ui.horizontal(|ui| {
         let label = ui.label("Differences from");
-        let value = DragValue::new(&mut new.threshold_hu).range(0.0..=2000.0).speed(1.0).max_decimals(0).suffix(" HU");
+        let value = DragValue::new(&mut new.threshold_hu)
+            .range(0.0..=LARGEST_THRESHOLD_HU)
+            .speed(1.0)
+            .max_decimals(0)
+            .suffix(" HU");
         ui.add(value).labelled_by(label.id);
     });
     ui.horizontal(|ui| {

@@ -27,7 +27,7 @@ pub(super) fn result_panel_ui(ui: &mut Ui, session: &Session, actions: &mut Vec<
         ui.label(RichText::new(text).color(theme::WEAK));
         return;
     };
-    ui.label(RichText::new(&run.target).color(theme::STRONG));
+    ui.label(RichText::new(&run.asked.target).color(theme::STRONG));
     let scale = predictions::predictions_ui(ui, run);
     run_ui(ui, run, actions);
     if let Some(other) = &session.aside {
@@ -55,7 +55,8 @@ fn run_ui(ui: &mut Ui, run: &Explained, actions: &mut Vec<Action>) {
     ui.label(format!("Stopped because {}", result.stop));
     let text = format!("{} trials, {} steps, {}", result.walk.len(), result.steps.len(), duration(run.seconds));
     ui.label(RichText::new(text).small().color(theme::WEAK));
-    ui.label(RichText::new(format!("By {}", run.models.join(" and "))).small().color(theme::WEAK));
+    let models = format!("By {} and {}", run.asked.autoencoder.name, run.asked.scored_by.name);
+    ui.label(RichText::new(models).small().color(theme::WEAK));
     let most = run.most_changed_slice;
     let change = run.change_per_slice_hu[most];
     ui.label(format!("Slice {most} of the stack changed most: {change:.1} HU on average"));
@@ -72,7 +73,9 @@ fn aside_ui(ui: &mut Ui, other: &Explained, actions: &mut Vec<Action>) {
     ui.add_space(8.0);
     let what = if other.result.complete { "The result before" } else { "What the cancelled run found" };
     let (steps, score) = (other.result.steps.len(), other.result.scores.counterfactual);
-    ui.label(RichText::new(format!("{what}: {}, {steps} steps, {score:.4}", other.target)).small().color(theme::WEAK));
+    ui.label(
+        RichText::new(format!("{what}: {}, {steps} steps, {score:.4}", other.asked.target)).small().color(theme::WEAK),
+    );
     if ui.button("Show the other result").clicked() {
         actions.push(Action::SwapResults);
     }
