@@ -116,15 +116,15 @@ impl Kind {
     /// In a few words.
     pub fn title(self) -> &'static str {
         match self {
-            Self::Png => "One slice (PNG)",
-            Self::Ladder => "Ladder of slices and lambdas (PNG)",
+            Self::Png => "Picture of one slice (PNG)",
+            Self::Ladder => "Ladder: slices by lambdas (PNG)",
             Self::Mp4 => "Videos: lambda, slices, both (MP4)",
-            Self::Gif => "Lambda, there and back (GIF)",
-            Self::Apng => "The same in all colours (animated PNG)",
-            Self::Nifti => "On the scan's grid, HU (NIfTI)",
-            Self::Nrrd => "The same for ITK and Slicer (NRRD)",
-            Self::Html => "Report with pictures, one page (HTML)",
-            Self::Csv => "Tables: curve, slices, outputs (CSV)",
+            Self::Gif => "Lambda there and back (GIF)",
+            Self::Apng => "Lambda there and back (animated PNG)",
+            Self::Nifti => "Counterfactual and difference (NIfTI)",
+            Self::Nrrd => "Counterfactual and difference (NRRD)",
+            Self::Html => "Report, one page (HTML)",
+            Self::Csv => "Tables (CSV)",
         }
     }
 

@@ -29,6 +29,15 @@ impl Layout {
         }
     }
 
+    /// In a few words.
+    pub fn title(self) -> &'static str {
+        match self {
+            Self::Panes => "Side by side",
+            Self::Single => "Single pane",
+            Self::Blink => "Blink",
+        }
+    }
+
     /// In words.
     pub fn describe(self) -> &'static str {
         match self {
