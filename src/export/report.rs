@@ -9,7 +9,7 @@ use crate::pipeline::{Input, Request, Target};
 use crate::quality::{self, Drift, Quality};
 
 /// Bumped when a field comes, goes or changes its meaning, here and in `assets/result.schema.json`.
-pub(super) const VERSION: u32 = 2;
+pub(super) const VERSION: u32 = 3;
 pub(super) const FORMAT: &str = "parallax result";
 pub const NOTICE: &str = "Research use only. Not for diagnosis. Counterfactual images are synthetic.";
 
@@ -86,6 +86,7 @@ pub(super) struct OptionsReport {
     search: String,
     range: Option<[f64; 2]>,
     steps: usize,
+    both: bool,
     drop: f64,
     floor: f64,
     max_lambda: Option<f64>,
@@ -107,6 +108,7 @@ impl OptionsReport {
             search: options.search.name().to_owned(),
             range: options.range,
             steps: options.steps,
+            both: options.both,
             drop: options.drop,
             floor: options.floor,
             max_lambda: options.max_lambda,
@@ -124,6 +126,7 @@ impl OptionsReport {
             search: search.ok_or_else(|| anyhow!("there is no search {:?}", self.search))?,
             range: self.range,
             steps: self.steps,
+            both: self.both,
             drop: self.drop,
             floor: self.floor,
             max_lambda: self.max_lambda,
@@ -176,7 +179,14 @@ impl Report {
             ("Scored by, SHA-256", self.scored_by.sha256.clone()),
             ("Target", self.target.clone()),
             ("Search", self.options.search_words()),
-            ("Steps", self.options.steps.to_string()),
+            (
+                "Steps",
+                if self.options.both {
+                    format!("{} to either side", self.options.steps)
+                } else {
+                    self.options.steps.to_string()
+                },
+            ),
             ("Heatmap", self.options.heatmap.clone()),
             ("Slab", format!("slices {first} to {} of {slices}, counted from 0", end - 1)),
             ("Lambda", lambda),

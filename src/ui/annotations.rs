@@ -6,7 +6,7 @@ use super::display::Picture;
 use super::theme;
 use super::widgets::ink;
 use crate::frame::camera::Camera;
-use crate::frame::{Plane, Shade, colormap, lambda_text};
+use crate::frame::{Content, Generated, Plane, Shade, colormap, lambda_text};
 use crate::volume::Grid;
 
 /// Height of a line of text, points.
@@ -41,7 +41,8 @@ pub(super) fn annotate(
     ink(painter, inner.left_bottom(), Align2::LEFT_BOTTOM, &slice_text(camera, grid), theme::STRONG);
     scale_bar(painter, inner, camera.mm_per_pixel * f64::from(pixels_per_point));
     if let Some([scale_hu, threshold_hu]) = difference_colors(picture) {
-        color_bar(painter, inner, scale_hu, threshold_hu);
+        let signed = !matches!(picture.look.content, Content::Heatmap(_));
+        color_bar(painter, inner, scale_hu, threshold_hu, signed);
     }
 }
 
@@ -57,7 +58,10 @@ fn difference_colors(picture: &Picture) -> Option<[f32; 2]> {
 /// On every pane of generated pixels, always.
 fn synthetic_tag(picture: &Picture) -> Option<String> {
     let is = if picture.blended { "≈" } else { "=" };
-    picture.synthetic.map(|lambda| format!("SYNTHETIC  λ {is} {}", lambda_text(lambda)))
+    picture.synthetic.map(|generated| match generated {
+        Generated::At(lambda) => format!("SYNTHETIC  λ {is} {}", lambda_text(lambda)),
+        Generated::Sweep => "SYNTHETIC  all λ".to_owned(),
+    })
 }
 
 fn slice_text(camera: &Camera, grid: &Grid) -> String {
@@ -94,13 +98,14 @@ fn scale_bar(painter: &egui::Painter, inner: Rect, mm_per_point: f64) {
     ink(painter, end - vec2(0.0, 6.0), Align2::RIGHT_BOTTOM, &format!("{:.0} cm", mm / 10.0), theme::STRONG);
 }
 
-/// The colours of the difference with their HU, above the middle of the right edge.
-fn color_bar(painter: &egui::Painter, inner: Rect, scale_hu: f32, threshold_hu: f32) {
+/// The colours of the difference with their HU, above the middle of the right edge. A size has no lower half.
+fn color_bar(painter: &egui::Painter, inner: Rect, scale_hu: f32, threshold_hu: f32, signed: bool) {
     let height = inner.height() / 4.0;
     let bar = Rect::from_min_size(pos2(inner.right() - 10.0, inner.top() + 26.0), vec2(10.0, height));
     let rows = height.max(1.0) as usize;
     for row in 0..rows {
-        let share = 1.0 - 2.0 * (row as f32 + 0.5) / rows as f32;
+        let lowest = if signed { -1.0 } else { 0.0 };
+        let share = 1.0 - (1.0 - lowest) * (row as f32 + 0.5) / rows as f32;
         let color = colormap::color(share * scale_hu, Shade::Difference { scale_hu, threshold_hu });
         let color = egui::Color32::from(egui::Rgba::from_srgba_unmultiplied(
             (color[0] * 255.0) as u8,
@@ -111,9 +116,10 @@ fn color_bar(painter: &egui::Painter, inner: Rect, scale_hu: f32, threshold_hu: 
         let y = bar.top() + row as f32;
         painter.rect_filled(Rect::from_min_max(pos2(bar.left(), y), pos2(bar.right(), y + 1.0)), 0.0, color);
     }
-    for (share, text) in
-        [(0.0, format!("+{scale_hu:.0} HU")), (0.5, "0".to_owned()), (1.0, format!("−{scale_hu:.0} HU"))]
-    {
+    let signed_numbers =
+        [(0.0, format!("+{scale_hu:.0} HU")), (0.5, "0".to_owned()), (1.0, format!("−{scale_hu:.0} HU"))];
+    let sizes = [(0.0, format!("{scale_hu:.0} HU")), (1.0, "0".to_owned())];
+    for (share, text) in if signed { signed_numbers.to_vec() } else { sizes.to_vec() } {
         let at = pos2(bar.left() - 4.0, bar.top() + share * height);
         ink(painter, at, Align2::RIGHT_CENTER, &text, theme::STRONG);
     }

@@ -108,7 +108,7 @@ fn options_ui(ui: &mut Ui, options: &Options, actions: &mut Vec<Action>) {
         let label = ui.label("Steps");
         ui.add(DragValue::new(&mut new.steps).range(2..=200))
             .labelled_by(label.id)
-            .on_hover_text("Images along lambda");
+            .on_hover_text("Images from the counterfactual to lambda 0, or along the range");
     });
     ui.horizontal(|ui| {
         let label = ui.label("Floor");
@@ -139,6 +139,10 @@ fn options_ui(ui: &mut Ui, options: &Options, actions: &mut Vec<Action>) {
             new.range.get_or_insert([-100.0, 0.0]);
         }
     });
+    if new.range.is_none() {
+        let hover = "As many steps to the other side of lambda 0, where the score goes the other way";
+        ui.checkbox(&mut new.both, "Both ways from lambda 0").on_hover_text(hover);
+    }
     if let Some([min, max]) = &mut new.range {
         ui.horizontal(|ui| {
             let label = ui.label("Lambda from");

@@ -27,7 +27,7 @@ const LAMBDA: [Row; 4] = [
     ("Shift + right", "lambda 0"),
     ("Space", "play, to and fro"),
 ];
-const LOOK: [Row; 13] = [
+const LOOK: [Row; 14] = [
     ("1 to 9; 0", "window presets; the scan's own window"),
     ("Ctrl + left drag", "the window of what lies in the box"),
     ("G", "three planes; again: one"),
@@ -39,6 +39,7 @@ const LOOK: [Row; 13] = [
     ("D; [ and ]", "the difference on the counterfactual; its opacity"),
     (", and .", "threshold of the difference, 10 HU down or up"),
     ("V", "the largest difference through the patient"),
+    ("H", "heatmaps of all lambdas together, one after the other"),
     ("I, Q", "inverted; voxels as squares"),
     ("X, O", "crosshair; annotations"),
 ];

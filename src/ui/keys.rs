@@ -3,7 +3,7 @@
 use eframe::egui::{Align2, Color32, Context, FontId, Key, LayerId, Modifiers, Order, Popup, Ui};
 
 use super::action::{Action, Wanted};
-use super::display::{Display, Layout, OPACITY};
+use super::display::{Changes, Display, Layout, OPACITY};
 use super::measure::Act;
 use super::session::Session;
 use super::theme;
@@ -123,7 +123,12 @@ fn display_keys(ctx: &Context, now: Display, actions: &mut Vec<Action>) {
     }
     new.detail_kept ^= pressed(Key::K);
     new.overlay ^= pressed(Key::D);
-    new.projection ^= pressed(Key::V);
+    if pressed(Key::V) {
+        new.changes = new.changes.toggled(Changes::Projection);
+    }
+    if pressed(Key::H) {
+        new.changes = new.changes.next_heatmap();
+    }
     new.inverted ^= pressed(Key::I);
     new.crosshair ^= pressed(Key::X);
     new.annotated ^= pressed(Key::O);

@@ -131,7 +131,7 @@ impl Measurements {
 fn same(a: &Layers, b: &Layers) -> bool {
     let shifts = match (&a.shift, &b.shift) {
         (None, None) => true,
-        (Some(a), Some(b)) => a.steps.same(&b.steps),
+        (Some(a), Some(b)) => a.slabs.same(&b.slabs),
         _ => false,
     };
     a.scan.voxels.same(&b.scan.voxels) && shifts

@@ -15,9 +15,9 @@ use super::stage::Stage;
 use super::threads;
 use crate::demo;
 use crate::export::report::{Asked, Report, Timing, report};
-use crate::frame::{Layers, PRESETS, Shift, Window};
+use crate::frame::{HEATMAPS, Layers, PRESETS, Shift, Window};
 use crate::job::{Job, Monitor, Turn};
-use crate::latent_shift::Counterfactual;
+use crate::latent_shift::{Counterfactual, HeatmapMethod};
 use crate::models::{self, Autoencoder, Classifier, Kind, Segmenter, label_index};
 use crate::pipeline::{self, Input, Model, Request, Target};
 use crate::preprocess::Recipe;
@@ -63,6 +63,8 @@ pub(super) struct Explained {
     pub(super) layers: Arc<Layers>,
     /// Colours saturate at +- this, at every lambda alike.
     pub(super) scale_hu: f32,
+    /// The same of the heatmaps, by `HeatmapMethod::ALL`.
+    pub(super) heat_scales_hu: [f32; HEATMAPS],
     /// Mean |change| of each slice of the stack, HU, and the slice where it is largest.
     pub(super) change_per_slice_hu: Vec<f32>,
     pub(super) most_changed_slice: usize,
@@ -77,6 +79,7 @@ impl Explained {
         let shift = Shift::of(&result);
         Self {
             scale_hu: shift.scale_hu(),
+            heat_scales_hu: HeatmapMethod::ALL.map(|method| shift.heat_scale_hu(method)),
             change_per_slice_hu: result.change_per_slice_hu(),
             most_changed_slice: result.most_changed_slice(),
             report: report(&scan.input, &asked, &result, &timing),

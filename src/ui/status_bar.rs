@@ -3,6 +3,7 @@
 use eframe::egui::{Align, Layout, RichText, Ui};
 use glam::DVec3;
 
+use super::display::Changes;
 use super::session::Session;
 use super::theme;
 use super::viewer::Viewer;
@@ -35,6 +36,11 @@ fn probe_text(session: &Session, viewer: &Viewer) -> Option<String> {
                 let reconstruction = decoded - difference;
                 parts.push(format!("Reconstruction {reconstruction:.0} HU   Counterfactual {decoded:.0} HU"));
                 parts.push(format!("Difference {difference:+.1} HU"));
+                if let Changes::Heatmap(method) = viewer.display.changes
+                    && let Some(heat) = read(Content::Heatmap(method))
+                {
+                    parts.push(format!("Heatmap {heat:.1} HU"));
+                }
             }
             _ => parts.push("outside what the networks see".to_owned()),
         }

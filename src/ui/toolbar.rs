@@ -4,11 +4,12 @@ use eframe::egui::{ComboBox, DragValue, Role, Ui, WidgetInfo};
 
 use super::action::Action;
 use super::annotations::plane_name;
-use super::display::{Display, LARGEST_THRESHOLD_HU, Layout, Shown};
+use super::display::{Changes, Display, LARGEST_THRESHOLD_HU, Layout, Shown, heatmap_title};
 use super::measure;
 use super::session::Session;
 use super::viewer::Viewer;
 use crate::frame::{Plane, Sampling, Window};
+use crate::latent_shift::HeatmapMethod;
 use crate::settings::{Mouse, Preset, Presets};
 
 /// Of the open list of presets: all that have keys, and the way to change them, without scrolling.
@@ -92,14 +93,15 @@ fn display_ui(ui: &mut Ui, display: Display, has_result: bool, actions: &mut Vec
             ui.checkbox(&mut new.detail_kept, "Detail kept").on_hover_text(help);
             let help = "The difference on top of the counterfactual (key D)";
             ui.checkbox(&mut new.overlay, "Difference on the counterfactual").on_hover_text(help);
-            let help = "The largest difference along the line of sight, through the whole patient (key V)";
-            ui.checkbox(&mut new.projection, "Largest difference through the patient").on_hover_text(help);
             let mut swipe = new.swipe.is_some();
             let help = "One pane, original at the left of a line, counterfactual at its right (key W)";
             if ui.checkbox(&mut swipe, "Swipe").on_hover_text(help).changed() {
                 new = new.swiping(swipe);
             }
+            ui.separator();
+            changes_ui(ui, &mut new.changes);
             difference_ui(ui, &mut new);
+            ui.separator();
         });
         let mut nearest = new.sampling == Sampling::Nearest;
         ui.checkbox(&mut nearest, "Voxels as squares").on_hover_text("No interpolation (key Q)");
@@ -111,6 +113,25 @@ fn display_ui(ui: &mut Ui, display: Display, has_result: bool, actions: &mut Vec
     });
     if new != display {
         actions.push(Action::Display(new));
+    }
+}
+
+/// What stands in the pane of the difference.
+fn changes_ui(ui: &mut Ui, changes: &mut Changes) {
+    let mut choice = |changes_to, name: &str, help: &str| {
+        ui.radio_value(changes, changes_to, name).on_hover_text(help);
+    };
+    choice(Changes::Slice, "Difference", "Counterfactual minus reconstruction, at the lambda that is shown");
+    let help = "The largest difference along the line of sight, through the whole patient (key V)";
+    choice(Changes::Projection, "Largest difference through the patient", help);
+    for method in HeatmapMethod::ALL {
+        let help = match method {
+            HeatmapMethod::Int => "Mean size of the difference between neighbouring steps (key H: the next heatmap)",
+            HeatmapMethod::Mean => "Mean size of the difference from the reconstruction, over all steps",
+            HeatmapMethod::MinMax => "Size of the difference between the first and the last step",
+            HeatmapMethod::Max => "Largest size of the difference from the reconstruction, of all steps",
+        };
+        choice(Changes::Heatmap(method), heatmap_title(method), help);
     }
 }
 

@@ -104,7 +104,7 @@ fn a_cancelled_export_writes_nothing_and_one_that_cannot_be_says_why() {
     click(&mut window, "Cancel the export");
     until(&mut window, "the end", |w| w.query_by_label("Export").is_some());
     assert!(!says(&window, "files written to") && window.query_by_label("Dismiss").is_none());
-    assert_eq!(files(&folder), BTreeSet::new());
+    assert!(!folder.exists() || files(&folder).is_empty(), "the folder alone may have been made");
 
     let file = models.folder.path().join("notes");
     std::fs::write(&file, "mine").expect("written");
@@ -185,7 +185,7 @@ fn every_choice_of_the_dialog_is_reached_by_the_tab_key() {
     for _ in 0..2 * wanted.len() {
         window.key_press(Key::Tab);
         window.run_steps(2);
-        let focused = window.query_by(|node| node.is_focused());
+        let focused = window.root().children_recursive().find(|node| node.accesskit_node().is_focused());
         reached.extend(focused.and_then(|node| node.accesskit_node().label()));
     }
     assert_eq!(reached, wanted, "all of the dialog, and nothing behind it");

@@ -121,19 +121,28 @@ fn pictures_say_where_they_came_from_and_are_of_the_size_that_was_asked_for() {
     fails(&explain(&models, &scan(), &["--fps", "0", "--out", path(&out)]), 2, "1..=25");
 }
 
-/// Width of a GIF, its pictures with how long each stands, and how often it is repeated after the first time.
-fn gif(path: &Path) -> (u16, Vec<(u16, Vec<u8>)>, Option<u16>) {
+struct Played {
+    width: u16,
+    /// How long each stands, hundredths of a second.
+    delays: Vec<u16>,
+    pictures: Vec<Vec<u8>>,
+    /// After the first time; 0 is without end.
+    repeats: Option<u16>,
+}
+
+fn gif(path: &Path) -> Played {
     let bytes = read(path);
     let at = bytes.windows(11).position(|w| w == b"NETSCAPE2.0");
     let repeats = at.map(|at| u16::from_le_bytes([bytes[at + 13], bytes[at + 14]]));
     let mut options = gif::DecodeOptions::new();
     options.set_color_output(gif::ColorOutput::RGBA);
     let mut decoder = options.read_info(bytes.as_slice()).expect("a GIF");
-    let mut pictures = Vec::new();
+    let (mut delays, mut pictures) = (Vec::new(), Vec::new());
     while let Some(frame) = decoder.read_next_frame().expect("a picture") {
-        pictures.push((frame.delay, frame.buffer.to_vec()));
+        delays.push(frame.delay);
+        pictures.push(frame.buffer.to_vec());
     }
-    (decoder.width(), pictures, repeats)
+    Played { width: decoder.width(), delays, pictures, repeats }
 }
 
 #[test]
@@ -149,11 +158,11 @@ fn a_layout_shows_what_it_says_and_animations_play_as_often_as_they_are_told() {
         let still = image::load_from_memory(&read(&out.join("panes.png"))).expect("a picture");
         let columns = u32::max(panes, 2);
         assert_eq!(still.width(), 300 * columns + 2 * (columns - 1), "{layout}");
-        let (width, pictures, repeats) = gif(&out.join("lambda.gif"));
-        assert_eq!(u32::from(width), 300 * panes + 2 * (panes - 1), "{layout}");
-        assert_eq!(pictures.iter().map(|(delay, _)| *delay).collect::<Vec<_>>(), delays, "{layout}");
-        assert!(pictures[0].1 != pictures[1].1, "{layout}: the pictures differ");
-        assert_eq!(repeats, Some(1), "{layout}: once, and once more");
+        let played = gif(&out.join("lambda.gif"));
+        assert_eq!(u32::from(played.width), 300 * panes + 2 * (panes - 1), "{layout}");
+        assert_eq!(played.delays, delays, "{layout}");
+        assert!(played.pictures[0] != played.pictures[1], "{layout}: the pictures differ");
+        assert_eq!(played.repeats, Some(1), "{layout}: once, and once more");
     }
     fails(&explain(&models, &scan(), &["--layout", "wall", "--out", path(models.folder.path())]), 2, "'wall'");
     fails(&explain(&models, &scan(), &["--loops", "1001", "--out", path(models.folder.path())]), 2, "0..=1000");
@@ -274,6 +283,65 @@ fn a_target_that_takes_nothing_or_not_all_is_told_in_words_and_nothing_is_cut() 
     fails(&full, 1, "cannot write");
     // The report is short enough; of the picture nothing is left, by any name.
     assert_eq!(files(&out), ["result.json"]);
+}
+
+/// That a file of this name is whole, as its readers see it.
+fn parses(path: &Path) {
+    let (name, bytes) = (path.file_name().expect("a name").to_string_lossy(), read(path));
+    match path.extension().and_then(|ext| ext.to_str()) {
+        Some("json") => drop(serde_json::from_slice::<serde_json::Value>(&bytes).expect(&name)),
+        Some("png") => drop(image::load_from_memory(&bytes).expect(&name)),
+        Some("gif") => assert!(gif(path).pictures.len() > 1, "{name}"),
+        Some("csv") => assert!(csv::Reader::from_reader(&bytes[..]).records().all(|row| row.is_ok()), "{name}"),
+        // To the end, so that the sum of all bytes is checked.
+        Some("gz") => drop(GzDecoder::new(&bytes[..]).read_to_end(&mut Vec::new()).expect(&name)),
+        _ => panic!("{name}: no one knows what it should hold"),
+    }
+}
+
+#[cfg(unix)]
+#[test]
+fn an_export_killed_while_it_writes_leaves_whole_files_alone() {
+    use std::os::unix::process::ExitStatusExt;
+
+    /// Linux, macOS and the BSDs agree.
+    const SIGXFSZ: i32 = 25;
+    let models = TinyModels::new();
+    let kinds = "png,gif,nifti,csv";
+    let whole = models.folder.path().join("whole");
+    succeeds(&explain(&models, &scan(), &["--export", kinds, "--size", "1200", "--out", path(&whole)]));
+    for name in files(&whole) {
+        parses(&whole.join(name));
+    }
+    let mut kept_of = Vec::new();
+    // No file may grow beyond so many blocks of 512 bytes: the system kills the writer in the middle of the first that does.
+    for blocks in ["1", "16", "600"] {
+        let out = models.folder.path().join(format!("blocks_{blocks}"));
+        let [autoencoder, classifier] = ["autoencoder", "classifier"].map(|name| models.card(name));
+        let killed = Command::new("sh")
+            .args([
+                "-c",
+                "ulimit -c 0; ulimit -f \"$1\"; shift; exec \"$@\"",
+                "sh",
+                blocks,
+                env!("CARGO_BIN_EXE_parallax"),
+            ])
+            .args(["explain", path(&scan()), "--autoencoder", path(&autoencoder), "--classifier", path(&classifier)])
+            .args(["--target", "Fracture", "--slab", "9:14", "--range", "-50:0", "--steps", "3"])
+            .args(["--export", kinds, "--size", "1200", "--out", path(&out)])
+            .output()
+            .expect("a shell runs");
+        assert_eq!(killed.status.signal(), Some(SIGXFSZ), "{blocks}: {}", String::from_utf8_lossy(&killed.stderr));
+        let (finished, cut): (Vec<_>, Vec<_>) =
+            files(&out).into_iter().partition(|name| names(&Kind::ALL).any(|other| other == name));
+        for name in &finished {
+            parses(&out.join(name));
+        }
+        // What was cut has a name that no one takes for a result.
+        assert!(cut.len() == 1 && cut[0].starts_with(".tmp"), "{blocks}: {cut:?}");
+        kept_of.push(finished.len());
+    }
+    assert!(kept_of[0] == 0 && kept_of[2] > kept_of[0], "killed at different files: {kept_of:?}");
 }
 
 /// A field of an NRRD header: its numbers, brackets and commas aside.

@@ -89,6 +89,34 @@ fn keys_choose_what_the_generated_panes_show_and_all_of_it_is_marked() {
 }
 
 #[test]
+fn heatmaps_of_all_lambdas_follow_one_another_by_key_and_do_not_move_with_lambda() {
+    let models = TinyModels::new();
+    let mut window = explained(&models);
+    let mut seen = vec![pane(&mut window, "Difference")];
+    let titles = [
+        "Heatmap, change from step to step",
+        "Heatmap, mean change",
+        "Heatmap, first to last step",
+        "Heatmap, largest change",
+    ];
+    for title in titles {
+        press(&mut window, Key::H);
+        assert!(words(&window, &format!("{title} pane")).contains("SYNTHETIC  all λ"), "{title}");
+        let picture = pane(&mut window, title);
+        press(&mut window, Key::ArrowRight);
+        assert!(pane(&mut window, title) == picture, "{title}: of all lambdas");
+        press(&mut window, Key::ArrowLeft);
+        assert!(!seen.contains(&picture), "{title}: as one before");
+        seen.push(picture);
+    }
+    press(&mut window, Key::H);
+    assert!(pane(&mut window, "Difference") == seen[0], "the difference again");
+    click(&mut window, "Show");
+    click(&mut window, "Heatmap, mean change");
+    assert!(has(&window, "Heatmap, mean change pane"), "by the list too");
+}
+
+#[test]
 fn a_swipe_shows_the_original_left_of_a_line_that_can_be_dragged() {
     const LINE: &str = "Swipe between original and counterfactual";
     let models = TinyModels::new();
