@@ -89,7 +89,7 @@ impl<'a> Story<'a> {
         };
         let look = Look { content, step: step as f32, shade, overlay: None, sampling: Sampling::Linear };
         let synthetic = (content != Content::Scan).then(|| Generated::At(self.result.steps[step].lambda));
-        Pane { title, camera, layers: &self.layers, look, synthetic }
+        Pane { title, camera, layers: &self.layers, look, synthetic, marks: Vec::new() }
     }
 
     /// What the layout shows of a slice.

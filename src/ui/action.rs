@@ -60,6 +60,8 @@ pub(super) enum Action {
     },
     /// To the clipboard.
     CopyPicture,
+    /// Whether pictures show what was measured.
+    PictureMeasured(bool),
     /// The dialog of exports: shown, or put away.
     ExportDialog,
     Export(export_dialog::Act),

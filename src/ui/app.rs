@@ -156,6 +156,7 @@ impl App {
             Action::SaveSession { path, replace } => {
                 self.session_file.save(&self.session, &self.viewer, path, replace);
             }
+            Action::PictureMeasured(measured) => self.picture.measured = measured,
             Action::ExportDialog => {
                 self.toggle(Sheet::Export);
                 self.export.turn(self.sheet == Some(Sheet::Export));

@@ -92,6 +92,11 @@ pub(super) fn picture_ui(ui: &mut Ui, file: &PictureFile, actions: &mut Vec<Acti
         Some(Chosen::Browse) => actions.push(Action::Ask(Wanted::Picture)),
         None => {}
     }
+    let mut measured = file.measured;
+    let tick = ui.checkbox(&mut measured, "With measurements");
+    if tick.on_hover_text("Rulers, angles and regions of the shown slices, with their numbers").changed() {
+        actions.push(Action::PictureMeasured(measured));
+    }
     let saved = &file.saved;
     if saved.running().is_some() {
         ui.spinner();
