@@ -55,14 +55,15 @@ impl Story<'_> {
     /// From one to the next of the slices that changed most; at each lambda goes there and back.
     pub(super) fn tour(&self, monitor: &Monitor) -> Result<Film> {
         let cameras = self.most_changed(self.frame_px());
-        let mut stops = Vec::with_capacity(cameras.len());
+        let mut pictures = Vec::new();
         for (done, camera) in cameras.iter().enumerate() {
             monitor.step("drawing the tour of slices", done, cameras.len())?;
-            stops.push(self.lambdas(*camera, &monitor.quiet())?);
+            pictures.extend(self.lambdas(*camera, &monitor.quiet())?);
         }
-        let mut rest = leveled(stops.concat()).into_iter();
-        let stop =
-            |stop: &Vec<RgbaImage>| Film::bounce(rest.by_ref().take(stop.len()).collect(), self.style.hundredths());
-        Ok(stops.iter().map(stop).fold(Film::default(), Film::then))
+        // As many at each.
+        let each = pictures.len() / cameras.len().max(1);
+        let mut pictures = leveled(pictures).into_iter();
+        let stop = |_| Film::bounce(pictures.by_ref().take(each).collect(), self.style.hundredths());
+        Ok(cameras.iter().map(stop).fold(Film::default(), Film::then))
     }
 }

@@ -168,6 +168,10 @@ fn annotate(picture: &mut RgbaImage, pane: &Pane, figure: &Figure, font: &FontRe
 fn draw_mark(picture: &mut RgbaImage, mark: &Mark, pixel_from_world: DAffine3, font: &FontRef) {
     let points: Vec<_> = mark.line.iter().map(|place| pixel_from_world.transform_point3(*place).truncate()).collect();
     let (Some(first), [w, h]) = (points.first(), [picture.width(), picture.height()]) else { return };
+    let [low, high] = points.iter().fold([*first; 2], |[low, high], at| [low.min(*at), high.max(*at)]);
+    if high.min_element() < 0.0 || low.x > f64::from(w) || low.y > f64::from(h) {
+        return;
+    }
     for (half_width, color) in [(2, BLACK), (0, WHITE)] {
         for pair in points.windows(2) {
             let Some(ends) = within([pair[0], pair[1]], [w, h]) else { continue };
@@ -177,14 +181,13 @@ fn draw_mark(picture: &mut RgbaImage, mark: &Mark, pixel_from_world: DAffine3, f
             }
         }
     }
-    let [low, high] = points.iter().fold([*first; 2], |[low, high], at| [low.min(*at), high.max(*at)]);
+    let room = |size: u32, taken: u32| f64::from(size.saturating_sub(taken).max(MARGIN));
+    let top = (high.y + f64::from(MARGIN)).clamp(f64::from(MARGIN), room(h, LINE * mark.words.len() as u32));
     for (n, line) in mark.words.iter().enumerate() {
         let width = measure(font, line);
-        let x = f64::midpoint(low.x, high.x) - f64::from(width) / 2.0;
-        let x = x.clamp(f64::from(MARGIN), f64::from(w.saturating_sub(width + MARGIN).max(MARGIN)));
-        let y = high.y + f64::from(MARGIN + LINE * n as u32);
-        let y = y.clamp(f64::from(MARGIN), f64::from(h.saturating_sub(LINE).max(MARGIN)));
-        text(picture, font, line, [x as u32, y as u32], WHITE);
+        let left = f64::midpoint(low.x, high.x) - f64::from(width) / 2.0;
+        let left = left.clamp(f64::from(MARGIN), room(w, width + MARGIN));
+        text(picture, font, line, [left as u32, top as u32 + LINE * n as u32], WHITE);
     }
 }
 

@@ -67,7 +67,11 @@ pub(super) fn style_ui(ui: &mut Ui, choices: &mut ExportChoices) {
             let button = ui.selectable_value(as_shown, false, "Most changed");
             meaning_ui(ui, button, "the slice that changed most, in the soft-tissue and the lung window");
             let button = ui.selectable_value(as_shown, true, "As shown");
-            meaning_ui(ui, button, "the axial slice and the window that are shown now");
+            meaning_ui(
+                ui,
+                button,
+                "the axial slice and the window that are shown now; what shows several slices takes the window alone",
+            );
         });
         ui.end_row();
         size_ui(ui, size_px);
