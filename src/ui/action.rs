@@ -12,7 +12,7 @@ use super::session::Role;
 use super::viewer::Pace;
 use crate::frame::{Plane, Window};
 use crate::latent_shift::Options;
-use crate::settings::{Mouse, Presets, ScoredBy};
+use crate::settings::{Mouse, Panels, Presets, ScoredBy};
 
 /// A file that is asked for, and what is done with the answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -96,6 +96,7 @@ pub(super) enum Action {
     Help,
     /// What the left and the right button do.
     Mouse(Mouse),
+    Panels(Panels),
     /// The list of window presets: shown to be changed, or put away.
     EditPresets,
     Presets(Presets),

@@ -15,11 +15,11 @@ const LINE: f32 = 18.0;
 /// The tag that no one can take away: beside the title, or where there is no room below it and the letter of the upper edge.
 pub(super) fn mark_synthetic(painter: &egui::Painter, inner: Rect, picture: &Picture) {
     let Some(tag) = synthetic_tag(picture) else { return };
-    let width = |text: &str| painter.layout_no_wrap(text.to_owned(), theme::small(), theme::AMBER).rect.width();
+    let width = |text: &str| painter.layout_no_wrap(text.to_owned(), theme::small(), theme::DARK.amber).rect.width();
     if width(picture.title) + width(&tag) + 2.0 * LINE < inner.width() {
-        ink(painter, inner.right_top(), Align2::RIGHT_TOP, &tag, theme::AMBER);
+        ink(painter, inner.right_top(), Align2::RIGHT_TOP, &tag, theme::DARK.amber);
     } else {
-        ink(painter, inner.left_top() + vec2(0.0, 2.0 * LINE), Align2::LEFT_TOP, &tag, theme::AMBER);
+        ink(painter, inner.left_top() + vec2(0.0, 2.0 * LINE), Align2::LEFT_TOP, &tag, theme::DARK.amber);
     }
 }
 
@@ -32,13 +32,13 @@ pub(super) fn annotate(
     grid: &Grid,
     pixels_per_point: f32,
 ) {
-    ink(painter, inner.left_top(), Align2::LEFT_TOP, picture.title, theme::STRONG);
+    ink(painter, inner.left_top(), Align2::LEFT_TOP, picture.title, theme::DARK.strong);
     let [left, right, top, bottom] = camera.letters(grid);
-    ink(painter, inner.left_center(), Align2::LEFT_CENTER, left, theme::STRONG);
-    ink(painter, inner.right_center(), Align2::RIGHT_CENTER, right, theme::STRONG);
-    ink(painter, inner.center_top() + vec2(0.0, LINE), Align2::CENTER_TOP, top, theme::STRONG);
-    ink(painter, inner.center_bottom(), Align2::CENTER_BOTTOM, bottom, theme::STRONG);
-    ink(painter, inner.left_bottom(), Align2::LEFT_BOTTOM, &slice_text(camera, grid), theme::STRONG);
+    ink(painter, inner.left_center(), Align2::LEFT_CENTER, left, theme::DARK.strong);
+    ink(painter, inner.right_center(), Align2::RIGHT_CENTER, right, theme::DARK.strong);
+    ink(painter, inner.center_top() + vec2(0.0, LINE), Align2::CENTER_TOP, top, theme::DARK.strong);
+    ink(painter, inner.center_bottom(), Align2::CENTER_BOTTOM, bottom, theme::DARK.strong);
+    ink(painter, inner.left_bottom(), Align2::LEFT_BOTTOM, &slice_text(camera, grid), theme::DARK.strong);
     scale_bar(painter, inner, camera.mm_per_pixel * f64::from(pixels_per_point));
     if let Some([scale_hu, threshold_hu]) = difference_colors(picture) {
         let signed = !matches!(picture.look.content, Content::Heatmap(_));
@@ -94,8 +94,8 @@ fn scale_bar(painter: &egui::Painter, inner: Rect, mm_per_point: f64) {
     let end = inner.right_bottom();
     let start = end - vec2((mm / mm_per_point) as f32, 0.0);
     painter.line_segment([start, end], Stroke::new(4.0, theme::BLACK));
-    painter.line_segment([start, end], Stroke::new(2.0, theme::STRONG));
-    ink(painter, end - vec2(0.0, 6.0), Align2::RIGHT_BOTTOM, &format!("{:.0} cm", mm / 10.0), theme::STRONG);
+    painter.line_segment([start, end], Stroke::new(2.0, theme::DARK.strong));
+    ink(painter, end - vec2(0.0, 6.0), Align2::RIGHT_BOTTOM, &format!("{:.0} cm", mm / 10.0), theme::DARK.strong);
 }
 
 /// The colours of the difference with their HU, above the middle of the right edge. A size has no lower half.
@@ -121,6 +121,6 @@ fn color_bar(painter: &egui::Painter, inner: Rect, scale_hu: f32, threshold_hu: 
     let sizes = [(0.0, format!("{scale_hu:.0} HU")), (1.0, "0".to_owned())];
     for (share, text) in if signed { signed_numbers.to_vec() } else { sizes.to_vec() } {
         let at = pos2(bar.left() - 4.0, bar.top() + share * height);
-        ink(painter, at, Align2::RIGHT_CENTER, &text, theme::STRONG);
+        ink(painter, at, Align2::RIGHT_CENTER, &text, theme::DARK.strong);
     }
 }

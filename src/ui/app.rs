@@ -141,6 +141,7 @@ impl App {
             Action::Slab(slab) => self.session.slab = slab,
             Action::Options(options) => self.session.settings.options = options,
             Action::Mouse(mouse) => self.session.settings.mouse = mouse,
+            Action::Panels(panels) => self.session.settings.panels = panels,
             Action::Help => self.toggle(Sheet::Keys),
             Action::EditPresets => self.toggle(Sheet::Presets),
             Action::Presets(presets) => self.session.settings.presets = presets,
@@ -320,7 +321,7 @@ impl App {
                 ui.add_space(4.0);
             });
         }
-        let frame = Frame::new().fill(theme::BACKGROUND).inner_margin(Margin::ZERO);
+        let frame = Frame::new().fill(theme::colors(ui).background).inner_margin(Margin::ZERO);
         CentralPanel::default().frame(frame).show(ui, |ui| {
             if session.scan.ready().is_none() {
                 start_panel::start_panel_ui(ui, session, actions);
@@ -328,7 +329,7 @@ impl App {
                 panes::panes_ui(ui, session, viewer, actions);
             } else {
                 let text = "There is no GPU driver to draw with, not even one in software. Install one (Mesa's Vulkan drivers) and start again.";
-                ui.label(RichText::new(text).color(theme::RED));
+                ui.label(RichText::new(text).color(theme::colors(ui).red));
             }
         });
     }
@@ -365,6 +366,7 @@ impl eframe::App for App {
     }
 
     fn ui(&mut self, ui: &mut egui::Ui, frame: &mut eframe::Frame) {
+        theme::choose(ui.ctx(), self.session.settings.panels);
         let mut actions = std::mem::take(&mut self.pending);
         if self.sheet != Some(Sheet::Export) {
             keys::keys(ui.ctx(), &self.session, &self.viewer, &mut actions);

@@ -100,10 +100,10 @@ pub(super) fn help_ui(ctx: &Context, mouse: Mouse, actions: &mut Vec<Action>) {
 }
 
 fn group_ui(ui: &mut Ui, title: &str, rows: &[Row]) {
-    ui.label(RichText::new(title).color(theme::ACCENT));
+    ui.label(RichText::new(title).color(theme::colors(ui).accent));
     Grid::new(title).num_columns(2).min_col_width(KEYS_WIDTH).spacing([24.0, 2.0]).show(ui, |ui| {
         for (keys, what) in rows {
-            ui.label(RichText::new(*keys).color(theme::STRONG));
+            ui.label(RichText::new(*keys).color(theme::colors(ui).strong));
             ui.label(*what);
             ui.end_row();
         }

@@ -85,8 +85,9 @@ fn file_name(path: &Path) -> String {
 fn facts_ui(ui: &mut Ui, scan: &OpenScan) {
     let grid = scan.layers.scan.grid;
     let ([ni, nj, nk], [di, dj, dk]) = (grid.shape, grid.spacing_mm());
-    let weak = |text: String| RichText::new(text).small().color(theme::WEAK);
-    ui.label(RichText::new(scan_name(scan)).color(theme::STRONG));
+    let color = theme::colors(ui).weak;
+    let weak = |text: String| RichText::new(text).small().color(color);
+    ui.label(RichText::new(scan_name(scan)).color(theme::colors(ui).strong));
     ui.label(weak(format!("{ni} × {nj} × {nk} voxels of {di:.2} × {dj:.2} × {dk:.2} mm, {}", axis_codes(&grid))));
     let format = scan.input.scan.as_ref().map_or("stack, not a scan: no preparation", |scan| &scan.format);
     ui.label(weak(format!("{format}; the networks see {} slices", scan.stack_slices())));

@@ -168,13 +168,19 @@ pub(super) fn dropped(ui: &Ui, actions: &mut Vec<Action>) {
         let painter = ui.ctx().layer_painter(LayerId::new(Order::Foreground, ui.scope_id().with("drop")));
         let all = ui.ctx().content_rect();
         painter.rect_filled(all, 0.0, Color32::from_black_alpha(160));
-        painter.text(all.center(), Align2::CENTER_CENTER, "Drop to open", FontId::proportional(28.0), theme::STRONG);
+        painter.text(
+            all.center(),
+            Align2::CENTER_CENTER,
+            "Drop to open",
+            FontId::proportional(28.0),
+            theme::DARK.strong,
+        );
         ink(
             &painter,
             all.center() + eframe::egui::vec2(0.0, 30.0),
             Align2::CENTER_CENTER,
             "a scan file, a DICOM folder, a session, or a model card",
-            theme::WEAK,
+            theme::DARK.weak,
         );
     }
     if !paths.is_empty() {

@@ -264,9 +264,9 @@ fn save(session: &Session, viewer: &Viewer, path: PathBuf, replace: bool) -> std
 /// Where to save, below the result.
 pub(super) fn session_file_ui(ui: &mut Ui, file: &SessionFile, actions: &mut Vec<Action>) {
     ui.add_space(8.0);
-    ui.label(RichText::new("Session").heading().color(theme::STRONG));
+    ui.label(RichText::new("Session").heading().color(theme::colors(ui).strong));
     let text = "Scan, models, result and view, to go on another day. It holds their paths.";
-    ui.label(RichText::new(text).small().color(theme::WEAK));
+    ui.label(RichText::new(text).small().color(theme::colors(ui).weak));
     let hint = "path of a .parallax file";
     match path_field_ui(ui, "Save session as", Some("Save session"), hint, Some(&file.suggested)) {
         Some(Chosen::Path(path)) => actions.push(Action::SaveSession { path, replace: false }),
@@ -276,7 +276,7 @@ pub(super) fn session_file_ui(ui: &mut Ui, file: &SessionFile, actions: &mut Vec
     if file.saved.running().is_some() {
         ui.spinner();
     } else if let Some(path) = file.saved.ready() {
-        ui.label(RichText::new(format!("Saved {}", path.display())).small().color(theme::TEXT));
+        ui.label(RichText::new(format!("Saved {}", path.display())).small().color(theme::colors(ui).text));
     }
     error_ui(ui, file.saved.error(), Place::SessionFile, actions);
     ui.add_space(4.0);

@@ -1,16 +1,17 @@
 //! The row at the top: plane, window, and the whole slice again.
 
-use eframe::egui::{ComboBox, DragValue, Role, Ui, WidgetInfo};
+use eframe::egui::{ComboBox, DragValue, RichText, Role, Ui, WidgetInfo};
 
 use super::action::Action;
 use super::annotations::plane_name;
 use super::display::{Changes, Display, LARGEST_THRESHOLD_HU, Layout, Shown, heatmap_title};
 use super::measure;
 use super::session::Session;
+use super::theme;
 use super::viewer::Viewer;
 use crate::frame::{Plane, Sampling, Window};
 use crate::latent_shift::HeatmapMethod;
-use crate::settings::{Mouse, Preset, Presets};
+use crate::settings::{Mouse, Panels, Preset, Presets};
 
 /// Of the open list of presets: all that have keys, and the way to change them, without scrolling.
 const LIST_HEIGHT: f32 = 420.0;
@@ -33,7 +34,7 @@ pub(super) fn toolbar_ui(ui: &mut Ui, session: &Session, viewer: &Viewer, action
             ui.separator();
             display_ui(ui, viewer.display, session.run.ready().is_some(), actions);
             measure::tools_ui(ui, viewer.measurements.tool, actions);
-            mouse_ui(ui, session.settings.mouse, actions);
+            settings_ui(ui, session.settings.mouse, session.settings.panels, actions);
             let help = ui.button("?").on_hover_text("Keys, and what the mouse does (key ?)");
             help.widget_info(|| WidgetInfo::labeled(Role::Button, true, "Keys and mouse"));
             if help.clicked() {
@@ -156,15 +157,25 @@ fn difference_ui(ui: &mut Ui, new: &mut Display) {
     });
 }
 
-fn mouse_ui(ui: &mut Ui, mouse: Mouse, actions: &mut Vec<Action>) {
-    let mut new = mouse;
-    ui.menu_button("Mouse", |ui| {
+fn settings_ui(ui: &mut Ui, mouse: Mouse, panels: Panels, actions: &mut Vec<Action>) {
+    let (mut new_mouse, mut new_panels) = (mouse, panels);
+    ui.menu_button("Settings", |ui| {
+        ui.label(RichText::new("Mouse").small().color(theme::colors(ui).weak));
         let help = "Left drag: window; right drag: zoom";
-        ui.radio_value(&mut new, Mouse::Pacs, "As in a PACS").on_hover_text(help);
+        ui.radio_value(&mut new_mouse, Mouse::Pacs, "As in a PACS").on_hover_text(help);
         let help = "Left drag: where the planes cross; right drag: window";
-        ui.radio_value(&mut new, Mouse::Research, "As in research viewers").on_hover_text(help);
+        ui.radio_value(&mut new_mouse, Mouse::Research, "As in research viewers").on_hover_text(help);
+        ui.separator();
+        ui.label(RichText::new("Panels").small().color(theme::colors(ui).weak));
+        let help = "For a room where scans are read";
+        ui.radio_value(&mut new_panels, Panels::Dark, "Dark").on_hover_text(help);
+        let help = "For a bright room; pictures stay as they are";
+        ui.radio_value(&mut new_panels, Panels::Light, "Light").on_hover_text(help);
     });
-    if new != mouse {
-        actions.push(Action::Mouse(new));
+    if new_mouse != mouse {
+        actions.push(Action::Mouse(new_mouse));
+    }
+    if new_panels != panels {
+        actions.push(Action::Panels(new_panels));
     }
 }

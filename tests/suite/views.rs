@@ -272,7 +272,7 @@ fn the_keys_are_shown_by_a_question_mark_and_put_away_by_another() {
     assert!(says(&window, "the slice that changed most") && says(&window, "Right drag, Ctrl + wheel"));
     press(&mut window, Key::Questionmark);
     assert!(!says(&window, "the slice that changed most"));
-    click(&mut window, "Mouse");
+    click(&mut window, "Settings");
     click(&mut window, "As in research viewers");
     click(&mut window, "Keys and mouse");
     assert!(says(&window, "where the planes cross"));
@@ -343,4 +343,32 @@ fn the_slab_is_dragged_by_its_ends_and_whole_on_the_strip_of_changes() {
     let middle = at(&window, "Slab that may change");
     drag(&mut window, middle, 3.0);
     assert_eq!(slab(&window), [5.0, 7.0], "no farther than the stack goes");
+}
+
+#[test]
+fn light_panels_leave_the_pictures_as_they_are() {
+    let models = TinyModels::new();
+    let mut window = explained(&models);
+    window.remove_cursor();
+    let panel = |window: &mut Window| {
+        let rect = window.get_by_label("Compute counterfactual").rect().expand2(vec2(8.0, 14.0));
+        pixels(window, rect)
+    };
+    // Without what is written on them: letters are drawn a trifle bolder in a light theme.
+    let picture = |window: &mut Window, title: &str| {
+        let rect = window.get_by_label(&format!("{title} pane")).rect().shrink2(vec2(30.0, 80.0));
+        pixels(window, rect)
+    };
+    press(&mut window, Key::O);
+    let titles = ["Original", "Counterfactual", "Difference"];
+    let before = (panel(&mut window), titles.map(|title| picture(&mut window, title)));
+    click(&mut window, "Settings");
+    click(&mut window, "Light");
+    window.key_press(Key::Escape); // closes the list
+    window.remove_cursor();
+    window.run_steps(4);
+    let mean = |pixels: &[u8]| pixels.iter().map(|p| f64::from(*p)).sum::<f64>() / pixels.len() as f64;
+    assert!(mean(&panel(&mut window)) > mean(&before.0) + 60.0, "the panels are bright");
+    let after = titles.map(|title| picture(&mut window, title));
+    assert!(after == before.1, "a picture changed");
 }

@@ -21,7 +21,7 @@ const FIRST_SIZE_PX: u32 = 480;
 /// A tick for every kind there is, by group.
 pub(super) fn kinds_ui(ui: &mut Ui, kinds: &mut Vec<Kind>) {
     for group in Group::ALL {
-        ui.label(RichText::new(group.title()).color(theme::ACCENT));
+        ui.label(RichText::new(group.title()).color(theme::colors(ui).accent));
         for kind in Kind::ALL.into_iter().filter(|kind| kind.group() == group) {
             let mut ticked = kinds.contains(&kind);
             let response = ui.checkbox(&mut ticked, kind.title());
@@ -33,13 +33,17 @@ pub(super) fn kinds_ui(ui: &mut Ui, kinds: &mut Vec<Kind>) {
         }
         ui.add_space(4.0);
     }
-    ui.label(RichText::new(format!("{REPORT}, the report of the run, is always written")).small().color(theme::WEAK));
+    ui.label(
+        RichText::new(format!("{REPORT}, the report of the run, is always written"))
+            .small()
+            .color(theme::colors(ui).weak),
+    );
 }
 
 /// What pictures and animations show at the counterfactual, as they will be.
 pub(super) fn preview_ui(ui: &mut Ui, dialog: &ExportDialog, layout: Layout) {
     let (room, response) = ui.allocate_exact_size(PREVIEW, Sense::hover());
-    ui.painter().rect_filled(room, 0.0, theme::BACKGROUND);
+    ui.painter().rect_filled(room, 0.0, theme::BLACK);
     let Some(texture) = &dialog.texture else {
         Spinner::new().paint_at(ui, Rect::from_center_size(room.center(), Vec2::splat(24.0)));
         return;
@@ -98,7 +102,7 @@ fn size_ui(ui: &mut Ui, size_px: &mut Option<u32>) {
     if let Some(size) = size_px {
         ui.add(DragValue::new(size).range(Style::SIZE_PX).suffix(" px")).labelled_by(name);
     } else {
-        ui.label(RichText::new("each kind's own").color(theme::WEAK));
+        ui.label(RichText::new("each kind's own").color(theme::colors(ui).weak));
     }
 }
 

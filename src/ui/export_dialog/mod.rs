@@ -35,7 +35,7 @@ pub(super) fn export_dialog_ui(ctx: &Context, session: &Session, dialog: &Export
     let frame = Frame::popup(&ctx.global_style()).inner_margin(MARGIN);
     let modal = Modal::new(Id::unique("export dialog")).frame(frame).show(ctx, |ui| {
         let mut new = session.settings.export.clone();
-        ui.label(RichText::new("Export the result").heading().color(theme::STRONG));
+        ui.label(RichText::new("Export the result").heading().color(theme::colors(ui).strong));
         ui.add_space(4.0);
         ui.add_enabled_ui(dialog.written.running().is_none(), |ui| {
             let room = (ctx.content_rect().height() - AROUND).max(0.0);
@@ -79,18 +79,18 @@ fn start_ui(ui: &mut Ui, session: &Session, dialog: &ExportDialog, actions: &mut
     if let Some(found) = dialog.found.ready() {
         if !found.names.is_empty() {
             let text = format!("Already in this folder: {}", found.names.join(", "));
-            ui.label(RichText::new(text).small().color(theme::AMBER));
+            ui.label(RichText::new(text).small().color(theme::colors(ui).amber));
             let mut may = dialog.may_replace;
             if ui.checkbox(&mut may, "Replace these files").changed() {
                 actions.push(Action::Export(Act::Replace(may)));
             }
         } else if !found.has_folder && !session.settings.export.folder.as_os_str().is_empty() {
-            ui.label(RichText::new("This folder will be made").small().color(theme::WEAK));
+            ui.label(RichText::new("This folder will be made").small().color(theme::colors(ui).weak));
         }
     }
     let hindrance = dialog.hindrance(session);
     buttons_ui(ui, hindrance.unwrap_or_default(), actions, |ui, actions| {
-        if ui.add_enabled(hindrance.is_none(), Button::new("Export").fill(theme::ACCENT_DIM)).clicked() {
+        if ui.add_enabled(hindrance.is_none(), Button::new("Export").fill(theme::colors(ui).accent_dim)).clicked() {
             actions.push(Action::Export(Act::Start));
         }
     });
@@ -99,7 +99,7 @@ fn start_ui(ui: &mut Ui, session: &Session, dialog: &ExportDialog, actions: &mut
 fn progress_ui(ui: &mut Ui, monitor: &Monitor, actions: &mut Vec<Action>) {
     let progress = monitor.progress();
     let bar = ProgressBar::new(progress.and_then(|p| p.fraction()).unwrap_or(0.0)).animate(false);
-    ui.label(RichText::new(progress.map_or("waiting", |p| p.phase)).color(theme::STRONG));
+    ui.label(RichText::new(progress.map_or("waiting", |p| p.phase)).color(theme::colors(ui).strong));
     ui.add(if let Some(progress) = progress { bar.text(progress_text(&progress)) } else { bar });
     let stopping = monitor.check().is_err();
     let text = if stopping { "Stopping after this piece of work" } else { "Nothing is written before all is made" };
@@ -112,7 +112,7 @@ fn progress_ui(ui: &mut Ui, monitor: &Monitor, actions: &mut Vec<Action>) {
 
 fn written_ui(ui: &mut Ui, written: &Written, actions: &mut Vec<Action>) {
     let (count, folder) = (written.names.len(), written.folder.display());
-    ui.label(RichText::new(format!("{count} files written to {folder}")).color(theme::STRONG));
+    ui.label(RichText::new(format!("{count} files written to {folder}")).color(theme::colors(ui).strong));
     ui.label(RichText::new(written.names.join(", ")).small());
     buttons_ui(ui, "", actions, |ui, actions| {
         if ui.button("Export again").clicked() {
@@ -127,7 +127,7 @@ fn written_ui(ui: &mut Ui, written: &Written, actions: &mut Vec<Action>) {
 /// Words at the left; at the right the buttons, the one that closes the dialog last.
 fn buttons_ui(ui: &mut Ui, words: &str, actions: &mut Vec<Action>, buttons: impl FnOnce(&mut Ui, &mut Vec<Action>)) {
     ui.horizontal(|ui| {
-        ui.label(RichText::new(words).small().color(theme::WEAK));
+        ui.label(RichText::new(words).small().color(theme::colors(ui).weak));
         ui.with_layout(Layout::right_to_left(Align::Center), |ui| {
             if ui.button("Close").clicked() {
                 actions.push(Action::ExportDialog);
