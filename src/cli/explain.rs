@@ -51,7 +51,7 @@ pub(super) fn explain(
     let folder = outputs.out.as_ref().map(|folder| -> Result<()> {
         let style = Style { size_px: outputs.size, fps: outputs.fps, loops: outputs.loops, layout: outputs.layout };
         let files = export::files(&Run::new(input, &result, &report, style), &outputs.export, &saving)?;
-        write::save_all(folder, &files, outputs.overwrite)
+        write::save_all(folder, &files, |_| outputs.overwrite)
     });
     // One that cannot be written takes no other with it.
     let dump = outputs.dump.as_ref().map(|path| write::save(path, &tensors::dump_bytes(&result)?, outputs.overwrite));

@@ -35,13 +35,13 @@ fn check_new(path: &Path, overwrite: bool) -> Result<()> {
     Ok(())
 }
 
-/// Writes files into a folder that is there; the folders in it that they name are made.
-pub fn save_all(folder: &Path, files: &[File], overwrite: bool) -> Result<()> {
+/// Writes files into a folder that is there, over those alone whose names may go; the folders in it that they name are made.
+pub fn save_all(folder: &Path, files: &[File], may_go: impl Fn(&str) -> bool) -> Result<()> {
     for file in files {
         let path = folder.join(&file.name);
         let inside = folder_of(&path);
         std::fs::create_dir_all(inside).with_context(|| format!("cannot make the folder {}", inside.display()))?;
-        save(&path, &file.bytes, overwrite)?;
+        save(&path, &file.bytes, may_go(&file.name))?;
     }
     Ok(())
 }

@@ -45,7 +45,9 @@ pub(super) fn preview_ui(ui: &mut Ui, dialog: &ExportDialog, layout: Layout) {
     let (room, response) = ui.allocate_exact_size(PREVIEW, Sense::hover());
     ui.painter().rect_filled(room, 0.0, theme::BLACK);
     let Some(texture) = &dialog.texture else {
-        Spinner::new().paint_at(ui, Rect::from_center_size(room.center(), Vec2::splat(24.0)));
+        if dialog.preview.running().is_some() {
+            Spinner::new().paint_at(ui, Rect::from_center_size(room.center(), Vec2::splat(24.0)));
+        }
         return;
     };
     response.widget_info(|| WidgetInfo::labeled(Role::Image, true, format!("Preview: {}", layout.describe())));

@@ -1,6 +1,6 @@
 //! The work behind the export dialog, each piece a job of its own: a look into the folder, the preview, the export.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use anyhow::{Context as _, Result};
@@ -196,16 +196,11 @@ fn found((folder, kinds): (PathBuf, Vec<Kind>)) -> Found {
     Found { has_folder: folder.is_dir(), names }
 }
 
-fn write(
-    scene: &Scene,
-    kinds: &[Kind],
-    folder: &std::path::Path,
-    may_go: &[&str],
-    monitor: &Monitor,
-) -> Result<Written> {
-    write::check_all(folder, export::names(kinds), |name| may_go.contains(&name))?;
+fn write(scene: &Scene, kinds: &[Kind], folder: &Path, may_go: &[&str], monitor: &Monitor) -> Result<Written> {
+    let may_go = |name: &str| may_go.contains(&name);
+    write::check_all(folder, export::names(kinds), may_go)?;
     let files = export::files(&scene.run(), kinds, monitor)?;
-    write::save_all(folder, &files, !may_go.is_empty())?;
+    write::save_all(folder, &files, may_go)?;
     Ok(Written { folder: folder.to_owned(), names: files.into_iter().map(|file| file.name).collect() })
 }
 
