@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
+use crate::export::{Kind, Style};
 use crate::frame::{PRESETS, Window};
 use crate::latent_shift::Options;
 
@@ -55,6 +56,25 @@ impl Default for Presets {
     }
 }
 
+/// What the window exports, where to, and how.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct ExportChoices {
+    pub kinds: Vec<Kind>,
+    pub folder: PathBuf,
+    pub style: Style,
+    /// Pictures are of the slice and in the window that are shown, in place of the slice that changed most.
+    pub as_shown: bool,
+}
+
+impl Default for ExportChoices {
+    /// Into the home folder, never beside a scan unasked.
+    fn default() -> Self {
+        let folder = std::env::home_dir().unwrap_or_default().join("parallax-export");
+        Self { kinds: Kind::DEFAULT.to_vec(), folder, style: Style::default(), as_shown: false }
+    }
+}
+
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Settings {
@@ -71,6 +91,7 @@ pub struct Settings {
     pub mouse: Mouse,
     pub panels: Panels,
     pub presets: Presets,
+    pub export: ExportChoices,
 }
 
 impl Settings {

@@ -1,12 +1,14 @@
 //! What can be typed.
 
-use std::ops::Range;
+use std::fmt::Display;
+use std::ops::{Range, RangeInclusive};
 use std::path::PathBuf;
+use std::str::FromStr;
 
 use clap::builder::PossibleValue;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
-use crate::export::{Kind, Style};
+use crate::export::{Kind, Layout, Style};
 use crate::latent_shift::{HeatmapMethod, Options, SearchWay};
 use crate::ui::Start;
 use crate::volume::phantom::Finding;
@@ -249,7 +251,7 @@ pub struct ExplainArgs {
     #[arg(long, value_name = "MIN:MAX", value_parser = range, allow_hyphen_values = true)]
     pub range: Option<LambdaRange>,
     /// Images from the counterfactual to lambda 0, or along the range
-    #[arg(long, value_name = "N", default_value_t = 10, value_parser = steps)]
+    #[arg(long, value_name = "N", default_value_t = 10, value_parser = within(1..=1000_usize))]
     pub steps: usize,
     /// Images to the other side of lambda 0 too, as many and as far: there the score goes the other way
     #[arg(long, conflicts_with = "range")]
@@ -308,11 +310,17 @@ pub struct OutputArgs {
     #[arg(long, value_enum, value_name = "KIND", value_delimiter = ',', requires = "out", default_values_t = Kind::DEFAULT)]
     pub export: Vec<Kind>,
     /// Width of a pane of pictures and animations, pixels; of its kind where none is given
-    #[arg(long, value_name = "PX", requires = "out", value_parser = clap::value_parser!(u32).range(240..=1200))]
+    #[arg(long, value_name = "PX", requires = "out", value_parser = within(Style::SIZE_PX))]
     pub size: Option<u32>,
     /// Steps or slices a second in animations
-    #[arg(long, value_name = "N", requires = "out", default_value_t = Style::default().fps, value_parser = clap::value_parser!(u16).range(1..=25))]
+    #[arg(long, value_name = "N", requires = "out", default_value_t = Style::default().fps, value_parser = within(Style::FPS))]
     pub fps: u16,
+    /// How often GIF and APNG play; 0 is without end
+    #[arg(long, value_name = "N", requires = "out", default_value_t = Style::default().loops, value_parser = within(Style::LOOPS))]
+    pub loops: u16,
+    /// What stands in pictures and animations of one slice
+    #[arg(long, value_enum, requires = "out", default_value_t)]
+    pub layout: Layout,
     /// Every tensor of the run, for comparison with other programs
     #[arg(long, value_name = "FILE")]
     pub dump: Option<PathBuf>,
@@ -325,6 +333,16 @@ pub struct OutputArgs {
 }
 
 impl ValueEnum for Kind {
+    fn value_variants<'a>() -> &'a [Self] {
+        &Self::ALL
+    }
+
+    fn to_possible_value(&self) -> Option<PossibleValue> {
+        Some(PossibleValue::new(self.name()).help(self.describe()))
+    }
+}
+
+impl ValueEnum for Layout {
     fn value_variants<'a>() -> &'a [Self] {
         &Self::ALL
     }
@@ -410,6 +428,18 @@ fn slab(text: &str) -> Result<Slab, String> {
     Ok(Slab(Some(number(start)?..number(end)?)))
 }
 
+/// Reads a whole number of a range.
+fn within<N>(range: RangeInclusive<N>) -> impl Fn(&str) -> Result<N, String> + Clone + Send + Sync + 'static
+where
+    N: FromStr<Err: Display> + PartialOrd + Display + Clone + Send + Sync + 'static,
+{
+    move |text| {
+        let number: N = text.parse().map_err(|e: N::Err| e.to_string())?;
+        let (start, end) = (range.start(), range.end());
+        if range.contains(&number) { Ok(number) } else { Err(format!("{number} is not in {start}..={end}")) }
+    }
+}
+
 fn seeds(text: &str) -> Result<Seeds, String> {
     let (start, end) = text.split_once(':').ok_or("want A:B")?;
     let number = |s: &str| s.parse::<u64>().map_err(|e| format!("{s:?}: {e}; want A:B"));
@@ -431,12 +461,4 @@ fn finite(text: &str) -> Result<f64, String> {
 fn positive(text: &str) -> Result<f64, String> {
     let value = finite(text)?;
     if value > 0.0 { Ok(value) } else { Err("want a number above 0".to_owned()) }
-}
-
-fn steps(text: &str) -> Result<usize, String> {
-    match text.parse::<usize>() {
-        Ok(n @ 1..=1000) => Ok(n),
-        Ok(n) => Err(format!("{n} is not in 1..=1000")),
-        Err(e) => Err(e.to_string()),
-    }
 }

@@ -49,9 +49,9 @@ pub(super) fn explain(
     // What a cancelled run has found is written all the same.
     let saving = if result.complete { monitor } else { Monitor::default() };
     let folder = outputs.out.as_ref().map(|folder| -> Result<()> {
-        let style = Style { size_px: outputs.size, fps: outputs.fps };
+        let style = Style { size_px: outputs.size, fps: outputs.fps, loops: outputs.loops, layout: outputs.layout };
         let files = export::files(&Run::new(input, &result, &report, style), &outputs.export, &saving)?;
-        write::save_all(folder, &files, outputs.overwrite)
+        write::save_all(folder, &files, |_| outputs.overwrite)
     });
     // One that cannot be written takes no other with it.
     let dump = outputs.dump.as_ref().map(|path| write::save(path, &tensors::dump_bytes(&result)?, outputs.overwrite));
@@ -63,8 +63,7 @@ impl OutputArgs {
     /// Refuses now what could not be written after hours of work.
     pub(super) fn check(&self) -> Result<()> {
         if let Some(folder) = &self.out {
-            std::fs::create_dir_all(folder).with_context(|| format!("cannot make the folder {}", folder.display()))?;
-            export::names(&self.export).try_for_each(|name| write::check_new(&folder.join(name), self.overwrite))?;
+            write::check_all(folder, export::names(&self.export), |_| self.overwrite)?;
         }
         self.dump.as_ref().map_or(Ok(()), |path| write::check(path, self.overwrite))
     }

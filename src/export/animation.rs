@@ -12,23 +12,40 @@ pub struct Shot<'a> {
     pub hundredths: u16,
 }
 
-/// How long one of `fps` pictures a second stands, hundredths of a second.
-pub fn hundredths(fps: u16) -> u16 {
-    (100 / fps.max(1)).max(1)
+/// Pictures, and which of them stands how long after which.
+#[derive(Default)]
+pub struct Film {
+    pictures: Vec<RgbaImage>,
+    order: Vec<(usize, u16)>,
 }
 
-/// Pictures there and back; the ends stand longer.
-pub fn bounce(along: &[RgbaImage], hundredths: u16) -> Vec<Shot<'_>> {
-    let there = 0..along.len();
-    let back = (1..along.len().saturating_sub(1)).rev();
-    let is_end = |i: usize| i == 0 || i + 1 == along.len();
-    let shot = |i: usize| Shot { picture: &along[i], hundredths: if is_end(i) { END } else { hundredths } };
-    there.chain(back).map(shot).collect()
-}
+impl Film {
+    /// There and back; the ends stand longer. Two pictures are shown in turn.
+    pub fn bounce(pictures: Vec<RgbaImage>, hundredths: u16) -> Self {
+        let there = 0..pictures.len();
+        let back = (1..pictures.len().saturating_sub(1)).rev();
+        let is_end = |i: usize| i == 0 || i + 1 == pictures.len();
+        let order = there.chain(back).map(|i| (i, if is_end(i) { END } else { hundredths })).collect();
+        Self { pictures, order }
+    }
 
-/// Pictures one after the other.
-pub fn forth(along: &[RgbaImage], hundredths: u16) -> Vec<Shot<'_>> {
-    along.iter().map(|picture| Shot { picture, hundredths }).collect()
+    /// One after the other.
+    pub fn forth(pictures: Vec<RgbaImage>, hundredths: u16) -> Self {
+        Self { order: (0..pictures.len()).map(|i| (i, hundredths)).collect(), pictures }
+    }
+
+    /// This film, then the other.
+    #[must_use]
+    pub fn then(mut self, other: Self) -> Self {
+        let first = self.pictures.len();
+        self.pictures.extend(other.pictures);
+        self.order.extend(other.order.into_iter().map(|(i, hundredths)| (first + i, hundredths)));
+        self
+    }
+
+    pub fn shots(&self) -> Vec<Shot<'_>> {
+        self.order.iter().map(|&(i, hundredths)| Shot { picture: &self.pictures[i], hundredths }).collect()
+    }
 }
 
 /// The size that all shots are of.
@@ -37,4 +54,18 @@ pub(super) fn size_of(shots: &[Shot]) -> Result<(u32, u32)> {
     let size = size.ok_or_else(|| anyhow::anyhow!("an animation needs at least one picture"))?;
     ensure!(shots.iter().all(|shot| shot.picture.dimensions() == size), "the pictures of an animation are of one size");
     Ok(size)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn films_one_after_the_other_keep_their_pictures_and_times() {
+        let picture = |width| RgbaImage::new(width, 1);
+        let film = Film::bounce((1..4).map(picture).collect(), 12).then(Film::forth(vec![picture(9)], 50));
+        let seen: Vec<_> = film.shots().iter().map(|shot| (shot.picture.width(), shot.hundredths)).collect();
+        assert_eq!(seen, [(1, 90), (2, 12), (3, 90), (2, 12), (9, 50)]);
+        assert!(size_of(&film.shots()).is_err(), "of two sizes");
+    }
 }

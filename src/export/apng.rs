@@ -5,19 +5,17 @@ use image::RgbaImage;
 use png::{BitDepth, ColorType, Encoder};
 
 use super::animation::{Shot, size_of};
-use super::report::Report;
+
+/// Names and values of where a picture came from.
+type Provenance = [(&'static str, String)];
 
 /// One picture.
-pub fn png_bytes(picture: &RgbaImage, report: Option<&Report>) -> Result<Vec<u8>> {
-    bytes(&[Shot { picture, hundredths: 0 }], report)
+pub fn png_bytes(picture: &RgbaImage, provenance: &Provenance) -> Result<Vec<u8>> {
+    apng_bytes(&[Shot { picture, hundredths: 0 }], 0, provenance)
 }
 
-/// Pictures that play without end. Programs that know no APNG show the first.
-pub fn apng_bytes(shots: &[Shot], report: Option<&Report>) -> Result<Vec<u8>> {
-    bytes(shots, report)
-}
-
-fn bytes(shots: &[Shot], report: Option<&Report>) -> Result<Vec<u8>> {
+/// Pictures that play `loops` times, or without end where that is 0. Programs that know no APNG show the first.
+pub fn apng_bytes(shots: &[Shot], loops: u16, provenance: &Provenance) -> Result<Vec<u8>> {
     let (width, height) = size_of(shots)?;
     let mut bytes = Vec::new();
     let mut encoder = Encoder::new(&mut bytes, width, height);
@@ -25,11 +23,11 @@ fn bytes(shots: &[Shot], report: Option<&Report>) -> Result<Vec<u8>> {
     encoder.set_depth(BitDepth::Eight);
     let animated = shots.len() > 1;
     if animated {
-        encoder.set_animated(u32::try_from(shots.len())?, 0)?; // 0: without end
+        encoder.set_animated(u32::try_from(shots.len())?, u32::from(loops))?;
     }
-    for (name, value) in report.map_or(Vec::new(), Report::provenance) {
+    for (name, value) in provenance {
         // iTXt, since a target's name may hold any letter.
-        encoder.add_itxt_chunk(name.to_owned(), value)?;
+        encoder.add_itxt_chunk((*name).to_owned(), value.clone())?;
     }
     let mut writer = encoder.write_header()?;
     for shot in shots {
@@ -48,16 +46,16 @@ mod tests {
 
     use image::Rgba;
 
-    use super::super::animation::bounce;
+    use super::super::animation::Film;
     use super::*;
 
     #[test]
     fn an_animated_png_keeps_every_pixel_and_every_delay() {
         let along: Vec<_> = (0..3).map(|i| RgbaImage::from_pixel(5, 3, Rgba([i * 40, 7, 200, 255]))).collect();
-        let bytes = apng_bytes(&bounce(&along, 12), None).expect("an animation");
+        let bytes = apng_bytes(&Film::bounce(along.clone(), 12).shots(), 3, &[]).expect("an animation");
         let mut reader = png::Decoder::new(Cursor::new(bytes)).read_info().expect("a PNG");
         let control = *reader.info().animation_control().expect("animated");
-        assert_eq!((control.num_frames, control.num_plays), (4, 0));
+        assert_eq!((control.num_frames, control.num_plays), (4, 3));
         for (shot, (place, delay)) in [(0, 90), (1, 12), (2, 90), (1, 12)].into_iter().enumerate() {
             let mut pixels = vec![0; 5 * 3 * 4];
             reader.next_frame(&mut pixels).expect("a picture");

@@ -16,15 +16,17 @@ const GREYS: usize = 128;
 const RAMP: usize = 32;
 /// SYNTHETIC, and the bar of a score.
 const TAGS: [[f32; 3]; 2] = [[1.0, 0.757, 0.302], [0.251, 0.784, 0.878]];
-/// The bytes of a file that plays without end.
-pub fn gif_bytes(shots: &[Shot]) -> Result<Vec<u8>> {
+
+/// The bytes of a file that plays `loops` times, or without end where that is 0.
+pub fn gif_bytes(shots: &[Shot], loops: u16) -> Result<Vec<u8>> {
     let size = size_of(shots)?;
     let (width, height) = (u16::try_from(size.0)?, u16::try_from(size.1)?);
     let mut palette = Palette::new();
     let colors: Vec<u8> = palette.colors.iter().flatten().copied().collect();
     let mut bytes = Vec::new();
     let mut encoder = Encoder::new(&mut bytes, width, height, &colors)?;
-    encoder.set_repeat(Repeat::Infinite)?;
+    // The file says how often it is repeated after the first time; nothing where it is played once.
+    encoder.set_repeat(loops.checked_sub(1).map_or(Repeat::Infinite, Repeat::Finite))?;
     for Shot { picture, hundredths } in shots {
         let buffer: Vec<u8> =
             picture.pixels().map(|pixel| palette.index([pixel.0[0], pixel.0[1], pixel.0[2]])).collect();
@@ -65,7 +67,7 @@ mod tests {
     use gif::{ColorOutput, DecodeOptions};
     use image::{Rgba, RgbaImage};
 
-    use super::super::animation::bounce;
+    use super::super::animation::Film;
     use super::*;
     use crate::frame::{Shade, colormap};
 
@@ -89,7 +91,7 @@ mod tests {
             })
         };
         let along: Vec<_> = (0..3).map(picture).collect();
-        let bytes = gif_bytes(&bounce(&along, 12)).expect("an animation");
+        let bytes = gif_bytes(&Film::bounce(along.clone(), 12).shots(), 0).expect("an animation");
         let mut options = DecodeOptions::new();
         options.set_color_output(ColorOutput::RGBA);
         let mut decoder = options.read_info(bytes.as_slice()).expect("a GIF");
@@ -102,5 +104,17 @@ mod tests {
             let worst = pixels.iter().zip(want.as_raw()).map(|(a, b)| a.abs_diff(*b)).max();
             assert!(worst <= Some(NEAR), "off by {worst:?}");
         }
+    }
+
+    #[test]
+    fn an_animation_says_how_often_it_plays() {
+        let film = Film::forth(vec![RgbaImage::new(2, 2); 2], 12);
+        // The block and its bytes: https://www.w3.org/Graphics/GIF/spec-gif89a.txt, 26; NETSCAPE2.0, 1, count, 0.
+        let repeats = |loops| {
+            let bytes = gif_bytes(&film.shots(), loops).expect("an animation");
+            let at = bytes.windows(11).position(|w| w == b"NETSCAPE2.0")? + 11;
+            Some(u16::from_le_bytes([bytes[at + 2], bytes[at + 3]]))
+        };
+        assert_eq!([0, 1, 2, 5].map(repeats), [Some(0), None, Some(1), Some(4)]);
     }
 }

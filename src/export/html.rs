@@ -6,7 +6,6 @@ use anyhow::Result;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
-use super::animation::{bounce, hundredths};
 use super::montage::Story;
 use super::report::NOTICE;
 use super::{Run, apng, mp4};
@@ -22,9 +21,10 @@ const STYLE: &str = include_str!("html.css");
 
 pub(super) fn html(run: &Run, story: &Story, monitor: &Monitor) -> Result<String> {
     let (result, report) = (run.result, run.report);
-    let panes = apng::png_bytes(&story.montage()?, Some(report))?;
-    let ladder = apng::png_bytes(&story.ladder(monitor)?, Some(report))?;
-    let video = mp4::mp4_bytes(&bounce(&story.along_lambda(monitor)?, hundredths(run.style.fps)), monitor)?;
+    let (story, provenance) = (story.usual(), report.provenance());
+    let panes = apng::png_bytes(&story.montage()?, &provenance)?;
+    let ladder = apng::png_bytes(&story.ladder(monitor)?, &provenance)?;
+    let video = mp4::mp4_bytes(&story.along_lambda(monitor)?.shots(), monitor)?;
     let target = escape(&report.target);
     let mut page = format!(
         "<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n<meta name=\"viewport\" content=\"width=device-width\">\n\
@@ -51,8 +51,7 @@ pub(super) fn html(run: &Run, story: &Story, monitor: &Monitor) -> Result<String
     );
     page += &quality(&report.quality);
     page += &report.drift.as_deref().map_or(String::new(), other_outputs);
-    let provenance: Vec<_> =
-        report.provenance().into_iter().map(|(name, value)| vec![name.to_owned(), value]).collect();
+    let provenance: Vec<_> = provenance.into_iter().map(|(name, value)| vec![name.to_owned(), value]).collect();
     page += &table("Provenance", &["", ""], &provenance);
     page += "</main>\n</body>\n</html>\n";
     Ok(page)

@@ -2,6 +2,7 @@
 
 pub mod animation;
 pub mod apng;
+mod film;
 pub mod gif;
 mod html;
 mod montage;
@@ -12,20 +13,24 @@ pub mod png;
 pub mod record;
 pub mod report;
 pub mod session;
+mod style;
 mod tables;
 pub mod tensors;
 mod volumes;
 pub mod write;
 
 use anyhow::Result;
+use image::RgbaImage;
+use serde::{Deserialize, Serialize};
 
-use self::animation::{bounce, forth, hundredths};
+use self::animation::Film;
 use self::montage::Story;
 use self::report::Report;
+pub use self::style::{Layout, Spot, Style};
+use crate::frame::{Layers, Shift};
 use crate::job::Monitor;
 use crate::latent_shift::Counterfactual;
 use crate::pipeline::Input;
-use crate::volume::Volume;
 
 /// A run as its files need it.
 pub struct Run<'a> {
@@ -33,40 +38,22 @@ pub struct Run<'a> {
     pub result: &'a Counterfactual,
     pub report: &'a Report,
     /// As it is shown, HU.
-    pub scan: Volume,
+    pub layers: Layers,
     pub style: Style,
-}
-
-/// How pictures and animations are made.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Style {
-    /// Width of a pane; each kind of picture has its own where none is chosen.
-    pub size_px: Option<u32>,
-    /// Steps, or slices, a second.
-    pub fps: u16,
-}
-
-impl Default for Style {
-    fn default() -> Self {
-        Self { size_px: None, fps: 8 }
-    }
-}
-
-impl Style {
-    /// The size of a pane, of the shape that its kind of picture has.
-    fn sized(self, [width, height]: [u32; 2]) -> [u32; 2] {
-        self.size_px.map_or([width, height], |size| [size, (size * height).div_ceil(width)])
-    }
+    /// Of what is shown of one slice; `None` = the one that changed most.
+    pub spot: Option<Spot>,
 }
 
 impl<'a> Run<'a> {
     pub fn new(input: &'a Input, result: &'a Counterfactual, report: &'a Report, style: Style) -> Self {
-        Self { input, result, report, scan: input.display_volume(), style }
+        let layers = Layers { scan: input.display_volume(), shift: Some(Shift::of(result)) };
+        Self { input, result, report, layers, style, spot: None }
     }
 }
 
 /// What can be chosen for export.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
 pub enum Kind {
     Png,
     Ladder,
@@ -79,8 +66,31 @@ pub enum Kind {
     Csv,
 }
 
+/// Kinds that belong together.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Group {
+    Pictures,
+    Animations,
+    Volumes,
+    Numbers,
+}
+
+impl Group {
+    pub const ALL: [Self; 4] = [Self::Pictures, Self::Animations, Self::Volumes, Self::Numbers];
+
+    pub fn title(self) -> &'static str {
+        match self {
+            Self::Pictures => "Pictures",
+            Self::Animations => "Animations",
+            Self::Volumes => "Volumes",
+            Self::Numbers => "Numbers",
+        }
+    }
+}
+
+const MP4: [&str; 3] = ["lambda.mp4", "slices.mp4", "tour.mp4"];
 /// Beside whatever is chosen.
-const REPORT: &str = "result.json";
+pub const REPORT: &str = "result.json";
 
 impl Kind {
     pub const ALL: [Self; 9] =
@@ -103,12 +113,29 @@ impl Kind {
         }
     }
 
+    /// In a few words.
+    pub fn title(self) -> &'static str {
+        match self {
+            Self::Png => "Picture of one slice (PNG)",
+            Self::Ladder => "Ladder: slices by lambdas (PNG)",
+            Self::Mp4 => "Videos: lambda, slices, both (MP4)",
+            Self::Gif => "Lambda there and back (GIF)",
+            Self::Apng => "Lambda there and back (animated PNG)",
+            Self::Nifti => "Counterfactual and difference (NIfTI)",
+            Self::Nrrd => "Counterfactual and difference (NRRD)",
+            Self::Html => "Report, one page (HTML)",
+            Self::Csv => "Tables (CSV)",
+        }
+    }
+
     /// In words.
     pub fn describe(self) -> &'static str {
         match self {
             Self::Png => "original, counterfactual and difference of the slice that changed most, as a picture",
             Self::Ladder => "the slices that changed most, each at some lambdas, on one sheet",
-            Self::Mp4 => "videos along lambda and through the slices",
+            Self::Mp4 => {
+                "videos along lambda, through the slices, and along lambda at each of the slices that changed most"
+            }
             Self::Gif => "the slice that changed most along lambda, as an animation",
             Self::Apng => "the same in all colours",
             Self::Nifti => {
@@ -120,12 +147,21 @@ impl Kind {
         }
     }
 
+    pub fn group(self) -> Group {
+        match self {
+            Self::Png | Self::Ladder => Group::Pictures,
+            Self::Mp4 | Self::Gif | Self::Apng => Group::Animations,
+            Self::Nifti | Self::Nrrd => Group::Volumes,
+            Self::Html | Self::Csv => Group::Numbers,
+        }
+    }
+
     /// What it writes: paths within a folder.
     pub fn names(self) -> &'static [&'static str] {
         match self {
             Self::Png => &["panes.png"],
             Self::Ladder => &["ladder.png"],
-            Self::Mp4 => &["lambda.mp4", "slices.mp4"],
+            Self::Mp4 => &MP4,
             Self::Gif => &["lambda.gif"],
             Self::Apng => &["lambda.png"],
             Self::Html => &["report.html"],
@@ -136,28 +172,37 @@ impl Kind {
     }
 
     fn files(self, run: &Run, story: &Story, monitor: &Monitor) -> Result<Vec<File>> {
-        let (report, each) = (Some(run.report), hundredths(run.style.fps));
+        let (provenance, loops) = (run.report.provenance(), run.style.loops);
         let file = |bytes| Ok(vec![File::new(self.names()[0], bytes)]);
         match self {
-            Self::Png => file(apng::png_bytes(&story.montage()?, report)?),
-            Self::Ladder => file(apng::png_bytes(&story.ladder(monitor)?, report)?),
+            Self::Png => file(apng::png_bytes(&story.montage()?, &provenance)?),
+            Self::Ladder => file(apng::png_bytes(&story.ladder(monitor)?, &provenance)?),
             Self::Mp4 => {
-                let lambda = mp4::mp4_bytes(&bounce(&story.along_lambda(monitor)?, each), monitor)?;
-                let slices = mp4::mp4_bytes(&forth(&story.along_slices(monitor)?, each), monitor)?;
-                Ok([lambda, slices]
-                    .into_iter()
-                    .zip(self.names())
-                    .map(|(bytes, name)| File::new(*name, bytes))
-                    .collect())
+                let video = |film: Film, name: &str| -> Result<File> {
+                    Ok(File::new(name, mp4::mp4_bytes(&film.shots(), monitor)?))
+                };
+                let [lambda, slices, tour] = MP4;
+                // One after the other: the pictures of each take much memory.
+                Ok(vec![
+                    video(story.along_lambda(monitor)?, lambda)?,
+                    video(story.along_slices(monitor)?, slices)?,
+                    video(story.tour(monitor)?, tour)?,
+                ])
             }
-            Self::Gif => file(gif::gif_bytes(&bounce(&story.along_lambda(monitor)?, each))?),
-            Self::Apng => file(apng::apng_bytes(&bounce(&story.along_lambda(monitor)?, each), report)?),
+            Self::Gif => file(gif::gif_bytes(&story.along_lambda(monitor)?.shots(), loops)?),
+            Self::Apng => file(apng::apng_bytes(&story.along_lambda(monitor)?.shots(), loops, &provenance)?),
             Self::Nifti => volumes::nifti_files(run, monitor),
             Self::Html => file(html::html(run, story, monitor)?.into_bytes()),
             Self::Nrrd => volumes::nrrd_files(run, monitor),
             Self::Csv => tables::files(run),
         }
     }
+}
+
+/// What an animation shows at the counterfactual: one picture, or two that it shows in turn.
+pub fn preview(run: &Run) -> Result<Vec<RgbaImage>> {
+    let story = Story::new(run);
+    story.frames(story.here(story.frame_px()), run.result.chosen)
 }
 
 /// A file to be written.

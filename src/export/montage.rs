@@ -1,11 +1,12 @@
-//! Original, counterfactual and difference of one slice: as one picture, along lambda, through the slices, and as a ladder.
+//! Pictures of one slice in the chosen layout, and the ladder of several slices and lambdas.
 
 use anyhow::Result;
 use glam::DVec3;
 use image::RgbaImage;
 
+use super::Run;
 use super::png::{Figure, Pane, figure};
-use super::{Run, Style};
+use super::style::{Layout, Spot, Style};
 use crate::frame::camera::Camera;
 use crate::frame::{Content, Generated, Layers, Look, PRESETS, Plane, Sampling, Shade, Shift, Window, lambda_text};
 use crate::job::Monitor;
@@ -13,36 +14,71 @@ use crate::latent_shift::Counterfactual;
 use crate::volume::Grid;
 
 const PANE_PX: [u32; 2] = [420, 420];
-/// Of an animation, which is for pages and slides.
+/// Of an animation, which is for pages and slides: of a row of three, and alone.
 const FRAME_PX: [u32; 2] = [300, 250];
+const ALONE_PX: [u32; 2] = [480, 400];
 /// Of a ladder.
 const RUNG_PX: [u32; 2] = [240, 200];
 /// Slices and lambdas of a ladder.
 const RUNGS: [usize; 2] = [4, 5];
 
 /// A result as its pictures need it.
+#[derive(Clone)]
 pub(super) struct Story<'a> {
-    result: &'a Counterfactual,
+    pub(super) result: &'a Counterfactual,
     target: &'a str,
-    style: Style,
+    pub(super) style: Style,
+    spot: Option<Spot>,
     layers: Layers,
-    grid: Grid,
+    pub(super) grid: Grid,
     scale_hu: f32,
 }
 
 impl<'a> Story<'a> {
     pub(super) fn new(run: &Run<'a>) -> Self {
-        let shift = Shift::of(run.result);
-        let scale_hu = shift.scale_hu();
-        let layers = Layers { scan: run.scan.clone(), shift: Some(shift) };
-        Self { result: run.result, target: &run.report.target, style: run.style, grid: run.scan.grid, layers, scale_hu }
+        let layers = run.layers.clone();
+        let scale_hu = layers.shift.as_ref().map_or(1.0, Shift::scale_hu);
+        let (style, spot, grid) = (run.style, run.spot, layers.scan.grid);
+        Self { result: run.result, target: &run.report.target, style, spot, layers, grid, scale_hu }
+    }
+
+    /// As the words of the report say, whatever was chosen: all three side by side, of the slice that changed most.
+    pub(super) fn usual(&self) -> Self {
+        Self { spot: None, style: Style { layout: Layout::Panes, ..self.style }, ..self.clone() }
     }
 
     /// On the scan's slice where a slice of the stack lies.
-    fn camera(&self, size: [u32; 2], slice: usize) -> Camera {
-        let place = self.result.grid.world_from_voxel.transform_point3(DVec3::new(0.0, 0.0, slice as f64));
+    pub(super) fn camera(&self, size: [u32; 2], slice: usize) -> Camera {
+        self.camera_at(size, self.result.grid.world_from_voxel.transform_point3(DVec3::new(0.0, 0.0, slice as f64)))
+    }
+
+    fn camera_at(&self, size: [u32; 2], place: DVec3) -> Camera {
         let camera = Camera::fit(&self.grid, Plane::Axial, size);
         camera.at_slice(&self.grid, Camera { center: place, ..camera }.slice(&self.grid))
+    }
+
+    /// On the chosen slice, or else the one that changed most.
+    pub(super) fn here(&self, size: [u32; 2]) -> Camera {
+        match self.spot {
+            Some(spot) => self.camera_at(size, spot.place),
+            None => self.camera(size, self.result.most_changed_slice()),
+        }
+    }
+
+    /// On each of the slices that changed most. Thin slices of the stack may lie in one of the scan's: each once.
+    pub(super) fn most_changed(&self, size: [u32; 2]) -> Vec<Camera> {
+        let mut cameras: Vec<Camera> = Vec::new();
+        for slice in apart(&self.result.change_per_slice_hu(), self.result.slab.len(), RUNGS[0]) {
+            let camera = self.camera(size, slice);
+            if cameras.iter().all(|other| other.slice(&self.grid) != camera.slice(&self.grid)) {
+                cameras.push(camera);
+            }
+        }
+        cameras
+    }
+
+    fn window(&self) -> Window {
+        self.spot.map_or(PRESETS[0].1, |spot| spot.window)
     }
 
     fn pane<'b>(&'b self, title: &'b str, camera: Camera, content: Content, window: Window, step: usize) -> Pane<'b> {
@@ -53,22 +89,34 @@ impl<'a> Story<'a> {
         };
         let look = Look { content, step: step as f32, shade, overlay: None, sampling: Sampling::Linear };
         let synthetic = (content != Content::Scan).then(|| Generated::At(self.result.steps[step].lambda));
-        Pane { title, camera, layers: &self.layers, look, synthetic }
+        Pane { title, camera, layers: &self.layers, look, synthetic, marks: Vec::new() }
     }
 
-    fn row(&self, camera: Camera, window: Window, step: usize) -> [Pane<'_>; 3] {
-        [("Original", Content::Scan), ("Counterfactual", Content::Decoded), ("Difference", Content::Difference)]
-            .map(|(title, content)| self.pane(title, camera, content, window, step))
+    /// What the layout shows of a slice.
+    fn row(&self, camera: Camera, window: Window, step: usize) -> Vec<Pane<'_>> {
+        let shown: &[(&str, Content)] = match self.style.layout {
+            Layout::Panes => &[
+                ("Original", Content::Scan),
+                ("Counterfactual", Content::Decoded),
+                ("Difference", Content::Difference),
+            ],
+            Layout::Single => &[("Counterfactual", Content::Decoded)],
+            Layout::Blink => &[("Original", Content::Scan), ("Counterfactual", Content::Decoded)],
+        };
+        shown.iter().map(|(title, content)| self.pane(title, camera, *content, window, step)).collect()
     }
 
-    /// At the chosen step, in the lung and the soft-tissue window.
+    /// At the chosen step, in the lung and the soft-tissue window, or in the one that was chosen.
     pub(super) fn montage(&self) -> Result<RgbaImage> {
         let lines = vec![self.scores(), format!("Stopped because {}", self.result.stop)];
         let size = self.style.sized(PANE_PX);
-        let camera = self.camera(size, self.result.most_changed_slice());
-        let windows = [PRESETS[1].1, PRESETS[0].1];
-        let panes = windows.into_iter().flat_map(|window| self.row(camera, window, self.result.chosen)).collect();
-        figure(&Figure { panes, columns: 3, grid: self.grid, size, lines, bar: None })
+        let camera = self.here(size);
+        let windows = self.spot.map_or(vec![PRESETS[1].1, PRESETS[0].1], |spot| vec![spot.window]);
+        let rows: Vec<_> = windows.iter().map(|window| self.row(camera, *window, self.result.chosen)).collect();
+        let single = self.style.layout == Layout::Single;
+        let columns = if single { rows.len() } else { rows[0].len() };
+        let bar = single.then_some(self.result.scores.counterfactual);
+        figure(&Figure { panes: rows.into_iter().flatten().collect(), columns, grid: self.grid, size, lines, bar })
     }
 
     fn scores(&self) -> String {
@@ -79,47 +127,39 @@ impl<'a> Story<'a> {
         )
     }
 
-    /// The three panes in the soft-tissue window, with the score as a bar.
-    fn frame(&self, size: [u32; 2], camera: Camera, step: usize) -> Result<RgbaImage> {
-        let here = &self.result.steps[step];
-        figure(&Figure {
-            panes: self.row(camera, PRESETS[0].1, step).into(),
-            columns: 3,
-            grid: self.grid,
-            size,
-            lines: vec![format!("{}: {:.2} at lambda {}", self.target, here.score, lambda_text(here.lambda))],
-            bar: Some(here.score),
-        })
+    /// Pixels of a pane of an animation.
+    pub(super) fn frame_px(&self) -> [u32; 2] {
+        self.style.sized(if self.style.layout == Layout::Panes { FRAME_PX } else { ALONE_PX })
+    }
+
+    /// A picture of an animation, in one window, with the score as a bar; two to be shown in turn where they blink.
+    pub(super) fn frames(&self, camera: Camera, step: usize) -> Result<Vec<RgbaImage>> {
+        let (row, here) = (self.row(camera, self.window(), step), &self.result.steps[step]);
+        let (size, grid) = (self.frame_px(), self.grid);
+        let at_lambda = format!("{:.2} at lambda {}", here.score, lambda_text(here.lambda));
+        let alone = |pane: Pane, score: f64, said: String| {
+            // The target in a line of its own: the lines below stay in their places.
+            let lines = vec![self.target.to_owned(), said];
+            figure(&Figure { panes: vec![pane], columns: 1, grid, size, lines, bar: Some(score) })
+        };
+        if self.style.layout == Layout::Panes {
+            let (columns, lines) = (row.len(), vec![format!("{}: {at_lambda}", self.target)]);
+            return Ok(vec![figure(&Figure { panes: row, columns, grid, size, lines, bar: Some(here.score) })?]);
+        }
+        row.into_iter()
+            .map(|pane| match pane.synthetic {
+                Some(_) => alone(pane, here.score, format!("Score {at_lambda}")),
+                None => {
+                    alone(pane, self.result.scores.scan, format!("Score {:.2} of the scan", self.result.scores.scan))
+                }
+            })
+            .collect()
     }
 
     /// Every step, towards the counterfactual.
-    fn steps(&self) -> Vec<usize> {
+    pub(super) fn steps(&self) -> Vec<usize> {
         let steps = 0..self.result.steps.len();
         if self.result.chosen == 0 { steps.rev().collect() } else { steps.collect() }
-    }
-
-    /// One picture for each step, of the slice that changed most.
-    pub(super) fn along_lambda(&self, monitor: &Monitor) -> Result<Vec<RgbaImage>> {
-        let size = self.style.sized(FRAME_PX);
-        let (camera, steps) = (self.camera(size, self.result.most_changed_slice()), self.steps());
-        let frame = |(done, step): (usize, &usize)| {
-            monitor.step("drawing along lambda", done, steps.len())?;
-            self.frame(size, camera, *step)
-        };
-        steps.iter().enumerate().map(frame).collect()
-    }
-
-    /// One picture for each of the scan's slices that may change, at the counterfactual.
-    pub(super) fn along_slices(&self, monitor: &Monitor) -> Result<Vec<RgbaImage>> {
-        let (size, slab) = (self.style.sized(FRAME_PX), &self.result.slab);
-        let ends = [slab.start, slab.end.saturating_sub(1)].map(|slice| self.camera(size, slice).slice(&self.grid));
-        let (first, last) = (ends[0].min(ends[1]), ends[0].max(ends[1]));
-        let camera = self.camera(size, slab.start);
-        let frame = |slice: usize| {
-            monitor.step("drawing through the slices", slice - first, last + 1 - first)?;
-            self.frame(size, camera.at_slice(&self.grid, slice), self.result.chosen)
-        };
-        (first..=last).map(frame).collect()
     }
 
     /// A contact sheet: a row for each of the slices that changed most, a column for the original and for lambdas on the way.
@@ -129,19 +169,11 @@ impl<'a> Story<'a> {
         let steps: Vec<usize> = spread(all.len(), RUNGS[1]).into_iter().map(|i| all[i]).collect();
         let titles: Vec<String> =
             steps.iter().map(|step| format!("Score {:.2}", self.result.steps[*step].score)).collect();
-        let mut cameras: Vec<Camera> = Vec::new();
-        for slice in apart(&self.result.change_per_slice_hu(), self.result.slab.len(), RUNGS[0]) {
-            let camera = self.camera(size, slice);
-            // Thin slices of the stack may lie in one of the scan's.
-            if cameras.iter().all(|other| other.slice(&self.grid) != camera.slice(&self.grid)) {
-                cameras.push(camera);
-            }
-        }
         monitor.step("drawing the ladder", 0, 0)?;
         let mut panes = Vec::new();
-        for camera in cameras {
-            panes.push(self.pane("Original", camera, Content::Scan, PRESETS[0].1, 0));
-            let rung = |(step, title)| self.pane(title, camera, Content::Decoded, PRESETS[0].1, step);
+        for camera in self.most_changed(size) {
+            panes.push(self.pane("Original", camera, Content::Scan, self.window(), 0));
+            let rung = |(step, title)| self.pane(title, camera, Content::Decoded, self.window(), step);
             panes.extend(steps.iter().copied().zip(titles.iter().map(String::as_str)).map(rung));
         }
         let lines = vec![self.scores()];

@@ -2,6 +2,7 @@
 
 use ab_glyph::{Font, FontRef, PxScale, ScaleFont, point};
 use anyhow::{Context, Result};
+use glam::{DAffine3, DVec2, DVec3};
 use image::{Rgba, RgbaImage, imageops};
 
 use crate::export::report::NOTICE;
@@ -32,6 +33,14 @@ pub struct Pane<'a> {
     pub look: Look,
     /// Of what, where the pixels are generated: the pane is then marked SYNTHETIC.
     pub synthetic: Option<Generated>,
+    pub marks: Vec<Mark>,
+}
+
+/// What was measured on a picture: a line, and words below it.
+pub struct Mark {
+    /// RAS+ millimetres.
+    pub line: Vec<DVec3>,
+    pub words: Vec<String>,
 }
 
 /// Panes in rows, and lines of text below.
@@ -64,7 +73,11 @@ pub fn figure(figure: &Figure) -> Result<RgbaImage> {
     let bar = if figure.bar.is_some() { BAR + MARGIN } else { 0 };
     let mut image = RgbaImage::from_pixel(width, height + bar + LINE * lines.len() as u32 + MARGIN, BACKGROUND);
     for (i, pane) in figure.panes.iter().enumerate() {
-        let mut picture = paint(&pane.camera.view(&figure.grid, figure.size, pane.look), pane.layers);
+        let view = pane.camera.view(&figure.grid, figure.size, pane.look);
+        let mut picture = paint(&view, pane.layers);
+        for mark in &pane.marks {
+            draw_mark(&mut picture, mark, view.world_from_pixel.inverse(), &font);
+        }
         annotate(&mut picture, pane, figure, &font);
         let (column, row) = (i as u32 % columns, i as u32 / columns);
         imageops::replace(&mut image, &picture, i64::from(column * (w + GAP)), i64::from(row * (h + GAP)));
@@ -76,6 +89,20 @@ pub fn figure(figure: &Figure) -> Result<RgbaImage> {
         text(&mut image, &font, line, [MARGIN, height + bar + MARGIN / 2 + LINE * i as u32], *color);
     }
     Ok(image)
+}
+
+/// Pictures of one height: where the lines below one broken differently, it gets empty ground.
+pub(super) fn leveled(pictures: Vec<RgbaImage>) -> Vec<RgbaImage> {
+    let tallest = pictures.iter().map(RgbaImage::height).max().unwrap_or(0);
+    let level = |picture: RgbaImage| {
+        if picture.height() == tallest {
+            return picture;
+        }
+        let mut leveled = RgbaImage::from_pixel(picture.width(), tallest, BACKGROUND);
+        imageops::replace(&mut leveled, &picture, 0, 0);
+        leveled
+    };
+    pictures.into_iter().map(level).collect()
 }
 
 /// From the left margin to the right one; what is filled is the share.
@@ -134,6 +161,65 @@ fn annotate(picture: &mut RgbaImage, pane: &Pane, figure: &Figure, font: &FontRe
             color_bar(picture, scale_hu, lowest, Shade::Difference { scale_hu, threshold_hu }, font);
         }
         _ => {}
+    }
+}
+
+/// The line, dark all around so that it reads on any grey, and its words below it within the picture.
+fn draw_mark(picture: &mut RgbaImage, mark: &Mark, pixel_from_world: DAffine3, font: &FontRef) {
+    let points: Vec<_> = mark.line.iter().map(|place| pixel_from_world.transform_point3(*place).truncate()).collect();
+    let (Some(first), [w, h]) = (points.first(), [picture.width(), picture.height()]) else { return };
+    let [low, high] = points.iter().fold([*first; 2], |[low, high], at| [low.min(*at), high.max(*at)]);
+    if high.min_element() < 0.0 || low.x > f64::from(w) || low.y > f64::from(h) {
+        return;
+    }
+    for (half_width, color) in [(2, BLACK), (0, WHITE)] {
+        for pair in points.windows(2) {
+            let Some(ends) = within([pair[0], pair[1]], [w, h]) else { continue };
+            let dots = (2.0 * ends[0].distance(ends[1])).ceil().max(1.0);
+            for n in 0..=dots as usize {
+                dot(picture, ends[0].lerp(ends[1], n as f64 / dots), half_width, color);
+            }
+        }
+    }
+    let room = |size: u32, taken: u32| f64::from(size.saturating_sub(taken).max(MARGIN));
+    let top = (high.y + f64::from(MARGIN)).clamp(f64::from(MARGIN), room(h, LINE * mark.words.len() as u32));
+    for (n, line) in mark.words.iter().enumerate() {
+        let width = measure(font, line);
+        let left = f64::midpoint(low.x, high.x) - f64::from(width) / 2.0;
+        let left = left.clamp(f64::from(MARGIN), room(w, width + MARGIN));
+        text(picture, font, line, [left as u32, top as u32 + LINE * n as u32], WHITE);
+    }
+}
+
+/// The part of a line that a picture shows, and a little more: a line may reach far beyond. Liang and Barsky 1984.
+fn within([a, b]: [DVec2; 2], size: [u32; 2]) -> Option<[DVec2; 2]> {
+    const BEYOND: f64 = 4.0;
+    let (mut from, mut to) = (0.0_f64, 1.0_f64);
+    for (start, along, size) in [(a.x, b.x - a.x, size[0]), (a.y, b.y - a.y, size[1])] {
+        let edges = [-BEYOND, f64::from(size) + BEYOND].map(|edge| edge - start);
+        if along == 0.0 {
+            if edges[0] > 0.0 || edges[1] < 0.0 {
+                return None;
+            }
+            continue;
+        }
+        let shares = edges.map(|edge| edge / along);
+        from = from.max(shares[0].min(shares[1]));
+        to = to.min(shares[0].max(shares[1]));
+    }
+    (from <= to).then(|| [a.lerp(b, from), a.lerp(b, to)])
+}
+
+/// A square around a place; what lies beyond the picture is cut off.
+fn dot(picture: &mut RgbaImage, at: DVec2, half_width: i64, color: Rgba<u8>) {
+    let [x, y] = [at.x, at.y].map(|c| c.round() as i64);
+    for (x, y) in (y - half_width..=y + half_width).flat_map(|y| (x - half_width..=x + half_width).map(move |x| (x, y)))
+    {
+        if let (Ok(x), Ok(y)) = (u32::try_from(x), u32::try_from(y))
+            && let Some(pixel) = picture.get_pixel_mut_checked(x, y)
+        {
+            *pixel = color;
+        }
     }
 }
 
@@ -210,7 +296,27 @@ fn glyphs(image: &mut RgbaImage, font: &FontRef, line: &str, [x, y]: [f32; 2], c
 
 #[cfg(test)]
 mod tests {
-    use super::wrap;
+    use super::*;
+
+    #[test]
+    fn of_a_line_that_reaches_beyond_a_picture_the_part_within_is_drawn() {
+        let cut = |a: [f64; 2], b: [f64; 2]| within([a.into(), b.into()], [100, 50]);
+        let inside = [[1.0, 2.0].into(), [90.0, 40.0].into()];
+        assert_eq!(within(inside, [100, 50]), Some(inside));
+        // Along the diagonal y = x / 2 + 10, which leaves at the bottom.
+        let far = cut([-1e6, -499_990.0], [1e6, 500_010.0]).expect("it crosses");
+        assert!(far[0].distance([-4.0, 8.0].into()) < 1e-6 && far[1].distance([88.0, 54.0].into()) < 1e-6, "{far:?}");
+        assert_eq!(cut([-9.0, 0.0], [-9.0, 30.0]), None);
+        assert_eq!(cut([0.0, 80.0], [100.0, 70.0]), None);
+    }
+
+    #[test]
+    fn pictures_of_an_animation_are_made_as_tall_as_the_tallest_and_keep_their_pixels() {
+        let low = RgbaImage::from_pixel(2, 1, WHITE);
+        let leveled = leveled(vec![low, RgbaImage::from_pixel(2, 3, AMBER)]);
+        assert_eq!(leveled.iter().map(RgbaImage::dimensions).collect::<Vec<_>>(), [(2, 3), (2, 3)]);
+        assert_eq!([0, 1, 2].map(|y| *leveled[0].get_pixel(1, y)), [WHITE, BACKGROUND, BACKGROUND]);
+    }
 
     #[test]
     fn a_line_too_long_for_its_picture_is_broken_and_loses_no_word() {

@@ -157,9 +157,19 @@ impl Report {
 
     /// Where a result came from, as names and values. It names no patient and no folder.
     pub fn provenance(&self) -> Vec<(&'static str, String)> {
+        self.provenance_at(self.lambda, self.scores.counterfactual)
+    }
+
+    /// The same of a picture that shows a step, which need not be the counterfactual.
+    pub fn provenance_at(&self, lambda: f64, score: f64) -> Vec<(&'static str, String)> {
         let ([first, end], slices) = (self.slab, self.input.stack_shape[2]);
         let seconds: f64 = self.seconds_per_phase.iter().map(|(_, seconds)| seconds).sum();
         let ScoresReport { scan, reconstruction, counterfactual } = &self.scores;
+        let lambda = if lambda == self.lambda {
+            lambda.to_string()
+        } else {
+            format!("{lambda}, where the score is {score}; the counterfactual is at {}", self.lambda)
+        };
         vec![
             ("Program", format!("{} {}", self.program.name, self.program.version)),
             ("Input voxels, SHA-256", self.input.sha256.clone()),
@@ -179,7 +189,7 @@ impl Report {
             ),
             ("Heatmap", self.options.heatmap.clone()),
             ("Slab", format!("slices {first} to {} of {slices}, counted from 0", end - 1)),
-            ("Lambda", self.lambda.to_string()),
+            ("Lambda", lambda),
             ("Scores", format!("scan {scan}, reconstruction {reconstruction}, counterfactual {counterfactual}")),
             ("Stopped because", self.stop.clone()),
             ("Seconds", format!("{seconds:.1}")),

@@ -40,12 +40,13 @@ impl Content {
     }
 
     fn of(self, run: &Run, monitor: &Monitor) -> Result<Volume, Cancelled> {
-        let (result, grid) = (run.result, &run.scan.grid);
+        let (result, grid) = (run.result, &run.layers.scan.grid);
         match self {
             Self::Counterfactual => preprocess::restore(&result.step_hu(result.chosen), grid, OUTSIDE_HU, monitor),
             Self::DetailKept => {
                 let difference = Self::Difference.of(run, monitor)?;
-                let sum = run.scan.voxels.iter().zip(difference.voxels.iter()).map(|(scan, change)| scan + change);
+                let sum =
+                    run.layers.scan.voxels.iter().zip(difference.voxels.iter()).map(|(scan, change)| scan + change);
                 Ok(Volume::from_f32(*grid, sum.collect::<Vec<f32>>()))
             }
             Self::Difference => preprocess::restore(&result.difference_hu(result.chosen), grid, 0.0, monitor),

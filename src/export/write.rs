@@ -17,21 +17,31 @@ pub fn check(path: &Path, overwrite: bool) -> Result<()> {
     Ok(())
 }
 
+/// Makes the folder for files of these names, and refuses early to replace any that may not go.
+pub fn check_all<'a>(
+    folder: &Path,
+    mut names: impl Iterator<Item = &'a str>,
+    may_go: impl Fn(&str) -> bool,
+) -> Result<()> {
+    std::fs::create_dir_all(folder).with_context(|| format!("cannot make the folder {}", folder.display()))?;
+    names.try_for_each(|name| check_new(&folder.join(name), may_go(name)))
+}
+
 /// Refuses to replace what was not told to be replaced.
-pub fn check_new(path: &Path, overwrite: bool) -> Result<()> {
+fn check_new(path: &Path, overwrite: bool) -> Result<()> {
     if !overwrite && path.exists() {
         bail!("the file exists; choose another name, or allow overwriting: {}", path.display());
     }
     Ok(())
 }
 
-/// Writes files into a folder that is there; the folders in it that they name are made.
-pub fn save_all(folder: &Path, files: &[File], overwrite: bool) -> Result<()> {
+/// Writes files into a folder that is there, over those alone whose names may go; the folders in it that they name are made.
+pub fn save_all(folder: &Path, files: &[File], may_go: impl Fn(&str) -> bool) -> Result<()> {
     for file in files {
         let path = folder.join(&file.name);
         let inside = folder_of(&path);
         std::fs::create_dir_all(inside).with_context(|| format!("cannot make the folder {}", inside.display()))?;
-        save(&path, &file.bytes, overwrite)?;
+        save(&path, &file.bytes, may_go(&file.name))?;
     }
     Ok(())
 }

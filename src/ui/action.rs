@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use glam::DVec3;
 
 use super::display::Display;
+use super::export_dialog;
 use super::measure::Act;
 use super::session::Role;
 use super::viewer::Pace;
@@ -21,6 +22,7 @@ pub(super) enum Wanted {
     Model(Role),
     Picture,
     Session,
+    ExportFolder,
 }
 
 #[derive(Debug, Clone, PartialEq)]
@@ -58,6 +60,11 @@ pub(super) enum Action {
     },
     /// To the clipboard.
     CopyPicture,
+    /// Whether pictures show what was measured.
+    PictureMeasured(bool),
+    /// The dialog of exports: shown, or put away.
+    ExportDialog,
+    Export(export_dialog::Act),
     DismissError(Place),
 
     Plane(Plane),
@@ -113,4 +120,5 @@ pub(super) enum Place {
     Session,
     /// One that is saved.
     SessionFile,
+    Export,
 }

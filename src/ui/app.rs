@@ -6,6 +6,7 @@ use eframe::egui::{self, CentralPanel, Frame, Margin, Panel, RichText, ScrollAre
 use eframe::{CreationContext, Storage};
 
 use super::action::{Action, Place, Wanted};
+use super::export_dialog::{self, ExportDialog};
 use super::picker::{Ask, Picker};
 use super::picture::PictureFile;
 use super::session::{Arrived, Role, Session};
@@ -17,7 +18,7 @@ use super::{
 };
 use crate::gpu::SliceRenderer;
 use crate::job::{Job, Turn};
-use crate::settings::{ScoredBy, Settings};
+use crate::settings::{ExportChoices, ScoredBy, Settings};
 
 const SETTINGS: &str = "settings";
 
@@ -28,6 +29,8 @@ enum Sheet {
     Keys,
     /// The window presets, to be changed.
     Presets,
+    /// What is exported. Keys are its own while it is there.
+    Export,
 }
 
 /// The window's whole state.
@@ -36,6 +39,7 @@ pub struct App {
     viewer: Viewer,
     picture: PictureFile,
     session_file: SessionFile,
+    export: ExportDialog,
     /// A dialog that is open, and what its answer is for.
     dialog: Option<(Wanted, Job<Option<PathBuf>>)>,
     /// What was done in passes that egui discarded; it is done at the end of the one that is shown.
@@ -64,6 +68,7 @@ impl App {
             viewer: Viewer::default(),
             picture: PictureFile::new(),
             session_file: SessionFile::new(),
+            export: ExportDialog::default(),
             dialog: None,
             pending: Vec::new(),
             picker,
@@ -152,6 +157,12 @@ impl App {
             Action::SaveSession { path, replace } => {
                 self.session_file.save(&self.session, &self.viewer, path, replace);
             }
+            Action::PictureMeasured(measured) => self.picture.measured = measured,
+            Action::ExportDialog => {
+                self.toggle(Sheet::Export);
+                self.export.turn(self.sheet == Some(Sheet::Export));
+            }
+            Action::Export(act) => self.export.act(act, &mut self.session, &self.viewer),
             Action::CopyPicture => self.picture.copy(&self.session, &mut self.viewer),
             Action::DismissError(place) => match place {
                 Place::Scan => self.session.scan.dismiss(),
@@ -162,6 +173,7 @@ impl App {
                 Place::Picture => self.picture.dismiss(),
                 Place::Session => self.session.restored.dismiss(),
                 Place::SessionFile => self.session_file.saved.dismiss(),
+                Place::Export => self.export.dismiss(),
             },
             action => self.look(&action),
         }
@@ -241,6 +253,7 @@ impl App {
             Wanted::Model(_) => Ask::Model,
             Wanted::Picture => Ask::SavePicture,
             Wanted::Session => Ask::SaveSession,
+            Wanted::ExportFolder => Ask::ExportFolder,
         };
         let answer = self.picker.pick(ask, frame);
         match self.session.spawn("dialog", &Turn::default(), move |_| Ok(pollster::block_on(answer))) {
@@ -261,6 +274,10 @@ impl App {
                 // The dialog has asked already whether a file may go.
                 Wanted::Picture => Action::SavePicture { path, replace: true },
                 Wanted::Session => Action::SaveSession { path, replace: true },
+                Wanted::ExportFolder => {
+                    let choices = self.session.settings.export.clone();
+                    Action::Export(export_dialog::Act::Choose(ExportChoices { folder: path, ..choices }))
+                }
             }),
             Err(error) => {
                 self.session.scan.fail(error.context("the dialog failed; type the path instead"));
@@ -283,9 +300,10 @@ impl App {
             });
         });
         Panel::right("result").default_size(theme::SIDE_WIDTH).size_range(220.0..=480.0).show(ui, |ui| {
-            Panel::bottom("picture")
-                .frame(Frame::NONE)
-                .show(ui, |ui| result_panel::picture_ui(ui, &self.picture, actions));
+            Panel::bottom("picture").frame(Frame::NONE).show(ui, |ui| {
+                result_panel::picture_ui(ui, &self.picture, actions);
+                export_dialog::button_ui(ui, session, &self.export, actions);
+            });
             ScrollArea::vertical().auto_shrink([false, false]).show(ui, |ui| {
                 measure::measure_panel_ui(ui, session, viewer, actions);
                 result_panel::result_panel_ui(ui, session, actions);
@@ -339,6 +357,10 @@ impl eframe::App for App {
             let size = [picture.width() as usize, picture.height() as usize];
             ctx.copy_image(egui::ColorImage::from_rgba_unmultiplied(size, picture.as_raw()));
         }
+        self.export.poll(ctx);
+        if self.sheet == Some(Sheet::Export) {
+            self.export.follow(&self.session, &self.viewer);
+        }
         let answered = self.answered();
         self.pending.extend(answered);
     }
@@ -346,7 +368,9 @@ impl eframe::App for App {
     fn ui(&mut self, ui: &mut egui::Ui, frame: &mut eframe::Frame) {
         theme::choose(ui.ctx(), self.session.settings.panels);
         let mut actions = std::mem::take(&mut self.pending);
-        keys::keys(ui.ctx(), &self.session, &self.viewer, &mut actions);
+        if self.sheet != Some(Sheet::Export) {
+            keys::keys(ui.ctx(), &self.session, &self.viewer, &mut actions);
+        }
         self.viewer.blink = keys::blinks(ui.ctx());
         self.panels_ui(ui, &mut actions);
         let settings = &self.session.settings;
@@ -354,6 +378,9 @@ impl eframe::App for App {
             Some(Sheet::Keys) => help::help_ui(ui.ctx(), settings.mouse, &mut actions),
             Some(Sheet::Presets) => {
                 presets::presets_ui(ui.ctx(), &settings.presets, self.viewer.window, &mut actions);
+            }
+            Some(Sheet::Export) => {
+                export_dialog::export_dialog_ui(ui.ctx(), &self.session, &self.export, &mut actions);
             }
             None => {}
         }

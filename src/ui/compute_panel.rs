@@ -176,7 +176,7 @@ fn wide_ui(ui: &mut Ui, enabled: bool, button: Button) -> bool {
 }
 
 /// "12 of 40, 3 s left"; where the end is not known, how many.
-fn progress_text(progress: &Progress) -> String {
+pub(super) fn progress_text(progress: &Progress) -> String {
     let Progress { done, total, .. } = *progress;
     match (total, progress.left()) {
         (0, _) if done == 0 => String::new(),

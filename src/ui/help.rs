@@ -48,11 +48,12 @@ const MEASURE: [Row; 3] = [
     ("Delete", "the selected measurement goes"),
     ("Ctrl + Z", "the last change of the measurements is undone"),
 ];
-const REST: [Row; 6] = [
+const REST: [Row; 7] = [
     ("F, R", "the whole slice; everything as at first"),
     ("Ctrl + O, Ctrl + Shift + O", "open a file, a folder"),
     ("Ctrl + S", "save the session, to go on another day"),
     ("Ctrl + Shift + C", "copy the picture"),
+    ("Ctrl + E", "export pictures, animations, volumes, numbers"),
     ("Ctrl + Enter, Esc", "compute, cancel"),
     ("?, F1", "this list"),
 ];

@@ -30,6 +30,9 @@ pub(super) fn keys(ctx: &Context, session: &Session, viewer: &Viewer, actions: &
     if pressed(Modifiers::COMMAND | Modifiers::SHIFT, Key::C) {
         actions.push(Action::CopyPicture);
     }
+    if pressed(Modifiers::COMMAND, Key::E) && session.run.ready().is_some() {
+        actions.push(Action::ExportDialog);
+    }
     if pressed(Modifiers::COMMAND, Key::Enter) && session.missing().is_none() {
         actions.push(Action::Explain);
     }

@@ -13,6 +13,7 @@ use super::session::Session;
 use super::theme;
 use super::viewer::Viewer;
 use super::widgets::ink;
+use crate::export::png::Mark;
 use crate::frame::camera::Camera;
 use crate::frame::measure::{Measurement, Region, Shape, Spread, VOLUMES};
 use crate::frame::{Content, Layers, Plane, lambda_text};
@@ -240,13 +241,24 @@ pub(super) fn draw(ui: &Ui, rect: Rect, picture: &Picture, viewer: &Viewer, grid
                 painter.circle_filled(*point, 3.0, color);
             }
         }
-        let mut lines = vec![measurement.shape.size_text()];
-        if let Some(region) = measurements.region(measurement, &picture.layers, computed(viewer.step)) {
-            let spread = volume_of(picture).and_then(|at| region.spreads[at]);
-            lines.extend(spread.map(|spread| spread_text(spread, picture.shown == Shown::Difference)));
-        }
-        label(&painter, rect, &points, &lines, color);
+        label(&painter, rect, &points, &words(measurement, picture, viewer), color);
     }
+}
+
+/// What was measured on a pane's slice, for a picture of it.
+pub(super) fn marks(picture: &Picture, viewer: &Viewer, grid: &Grid) -> Vec<Mark> {
+    let shown = viewer.measurements.list.iter().filter(|m| is_shown(m, picture.plane, viewer, grid));
+    shown.map(|m| Mark { line: m.shape.outline(), words: words(m, picture, viewer) }).collect()
+}
+
+/// Its size, and the numbers of the pane's own volume.
+fn words(measurement: &Measurement, picture: &Picture, viewer: &Viewer) -> Vec<String> {
+    let mut lines = vec![measurement.shape.size_text()];
+    if let Some(region) = viewer.measurements.region(measurement, &picture.layers, computed(viewer.step)) {
+        let spread = volume_of(picture).and_then(|at| region.spreads[at]);
+        lines.extend(spread.map(|spread| spread_text(spread, picture.shown == Shown::Difference)));
+    }
+    lines
 }
 
 /// Lines of text below a shape, within the pane.

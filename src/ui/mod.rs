@@ -5,6 +5,7 @@ mod annotations;
 mod app;
 mod compute_panel;
 mod display;
+mod export_dialog;
 mod help;
 mod input_panel;
 mod keys;

@@ -15,6 +15,8 @@ pub enum Ask {
     SavePicture,
     /// Where to write the session.
     SaveSession,
+    /// Where to export to.
+    ExportFolder,
 }
 
 /// The answer when it comes; `None` = no choice was made.
@@ -39,6 +41,7 @@ impl Picker for SystemPicker {
                 let dialog = dialog.set_title("Save the session").set_file_name("session.parallax");
                 path(dialog.add_filter("Parallax session", &["parallax"]).save_file())
             }
+            Ask::ExportFolder => path(dialog.set_title("Choose a folder to export to").pick_folder()),
             Ask::SavePicture => {
                 let dialog = dialog.set_title("Save the picture").set_file_name("parallax.png");
                 path(dialog.add_filter("PNG picture", &["png"]).save_file())

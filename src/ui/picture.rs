@@ -7,10 +7,11 @@ use anyhow::{Context as _, Result};
 use image::RgbaImage;
 
 use super::display::Picture;
+use super::measure;
 use super::session::Session;
 use super::stage::Stage;
 use super::viewer::Viewer;
-use crate::export::png::{Figure, Pane, figure};
+use crate::export::png::{Figure, Mark, Pane, figure};
 use crate::export::{apng, write};
 use crate::frame::camera::Camera;
 use crate::frame::lambda_text;
@@ -25,11 +26,18 @@ pub(super) struct PictureFile {
     pub(super) copied: Stage<RgbaImage>,
     /// A name that is free.
     pub(super) suggested: PathBuf,
+    /// Whether what was measured is drawn too.
+    pub(super) measured: bool,
 }
 
 impl PictureFile {
     pub(super) fn new() -> Self {
-        Self { saved: Stage::default(), copied: Stage::default(), suggested: free_name("parallax", "png") }
+        Self {
+            saved: Stage::default(),
+            copied: Stage::default(),
+            suggested: free_name("parallax", "png"),
+            measured: false,
+        }
     }
 
     /// Gives a picture that is ready for the clipboard, once.
@@ -46,12 +54,13 @@ impl PictureFile {
     }
 
     pub(super) fn copy(&mut self, session: &Session, viewer: &mut Viewer) {
-        let draw = drawing(session, viewer);
+        let draw = drawing(session, viewer, self.measured);
         self.copied.follow(session.spawn("picture", &Turn::default(), move |_| Ok(Arc::new(draw()?))));
     }
 
     pub(super) fn save(&mut self, session: &Session, viewer: &mut Viewer, path: PathBuf, replace: bool) {
-        self.saved.follow(save(session, viewer, path, replace));
+        let draw = drawing(session, viewer, self.measured);
+        self.saved.follow(save(session, viewer, draw, path, replace));
     }
 }
 
@@ -66,19 +75,31 @@ pub(super) fn free_name(stem: &str, extension: &str) -> PathBuf {
 }
 
 /// Starts the work; the answer is where the picture lies.
-fn save(session: &Session, viewer: &mut Viewer, path: PathBuf, replace: bool) -> std::io::Result<Job<Arc<PathBuf>>> {
-    let draw = drawing(session, viewer);
-    let run = session.run.ready().cloned();
+fn save(
+    session: &Session,
+    viewer: &Viewer,
+    draw: impl FnOnce() -> Result<RgbaImage> + Send + 'static,
+    path: PathBuf,
+    replace: bool,
+) -> std::io::Result<Job<Arc<PathBuf>>> {
+    let provenance = session.run.ready().map_or(Vec::new(), |run| {
+        let step = &run.result.steps[viewer.step as usize];
+        run.report.provenance_at(step.lambda, step.score)
+    });
     let (path, replace) = named(path, replace, "png");
     session.spawn("picture", &Turn::default(), move |_| {
         write::check(&path, replace)?;
-        write::save(&path, &apng::png_bytes(&draw()?, run.as_ref().map(|run| &run.report))?, replace)?;
+        write::save(&path, &apng::png_bytes(&draw()?, &provenance)?, replace)?;
         Ok(Arc::new(path))
     })
 }
 
 /// The work that draws what is shown now, for a worker. A picture never shows a lambda between two steps.
-fn drawing(session: &Session, viewer: &mut Viewer) -> impl FnOnce() -> Result<RgbaImage> + Send + use<> {
+fn drawing(
+    session: &Session,
+    viewer: &mut Viewer,
+    measured: bool,
+) -> impl FnOnce() -> Result<RgbaImage> + Send + use<> {
     viewer.playing = None;
     viewer.step = viewer.step.round();
     let mut arrangement = viewer.display.arrange(session, viewer);
@@ -91,6 +112,10 @@ fn drawing(session: &Session, viewer: &mut Viewer) -> impl FnOnce() -> Result<Rg
     let cameras: Vec<_> = match &grid {
         Some(grid) => arrangement.pictures.iter().map(|picture| viewer.camera(grid, picture.plane)).collect(),
         None => Vec::new(),
+    };
+    let marks: Vec<_> = match &grid {
+        Some(grid) if measured => arrangement.pictures.iter().map(|p| measure::marks(p, viewer, grid)).collect(),
+        _ => arrangement.pictures.iter().map(|_| Vec::new()).collect(),
     };
     let size = viewer.pane_px.map(|n| n.max(SMALLEST_PX));
     let lines = session.run.ready().map_or(Vec::new(), |run| {
@@ -110,7 +135,8 @@ fn drawing(session: &Session, viewer: &mut Viewer) -> impl FnOnce() -> Result<Rg
     });
     move || {
         let grid = grid.context("there is no picture yet; open a scan first")?;
-        let panes = arrangement.pictures.iter().zip(cameras).map(|(picture, camera)| pane(picture, camera)).collect();
+        let pictures = arrangement.pictures.iter().zip(cameras).zip(marks);
+        let panes = pictures.map(|((picture, camera), marks)| pane(picture, camera, marks)).collect();
         figure(&Figure { panes, columns: arrangement.columns, grid, size, lines, bar: None })
     }
 }
@@ -126,9 +152,9 @@ pub(super) fn named(path: PathBuf, replace: bool, extension: &str) -> (PathBuf, 
     (name.into(), false)
 }
 
-fn pane(picture: &Picture, camera: Camera) -> Pane<'_> {
+fn pane(picture: &Picture, camera: Camera, marks: Vec<Mark>) -> Pane<'_> {
     let Picture { title, ref layers, look, synthetic, .. } = *picture;
-    Pane { title, camera, layers, look, synthetic }
+    Pane { title, camera, layers, look, synthetic, marks }
 }
 
 #[cfg(test)]

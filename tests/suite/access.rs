@@ -4,6 +4,7 @@ use eframe::egui::accesskit::Role;
 use egui_kittest::kittest::NodeT;
 use parallax::ui::Start;
 
+use crate::export_dialog::dialog;
 use crate::tiny_models::TinyModels;
 use crate::window::{Window, click, explained, window};
 
@@ -42,6 +43,14 @@ fn every_widget_has_a_name_before_there_is_a_scan_and_when_there_is_a_result() {
     click(&mut window, "range");
     let result = named(&window);
     assert!(start > 8 && result > start + 10, "{start} widgets, then {result}");
+}
+
+#[test]
+fn every_widget_of_the_export_dialog_has_a_name() {
+    let models = TinyModels::new();
+    let closed = named(&explained(&models));
+    let open = named(&dialog(&models));
+    assert!(open > closed + 15, "{closed} widgets, then {open}");
 }
 
 #[test]

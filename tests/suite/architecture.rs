@@ -27,7 +27,7 @@ const BESIDE: [(&str, &str, &str); 2] = [
 ];
 
 /// Crates and the modules that may name them; each of these does.
-const FENCES: [(&str, &[&str]); 26] = [
+const FENCES: [(&str, &[&str]); 27] = [
     ("candle_core", &["nn", "weights", "models", "latent_shift", "pipeline"]),
     ("candle_nn", &["nn", "weights", "models", "latent_shift", "pipeline"]),
     ("rayon", &["volume", "nn", "io"]),
@@ -36,6 +36,7 @@ const FENCES: [(&str, &[&str]); 26] = [
     ("zip", &["weights"]),
     ("eframe", &["gpu", "ui"]),
     ("rfd", &["ui"]),
+    ("open", &["ui"]),
     ("nifti", &["io"]),
     ("flate2", &["io", "export"]),
     ("dicom_core", &["io"]),

@@ -111,7 +111,7 @@ fn pictures_say_where_they_came_from_and_are_of_the_size_that_was_asked_for() {
         assert!(!text.contains(path(models.folder.path())), "a folder of this machine: {text}");
     }
     // An odd width: the video is one column wider.
-    for name in ["lambda.mp4", "slices.mp4"] {
+    for name in ["lambda.mp4", "slices.mp4", "tour.mp4"] {
         let bytes = read(&out.join(name));
         let at = bytes.windows(4).position(|w| w == b"avc1").expect("a track") + 4 + 24;
         let [width, height] = [at, at + 2].map(|at| u16::from_be_bytes([bytes[at], bytes[at + 1]]));
@@ -119,6 +119,53 @@ fn pictures_say_where_they_came_from_and_are_of_the_size_that_was_asked_for() {
     }
     fails(&explain(&models, &scan(), &["--size", "9", "--out", path(&out)]), 2, "240..=1200");
     fails(&explain(&models, &scan(), &["--fps", "0", "--out", path(&out)]), 2, "1..=25");
+}
+
+struct Played {
+    width: u16,
+    /// How long each stands, hundredths of a second.
+    delays: Vec<u16>,
+    pictures: Vec<Vec<u8>>,
+    /// After the first time; 0 is without end.
+    repeats: Option<u16>,
+}
+
+fn gif(path: &Path) -> Played {
+    let bytes = read(path);
+    let at = bytes.windows(11).position(|w| w == b"NETSCAPE2.0");
+    let repeats = at.map(|at| u16::from_le_bytes([bytes[at + 13], bytes[at + 14]]));
+    let mut options = gif::DecodeOptions::new();
+    options.set_color_output(gif::ColorOutput::RGBA);
+    let mut decoder = options.read_info(bytes.as_slice()).expect("a GIF");
+    let (mut delays, mut pictures) = (Vec::new(), Vec::new());
+    while let Some(frame) = decoder.read_next_frame().expect("a picture") {
+        delays.push(frame.delay);
+        pictures.push(frame.buffer.to_vec());
+    }
+    Played { width: decoder.width(), delays, pictures, repeats }
+}
+
+#[test]
+fn a_layout_shows_what_it_says_and_animations_play_as_often_as_they_are_told() {
+    let models = TinyModels::new();
+    for (layout, panes, delays) in
+        [("panes", 3, &[90, 10, 90, 10][..]), ("single", 1, &[90, 10, 90, 10]), ("blink", 1, &[90, 90])]
+    {
+        let out = models.folder.path().join(layout);
+        let more = ["--export", "png,gif,mp4", "--layout", layout, "--size", "300", "--fps", "10", "--loops", "2"];
+        succeeds(&explain(&models, &scan(), &[&more[..], &["--out", path(&out)]].concat()));
+        // In a still picture the two windows, or what blinks, stand side by side.
+        let still = image::load_from_memory(&read(&out.join("panes.png"))).expect("a picture");
+        let columns = u32::max(panes, 2);
+        assert_eq!(still.width(), 300 * columns + 2 * (columns - 1), "{layout}");
+        let played = gif(&out.join("lambda.gif"));
+        assert_eq!(u32::from(played.width), 300 * panes + 2 * (panes - 1), "{layout}");
+        assert_eq!(played.delays, delays, "{layout}");
+        assert!(played.pictures[0] != played.pictures[1], "{layout}: the pictures differ");
+        assert_eq!(played.repeats, Some(1), "{layout}: once, and once more");
+    }
+    fails(&explain(&models, &scan(), &["--layout", "wall", "--out", path(models.folder.path())]), 2, "'wall'");
+    fails(&explain(&models, &scan(), &["--loops", "1001", "--out", path(models.folder.path())]), 2, "0..=1000");
 }
 
 /// The tags of a page, in order; what is within quotes belongs to its tag.
@@ -236,6 +283,65 @@ fn a_target_that_takes_nothing_or_not_all_is_told_in_words_and_nothing_is_cut() 
     fails(&full, 1, "cannot write");
     // The report is short enough; of the picture nothing is left, by any name.
     assert_eq!(files(&out), ["result.json"]);
+}
+
+/// That a file of this name is whole, as its readers see it.
+fn parses(path: &Path) {
+    let (name, bytes) = (path.file_name().expect("a name").to_string_lossy(), read(path));
+    match path.extension().and_then(|ext| ext.to_str()) {
+        Some("json") => drop(serde_json::from_slice::<serde_json::Value>(&bytes).expect(&name)),
+        Some("png") => drop(image::load_from_memory(&bytes).expect(&name)),
+        Some("gif") => assert!(gif(path).pictures.len() > 1, "{name}"),
+        Some("csv") => assert!(csv::Reader::from_reader(&bytes[..]).records().all(|row| row.is_ok()), "{name}"),
+        // To the end, so that the sum of all bytes is checked.
+        Some("gz") => drop(GzDecoder::new(&bytes[..]).read_to_end(&mut Vec::new()).expect(&name)),
+        _ => panic!("{name}: no one knows what it should hold"),
+    }
+}
+
+#[cfg(unix)]
+#[test]
+fn an_export_killed_while_it_writes_leaves_whole_files_alone() {
+    use std::os::unix::process::ExitStatusExt;
+
+    /// Linux, macOS and the BSDs agree.
+    const SIGXFSZ: i32 = 25;
+    let models = TinyModels::new();
+    let kinds = "png,gif,nifti,csv";
+    let whole = models.folder.path().join("whole");
+    succeeds(&explain(&models, &scan(), &["--export", kinds, "--size", "1200", "--out", path(&whole)]));
+    for name in files(&whole) {
+        parses(&whole.join(name));
+    }
+    let mut kept_of = Vec::new();
+    // No file may grow beyond so many blocks of 512 bytes: the system kills the writer in the middle of the first that does.
+    for blocks in ["1", "16", "600"] {
+        let out = models.folder.path().join(format!("blocks_{blocks}"));
+        let [autoencoder, classifier] = ["autoencoder", "classifier"].map(|name| models.card(name));
+        let killed = Command::new("sh")
+            .args([
+                "-c",
+                "ulimit -c 0; ulimit -f \"$1\"; shift; exec \"$@\"",
+                "sh",
+                blocks,
+                env!("CARGO_BIN_EXE_parallax"),
+            ])
+            .args(["explain", path(&scan()), "--autoencoder", path(&autoencoder), "--classifier", path(&classifier)])
+            .args(["--target", "Fracture", "--slab", "9:14", "--range", "-50:0", "--steps", "3"])
+            .args(["--export", kinds, "--size", "1200", "--out", path(&out)])
+            .output()
+            .expect("a shell runs");
+        assert_eq!(killed.status.signal(), Some(SIGXFSZ), "{blocks}: {}", String::from_utf8_lossy(&killed.stderr));
+        let (finished, cut): (Vec<_>, Vec<_>) =
+            files(&out).into_iter().partition(|name| names(&Kind::ALL).any(|other| other == name));
+        for name in &finished {
+            parses(&out.join(name));
+        }
+        // What was cut has a name that no one takes for a result.
+        assert!(cut.len() == 1 && cut[0].starts_with(".tmp"), "{blocks}: {cut:?}");
+        kept_of.push(finished.len());
+    }
+    assert!(kept_of[0] == 0 && kept_of[2] > kept_of[0], "killed at different files: {kept_of:?}");
 }
 
 /// A field of an NRRD header: its numbers, brackets and commas aside.

@@ -8,6 +8,7 @@ mod checkpoints;
 mod command;
 mod demo;
 mod dicom;
+mod export_dialog;
 mod exports;
 mod gradients;
 mod measurements;

@@ -4,7 +4,7 @@ use eframe::egui::{self, Key, Pos2, accesskit::Role, vec2};
 use egui_kittest::kittest::{NodeT, Queryable};
 
 use crate::tiny_models::{SIDE, TinyModels};
-use crate::window::{Window, click, explained, pane, says, texts};
+use crate::window::{Window, click, explained, pane, says, texts, type_path, until};
 
 /// A pane's size is rounded to whole pixels, and so is what the label says.
 const ROUNDING_MM: f64 = 0.2;
@@ -115,4 +115,30 @@ fn the_keyboard_measures_too_and_a_choice_in_the_list_shows_the_slice() {
     assert_eq!(slice(&window), drawn);
     press(&mut window, Key::R);
     assert!(says(&window, &ruler), "a reset of the view keeps what was measured");
+}
+
+#[test]
+fn a_saved_picture_shows_what_was_measured_only_where_it_is_told_to() {
+    let models = TinyModels::new();
+    let mut window = explained(&models);
+    click(&mut window, "Measure");
+    click(&mut window, "Region");
+    click(&mut window, "Draw in the middle");
+    let mut picture = |name: &str| {
+        let path = models.folder.path().join(name);
+        type_path(&mut window, "Save as", &path);
+        until(&mut window, "the picture", |w| says(w, &format!("Saved {}", path.display())));
+        click(&mut window, "With measurements");
+        image::open(&path).expect("a picture").to_rgba8()
+    };
+    let (plain, measured, again) = (picture("plain.png"), picture("measured.png"), picture("again.png"));
+    assert!(plain == again, "without the tick nothing of it is left");
+    let changed = |pane: u32| {
+        let width = plain.width() / 3;
+        let columns = pane * width..(pane + 1) * width;
+        let inside = plain.enumerate_pixels().filter(|(x, _, _)| columns.contains(x));
+        inside.filter(|(x, y, pixel)| measured.get_pixel(*x, *y) != *pixel).count()
+    };
+    // An ellipse's line of some hundred pixels, and its numbers.
+    assert!([0, 1, 2].map(changed).iter().all(|pixels| *pixels > 300), "{:?}", [0, 1, 2].map(changed));
 }

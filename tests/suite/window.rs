@@ -164,6 +164,11 @@ fn a_scan_and_models_typed_in_lead_to_a_counterfactual_scrubbed_and_photographed
     until(&mut window, "the picture", |w| says(w, "Saved"));
     let picture = image::open(&path).expect("a picture").to_rgba8();
     assert!(picture.width() > 3 * 300, "three panes: {:?}", picture.dimensions());
+    let file = std::io::BufReader::new(std::fs::File::open(&path).expect("a file"));
+    let reader = png::Decoder::new(file).read_info().expect("a PNG");
+    let said = reader.info().utf8_text.iter().find(|chunk| chunk.keyword == "Lambda").expect("a lambda");
+    let said = said.get_text().expect("text");
+    assert!(said.starts_with("0, where the score is") && said.contains("the counterfactual is at"), "{said}");
     type_path(&mut window, "Save as", &path);
     until(&mut window, "a refusal", |w| says(w, "the file exists"));
 }

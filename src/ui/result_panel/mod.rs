@@ -89,6 +89,11 @@ pub(super) fn picture_ui(ui: &mut Ui, file: &PictureFile, actions: &mut Vec<Acti
     ui.label(RichText::new("Picture").heading().color(theme::colors(ui).strong));
     let text = "The panes as they are shown, with their annotations, as PNG.";
     ui.label(RichText::new(text).small().color(theme::colors(ui).weak));
+    let mut measured = file.measured;
+    let tick = ui.checkbox(&mut measured, "With measurements");
+    if tick.on_hover_text("Rulers, angles and regions of the shown slices, with their numbers").changed() {
+        actions.push(Action::PictureMeasured(measured));
+    }
     match path_field_ui(ui, "Save as", Some("Save picture"), "path of a .png file", Some(&file.suggested)) {
         Some(Chosen::Path(path)) => actions.push(Action::SavePicture { path, replace: false }),
         Some(Chosen::Browse) => actions.push(Action::Ask(Wanted::Picture)),
