@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use clap::builder::PossibleValue;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
-use crate::export::{Kind, Style};
+use crate::export::{Kind, Patient, Style};
 use crate::latent_shift::{HeatmapMethod, Options, SearchWay};
 use crate::ui::Start;
 use crate::volume::phantom::Finding;
@@ -310,6 +310,10 @@ pub struct OutputArgs {
     /// Steps or slices a second in animations
     #[arg(long, value_name = "N", requires = "out", default_value_t = Style::default().fps, value_parser = clap::value_parser!(u16).range(1..=25))]
     pub fps: u16,
+    /// DICOM files say whose they are, so that a PACS files them with the scan: name, ID with its issuer, birth date and sex of the
+    /// patient; date, time, ID, description and accession number of the study. Without it they say none of these
+    #[arg(long, requires = "out")]
+    pub keep_patient: bool,
     /// Every tensor of the run, for comparison with other programs
     #[arg(long, value_name = "FILE")]
     pub dump: Option<PathBuf>,
@@ -319,6 +323,12 @@ pub struct OutputArgs {
     /// Replace files that exist
     #[arg(long)]
     pub overwrite: bool,
+}
+
+impl OutputArgs {
+    pub fn patient(&self) -> Patient {
+        if self.keep_patient { Patient::Kept } else { Patient::LeftOut }
+    }
 }
 
 impl ValueEnum for Kind {

@@ -38,6 +38,7 @@ pub(super) fn explain(
     threads: usize,
     monitor: Monitor,
 ) -> Result<Report> {
+    export::check(input, &outputs.export, outputs.patient()).map_err(BadInput)?;
     let began = Instant::now();
     let result = pipeline::explain(input, request, &monitor)?;
     let timing = Timing { device: "cpu".to_owned(), threads, seconds_per_phase: monitor.phase_secs() };
@@ -45,13 +46,14 @@ pub(super) fn explain(
     if outputs.json {
         say(&report.json()?);
     } else {
-        summarize(input, &result, began);
+        summarize(input, &result, outputs, began);
     }
     // What a cancelled run has found is written all the same.
     let saving = if result.complete { monitor } else { Monitor::default() };
     let folder = outputs.out.as_ref().map(|folder| -> Result<()> {
         let style = Style { size_px: outputs.size, fps: outputs.fps };
-        let files = export::files(&Run::new(input, &result, &report, style), &outputs.export, &saving)?;
+        let run = Run { patient: outputs.patient(), ..Run::new(input, &result, &report, style) };
+        let files = export::files(&run, &outputs.export, &saving)?;
         write::save_all(folder, &files, outputs.overwrite)
     });
     // One that cannot be written takes no other with it.
@@ -65,7 +67,10 @@ impl OutputArgs {
     pub(super) fn check(&self) -> Result<()> {
         if let Some(folder) = &self.out {
             std::fs::create_dir_all(folder).with_context(|| format!("cannot make the folder {}", folder.display()))?;
-            export::names(&self.export).try_for_each(|name| write::check_new(&folder.join(name), self.overwrite))?;
+            for name in export::names(&self.export) {
+                // Of a folder that is there some files would be left from the run before: two runs as one series.
+                write::check_new(&folder.join(name), self.overwrite && !name.ends_with('/'))?;
+            }
         }
         self.dump.as_ref().map_or(Ok(()), |path| write::check(path, self.overwrite))
     }
@@ -118,14 +123,15 @@ fn terms(args: &ExplainArgs, labels: &[String]) -> Result<Vec<(usize, f64)>> {
     Ok(terms)
 }
 
-fn summarize(input: &Input, result: &Counterfactual, began: Instant) {
+fn summarize(input: &Input, result: &Counterfactual, outputs: &OutputArgs, began: Instant) {
     let end = &result.steps[result.chosen];
     say(&format!("score of the scan            {:.4}", result.scores.scan));
     say(&format!("score of its reconstruction  {:.4}", result.scores.reconstruction));
     say(&format!("score of the counterfactual  {:.4}  at lambda {:.4}", end.score, end.lambda));
     say(&format!("stopped because {}", result.stop));
     say(&format!("{} trials, {} steps, {:.1} s", result.walk.len(), result.steps.len(), began.elapsed().as_secs_f64()));
-    for note in input.warnings().into_iter().chain(result.notes()) {
+    let of_files = outputs.out.as_ref().and_then(|_| export::note(input, &outputs.export)).map(str::to_owned);
+    for note in input.warnings().into_iter().chain(result.notes()).chain(of_files) {
         say(&format!("note: {note}"));
     }
     say("Research use only. Not for diagnosis.");

@@ -2,6 +2,7 @@
 
 pub mod animation;
 pub mod apng;
+mod dicom;
 pub mod gif;
 mod html;
 mod montage;
@@ -17,6 +18,8 @@ mod volumes;
 pub mod write;
 
 use anyhow::Result;
+
+pub use self::dicom::Patient;
 
 use self::animation::{bounce, forth, hundredths};
 use self::montage::Story;
@@ -34,6 +37,7 @@ pub struct Run<'a> {
     /// As it is shown, HU.
     pub scan: Volume,
     pub style: Style,
+    pub patient: Patient,
 }
 
 /// How pictures and animations are made.
@@ -60,7 +64,7 @@ impl Style {
 
 impl<'a> Run<'a> {
     pub fn new(input: &'a Input, result: &'a Counterfactual, report: &'a Report, style: Style) -> Self {
-        Self { input, result, report, scan: input.display_volume(), style }
+        Self { input, result, report, scan: input.display_volume(), style, patient: Patient::LeftOut }
     }
 }
 
@@ -76,14 +80,27 @@ pub enum Kind {
     Html,
     Nrrd,
     Csv,
+    Dicom,
+    DicomCt,
 }
 
 /// Beside whatever is chosen.
 const REPORT: &str = "result.json";
 
 impl Kind {
-    pub const ALL: [Self; 9] =
-        [Self::Png, Self::Ladder, Self::Mp4, Self::Gif, Self::Apng, Self::Nifti, Self::Nrrd, Self::Html, Self::Csv];
+    pub const ALL: [Self; 11] = [
+        Self::Png,
+        Self::Ladder,
+        Self::Mp4,
+        Self::Gif,
+        Self::Apng,
+        Self::Nifti,
+        Self::Nrrd,
+        Self::Html,
+        Self::Csv,
+        Self::Dicom,
+        Self::DicomCt,
+    ];
     /// Where nothing is chosen.
     pub const DEFAULT: [Self; 3] = [Self::Png, Self::Gif, Self::Nifti];
 
@@ -99,6 +116,8 @@ impl Kind {
             Self::Html => "html",
             Self::Nrrd => "nrrd",
             Self::Csv => "csv",
+            Self::Dicom => "dicom",
+            Self::DicomCt => "dicom-ct",
         }
     }
 
@@ -116,10 +135,14 @@ impl Kind {
             Self::Html => "one page that holds the pictures, the curve and the numbers",
             Self::Nrrd => "the same volumes for programs of ITK's family",
             Self::Csv => "the curve, the change of each slice, and the classifier's other outputs, as tables",
+            Self::Dicom => {
+                "difference and heatmap as parametric maps, large changes as a segmentation, the animation, in the scan's study"
+            }
+            Self::DicomCt => "the counterfactual as a CT series, which a PACS shows like any other",
         }
     }
 
-    /// What it writes: paths within a folder.
+    /// What it writes: paths within a folder. One that ends in `/` is a folder of files, one a slice.
     pub fn names(self) -> &'static [&'static str] {
         match self {
             Self::Png => &["panes.png"],
@@ -131,7 +154,13 @@ impl Kind {
             Self::Nifti => volumes::NIFTI,
             Self::Nrrd => volumes::NRRD,
             Self::Csv => tables::NAMES,
+            Self::Dicom => dicom::NAMES,
+            Self::DicomCt => dicom::CT_NAMES,
         }
+    }
+
+    fn is_dicom(self) -> bool {
+        matches!(self, Self::Dicom | Self::DicomCt)
     }
 
     fn files(self, run: &Run, story: &Story, monitor: &Monitor) -> Result<Vec<File>> {
@@ -155,6 +184,8 @@ impl Kind {
             Self::Html => file(html::html(run, story, monitor)?.into_bytes()),
             Self::Nrrd => volumes::nrrd_files(run, monitor),
             Self::Csv => tables::files(run),
+            Self::Dicom => dicom::files(run, story, monitor),
+            Self::DicomCt => dicom::ct_files(run, monitor),
         }
     }
 }
@@ -175,6 +206,16 @@ impl File {
 /// The names of all that `kinds` give, and of the report.
 pub fn names(kinds: &[Kind]) -> impl Iterator<Item = &'static str> {
     kinds.iter().flat_map(|kind| kind.names()).copied().chain([REPORT])
+}
+
+/// Refuses early what could not be made of an input after hours of work.
+pub fn check(input: &Input, kinds: &[Kind], patient: Patient) -> Result<()> {
+    if kinds.iter().any(|kind| kind.is_dicom()) { dicom::check(input, patient) } else { Ok(()) }
+}
+
+/// What to know of the files that `kinds` give, in words.
+pub fn note(input: &Input, kinds: &[Kind]) -> Option<&'static str> {
+    kinds.iter().any(|kind| kind.is_dicom()).then(|| dicom::note(input)).flatten()
 }
 
 /// What `kinds` give, and the report. All are made before any is written, so that a folder never mixes two runs.

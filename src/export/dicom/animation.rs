@@ -1,0 +1,51 @@
+//! One slice along lambda as a multi-frame picture in colour, which any viewer plays (PS3.3, A.8.5).
+
+use anyhow::Result;
+use dicom_dictionary_std::{tags, uids};
+use image::RgbaImage;
+
+use super::element::{Stored, byte_pixels, check_bytes, decimals, file, pointer, sequence, short, text};
+use super::header::{Header, LATENT_SHIFT, Series};
+use crate::export::Run;
+use crate::export::montage::Story;
+use crate::job::Monitor;
+
+pub(super) fn animation(run: &Run, header: &Header, story: &Story, monitor: &Monitor) -> Result<Vec<u8>> {
+    let series = Series {
+        name: "animation",
+        class_uid: uids::MULTI_FRAME_TRUE_COLOR_SECONDARY_CAPTURE_IMAGE_STORAGE,
+        modality: "OT",
+        number: "9004",
+        description: "SYNTHETIC counterfactual - research",
+        image_type: "DERIVED\\SECONDARY",
+        derived_by: LATENT_SHIFT,
+        derivation: "Original, counterfactual and difference of the slice that changed most, along lambda.".to_owned(),
+    };
+    let pictures = story.along_lambda(monitor)?;
+    let (width, height) = pictures.first().map_or((0, 0), RgbaImage::dimensions);
+    let pixels = pictures.len() * width as usize * height as usize;
+    check_bytes(pixels.saturating_mul(3))?;
+    let mut colors = Vec::with_capacity(3 * pixels);
+    for picture in &pictures {
+        colors.extend(picture.pixels().flat_map(|pixel| [pixel[0], pixel[1], pixel[2]]));
+    }
+    let slices = 0..run.scan.grid.shape[2];
+    let sources: Vec<_> = slices.clone().filter_map(|slice| header.source_image(slice)).collect();
+    let mut object = header.object(&series, 1);
+    let stored = Stored { samples: 3, photometric: "RGB", bits: 8, signed: false };
+    object.extend(stored.elements([u16::try_from(width)?, u16::try_from(height)?]));
+    object.extend([
+        short(tags::PLANAR_CONFIGURATION, 0),
+        text(tags::CONVERSION_TYPE, "SYN"),
+        text(tags::NUMBER_OF_FRAMES, pictures.len().to_string()),
+        pointer(tags::FRAME_INCREMENT_POINTER, tags::FRAME_TIME),
+        decimals(tags::FRAME_TIME, &[1000.0 / f64::from(run.style.fps.max(1))]), // milliseconds
+        short(tags::PREFERRED_PLAYBACK_SEQUENCING, 1), // there and back
+        byte_pixels(colors),
+    ]);
+    if !sources.is_empty() {
+        object.put(sequence(tags::SOURCE_IMAGE_SEQUENCE, sources));
+    }
+    object.extend(header.referenced_series(slices));
+    file(object)
+}
