@@ -65,11 +65,17 @@ pub(super) fn explain(
 impl OutputArgs {
     /// Refuses now what could not be written after hours of work.
     pub(super) fn check(&self) -> Result<()> {
+        if self.keep_patient && !self.export.iter().any(|kind| kind.is_dicom()) {
+            bail!(Usage("--keep-patient is for DICOM files: --export dicom or dicom-ct".to_owned()));
+        }
         if let Some(folder) = &self.out {
             std::fs::create_dir_all(folder).with_context(|| format!("cannot make the folder {}", folder.display()))?;
-            for name in export::names(&self.export) {
-                // Of a folder that is there some files would be left from the run before: two runs as one series.
-                write::check_new(&folder.join(name), self.overwrite && !name.ends_with('/'))?;
+            for path in export::names(&self.export).map(|name| folder.join(name)) {
+                if path.is_dir() {
+                    // Slices of a run before that no slice of this one replaces would make two runs one series.
+                    bail!("the folder exists, and files of another run would stay in it; delete it, or choose another: {}", path.display());
+                }
+                write::check_new(&path, self.overwrite)?;
             }
         }
         self.dump.as_ref().map_or(Ok(()), |path| write::check(path, self.overwrite))

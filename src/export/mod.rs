@@ -159,7 +159,7 @@ impl Kind {
         }
     }
 
-    fn is_dicom(self) -> bool {
+    pub fn is_dicom(self) -> bool {
         matches!(self, Self::Dicom | Self::DicomCt)
     }
 

@@ -8,6 +8,7 @@ mod checkpoints;
 mod command;
 mod demo;
 mod dicom;
+mod dicom_export;
 mod exports;
 mod gradients;
 mod measurements;
