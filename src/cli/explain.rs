@@ -73,7 +73,10 @@ impl OutputArgs {
             for path in export::names(&self.export).map(|name| folder.join(name)) {
                 if path.is_dir() {
                     // Slices of a run before that no slice of this one replaces would make two runs one series.
-                    bail!("the folder exists, and files of another run would stay in it; delete it, or choose another: {}", path.display());
+                    bail!(
+                        "the folder exists, and files of another run would stay in it; delete it, or choose another: {}",
+                        path.display()
+                    );
                 }
                 write::check_new(&path, self.overwrite)?;
             }

@@ -21,7 +21,7 @@ use crate::tiny_models::TinyModels;
 const PLACE_MM: f64 = 1e-4;
 const STUDY: &str = "1.2.826.0.1.3680043.9.1";
 const FRAME_OF_REFERENCE: &str = "1.2.826.0.1.3680043.9.2";
-/// All that one DICOM file holds that would do for `dicom`.
+/// What `--export dicom` makes.
 const OBJECTS: [&str; 4] = ["difference", "heatmap", "change", "animation"];
 
 /// What the source says of patient and study, allowed to leave with the flag.
@@ -54,7 +54,7 @@ const SECRETS: [(Tag, VR, &str); 9] = [
 fn oblique(folder: &Path) -> PathBuf {
     let turn = DMat3::from_euler(glam::EulerRot::XYZ, 0.3, -0.2, 0.4);
     let numbers = |vectors: &[DVec3]| {
-        let numbers = vectors.iter().flat_map(|v| v.to_array()).map(|x| format!("{x:.12}"));
+        let numbers = vectors.iter().flat_map(DVec3::to_array).map(|x| format!("{x:.12}"));
         numbers.collect::<Vec<_>>().join("\\")
     };
     let series = folder.join("series");
@@ -67,6 +67,9 @@ fn oblique(folder: &Path) -> PathBuf {
             .saying(tags::IMAGE_POSITION_PATIENT, VR::DS, &numbers(&[place]))
             .saying(tags::IMAGE_ORIENTATION_PATIENT, VR::DS, &numbers(&[turn * DVec3::X, turn * DVec3::Y]))
             .saying(tags::PIXEL_SPACING, VR::DS, &"14.5\\11.25")
+            .saying(tags::LOSSY_IMAGE_COMPRESSION, VR::CS, &"01")
+            .saying(tags::LOSSY_IMAGE_COMPRESSION_RATIO, VR::DS, &"12.5")
+            .saying(tags::LOSSY_IMAGE_COMPRESSION_METHOD, VR::CS, &"ISO_10918_1")
             .saying(tags::STUDY_INSTANCE_UID, VR::UI, &STUDY)
             .saying(tags::FRAME_OF_REFERENCE_UID, VR::UI, &FRAME_OF_REFERENCE)
             .saying(tags::SOP_INSTANCE_UID, VR::UI, &instance(k));
@@ -171,7 +174,8 @@ fn slice_of(grid: &Grid, place: impl Fn([usize; 2]) -> DVec3) -> usize {
     let [columns, rows, slices] = grid.shape;
     let corners = [[0, 0], [columns - 1, 0], [0, rows - 1], [columns - 1, rows - 1]];
     let off = |slice: usize| {
-        let ours = |[i, j]: [usize; 2]| grid.world_from_voxel.transform_point3(DVec3::new(i as f64, j as f64, slice as f64));
+        let ours =
+            |[i, j]: [usize; 2]| grid.world_from_voxel.transform_point3(DVec3::new(i as f64, j as f64, slice as f64));
         corners.iter().map(|corner| ours(*corner).distance(place(*corner))).fold(0.0, f64::max)
     };
     let nearest = (0..slices).min_by(|a, b| off(*a).total_cmp(&off(*b))).expect("slices");
@@ -279,8 +283,8 @@ fn segments_hold_what_changed_by_their_threshold_and_nothing_else() {
 fn the_animation_holds_every_step_in_the_colours_of_the_others() {
     let made = Made::new(&["--export", "dicom,apng"]);
     let animation = made.object("animation");
-    let [columns, rows, frames] =
-        [tags::COLUMNS, tags::ROWS, tags::NUMBER_OF_FRAMES].map(|tag| said(&animation, tag).parse::<usize>().expect("a count"));
+    let [columns, rows, frames] = [tags::COLUMNS, tags::ROWS, tags::NUMBER_OF_FRAMES]
+        .map(|tag| said(&animation, tag).parse::<usize>().expect("a count"));
     assert_eq!(frames, 3);
     let colors = animation.element(tags::PIXEL_DATA).expect("pixels").to_bytes().expect("bytes").into_owned();
     assert_eq!(colors.len(), columns * rows * 3 * frames);
@@ -309,6 +313,9 @@ fn every_object_says_that_it_is_synthetic_and_for_research_and_lies_in_the_scans
         assert_eq!(said(&object, tags::SYNTHETIC_DATA), "YES");
         assert_eq!(said(&object, tags::CONTENT_QUALIFICATION), "RESEARCH");
         assert_eq!(said(&object, tags::BURNED_IN_ANNOTATION), "NO");
+        let loss =
+            [tags::LOSSY_IMAGE_COMPRESSION, tags::LOSSY_IMAGE_COMPRESSION_RATIO, tags::LOSSY_IMAGE_COMPRESSION_METHOD];
+        assert_eq!(loss.map(|tag| said(&object, tag)), ["01", "12.5", "ISO_10918_1"], "what was lost stays lost");
         assert!(said(&object, tags::SERIES_DESCRIPTION).starts_with("SYNTHETIC "));
         assert!(said(&object, tags::IMAGE_TYPE).starts_with("DERIVED"));
         assert!(said(&object, tags::DERIVATION_DESCRIPTION).contains("SYNTHETIC. "));
@@ -316,7 +323,9 @@ fn every_object_says_that_it_is_synthetic_and_for_research_and_lies_in_the_scans
         let maker = &items(&object, tags::CONTRIBUTING_EQUIPMENT_SEQUENCE)[0];
         assert!(said(maker, tags::CONTRIBUTION_DESCRIPTION).contains("Autoencoder, SHA-256: "));
         assert_eq!(said(&object, tags::STUDY_INSTANCE_UID), STUDY);
-        assert_eq!(said(&object, tags::FRAME_OF_REFERENCE_UID), FRAME_OF_REFERENCE);
+        let space = object.get(tags::FRAME_OF_REFERENCE_UID).map(|_| said(&object, tags::FRAME_OF_REFERENCE_UID));
+        let is_picture = path.ends_with("animation.dcm");
+        assert_eq!(space, (!is_picture).then(|| FRAME_OF_REFERENCE.to_owned()), "{}", path.display());
         series.insert(said(&object, tags::SERIES_INSTANCE_UID));
         instances.insert(said(&object, tags::SOP_INSTANCE_UID));
     }
@@ -337,13 +346,17 @@ fn nothing_of_the_patient_leaves_unless_asked_and_then_what_is_allowed_alone() {
     succeeds(&explain(&made.models, &made.series, &kept, &["--export", "dicom,dicom-ct", "--keep-patient"]));
     for file in files(&made.out) {
         let bytes = std::fs::read(&file).expect("a file");
-        for words in FILED.iter().map(|(_, said)| *said).chain(SECRETS.map(|(.., said)| said)).filter(|words| words.len() > 1) {
+        for words in
+            FILED.iter().map(|(_, said)| *said).chain(SECRETS.map(|(.., said)| said)).filter(|words| words.len() > 1)
+        {
             assert!(!holds(&bytes, words), "{}: {words}", file.display());
         }
         assert!(!holds(&bytes, path(made.models.folder.path())), "a folder of this machine");
         if file.extension().is_some_and(|extension| extension == "dcm") {
             let object = object(&file);
-            for tag in [tags::PATIENT_NAME, tags::PATIENT_ID, tags::PATIENT_SEX, tags::STUDY_DATE, tags::ACCESSION_NUMBER] {
+            for tag in
+                [tags::PATIENT_NAME, tags::PATIENT_ID, tags::PATIENT_SEX, tags::STUDY_DATE, tags::ACCESSION_NUMBER]
+            {
                 assert_eq!(said(&object, tag), "", "there, and empty");
             }
             assert_eq!(said(&object, tags::PATIENT_IDENTITY_REMOVED), "YES");
@@ -363,11 +376,13 @@ fn nothing_of_the_patient_leaves_unless_asked_and_then_what_is_allowed_alone() {
     assert_ne!(name(&made.out), name(&kept));
 }
 
-/// The names of an object and of its series and study.
-fn names(file: &Path) -> [String; 4] {
+/// The names of an object and of its series, its study and the space that it lies in.
+fn names(file: &Path) -> Vec<String> {
     let object = object(file);
     [tags::SOP_INSTANCE_UID, tags::SERIES_INSTANCE_UID, tags::STUDY_INSTANCE_UID, tags::FRAME_OF_REFERENCE_UID]
-        .map(|tag| said(&object, tag))
+        .into_iter()
+        .filter_map(|tag| object.get(tag).map(|_| said(&object, tag)))
+        .collect()
 }
 
 #[test]
@@ -395,16 +410,22 @@ fn the_same_run_gives_the_same_names_and_another_run_others_in_the_same_study() 
 fn the_ct_series_is_made_on_request_alone_and_opens_as_the_nifti_does() {
     let made = Made::new(&["--export", "dicom-ct,nifti"]);
     let folder = made.out.join("dicom/counterfactual");
-    let (ct, nifti) = (io::open(&folder, &Monitor::default()).expect("a scan"), volume(&made.out.join("counterfactual.nii.gz")));
+    let (ct, nifti) =
+        (io::open(&folder, &Monitor::default()).expect("a scan"), volume(&made.out.join("counterfactual.nii.gz")));
     assert!(ct.warnings.is_empty(), "{:?}", ct.warnings);
     let (ours, theirs) = (ct.volume.grid.world_from_voxel, nifti.grid.world_from_voxel);
-    let gap = ours.to_cols_array().into_iter().zip(theirs.to_cols_array()).map(|(a, b)| (a - b).abs()).fold(0.0, f64::max);
+    let gap =
+        ours.to_cols_array().into_iter().zip(theirs.to_cols_array()).map(|(a, b)| (a - b).abs()).fold(0.0, f64::max);
     assert!(gap <= PLACE_MM, "{gap} mm");
     let rounded: Vec<f32> = nifti.voxels.iter().map(f32::round).collect();
     assert_eq!(ct.volume.voxels.iter().collect::<Vec<_>>(), rounded, "HU");
     assert_eq!(std::fs::read_dir(made.out.join("dicom")).expect("a folder").count(), 1, "the series alone");
     // Longer or shorter, another run's series would be mixed with it.
-    fails(&explain(&made.models, &made.series, &made.out, &["--export", "dicom-ct", "--overwrite"]), 1, "files of another run");
+    fails(
+        &explain(&made.models, &made.series, &made.out, &["--export", "dicom-ct", "--overwrite"]),
+        1,
+        "files of another run",
+    );
 }
 
 #[test]

@@ -4,7 +4,7 @@ use anyhow::Result;
 use dicom_dictionary_std::{tags, uids};
 use image::RgbaImage;
 
-use super::element::{Stored, byte_pixels, check_bytes, decimals, file, pointer, sequence, short, text};
+use super::element::{Stored, byte_pixels, check_bytes, decimals, empty, file, pointer, sequence, short, text};
 use super::header::{Header, LATENT_SHIFT, Series};
 use crate::export::Run;
 use crate::export::montage::Story;
@@ -40,7 +40,9 @@ pub(super) fn animation(run: &Run, header: &Header, story: &Story, monitor: &Mon
         text(tags::NUMBER_OF_FRAMES, pictures.len().to_string()),
         pointer(tags::FRAME_INCREMENT_POINTER, tags::FRAME_TIME),
         decimals(tags::FRAME_TIME, &[1000.0 / f64::from(run.style.fps.max(1))]), // milliseconds
-        short(tags::PREFERRED_PLAYBACK_SEQUENCING, 1), // there and back
+        short(tags::PREFERRED_PLAYBACK_SEQUENCING, 1),                           // there and back
+        empty(tags::PATIENT_ORIENTATION),                                        // three panes have none
+        empty(tags::LATERALITY),
         byte_pixels(colors),
     ]);
     if !sources.is_empty() {

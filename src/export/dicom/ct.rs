@@ -12,7 +12,13 @@ use crate::export::{File, Run};
 use crate::frame::PRESETS;
 use crate::job::Monitor;
 
-pub(super) fn series(run: &Run, header: &Header, planes: &Planes, folder: &str, monitor: &Monitor) -> Result<Vec<File>> {
+pub(super) fn series(
+    run: &Run,
+    header: &Header,
+    planes: &Planes,
+    folder: &str,
+    monitor: &Monitor,
+) -> Result<Vec<File>> {
     let series = Series {
         name: "counterfactual",
         class_uid: uids::CT_IMAGE_STORAGE,
@@ -37,6 +43,7 @@ pub(super) fn series(run: &Run, header: &Header, planes: &Planes, folder: &str, 
         let hu = voxels.map(|at| volume.voxels.at(at).round() as i16).collect(); // what 16 bits cannot hold becomes their end
         let mut object = header.object(&series, slice + 1);
         object.extend(stored.elements(planes.size));
+        object.extend(header.frame_of_reference());
         object.extend(planes.measures());
         object.extend([
             planes.position(slice),
@@ -49,6 +56,7 @@ pub(super) fn series(run: &Run, header: &Header, planes: &Planes, folder: &str, 
             empty(tags::KVP),
             empty(tags::ACQUISITION_NUMBER),
             empty(tags::PATIENT_POSITION),
+            empty(tags::LATERALITY),
             word_pixels(hu),
         ]);
         object.extend(header.source_image(slice).map(|source| sequence(tags::SOURCE_IMAGE_SEQUENCE, vec![source])));

@@ -64,7 +64,11 @@ fn decimal(value: f64) -> String {
         return plain;
     }
     let fits = |text: &String| text.len() <= DECIMAL_BYTES;
-    (0..DECIMAL_BYTES).rev().map(|places| format!("{value:.places$}")).find(fits).unwrap_or_else(|| format!("{value:.8e}"))
+    (0..DECIMAL_BYTES)
+        .rev()
+        .map(|places| format!("{value:.places$}"))
+        .find(fits)
+        .unwrap_or_else(|| format!("{value:.8e}"))
 }
 
 pub(super) fn sequence(tag: Tag, items: Vec<Object>) -> Element {

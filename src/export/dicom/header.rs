@@ -86,16 +86,15 @@ impl<'a> Header<'a> {
             ]),
         }
         let study_uid = self.study.map_or_else(|| self.uids.of_scan("study"), |study| study.uid.clone());
-        let frame_of_reference_uid = self.study.and_then(|study| study.frame_of_reference_uid.clone());
-        elements.extend([
-            text(tags::STUDY_INSTANCE_UID, study_uid),
-            text(
-                tags::FRAME_OF_REFERENCE_UID,
-                frame_of_reference_uid.unwrap_or_else(|| self.uids.of_scan("frame of reference")),
-            ),
-            empty(tags::POSITION_REFERENCE_INDICATOR),
-        ]);
+        elements.push(text(tags::STUDY_INSTANCE_UID, study_uid));
         elements
+    }
+
+    /// Of what lies in the patient: in which space.
+    pub(super) fn frame_of_reference(&self) -> [Element; 2] {
+        let uid = self.study.and_then(|study| study.frame_of_reference_uid.clone());
+        let uid = uid.unwrap_or_else(|| self.uids.of_scan("frame of reference"));
+        [text(tags::FRAME_OF_REFERENCE_UID, uid), empty(tags::POSITION_REFERENCE_INDICATOR)]
     }
 
     fn about_series(&self, series: &Series, number: usize) -> Vec<Element> {
@@ -149,10 +148,8 @@ impl<'a> Header<'a> {
     /// The slice of the scan that a slice of ours lies on, as the source it was made from.
     pub(super) fn source_image(&self, slice: usize) -> Option<Object> {
         let instance = self.study?.instances.get(slice)?;
-        let more = [
-            text(tags::SPATIAL_LOCATIONS_PRESERVED, "YES"),
-            code(tags::PURPOSE_OF_REFERENCE_CODE_SEQUENCE, SOURCE),
-        ];
+        let more =
+            [text(tags::SPATIAL_LOCATIONS_PRESERVED, "YES"), code(tags::PURPOSE_OF_REFERENCE_CODE_SEQUENCE, SOURCE)];
         Some(object(reference(instance).into_iter().chain(more)))
     }
 
@@ -170,10 +167,7 @@ impl<'a> Header<'a> {
 }
 
 fn reference(instance: &Instance) -> [Element; 2] {
-    [
-        text(tags::REFERENCED_SOP_CLASS_UID, &instance.class_uid),
-        text(tags::REFERENCED_SOP_INSTANCE_UID, &instance.uid),
-    ]
+    [text(tags::REFERENCED_SOP_CLASS_UID, &instance.class_uid), text(tags::REFERENCED_SOP_INSTANCE_UID, &instance.uid)]
 }
 
 /// As many letters as the text may have; a name from a model's card may hold any.

@@ -33,6 +33,7 @@ impl Multiframe<'_> {
             item(tags::PLANE_ORIENTATION_SEQUENCE, [self.planes.orientation()]),
         ]);
         let mut object = self.header.object(self.series, 1);
+        object.extend(self.header.frame_of_reference());
         object.extend(self.dimensions(frames.iter().any(|frame| frame.segment.is_some())));
         object.extend([
             text(tags::NUMBER_OF_FRAMES, frames.len().to_string()),

@@ -99,6 +99,7 @@ impl Map {
             text(tags::CONTENT_LABEL, self.label),
             text(tags::CONTENT_DESCRIPTION, self.explanation),
             empty(tags::CONTENT_CREATOR_NAME),
+            text(tags::RECOGNIZABLE_VISUAL_FEATURES, "NO"), // a change has no face
             text(tags::PRESENTATION_LUT_SHAPE, "IDENTITY"),
             sequence(tags::ACQUISITION_CONTEXT_SEQUENCE, Vec::new()),
             float_pixels(floats),

@@ -24,7 +24,9 @@ impl Planes {
         let cosine = along_row.dot(down_column);
         if cosine.abs() > SQUARE {
             let degrees = cosine.clamp(-1.0, 1.0).acos().to_degrees();
-            bail!("rows and columns of the scan meet at {degrees:.2} degrees, and DICOM holds only perpendicular ones; export NIfTI or NRRD");
+            bail!(
+                "rows and columns of the scan meet at {degrees:.2} degrees, and DICOM holds only perpendicular ones; export NIfTI or NRRD"
+            );
         }
         let [columns, rows, _] = grid.shape;
         let count = |n: usize| u16::try_from(n).with_context(|| format!("DICOM holds 65535 rows and columns, not {n}"));

@@ -44,7 +44,7 @@ const SEGMENTS: [Segment; 2] = [
 pub(super) fn change(run: &Run, header: &Header, planes: &Planes, monitor: &Monitor) -> Result<Vec<u8>> {
     let threshold_hu = threshold_hu(Shift::of(run.result).scale_hu());
     let chosen = format!(
-        "half of the scale of the difference, within which 99.9 % of all changes lie; {CHANGED_HU} HU at least, the noise of a chest CT"
+        "half of the scale of the difference, within which 99.9 % of all changes lie; {CHANGED_HU} HU at least, about the noise of a chest CT"
     );
     let series = Series {
         name: "change",
@@ -54,11 +54,14 @@ pub(super) fn change(run: &Run, header: &Header, planes: &Planes, monitor: &Moni
         description: "SYNTHETIC change - research",
         image_type: "DERIVED\\PRIMARY",
         derived_by: SEGMENTED,
-        derivation: format!("Where counterfactual minus reconstruction is {threshold_hu} HU or more, of either sign: {chosen}."),
+        derivation: format!(
+            "Where counterfactual minus reconstruction is {threshold_hu} HU or more, of either sign: {chosen}."
+        ),
     };
     let difference = Content::Difference.of(run, monitor)?;
     let (frames, bits) = segmented(&difference, threshold_hu);
-    let segments = (1..).zip(&SEGMENTS).map(|(number, segment)| segment.object(number, threshold_hu, &chosen)).collect();
+    let segments =
+        (1..).zip(&SEGMENTS).map(|(number, segment)| segment.object(number, threshold_hu, &chosen)).collect();
     let mut object = Multiframe { header, series: &series, planes }.object(&frames, Vec::new());
     let stored = Stored { samples: 1, photometric: "MONOCHROME2", bits: 1, signed: false };
     object.extend(stored.elements(planes.size));

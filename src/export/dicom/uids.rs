@@ -53,7 +53,11 @@ mod tests {
         let number: u128 = first.strip_prefix("2.25.").unwrap().parse().unwrap();
         assert_eq!((number >> 76 & 0xf, number >> 62 & 0b11), (8, 0b10), "version and variant");
         assert_eq!(uid("a run", "heatmap"), first);
-        assert!([uid("a run", "difference"), uid("another run", "heatmap"), uid("ap", "heatma")].iter().all(|uid| *uid != first));
+        assert!(
+            [uid("a run", "difference"), uid("another run", "heatmap"), uid("ap", "heatma")]
+                .iter()
+                .all(|uid| *uid != first)
+        );
         assert!(first.len() <= 64);
     }
 }
