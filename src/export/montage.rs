@@ -38,6 +38,11 @@ impl<'a> Story<'a> {
         Self { result: run.result, target: &run.report.target, style: run.style, grid: run.scan.grid, layers, scale_hu }
     }
 
+    /// Of the difference, in every picture.
+    pub(super) fn scale_hu(&self) -> f32 {
+        self.scale_hu
+    }
+
     /// On the scan's slice where a slice of the stack lies.
     fn camera(&self, size: [u32; 2], slice: usize) -> Camera {
         let place = self.result.grid.world_from_voxel.transform_point3(DVec3::new(0.0, 0.0, slice as f64));

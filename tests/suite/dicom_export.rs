@@ -237,6 +237,7 @@ fn each_frame_refers_to_the_slice_of_the_scan_that_it_lies_on() {
             let source = &items(derivation, tags::SOURCE_IMAGE_SEQUENCE)[0];
             assert_eq!(said(source, tags::REFERENCED_SOP_INSTANCE_UID), instance(slice), "{name}");
             assert_eq!(said(source, tags::REFERENCED_SOP_CLASS_UID), uids::CT_IMAGE_STORAGE);
+            assert_eq!(said(source, tags::SPATIAL_LOCATIONS_PRESERVED), "YES");
             referred.insert(instance(slice));
         }
         let series = &items(&object, tags::REFERENCED_SERIES_SEQUENCE)[0];

@@ -10,6 +10,9 @@ use crate::export::Run;
 use crate::export::montage::Story;
 use crate::job::Monitor;
 
+/// PS3.3, C.7.6.5.
+const THERE_AND_BACK: u16 = 1;
+
 pub(super) fn animation(run: &Run, header: &Header, story: &Story, monitor: &Monitor) -> Result<Vec<u8>> {
     let series = Series {
         name: "animation",
@@ -23,12 +26,13 @@ pub(super) fn animation(run: &Run, header: &Header, story: &Story, monitor: &Mon
     };
     let pictures = story.along_lambda(monitor)?;
     let (width, height) = pictures.first().map_or((0, 0), RgbaImage::dimensions);
-    let pixels = pictures.len() * width as usize * height as usize;
-    check_bytes(pixels.saturating_mul(3))?;
-    let mut colors = Vec::with_capacity(3 * pixels);
+    let bytes = 3 * pictures.len() * width as usize * height as usize;
+    check_bytes(bytes)?;
+    let mut colors = Vec::with_capacity(bytes);
     for picture in &pictures {
         colors.extend(picture.pixels().flat_map(|pixel| [pixel[0], pixel[1], pixel[2]]));
     }
+    let frame_millis = 1000.0 / f64::from(run.style.fps.max(1));
     let slices = 0..run.scan.grid.shape[2];
     let sources: Vec<_> = slices.clone().filter_map(|slice| header.source_image(slice)).collect();
     let mut object = header.object(&series, 1);
@@ -39,9 +43,10 @@ pub(super) fn animation(run: &Run, header: &Header, story: &Story, monitor: &Mon
         text(tags::CONVERSION_TYPE, "SYN"),
         text(tags::NUMBER_OF_FRAMES, pictures.len().to_string()),
         pointer(tags::FRAME_INCREMENT_POINTER, tags::FRAME_TIME),
-        decimals(tags::FRAME_TIME, &[1000.0 / f64::from(run.style.fps.max(1))]), // milliseconds
-        short(tags::PREFERRED_PLAYBACK_SEQUENCING, 1),                           // there and back
-        empty(tags::PATIENT_ORIENTATION),                                        // three panes have none
+        decimals(tags::FRAME_TIME, &[frame_millis]),
+        short(tags::PREFERRED_PLAYBACK_SEQUENCING, THERE_AND_BACK),
+        // Three panes have none.
+        empty(tags::PATIENT_ORIENTATION),
         empty(tags::LATERALITY),
         byte_pixels(colors),
     ]);

@@ -4,7 +4,7 @@
 use anyhow::Result;
 use dicom_dictionary_std::{tags, uids};
 
-use super::element::{Stored, decimals, empty, file, sequence, text, word_pixels};
+use super::element::{Stored, decimals, empty, file, text, word_pixels};
 use super::header::{Header, LATENT_SHIFT, Series};
 use super::planes::Planes;
 use crate::export::volumes::Content;
@@ -40,7 +40,8 @@ pub(super) fn series(
     for slice in 0..slices {
         monitor.step("making the CT series", slice, slices)?;
         let voxels = slice * planes.pixels()..(slice + 1) * planes.pixels();
-        let hu = voxels.map(|at| volume.voxels.at(at).round() as i16).collect(); // what 16 bits cannot hold becomes their end
+        // What 16 bits cannot hold becomes their end.
+        let hu = voxels.map(|at| volume.voxels.at(at).round() as i16).collect();
         let mut object = header.object(&series, slice + 1);
         object.extend(stored.elements(planes.size));
         object.extend(header.frame_of_reference());
@@ -59,7 +60,7 @@ pub(super) fn series(
             empty(tags::LATERALITY),
             word_pixels(hu),
         ]);
-        object.extend(header.source_image(slice).map(|source| sequence(tags::SOURCE_IMAGE_SEQUENCE, vec![source])));
+        object.extend(header.source_beneath(slice));
         object.extend(header.referenced_series([slice]));
         files.push(File::new(format!("{folder}{:05}.dcm", slice + 1), file(object)?));
     }

@@ -66,11 +66,8 @@ impl<'a> Header<'a> {
 
     /// All but the pixels and where they lie.
     pub(super) fn object(&self, series: &Series, number: usize) -> Object {
-        let mut object = object(self.about_patient_and_study());
-        for element in self.about_series(series, number).into_iter().chain(self.about_making(series)) {
-            object.put(element);
-        }
-        object
+        let parts = [self.about_patient_and_study(), self.about_series(series, number), self.about_making(series)];
+        object(parts.into_iter().flatten())
     }
 
     fn about_patient_and_study(&self) -> Vec<Element> {
@@ -145,24 +142,30 @@ impl<'a> Header<'a> {
         ]
     }
 
-    /// The slice of the scan that a slice of ours lies on, as the source it was made from.
+    /// A slice of the scan as what something was made from.
     pub(super) fn source_image(&self, slice: usize) -> Option<Object> {
-        let instance = self.study?.instances.get(slice)?;
-        let more =
-            [text(tags::SPATIAL_LOCATIONS_PRESERVED, "YES"), code(tags::PURPOSE_OF_REFERENCE_CODE_SEQUENCE, SOURCE)];
-        Some(object(reference(instance).into_iter().chain(more)))
+        let source = code(tags::PURPOSE_OF_REFERENCE_CODE_SEQUENCE, SOURCE);
+        Some(object(reference(self.study?.instances.get(slice)?).into_iter().chain([source])))
+    }
+
+    /// The same, of a slice of ours that lies on it, pixel on pixel.
+    pub(super) fn source_beneath(&self, slice: usize) -> Option<Element> {
+        let mut source = self.source_image(slice)?;
+        source.put(text(tags::SPATIAL_LOCATIONS_PRESERVED, "YES"));
+        Some(sequence(tags::SOURCE_IMAGE_SEQUENCE, vec![source]))
     }
 
     /// The series of the scan with the files of these slices that an object refers to.
     pub(super) fn referenced_series(&self, slices: impl IntoIterator<Item = usize>) -> Option<Element> {
         let study = self.study?;
-        let items: Vec<Object> =
-            slices.into_iter().filter_map(|slice| Some(object(reference(study.instances.get(slice)?)))).collect();
-        let series = [
-            text(tags::SERIES_INSTANCE_UID, &study.series_uid),
-            sequence(tags::REFERENCED_INSTANCE_SEQUENCE, items.clone()),
-        ];
-        (!items.is_empty()).then(|| item(tags::REFERENCED_SERIES_SEQUENCE, series))
+        let instances = slices.into_iter().filter_map(|slice| study.instances.get(slice));
+        let items: Vec<Object> = instances.map(|instance| object(reference(instance))).collect();
+        if items.is_empty() {
+            return None;
+        }
+        let series =
+            [text(tags::SERIES_INSTANCE_UID, &study.series_uid), sequence(tags::REFERENCED_INSTANCE_SEQUENCE, items)];
+        Some(item(tags::REFERENCED_SERIES_SEQUENCE, series))
     }
 }
 

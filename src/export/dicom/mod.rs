@@ -19,6 +19,7 @@ use anyhow::{Result, bail};
 use self::header::Header;
 use self::planes::Planes;
 use super::montage::Story;
+use super::volumes::Content;
 use super::{File, Run};
 use crate::job::Monitor;
 use crate::pipeline::Input;
@@ -61,10 +62,11 @@ pub(super) fn note(input: &Input) -> Option<&'static str> {
 
 pub(super) fn files(run: &Run, story: &Story, monitor: &Monitor) -> Result<Vec<File>> {
     let (header, planes) = (Header::new(run)?, Planes::of(&run.scan.grid)?);
+    let (difference, scale_hu) = (Content::Difference.of(run, monitor)?, story.scale_hu());
     let made = [
-        parametric_map::difference(run, &header, &planes, monitor)?,
-        parametric_map::heatmap(run, &header, &planes, monitor)?,
-        segmentation::change(run, &header, &planes, monitor)?,
+        parametric_map::difference(&difference, scale_hu, &header, &planes)?,
+        parametric_map::heatmap(&Content::Heatmap.of(run, monitor)?, &header, &planes)?,
+        segmentation::change(&difference, scale_hu, &header, &planes)?,
         animation::animation(run, &header, story, monitor)?,
     ];
     Ok(NAMES.iter().zip(made).map(|(name, bytes)| File::new(*name, bytes)).collect())

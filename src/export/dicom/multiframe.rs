@@ -73,12 +73,9 @@ impl Multiframe<'_> {
             item(tags::PLANE_POSITION_SEQUENCE, [self.planes.position(slice)]),
             item(tags::FRAME_CONTENT_SEQUENCE, [longs(tags::DIMENSION_INDEX_VALUES, index)]),
         ]);
-        groups.extend(self.header.source_image(slice).map(|source| {
-            let derivation = [
-                sequence(tags::SOURCE_IMAGE_SEQUENCE, vec![source]),
-                code(tags::DERIVATION_CODE_SEQUENCE, self.series.derived_by),
-            ];
-            item(tags::DERIVATION_IMAGE_SEQUENCE, derivation)
+        groups.extend(self.header.source_beneath(slice).map(|source| {
+            let derived_by = code(tags::DERIVATION_CODE_SEQUENCE, self.series.derived_by);
+            item(tags::DERIVATION_IMAGE_SEQUENCE, [source, derived_by])
         }));
         groups.extend(segment.map(|segment| {
             let number = short(tags::REFERENCED_SEGMENT_NUMBER, segment);

@@ -9,13 +9,9 @@ use super::element::{Code, Element, Stored, code, decimals, double, empty, file,
 use super::header::{Header, LATENT_SHIFT, Series};
 use super::multiframe::{Frame, Multiframe};
 use super::planes::Planes;
-use crate::export::Run;
-use crate::export::volumes::Content;
-use crate::frame::Shift;
-use crate::job::Monitor;
 use crate::volume::{Volume, Voxels};
 
-pub(super) const HOUNSFIELD: Code = Code("[hnsf'U]", "UCUM", "Hounsfield unit");
+const HOUNSFIELD: Code = Code("[hnsf'U]", "UCUM", "Hounsfield unit");
 const QUANTITY: Code = Code("246205007", "SCT", "Quantity");
 /// PS3.16, CID 7180.
 const SIGNAL_CHANGE: Code = Code("113059", "DCM", "Signal change");
@@ -25,7 +21,6 @@ const ANYWHERE: Code = Code("123037004", "SCT", "Body structure");
 
 /// What is mapped.
 struct Map {
-    content: Content,
     series: Series,
     label: &'static str,
     quantity: Code,
@@ -34,7 +29,7 @@ struct Map {
     window_hu: [f64; 2],
 }
 
-pub(super) fn difference(run: &Run, header: &Header, planes: &Planes, monitor: &Monitor) -> Result<Vec<u8>> {
+pub(super) fn difference(volume: &Volume, scale_hu: f32, header: &Header, planes: &Planes) -> Result<Vec<u8>> {
     let series = Series {
         name: "difference",
         class_uid: uids::PARAMETRIC_MAP_STORAGE,
@@ -46,17 +41,16 @@ pub(super) fn difference(run: &Run, header: &Header, planes: &Planes, monitor: &
         derivation: "Counterfactual minus reconstruction, HU. Slices that are not held did not change.".to_owned(),
     };
     let map = Map {
-        content: Content::Difference,
         series,
         label: "DIFFERENCE",
         quantity: SIGNAL_CHANGE,
         explanation: "HU of the counterfactual minus HU of the reconstruction",
-        window_hu: [0.0, 2.0 * f64::from(Shift::of(run.result).scale_hu())],
+        window_hu: [0.0, 2.0 * f64::from(scale_hu)],
     };
-    map.file(run, header, planes, monitor)
+    map.file(volume, header, planes)
 }
 
-pub(super) fn heatmap(run: &Run, header: &Header, planes: &Planes, monitor: &Monitor) -> Result<Vec<u8>> {
+pub(super) fn heatmap(volume: &Volume, header: &Header, planes: &Planes) -> Result<Vec<u8>> {
     let series = Series {
         name: "heatmap",
         class_uid: uids::PARAMETRIC_MAP_STORAGE,
@@ -67,23 +61,21 @@ pub(super) fn heatmap(run: &Run, header: &Header, planes: &Planes, monitor: &Mon
         derived_by: LATENT_SHIFT,
         derivation: "Size of the change along lambda, HU. Slices that are not held did not change.".to_owned(),
     };
-    let largest = run.result.heatmap_hu().voxels.iter().fold(0.0, f32::max);
+    let largest = volume.voxels.iter().fold(0.0, f32::max);
     let width = f64::from(largest).max(1.0);
     let map = Map {
-        content: Content::Heatmap,
         series,
         label: "HEATMAP",
         quantity: SALIENCY,
         explanation: "Size of the change along lambda, HU",
         window_hu: [width / 2.0, width],
     };
-    map.file(run, header, planes, monitor)
+    map.file(volume, header, planes)
 }
 
 impl Map {
-    fn file(&self, run: &Run, header: &Header, planes: &Planes, monitor: &Monitor) -> Result<Vec<u8>> {
-        let volume = self.content.of(run, monitor)?;
-        let slices = changed_slices(&volume);
+    fn file(&self, volume: &Volume, header: &Header, planes: &Planes) -> Result<Vec<u8>> {
+        let slices = changed_slices(volume);
         let voxels = slices.start * planes.pixels()..slices.end * planes.pixels();
         let floats: Vec<f32> = match &volume.voxels {
             Voxels::F32(all) => all[voxels].to_vec(),

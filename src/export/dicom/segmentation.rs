@@ -7,10 +7,6 @@ use super::element::{Code, Object, Stored, byte_pixels, code, empty, file, objec
 use super::header::{Header, Series};
 use super::multiframe::{Frame, Multiframe};
 use super::planes::Planes;
-use crate::export::Run;
-use crate::export::volumes::Content;
-use crate::frame::Shift;
-use crate::job::Monitor;
 use crate::quality::CHANGED_HU;
 use crate::volume::Volume;
 
@@ -41,8 +37,8 @@ const SEGMENTS: [Segment; 2] = [
     },
 ];
 
-pub(super) fn change(run: &Run, header: &Header, planes: &Planes, monitor: &Monitor) -> Result<Vec<u8>> {
-    let threshold_hu = threshold_hu(Shift::of(run.result).scale_hu());
+pub(super) fn change(difference: &Volume, scale_hu: f32, header: &Header, planes: &Planes) -> Result<Vec<u8>> {
+    let threshold_hu = threshold_hu(scale_hu);
     let chosen = format!(
         "half of the scale of the difference, within which 99.9 % of all changes lie; {CHANGED_HU} HU at least, about the noise of a chest CT"
     );
@@ -58,8 +54,7 @@ pub(super) fn change(run: &Run, header: &Header, planes: &Planes, monitor: &Moni
             "Where counterfactual minus reconstruction is {threshold_hu} HU or more, of either sign: {chosen}."
         ),
     };
-    let difference = Content::Difference.of(run, monitor)?;
-    let (frames, bits) = segmented(&difference, threshold_hu);
+    let (frames, bits) = segmented(difference, threshold_hu);
     let segments =
         (1..).zip(&SEGMENTS).map(|(number, segment)| segment.object(number, threshold_hu, &chosen)).collect();
     let mut object = Multiframe { header, series: &series, planes }.object(&frames, Vec::new());
