@@ -13,7 +13,7 @@ struct Slice {
     // ni, nj, nk, 0.
     scan_shape: vec4<i32>,
     shift_shape: vec4<i32>,
-    // First slab slice, slab slices, steps, 0.
+    // First slab slice, slab slices, steps, the slab of the heatmap behind them.
     slab: vec4<i32>,
     // How slices lie in the textures: tiles across and slices in depth, of the scan, then of the reconstruction.
     tiles: vec4<i32>,
@@ -21,7 +21,7 @@ struct Slice {
     step_tiles: vec4<i32>,
     // Pixels across and down, step, 0.
     frame: vec4<f32>,
-    // 0 scan, 1 decoded, 2 detail kept, 3 difference, 4 projection, 5 reconstruction; 0 grey, 1 diverging, 2 inverted grey; 0 linear, 1 nearest; 1 overlay.
+    // 0 scan, 1 decoded, 2 detail kept, 3 difference, 4 projection, 5 reconstruction, 6 heatmap; 0 grey, 1 diverging, 2 inverted grey; 0 linear, 1 nearest; 1 overlay.
     kind: vec4<i32>,
     // Centre and width of the window, scale and threshold of the difference; HU.
     shade: vec4<f32>,
@@ -32,7 +32,7 @@ struct Slice {
 @group(0) @binding(0) var<uniform> slice: Slice;
 @group(0) @binding(1) var scan_texture: texture_3d<f32>;
 @group(0) @binding(2) var reconstruction_texture: texture_3d<f32>;
-@group(0) @binding(3) var steps_texture: texture_3d<f32>;
+@group(0) @binding(3) var slabs_texture: texture_3d<f32>;
 
 struct Vertex {
     @builtin(position) position: vec4<f32>,
@@ -54,25 +54,29 @@ fn place(voxel: vec3<i32>, shape: vec2<i32>, tiles: vec2<i32>) -> vec3<i32> {
     return vec3<i32>(corner + voxel.xy, voxel.z % tiles.y);
 }
 
-// Step `s` at a voxel of the slab. The slabs of the steps lie behind one another.
-fn step_at(voxel: vec3<i32>, s: i32) -> f32 {
-    let row = s * slice.slab.y + voxel.z - slice.slab.x;
-    return textureLoad(steps_texture, place(vec3<i32>(voxel.xy, row), slice.shift_shape.xy, slice.step_tiles.xy), 0).r;
+// A step, or a heatmap, at a voxel of the slab. Their slabs lie behind one another.
+fn slab_value(voxel: vec3<i32>, slab: i32) -> f32 {
+    let row = slab * slice.slab.y + voxel.z - slice.slab.x;
+    return textureLoad(slabs_texture, place(vec3<i32>(voxel.xy, row), slice.shift_shape.xy, slice.step_tiles.xy), 0).r;
 }
 
 fn reconstructed(voxel: vec3<i32>) -> f32 {
     return textureLoad(reconstruction_texture, place(voxel, slice.shift_shape.xy, slice.tiles.zw), 0).r;
 }
 
+fn in_slab(voxel: vec3<i32>) -> bool {
+    return voxel.z >= slice.slab.x && voxel.z < slice.slab.x + slice.slab.y;
+}
+
 fn decoded(voxel: vec3<i32>) -> f32 {
-    if voxel.z < slice.slab.x || voxel.z >= slice.slab.x + slice.slab.y || slice.slab.z == 0 {
+    if !in_slab(voxel) || slice.slab.z == 0 {
         return reconstructed(voxel);
     }
     let last = slice.slab.z - 1;
     let low = min(i32(max(slice.frame.z, 0.0)), last);
     let share = clamp(slice.frame.z - f32(low), 0.0, 1.0);
-    let a = step_at(voxel, low);
-    return a + (step_at(voxel, min(low + 1, last)) - a) * share;
+    let a = slab_value(voxel, low);
+    return a + (slab_value(voxel, min(low + 1, last)) - a) * share;
 }
 
 const SCAN = 0;
@@ -81,6 +85,7 @@ const DETAIL_KEPT = 2;
 const DIFFERENCE = 3;
 const PROJECTION = 4;
 const RECONSTRUCTION = 5;
+const HEATMAP = 6;
 
 fn value(voxel: vec3<i32>, number: i32) -> f32 {
     if number == SCAN {
@@ -91,6 +96,12 @@ fn value(voxel: vec3<i32>, number: i32) -> f32 {
     }
     if number == RECONSTRUCTION {
         return reconstructed(voxel);
+    }
+    if number == HEATMAP {
+        if in_slab(voxel) {
+            return slab_value(voxel, slice.slab.w);
+        }
+        return 0.0;
     }
     return decoded(voxel) - reconstructed(voxel);
 }
@@ -158,7 +169,7 @@ fn color_at(uv: vec2<f32>) -> vec3<f32> {
     if content == SCAN || content == DETAIL_KEPT {
         shown = sample(in_scan, slice.scan_shape.xyz, SCAN);
         shown.value += select(0.0, difference.value, content == DETAIL_KEPT);
-    } else if content == DECODED || content == RECONSTRUCTION {
+    } else if content == DECODED || content == RECONSTRUCTION || content == HEATMAP {
         shown = sample(in_shift, slice.shift_shape.xyz, content);
     } else if content == PROJECTION {
         shown = projection(in_shift);

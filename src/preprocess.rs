@@ -6,14 +6,14 @@
 use std::ops::RangeInclusive;
 
 use glam::{DAffine3, DMat3, DVec3};
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 use crate::job::{Cancelled, Monitor};
 use crate::volume::resample::{Outside, resample, sample};
 use crate::volume::{Grid, Turned, Volume, orientation};
 
 /// What a network was trained on.
-#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Recipe {
     /// Distance between voxel centres towards R, A, S.

@@ -29,6 +29,14 @@ pub enum Mouse {
     Research,
 }
 
+/// How bright the panels are. Pictures are the same in either.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub enum Panels {
+    #[default]
+    Dark,
+    Light,
+}
+
 /// A window with the name that a person knows it by.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Preset {
@@ -61,6 +69,7 @@ pub struct Settings {
     pub target: Option<String>,
     pub options: Options,
     pub mouse: Mouse,
+    pub panels: Panels,
     pub presets: Presets,
 }
 

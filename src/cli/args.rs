@@ -26,7 +26,7 @@ pub struct Arguments {
 /// The window, when no command is named.
 #[derive(Debug, Args)]
 pub struct WindowArgs {
-    /// NIfTI file, DICOM file or folder, or .safetensors stack to open in the window
+    /// NIfTI file, DICOM file or folder, .safetensors stack, or .parallax session to open in the window
     scan: Option<PathBuf>,
     /// Model card or checkpoint of the slice autoencoder
     #[arg(long, value_name = "CARD")]
@@ -248,9 +248,12 @@ pub struct ExplainArgs {
     /// Lambda range along the first gradient, in place of a search: "-500:200"
     #[arg(long, value_name = "MIN:MAX", value_parser = range, allow_hyphen_values = true)]
     pub range: Option<LambdaRange>,
-    /// Images along lambda
+    /// Images from the counterfactual to lambda 0, or along the range
     #[arg(long, value_name = "N", default_value_t = 10, value_parser = steps)]
     pub steps: usize,
+    /// Images to the other side of lambda 0 too, as many and as far: there the score goes the other way
+    #[arg(long, conflicts_with = "range")]
+    pub both: bool,
     /// Wanted fall of the score; negative to raise it
     #[arg(long, value_name = "D", default_value_t = 0.8, allow_hyphen_values = true, value_parser = finite)]
     pub drop: f64,
@@ -284,8 +287,8 @@ pub struct ExplainArgs {
         long,
         value_name = "FILE",
         conflicts_with_all = [
-            "target", "offset", "slab", "search", "range", "steps", "drop", "floor", "max_lambda", "step_size", "max_change",
-            "heatmap",
+            "target", "offset", "slab", "search", "range", "steps", "both", "drop", "floor", "max_lambda", "step_size",
+            "max_change", "heatmap",
         ]
     )]
     pub replay: Option<PathBuf>,
@@ -379,6 +382,7 @@ impl ExplainArgs {
             search: self.search.way(),
             range: self.range.map(|LambdaRange(range)| range),
             steps: self.steps,
+            both: self.both,
             drop: self.drop,
             floor: self.floor,
             max_lambda: self.max_lambda,

@@ -6,7 +6,7 @@ use anyhow::{Context, Result, bail};
 
 use super::args::{ComputeArgs, Device, ExplainArgs, OutputArgs};
 use super::{Usage, progress, say};
-use crate::export::report::{Report, Timing, report};
+use crate::export::report::{Asked, Report, Timing, report};
 use crate::export::{self, Run, Style, tensors, write};
 use crate::job::{Cancelled, Monitor};
 use crate::latent_shift::Counterfactual;
@@ -41,8 +41,7 @@ pub(super) fn explain(
     export::check(input, &outputs.export, outputs.patient()).map_err(BadInput)?;
     let began = Instant::now();
     let result = pipeline::explain(input, request, &monitor)?;
-    let timing = Timing { device: "cpu".to_owned(), threads, seconds_per_phase: monitor.phase_secs() };
-    let report = report(input, request, &result, timing);
+    let report = report(input, &Asked::of(request), &result, &Timing::of(&monitor, threads));
     if outputs.json {
         say(&report.json()?);
     } else {

@@ -1,4 +1,4 @@
-//! What leaves the program: one file per format, each giving bytes; one place that writes them.
+//! What leaves the program: one file per format, each giving bytes; one place that writes them. A session comes back, too.
 
 pub mod animation;
 pub mod apng;
@@ -12,6 +12,7 @@ mod nrrd;
 pub mod png;
 pub mod record;
 pub mod report;
+pub mod session;
 mod tables;
 pub mod tensors;
 mod volumes;

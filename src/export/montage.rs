@@ -7,7 +7,7 @@ use image::RgbaImage;
 use super::png::{Figure, Pane, figure};
 use super::{Run, Style};
 use crate::frame::camera::Camera;
-use crate::frame::{Content, Layers, Look, PRESETS, Plane, Sampling, Shade, Shift, Window, lambda_text};
+use crate::frame::{Content, Generated, Layers, Look, PRESETS, Plane, Sampling, Shade, Shift, Window, lambda_text};
 use crate::job::Monitor;
 use crate::latent_shift::Counterfactual;
 use crate::volume::Grid;
@@ -57,7 +57,7 @@ impl<'a> Story<'a> {
             Shade::Grey(window)
         };
         let look = Look { content, step: step as f32, shade, overlay: None, sampling: Sampling::Linear };
-        let synthetic = (content != Content::Scan).then(|| self.result.steps[step].lambda);
+        let synthetic = (content != Content::Scan).then(|| Generated::At(self.result.steps[step].lambda));
         Pane { title, camera, layers: &self.layers, look, synthetic }
     }
 

@@ -7,7 +7,7 @@ use image::{Rgba, RgbaImage, imageops};
 use crate::export::report::NOTICE;
 use crate::frame::camera::Camera;
 use crate::frame::paint::paint;
-use crate::frame::{Layers, Look, Overlay, Plane, Shade, colormap, lambda_text};
+use crate::frame::{Content, Generated, Layers, Look, Overlay, Plane, Shade, colormap, lambda_text};
 use crate::volume::Grid;
 
 const MARGIN: u32 = 6;
@@ -30,8 +30,8 @@ pub struct Pane<'a> {
     pub camera: Camera,
     pub layers: &'a Layers,
     pub look: Look,
-    /// Lambda, where the pixels are generated: the pane is then marked SYNTHETIC.
-    pub synthetic: Option<f64>,
+    /// Of what, where the pixels are generated: the pane is then marked SYNTHETIC.
+    pub synthetic: Option<Generated>,
 }
 
 /// Panes in rows, and lines of text below.
@@ -106,8 +106,11 @@ fn annotate(picture: &mut RgbaImage, pane: &Pane, figure: &Figure, font: &FontRe
     let [w, h] = figure.size;
     let right = |s: &str| w.saturating_sub(measure(font, s) + MARGIN);
     text(picture, font, pane.title, [MARGIN, MARGIN], WHITE);
-    if let Some(lambda) = pane.synthetic {
-        let tag = format!("SYNTHETIC  lambda {}", lambda_text(lambda));
+    if let Some(generated) = pane.synthetic {
+        let tag = match generated {
+            Generated::At(lambda) => format!("SYNTHETIC  lambda {}", lambda_text(lambda)),
+            Generated::Sweep => "SYNTHETIC  all lambdas".to_owned(),
+        };
         text(picture, font, &tag, [MARGIN, MARGIN + LINE], AMBER);
     }
     let camera = &pane.camera;
@@ -124,10 +127,11 @@ fn annotate(picture: &mut RgbaImage, pane: &Pane, figure: &Figure, font: &FontRe
     let slice = format!("{plane} {}/{}", camera.slice(&figure.grid) + 1, camera.slices(&figure.grid));
     text(picture, font, &slice, [MARGIN, h.saturating_sub(LINE + MARGIN)], WHITE);
     scale_bar(picture, camera.mm_per_pixel, font);
+    let lowest = if matches!(pane.look.content, Content::Heatmap(_)) { 0.0 } else { -1.0 };
     match (pane.look.shade, pane.look.overlay) {
-        (shade @ Shade::Difference { scale_hu, .. }, _) => color_bar(picture, scale_hu, shade, font),
+        (shade @ Shade::Difference { scale_hu, .. }, _) => color_bar(picture, scale_hu, lowest, shade, font),
         (_, Some(Overlay { scale_hu, threshold_hu, .. })) => {
-            color_bar(picture, scale_hu, Shade::Difference { scale_hu, threshold_hu }, font);
+            color_bar(picture, scale_hu, lowest, Shade::Difference { scale_hu, threshold_hu }, font);
         }
         _ => {}
     }
@@ -148,18 +152,20 @@ fn scale_bar(picture: &mut RgbaImage, mm_per_pixel: f64, font: &FontRef) {
     text(picture, font, "5 cm", [w - measure(font, "5 cm") - MARGIN, y.saturating_sub(LINE)], WHITE);
 }
 
-/// The colours of +-`scale_hu` at the right edge, with their numbers.
-fn color_bar(picture: &mut RgbaImage, scale_hu: f32, shade: Shade, font: &FontRef) {
+/// The colours of `scale_hu` down to `lowest` times as much at the right edge, with their numbers.
+fn color_bar(picture: &mut RgbaImage, scale_hu: f32, lowest: f32, shade: Shade, font: &FontRef) {
     let (w, h) = picture.dimensions();
     let (top, height) = (h / 5, h / 5);
     for y in 0..height {
-        let hu = scale_hu * (1.0 - 2.0 * y as f32 / height as f32);
+        let hu = scale_hu * (1.0 - (1.0 - lowest) * y as f32 / height as f32);
         let [r, g, b] = colormap::color(hu, shade).map(|c| (c * 255.0 + 0.5) as u8);
         for x in w.saturating_sub(14)..w.saturating_sub(MARGIN) {
             picture.put_pixel(x, top + y, Rgba([r, g, b, 255]));
         }
     }
-    for (label, y) in [(format!("+{scale_hu:.0} HU"), top), (format!("-{scale_hu:.0} HU"), top + height - LINE)] {
+    for (label, y) in
+        [(format!("+{scale_hu:.0} HU"), top), (format!("{:.0} HU", lowest * scale_hu), top + height - LINE)]
+    {
         text(picture, font, &label, [w.saturating_sub(18 + measure(font, &label)), y], WHITE);
     }
 }

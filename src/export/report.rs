@@ -3,12 +3,13 @@
 use anyhow::{Context, Result, anyhow};
 use serde::{Deserialize, Serialize};
 
+use crate::job::Monitor;
 use crate::latent_shift::{Counterfactual, HeatmapMethod, Options, SearchWay};
 use crate::pipeline::{Input, Request, Target};
 use crate::quality::{self, Drift, Quality};
 
 /// Bumped when a field comes, goes or changes its meaning, here and in `assets/result.schema.json`.
-pub(super) const VERSION: u32 = 2;
+pub(super) const VERSION: u32 = 3;
 pub(super) const FORMAT: &str = "parallax result";
 pub const NOTICE: &str = "Research use only. Not for diagnosis. Counterfactual images are synthetic.";
 
@@ -48,7 +49,7 @@ pub struct Report {
     pub drift: Option<Vec<Drift>>,
     device: String,
     threads: usize,
-    seconds_per_phase: Vec<(&'static str, f64)>,
+    seconds_per_phase: Vec<(String, f64)>,
 }
 
 #[derive(Debug, Serialize)]
@@ -67,10 +68,10 @@ pub(super) struct InputReport {
     warnings: Vec<String>,
 }
 
-#[derive(Debug, Serialize)]
-pub(super) struct ModelReport {
-    name: String,
-    pub(super) sha256: String,
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct ModelReport {
+    pub name: String,
+    pub sha256: String,
 }
 
 /// A class and its weight in the score.
@@ -85,6 +86,7 @@ pub(super) struct OptionsReport {
     search: String,
     range: Option<[f64; 2]>,
     steps: usize,
+    both: bool,
     drop: f64,
     floor: f64,
     max_lambda: Option<f64>,
@@ -106,6 +108,7 @@ impl OptionsReport {
             search: options.search.name().to_owned(),
             range: options.range,
             steps: options.steps,
+            both: options.both,
             drop: options.drop,
             floor: options.floor,
             max_lambda: options.max_lambda,
@@ -123,6 +126,7 @@ impl OptionsReport {
             search: search.ok_or_else(|| anyhow!("there is no search {:?}", self.search))?,
             range: self.range,
             steps: self.steps,
+            both: self.both,
             drop: self.drop,
             floor: self.floor,
             max_lambda: self.max_lambda,
@@ -174,7 +178,14 @@ impl Report {
             ("Scored by, SHA-256", self.scored_by.sha256.clone()),
             ("Target", self.target.clone()),
             ("Search", self.options.search_words()),
-            ("Steps", self.options.steps.to_string()),
+            (
+                "Steps",
+                if self.options.both {
+                    format!("{} to either side", self.options.steps)
+                } else {
+                    self.options.steps.to_string()
+                },
+            ),
             ("Heatmap", self.options.heatmap.clone()),
             ("Slab", format!("slices {first} to {} of {slices}, counted from 0", end - 1)),
             ("Lambda", self.lambda.to_string()),
@@ -187,24 +198,69 @@ impl Report {
 }
 
 /// Where and how long.
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Timing {
-    pub device: String,
-    pub threads: usize,
-    pub seconds_per_phase: Vec<(&'static str, f64)>,
+    device: String,
+    threads: usize,
+    seconds_per_phase: Vec<(String, f64)>,
 }
 
-fn terms_of(target: &Target) -> (Vec<Term>, f64) {
-    let Target::Classes { classifier, terms, offset } = target else { return (Vec::new(), 0.0) };
-    let labels = classifier.network.labels();
-    let terms = terms.iter().map(|&(label, weight)| Term { label: labels[label].clone(), weight });
-    (terms.collect(), *offset)
+impl Timing {
+    pub fn of(monitor: &Monitor, threads: usize) -> Self {
+        let phases = monitor.phase_secs().into_iter();
+        Self {
+            device: "cpu".to_owned(),
+            threads,
+            seconds_per_phase: phases.map(|(phase, secs)| (phase.to_owned(), secs)).collect(),
+        }
+    }
 }
 
-pub fn report(input: &Input, request: &Request, result: &Counterfactual, timing: Timing) -> Report {
-    let (name, sha256) = request.target.scored_by();
-    let scored_by = ModelReport { name: name.to_owned(), sha256: sha256.to_owned() };
-    let (terms, offset) = terms_of(&request.target);
-    let options = &request.options;
+/// What was asked of which networks: all of a request but the networks themselves.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Asked {
+    pub autoencoder: ModelReport,
+    pub scored_by: ModelReport,
+    pub target: String,
+    pub options: Options,
+    /// The classifier's outputs by name; none where a segmenter gives the score.
+    pub labels: Vec<String>,
+    /// Which of them were explained, and the weight of each; what is added to their sum.
+    pub terms: Vec<(usize, f64)>,
+    pub offset: f64,
+}
+
+impl Asked {
+    pub fn of(request: &Request) -> Self {
+        let model = |name: &str, sha256: &str| ModelReport { name: name.to_owned(), sha256: sha256.to_owned() };
+        let (name, sha256) = request.target.scored_by();
+        let (labels, terms, offset) = match &request.target {
+            Target::Classes { classifier, terms, offset } => {
+                (classifier.network.labels().to_vec(), terms.clone(), *offset)
+            }
+            Target::LungSize { .. } => (Vec::new(), Vec::new(), 0.0),
+        };
+        Self {
+            autoencoder: model(&request.autoencoder.name, &request.autoencoder.sha256),
+            scored_by: model(name, sha256),
+            target: request.target.name(),
+            options: request.options.clone(),
+            labels,
+            terms,
+            offset,
+        }
+    }
+
+    /// What the run did to the classes that nobody asked about.
+    fn drift(&self, result: &Counterfactual) -> Option<Vec<Drift>> {
+        let explained: Vec<usize> = self.terms.iter().map(|(label, _)| *label).collect();
+        (!self.labels.is_empty()).then(|| quality::drift(result, &self.labels, &explained))
+    }
+}
+
+pub fn report(input: &Input, asked: &Asked, result: &Counterfactual, timing: &Timing) -> Report {
+    let options = &asked.options;
+    let term = |&(label, weight): &(usize, f64)| Term { label: asked.labels[label].clone(), weight };
     Report {
         format: FORMAT,
         version: VERSION,
@@ -217,11 +273,11 @@ pub fn report(input: &Input, request: &Request, result: &Counterfactual, timing:
             stack_shape: result.grid.shape,
             warnings: input.warnings(),
         },
-        autoencoder: ModelReport { name: request.autoencoder.name.clone(), sha256: request.autoencoder.sha256.clone() },
-        scored_by,
-        target: request.target.name(),
-        terms,
-        offset,
+        autoencoder: asked.autoencoder.clone(),
+        scored_by: asked.scored_by.clone(),
+        target: asked.target.clone(),
+        terms: asked.terms.iter().map(term).collect(),
+        offset: asked.offset,
         slab: [result.slab.start, result.slab.end],
         options: OptionsReport::new(options),
         scores: ScoresReport {
@@ -239,16 +295,9 @@ pub fn report(input: &Input, request: &Request, result: &Counterfactual, timing:
         reconstruction_offset_hu: result.calibration[1],
         quality: Quality::of(result, options),
         most_changed_slice: result.most_changed_slice(),
-        drift: drift(&request.target, result),
-        device: timing.device,
+        drift: asked.drift(result),
+        device: timing.device.clone(),
         threads: timing.threads,
-        seconds_per_phase: timing.seconds_per_phase,
+        seconds_per_phase: timing.seconds_per_phase.clone(),
     }
-}
-
-/// What the run did to the classes that nobody asked about.
-fn drift(target: &Target, result: &Counterfactual) -> Option<Vec<Drift>> {
-    let Target::Classes { classifier, terms, .. } = target else { return None };
-    let explained: Vec<usize> = terms.iter().map(|(label, _)| *label).collect();
-    Some(quality::drift(result, classifier.network.labels(), &explained))
 }

@@ -3,6 +3,7 @@
 use std::f64::consts::{PI, TAU};
 
 use glam::{DVec2, DVec3};
+use serde::{Deserialize, Serialize};
 
 use super::camera::{Camera, axis_along};
 use super::paint::nearest;
@@ -13,7 +14,7 @@ use crate::volume::Grid;
 const CORNERS: usize = 64;
 
 /// RAS+ millimetres.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub enum Shape {
     /// From end to end.
     Distance([DVec3; 2]),
@@ -26,7 +27,7 @@ pub enum Shape {
 }
 
 /// A shape on the slice that it was drawn on.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct Measurement {
     pub plane: Plane,
     pub shape: Shape,
@@ -167,8 +168,8 @@ mod tests {
     use glam::{DAffine3, DMat3, DQuat, EulerRot};
 
     use super::*;
-    use crate::frame::Shift;
     use crate::frame::paint::probe;
+    use crate::frame::{HEATMAPS, Shift};
     use crate::volume::{Volume, Voxels};
 
     /// Rounding of f64 in a handful of products.
@@ -253,8 +254,8 @@ mod tests {
                 grid.center() - DVec3::new(16.0, 16.0, 18.0)
             }),
         };
-        let changed: Vec<f32> = (0..2 * shift_grid.len()).map(|n| (n % 977) as f32).collect();
-        let shift = Shift { reconstruction: ramp(shift_grid), slab: 0..12, steps: Voxels::F32(changed.into()) };
+        let changed: Vec<f32> = (0..(2 + HEATMAPS) * shift_grid.len()).map(|n| (n % 977) as f32).collect();
+        let shift = Shift { reconstruction: ramp(shift_grid), slab: 0..12, slabs: Voxels::F32(changed.into()) };
         let layers = Layers { scan: ramp(grid), shift: Some(shift) };
         let ellipse = |middle| {
             let unit = |n: usize| grid.world_from_voxel.matrix3.col(n).normalize();

@@ -9,11 +9,12 @@ mod shift;
 use glam::{DAffine3, DVec3};
 use serde::{Deserialize, Serialize};
 
-pub use self::shift::Shift;
+pub use self::shift::{HEATMAPS, Shift};
+use crate::latent_shift::HeatmapMethod;
 use crate::volume::Volume;
 
 /// An anatomical plane, along the shown grid's own axes, so that slices are the scan's slices even where it is oblique.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub enum Plane {
     #[default]
     Axial,
@@ -46,7 +47,8 @@ pub enum Shade {
     Grey(Window),
     /// Dark where `Grey` is bright.
     Inverted(Window),
-    /// Signed: blue below, red above, black at 0; saturates at +-`scale_hu`, and is black below +-`threshold_hu`.
+    /// Signed: blue below, red above, black at 0; saturates at +-`scale_hu`, and is black below +-`threshold_hu`. A heatmap
+    /// has the upper half of it.
     Difference {
         scale_hu: f32,
         threshold_hu: f32,
@@ -100,10 +102,21 @@ pub enum Content {
     Difference,
     /// The largest difference, of either sign, along the line of sight through the whole patient.
     Projection,
+    /// Where the whole sweep changed, by one of the ways to add it up; never negative, 0 outside the slab.
+    Heatmap(HeatmapMethod),
+}
+
+/// What generated pixels are of.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Generated {
+    /// One lambda.
+    At(f64),
+    /// All lambdas of a sweep.
+    Sweep,
 }
 
 /// How numbers between voxels are found.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub enum Sampling {
     #[default]
     Linear,

@@ -4,6 +4,7 @@ use glam::{DAffine3, DVec3, Vec3};
 use image::{Rgba, RgbaImage};
 
 use super::{Content, Layers, Look, Sampling, Shift, View, colormap};
+use crate::latent_shift::HeatmapMethod;
 use crate::volume::Grid;
 
 /// Half a voxel beyond the outermost centres a voxel ends.
@@ -36,6 +37,7 @@ pub(super) fn nearest(layers: &Layers, content: Content, step: f32, in_scan: Vec
         Content::Decoded => shift(Number::Decoded),
         Content::DetailKept => Some(scan()? + shift(Number::Difference).unwrap_or(0.0)),
         Content::Difference | Content::Projection => shift(Number::Difference),
+        Content::Heatmap(method) => shift(Number::Heat(method)),
     }
 }
 
@@ -45,6 +47,7 @@ enum Number {
     Reconstructed,
     Decoded,
     Difference,
+    Heat(HeatmapMethod),
 }
 
 /// From pixels to voxels of the scan, and of what the networks made.
@@ -77,6 +80,7 @@ fn color(look: &Look, layers: &Layers, place: &Place, x: u32, y: u32) -> [f32; 3
         Content::Decoded => read(Number::Decoded),
         Content::DetailKept => scan_at(layers, in_scan, look.sampling).map(|value| value + difference().unwrap_or(0.0)),
         Content::Difference => difference(),
+        Content::Heatmap(method) => read(Number::Heat(method)),
         Content::Projection => {
             let along = place.shift_from_pixel.transform_vector3(DVec3::Z).as_vec3();
             shift.and_then(|shift| projection(shift, in_shift, along, look))
@@ -99,6 +103,7 @@ fn shift_at(shift: &Shift, at: Vec3, sampling: Sampling, number: Number, step: f
         Number::Reconstructed => shift.reconstructed(voxel),
         Number::Decoded => shift.decoded(voxel, step),
         Number::Difference => shift.difference(voxel, step),
+        Number::Heat(method) => shift.heat(voxel, method),
     })
 }
 

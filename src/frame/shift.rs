@@ -2,55 +2,79 @@
 
 use std::ops::Range;
 
-use crate::latent_shift::Counterfactual;
+use crate::latent_shift::{Counterfactual, HeatmapMethod, heatmap};
 use crate::volume::{Volume, Voxels};
+
+/// Behind the steps: one for each way to add them up.
+pub const HEATMAPS: usize = HeatmapMethod::ALL.len();
 
 /// A reconstruction, and the steps that differ from it in the slab only. HU.
 #[derive(Debug, Clone)]
 pub struct Shift {
     pub reconstruction: Volume,
     pub slab: Range<usize>,
-    /// `[steps, slab, nj, ni]`; at least one step.
-    pub steps: Voxels,
+    /// `[steps + HEATMAPS, slab, nj, ni]`: at least one step, then a heatmap by each of `HeatmapMethod::ALL`.
+    pub slabs: Voxels,
 }
 
 impl Shift {
     /// A result for display.
     pub fn of(result: &Counterfactual) -> Self {
         let [slope, offset] = result.hu_from_decoded;
-        let steps: Vec<f32> = result.steps.iter().flat_map(|s| s.slab.iter().map(|x| slope * x + offset)).collect();
-        Self { reconstruction: result.reconstruction_hu(), slab: result.slab.clone(), steps: Voxels::F32(steps.into()) }
+        let [ni, nj, _] = result.grid.shape;
+        let zero: Vec<f32> = (result.slab.start * ni * nj..result.slab.end * ni * nj)
+            .map(|i| result.reconstruction.voxels.at(i))
+            .collect();
+        let heat = |method| heatmap::heatmap(method, &result.steps, &zero).into_iter().map(|x| slope.abs() * x);
+        let steps = result.steps.iter().flat_map(|s| s.slab.iter().map(|x| slope * x + offset));
+        let slabs: Vec<f32> = steps.chain(HeatmapMethod::ALL.into_iter().flat_map(heat)).collect();
+        Self { reconstruction: result.reconstruction_hu(), slab: result.slab.clone(), slabs: Voxels::F32(slabs.into()) }
     }
 
-    /// One scale of the difference for every lambda: 99.9 % of all changed voxels lie within; at least 1 HU.
+    /// One scale of the difference for every lambda.
     pub fn scale_hu(&self) -> f32 {
-        const SHARE: f64 = 0.999;
         let [ni, nj, _] = self.reconstruction.grid.shape;
-        let (first, slab) = (self.slab.start * ni * nj, self.slab.len() * ni * nj);
-        let change = |(i, x): (usize, f32)| (x - self.reconstruction.voxels.at(first + i % slab.max(1))).abs();
-        let mut sizes: Vec<f32> = self.steps.iter().enumerate().map(change).collect();
-        let Some(last) = sizes.len().checked_sub(1) else { return 1.0 };
-        let (_, value, _) = sizes.select_nth_unstable_by((last as f64 * SHARE) as usize, f32::total_cmp);
-        value.max(1.0)
+        let (first, slab) = (self.slab.start * ni * nj, self.slab_voxels());
+        let change = |i: usize| (self.slabs.at(i) - self.reconstruction.voxels.at(first + i % slab)).abs();
+        scale((0..self.count() * slab).map(change).collect())
+    }
+
+    /// The scale of a heatmap.
+    pub fn heat_scale_hu(&self, method: HeatmapMethod) -> f32 {
+        let slab = self.slab_voxels();
+        let first = self.heat_slab(method) * slab;
+        scale((first..first + slab).map(|i| self.slabs.at(i)).collect())
     }
 
     /// How many steps there are.
     pub fn count(&self) -> usize {
+        (self.slabs.len() / self.slab_voxels()).saturating_sub(HEATMAPS)
+    }
+
+    /// Where a heatmap stands among the slabs.
+    pub fn heat_slab(&self, method: HeatmapMethod) -> usize {
+        self.count() + method as usize
+    }
+
+    fn slab_voxels(&self) -> usize {
         let [ni, nj, _] = self.reconstruction.grid.shape;
-        self.steps.len() / (ni * nj * self.slab.len()).max(1)
+        (ni * nj * self.slab.len()).max(1)
+    }
+
+    fn slab_value(&self, slab: usize, [i, j, k]: [usize; 3]) -> f32 {
+        let [ni, nj, _] = self.reconstruction.grid.shape;
+        self.slabs.at(i + ni * (j + nj * (k - self.slab.start + self.slab.len() * slab)))
     }
 
     /// A step at a voxel, as decoded; `step` may lie between two, which are then blended linearly.
-    pub fn decoded(&self, [i, j, k]: [usize; 3], step: f32) -> f32 {
-        let [ni, nj, _] = self.reconstruction.grid.shape;
-        if !self.slab.contains(&k) || self.count() == 0 {
-            return self.reconstructed([i, j, k]);
+    pub fn decoded(&self, voxel: [usize; 3], step: f32) -> f32 {
+        if !self.slab.contains(&voxel[2]) || self.count() == 0 {
+            return self.reconstructed(voxel);
         }
         let last = self.count() - 1;
         let low = (step.max(0.0) as usize).min(last);
         let share = (step - low as f32).clamp(0.0, 1.0);
-        let at = |s: usize| self.steps.at(i + ni * (j + nj * (k - self.slab.start + self.slab.len() * s)));
-        let (a, b) = (at(low), at((low + 1).min(last)));
+        let [a, b] = [low, (low + 1).min(last)].map(|step| self.slab_value(step, voxel));
         a + (b - a) * share
     }
 
@@ -59,8 +83,21 @@ impl Shift {
         self.decoded(voxel, step) - self.reconstructed(voxel)
     }
 
+    /// What the sweep adds up to; 0 outside the slab.
+    pub fn heat(&self, voxel: [usize; 3], method: HeatmapMethod) -> f32 {
+        if self.slab.contains(&voxel[2]) { self.slab_value(self.heat_slab(method), voxel) } else { 0.0 }
+    }
+
     pub fn reconstructed(&self, [i, j, k]: [usize; 3]) -> f32 {
         let [ni, nj, _] = self.reconstruction.grid.shape;
         self.reconstruction.voxels.at(i + ni * (j + nj * k))
     }
+}
+
+/// What 99.9 % of all voxels lie within; at least 1 HU.
+fn scale(mut sizes: Vec<f32>) -> f32 {
+    const SHARE: f64 = 0.999;
+    let Some(last) = sizes.len().checked_sub(1) else { return 1.0 };
+    let (_, value, _) = sizes.select_nth_unstable_by((last as f64 * SHARE) as usize, f32::total_cmp);
+    value.max(1.0)
 }

@@ -13,7 +13,7 @@ use std::sync::Arc;
 use bytemuck::{Pod, Zeroable};
 use eframe::wgpu;
 
-use crate::frame::{Content, Layers, Sampling, Shade, View};
+use crate::frame::{Content, Layers, Sampling, Shade, Shift, View};
 use crate::volume::Grid;
 pub use limits::{Bounds, raise_limits};
 pub use pane::{PaintSlice, words};
@@ -65,11 +65,16 @@ impl SliceUniforms {
             Content::Difference => 3,
             Content::Projection => 4,
             Content::Reconstruction => 5,
+            Content::Heatmap(_) => 6,
         };
         let (kind, shade) = match look.shade {
             Shade::Grey(window) => (0, [window.center_hu, window.width_hu, 1.0, 0.0]),
             Shade::Inverted(window) => (2, [window.center_hu, window.width_hu, 1.0, 0.0]),
             Shade::Difference { scale_hu, threshold_hu } => (1, [0.0, 1.0, scale_hu, threshold_hu]),
+        };
+        let heat_slab = |shift: &Shift| match look.content {
+            Content::Heatmap(method) => shift.heat_slab(method),
+            _ => 0,
         };
         let nearest = i32::from(look.sampling == Sampling::Nearest);
         let overlay = look.overlay.map_or([0.0; 4], |o| [o.scale_hu, o.threshold_hu, o.opacity, 0.0]);
@@ -84,7 +89,7 @@ impl SliceUniforms {
             shift_origin: vector(from_shift.translation),
             scan_shape: shape(&layers.scan.grid),
             shift_shape: shape(&grid),
-            slab: shift.map_or([0; 4], |s| [s.slab.start as i32, s.slab.len() as i32, s.count() as i32, 0]),
+            slab: shift.map_or([0; 4], |s| [s.slab.start, s.slab.len(), s.count(), heat_slab(s)].map(|n| n as i32)),
             tiles: [scan.across, scan.depth, reconstruction.across, reconstruction.depth].map(|n| n as i32),
             step_tiles: [steps.across as i32, steps.depth as i32, along as i32, 0],
             frame: [size[0] as f32, size[1] as f32, look.step, 0.0],

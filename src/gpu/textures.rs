@@ -7,7 +7,7 @@ use eframe::wgpu;
 
 use super::Bounds;
 use super::tiling::Tiling;
-use crate::frame::{Layers, Look};
+use crate::frame::{HEATMAPS, Layers, Look};
 use crate::volume::Voxels;
 
 const TEXEL_BYTES: usize = size_of::<f32>();
@@ -94,12 +94,12 @@ impl Entry {
     }
 }
 
-/// What layers are made of, each with its `[ni, nj, slices]`: the scan, then the reconstruction and the steps behind one another.
+/// What layers are made of, each with its `[ni, nj, slices]`: the scan, then the reconstruction and the slabs behind one another.
 fn volumes(layers: &Layers) -> impl Iterator<Item = (&Voxels, [usize; 3])> {
     let shifted = layers.shift.as_ref().map(|shift| {
         let [ni, nj, nk] = shift.reconstruction.grid.shape;
-        let steps = [ni, nj, shift.slab.len() * shift.count()];
-        [(&shift.reconstruction.voxels, [ni, nj, nk]), (&shift.steps, steps)]
+        let slabs = [ni, nj, shift.slab.len() * (shift.count() + HEATMAPS)];
+        [(&shift.reconstruction.voxels, [ni, nj, nk]), (&shift.slabs, slabs)]
     });
     std::iter::once((&layers.scan.voxels, layers.scan.grid.shape)).chain(shifted.into_iter().flatten())
 }

@@ -111,8 +111,10 @@ pub struct Options {
     pub search: SearchWay,
     /// Fixed lambda range along the one gradient at lambda 0, the reference's `fix_range`, in place of any search.
     pub range: Option<[f64; 2]>,
-    /// Images on the sweep.
+    /// Images on the sweep from the end of the search to lambda 0.
     pub steps: usize,
+    /// Sweeps as far to the other side of lambda 0 too, where the score goes the other way; not with a range.
+    pub both: bool,
     /// Wanted change of the score; positive lowers it (lambda < 0), negative raises it (not as published).
     pub drop: f64,
     /// A score below this is low enough; our searches ask it only of a score that begins above.
@@ -136,6 +138,7 @@ impl Default for Options {
             search: SearchWay::Path,
             range: None,
             steps: 10,
+            both: false,
             drop: 0.8,
             floor: 0.05,
             max_lambda: None,
@@ -156,6 +159,11 @@ impl Options {
             (None, SearchWay::Reference) => Some((start - self.drop).max(self.floor)),
             (None, SearchWay::Aim | SearchWay::Path) => Some(search::goal(self.drop, self.floor, start)),
         }
+    }
+
+    /// Images on the whole sweep: lambda 0 is one of either side.
+    pub fn images(&self) -> usize {
+        if self.both && self.range.is_none() { self.steps.saturating_mul(2).saturating_sub(1) } else { self.steps }
     }
 
     /// Refuses what no run can do.

@@ -11,7 +11,8 @@ use super::search::Ahead;
 /// as the heavy ball of Polyak (1964) does.
 const MOMENTUM: f64 = 0.5;
 
-/// A path through the latents of the slab, by lambda. Beyond its last node it goes straight on.
+/// A path through the latents of the slab, by lambda. Beyond its last node it goes straight on, and so it does on the other side
+/// of lambda 0, as the first node points.
 pub(super) struct Path {
     /// From lambda 0 outwards, to one side; never empty.
     nodes: Vec<Node>,
@@ -38,7 +39,8 @@ impl Path {
 
     /// The latents at `lambda`.
     pub(super) fn at(&self, lambda: f64) -> Result<Tensor, Error> {
-        let before = self.nodes.iter().rfind(|node| node.lambda.abs() <= lambda.abs());
+        let on_the_way = |node: &&Node| node.lambda.abs() <= lambda.abs() && node.lambda * lambda >= 0.0;
+        let before = self.nodes.iter().rfind(on_the_way);
         let node = before.unwrap_or(&self.nodes[0]);
         // The reference multiplies in f32: so do we, where lambda is exact.
         Ok((&node.latents + (&node.direction * (lambda - node.lambda))?)?)

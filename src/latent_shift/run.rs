@@ -36,9 +36,10 @@ pub fn explain(
         return Err(Error::Slab { slab, slices });
     }
     options.check()?;
-    let bytes = [slab.len(), width, height, options.steps, size_of::<f32>()].into_iter().fold(1, usize::saturating_mul);
+    let bytes =
+        [slab.len(), width, height, options.images(), size_of::<f32>()].into_iter().fold(1, usize::saturating_mul);
     if bytes > MAX_STEP_BYTES {
-        return Err(Error::TooManySteps { steps: options.steps, slices: slab.len(), gigabytes: bytes >> 30 });
+        return Err(Error::TooManySteps { steps: options.images(), slices: slab.len(), gigabytes: bytes >> 30 });
     }
     let input = tensor(stack)?;
     let size = [height, width];
@@ -169,7 +170,7 @@ impl Shift<'_> {
         Ok(Step { lambda, score, logits, slab })
     }
 
-    /// Searches, then sweeps from the end found to lambda 0.
+    /// Searches, then sweeps from the end found to lambda 0, or beyond.
     fn walk(&mut self, options: &Options, whole: &[f32]) -> Result<Found, Error> {
         let mut walk = Walk::default();
         let mut kept = Vec::new();
@@ -178,8 +179,7 @@ impl Shift<'_> {
             (search::linspace(from, to, options.steps), "the range was given".to_owned())
         } else {
             match self.search(options, whole, &mut walk, &mut kept) {
-                Ok(stop) if options.steps == 1 => (vec![walk.end], stop),
-                Ok(stop) => (search::linspace(walk.end.min(0.0), walk.end.max(0.0), options.steps), stop),
+                Ok(stop) => (sweep(walk.end, options), stop),
                 Err(Error::Cancelled(_)) if walk.end != 0.0 => {
                     kept.push(self.step(0.0)?);
                     return Ok(Found::partial(walk, kept, "cancelled during the search".to_owned()));
@@ -277,16 +277,30 @@ impl Ground for Search<'_, '_> {
 }
 
 impl Found {
-    /// What a cancelled run leaves: every step from lambda 0 to the end as it stood, by lambda, each once.
+    /// What a cancelled run leaves: every step no farther from lambda 0 than the end as it stood, by lambda, each once.
     fn partial(walk: Walk, mut steps: Vec<Step>, stop: String) -> Self {
         if !walk.trials.is_empty() {
-            steps.retain(|step| (walk.end.min(0.0)..=walk.end.max(0.0)).contains(&step.lambda));
+            steps.retain(|step| step.lambda.abs() <= walk.end.abs());
         }
         steps.sort_by(|a, b| a.lambda.total_cmp(&b.lambda));
         steps.dedup_by(|a, b| a.lambda == b.lambda);
         let chosen = nearest(&steps, walk.end);
         Self { walk: walk.trials, stop, steps, chosen, complete: false }
     }
+}
+
+/// The lambdas of the images, ascending.
+fn sweep(end: f64, options: &Options) -> Vec<f64> {
+    if options.steps == 1 {
+        return vec![end];
+    }
+    let there = search::linspace(end.min(0.0), end.max(0.0), options.steps);
+    if options.images() == options.steps {
+        return there;
+    }
+    let mirrored: Vec<f64> = there.iter().rev().map(|lambda| 0.0 - lambda).collect();
+    let [below, above] = if end < 0.0 { [there, mirrored] } else { [mirrored, there] };
+    below.into_iter().chain(above.into_iter().skip(1)).collect()
 }
 
 /// The step nearest to the end of the walk: the counterfactual.

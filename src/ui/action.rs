@@ -11,7 +11,7 @@ use super::session::Role;
 use super::viewer::Pace;
 use crate::frame::{Plane, Window};
 use crate::latent_shift::Options;
-use crate::settings::{Mouse, Presets, ScoredBy};
+use crate::settings::{Mouse, Panels, Presets, ScoredBy};
 
 /// A file that is asked for, and what is done with the answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -20,6 +20,7 @@ pub(super) enum Wanted {
     ScanFolder,
     Model(Role),
     Picture,
+    Session,
 }
 
 #[derive(Debug, Clone, PartialEq)]
@@ -30,7 +31,7 @@ pub(super) enum Action {
     /// The built-in scan and networks.
     Demo,
     CancelOpening,
-    /// Show the scan that waits, though the result goes; or keep the result.
+    /// Show the scan or session that waits, though the result goes; or keep the result.
     ShowWaiting,
     KeepResult,
     /// Files dropped on the window.
@@ -47,6 +48,11 @@ pub(super) enum Action {
     SwapResults,
     /// `replace`: the person has agreed that a file of that name goes.
     SavePicture {
+        path: PathBuf,
+        replace: bool,
+    },
+    /// As `SavePicture`.
+    SaveSession {
         path: PathBuf,
         replace: bool,
     },
@@ -83,6 +89,7 @@ pub(super) enum Action {
     Help,
     /// What the left and the right button do.
     Mouse(Mouse),
+    Panels(Panels),
     /// The list of window presets: shown to be changed, or put away.
     EditPresets,
     Presets(Presets),
@@ -102,4 +109,8 @@ pub(super) enum Place {
     Model(Role),
     Run,
     Picture,
+    /// A session that is opened.
+    Session,
+    /// One that is saved.
+    SessionFile,
 }

@@ -6,7 +6,7 @@ use super::display::Picture;
 use super::theme;
 use super::widgets::ink;
 use crate::frame::camera::Camera;
-use crate::frame::{Plane, Shade, colormap, lambda_text};
+use crate::frame::{Content, Generated, Plane, Shade, colormap, lambda_text};
 use crate::volume::Grid;
 
 /// Height of a line of text, points.
@@ -15,11 +15,11 @@ const LINE: f32 = 18.0;
 /// The tag that no one can take away: beside the title, or where there is no room below it and the letter of the upper edge.
 pub(super) fn mark_synthetic(painter: &egui::Painter, inner: Rect, picture: &Picture) {
     let Some(tag) = synthetic_tag(picture) else { return };
-    let width = |text: &str| painter.layout_no_wrap(text.to_owned(), theme::small(), theme::AMBER).rect.width();
+    let width = |text: &str| painter.layout_no_wrap(text.to_owned(), theme::small(), theme::DARK.amber).rect.width();
     if width(picture.title) + width(&tag) + 2.0 * LINE < inner.width() {
-        ink(painter, inner.right_top(), Align2::RIGHT_TOP, &tag, theme::AMBER);
+        ink(painter, inner.right_top(), Align2::RIGHT_TOP, &tag, theme::DARK.amber);
     } else {
-        ink(painter, inner.left_top() + vec2(0.0, 2.0 * LINE), Align2::LEFT_TOP, &tag, theme::AMBER);
+        ink(painter, inner.left_top() + vec2(0.0, 2.0 * LINE), Align2::LEFT_TOP, &tag, theme::DARK.amber);
     }
 }
 
@@ -32,16 +32,17 @@ pub(super) fn annotate(
     grid: &Grid,
     pixels_per_point: f32,
 ) {
-    ink(painter, inner.left_top(), Align2::LEFT_TOP, picture.title, theme::STRONG);
+    ink(painter, inner.left_top(), Align2::LEFT_TOP, picture.title, theme::DARK.strong);
     let [left, right, top, bottom] = camera.letters(grid);
-    ink(painter, inner.left_center(), Align2::LEFT_CENTER, left, theme::STRONG);
-    ink(painter, inner.right_center(), Align2::RIGHT_CENTER, right, theme::STRONG);
-    ink(painter, inner.center_top() + vec2(0.0, LINE), Align2::CENTER_TOP, top, theme::STRONG);
-    ink(painter, inner.center_bottom(), Align2::CENTER_BOTTOM, bottom, theme::STRONG);
-    ink(painter, inner.left_bottom(), Align2::LEFT_BOTTOM, &slice_text(camera, grid), theme::STRONG);
+    ink(painter, inner.left_center(), Align2::LEFT_CENTER, left, theme::DARK.strong);
+    ink(painter, inner.right_center(), Align2::RIGHT_CENTER, right, theme::DARK.strong);
+    ink(painter, inner.center_top() + vec2(0.0, LINE), Align2::CENTER_TOP, top, theme::DARK.strong);
+    ink(painter, inner.center_bottom(), Align2::CENTER_BOTTOM, bottom, theme::DARK.strong);
+    ink(painter, inner.left_bottom(), Align2::LEFT_BOTTOM, &slice_text(camera, grid), theme::DARK.strong);
     scale_bar(painter, inner, camera.mm_per_pixel * f64::from(pixels_per_point));
     if let Some([scale_hu, threshold_hu]) = difference_colors(picture) {
-        color_bar(painter, inner, scale_hu, threshold_hu);
+        let signed = !matches!(picture.look.content, Content::Heatmap(_));
+        color_bar(painter, inner, scale_hu, threshold_hu, signed);
     }
 }
 
@@ -57,7 +58,10 @@ fn difference_colors(picture: &Picture) -> Option<[f32; 2]> {
 /// On every pane of generated pixels, always.
 fn synthetic_tag(picture: &Picture) -> Option<String> {
     let is = if picture.blended { "≈" } else { "=" };
-    picture.synthetic.map(|lambda| format!("SYNTHETIC  λ {is} {}", lambda_text(lambda)))
+    picture.synthetic.map(|generated| match generated {
+        Generated::At(lambda) => format!("SYNTHETIC  λ {is} {}", lambda_text(lambda)),
+        Generated::Sweep => "SYNTHETIC  all λ".to_owned(),
+    })
 }
 
 fn slice_text(camera: &Camera, grid: &Grid) -> String {
@@ -90,17 +94,18 @@ fn scale_bar(painter: &egui::Painter, inner: Rect, mm_per_point: f64) {
     let end = inner.right_bottom();
     let start = end - vec2((mm / mm_per_point) as f32, 0.0);
     painter.line_segment([start, end], Stroke::new(4.0, theme::BLACK));
-    painter.line_segment([start, end], Stroke::new(2.0, theme::STRONG));
-    ink(painter, end - vec2(0.0, 6.0), Align2::RIGHT_BOTTOM, &format!("{:.0} cm", mm / 10.0), theme::STRONG);
+    painter.line_segment([start, end], Stroke::new(2.0, theme::DARK.strong));
+    ink(painter, end - vec2(0.0, 6.0), Align2::RIGHT_BOTTOM, &format!("{:.0} cm", mm / 10.0), theme::DARK.strong);
 }
 
-/// The colours of the difference with their HU, above the middle of the right edge.
-fn color_bar(painter: &egui::Painter, inner: Rect, scale_hu: f32, threshold_hu: f32) {
+/// The colours of the difference with their HU, above the middle of the right edge. A size has no lower half.
+fn color_bar(painter: &egui::Painter, inner: Rect, scale_hu: f32, threshold_hu: f32, signed: bool) {
     let height = inner.height() / 4.0;
     let bar = Rect::from_min_size(pos2(inner.right() - 10.0, inner.top() + 26.0), vec2(10.0, height));
     let rows = height.max(1.0) as usize;
     for row in 0..rows {
-        let share = 1.0 - 2.0 * (row as f32 + 0.5) / rows as f32;
+        let lowest = if signed { -1.0 } else { 0.0 };
+        let share = 1.0 - (1.0 - lowest) * (row as f32 + 0.5) / rows as f32;
         let color = colormap::color(share * scale_hu, Shade::Difference { scale_hu, threshold_hu });
         let color = egui::Color32::from(egui::Rgba::from_srgba_unmultiplied(
             (color[0] * 255.0) as u8,
@@ -111,10 +116,11 @@ fn color_bar(painter: &egui::Painter, inner: Rect, scale_hu: f32, threshold_hu: 
         let y = bar.top() + row as f32;
         painter.rect_filled(Rect::from_min_max(pos2(bar.left(), y), pos2(bar.right(), y + 1.0)), 0.0, color);
     }
-    for (share, text) in
-        [(0.0, format!("+{scale_hu:.0} HU")), (0.5, "0".to_owned()), (1.0, format!("−{scale_hu:.0} HU"))]
-    {
+    let signed_numbers =
+        [(0.0, format!("+{scale_hu:.0} HU")), (0.5, "0".to_owned()), (1.0, format!("−{scale_hu:.0} HU"))];
+    let sizes = [(0.0, format!("{scale_hu:.0} HU")), (1.0, "0".to_owned())];
+    for (share, text) in if signed { signed_numbers.to_vec() } else { sizes.to_vec() } {
         let at = pos2(bar.left() - 4.0, bar.top() + share * height);
-        ink(painter, at, Align2::RIGHT_CENTER, &text, theme::STRONG);
+        ink(painter, at, Align2::RIGHT_CENTER, &text, theme::DARK.strong);
     }
 }

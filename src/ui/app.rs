@@ -8,7 +8,8 @@ use eframe::{CreationContext, Storage};
 use super::action::{Action, Place, Wanted};
 use super::picker::{Ask, Picker};
 use super::picture::PictureFile;
-use super::session::{Role, Session};
+use super::session::{Arrived, Role, Session};
+use super::session_file::{SessionFile, session_file_ui};
 use super::viewer::Viewer;
 use super::{
     Start, compute_panel, help, input_panel, keys, lambda_bar, measure, model_panel, panes, presets, result_panel,
@@ -34,6 +35,7 @@ pub struct App {
     session: Session,
     viewer: Viewer,
     picture: PictureFile,
+    session_file: SessionFile,
     /// A dialog that is open, and what its answer is for.
     dialog: Option<(Wanted, Job<Option<PathBuf>>)>,
     /// What was done in passes that egui discarded; it is done at the end of the one that is shown.
@@ -61,6 +63,7 @@ impl App {
             session: Session::new(settings, move || ctx.request_repaint()),
             viewer: Viewer::default(),
             picture: PictureFile::new(),
+            session_file: SessionFile::new(),
             dialog: None,
             pending: Vec::new(),
             picker,
@@ -119,11 +122,11 @@ impl App {
             Action::Ask(wanted) => self.ask(wanted, frame),
             Action::Open(path) => self.session.open(path),
             Action::Demo => self.begin_demo(),
-            Action::CancelOpening => self.session.scan.cancel(),
+            Action::CancelOpening => self.session.cancel_opening(),
             Action::Drop(paths) => self.session.drop_files(paths),
             Action::ShowWaiting => {
-                self.session.show_waiting();
-                self.show_scan();
+                let arrived = self.session.show_waiting();
+                self.show(&arrived);
             }
             Action::KeepResult => self.session.waiting = None,
             Action::Load(role, card) => self.session.load(role, card),
@@ -133,6 +136,7 @@ impl App {
             Action::Slab(slab) => self.session.slab = slab,
             Action::Options(options) => self.session.settings.options = options,
             Action::Mouse(mouse) => self.session.settings.mouse = mouse,
+            Action::Panels(panels) => self.session.settings.panels = panels,
             Action::Help => self.toggle(Sheet::Keys),
             Action::EditPresets => self.toggle(Sheet::Presets),
             Action::Presets(presets) => self.session.settings.presets = presets,
@@ -145,6 +149,9 @@ impl App {
             Action::SavePicture { path, replace } => {
                 self.picture.save(&self.session, &mut self.viewer, path, replace);
             }
+            Action::SaveSession { path, replace } => {
+                self.session_file.save(&self.session, &self.viewer, path, replace);
+            }
             Action::CopyPicture => self.picture.copy(&self.session, &mut self.viewer),
             Action::DismissError(place) => match place {
                 Place::Scan => self.session.scan.dismiss(),
@@ -153,6 +160,8 @@ impl App {
                 Place::Model(Role::Segmenter) => self.session.segmenter.dismiss(),
                 Place::Run => self.session.run.dismiss(),
                 Place::Picture => self.picture.dismiss(),
+                Place::Session => self.session.restored.dismiss(),
+                Place::SessionFile => self.session_file.saved.dismiss(),
             },
             action => self.look(&action),
         }
@@ -201,9 +210,17 @@ impl App {
         }
     }
 
-    fn show_scan(&mut self) {
-        if let Some(scan) = self.session.scan.ready() {
+    /// Looks at what has arrived.
+    fn show(&mut self, arrived: &Arrived) {
+        if let Some(scan) = self.session.scan.ready().filter(|_| arrived.scan) {
             self.viewer.show_scan(scan);
+        }
+        if arrived.run {
+            self.show_run();
+        }
+        if let Some(restored) = &arrived.restored {
+            self.demo |= restored.of_demo();
+            restored.show(&mut self.viewer);
         }
     }
 
@@ -223,6 +240,7 @@ impl App {
             Wanted::ScanFolder => Ask::ScanFolder,
             Wanted::Model(_) => Ask::Model,
             Wanted::Picture => Ask::SavePicture,
+            Wanted::Session => Ask::SaveSession,
         };
         let answer = self.picker.pick(ask, frame);
         match self.session.spawn("dialog", &Turn::default(), move |_| Ok(pollster::block_on(answer))) {
@@ -242,6 +260,7 @@ impl App {
                 Wanted::Model(role) => Action::Load(role, path),
                 // The dialog has asked already whether a file may go.
                 Wanted::Picture => Action::SavePicture { path, replace: true },
+                Wanted::Session => Action::SaveSession { path, replace: true },
             }),
             Err(error) => {
                 self.session.scan.fail(error.context("the dialog failed; type the path instead"));
@@ -270,6 +289,9 @@ impl App {
             ScrollArea::vertical().auto_shrink([false, false]).show(ui, |ui| {
                 measure::measure_panel_ui(ui, session, viewer, actions);
                 result_panel::result_panel_ui(ui, session, actions);
+                if session.scan.ready().is_some() {
+                    session_file_ui(ui, &self.session_file, actions);
+                }
                 widgets::scroll_to_focus(ui);
             });
         });
@@ -281,7 +303,7 @@ impl App {
                 ui.add_space(4.0);
             });
         }
-        let frame = Frame::new().fill(theme::BACKGROUND).inner_margin(Margin::ZERO);
+        let frame = Frame::new().fill(theme::colors(ui).background).inner_margin(Margin::ZERO);
         CentralPanel::default().frame(frame).show(ui, |ui| {
             if session.scan.ready().is_none() {
                 start_panel::start_panel_ui(ui, session, actions);
@@ -289,7 +311,7 @@ impl App {
                 panes::panes_ui(ui, session, viewer, actions);
             } else {
                 let text = "There is no GPU driver to draw with, not even one in software. Install one (Mesa's Vulkan drivers) and start again.";
-                ui.label(RichText::new(text).color(theme::RED));
+                ui.label(RichText::new(text).color(theme::colors(ui).red));
             }
         });
     }
@@ -305,18 +327,14 @@ fn step_ui(ui: &mut egui::Ui, number: usize, contents: impl FnOnce(&mut egui::Ui
 impl eframe::App for App {
     fn logic(&mut self, ctx: &egui::Context, _frame: &mut eframe::Frame) {
         let arrived = self.session.poll();
-        if arrived.scan {
-            self.show_scan();
-        }
-        if arrived.run {
-            self.show_run();
-        }
+        self.show(&arrived);
         if let Some(run) = self.session.run.ready()
             && self.viewer.playing.is_some()
         {
             self.viewer.advance(run.result.steps.len(), ctx.input(|input| input.stable_dt).min(0.1));
             ctx.request_repaint();
         }
+        self.session_file.poll();
         if let Some(picture) = self.picture.poll() {
             let size = [picture.width() as usize, picture.height() as usize];
             ctx.copy_image(egui::ColorImage::from_rgba_unmultiplied(size, picture.as_raw()));
@@ -326,6 +344,7 @@ impl eframe::App for App {
     }
 
     fn ui(&mut self, ui: &mut egui::Ui, frame: &mut eframe::Frame) {
+        theme::choose(ui.ctx(), self.session.settings.panels);
         let mut actions = std::mem::take(&mut self.pending);
         keys::keys(ui.ctx(), &self.session, &self.viewer, &mut actions);
         self.viewer.blink = keys::blinks(ui.ctx());

@@ -29,12 +29,12 @@ pub(super) fn run_ui(ui: &mut Ui, session: &Session, actions: &mut Vec<Action>) 
         progress_ui(ui, monitor, actions);
     } else {
         let missing = session.missing();
-        let button = Button::new(RichText::new("Compute counterfactual").strong()).fill(theme::ACCENT_DIM);
+        let button = Button::new(RichText::new("Compute counterfactual").strong()).fill(theme::colors(ui).accent_dim);
         if wide_ui(ui, missing.is_none(), button) {
             actions.push(Action::Explain);
         }
         if let Some(missing) = missing {
-            ui.label(RichText::new(missing).small().color(theme::WEAK));
+            ui.label(RichText::new(missing).small().color(theme::colors(ui).weak));
         }
     }
     error_ui(ui, session.run.error(), Place::Run, actions);
@@ -64,7 +64,7 @@ fn slab_ui(ui: &mut Ui, session: &Session, viewer: &Viewer, actions: &mut Vec<Ac
         ui.add(number(&mut first)).labelled_by(from.id);
         let to = ui.label("to");
         ui.add(number(&mut last)).labelled_by(to.id);
-        ui.label(RichText::new(format!("of 0 to {}", slices - 1)).small().color(theme::WEAK));
+        ui.label(RichText::new(format!("of 0 to {}", slices - 1)).small().color(theme::colors(ui).weak));
     });
     if (first, last) != (slab.start, slab.end - 1) {
         actions.push(Action::Slab(Some(moved(slab, first, last, slices))));
@@ -108,7 +108,7 @@ fn options_ui(ui: &mut Ui, options: &Options, actions: &mut Vec<Action>) {
         let label = ui.label("Steps");
         ui.add(DragValue::new(&mut new.steps).range(2..=200))
             .labelled_by(label.id)
-            .on_hover_text("Images along lambda");
+            .on_hover_text("Images from the counterfactual to lambda 0, or along the range");
     });
     ui.horizontal(|ui| {
         let label = ui.label("Floor");
@@ -139,6 +139,10 @@ fn options_ui(ui: &mut Ui, options: &Options, actions: &mut Vec<Action>) {
             new.range.get_or_insert([-100.0, 0.0]);
         }
     });
+    if new.range.is_none() {
+        let hover = "As many steps to the other side of lambda 0, where the score goes the other way";
+        ui.checkbox(&mut new.both, "Both ways from lambda 0").on_hover_text(hover);
+    }
     if let Some([min, max]) = &mut new.range {
         ui.horizontal(|ui| {
             let label = ui.label("Lambda from");
@@ -155,7 +159,7 @@ fn options_ui(ui: &mut Ui, options: &Options, actions: &mut Vec<Action>) {
 fn progress_ui(ui: &mut Ui, monitor: &Monitor, actions: &mut Vec<Action>) {
     let progress = monitor.progress();
     let (phase, fraction) = progress.map_or(("waiting", None), |p| (p.phase, p.fraction()));
-    ui.label(RichText::new(phase).color(theme::STRONG));
+    ui.label(RichText::new(phase).color(theme::colors(ui).strong));
     let bar = ProgressBar::new(fraction.unwrap_or(0.0)).animate(false);
     ui.add(if let Some(progress) = progress { bar.text(progress_text(&progress)) } else { bar });
     let stopping = monitor.check().is_err();
@@ -163,7 +167,7 @@ fn progress_ui(ui: &mut Ui, monitor: &Monitor, actions: &mut Vec<Action>) {
     if wide_ui(ui, !stopping, button) {
         actions.push(Action::Cancel);
     }
-    ui.label(RichText::new("What the search has found is kept").small().color(theme::WEAK));
+    ui.label(RichText::new("What the search has found is kept").small().color(theme::colors(ui).weak));
 }
 
 /// A button as wide as the panel; true when it is clicked.

@@ -2,12 +2,15 @@
 
 use std::sync::Arc;
 
+use serde::{Deserialize, Serialize};
+
 use super::session::{Explained, OpenScan, Session};
 use super::viewer::Viewer;
-use crate::frame::{Content, Layers, Look, Overlay, Plane, Sampling, Shade};
+use crate::frame::{Content, Generated, Layers, Look, Overlay, Plane, Sampling, Shade};
+use crate::latent_shift::HeatmapMethod;
 
 /// Which of the pictures of a place.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) enum Shown {
     Original,
     /// Lambda 0.
@@ -28,8 +31,45 @@ impl Shown {
     }
 }
 
+/// How a difference is shown in its pane.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) enum Changes {
+    /// Of the slice, at the lambda that is shown.
+    Slice,
+    /// The largest one through the whole patient.
+    Projection,
+    /// Of all lambdas together.
+    Heatmap(HeatmapMethod),
+}
+
+impl Changes {
+    /// This, or the difference of the slice where it is chosen already.
+    pub(super) fn toggled(self, other: Self) -> Self {
+        if self == other { Self::Slice } else { other }
+    }
+
+    /// The first heatmap, then the next one; after the last the difference again.
+    pub(super) fn next_heatmap(self) -> Self {
+        let next = match self {
+            Self::Heatmap(method) => method as usize + 1,
+            Self::Slice | Self::Projection => 0,
+        };
+        HeatmapMethod::ALL.get(next).map_or(Self::Slice, |method| Self::Heatmap(*method))
+    }
+}
+
+/// Above the pane, and in the list of what it can show.
+pub(super) fn heatmap_title(method: HeatmapMethod) -> &'static str {
+    match method {
+        HeatmapMethod::Int => "Heatmap, change from step to step",
+        HeatmapMethod::Mean => "Heatmap, mean change",
+        HeatmapMethod::MinMax => "Heatmap, first to last step",
+        HeatmapMethod::Max => "Heatmap, largest change",
+    }
+}
+
 /// How the panes are arranged.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) enum Layout {
     /// Original, counterfactual, difference, on one plane.
     Three,
@@ -41,9 +81,11 @@ pub(super) enum Layout {
 
 /// Least and most of an overlay.
 pub(super) const OPACITY: [f32; 2] = [0.05, 1.0];
+/// Of a difference that is drawn, HU.
+pub(super) const LARGEST_THRESHOLD_HU: f32 = 2000.0;
 
 /// What a person chose of all that can be shown.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[expect(clippy::struct_excessive_bools, reason = "each is a switch of its own, and all combine")]
 pub(super) struct Display {
     pub(super) layout: Layout,
@@ -51,8 +93,7 @@ pub(super) struct Display {
     pub(super) detail_kept: bool,
     /// The difference on top of the counterfactual.
     pub(super) overlay: bool,
-    /// The largest difference through the whole patient, in place of the slice's.
-    pub(super) projection: bool,
+    pub(super) changes: Changes,
     /// Smaller differences are not drawn, HU.
     pub(super) threshold_hu: f32,
     /// Of the overlay where it saturates, `0..=1`.
@@ -73,7 +114,7 @@ impl Default for Display {
             layout: Layout::Three,
             detail_kept: false,
             overlay: false,
-            projection: false,
+            changes: Changes::Slice,
             threshold_hu: 0.0,
             opacity: 0.7,
             sampling: Sampling::Linear,
@@ -93,8 +134,8 @@ pub(super) struct Picture {
     pub(super) plane: Plane,
     pub(super) layers: Arc<Layers>,
     pub(super) look: Look,
-    /// Lambda, where the pixels are generated.
-    pub(super) synthetic: Option<f64>,
+    /// Of what, where the pixels are generated.
+    pub(super) synthetic: Option<Generated>,
     /// Blended from two steps, for the eye only.
     pub(super) blended: bool,
 }
@@ -110,6 +151,16 @@ impl Display {
     pub(super) fn swiping(self, on: bool) -> Self {
         let layout = Layout::Single(Shown::Counterfactual);
         if on { Self { layout, swipe: Some(0.5), ..self } } else { Self { swipe: None, ..self } }
+    }
+
+    /// What comes from a file, as far as it can be.
+    pub(super) fn within_bounds(self) -> Self {
+        Self {
+            threshold_hu: self.threshold_hu.clamp(0.0, LARGEST_THRESHOLD_HU),
+            opacity: self.opacity.clamp(OPACITY[0], OPACITY[1]),
+            swipe: self.swipe.map(|share| share.clamp(0.0, 1.0)),
+            ..self
+        }
     }
 
     /// One pane alone, or all three of its plane again.
@@ -174,7 +225,15 @@ impl Display {
             sampling: self.sampling,
         };
         let (shown, layers) = (Shown::Reconstruction, Arc::clone(&run.layers));
-        Picture { title: "Reconstruction", shown, plane, layers, look, synthetic: Some(0.0), blended: false }
+        Picture {
+            title: "Reconstruction",
+            shown,
+            plane,
+            layers,
+            look,
+            synthetic: Some(Generated::At(0.0)),
+            blended: false,
+        }
     }
 
     fn counterfactual(&self, run: &Explained, viewer: &Viewer, plane: Plane) -> Picture {
@@ -191,19 +250,24 @@ impl Display {
     }
 
     fn difference(&self, run: &Explained, viewer: &Viewer, plane: Plane) -> Picture {
-        let look = Look {
-            content: if self.projection { Content::Projection } else { Content::Difference },
-            step: viewer.step,
-            shade: Shade::Difference { scale_hu: run.scale_hu, threshold_hu: self.threshold_hu },
-            overlay: None,
-            sampling: self.sampling,
+        let (title, content, scale_hu) = match self.changes {
+            Changes::Slice => ("Difference", Content::Difference, run.scale_hu),
+            Changes::Projection => ("Largest difference", Content::Projection, run.scale_hu),
+            Changes::Heatmap(method) => {
+                (heatmap_title(method), Content::Heatmap(method), run.heat_scales_hu[method as usize])
+            }
         };
-        let title = if self.projection { "Largest difference" } else { "Difference" };
-        generated(run, viewer, title, Shown::Difference, plane, look)
+        let shade = Shade::Difference { scale_hu, threshold_hu: self.threshold_hu };
+        let look = Look { content, step: viewer.step, shade, overlay: None, sampling: self.sampling };
+        let picture = generated(run, viewer, title, Shown::Difference, plane, look);
+        match self.changes {
+            Changes::Heatmap(_) => Picture { synthetic: Some(Generated::Sweep), blended: false, ..picture },
+            Changes::Slice | Changes::Projection => picture,
+        }
     }
 }
 
 fn generated(run: &Explained, viewer: &Viewer, title: &'static str, shown: Shown, plane: Plane, look: Look) -> Picture {
-    let (synthetic, blended) = (Some(run.lambda_at(viewer.step)), viewer.step.fract() != 0.0);
+    let (synthetic, blended) = (Some(Generated::At(run.lambda_at(viewer.step))), viewer.step.fract() != 0.0);
     Picture { title, shown, plane, layers: Arc::clone(&run.layers), look, synthetic, blended }
 }

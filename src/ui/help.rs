@@ -27,7 +27,7 @@ const LAMBDA: [Row; 4] = [
     ("Shift + right", "lambda 0"),
     ("Space", "play, to and fro"),
 ];
-const LOOK: [Row; 13] = [
+const LOOK: [Row; 14] = [
     ("1 to 9; 0", "window presets; the scan's own window"),
     ("Ctrl + left drag", "the window of what lies in the box"),
     ("G", "three planes; again: one"),
@@ -39,6 +39,7 @@ const LOOK: [Row; 13] = [
     ("D; [ and ]", "the difference on the counterfactual; its opacity"),
     (", and .", "threshold of the difference, 10 HU down or up"),
     ("V", "the largest difference through the patient"),
+    ("H", "heatmaps of all lambdas together, one after the other"),
     ("I, Q", "inverted; voxels as squares"),
     ("X, O", "crosshair; annotations"),
 ];
@@ -47,9 +48,10 @@ const MEASURE: [Row; 3] = [
     ("Delete", "the selected measurement goes"),
     ("Ctrl + Z", "the last change of the measurements is undone"),
 ];
-const REST: [Row; 5] = [
+const REST: [Row; 6] = [
     ("F, R", "the whole slice; everything as at first"),
     ("Ctrl + O, Ctrl + Shift + O", "open a file, a folder"),
+    ("Ctrl + S", "save the session, to go on another day"),
     ("Ctrl + Shift + C", "copy the picture"),
     ("Ctrl + Enter, Esc", "compute, cancel"),
     ("?, F1", "this list"),
@@ -97,10 +99,10 @@ pub(super) fn help_ui(ctx: &Context, mouse: Mouse, actions: &mut Vec<Action>) {
 }
 
 fn group_ui(ui: &mut Ui, title: &str, rows: &[Row]) {
-    ui.label(RichText::new(title).color(theme::ACCENT));
+    ui.label(RichText::new(title).color(theme::colors(ui).accent));
     Grid::new(title).num_columns(2).min_col_width(KEYS_WIDTH).spacing([24.0, 2.0]).show(ui, |ui| {
         for (keys, what) in rows {
-            ui.label(RichText::new(*keys).color(theme::STRONG));
+            ui.label(RichText::new(*keys).color(theme::colors(ui).strong));
             ui.label(*what);
             ui.end_row();
         }

@@ -3,7 +3,7 @@
 use eframe::egui::{Align2, Color32, Context, FontId, Key, LayerId, Modifiers, Order, Popup, Ui};
 
 use super::action::{Action, Wanted};
-use super::display::{Display, Layout, OPACITY};
+use super::display::{Changes, Display, Layout, OPACITY};
 use super::measure::Act;
 use super::session::Session;
 use super::theme;
@@ -24,6 +24,9 @@ pub(super) fn keys(ctx: &Context, session: &Session, viewer: &Viewer, actions: &
     if pressed(Modifiers::COMMAND, Key::O) {
         actions.push(Action::Ask(Wanted::ScanFile));
     }
+    if pressed(Modifiers::COMMAND, Key::S) && session.scan.ready().is_some() {
+        actions.push(Action::Ask(Wanted::Session));
+    }
     if pressed(Modifiers::COMMAND | Modifiers::SHIFT, Key::C) {
         actions.push(Action::CopyPicture);
     }
@@ -33,7 +36,7 @@ pub(super) fn keys(ctx: &Context, session: &Session, viewer: &Viewer, actions: &
     if ctx.egui_wants_keyboard_input() {
         return;
     }
-    let cancel = match (session.run.running(), session.scan.running()) {
+    let cancel = match (session.run.running(), session.opening()) {
         (Some(_), _) => Some(Action::Cancel),
         (None, Some(_)) => Some(Action::CancelOpening),
         (None, None) => None,
@@ -117,7 +120,12 @@ fn display_keys(ctx: &Context, now: Display, actions: &mut Vec<Action>) {
     }
     new.detail_kept ^= pressed(Key::K);
     new.overlay ^= pressed(Key::D);
-    new.projection ^= pressed(Key::V);
+    if pressed(Key::V) {
+        new.changes = new.changes.toggled(Changes::Projection);
+    }
+    if pressed(Key::H) {
+        new.changes = new.changes.next_heatmap();
+    }
     new.inverted ^= pressed(Key::I);
     new.crosshair ^= pressed(Key::X);
     new.annotated ^= pressed(Key::O);
@@ -157,13 +165,19 @@ pub(super) fn dropped(ui: &Ui, actions: &mut Vec<Action>) {
         let painter = ui.ctx().layer_painter(LayerId::new(Order::Foreground, ui.scope_id().with("drop")));
         let all = ui.ctx().content_rect();
         painter.rect_filled(all, 0.0, Color32::from_black_alpha(160));
-        painter.text(all.center(), Align2::CENTER_CENTER, "Drop to open", FontId::proportional(28.0), theme::STRONG);
+        painter.text(
+            all.center(),
+            Align2::CENTER_CENTER,
+            "Drop to open",
+            FontId::proportional(28.0),
+            theme::DARK.strong,
+        );
         ink(
             &painter,
             all.center() + eframe::egui::vec2(0.0, 30.0),
             Align2::CENTER_CENTER,
-            "a scan file, a DICOM folder, or a model card",
-            theme::WEAK,
+            "a scan file, a DICOM folder, a session, or a model card",
+            theme::DARK.weak,
         );
     }
     if !paths.is_empty() {

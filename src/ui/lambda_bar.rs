@@ -113,10 +113,10 @@ fn settled(step: f32, moving: bool) -> f32 {
 /// which the autoencoder makes is seen; the goal, dashed; and the playhead.
 fn curve_ui(ui: &Ui, area: Rect, track: Rect, points: &[CurvePoint], run: Option<&Explained>, playhead: Option<f64>) {
     let painter = ui.painter_at(area);
-    painter.rect_filled(area, 2.0, theme::FIELD);
+    painter.rect_filled(area, 2.0, theme::DARK.field);
     let Some((first, last)) = points.first().zip(points.last()).map(|(a, b)| (a.lambda, b.lambda)) else {
         let text = "The score along lambda appears here as it is found";
-        painter.text(area.center(), Align2::CENTER_CENTER, text, theme::small(), theme::WEAK);
+        painter.text(area.center(), Align2::CENTER_CENTER, text, theme::small(), theme::DARK.weak);
         return;
     };
     let scan = run.map(|run| run.result.scores.scan);
@@ -131,38 +131,44 @@ fn curve_ui(ui: &Ui, area: Rect, track: Rect, points: &[CurvePoint], run: Option
         width => track.left() + track.width() * ((lambda - first) / width) as f32,
     };
     let places: Vec<_> = points.iter().map(|p| pos2(x(p.lambda), y(p.score))).collect();
-    painter.add(Shape::line(places.clone(), Stroke::new(1.5, theme::ACCENT)));
+    painter.add(Shape::line(places.clone(), Stroke::new(1.5, theme::DARK.accent)));
     for place in &places {
-        painter.circle_filled(*place, 3.0, theme::ACCENT);
+        painter.circle_filled(*place, 3.0, theme::DARK.accent);
     }
     for (score, at) in [(high, inner.top()), (low, inner.bottom())] {
-        ink(&painter, pos2(area.left() + 4.0, at), Align2::LEFT_CENTER, &format!("{score:.4}"), theme::WEAK);
+        ink(&painter, pos2(area.left() + 4.0, at), Align2::LEFT_CENTER, &format!("{score:.4}"), theme::DARK.weak);
     }
     if let Some(goal) = goal {
         let line = [pos2(track.left(), y(goal)), pos2(track.right(), y(goal))];
-        painter.extend(Shape::dashed_line(&line, Stroke::new(1.0, theme::AMBER), DASH, DASH));
+        painter.extend(Shape::dashed_line(&line, Stroke::new(1.0, theme::DARK.amber), DASH, DASH));
         let at = pos2(track.center().x, y(goal) - 2.0);
-        ink(&painter, at, Align2::CENTER_BOTTOM, &format!("goal {goal:.4}"), theme::AMBER);
+        ink(&painter, at, Align2::CENTER_BOTTOM, &format!("goal {goal:.4}"), theme::DARK.amber);
     }
     if let Some(scan) = scan {
         // The gap may dwarf the curve: then the diamond stays at the edge, and its number says how far off it is.
         let at =
             pos2(area.left() + NAME_WIDTH - 4.0, y(scan).clamp(area.top() + 8.0, area.bottom() - AXIS_HEIGHT - 2.0));
         let diamond = [(0.0, -5.0), (5.0, 0.0), (0.0, 5.0), (-5.0, 0.0)].map(|(x, y)| at + Vec2::new(x, y)).to_vec();
-        painter.add(Shape::convex_polygon(diamond, theme::STRONG, Stroke::NONE));
-        ink(&painter, at + Vec2::new(8.0, 0.0), Align2::LEFT_CENTER, &format!("scan {scan:.4}"), theme::STRONG);
+        painter.add(Shape::convex_polygon(diamond, theme::DARK.strong, Stroke::NONE));
+        ink(&painter, at + Vec2::new(8.0, 0.0), Align2::LEFT_CENTER, &format!("scan {scan:.4}"), theme::DARK.strong);
     }
     let axis = |lambda: f64, anchor: Align2| {
-        ink(&painter, pos2(x(lambda), area.bottom() - 2.0), anchor, &format!("λ {}", lambda_text(lambda)), theme::WEAK);
+        ink(
+            &painter,
+            pos2(x(lambda), area.bottom() - 2.0),
+            anchor,
+            &format!("λ {}", lambda_text(lambda)),
+            theme::DARK.weak,
+        );
     };
     axis(first, Align2::LEFT_BOTTOM);
     axis(last, Align2::RIGHT_BOTTOM);
     if let Some(lambda) = playhead {
         painter.line_segment(
             [pos2(x(lambda), area.top()), pos2(x(lambda), area.bottom())],
-            Stroke::new(1.5, theme::STRONG),
+            Stroke::new(1.5, theme::DARK.strong),
         );
         let at = pos2(area.right() - 6.0, area.center().y);
-        ink(&painter, at, Align2::RIGHT_CENTER, &format!("λ {}", lambda_text(lambda)), theme::STRONG);
+        ink(&painter, at, Align2::RIGHT_CENTER, &format!("λ {}", lambda_text(lambda)), theme::DARK.strong);
     }
 }

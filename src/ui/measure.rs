@@ -73,6 +73,14 @@ struct Read {
 }
 
 impl Measurements {
+    pub(super) fn of(list: Vec<Measurement>) -> Self {
+        Self { list, ..Self::default() }
+    }
+
+    pub(super) fn list(&self) -> &[Measurement] {
+        &self.list
+    }
+
     /// The slice to look at, where a measurement was chosen.
     pub(super) fn act(&mut self, act: &Act) -> Option<Measurement> {
         match *act {
@@ -123,7 +131,7 @@ impl Measurements {
 fn same(a: &Layers, b: &Layers) -> bool {
     let shifts = match (&a.shift, &b.shift) {
         (None, None) => true,
-        (Some(a), Some(b)) => a.steps.same(&b.steps),
+        (Some(a), Some(b)) => a.slabs.same(&b.slabs),
         _ => false,
     };
     a.scan.voxels.same(&b.scan.voxels) && shifts
@@ -224,7 +232,7 @@ pub(super) fn draw(ui: &Ui, rect: Rect, picture: &Picture, viewer: &Viewer, grid
             continue;
         }
         let points = points(measurement, viewer, picture.plane, grid, rect, ui.ctx().pixels_per_point());
-        let color = if Some(measurement) == selected { theme::ACCENT } else { theme::STRONG };
+        let color = if Some(measurement) == selected { theme::DARK.accent } else { theme::DARK.strong };
         painter.add(egui::Shape::line(points.clone(), Stroke::new(3.5, theme::BLACK)));
         painter.add(egui::Shape::line(points.clone(), Stroke::new(1.5, color)));
         if !matches!(measurement.shape, Shape::Ellipse { .. }) {
@@ -290,9 +298,9 @@ pub(super) fn measure_panel_ui(ui: &mut Ui, session: &Session, viewer: &Viewer, 
     let grid = &scan.layers.scan.grid;
     let mut act = |act| actions.push(Action::Measure(act));
     ui.add_space(4.0);
-    ui.label(RichText::new("Measurements").heading().color(theme::STRONG));
+    ui.label(RichText::new("Measurements").heading().color(theme::colors(ui).strong));
     if let Some((tool, name, help)) = TOOLS.iter().find(|(tool, ..)| Some(*tool) == measurements.tool) {
-        ui.label(RichText::new(format!("{name}: {}", help.to_lowercase())).small().color(theme::ACCENT));
+        ui.label(RichText::new(format!("{name}: {}", help.to_lowercase())).small().color(theme::colors(ui).accent));
         if ui.button("Draw in the middle").on_hover_text("20 mm, where the planes cross; for the keyboard").clicked() {
             act(Act::Add(in_the_middle(*tool, viewer, grid)));
         }

@@ -18,6 +18,7 @@ mod picture;
 mod presets;
 mod result_panel;
 mod session;
+mod session_file;
 mod slice_bar;
 mod stage;
 mod start_panel;
@@ -42,6 +43,7 @@ use crate::nn::denormals;
 /// What the window is opened with.
 #[derive(Debug, Default)]
 pub struct Start {
+    /// Or a session file.
     pub scan: Option<PathBuf>,
     pub autoencoder: Option<PathBuf>,
     pub classifier: Option<PathBuf>,

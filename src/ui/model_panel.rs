@@ -54,7 +54,8 @@ where
         });
     } else if let Some(loaded) = stage.ready() {
         let text = format!("{} is loaded", loaded.model.name);
-        ui.label(RichText::new(text).color(theme::STRONG)).on_hover_text(format!("SHA-256 {}", loaded.model.sha256));
+        ui.label(RichText::new(text).color(theme::colors(ui).strong))
+            .on_hover_text(format!("SHA-256 {}", loaded.model.sha256));
     }
     error_ui(ui, stage.error(), Place::Model(role), actions);
 }
@@ -68,11 +69,13 @@ fn target_ui(ui: &mut Ui, session: &Session, actions: &mut Vec<Action>) {
     let id = Id::unique("target search");
     let mut search: String = ui.data_mut(|data| data.get_temp(id)).unwrap_or_default();
     match target {
-        Some(Ok(index)) => ui.label(RichText::new(format!("Target: {}", labels[index])).color(theme::STRONG)),
-        Some(Err(error)) => ui.label(RichText::new(error.to_string()).color(theme::RED)),
-        None => ui.label(RichText::new("No target class chosen").color(theme::AMBER)),
+        Some(Ok(index)) => {
+            ui.label(RichText::new(format!("Target: {}", labels[index])).color(theme::colors(ui).strong))
+        }
+        Some(Err(error)) => ui.label(RichText::new(error.to_string()).color(theme::colors(ui).red)),
+        None => ui.label(RichText::new("No target class chosen").color(theme::colors(ui).amber)),
     };
-    let label = ui.label(RichText::new("Search classes").small().color(theme::WEAK));
+    let label = ui.label(RichText::new("Search classes").small().color(theme::colors(ui).weak));
     let hint = format!("{} classes, by name or number", labels.len());
     ui.add(TextEdit::singleline(&mut search).id(id.with("text")).hint_text(hint).desired_width(f32::INFINITY))
         .labelled_by(label.id);
@@ -92,7 +95,7 @@ fn target_ui(ui: &mut Ui, session: &Session, actions: &mut Vec<Action>) {
         },
     );
     if found.is_empty() {
-        ui.label(RichText::new("no class matches").small().color(theme::WEAK));
+        ui.label(RichText::new("no class matches").small().color(theme::colors(ui).weak));
     }
     ui.data_mut(|data| data.insert_temp(id, search));
 }

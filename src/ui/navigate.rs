@@ -149,7 +149,7 @@ impl Pane<'_> {
         let area = Rect::from_two_pos(from, to).intersect(self.response.rect);
         if !self.response.drag_stopped() {
             let painter = ui.painter_at(self.response.rect);
-            painter.rect_stroke(area, 0.0, Stroke::new(1.0, theme::ACCENT), StrokeKind::Inside);
+            painter.rect_stroke(area, 0.0, Stroke::new(1.0, theme::DARK.accent), StrokeKind::Inside);
             return;
         }
         let at = |i: usize, n: usize| (i as f32 + 0.5) / n as f32;

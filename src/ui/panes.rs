@@ -93,7 +93,7 @@ fn draw(ui: &mut Ui, rect: Rect, pane: u64, picture: &Picture, camera: &Camera, 
     picture_ui(ui, &painter, rect, pane, picture, camera, grid);
     let inner = rect.shrink(MARGIN);
     if let Some(words) = gpu::words(ui.ctx(), pane) {
-        let words = Label::new(RichText::new(words).color(theme::STRONG)).selectable(false);
+        let words = Label::new(RichText::new(words).color(theme::DARK.strong)).selectable(false);
         ui.put(inner.shrink2(vec2(3.0 * MARGIN, 0.0)), words);
     }
     mark_synthetic(&painter, inner, picture);
@@ -128,7 +128,7 @@ fn swipe_ui(
     painter.rect_filled(rect, 0.0, theme::BLACK);
     picture_ui(ui, &painter, rect, PANE, left, camera, grid);
     annotate(&painter, rect.shrink(MARGIN), left, camera, grid, ui.ctx().pixels_per_point());
-    ui.painter_at(rect).vline(x, rect.y_range(), Stroke::new(2.0, theme::ACCENT));
+    ui.painter_at(rect).vline(x, rect.y_range(), Stroke::new(2.0, theme::DARK.accent));
     let grip = Rect::from_x_y_ranges(x - GRIP..=x + GRIP, rect.y_range());
     let line = ui.interact(grip, Id::unique("swipe"), Sense::drag()).on_hover_cursor(CursorIcon::ResizeHorizontal);
     line.widget_info(|| WidgetInfo::labeled(Role::Slider, true, "Swipe between original and counterfactual"));
@@ -145,7 +145,7 @@ fn marks(ui: &Ui, response: &Response, plane: Plane, viewer: &Viewer, grid: &Gri
         |place: DVec3| navigate::point_at(viewer, plane, grid, response.rect, place, ui.ctx().pixels_per_point());
     if viewer.display.layout == Layout::Planes && viewer.display.crosshair {
         let at = point(viewer.cursor);
-        let stroke = Stroke::new(1.0, theme::ACCENT_DIM);
+        let stroke = Stroke::new(1.0, theme::DARK.accent_dim);
         painter.hline(response.rect.x_range(), at.y, stroke);
         painter.vline(at.x, response.rect.y_range(), stroke);
     }
@@ -153,7 +153,7 @@ fn marks(ui: &Ui, response: &Response, plane: Plane, viewer: &Viewer, grid: &Gri
         let at = point(place);
         for arm in [vec2(6.0, 0.0), vec2(0.0, 6.0)] {
             painter.line_segment([at - arm, at + arm], Stroke::new(3.0, theme::BLACK));
-            painter.line_segment([at - arm, at + arm], Stroke::new(1.0, theme::ACCENT));
+            painter.line_segment([at - arm, at + arm], Stroke::new(1.0, theme::DARK.accent));
         }
     }
 }

@@ -13,6 +13,8 @@ pub enum Ask {
     Model,
     /// Where to write a picture.
     SavePicture,
+    /// Where to write the session.
+    SaveSession,
 }
 
 /// The answer when it comes; `None` = no choice was made.
@@ -30,9 +32,13 @@ impl Picker for SystemPicker {
     fn pick(&self, ask: Ask, frame: &eframe::Frame) -> Answer {
         let dialog = rfd::AsyncFileDialog::new().set_parent(frame);
         match ask {
-            Ask::ScanFile => path(dialog.set_title("Open a CT file").pick_file()),
+            Ask::ScanFile => path(dialog.set_title("Open a CT file or a session").pick_file()),
             Ask::ScanFolder => path(dialog.set_title("Open a folder of DICOM files").pick_folder()),
             Ask::Model => path(dialog.set_title("Choose a model card or checkpoint").pick_file()),
+            Ask::SaveSession => {
+                let dialog = dialog.set_title("Save the session").set_file_name("session.parallax");
+                path(dialog.add_filter("Parallax session", &["parallax"]).save_file())
+            }
             Ask::SavePicture => {
                 let dialog = dialog.set_title("Save the picture").set_file_name("parallax.png");
                 path(dialog.add_filter("PNG picture", &["png"]).save_file())

@@ -29,13 +29,13 @@ pub(super) struct PictureFile {
 
 impl PictureFile {
     pub(super) fn new() -> Self {
-        Self { saved: Stage::default(), copied: Stage::default(), suggested: suggestion() }
+        Self { saved: Stage::default(), copied: Stage::default(), suggested: free_name("parallax", "png") }
     }
 
     /// Gives a picture that is ready for the clipboard, once.
     pub(super) fn poll(&mut self) -> Option<Arc<RgbaImage>> {
         if self.saved.poll() {
-            self.suggested = suggestion();
+            self.suggested = free_name("parallax", "png");
         }
         if self.copied.poll() { self.copied.ready().cloned() } else { None }
     }
@@ -55,10 +55,13 @@ impl PictureFile {
     }
 }
 
-/// In the home folder, never beside a scan unasked; no name of a patient or a file is in it.
-fn suggestion() -> PathBuf {
+/// A name that is free, in the home folder, never beside a scan unasked; no name of a patient or a file is in it.
+pub(super) fn free_name(stem: &str, extension: &str) -> PathBuf {
     let home = std::env::home_dir().unwrap_or_default();
-    let name = |i: usize| home.join(if i == 1 { "parallax.png".to_owned() } else { format!("parallax-{i}.png") });
+    let name = |i: usize| match i {
+        1 => home.join(format!("{stem}.{extension}")),
+        _ => home.join(format!("{stem}-{i}.{extension}")),
+    };
     (1..10_000).map(name).find(|path| !path.exists()).unwrap_or_default()
 }
 
@@ -66,7 +69,7 @@ fn suggestion() -> PathBuf {
 fn save(session: &Session, viewer: &mut Viewer, path: PathBuf, replace: bool) -> std::io::Result<Job<Arc<PathBuf>>> {
     let draw = drawing(session, viewer);
     let run = session.run.ready().cloned();
-    let (path, replace) = as_png(path, replace);
+    let (path, replace) = named(path, replace, "png");
     session.spawn("picture", &Turn::default(), move |_| {
         write::check(&path, replace)?;
         write::save(&path, &apng::png_bytes(&draw()?, run.as_ref().map(|run| &run.report))?, replace)?;
@@ -95,7 +98,7 @@ fn drawing(session: &Session, viewer: &mut Viewer) -> impl FnOnce() -> Result<Rg
         vec![
             format!(
                 "{}: scan {:.4}, reconstruction {:.4}, counterfactual {:.4}; shown: lambda {}, score {:.4}",
-                run.target,
+                run.asked.target,
                 scores.scan,
                 scores.reconstruction,
                 scores.counterfactual,
@@ -112,13 +115,14 @@ fn drawing(session: &Session, viewer: &mut Viewer) -> impl FnOnce() -> Result<Rg
     }
 }
 
-/// A name that says PNG. A name that was agreed to go says nothing of another.
-fn as_png(path: PathBuf, replace: bool) -> (PathBuf, bool) {
-    if path.extension().is_some_and(|ext| ext.eq_ignore_ascii_case("png")) {
+/// A name that says what the file is. A name that was agreed to go says nothing of another.
+pub(super) fn named(path: PathBuf, replace: bool, extension: &str) -> (PathBuf, bool) {
+    if path.extension().is_some_and(|ext| ext.eq_ignore_ascii_case(extension)) {
         return (path, replace);
     }
     let mut name = path.into_os_string();
-    name.push(".png");
+    name.push(".");
+    name.push(extension);
     (name.into(), false)
 }
 
@@ -133,7 +137,7 @@ mod tests {
 
     #[test]
     fn a_name_that_is_completed_was_not_agreed_to_be_replaced() {
-        let png = |name: &str| as_png(PathBuf::from(name), true);
+        let png = |name: &str| named(PathBuf::from(name), true, "png");
         assert_eq!(png("a.png"), (PathBuf::from("a.png"), true));
         assert_eq!(png("figure"), (PathBuf::from("figure.png"), false));
         assert_eq!(png("slice.1.jpg"), (PathBuf::from("slice.1.jpg.png"), false));

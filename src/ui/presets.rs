@@ -50,8 +50,9 @@ pub(super) fn presets_ui(ctx: &Context, presets: &Presets, shown: frame::Window,
 fn list_ui(ui: &mut Ui, presets: &mut Vec<Preset>) {
     let mut removed = None;
     Grid::new("presets").num_columns(5).show(ui, |ui| {
-        ui.label(RichText::new("Key").color(theme::WEAK));
-        let head = ["Name", "Centre", "Width"].map(|name| ui.label(RichText::new(name).color(theme::WEAK)).id);
+        ui.label(RichText::new("Key").color(theme::colors(ui).weak));
+        let head =
+            ["Name", "Centre", "Width"].map(|name| ui.label(RichText::new(name).color(theme::colors(ui).weak)).id);
         ui.end_row();
         for (i, preset) in presets.iter_mut().enumerate() {
             ui.label(if i < 9 { (i + 1).to_string() } else { String::new() });
@@ -91,7 +92,7 @@ fn json_ui(ui: &mut Ui, presets: &mut Presets) {
         }
     });
     if let Some(error) = &draft.error {
-        ui.label(RichText::new(error).color(theme::RED));
+        ui.label(RichText::new(error).color(theme::colors(ui).red));
     }
     ui.data_mut(|data| data.insert_temp(id, draft));
 }

@@ -1,19 +1,23 @@
 //! What is open, what was chosen, and what came of it: the state behind the window. Panels read it; actions change it.
 
+mod restore;
+
 use std::ops::Range;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Instant;
 
 use anyhow::anyhow;
+use restore::hold_against;
 
+use super::session_file::{self, Restored};
 use super::stage::Stage;
 use super::threads;
 use crate::demo;
-use crate::export::report::{Report, Timing, report};
-use crate::frame::{Layers, PRESETS, Shift, Window};
+use crate::export::report::{Asked, Report, Timing, report};
+use crate::frame::{HEATMAPS, Layers, PRESETS, Shift, Window};
 use crate::job::{Job, Monitor, Turn};
-use crate::latent_shift::Counterfactual;
+use crate::latent_shift::{Counterfactual, HeatmapMethod};
 use crate::models::{self, Autoencoder, Classifier, Kind, Segmenter, label_index};
 use crate::pipeline::{self, Input, Model, Request, Target};
 use crate::preprocess::Recipe;
@@ -32,7 +36,7 @@ pub(super) struct OpenScan {
 }
 
 impl OpenScan {
-    fn new(input: Input, path: Option<PathBuf>) -> Self {
+    pub(super) fn new(input: Input, path: Option<PathBuf>) -> Self {
         let stored = input.scan.as_ref().and_then(|scan| scan.window_hu);
         let window = stored.map_or(PRESETS[0].1, |[center_hu, width_hu]| Window { center_hu, width_hu });
         let layers = Arc::new(Layers { scan: input.display_volume(), shift: None });
@@ -54,22 +58,45 @@ pub(super) struct Loaded<N: ?Sized> {
 /// A finished run with all that is shown of it.
 pub(super) struct Explained {
     pub(super) scan: Arc<OpenScan>,
-    pub(super) target: String,
+    pub(super) asked: Asked,
     pub(super) result: Counterfactual,
     pub(super) layers: Arc<Layers>,
     /// Colours saturate at +- this, at every lambda alike.
     pub(super) scale_hu: f32,
+    /// The same of the heatmaps, by `HeatmapMethod::ALL`.
+    pub(super) heat_scales_hu: [f32; HEATMAPS],
     /// Mean |change| of each slice of the stack, HU, and the slice where it is largest.
     pub(super) change_per_slice_hu: Vec<f32>,
     pub(super) most_changed_slice: usize,
-    /// The networks behind it: file names.
-    pub(super) models: [String; 2],
     pub(super) report: Report,
+    pub(super) timing: Timing,
     pub(super) seconds: f64,
 }
 
-fn timing(monitor: &Monitor) -> Timing {
-    Timing { device: "cpu".to_owned(), threads: threads(), seconds_per_phase: monitor.phase_secs() }
+impl Explained {
+    /// All that is shown of a result, computed now or on another day.
+    pub(super) fn new(scan: Arc<OpenScan>, asked: Asked, result: Counterfactual, timing: Timing, seconds: f64) -> Self {
+        let shift = Shift::of(&result);
+        Self {
+            scale_hu: shift.scale_hu(),
+            heat_scales_hu: HeatmapMethod::ALL.map(|method| shift.heat_scale_hu(method)),
+            change_per_slice_hu: result.change_per_slice_hu(),
+            most_changed_slice: result.most_changed_slice(),
+            report: report(&scan.input, &asked, &result, &timing),
+            layers: Arc::new(Layers { scan: scan.layers.scan.clone(), shift: Some(shift) }),
+            scan,
+            asked,
+            result,
+            timing,
+            seconds,
+        }
+    }
+}
+
+/// What is open, and would drop the result if it were shown.
+pub(super) enum Waiting {
+    Scan(Arc<OpenScan>),
+    Session(Arc<Restored>),
 }
 
 /// Which network is meant.
@@ -91,8 +118,12 @@ pub(super) struct Session {
     pub(super) run: Stage<Explained>,
     /// The result that gave way to the one shown, or that a cancelled run did not replace.
     pub(super) aside: Option<Arc<Explained>>,
-    /// A scan that is open, and would drop the result if it were shown: it waits for a word.
-    pub(super) waiting: Option<Arc<OpenScan>>,
+    /// A session file that is being opened.
+    pub(super) restored: Stage<Restored>,
+    /// It waits for a word.
+    pub(super) waiting: Option<Waiting>,
+    /// SHA-256 of the networks that a session was saved with, until they have loaded.
+    saved_with: Vec<(Role, String)>,
     /// Files that were dropped, whose kind is being told.
     dropped: Vec<(PathBuf, Job<Kind>)>,
     /// Whether a run begins by itself once it can.
@@ -106,6 +137,7 @@ pub(super) struct Session {
 pub(super) struct Arrived {
     pub(super) scan: bool,
     pub(super) run: bool,
+    pub(super) restored: Option<Arc<Restored>>,
 }
 
 impl Session {
@@ -119,7 +151,9 @@ impl Session {
             segmenter: Stage::default(),
             run: Stage::default(),
             aside: None,
+            restored: Stage::default(),
             waiting: None,
+            saved_with: Vec::new(),
             dropped: Vec::new(),
             explains_when_ready: false,
             turn: Turn::default(),
@@ -138,7 +172,7 @@ impl Session {
         Job::spawn(name, turn, move || wake(), work)
     }
 
-    /// Opens a scan. While a run goes on this is refused: it would throw the run away.
+    /// Opens a scan or a session. While a run goes on this is refused: it would throw the run away.
     pub(super) fn open(&mut self, path: PathBuf) {
         if self.run.running().is_some() {
             self.scan.fail(anyhow!("a run is going on; cancel it, or let it end, before opening another scan"));
@@ -146,12 +180,29 @@ impl Session {
         }
         self.waiting = None;
         self.explains_when_ready = false; // no run begins by itself on a scan that someone opened
+        self.cancel_opening();
+        if session_file::is_session(&path) {
+            let job =
+                self.spawn("open", &Turn::default(), move |monitor| Ok(Arc::new(session_file::open(path, monitor)?)));
+            self.restored.follow(job);
+            return;
+        }
         let recipe = self.recipe();
         let job = self.spawn("open", &Turn::default(), move |monitor| {
             let input = pipeline::open(&path, &recipe, monitor)?;
             Ok(Arc::new(OpenScan::new(input, Some(path))))
         });
         self.scan.follow(job);
+    }
+
+    /// The work on a scan or a session that is being opened.
+    pub(super) fn opening(&self) -> Option<&Monitor> {
+        self.scan.running().or(self.restored.running())
+    }
+
+    pub(super) fn cancel_opening(&mut self) {
+        self.scan.cancel();
+        self.restored.cancel();
     }
 
     /// Draws the demo's scan, takes its networks, and explains as soon as all is there.
@@ -199,6 +250,7 @@ impl Session {
     }
 
     pub(super) fn load(&mut self, role: Role, card: PathBuf) {
+        self.saved_with.retain(|(other, _)| *other != role);
         let turn = Turn::default();
         match role {
             Role::Autoencoder => {
@@ -278,29 +330,19 @@ impl Session {
         let job = self.spawn("explain", &self.turn, move |monitor| {
             let began = Instant::now();
             let result = pipeline::explain(&scan.input, &request, monitor)?;
-            let shift = Shift::of(&result);
-            Ok(Arc::new(Explained {
-                scale_hu: shift.scale_hu(),
-                change_per_slice_hu: result.change_per_slice_hu(),
-                most_changed_slice: result.most_changed_slice(),
-                models: [request.autoencoder.name.clone(), request.target.scored_by().0.to_owned()],
-                target: request.target.name(),
-                report: report(&scan.input, &request, &result, timing(monitor)),
-                seconds: began.elapsed().as_secs_f64(),
-                layers: Arc::new(Layers { scan: scan.layers.scan.clone(), shift: Some(shift) }),
-                scan,
-                result,
-            }))
+            let (asked, timing) = (Asked::of(&request), Timing::of(monitor, threads()));
+            Ok(Arc::new(Explained::new(scan, asked, result, timing, began.elapsed().as_secs_f64())))
         });
         self.run.follow(job);
     }
 
     /// Takes what the workers have answered.
     pub(super) fn poll(&mut self) -> Arrived {
-        let arrived = Arrived { scan: self.poll_scan(), run: self.poll_run() };
+        let arrived = Arrived { scan: self.poll_scan(), run: self.poll_run(), restored: self.poll_restored() };
         self.poll_dropped();
         if self.autoencoder.poll() {
             self.settings.autoencoder = self.autoencoder.ready().map(|loaded| absolute(&loaded.card));
+            hold_against(&mut self.saved_with, Role::Autoencoder, &mut self.autoencoder);
         }
         self.prepare_again();
         if self.explains_when_ready && self.missing().is_none() {
@@ -309,10 +351,12 @@ impl Session {
         }
         if self.classifier.poll() {
             self.settings.classifier = self.classifier.ready().map(|loaded| absolute(&loaded.card));
+            hold_against(&mut self.saved_with, Role::Classifier, &mut self.classifier);
             self.name_target();
         }
         if self.segmenter.poll() {
             self.settings.segmenter = self.segmenter.ready().map(|loaded| absolute(&loaded.card));
+            hold_against(&mut self.saved_with, Role::Segmenter, &mut self.segmenter);
         }
         arrived
     }
@@ -321,7 +365,8 @@ impl Session {
     fn prepare_again(&mut self) {
         let (Some(scan), recipe) = (self.scan.ready().cloned(), self.recipe()) else { return };
         let Some(opened) = scan.input.scan.clone() else { return }; // a bare stack is what it is
-        let busy = self.scan.running().is_some() || self.scan.error().is_some() || self.waiting.is_some();
+        let loading = self.autoencoder.running().is_some(); // the next one may ask for another recipe
+        let busy = loading || self.scan.running().is_some() || self.scan.error().is_some() || self.waiting.is_some();
         if busy || scan.input.prepared.recipe == recipe {
             return;
         }
@@ -346,18 +391,11 @@ impl Session {
         }
         if self.run.ready().is_some() {
             self.scan.swap(&mut before);
-            self.waiting = before;
+            self.waiting = before.map(Waiting::Scan);
             return false;
         }
         self.scan_changed();
         true
-    }
-
-    /// Shows the scan that waits: the results of the one before go.
-    pub(super) fn show_waiting(&mut self) {
-        self.scan.swap(&mut self.waiting);
-        self.waiting = None;
-        self.scan_changed();
     }
 
     fn scan_changed(&mut self) {

@@ -91,7 +91,7 @@ fn slab_ui(ui: &Ui, slab: &Range<usize>, axis: &Axis, strip: Rect, actions: &mut
     let (first, last) = (axis.x(slab.start as f64 - 0.5), axis.x(slab.end as f64 - 0.5));
     let frame = Rect::from_x_y_ranges(first.min(last)..=first.max(last), strip.y_range());
     let painter = ui.painter_at(strip.expand2(Vec2::new(GRIP, 0.0)));
-    painter.rect_stroke(frame, 2.0, Stroke::new(1.5, theme::ACCENT), StrokeKind::Inside);
+    painter.rect_stroke(frame, 2.0, Stroke::new(1.5, theme::colors(ui).accent), StrokeKind::Inside);
     let end = |x: f32| Rect::from_x_y_ranges(x - GRIP..=x + GRIP, strip.y_range());
     // The ends come last: they lie on top.
     for (grip, rect, name, cursor) in [
@@ -140,7 +140,7 @@ fn profile_ui(ui: &Ui, run: &Explained, axis: &Axis, strip: Rect) {
     let painter = ui.painter_at(strip);
     let slab = &run.result.slab;
     let (a, b) = (x_from_stack(slab.start as f64 - 0.5), x_from_stack(slab.end as f64 - 0.5));
-    painter.rect_filled(Rect::from_x_y_ranges(a.min(b)..=a.max(b), strip.y_range()), 2.0, theme::SLAB);
+    painter.rect_filled(Rect::from_x_y_ranges(a.min(b)..=a.max(b), strip.y_range()), 2.0, theme::colors(ui).slab);
     let most = run.change_per_slice_hu.iter().copied().fold(f32::MIN_POSITIVE, f32::max);
     let points: Vec<_> = run
         .change_per_slice_hu
@@ -150,13 +150,13 @@ fn profile_ui(ui: &Ui, run: &Explained, axis: &Axis, strip: Rect) {
         .collect();
     for pair in points.windows(2) {
         let quad = vec![pair[0], pair[1], pos2(pair[1].x, strip.bottom()), pos2(pair[0].x, strip.bottom())];
-        painter.add(Shape::convex_polygon(quad, theme::PROFILE.gamma_multiply(0.4), Stroke::NONE));
+        painter.add(Shape::convex_polygon(quad, theme::colors(ui).profile.gamma_multiply(0.4), Stroke::NONE));
     }
     for peak in run.peaks() {
         let radius = if peak == run.most_changed_slice { 4.0 } else { 2.5 };
-        painter.circle_filled(points[peak], radius, theme::PROFILE);
+        painter.circle_filled(points[peak], radius, theme::colors(ui).profile);
     }
-    painter.add(Shape::line(points, Stroke::new(1.5, theme::PROFILE)));
+    painter.add(Shape::line(points, Stroke::new(1.5, theme::colors(ui).profile)));
 }
 
 #[cfg(test)]

@@ -9,9 +9,10 @@ use super::theme;
 pub(super) fn start_panel_ui(ui: &mut Ui, session: &Session, actions: &mut Vec<Action>) {
     ui.with_layout(Layout::top_down(Align::Center), |ui| {
         ui.add_space((ui.available_height() * 0.25).max(20.0));
-        ui.label(RichText::new("Parallax").size(34.0).color(theme::STRONG));
+        ui.label(RichText::new("Parallax").size(34.0).color(theme::colors(ui).strong));
         ui.label(
-            RichText::new("What would this scan look like, had the model scored it otherwise?").color(theme::WEAK),
+            RichText::new("What would this scan look like, had the model scored it otherwise?")
+                .color(theme::colors(ui).weak),
         );
         ui.add_space(18.0);
         for (text, wanted) in [("Open a CT file…", Wanted::ScanFile), ("Open a DICOM folder…", Wanted::ScanFolder)]
@@ -20,7 +21,7 @@ pub(super) fn start_panel_ui(ui: &mut Ui, session: &Session, actions: &mut Vec<A
                 actions.push(Action::Ask(wanted));
             }
         }
-        ui.label(RichText::new("or drop a scan here").color(theme::WEAK));
+        ui.label(RichText::new("or drop a scan here").color(theme::colors(ui).weak));
         ui.add_space(10.0);
         let demo = ui
             .button("Show me a demo")
@@ -31,7 +32,7 @@ pub(super) fn start_panel_ui(ui: &mut Ui, session: &Session, actions: &mut Vec<A
         let recent = &session.settings.recent;
         if !recent.is_empty() {
             ui.add_space(18.0);
-            ui.label(RichText::new("Opened lately").color(theme::WEAK));
+            ui.label(RichText::new("Opened lately").color(theme::colors(ui).weak));
             for path in recent {
                 let name =
                     path.file_name().map_or_else(|| path.display().to_string(), |n| n.to_string_lossy().into_owned());

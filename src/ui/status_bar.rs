@@ -3,6 +3,7 @@
 use eframe::egui::{Align, Layout, RichText, Ui};
 use glam::DVec3;
 
+use super::display::Changes;
 use super::session::Session;
 use super::theme;
 use super::viewer::Viewer;
@@ -12,12 +13,12 @@ use crate::frame::{Content, nearest_voxel};
 pub(super) fn status_bar_ui(ui: &mut Ui, session: &Session, viewer: &Viewer) {
     ui.horizontal_centered(|ui| {
         let text = probe_text(session, viewer);
-        let color = if text.is_some() { theme::TEXT } else { theme::WEAK };
+        let color = if text.is_some() { theme::colors(ui).text } else { theme::colors(ui).weak };
         let hint = "Wheel: slice   Shift + wheel: lambda   Double click: one pane   ?: keys and mouse";
         let text = text.unwrap_or_else(|| if session.scan.ready().is_some() { hint.to_owned() } else { String::new() });
         ui.label(RichText::new(text).small().color(color));
         ui.with_layout(Layout::right_to_left(Align::Center), |ui| {
-            ui.label(RichText::new("Research use only. Not for diagnosis.").small().color(theme::AMBER));
+            ui.label(RichText::new("Research use only. Not for diagnosis.").small().color(theme::colors(ui).amber));
         });
     });
 }
@@ -35,6 +36,11 @@ fn probe_text(session: &Session, viewer: &Viewer) -> Option<String> {
                 let reconstruction = decoded - difference;
                 parts.push(format!("Reconstruction {reconstruction:.0} HU   Counterfactual {decoded:.0} HU"));
                 parts.push(format!("Difference {difference:+.1} HU"));
+                if let Changes::Heatmap(method) = viewer.display.changes
+                    && let Some(heat) = read(Content::Heatmap(method))
+                {
+                    parts.push(format!("Heatmap {heat:.1} HU"));
+                }
             }
             _ => parts.push("outside what the networks see".to_owned()),
         }

@@ -1,15 +1,17 @@
 //! The row at the top: plane, window, and the whole slice again.
 
-use eframe::egui::{ComboBox, DragValue, Role, Ui, WidgetInfo};
+use eframe::egui::{ComboBox, DragValue, RichText, Role, Ui, WidgetInfo};
 
 use super::action::Action;
 use super::annotations::plane_name;
-use super::display::{Display, Layout, Shown};
+use super::display::{Changes, Display, LARGEST_THRESHOLD_HU, Layout, Shown, heatmap_title};
 use super::measure;
 use super::session::Session;
+use super::theme;
 use super::viewer::Viewer;
 use crate::frame::{Plane, Sampling, Window};
-use crate::settings::{Mouse, Preset, Presets};
+use crate::latent_shift::HeatmapMethod;
+use crate::settings::{Mouse, Panels, Preset, Presets};
 
 /// Of the open list of presets: all that have keys, and the way to change them, without scrolling.
 const LIST_HEIGHT: f32 = 420.0;
@@ -32,7 +34,7 @@ pub(super) fn toolbar_ui(ui: &mut Ui, session: &Session, viewer: &Viewer, action
             ui.separator();
             display_ui(ui, viewer.display, session.run.ready().is_some(), actions);
             measure::tools_ui(ui, viewer.measurements.tool, actions);
-            mouse_ui(ui, session.settings.mouse, actions);
+            settings_ui(ui, session.settings.mouse, session.settings.panels, actions);
             let help = ui.button("?").on_hover_text("Keys, and what the mouse does (key ?)");
             help.widget_info(|| WidgetInfo::labeled(Role::Button, true, "Keys and mouse"));
             if help.clicked() {
@@ -92,14 +94,15 @@ fn display_ui(ui: &mut Ui, display: Display, has_result: bool, actions: &mut Vec
             ui.checkbox(&mut new.detail_kept, "Detail kept").on_hover_text(help);
             let help = "The difference on top of the counterfactual (key D)";
             ui.checkbox(&mut new.overlay, "Difference on the counterfactual").on_hover_text(help);
-            let help = "The largest difference along the line of sight, through the whole patient (key V)";
-            ui.checkbox(&mut new.projection, "Largest difference through the patient").on_hover_text(help);
             let mut swipe = new.swipe.is_some();
             let help = "One pane, original at the left of a line, counterfactual at its right (key W)";
             if ui.checkbox(&mut swipe, "Swipe").on_hover_text(help).changed() {
                 new = new.swiping(swipe);
             }
+            ui.separator();
+            changes_ui(ui, &mut new.changes);
             difference_ui(ui, &mut new);
+            ui.separator();
         });
         let mut nearest = new.sampling == Sampling::Nearest;
         ui.checkbox(&mut nearest, "Voxels as squares").on_hover_text("No interpolation (key Q)");
@@ -114,11 +117,34 @@ fn display_ui(ui: &mut Ui, display: Display, has_result: bool, actions: &mut Vec
     }
 }
 
+/// What stands in the pane of the difference.
+fn changes_ui(ui: &mut Ui, changes: &mut Changes) {
+    let mut choice = |changes_to, name: &str, help: &str| {
+        ui.radio_value(changes, changes_to, name).on_hover_text(help);
+    };
+    choice(Changes::Slice, "Difference", "Counterfactual minus reconstruction, at the lambda that is shown");
+    let help = "The largest difference along the line of sight, through the whole patient (key V)";
+    choice(Changes::Projection, "Largest difference through the patient", help);
+    for method in HeatmapMethod::ALL {
+        let help = match method {
+            HeatmapMethod::Int => "Mean size of the difference between neighbouring steps (key H: the next heatmap)",
+            HeatmapMethod::Mean => "Mean size of the difference from the reconstruction, over all steps",
+            HeatmapMethod::MinMax => "Size of the difference between the first and the last step",
+            HeatmapMethod::Max => "Largest size of the difference from the reconstruction, of all steps",
+        };
+        choice(Changes::Heatmap(method), heatmap_title(method), help);
+    }
+}
+
 /// From where on, and how densely, the difference is drawn.
 fn difference_ui(ui: &mut Ui, new: &mut Display) {
     ui.horizontal(|ui| {
         let label = ui.label("Differences from");
-        let value = DragValue::new(&mut new.threshold_hu).range(0.0..=2000.0).speed(1.0).max_decimals(0).suffix(" HU");
+        let value = DragValue::new(&mut new.threshold_hu)
+            .range(0.0..=LARGEST_THRESHOLD_HU)
+            .speed(1.0)
+            .max_decimals(0)
+            .suffix(" HU");
         ui.add(value).labelled_by(label.id);
     });
     ui.horizontal(|ui| {
@@ -131,15 +157,25 @@ fn difference_ui(ui: &mut Ui, new: &mut Display) {
     });
 }
 
-fn mouse_ui(ui: &mut Ui, mouse: Mouse, actions: &mut Vec<Action>) {
-    let mut new = mouse;
-    ui.menu_button("Mouse", |ui| {
+fn settings_ui(ui: &mut Ui, mouse: Mouse, panels: Panels, actions: &mut Vec<Action>) {
+    let (mut new_mouse, mut new_panels) = (mouse, panels);
+    ui.menu_button("Settings", |ui| {
+        ui.label(RichText::new("Mouse").small().color(theme::colors(ui).weak));
         let help = "Left drag: window; right drag: zoom";
-        ui.radio_value(&mut new, Mouse::Pacs, "As in a PACS").on_hover_text(help);
+        ui.radio_value(&mut new_mouse, Mouse::Pacs, "As in a PACS").on_hover_text(help);
         let help = "Left drag: where the planes cross; right drag: window";
-        ui.radio_value(&mut new, Mouse::Research, "As in research viewers").on_hover_text(help);
+        ui.radio_value(&mut new_mouse, Mouse::Research, "As in research viewers").on_hover_text(help);
+        ui.separator();
+        ui.label(RichText::new("Panels").small().color(theme::colors(ui).weak));
+        let help = "For a room where scans are read";
+        ui.radio_value(&mut new_panels, Panels::Dark, "Dark").on_hover_text(help);
+        let help = "For a bright room; pictures stay as they are";
+        ui.radio_value(&mut new_panels, Panels::Light, "Light").on_hover_text(help);
     });
-    if new != mouse {
-        actions.push(Action::Mouse(new));
+    if new_mouse != mouse {
+        actions.push(Action::Mouse(new_mouse));
+    }
+    if new_panels != panels {
+        actions.push(Action::Panels(new_panels));
     }
 }

@@ -1,11 +1,13 @@
 //! How the pictures are looked at: plane, place, zoom, window, lambda. Every pane shares it, so panes are always linked.
 
 use glam::DVec3;
+use serde::{Deserialize, Serialize};
 
 use super::display::{Display, Layout};
 use super::measure::{Act, Measurements};
 use super::session::{Explained, OpenScan};
 use crate::frame::camera::Camera;
+use crate::frame::measure::Measurement;
 use crate::frame::{PRESETS, Plane, Window};
 use crate::volume::Grid;
 
@@ -30,6 +32,27 @@ pub(super) struct Pace {
 impl Default for Pace {
     fn default() -> Self {
         Self { speed: 1.0, once: false }
+    }
+}
+
+/// How pictures were looked at, to be kept.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(super) struct SavedView {
+    plane: Plane,
+    cursor: DVec3,
+    middle: DVec3,
+    zoom: f64,
+    window: Window,
+    step: f32,
+    display: Display,
+    measurements: Vec<Measurement>,
+}
+
+impl SavedView {
+    /// All its places, RAS+ millimetres.
+    pub(super) fn places(&self) -> impl Iterator<Item = DVec3> {
+        let measured = self.measurements.iter().flat_map(|measurement| measurement.shape.outline());
+        [self.cursor, self.middle].into_iter().chain(measured)
     }
 }
 
@@ -96,6 +119,31 @@ impl Viewer {
             ..Self::default()
         };
         self.set_window(scan.window);
+    }
+
+    /// As `restore` takes it up. Between two steps is no place to stay.
+    pub(super) fn saved(&self) -> SavedView {
+        SavedView {
+            plane: self.plane,
+            cursor: self.cursor,
+            middle: self.middle,
+            zoom: self.zoom,
+            window: self.window,
+            step: self.step.round(),
+            display: self.display,
+            measurements: self.measurements.list().to_vec(),
+        }
+    }
+
+    /// Looks at a scan as it was looked at, and at its result, if it has one.
+    pub(super) fn restore(&mut self, saved: &SavedView, run: Option<&Explained>) {
+        let last = run.map_or(0, |run| run.result.steps.len() - 1);
+        (self.plane, self.cursor, self.middle) = (saved.plane, saved.cursor, saved.middle);
+        self.zoom = saved.zoom.clamp(*ZOOM.start(), *ZOOM.end());
+        self.set_window(saved.window);
+        self.step = saved.step.round().clamp(0.0, last as f32);
+        self.display = saved.display.within_bounds();
+        self.measurements = Measurements::of(saved.measurements.clone());
     }
 
     /// A new result: the slice that changed most, at the counterfactual.

@@ -41,7 +41,7 @@ pub(super) fn path_field_ui(
         };
     }
     let mut chosen = None;
-    let label = ui.label(RichText::new(name).small().color(theme::WEAK));
+    let label = ui.label(RichText::new(name).small().color(theme::colors(ui).weak));
     ui.horizontal(|ui| {
         ui.with_layout(Layout::right_to_left(Align::Center), |ui| {
             let browse = ui.button("Browse…").on_hover_text(format!("Choose with a dialog: {}", name.to_lowercase()));
@@ -75,8 +75,8 @@ pub(super) fn path_field_ui(
 pub(super) fn step_heading_ui(ui: &mut Ui, number: usize, title: &str) {
     ui.add_space(4.0);
     ui.horizontal(|ui| {
-        ui.label(RichText::new(number.to_string()).heading().color(theme::ACCENT));
-        ui.label(RichText::new(title).heading().color(theme::STRONG));
+        ui.label(RichText::new(number.to_string()).heading().color(theme::colors(ui).accent));
+        ui.label(RichText::new(title).heading().color(theme::colors(ui).strong));
     });
 }
 
@@ -84,7 +84,7 @@ pub(super) fn step_heading_ui(ui: &mut Ui, number: usize, title: &str) {
 pub(super) fn error_ui(ui: &mut Ui, error: Option<&anyhow::Error>, place: Place, actions: &mut Vec<Action>) {
     let Some(error) = error else { return };
     let text = format!("{error:#}");
-    ui.label(RichText::new(&text).color(theme::RED));
+    ui.label(RichText::new(&text).color(theme::colors(ui).red));
     ui.horizontal(|ui| {
         if ui.small_button("Copy").clicked() {
             ui.copy_text(text);
@@ -97,7 +97,7 @@ pub(super) fn error_ui(ui: &mut Ui, error: Option<&anyhow::Error>, place: Place,
 
 /// A warning or note in words.
 pub(super) fn note_ui(ui: &mut Ui, text: &str) {
-    ui.label(RichText::new(text).small().color(theme::AMBER));
+    ui.label(RichText::new(text).small().color(theme::colors(ui).amber));
 }
 
 /// Text on a picture, readable on any grey: dark all around.
@@ -122,7 +122,7 @@ pub(super) fn meaning_ui(ui: &Ui, response: Response, meaning: &str) {
 /// Shows where the focus is, on what egui itself does not draw.
 pub(super) fn focus_frame(ui: &Ui, response: &Response) {
     if response.has_focus() {
-        let frame = Stroke::new(1.0, theme::ACCENT);
+        let frame = Stroke::new(1.0, theme::colors(ui).accent);
         ui.painter().rect_stroke(response.rect.expand(1.0), 2.0, frame, StrokeKind::Outside);
     }
 }

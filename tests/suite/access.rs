@@ -49,7 +49,7 @@ fn every_widget_of_a_menu_has_a_name() {
     let models = TinyModels::new();
     let mut window = explained(&models);
     let closed = named(&window);
-    for menu in ["Show", "Measure", "Mouse", "Pace"] {
+    for menu in ["Show", "Measure", "Settings", "Pace"] {
         click(&mut window, menu);
         let open = named(&window);
         assert!(open > closed, "{menu}: {closed} widgets, then {open}");

@@ -24,6 +24,7 @@ mod runs;
 mod scans;
 mod schema;
 mod search;
+mod sessions;
 mod shaders;
 mod tiny_models;
 mod views;

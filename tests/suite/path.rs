@@ -180,6 +180,26 @@ fn lambda_is_the_length_of_the_path_and_every_step_lies_on_it() {
 }
 
 #[test]
+fn a_sweep_to_both_sides_has_lambda_0_once_in_its_middle_and_goes_straight_on_the_other_side() {
+    let ways: [(f64, Logit, f64); 2] = [(0.7, ring, 2.0), (-0.7, ridge, -2.0)];
+    for (drop, landscape, angle) in ways {
+        let one = run(landscape, on_the_ring(angle), &Options { drop, steps: 6, ..options() }, None);
+        let both = run(landscape, on_the_ring(angle), &Options { drop, steps: 6, both: true, ..options() }, None);
+        let (steps, end) = (&both.ok().steps, both.end().0);
+        assert_eq!((both.end(), both.ok().walk.len()), (one.end(), one.ok().walk.len()), "the search is the same");
+        let lambdas: Vec<f64> = steps.iter().map(|step| step.lambda).collect();
+        assert!(lambdas.len() == 11 && lambdas.is_sorted() && lambdas[5] == 0.0, "{lambdas:?}");
+        assert!(lambdas.iter().zip(lambdas.iter().rev()).all(|(a, b)| (a + b).abs() < 1e-12), "{lambdas:?}");
+        let (start, first) = (both.nodes[0], both.nodes[1]);
+        let back = (start - first).normalize();
+        for step in steps.iter().filter(|step| step.lambda * end < 0.0) {
+            let gap = place(&step.slab).distance(start + back * step.lambda.abs());
+            assert!(gap <= PLACE, "drop {drop}: the step at {} is off the line by {gap:e}", step.lambda);
+        }
+    }
+}
+
+#[test]
 fn on_an_even_slope_the_path_is_the_straight_line() {
     let start = DVec2::new(5.0, -4.0);
     let (path, aimed) = (

@@ -10,8 +10,9 @@ use egui_kittest::wgpu::{WgpuTestRenderer, create_render_state, default_wgpu_set
 use glam::{DAffine3, DMat3, DVec3};
 use parallax::frame::camera::Camera;
 use parallax::frame::paint::paint;
-use parallax::frame::{Content, Layers, Look, Overlay, Plane, Sampling, Shade, Shift, View, Window};
+use parallax::frame::{Content, HEATMAPS, Layers, Look, Overlay, Plane, Sampling, Shade, Shift, View, Window};
 use parallax::gpu::{Bounds, PaintSlice, SHADER, Shown, SliceRenderer, SliceUniforms, raise_limits, words};
+use parallax::latent_shift::HeatmapMethod;
 use parallax::volume::{Grid, Volume, Voxels};
 
 /// Of 255: both round once; a pixel on the edge of the volume may fall on either side.
@@ -108,8 +109,9 @@ fn shift(shape: [usize; 3], slab: Range<usize>) -> Shift {
     let grid = Grid { shape, world_from_voxel: DAffine3::from_mat3_translation(matrix, corner) };
     let voxels: Vec<f32> = (0..grid.len()).map(|i| ((i * 53) % 700) as f32 - 650.0).collect();
     let (first, len) = (slab.start * ni * nj, slab.len() * ni * nj);
-    let steps: Vec<f32> = (0..3 * len).map(|n| voxels[first + n % len] + (n % 29) as f32 * 10.0 - 140.0).collect();
-    Shift { reconstruction: Volume::from_f32(grid, voxels), slab, steps: Voxels::F32(steps.into()) }
+    let steps: Vec<f32> =
+        (0..(3 + HEATMAPS) * len).map(|n| voxels[first + n % len] + (n % 29) as f32 * 10.0 - 140.0).collect();
+    Shift { reconstruction: Volume::from_f32(grid, voxels), slab, slabs: Voxels::F32(steps.into()) }
 }
 
 fn layers(shape: [usize; 3], slab: Range<usize>) -> Layers {
@@ -151,6 +153,8 @@ fn looks() -> Vec<Look> {
         (Content::Difference, 9.0),
         (Content::Projection, 1.4),
         (Content::Reconstruction, 1.4),
+        (Content::Heatmap(HeatmapMethod::Int), 1.4),
+        (Content::Heatmap(HeatmapMethod::Max), 0.0),
     ] {
         let plain = look(content, step);
         let shade = Shade::Difference { scale_hu: 120.0, threshold_hu: 35.0 };
@@ -200,17 +204,17 @@ fn slices_beyond_the_depth_of_a_texture_are_drawn_alike() {
 fn a_large_volume_comes_over_several_frames_and_is_drawn_once_it_is_whole() {
     let gpu = gpu();
     let layers = Arc::new(layers(SHAPE, 3..5));
-    // Two slices a frame: 9 of the scan, 9 of the reconstruction and 6 of the steps take twelve frames.
+    // Two slices a frame: 9 of the scan, 9 of the reconstruction, 6 of the steps and 8 of the heatmaps take sixteen frames.
     let mut renderer = renderer(&gpu, Bounds { bytes_per_frame: 2 * 14 * 11 * 4, ..Bounds::of(&gpu.device) });
     let view = View { look: look(Content::Decoded, 1.4), ..scan_view(&layers) };
-    for frame in 1..12 {
+    for frame in 1..16 {
         let screen = draw(&gpu, &mut renderer, &view, &layers);
         assert_eq!(renderer.shown(0), Some(&Shown::Loading), "frame {frame}");
         assert!(screen.chunks(4).all(|pixel| pixel == [0, 255, 0, 255]), "frame {frame} draws what is not there yet");
     }
     let screen = draw(&gpu, &mut renderer, &view, &layers);
     assert_eq!(renderer.shown(0), Some(&Shown::Picture));
-    assert_twins(&screen, &view, &layers, "the twelfth frame");
+    assert_twins(&screen, &view, &layers, "the sixteenth frame");
     assert_twins_everywhere(&gpu, &mut renderer, &layers);
 }
 
@@ -313,8 +317,8 @@ fn a_pane_asks_for_frames_until_its_picture_is_whole() {
         window.run_steps(2);
         (words(&window.ctx, 0), asks)
     };
-    // 24 slices, four a frame.
-    for _ in 0..5 {
+    // 32 slices, four a frame.
+    for _ in 0..7 {
         assert_eq!(frame(), (Some("Loading…".to_owned()), true));
     }
     assert_eq!(frame(), (None, true), "the words go");

@@ -89,6 +89,34 @@ fn keys_choose_what_the_generated_panes_show_and_all_of_it_is_marked() {
 }
 
 #[test]
+fn heatmaps_of_all_lambdas_follow_one_another_by_key_and_do_not_move_with_lambda() {
+    let models = TinyModels::new();
+    let mut window = explained(&models);
+    let mut seen = vec![pane(&mut window, "Difference")];
+    let titles = [
+        "Heatmap, change from step to step",
+        "Heatmap, mean change",
+        "Heatmap, first to last step",
+        "Heatmap, largest change",
+    ];
+    for title in titles {
+        press(&mut window, Key::H);
+        assert!(words(&window, &format!("{title} pane")).contains("SYNTHETIC  all λ"), "{title}");
+        let picture = pane(&mut window, title);
+        press(&mut window, Key::ArrowRight);
+        assert!(pane(&mut window, title) == picture, "{title}: of all lambdas");
+        press(&mut window, Key::ArrowLeft);
+        assert!(!seen.contains(&picture), "{title}: as one before");
+        seen.push(picture);
+    }
+    press(&mut window, Key::H);
+    assert!(pane(&mut window, "Difference") == seen[0], "the difference again");
+    click(&mut window, "Show");
+    click(&mut window, "Heatmap, mean change");
+    assert!(has(&window, "Heatmap, mean change pane"), "by the list too");
+}
+
+#[test]
 fn a_swipe_shows_the_original_left_of_a_line_that_can_be_dragged() {
     const LINE: &str = "Swipe between original and counterfactual";
     let models = TinyModels::new();
@@ -244,7 +272,7 @@ fn the_keys_are_shown_by_a_question_mark_and_put_away_by_another() {
     assert!(says(&window, "the slice that changed most") && says(&window, "Right drag, Ctrl + wheel"));
     press(&mut window, Key::Questionmark);
     assert!(!says(&window, "the slice that changed most"));
-    click(&mut window, "Mouse");
+    click(&mut window, "Settings");
     click(&mut window, "As in research viewers");
     click(&mut window, "Keys and mouse");
     assert!(says(&window, "where the planes cross"));
@@ -315,4 +343,32 @@ fn the_slab_is_dragged_by_its_ends_and_whole_on_the_strip_of_changes() {
     let middle = at(&window, "Slab that may change");
     drag(&mut window, middle, 3.0);
     assert_eq!(slab(&window), [5.0, 7.0], "no farther than the stack goes");
+}
+
+#[test]
+fn light_panels_leave_the_pictures_as_they_are() {
+    let models = TinyModels::new();
+    let mut window = explained(&models);
+    window.remove_cursor();
+    let panel = |window: &mut Window| {
+        let rect = window.get_by_label("Compute counterfactual").rect().expand2(vec2(8.0, 14.0));
+        pixels(window, rect)
+    };
+    // Without what is written on them: letters are drawn a trifle bolder in a light theme.
+    let picture = |window: &mut Window, title: &str| {
+        let rect = window.get_by_label(&format!("{title} pane")).rect().shrink2(vec2(30.0, 80.0));
+        pixels(window, rect)
+    };
+    press(&mut window, Key::O);
+    let titles = ["Original", "Counterfactual", "Difference"];
+    let before = (panel(&mut window), titles.map(|title| picture(&mut window, title)));
+    click(&mut window, "Settings");
+    click(&mut window, "Light");
+    window.key_press(Key::Escape); // closes the list
+    window.remove_cursor();
+    window.run_steps(4);
+    let mean = |pixels: &[u8]| pixels.iter().map(|p| f64::from(*p)).sum::<f64>() / pixels.len() as f64;
+    assert!(mean(&panel(&mut window)) > mean(&before.0) + 60.0, "the panels are bright");
+    let after = titles.map(|title| picture(&mut window, title));
+    assert!(after == before.1, "a picture changed");
 }

@@ -58,6 +58,7 @@ pub(crate) fn texts(window: &Window) -> Vec<String> {
     window
         .root()
         .children_recursive()
+        .filter(|node| node.accesskit_node().role() != Role::TextRun) // again, line by line, what its parent says
         .flat_map(|node| [node.accesskit_node().label(), node.accesskit_node().value()])
         .flatten()
         .filter(|text| !text.is_empty())
@@ -88,11 +89,11 @@ pub(crate) fn type_path(window: &mut Window, field: &str, path: &Path) {
     assert_eq!(find(window).x, at.x, "the field stays where it is");
 }
 
-fn slider_value(window: &Window, label: &str) -> f64 {
+pub(crate) fn slider_value(window: &Window, label: &str) -> f64 {
     window.get_by_role_and_label(Role::Slider, label).accesskit_node().numeric_value().expect("a number")
 }
 
-fn set_slider(window: &mut Window, label: &str, value: f64) {
+pub(crate) fn set_slider(window: &mut Window, label: &str, value: f64) {
     window.get_by_role_and_label(Role::Slider, label).set_value_accesskit(value);
     window.run_steps(3);
 }
@@ -212,7 +213,7 @@ fn dialogs_keys_wheel_and_drops_do_what_they_say() {
 }
 
 #[derive(Debug)]
-struct Dropped(PathBuf);
+pub(crate) struct Dropped(pub(crate) PathBuf);
 
 impl egui::DroppedFile for Dropped {
     fn path(&self) -> &Path {

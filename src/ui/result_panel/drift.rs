@@ -53,18 +53,18 @@ impl Row<'_> {
 pub(super) fn drift_ui(ui: &mut Ui, outputs: Option<&[Drift]>, scale: Scale) {
     let Some(outputs) = outputs else {
         let text = "A segmenter gave the score: there are no other outputs to compare.";
-        ui.label(RichText::new(text).small().color(theme::WEAK));
+        ui.label(RichText::new(text).small().color(theme::colors(ui).weak));
         return;
     };
     if outputs.is_empty() {
-        ui.label(RichText::new("The classifier has this one output only.").small().color(theme::WEAK));
+        ui.label(RichText::new("The classifier has this one output only.").small().color(theme::colors(ui).weak));
         return;
     }
     let text = "What the shift moved besides the target: reconstruction before, counterfactual after.";
-    ui.label(RichText::new(text).small().color(theme::WEAK));
+    ui.label(RichText::new(text).small().color(theme::colors(ui).weak));
     let id = Id::unique("drift");
     let mut look: Look = ui.data(|data| data.get_temp(id)).unwrap_or_default();
-    let label = ui.label(RichText::new("Search outputs").small().color(theme::WEAK));
+    let label = ui.label(RichText::new("Search outputs").small().color(theme::colors(ui).weak));
     let hint = format!("{} outputs, by name", outputs.len());
     ui.add(TextEdit::singleline(&mut look.search).id(id.with("text")).hint_text(hint).desired_width(f32::INFINITY))
         .labelled_by(label.id);
@@ -78,7 +78,7 @@ pub(super) fn drift_ui(ui: &mut Ui, outputs: Option<&[Drift]>, scale: Scale) {
         n if n > MOST_ROWS => format!("{MOST_ROWS} of {n}; search, or sort, for the others"),
         n => format!("{n} of {}", outputs.len()),
     };
-    ui.label(RichText::new(text).small().color(theme::WEAK));
+    ui.label(RichText::new(text).small().color(theme::colors(ui).weak));
     ui.data_mut(|data| data.insert_temp(id, look));
 }
 
@@ -154,7 +154,7 @@ fn header_ui(ui: &mut Ui, look: &mut Look) {
 fn arrow(ui: &Ui, button: Rect, up: bool) {
     let (base, tip) = if up { (button.bottom() - 1.0, -4.0) } else { (button.bottom() - 5.0, 4.0) };
     let corners = [(-4.0, 0.0), (4.0, 0.0), (0.0, tip)].map(|(x, y)| pos2(button.center().x + x, base + y));
-    ui.painter().add(Shape::convex_polygon(corners.to_vec(), theme::STRONG, Stroke::NONE));
+    ui.painter().add(Shape::convex_polygon(corners.to_vec(), theme::colors(ui).strong, Stroke::NONE));
 }
 
 /// One output; a long name takes as many lines as it needs.
@@ -167,17 +167,20 @@ fn row_ui(ui: &mut Ui, row: &Row, scale: Scale) {
     let (before, after, change) = (number(row.before), number(row.after), signed(row.change(), decimals));
     let width = ui.available_width();
     let (_, names) = column_ends(Rect::from_min_size(ui.cursor().min, Vec2::new(width, 0.0)));
-    let name = ui.painter().layout(row.name.to_owned(), theme::small(), theme::TEXT, names - ui.cursor().left());
+    let name =
+        ui.painter().layout(row.name.to_owned(), theme::small(), theme::colors(ui).text, names - ui.cursor().left());
     let (rect, response) = ui.allocate_exact_size(Vec2::new(width, name.size().y), Sense::focusable_noninteractive());
     let words = format!("{}: before {before}, after {after}, change {change}", row.name);
     response.widget_info(|| WidgetInfo::labeled(Role::Row, true, &words));
     focus_frame(ui, &response);
-    ui.painter().galley(rect.min, name, theme::TEXT);
+    ui.painter().galley(rect.min, name, theme::colors(ui).text);
     let (ends, _) = column_ends(rect);
     let monospace = TextStyle::Monospace.resolve(ui.style());
-    for (end, text, color) in
-        [(ends[0], before, theme::TEXT), (ends[1], after, theme::TEXT), (ends[2], change, theme::STRONG)]
-    {
+    for (end, text, color) in [
+        (ends[0], before, theme::colors(ui).text),
+        (ends[1], after, theme::colors(ui).text),
+        (ends[2], change, theme::colors(ui).strong),
+    ] {
         ui.painter().text(pos2(end - 2.0, rect.top()), Align2::RIGHT_TOP, text, monospace.clone(), color);
     }
 }

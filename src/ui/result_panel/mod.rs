@@ -21,13 +21,13 @@ const SCROLL_BAR: f32 = 10.0;
 pub(super) fn result_panel_ui(ui: &mut Ui, session: &Session, actions: &mut Vec<Action>) {
     ui.set_max_width(ui.available_width() - SCROLL_BAR);
     ui.add_space(4.0);
-    ui.label(RichText::new("Result").heading().color(theme::STRONG));
+    ui.label(RichText::new("Result").heading().color(theme::colors(ui).strong));
     let Some(run) = session.run.ready() else {
         let text = "The scores of the scan, of its reconstruction and of the counterfactual will stand here.";
-        ui.label(RichText::new(text).color(theme::WEAK));
+        ui.label(RichText::new(text).color(theme::colors(ui).weak));
         return;
     };
-    ui.label(RichText::new(&run.target).color(theme::STRONG));
+    ui.label(RichText::new(&run.asked.target).color(theme::colors(ui).strong));
     let scale = predictions::predictions_ui(ui, run);
     run_ui(ui, run, actions);
     if let Some(other) = &session.aside {
@@ -41,7 +41,7 @@ pub(super) fn result_panel_ui(ui: &mut Ui, session: &Session, actions: &mut Vec<
 
 /// A part that folds.
 fn section_ui(ui: &mut Ui, title: &str, open: bool, contents: impl FnOnce(&mut Ui)) {
-    let title = RichText::new(title).heading().color(theme::STRONG);
+    let title = RichText::new(title).heading().color(theme::colors(ui).strong);
     CollapsingHeader::new(title).default_open(open).show_unindented(ui, contents);
 }
 
@@ -54,8 +54,9 @@ fn run_ui(ui: &mut Ui, run: &Explained, actions: &mut Vec<Action>) {
     }
     ui.label(format!("Stopped because {}", result.stop));
     let text = format!("{} trials, {} steps, {}", result.walk.len(), result.steps.len(), duration(run.seconds));
-    ui.label(RichText::new(text).small().color(theme::WEAK));
-    ui.label(RichText::new(format!("By {}", run.models.join(" and "))).small().color(theme::WEAK));
+    ui.label(RichText::new(text).small().color(theme::colors(ui).weak));
+    let models = format!("By {} and {}", run.asked.autoencoder.name, run.asked.scored_by.name);
+    ui.label(RichText::new(models).small().color(theme::colors(ui).weak));
     let most = run.most_changed_slice;
     let change = run.change_per_slice_hu[most];
     ui.label(format!("Slice {most} of the stack changed most: {change:.1} HU on average"));
@@ -72,7 +73,11 @@ fn aside_ui(ui: &mut Ui, other: &Explained, actions: &mut Vec<Action>) {
     ui.add_space(8.0);
     let what = if other.result.complete { "The result before" } else { "What the cancelled run found" };
     let (steps, score) = (other.result.steps.len(), other.result.scores.counterfactual);
-    ui.label(RichText::new(format!("{what}: {}, {steps} steps, {score:.4}", other.target)).small().color(theme::WEAK));
+    ui.label(
+        RichText::new(format!("{what}: {}, {steps} steps, {score:.4}", other.asked.target))
+            .small()
+            .color(theme::colors(ui).weak),
+    );
     if ui.button("Show the other result").clicked() {
         actions.push(Action::SwapResults);
     }
@@ -81,9 +86,9 @@ fn aside_ui(ui: &mut Ui, other: &Explained, actions: &mut Vec<Action>) {
 /// Saves the panes; it stands below the result and is always seen.
 pub(super) fn picture_ui(ui: &mut Ui, file: &PictureFile, actions: &mut Vec<Action>) {
     ui.add_space(4.0);
-    ui.label(RichText::new("Picture").heading().color(theme::STRONG));
+    ui.label(RichText::new("Picture").heading().color(theme::colors(ui).strong));
     let text = "The panes as they are shown, with their annotations, as PNG.";
-    ui.label(RichText::new(text).small().color(theme::WEAK));
+    ui.label(RichText::new(text).small().color(theme::colors(ui).weak));
     match path_field_ui(ui, "Save as", Some("Save picture"), "path of a .png file", Some(&file.suggested)) {
         Some(Chosen::Path(path)) => actions.push(Action::SavePicture { path, replace: false }),
         Some(Chosen::Browse) => actions.push(Action::Ask(Wanted::Picture)),
@@ -93,12 +98,12 @@ pub(super) fn picture_ui(ui: &mut Ui, file: &PictureFile, actions: &mut Vec<Acti
     if saved.running().is_some() {
         ui.spinner();
     } else if let Some(path) = saved.ready() {
-        ui.label(RichText::new(format!("Saved {}", path.display())).small().color(theme::TEXT));
+        ui.label(RichText::new(format!("Saved {}", path.display())).small().color(theme::colors(ui).text));
     }
     if file.copied.running().is_some() {
         ui.spinner();
     } else if file.copied.ready().is_some() && file.copied.error().is_none() {
-        ui.label(RichText::new("The picture is on the clipboard").small().color(theme::TEXT));
+        ui.label(RichText::new("The picture is on the clipboard").small().color(theme::colors(ui).text));
     }
     error_ui(ui, saved.error().or(file.copied.error()), Place::Picture, actions);
     ui.add_space(4.0);

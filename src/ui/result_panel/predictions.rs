@@ -91,14 +91,14 @@ fn score_ui(ui: &mut Ui, scale: Scale, name: &str, score: f64, meaning: &str) {
     });
     let painter = ui.painter();
     let [body, monospace] = [TextStyle::Body, TextStyle::Monospace].map(|style| style.resolve(ui.style()));
-    painter.text(rect.left_top(), Align2::LEFT_TOP, name, body, theme::TEXT);
-    painter.text(rect.right_top(), Align2::RIGHT_TOP, &text, monospace, theme::STRONG);
+    painter.text(rect.left_top(), Align2::LEFT_TOP, name, body, theme::colors(ui).text);
+    painter.text(rect.right_top(), Align2::RIGHT_TOP, &text, monospace, theme::colors(ui).strong);
     let bar = Rect::from_min_max(pos2(rect.left(), rect.bottom() - BAR_HEIGHT), rect.max);
     let x = |value: f64| bar.left() + bar.width() * scale.share(value);
-    painter.rect_filled(bar, 2.0, theme::FIELD);
+    painter.rect_filled(bar, 2.0, theme::colors(ui).field);
     let filled = Rect::from_two_pos(pos2(x(0.0), bar.top() + 2.0), pos2(x(value), bar.bottom() - 2.0));
-    painter.rect_filled(filled, 0.0, theme::ACCENT);
-    painter.vline(x(value), bar.y_range(), Stroke::new(2.0, theme::STRONG));
+    painter.rect_filled(filled, 0.0, theme::colors(ui).accent);
+    painter.vline(x(value), bar.y_range(), Stroke::new(2.0, theme::colors(ui).strong));
     let [low, high] = scale.axis();
     if value < low || value > high {
         beyond(ui, bar, if value < low { -1.0 } else { 1.0 });
@@ -111,7 +111,7 @@ fn beyond(ui: &Ui, bar: Rect, side: f32) {
     let tip = if side < 0.0 { bar.left_center() } else { bar.right_center() };
     let base = tip.x - side * BAR_HEIGHT / 2.0;
     let arrow = vec![tip, pos2(base, bar.top()), pos2(base, bar.bottom())];
-    ui.painter().add(Shape::convex_polygon(arrow, theme::STRONG, Stroke::NONE));
+    ui.painter().add(Shape::convex_polygon(arrow, theme::colors(ui).strong, Stroke::NONE));
 }
 
 /// The ends and the middle of the axis, and where the score was to go.
@@ -122,12 +122,12 @@ fn axis_ui(ui: &mut Ui, scale: Scale, goal: Option<f64>) {
     let ends = [(low, Align2::LEFT_TOP), (f64::midpoint(low, high), Align2::CENTER_TOP), (high, Align2::RIGHT_TOP)];
     for (value, anchor) in ends {
         let at = pos2(rect.left() + rect.width() * scale.share(value), rect.top());
-        ui.painter().text(at, anchor, value.to_string(), theme::small(), theme::WEAK);
+        ui.painter().text(at, anchor, value.to_string(), theme::small(), theme::colors(ui).weak);
     }
     if let Some(goal) = goal {
         let goal = scale.of(goal);
         let text = format!("Goal of the search {goal:.decimals$}", decimals = scale.decimals());
-        ui.label(RichText::new(text).small().color(theme::WEAK));
+        ui.label(RichText::new(text).small().color(theme::colors(ui).weak));
     }
 }
 

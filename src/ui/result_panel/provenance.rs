@@ -13,7 +13,7 @@ pub(super) fn provenance_ui(ui: &mut Ui, report: &Report) {
     }
     for (name, value) in lines {
         ui.spacing_mut().item_spacing.y = 2.0;
-        ui.label(RichText::new(name).small().color(theme::WEAK));
+        ui.label(RichText::new(name).small().color(theme::colors(ui).weak));
         ui.label(RichText::new(value).small());
         ui.add_space(2.0);
     }

@@ -22,7 +22,7 @@ fn line_ui(ui: &mut Ui, line: &Line) {
         ..WidgetInfo::labeled(Role::Status, true, line.name)
     });
     let [body, monospace] = [TextStyle::Body, TextStyle::Monospace].map(|style| style.resolve(ui.style()));
-    ui.painter().text(rect.left_center(), Align2::LEFT_CENTER, line.name, body, theme::TEXT);
-    ui.painter().text(rect.right_center(), Align2::RIGHT_CENTER, &line.value, monospace, theme::STRONG);
+    ui.painter().text(rect.left_center(), Align2::LEFT_CENTER, line.name, body, theme::colors(ui).text);
+    ui.painter().text(rect.right_center(), Align2::RIGHT_CENTER, &line.value, monospace, theme::colors(ui).strong);
     meaning_ui(ui, response, &line.meaning);
 }
