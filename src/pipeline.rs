@@ -207,6 +207,7 @@ pub fn draw(seed: u64, dials: Dials, recipe: &Recipe, monitor: &Monitor) -> Resu
         warnings: vec!["SYNTHETIC: a drawn phantom, no patient".to_owned()],
         window_hu: None,
         sha256: io::voxels_sha256(&phantom.volume.voxels),
+        study: None,
     };
     let input = prepare(&Arc::new(scan), recipe, monitor)?;
     Ok((phantom, input))
@@ -271,6 +272,7 @@ pub fn inspect(path: &Path, monitor: &Monitor) -> Result<Opened> {
                     ],
                     window_hu: None,
                     sha256: input.sha256(),
+                    study: None,
                 })));
             }
             Ok(checkpoint) => {

@@ -8,7 +8,7 @@ use std::str::FromStr;
 use clap::builder::PossibleValue;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
-use crate::export::{Kind, Layout, Style};
+use crate::export::{Kind, Layout, Patient, Style};
 use crate::latent_shift::{HeatmapMethod, Options, SearchWay};
 use crate::ui::Start;
 use crate::volume::phantom::Finding;
@@ -321,6 +321,10 @@ pub struct OutputArgs {
     /// What stands in pictures and animations of one slice
     #[arg(long, value_enum, requires = "out", default_value_t)]
     pub layout: Layout,
+    /// DICOM files say whose they are, so that a PACS files them with the scan: name, ID with its issuer, birth date and sex of the
+    /// patient; date, time, ID, description and accession number of the study. Without it they say none of these
+    #[arg(long, requires = "out")]
+    pub keep_patient: bool,
     /// Every tensor of the run, for comparison with other programs
     #[arg(long, value_name = "FILE")]
     pub dump: Option<PathBuf>,
@@ -330,6 +334,12 @@ pub struct OutputArgs {
     /// Replace files that exist
     #[arg(long)]
     pub overwrite: bool,
+}
+
+impl OutputArgs {
+    pub fn patient(&self) -> Patient {
+        if self.keep_patient { Patient::Kept } else { Patient::LeftOut }
+    }
 }
 
 impl ValueEnum for Kind {

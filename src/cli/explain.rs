@@ -38,19 +38,21 @@ pub(super) fn explain(
     threads: usize,
     monitor: Monitor,
 ) -> Result<Report> {
+    export::check(input, &outputs.export, outputs.patient()).map_err(BadInput)?;
     let began = Instant::now();
     let result = pipeline::explain(input, request, &monitor)?;
     let report = report(input, &Asked::of(request), &result, &Timing::of(&monitor, threads));
     if outputs.json {
         say(&report.json()?);
     } else {
-        summarize(input, &result, began);
+        summarize(input, &result, outputs, began);
     }
     // What a cancelled run has found is written all the same.
     let saving = if result.complete { monitor } else { Monitor::default() };
     let folder = outputs.out.as_ref().map(|folder| -> Result<()> {
         let style = Style { size_px: outputs.size, fps: outputs.fps, loops: outputs.loops, layout: outputs.layout };
-        let files = export::files(&Run::new(input, &result, &report, style), &outputs.export, &saving)?;
+        let run = Run { patient: outputs.patient(), ..Run::new(input, &result, &report, style) };
+        let files = export::files(&run, &outputs.export, &saving)?;
         write::save_all(folder, &files, |_| outputs.overwrite)
     });
     // One that cannot be written takes no other with it.
@@ -62,6 +64,9 @@ pub(super) fn explain(
 impl OutputArgs {
     /// Refuses now what could not be written after hours of work.
     pub(super) fn check(&self) -> Result<()> {
+        if self.keep_patient && !self.export.iter().any(|kind| kind.is_dicom()) {
+            bail!(Usage("--keep-patient is for DICOM files: --export dicom or dicom-ct".to_owned()));
+        }
         if let Some(folder) = &self.out {
             write::check_all(folder, export::names(&self.export), |_| self.overwrite)?;
         }
@@ -116,14 +121,15 @@ fn terms(args: &ExplainArgs, labels: &[String]) -> Result<Vec<(usize, f64)>> {
     Ok(terms)
 }
 
-fn summarize(input: &Input, result: &Counterfactual, began: Instant) {
+fn summarize(input: &Input, result: &Counterfactual, outputs: &OutputArgs, began: Instant) {
     let end = &result.steps[result.chosen];
     say(&format!("score of the scan            {:.4}", result.scores.scan));
     say(&format!("score of its reconstruction  {:.4}", result.scores.reconstruction));
     say(&format!("score of the counterfactual  {:.4}  at lambda {:.4}", end.score, end.lambda));
     say(&format!("stopped because {}", result.stop));
     say(&format!("{} trials, {} steps, {:.1} s", result.walk.len(), result.steps.len(), began.elapsed().as_secs_f64()));
-    for note in input.warnings().into_iter().chain(result.notes()) {
+    let of_files = outputs.out.as_ref().and_then(|_| export::note(input, &outputs.export)).map(str::to_owned);
+    for note in input.warnings().into_iter().chain(result.notes()).chain(of_files) {
         say(&format!("note: {note}"));
     }
     say("Research use only. Not for diagnosis.");

@@ -43,6 +43,16 @@ impl Film {
         self
     }
 
+    /// Each once.
+    pub fn pictures(&self) -> &[RgbaImage] {
+        &self.pictures
+    }
+
+    /// The shortest time that a picture stands, hundredths of a second.
+    pub fn shortest(&self) -> u16 {
+        self.order.iter().map(|(_, hundredths)| *hundredths).min().unwrap_or(END)
+    }
+
     pub fn shots(&self) -> Vec<Shot<'_>> {
         self.order.iter().map(|&(i, hundredths)| Shot { picture: &self.pictures[i], hundredths }).collect()
     }

@@ -2,6 +2,7 @@
 
 pub mod animation;
 pub mod apng;
+mod dicom;
 mod film;
 pub mod gif;
 mod html;
@@ -24,6 +25,7 @@ use image::RgbaImage;
 use serde::{Deserialize, Serialize};
 
 use self::animation::Film;
+pub use self::dicom::Patient;
 use self::montage::Story;
 use self::report::Report;
 pub use self::style::{Layout, Spot, Style};
@@ -42,12 +44,13 @@ pub struct Run<'a> {
     pub style: Style,
     /// Of what is shown of one slice; `None` = the one that changed most.
     pub spot: Option<Spot>,
+    pub patient: Patient,
 }
 
 impl<'a> Run<'a> {
     pub fn new(input: &'a Input, result: &'a Counterfactual, report: &'a Report, style: Style) -> Self {
         let layers = Layers { scan: input.display_volume(), shift: Some(Shift::of(result)) };
-        Self { input, result, report, layers, style, spot: None }
+        Self { input, result, report, layers, style, spot: None, patient: Patient::LeftOut }
     }
 }
 
@@ -64,6 +67,8 @@ pub enum Kind {
     Html,
     Nrrd,
     Csv,
+    Dicom,
+    DicomCt,
 }
 
 /// Kinds that belong together.
@@ -72,17 +77,19 @@ pub enum Group {
     Pictures,
     Animations,
     Volumes,
+    Dicom,
     Numbers,
 }
 
 impl Group {
-    pub const ALL: [Self; 4] = [Self::Pictures, Self::Animations, Self::Volumes, Self::Numbers];
+    pub const ALL: [Self; 5] = [Self::Pictures, Self::Animations, Self::Volumes, Self::Dicom, Self::Numbers];
 
     pub fn title(self) -> &'static str {
         match self {
             Self::Pictures => "Pictures",
             Self::Animations => "Animations",
             Self::Volumes => "Volumes",
+            Self::Dicom => "DICOM",
             Self::Numbers => "Numbers",
         }
     }
@@ -93,8 +100,19 @@ const MP4: [&str; 3] = ["lambda.mp4", "slices.mp4", "tour.mp4"];
 pub const REPORT: &str = "result.json";
 
 impl Kind {
-    pub const ALL: [Self; 9] =
-        [Self::Png, Self::Ladder, Self::Mp4, Self::Gif, Self::Apng, Self::Nifti, Self::Nrrd, Self::Html, Self::Csv];
+    pub const ALL: [Self; 11] = [
+        Self::Png,
+        Self::Ladder,
+        Self::Mp4,
+        Self::Gif,
+        Self::Apng,
+        Self::Nifti,
+        Self::Nrrd,
+        Self::Html,
+        Self::Csv,
+        Self::Dicom,
+        Self::DicomCt,
+    ];
     /// Where nothing is chosen.
     pub const DEFAULT: [Self; 3] = [Self::Png, Self::Gif, Self::Nifti];
 
@@ -110,6 +128,8 @@ impl Kind {
             Self::Html => "html",
             Self::Nrrd => "nrrd",
             Self::Csv => "csv",
+            Self::Dicom => "dicom",
+            Self::DicomCt => "dicom-ct",
         }
     }
 
@@ -125,6 +145,8 @@ impl Kind {
             Self::Nrrd => "Counterfactual and difference (NRRD)",
             Self::Html => "Report, one page (HTML)",
             Self::Csv => "Tables (CSV)",
+            Self::Dicom => "Maps, segmentation, animation (DICOM)",
+            Self::DicomCt => "Counterfactual as a CT series (DICOM)",
         }
     }
 
@@ -144,6 +166,10 @@ impl Kind {
             Self::Html => "one page that holds the pictures, the curve and the numbers",
             Self::Nrrd => "the same volumes for programs of ITK's family",
             Self::Csv => "the curve, the change of each slice, and the classifier's other outputs, as tables",
+            Self::Dicom => {
+                "difference and heatmap as parametric maps, large changes as a segmentation, the animation, in the scan's study"
+            }
+            Self::DicomCt => "the counterfactual as a CT series, which a PACS shows like any other",
         }
     }
 
@@ -152,11 +178,12 @@ impl Kind {
             Self::Png | Self::Ladder => Group::Pictures,
             Self::Mp4 | Self::Gif | Self::Apng => Group::Animations,
             Self::Nifti | Self::Nrrd => Group::Volumes,
+            Self::Dicom | Self::DicomCt => Group::Dicom,
             Self::Html | Self::Csv => Group::Numbers,
         }
     }
 
-    /// What it writes: paths within a folder.
+    /// What it writes: paths within a folder. One that ends in `/` is a folder of files, one a slice.
     pub fn names(self) -> &'static [&'static str] {
         match self {
             Self::Png => &["panes.png"],
@@ -168,7 +195,13 @@ impl Kind {
             Self::Nifti => volumes::NIFTI,
             Self::Nrrd => volumes::NRRD,
             Self::Csv => tables::NAMES,
+            Self::Dicom => dicom::NAMES,
+            Self::DicomCt => dicom::CT_NAMES,
         }
+    }
+
+    pub fn is_dicom(self) -> bool {
+        matches!(self, Self::Dicom | Self::DicomCt)
     }
 
     fn files(self, run: &Run, story: &Story, monitor: &Monitor) -> Result<Vec<File>> {
@@ -195,6 +228,8 @@ impl Kind {
             Self::Html => file(html::html(run, story, monitor)?.into_bytes()),
             Self::Nrrd => volumes::nrrd_files(run, monitor),
             Self::Csv => tables::files(run),
+            Self::Dicom => dicom::files(run, story, monitor),
+            Self::DicomCt => dicom::ct_files(run, monitor),
         }
     }
 }
@@ -221,6 +256,16 @@ impl File {
 /// The names of all that `kinds` give, and of the report.
 pub fn names(kinds: &[Kind]) -> impl Iterator<Item = &'static str> {
     kinds.iter().flat_map(|kind| kind.names()).copied().chain([REPORT])
+}
+
+/// Refuses early what could not be made of an input after hours of work.
+pub fn check(input: &Input, kinds: &[Kind], patient: Patient) -> Result<()> {
+    if kinds.iter().any(|kind| kind.is_dicom()) { dicom::check(input, patient) } else { Ok(()) }
+}
+
+/// What to know of the files that `kinds` give, in words.
+pub fn note(input: &Input, kinds: &[Kind]) -> Option<&'static str> {
+    kinds.iter().any(|kind| kind.is_dicom()).then(|| dicom::note(input)).flatten()
 }
 
 /// What `kinds` give, and the report. All are made before any is written, so that a folder never mixes two runs.

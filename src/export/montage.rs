@@ -47,6 +47,11 @@ impl<'a> Story<'a> {
         Self { spot: None, style: Style { layout: Layout::Panes, ..self.style }, ..self.clone() }
     }
 
+    /// Of the difference, in every picture.
+    pub(super) fn scale_hu(&self) -> f32 {
+        self.scale_hu
+    }
+
     /// On the scan's slice where a slice of the stack lies.
     pub(super) fn camera(&self, size: [u32; 2], slice: usize) -> Camera {
         self.camera_at(size, self.result.grid.world_from_voxel.transform_point3(DVec3::new(0.0, 0.0, slice as f64)))

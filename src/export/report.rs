@@ -155,6 +155,15 @@ impl Report {
         serde_json::to_string_pretty(self).context("the report cannot be written as JSON")
     }
 
+    /// The run itself as text: all but where and how fast it was computed.
+    pub(super) fn identity(&self) -> Result<String> {
+        let mut report = serde_json::to_value(self).context("the report cannot be written as JSON")?;
+        for field in ["device", "threads", "seconds_per_phase"] {
+            report.as_object_mut().and_then(|fields| fields.remove(field));
+        }
+        Ok(report.to_string())
+    }
+
     /// Where a result came from, as names and values. It names no patient and no folder.
     pub fn provenance(&self) -> Vec<(&'static str, String)> {
         self.provenance_at(self.lambda, self.scores.counterfactual)

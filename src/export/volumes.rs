@@ -17,7 +17,7 @@ pub(super) const NRRD: &[&str] =
     &["counterfactual.nrrd", "counterfactual_detail_kept.nrrd", "difference.nrrd", "heatmap.nrrd"];
 
 #[derive(Debug, Clone, Copy)]
-enum Content {
+pub(super) enum Content {
     /// As the autoencoder draws it.
     Counterfactual,
     /// The scan, sharp, plus the difference.
@@ -39,7 +39,7 @@ impl Content {
         }
     }
 
-    fn of(self, run: &Run, monitor: &Monitor) -> Result<Volume, Cancelled> {
+    pub(super) fn of(self, run: &Run, monitor: &Monitor) -> Result<Volume, Cancelled> {
         let (result, grid) = (run.result, &run.layers.scan.grid);
         match self {
             Self::Counterfactual => preprocess::restore(&result.step_hu(result.chosen), grid, OUTSIDE_HU, monitor),

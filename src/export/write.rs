@@ -17,14 +17,24 @@ pub fn check(path: &Path, overwrite: bool) -> Result<()> {
     Ok(())
 }
 
-/// Makes the folder for files of these names, and refuses early to replace any that may not go.
+/// Makes the folder for files of these names, and refuses early to replace any that may not go. A name that ends in `/` is a
+/// folder of files, which is to be new: what no file of this run replaces would make two runs one series.
 pub fn check_all<'a>(
     folder: &Path,
     mut names: impl Iterator<Item = &'a str>,
     may_go: impl Fn(&str) -> bool,
 ) -> Result<()> {
     std::fs::create_dir_all(folder).with_context(|| format!("cannot make the folder {}", folder.display()))?;
-    names.try_for_each(|name| check_new(&folder.join(name), may_go(name)))
+    names.try_for_each(|name| {
+        let path = folder.join(name);
+        if path.is_dir() {
+            bail!(
+                "the folder exists, and files of another run would stay in it; delete it, or choose another: {}",
+                path.display()
+            );
+        }
+        check_new(&path, may_go(name))
+    })
 }
 
 /// Refuses to replace what was not told to be replaced.

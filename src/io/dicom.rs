@@ -11,6 +11,7 @@ use dicom_object::{DefaultDicomObject, OpenFileOptions, ReadError};
 use dicom_pixeldata::PixelDecoder;
 use glam::DVec3;
 
+use super::study::Instance;
 use super::{AIR_HU, Error, SPACING_MM};
 
 /// A slice's description, without its pixels.
@@ -19,6 +20,8 @@ pub(super) struct Slice {
     pub(super) path: PathBuf,
     /// Tells series apart; empty where the file names none. Never shown.
     pub(super) series: String,
+    /// What other files call this one by; `None` where it does not say.
+    pub(super) instance: Option<Instance>,
     pub(super) rows: usize,
     pub(super) columns: usize,
     /// Of each number, from the lowest on; the rest of it means nothing.
@@ -51,9 +54,9 @@ pub(super) struct Place {
     pub(super) down_column: DVec3,
 }
 
-type Object = DefaultDicomObject;
+pub(super) type Object = DefaultDicomObject;
 
-fn text(object: &Object, tag: Tag) -> Option<String> {
+pub(super) fn text(object: &Object, tag: Tag) -> Option<String> {
     Some(object.get(tag)?.to_str().ok()?.trim_matches([' ', '\0']).to_owned())
 }
 
@@ -99,11 +102,14 @@ impl Refused {
     }
 }
 
-/// Reads a file up to its pixels.
 pub(super) fn describe(path: &Path) -> Result<Slice, Refused> {
+    describe_object(&header(path)?, path)
+}
+
+/// Reads a file up to its pixels.
+pub(super) fn header(path: &Path) -> Result<Object, Refused> {
     let open = || OpenFileOptions::new().read_until(tags::PIXEL_DATA).open_file(path);
-    let object = guarded(open)?.map_err(|error| unreadable(&error, path))?;
-    describe_object(&object, path)
+    guarded(open)?.map_err(|error| unreadable(&error, path))
 }
 
 fn describe_object(object: &Object, path: &Path) -> Result<Slice, Refused> {
@@ -133,6 +139,7 @@ fn describe_object(object: &Object, path: &Path) -> Result<Slice, Refused> {
     Ok(Slice {
         path: path.to_owned(),
         series: text(object, tags::SERIES_INSTANCE_UID).unwrap_or_default(),
+        instance: Instance::of(object),
         rows,
         columns,
         bits_stored,
@@ -210,6 +217,10 @@ pub(super) struct Syntax {
 }
 
 impl Syntax {
+    pub(super) fn is_lossy(self) -> bool {
+        self.packing == Packing::Lossy
+    }
+
     fn of(uid: &str) -> Option<Self> {
         let (name, packing) = match uid.strip_prefix("1.2.840.10008.1.2")? {
             "" | ".1" | ".1.98" => ("uncompressed", Packing::Plain),
@@ -295,7 +306,7 @@ pub(super) fn pixels(slice: &Slice) -> Result<Vec<f32>, Refused> {
         }
         let hu = |value: i32| (f64::from(value) * slope + intercept) as f32;
         let blank = padding.map(|value| (value, hu(value)));
-        let lossy = slice.syntax.packing == Packing::Lossy;
+        let lossy = slice.syntax.is_lossy();
         let hu = |raw: &u16| {
             let value = extend(*raw);
             let hu = hu(value);

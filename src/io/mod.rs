@@ -7,11 +7,13 @@ mod nifti;
 mod phases;
 mod series;
 mod stacking;
+pub mod study;
 
 use std::path::{Path, PathBuf};
 
 use sha2::{Digest, Sha256};
 
+use self::study::Study;
 use crate::job::{Cancelled, Monitor};
 use crate::volume::{Grid, Volume, Voxels};
 
@@ -54,6 +56,8 @@ pub struct Scan {
     pub window_hu: Option<[f32; 2]>,
     /// SHA-256 of the voxels, hex: it names the data, not the packing.
     pub sha256: String,
+    /// What results that lie beside the scan must say; none where it is no DICOM.
+    pub study: Option<Study>,
 }
 
 /// HU of what is no number, and of padding: air.

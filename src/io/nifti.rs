@@ -123,6 +123,7 @@ pub(super) fn open(path: &Path, monitor: &Monitor) -> Result<Scan, Error> {
         geometry,
         warnings,
         window_hu: None,
+        study: None,
     })
 }
 

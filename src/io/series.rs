@@ -8,6 +8,7 @@ use rayon::prelude::*;
 
 use super::arriving::Arriving;
 use super::dicom::{Refused, Slice, describe, pixels};
+use super::study::Study;
 use super::{Error, Geometry, Scan, phases, stacking};
 use crate::job::Monitor;
 use crate::volume::Volume;
@@ -95,6 +96,7 @@ pub(super) fn open_files(path: &Path, files: Vec<PathBuf>, monitor: &Monitor) ->
         geometry: Geometry::Dicom,
         warnings,
         window_hu: slices[0].window_hu,
+        study: Study::of(&slices),
     })
 }
 

@@ -14,7 +14,7 @@ use crate::support;
 
 const ROWS: usize = 5;
 const COLUMNS: usize = 4;
-const SLICES: usize = 6;
+pub(crate) const SLICES: usize = 6;
 /// Between rows, between columns: as DICOM orders them.
 const SPACING_MM: [f64; 2] = [0.7, 0.9];
 const GAP_MM: f64 = 2.5;
@@ -25,7 +25,7 @@ const MARK_HU: f32 = 700.0;
 const PLACE_MM: f64 = 2e-3;
 
 /// What one file says. Vectors are DICOM's: towards the patient's left, back, head.
-struct Slice {
+pub(crate) struct Slice {
     position: DVec3,
     along_row: DVec3,
     down_column: DVec3,
@@ -39,7 +39,7 @@ struct Slice {
 
 impl Slice {
     /// The `k`th slice of an axial series.
-    fn axial(k: usize) -> Self {
+    pub(crate) fn axial(k: usize) -> Self {
         Self {
             position: DVec3::new(-31.0, 12.0, 250.0 + GAP_MM * k as f64),
             along_row: DVec3::X,
@@ -51,7 +51,7 @@ impl Slice {
         }
     }
 
-    fn saying(mut self, tag: Tag, vr: VR, value: &impl ToString) -> Self {
+    pub(crate) fn saying(mut self, tag: Tag, vr: VR, value: &impl ToString) -> Self {
         self.also.push((tag, vr, value.to_string()));
         self
     }
@@ -61,7 +61,7 @@ fn written(numbers: &[f64]) -> String {
     numbers.iter().map(|x| format!("{x:.3}")).collect::<Vec<_>>().join("\\")
 }
 
-fn write(slice: &Slice, path: &Path) {
+pub(crate) fn write(slice: &Slice, path: &Path) {
     const CT: &str = "1.2.840.10008.5.1.4.1.1.2";
     const EXPLICIT_LITTLE_ENDIAN: &str = "1.2.840.10008.1.2.1";
     let [slope, intercept] = slice.rescale;

@@ -8,6 +8,7 @@ mod checkpoints;
 mod command;
 mod demo;
 mod dicom;
+mod dicom_export;
 mod export_dialog;
 mod exports;
 mod gradients;

@@ -11,7 +11,7 @@ use super::action::{Action, Place};
 use super::compute_panel::progress_text;
 use super::session::Session;
 use super::theme;
-use super::widgets::error_ui;
+use super::widgets::{error_ui, note_ui};
 use crate::job::Monitor;
 
 const KINDS_WIDTH: f32 = 310.0;
@@ -87,6 +87,9 @@ fn start_ui(ui: &mut Ui, session: &Session, dialog: &ExportDialog, actions: &mut
         } else if !found.has_folder && !session.settings.export.folder.as_os_str().is_empty() {
             ui.label(RichText::new("This folder will be made").small().color(theme::colors(ui).weak));
         }
+    }
+    if let Some(note) = work::note(session) {
+        note_ui(ui, note);
     }
     let hindrance = dialog.hindrance(session);
     buttons_ui(ui, hindrance.unwrap_or_default(), actions, |ui, actions| {

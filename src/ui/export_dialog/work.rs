@@ -7,7 +7,7 @@ use anyhow::{Context as _, Result};
 use eframe::egui::{ColorImage, Context, TextureHandle, TextureOptions};
 use image::{RgbaImage, imageops};
 
-use crate::export::{self, Kind, Run, Spot, Style, write};
+use crate::export::{self, Kind, Patient, Run, Spot, Style, write};
 use crate::job::{Monitor, Turn};
 use crate::settings::{ExportChoices, absolute};
 use crate::ui::session::{Explained, Session};
@@ -60,7 +60,8 @@ impl Scene {
 
     fn run(&self) -> Run<'_> {
         let Explained { scan, result, report, layers, .. } = &*self.run;
-        Run { input: &scan.input, result, report, layers: (**layers).clone(), style: self.style, spot: self.spot }
+        let (style, spot) = (self.style, self.spot);
+        Run { input: &scan.input, result, report, layers: (**layers).clone(), style, spot, patient: Patient::LeftOut }
     }
 
     fn looks_like(&self, other: &Self) -> bool {
@@ -190,6 +191,11 @@ impl ExportDialog {
     }
 }
 
+/// What to know of the files that are chosen, in words.
+pub(super) fn note(session: &Session) -> Option<&'static str> {
+    export::note(&session.run.ready()?.scan.input, &session.settings.export.kinds)
+}
+
 fn found((folder, kinds): (PathBuf, Vec<Kind>)) -> Found {
     let folder = absolute(&folder);
     let names = export::names(&kinds).filter(|name| folder.join(name).exists()).collect();
@@ -198,6 +204,7 @@ fn found((folder, kinds): (PathBuf, Vec<Kind>)) -> Found {
 
 fn write(scene: &Scene, kinds: &[Kind], folder: &Path, may_go: &[&str], monitor: &Monitor) -> Result<Written> {
     let may_go = |name: &str| may_go.contains(&name);
+    export::check(&scene.run.scan.input, kinds, Patient::LeftOut)?;
     write::check_all(folder, export::names(kinds), may_go)?;
     let files = export::files(&scene.run(), kinds, monitor)?;
     write::save_all(folder, &files, may_go)?;

@@ -1,0 +1,100 @@
+//! The study that a DICOM scan is of: what results must say to lie beside it, and what they may say of the patient.
+
+use std::collections::HashSet;
+use std::fmt;
+
+use dicom_core::Tag;
+use dicom_dictionary_std::tags;
+
+use super::dicom::{Object, Slice, header, text};
+
+/// All that is ever taken of patient and study: what a PACS files by. Whatever else a file says stays in it.
+pub const FILED_BY: [Tag; 10] = [
+    tags::PATIENT_NAME,
+    tags::PATIENT_ID,
+    tags::ISSUER_OF_PATIENT_ID,
+    tags::PATIENT_BIRTH_DATE,
+    tags::PATIENT_SEX,
+    tags::STUDY_DATE,
+    tags::STUDY_TIME,
+    tags::STUDY_ID,
+    tags::STUDY_DESCRIPTION,
+    tags::ACCESSION_NUMBER,
+];
+
+/// Said again of all that is derived from an image that was ever compressed with loss (PS3.3, C.7.6.1.1.5).
+const LOSS: [Tag; 3] =
+    [tags::LOSSY_IMAGE_COMPRESSION, tags::LOSSY_IMAGE_COMPRESSION_RATIO, tags::LOSSY_IMAGE_COMPRESSION_METHOD];
+
+/// What one attribute says.
+pub type Attribute = (Tag, String);
+
+/// A file as other files refer to it.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct Instance {
+    pub class_uid: String,
+    pub uid: String,
+}
+
+impl Instance {
+    pub(super) fn of(object: &Object) -> Option<Self> {
+        let (class_uid, uid) = uid(object, tags::SOP_CLASS_UID).zip(uid(object, tags::SOP_INSTANCE_UID))?;
+        Some(Self { class_uid, uid })
+    }
+}
+
+#[derive(Clone)]
+pub struct Study {
+    pub uid: String,
+    /// In which the scan lies; nothing where it says no place.
+    pub frame_of_reference_uid: Option<String>,
+    pub series_uid: String,
+    /// The file of each slice along the scan's third axis; none at all where a file has no name, or two have the same.
+    pub instances: Vec<Instance>,
+    /// What the scan says of `FILED_BY`. It names the patient.
+    pub filed_by: Vec<Attribute>,
+    /// How the scan was compressed with loss; empty where it never was.
+    pub loss: Vec<Attribute>,
+}
+
+/// Names no patient: it may end in a log.
+impl fmt::Debug for Study {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Study of {} files", self.instances.len())
+    }
+}
+
+impl Study {
+    /// Of the slices of one series, in their order; nothing where the series does not say which study it is of.
+    pub(super) fn of(slices: &[Slice]) -> Option<Self> {
+        let first = slices.first()?;
+        let object = header(&first.path).ok()?; // it was read a moment ago; a file that went since then names no study
+        let said = |tags: &[Tag]| -> Vec<Attribute> {
+            let said = tags.iter().filter_map(|&tag| Some((tag, text(&object, tag)?)));
+            said.filter(|(_, value)| !value.is_empty()).collect()
+        };
+        let mut loss = said(&LOSS);
+        if first.syntax.is_lossy() {
+            loss.retain(|(tag, _)| *tag != LOSS[0]);
+            loss.insert(0, (LOSS[0], "01".to_owned()));
+        } else if loss.first().is_none_or(|(_, said)| said != "01") {
+            loss.clear();
+        }
+        let instances: Option<Vec<Instance>> = slices.iter().map(|slice| slice.instance.clone()).collect();
+        let apart = |all: &Vec<Instance>| all.iter().map(|one| &one.uid).collect::<HashSet<_>>().len() == all.len();
+        Some(Self {
+            uid: uid(&object, tags::STUDY_INSTANCE_UID)?,
+            frame_of_reference_uid: uid(&object, tags::FRAME_OF_REFERENCE_UID).filter(|_| first.place.is_some()),
+            series_uid: uid(&object, tags::SERIES_INSTANCE_UID)?,
+            instances: instances.filter(apart).unwrap_or_default(),
+            filed_by: said(&FILED_BY),
+            loss,
+        })
+    }
+}
+
+/// Digits and dots, at most 64 (PS3.5, 9.1). What is none would make a file that no PACS takes.
+fn uid(object: &Object, tag: Tag) -> Option<String> {
+    let is_uid = |uid: &String| (1..=64).contains(&uid.len()) && uid.bytes().all(|b| b.is_ascii_digit() || b == b'.');
+    text(object, tag).filter(is_uid)
+}
