@@ -78,8 +78,9 @@ fn measure(case: &Case, runs: usize) -> Result<[Value; 2]> {
 }
 
 fn main() -> anyhow::Result<()> {
+    parallax::nn::threads::keep_candle_to_its_caller();
     let arguments = Arguments::parse(std::env::args().skip(1))?;
-    parallax::nn::denormals::start_threads(arguments.threads)?;
+    parallax::nn::threads::start(arguments.threads)?;
     parallax::nn::denormals::flush();
     for name in &arguments.cases {
         let [forward, gradient] = measure(&Case::named(name)?, arguments.runs)?;

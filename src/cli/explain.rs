@@ -11,7 +11,7 @@ use crate::export::{self, Run, Style, tensors, write};
 use crate::job::{Cancelled, Monitor};
 use crate::latent_shift::Counterfactual;
 use crate::models::{Classifier, label_index};
-use crate::nn::denormals;
+use crate::nn::threads;
 use crate::pipeline::{self, BadInput, Input, Model, Request, Target};
 
 pub(super) fn run(args: &ExplainArgs) -> Result<()> {
@@ -80,12 +80,12 @@ pub(super) fn start(compute: &ComputeArgs) -> Result<usize> {
         let name = format!("{:?}", compute.device).to_lowercase();
         bail!(Usage(format!("this build computes on the CPU only, not on {name}; use --device cpu")));
     }
-    let threads = match compute.threads {
+    let number = match compute.threads {
         0 => std::thread::available_parallelism().map_or(1, std::num::NonZero::get),
         n => n,
     };
-    denormals::start_threads(threads).context("the computing threads cannot be started")?;
-    Ok(threads)
+    threads::start(number).context("the computing threads cannot be started")?;
+    Ok(number)
 }
 
 /// What gives the score, by the networks that the arguments name; `terms` chooses among a classifier's labels.

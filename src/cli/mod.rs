@@ -21,6 +21,7 @@ pub use args::Arguments;
 use args::Command;
 
 use crate::job::Cancelled;
+use crate::nn::threads;
 use crate::pipeline::BadInput;
 use crate::ui;
 
@@ -37,6 +38,7 @@ pub(super) struct Usage(String);
 
 /// Runs what the arguments ask for.
 pub fn run() -> ExitCode {
+    threads::keep_candle_to_its_caller();
     let arguments = Arguments::parse();
     match dispatch(arguments) {
         Ok(()) => ExitCode::SUCCESS,

@@ -29,17 +29,6 @@ pub fn flush() {
     }
 }
 
-/// Starts the computing threads, each flushing denormals, and has freed memory kept for the next tensor. Once per process,
-/// before anything computes.
-pub fn start_threads(threads: usize) -> Result<(), rayon::ThreadPoolBuildError> {
-    super::memory::keep();
-    rayon::ThreadPoolBuilder::new()
-        .num_threads(threads)
-        .thread_name(|i| format!("compute-{i}"))
-        .start_handler(|_| flush())
-        .build_global()
-}
-
 #[cfg(test)]
 mod tests {
     #[test]

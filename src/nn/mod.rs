@@ -19,4 +19,5 @@ pub mod norm;
 pub mod pool;
 pub mod resize;
 mod simd;
+pub mod threads;
 mod winograd;

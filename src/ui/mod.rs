@@ -39,7 +39,7 @@ pub use app::App;
 pub use picker::{Answer, Ask, Picker, SystemPicker};
 
 use crate::gpu::raise_limits;
-use crate::nn::denormals;
+use crate::nn::threads;
 
 /// What the window is opened with.
 #[derive(Debug, Default)]
@@ -58,13 +58,13 @@ pub struct Start {
 }
 
 /// Computing threads: one for each processor.
-fn threads() -> usize {
+fn processors() -> usize {
     std::thread::available_parallelism().map_or(1, std::num::NonZero::get)
 }
 
 /// Opens the window, and returns when it is closed.
 pub fn run(start: Start) -> anyhow::Result<()> {
-    denormals::start_threads(threads()).context("the computing threads cannot be started")?;
+    threads::start(processors()).context("the computing threads cannot be started")?;
     let viewport = ViewportBuilder::default()
         .with_title("Parallax")
         .with_app_id("parallax")

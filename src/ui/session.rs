@@ -10,9 +10,9 @@ use std::time::Instant;
 use anyhow::anyhow;
 use restore::hold_against;
 
+use super::processors;
 use super::session_file::{self, Restored};
 use super::stage::Stage;
-use super::threads;
 use crate::demo;
 use crate::export::report::{Asked, Report, Timing, report};
 use crate::frame::{HEATMAPS, Layers, PRESETS, Shift, Window};
@@ -330,7 +330,7 @@ impl Session {
         let job = self.spawn("explain", &self.turn, move |monitor| {
             let began = Instant::now();
             let result = pipeline::explain(&scan.input, &request, monitor)?;
-            let (asked, timing) = (Asked::of(&request), Timing::of(monitor, threads()));
+            let (asked, timing) = (Asked::of(&request), Timing::of(monitor, processors()));
             Ok(Arc::new(Explained::new(scan, asked, result, timing, began.elapsed().as_secs_f64())))
         });
         self.run.follow(job);
