@@ -218,7 +218,7 @@ fn the_report_is_one_page_that_loads_nothing_and_is_whole() {
     }
     assert!(!page.contains(path(models.folder.path())), "a folder of this machine");
     let url = format!("file://{}", path(&out.join("report.html")));
-    let Some(browser) = browser() else { return };
+    let Some(browser) = support::browser() else { return };
     let shown = Command::new(browser)
         .args(["--headless", "--no-sandbox", "--disable-gpu", "--virtual-time-budget=3000", "--dump-dom", &url])
         .output()
@@ -226,17 +226,6 @@ fn the_report_is_one_page_that_loads_nothing_and_is_whole() {
     let dom = String::from_utf8_lossy(&shown.stdout);
     assert!(shown.status.success() && dom.contains("Reconstruction gap") && dom.contains("data:video/mp4"));
     assert_eq!(dom.matches("<figure>").count(), page.matches("<figure>").count(), "the browser sees what was written");
-}
-
-/// A browser, where this machine has one.
-fn browser() -> Option<&'static str> {
-    let found = ["chromium", "chromium-browser", "google-chrome"]
-        .into_iter()
-        .find(|name| Command::new(name).arg("--version").output().is_ok_and(|output| output.status.success()));
-    if found.is_none() {
-        eprintln!("no browser: the page was not opened in one");
-    }
-    found
 }
 
 #[cfg(unix)]

@@ -17,6 +17,7 @@ mod models;
 mod ops;
 mod path;
 mod phantom;
+mod playing;
 mod preparation;
 mod quality;
 mod record;

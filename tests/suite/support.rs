@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 
 use candle_core::{DType, Device, Tensor};
 
@@ -42,4 +43,24 @@ pub(crate) fn relative(a: &Tensor, b: &Tensor) -> f64 {
         t.to_dtype(DType::F64).and_then(|t| t.sqr()?.sum_all()?.to_scalar::<f64>()).expect("a number").sqrt()
     };
     norm((a - b).expect("same shape")) / norm(b.clone()).max(f64::MIN_POSITIVE)
+}
+
+/// The first of some programs that this machine has.
+fn program(names: &[&'static str], test: &str) -> Option<&'static str> {
+    let runs = |name: &&&str| Command::new(name).arg(test).output().is_ok_and(|output| output.status.success());
+    let found = names.iter().find(runs).copied();
+    if found.is_none() {
+        eprintln!("no {}: what is tried in one was not", names[0]);
+    }
+    found
+}
+
+/// A browser, where there is one.
+pub(crate) fn browser() -> Option<&'static str> {
+    program(&["chromium", "chromium-browser", "google-chrome"], "--version")
+}
+
+/// FFmpeg's reader of films, where there is one.
+pub(crate) fn ffprobe() -> Option<&'static str> {
+    program(&["ffprobe"], "-version")
 }
