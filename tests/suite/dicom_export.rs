@@ -51,7 +51,7 @@ const SECRETS: [(Tag, VR, &str); 9] = [
 ];
 
 /// An oblique series, its voxels of three sizes, of a patient who must not be told.
-fn oblique(folder: &Path) -> PathBuf {
+pub(crate) fn oblique(folder: &Path) -> PathBuf {
     let turn = DMat3::from_euler(glam::EulerRot::XYZ, 0.3, -0.2, 0.4);
     let numbers = |vectors: &[DVec3]| {
         let numbers = vectors.iter().flat_map(DVec3::to_array).map(|x| format!("{x:.12}"));
@@ -335,7 +335,7 @@ fn every_object_says_that_it_is_synthetic_and_for_research_and_lies_in_the_scans
 }
 
 /// Whether a file holds these bytes anywhere.
-fn holds(bytes: &[u8], words: &str) -> bool {
+pub(crate) fn holds(bytes: &[u8], words: &str) -> bool {
     bytes.windows(words.len()).any(|window| window == words.as_bytes())
 }
 

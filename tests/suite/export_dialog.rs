@@ -8,8 +8,9 @@ use egui_kittest::kittest::{NodeT, Queryable};
 use parallax::export::{Kind, names};
 use parallax::ui::Ask;
 
+use crate::dicom_export::{holds, oblique};
 use crate::tiny_models::TinyModels;
-use crate::window::{Window, click, explained, open_with, says, start, texts, type_path, until};
+use crate::window::{Window, click, explained, explained_from, open_with, says, start, texts, type_path, until};
 
 /// The dialog over a result.
 pub(crate) fn dialog(models: &TinyModels) -> Window {
@@ -114,6 +115,33 @@ fn a_cancelled_export_writes_nothing_and_one_that_cannot_be_says_why() {
     until(&mut window, "the refusal", |w| says(w, "cannot make the folder"));
     click(&mut window, "Dismiss");
     assert!(!says(&window, "cannot make the folder"));
+}
+
+#[test]
+fn dicom_files_say_whose_they_are_by_a_tick_that_does_not_last() {
+    const TICK: &str = "DICOM files say whose they are";
+    let models = TinyModels::new();
+    let mut window = explained_from(&models, oblique(models.folder.path()));
+    open(&mut window);
+    tick(&mut window, &[Kind::Csv]);
+    assert!(window.query_by_label(TICK).is_none(), "nothing of DICOM is chosen");
+    tick(&mut window, &[Kind::Dicom]);
+    let mut tells = |name: &str, ticks: bool| {
+        let folder = models.folder.path().join(name);
+        into(&mut window, &folder);
+        if ticks {
+            click(&mut window, TICK);
+        }
+        click(&mut window, "Export");
+        until(&mut window, "the files", |w| says(w, "files written to"));
+        window.key_press(Key::Escape);
+        window.run_steps(3);
+        open(&mut window);
+        let bytes = std::fs::read(folder.join("dicom/difference.dcm")).expect("a map");
+        holds(&bytes, "MRN-481516")
+    };
+    assert!(tells("kept", true));
+    assert!(!tells("left out", false), "the next visit begins without");
 }
 
 #[test]

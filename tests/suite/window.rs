@@ -117,9 +117,13 @@ pub(crate) fn start(models: &TinyModels, scan: PathBuf) -> Start {
 }
 
 pub(crate) fn explained(models: &TinyModels) -> Window {
-    let mut window = window(start(models, models.stack(8)));
+    explained_from(models, models.stack(8))
+}
+
+pub(crate) fn explained_from(models: &TinyModels, scan: PathBuf) -> Window {
+    let mut window = window(start(models, scan));
     until(&mut window, "the models", |w| says(w, "classifier.toml is loaded") && says(w, "autoencoder.toml is loaded"));
-    until(&mut window, "the scan", |w| says(w, "the networks see 8 slices"));
+    until(&mut window, "the scan", |w| says(w, "the networks see"));
     click(&mut window, "Compute counterfactual");
     until(&mut window, "the counterfactual", |w| says(w, "Stopped because"));
     window

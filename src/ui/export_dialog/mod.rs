@@ -12,6 +12,7 @@ use super::compute_panel::progress_text;
 use super::session::Session;
 use super::theme;
 use super::widgets::{error_ui, note_ui};
+use crate::export::Patient;
 use crate::job::Monitor;
 
 const KINDS_WIDTH: f32 = 310.0;
@@ -86,6 +87,13 @@ fn start_ui(ui: &mut Ui, session: &Session, dialog: &ExportDialog, actions: &mut
             }
         } else if !found.has_folder && !session.settings.export.folder.as_os_str().is_empty() {
             ui.label(RichText::new("This folder will be made").small().color(theme::colors(ui).weak));
+        }
+    }
+    if work::can_tell_patient(session) {
+        let mut tells = dialog.patient == Patient::Kept;
+        let help = "Name, ID, birth date, sex and the study's number, date and description, so that a PACS files them with the scan. Every visit begins without";
+        if ui.checkbox(&mut tells, "DICOM files say whose they are").on_hover_text(help).changed() {
+            actions.push(Action::Export(Act::Tell(if tells { Patient::Kept } else { Patient::LeftOut })));
         }
     }
     if let Some(note) = work::note(session) {

@@ -22,6 +22,8 @@ pub(in crate::ui) enum Act {
     Choose(ExportChoices),
     /// Whether the files that are there may go.
     Replace(bool),
+    /// Whether DICOM files say whose they are.
+    Tell(Patient),
     Start,
     Cancel,
     /// Back to the choices, after an export.
@@ -48,20 +50,21 @@ struct Scene {
     run: Arc<Explained>,
     style: Style,
     spot: Option<Spot>,
+    patient: Patient,
 }
 
 impl Scene {
     /// `None` without a result.
-    fn of(session: &Session, viewer: &Viewer) -> Option<Self> {
+    fn of(session: &Session, viewer: &Viewer, patient: Patient) -> Option<Self> {
         let choices = &session.settings.export;
         let spot = choices.as_shown.then_some(Spot { place: viewer.cursor, window: viewer.window });
-        Some(Self { run: Arc::clone(session.run.ready()?), style: choices.style, spot })
+        Some(Self { run: Arc::clone(session.run.ready()?), style: choices.style, spot, patient })
     }
 
     fn run(&self) -> Run<'_> {
         let Explained { scan, result, report, layers, .. } = &*self.run;
-        let (style, spot) = (self.style, self.spot);
-        Run { input: &scan.input, result, report, layers: (**layers).clone(), style, spot, patient: Patient::LeftOut }
+        let (style, spot, patient) = (self.style, self.spot, self.patient);
+        Run { input: &scan.input, result, report, layers: (**layers).clone(), style, spot, patient }
     }
 
     fn looks_like(&self, other: &Self) -> bool {
@@ -77,6 +80,8 @@ pub(in crate::ui) struct ExportDialog {
     /// Where it was looked, for files of which kinds.
     looked: Option<(PathBuf, Vec<Kind>)>,
     pub(super) may_replace: bool,
+    /// For the exports of this visit: what is told of a patient is no lasting choice.
+    pub(super) patient: Patient,
     pub(super) preview: Stage<RgbaImage>,
     previewed: Option<Scene>,
     pub(super) texture: Option<TextureHandle>,
@@ -86,7 +91,7 @@ pub(in crate::ui) struct ExportDialog {
 impl ExportDialog {
     /// The dialog has come, or has gone. Work goes on without it; what it showed does not come back.
     pub(in crate::ui) fn turn(&mut self, comes: bool) {
-        self.looked = None;
+        (self.looked, self.patient) = (None, Patient::LeftOut);
         if !comes {
             (self.previewed, self.texture) = (None, None);
             self.preview.clear();
@@ -124,7 +129,7 @@ impl ExportDialog {
             self.found.clear();
             self.found.follow(session.spawn("look", &Turn::default(), move |_| Ok(Arc::new(found(asked)))));
         }
-        let Some(scene) = Scene::of(session, viewer) else { return };
+        let Some(scene) = Scene::of(session, viewer, Patient::LeftOut) else { return };
         if self.previewed.as_ref().is_none_or(|before| !before.looks_like(&scene)) {
             // What no longer holds is not shown.
             (self.previewed, self.texture) = (Some(scene.clone()), None);
@@ -140,6 +145,7 @@ impl ExportDialog {
                 self.forget_written();
             }
             Act::Replace(may) => self.may_replace = may,
+            Act::Tell(patient) => self.patient = patient,
             Act::Start => self.start(session, viewer),
             Act::Cancel => self.written.cancel(),
             Act::Again => self.forget_written(),
@@ -155,7 +161,10 @@ impl ExportDialog {
     }
 
     fn start(&mut self, session: &Session, viewer: &Viewer) {
-        let Some(scene) = Scene::of(session, viewer).filter(|_| self.hindrance(session).is_none()) else { return };
+        if self.hindrance(session).is_some() {
+            return;
+        }
+        let Some(scene) = Scene::of(session, viewer, self.patient) else { return };
         let ExportChoices { kinds, folder, .. } = session.settings.export.clone();
         let may_go = self.found.ready().map_or(Vec::new(), |found| found.names.clone());
         let job = session.spawn("export", &Turn::default(), move |monitor| {
@@ -191,6 +200,12 @@ impl ExportDialog {
     }
 }
 
+/// Whether the files that are chosen can say whose they are.
+pub(super) fn can_tell_patient(session: &Session) -> bool {
+    let is_study = |run: &Arc<Explained>| run.scan.input.scan.as_ref().is_some_and(|scan| scan.study.is_some());
+    session.settings.export.kinds.iter().any(|kind| kind.is_dicom()) && session.run.ready().is_some_and(is_study)
+}
+
 /// What to know of the files that are chosen, in words.
 pub(super) fn note(session: &Session) -> Option<&'static str> {
     export::note(&session.run.ready()?.scan.input, &session.settings.export.kinds)
@@ -204,7 +219,7 @@ fn found((folder, kinds): (PathBuf, Vec<Kind>)) -> Found {
 
 fn write(scene: &Scene, kinds: &[Kind], folder: &Path, may_go: &[&str], monitor: &Monitor) -> Result<Written> {
     let may_go = |name: &str| may_go.contains(&name);
-    export::check(&scene.run.scan.input, kinds, Patient::LeftOut)?;
+    export::check(&scene.run.scan.input, kinds, scene.patient)?;
     write::check_all(folder, export::names(kinds), may_go)?;
     let files = export::files(&scene.run(), kinds, monitor)?;
     write::save_all(folder, &files, may_go)?;
