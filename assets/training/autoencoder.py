@@ -101,7 +101,7 @@ def train(args):
 
 if __name__ == "__main__":
     parser = arguments(__doc__, "vqgan.safetensors")
-    parser.add_argument("--factor", type=int, default=16)
+    parser.add_argument("--factor", type=int, default=32)
     parser.add_argument("--dim", type=int, default=16)
     parser.add_argument("--codes", type=int, default=1024)
     parser.add_argument("--steps", type=int, default=1500)

@@ -246,7 +246,7 @@ def train(args):
 if __name__ == "__main__":
     parser = arguments(__doc__, "classifier.safetensors")
     parser.add_argument("--autoencoder", default="vqgan.safetensors")
-    parser.add_argument("--factor", type=int, default=16)
+    parser.add_argument("--factor", type=int, default=32)
     parser.add_argument("--dim", type=int, default=16)
     parser.add_argument("--codes", type=int, default=1024)
     parser.add_argument("--latents", type=int, default=400)
