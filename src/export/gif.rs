@@ -6,8 +6,9 @@
 use std::borrow::Cow;
 use std::collections::HashMap;
 
-use super::animation::{Shot, size_of};
+use super::animation::{Film, Picture, Shot};
 use crate::frame::colormap::{ABOVE, BELOW};
+use crate::job::Monitor;
 use anyhow::Result;
 use gif::{Encoder, Frame, Repeat};
 
@@ -18,8 +19,8 @@ const RAMP: usize = 32;
 const TAGS: [[f32; 3]; 2] = [[1.0, 0.757, 0.302], [0.251, 0.784, 0.878]];
 
 /// The bytes of a file that plays `loops` times, or without end where that is 0.
-pub fn gif_bytes(shots: &[Shot], loops: u16) -> Result<Vec<u8>> {
-    let size = size_of(shots)?;
+pub fn gif_bytes<P: Picture>(film: &Film<P>, loops: u16, monitor: &Monitor) -> Result<Vec<u8>> {
+    let size = film.size()?;
     let (width, height) = (u16::try_from(size.0)?, u16::try_from(size.1)?);
     let mut palette = Palette::new();
     let colors: Vec<u8> = palette.colors.iter().flatten().copied().collect();
@@ -27,11 +28,12 @@ pub fn gif_bytes(shots: &[Shot], loops: u16) -> Result<Vec<u8>> {
     let mut encoder = Encoder::new(&mut bytes, width, height, &colors)?;
     // The file says how often it is repeated after the first time; nothing where it is played once.
     encoder.set_repeat(loops.checked_sub(1).map_or(Repeat::Infinite, Repeat::Finite))?;
-    for Shot { picture, hundredths } in shots {
+    for shot in film.shots(monitor)? {
+        let Shot { picture, hundredths: delay } = shot?;
         let buffer: Vec<u8> =
             picture.pixels().map(|pixel| palette.index([pixel.0[0], pixel.0[1], pixel.0[2]])).collect();
         let buffer = Cow::Owned(buffer);
-        encoder.write_frame(&Frame { width, height, delay: *hundredths, buffer, ..Frame::default() })?;
+        encoder.write_frame(&Frame { width, height, delay, buffer, ..Frame::default() })?;
     }
     drop(encoder); // writes the end of the file
     Ok(bytes)
@@ -67,7 +69,6 @@ mod tests {
     use gif::{ColorOutput, DecodeOptions};
     use image::{Rgba, RgbaImage};
 
-    use super::super::animation::Film;
     use super::*;
     use crate::frame::{Shade, colormap};
 
@@ -91,7 +92,7 @@ mod tests {
             })
         };
         let along: Vec<_> = (0..3).map(picture).collect();
-        let bytes = gif_bytes(&Film::bounce(along.clone(), 12).shots(), 0).expect("an animation");
+        let bytes = gif_bytes(&Film::bounce(along.clone(), 12), 0, &Monitor::default()).expect("an animation");
         let mut options = DecodeOptions::new();
         options.set_color_output(ColorOutput::RGBA);
         let mut decoder = options.read_info(bytes.as_slice()).expect("a GIF");
@@ -111,7 +112,7 @@ mod tests {
         let film = Film::forth(vec![RgbaImage::new(2, 2); 2], 12);
         // The block and its bytes: https://www.w3.org/Graphics/GIF/spec-gif89a.txt, 26; NETSCAPE2.0, 1, count, 0.
         let repeats = |loops| {
-            let bytes = gif_bytes(&film.shots(), loops).expect("an animation");
+            let bytes = gif_bytes(&film, loops, &Monitor::default()).expect("an animation");
             let at = bytes.windows(11).position(|w| w == b"NETSCAPE2.0")? + 11;
             Some(u16::from_le_bytes([bytes[at + 2], bytes[at + 3]]))
         };

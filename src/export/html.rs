@@ -22,9 +22,9 @@ const STYLE: &str = include_str!("html.css");
 pub(super) fn html(run: &Run, story: &Story, monitor: &Monitor) -> Result<String> {
     let (result, report) = (run.result, run.report);
     let (story, provenance) = (story.usual(), report.provenance());
-    let panes = apng::png_bytes(&story.montage()?, &provenance)?;
-    let ladder = apng::png_bytes(&story.ladder(monitor)?, &provenance)?;
-    let video = mp4::mp4_bytes(&story.along_lambda(monitor)?.shots(), monitor)?;
+    let panes = apng::png_bytes(story.montage()?, &provenance)?;
+    let ladder = apng::png_bytes(story.ladder(monitor)?, &provenance)?;
+    let video = mp4::mp4_bytes(&story.along_lambda(), monitor)?;
     let target = escape(&report.target);
     let mut page = format!(
         "<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n<meta name=\"viewport\" content=\"width=device-width\">\n\

@@ -24,9 +24,9 @@ use anyhow::Result;
 use image::RgbaImage;
 use serde::{Deserialize, Serialize};
 
-use self::animation::Film;
 pub use self::dicom::Patient;
 use self::montage::Story;
+use self::png::figure;
 use self::report::Report;
 pub use self::style::{Layout, Spot, Style};
 use crate::frame::{Layers, Shift};
@@ -208,22 +208,15 @@ impl Kind {
         let (provenance, loops) = (run.report.provenance(), run.style.loops);
         let file = |bytes| Ok(vec![File::new(self.names()[0], bytes)]);
         match self {
-            Self::Png => file(apng::png_bytes(&story.montage()?, &provenance)?),
-            Self::Ladder => file(apng::png_bytes(&story.ladder(monitor)?, &provenance)?),
+            Self::Png => file(apng::png_bytes(story.montage()?, &provenance)?),
+            Self::Ladder => file(apng::png_bytes(story.ladder(monitor)?, &provenance)?),
             Self::Mp4 => {
-                let video = |film: Film, name: &str| -> Result<File> {
-                    Ok(File::new(name, mp4::mp4_bytes(&film.shots(), monitor)?))
-                };
-                let [lambda, slices, tour] = MP4;
-                // One after the other: the pictures of each take much memory.
-                Ok(vec![
-                    video(story.along_lambda(monitor)?, lambda)?,
-                    video(story.along_slices(monitor)?, slices)?,
-                    video(story.tour(monitor)?, tour)?,
-                ])
+                let films = [story.along_lambda(), story.along_slices(), story.tour()];
+                let video = |(name, film)| Ok(File::new(name, mp4::mp4_bytes(film, monitor)?));
+                MP4.into_iter().zip(&films).map(video).collect()
             }
-            Self::Gif => file(gif::gif_bytes(&story.along_lambda(monitor)?.shots(), loops)?),
-            Self::Apng => file(apng::apng_bytes(&story.along_lambda(monitor)?.shots(), loops, &provenance)?),
+            Self::Gif => file(gif::gif_bytes(&story.along_lambda(), loops, monitor)?),
+            Self::Apng => file(apng::apng_bytes(&story.along_lambda(), loops, &provenance, monitor)?),
             Self::Nifti => volumes::nifti_files(run, monitor),
             Self::Html => file(html::html(run, story, monitor)?.into_bytes()),
             Self::Nrrd => volumes::nrrd_files(run, monitor),
@@ -237,7 +230,7 @@ impl Kind {
 /// What an animation shows at the counterfactual: one picture, or two that it shows in turn.
 pub fn preview(run: &Run) -> Result<Vec<RgbaImage>> {
     let story = Story::new(run);
-    story.frames(story.here(story.frame_px()), run.result.chosen)
+    story.frames(story.here(story.frame_px()), run.result.chosen).iter().map(figure).collect()
 }
 
 /// A file to be written.

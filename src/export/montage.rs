@@ -138,19 +138,19 @@ impl<'a> Story<'a> {
     }
 
     /// A picture of an animation, in one window, with the score as a bar; two to be shown in turn where they blink.
-    pub(super) fn frames(&self, camera: Camera, step: usize) -> Result<Vec<RgbaImage>> {
+    pub(super) fn frames(&self, camera: Camera, step: usize) -> Vec<Figure<'_>> {
         let (row, here) = (self.row(camera, self.window(), step), &self.result.steps[step]);
         let (size, grid) = (self.frame_px(), self.grid);
         let at_lambda = format!("{:.2} at lambda {}", here.score, lambda_text(here.lambda));
-        let alone = |pane: Pane, score: f64, said: String| {
-            // The target in a line of its own: the lines below stay in their places.
-            let lines = vec![self.target.to_owned(), said];
-            figure(&Figure { panes: vec![pane], columns: 1, grid, size, lines, bar: Some(score) })
-        };
         if self.style.layout == Layout::Panes {
             let (columns, lines) = (row.len(), vec![format!("{}: {at_lambda}", self.target)]);
-            return Ok(vec![figure(&Figure { panes: row, columns, grid, size, lines, bar: Some(here.score) })?]);
+            return vec![Figure { panes: row, columns, grid, size, lines, bar: Some(here.score) }];
         }
+        let alone = |pane, score: f64, said: String| {
+            // The target in a line of its own: the lines below stay in their places.
+            let lines = vec![self.target.to_owned(), said];
+            Figure { panes: vec![pane], columns: 1, grid, size, lines, bar: Some(score) }
+        };
         row.into_iter()
             .map(|pane| match pane.synthetic {
                 Some(_) => alone(pane, here.score, format!("Score {at_lambda}")),

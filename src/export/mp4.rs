@@ -12,7 +12,7 @@ use openh264::encoder::{
 };
 use openh264::formats::{RgbaSliceU8, YUVBuffer};
 
-use super::animation::{Shot, size_of};
+use super::animation::{Film, Picture};
 use crate::job::Monitor;
 
 /// Pictures a second.
@@ -26,8 +26,8 @@ const QUANTISER: [u8; 2] = [12, 20];
 const BITS_PER_SECOND: u32 = 40_000_000;
 
 /// The bytes of a file.
-pub fn mp4_bytes(shots: &[Shot], monitor: &Monitor) -> Result<Vec<u8>> {
-    let (width, height) = size_of(shots)?;
+pub fn mp4_bytes<P: Picture>(film: &Film<P>, monitor: &Monitor) -> Result<Vec<u8>> {
+    let (width, height) = film.size()?;
     // Chroma is kept for squares of four pixels.
     let (width, height) = (width.next_multiple_of(2), height.next_multiple_of(2));
     ensure!(
@@ -38,9 +38,9 @@ pub fn mp4_bytes(shots: &[Shot], monitor: &Monitor) -> Result<Vec<u8>> {
     let mut muxer =
         MuxerConfig::new(width, height, f64::from(RATE)).into_builder(Vec::new(), VideoCodec::H264).build()?;
     let (mut frame, mut end_hundredths) = (0_u32, 0_u32);
-    for (done, shot) in shots.iter().enumerate() {
-        monitor.step("encoding the video", done, shots.len())?;
-        let picture = even(shot.picture);
+    for shot in film.shots(monitor)? {
+        let shot = shot?;
+        let picture = even(&shot.picture);
         let rgba = RgbaSliceU8::new(&picture, (width as usize, height as usize));
         let yuv = YUVBuffer::from_rgba8_source(rgba);
         end_hundredths += u32::from(shot.hundredths);
@@ -133,8 +133,8 @@ mod tests {
             })
         };
         let pictures = [picture(0), picture(48)];
-        let shots = [Shot { picture: &pictures[0], hundredths: 90 }, Shot { picture: &pictures[1], hundredths: 12 }];
-        let bytes = mp4_bytes(&shots, &Monitor::default()).expect("a video");
+        let film = Film::forth(vec![pictures[0].clone()], 90).then(Film::forth(vec![pictures[1].clone()], 12));
+        let bytes = mp4_bytes(&film, &Monitor::default()).expect("a video");
         let boxes = top_level(&bytes);
         let place = |name: &str| boxes.iter().position(|(found, _)| found == name).expect(name);
         assert!(place("moov") < place("mdat"), "the index comes first: {boxes:?}");
@@ -161,13 +161,13 @@ mod tests {
     #[test]
     fn a_video_that_no_encoder_takes_is_refused_in_words() {
         let wide = RgbaImage::new(4000, 10);
-        let error = mp4_bytes(&[Shot { picture: &wide, hundredths: 10 }], &Monitor::default()).unwrap_err();
+        let error = mp4_bytes(&Film::forth(vec![wide], 10), &Monitor::default()).unwrap_err();
         assert!(error.to_string().contains("choose smaller pictures"), "{error}");
-        assert!(mp4_bytes(&[], &Monitor::default()).is_err());
+        assert!(mp4_bytes(&Film::<RgbaImage>::forth(Vec::new(), 10), &Monitor::default()).is_err());
         let cancelled = Monitor::default();
         cancelled.cancel();
         let small = RgbaImage::new(64, 64);
-        let error = mp4_bytes(&[Shot { picture: &small, hundredths: 10 }], &cancelled).unwrap_err();
+        let error = mp4_bytes(&Film::forth(vec![small], 10), &cancelled).unwrap_err();
         assert!(error.is::<crate::job::Cancelled>(), "{error}");
     }
 }

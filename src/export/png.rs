@@ -57,21 +57,50 @@ pub struct Figure<'a> {
     pub bar: Option<f64>,
 }
 
+/// Where the parts of a figure go, pixels.
+struct Arranged {
+    columns: u32,
+    /// Of all panes together.
+    width: u32,
+    height: u32,
+    /// Of the bar and what is around it.
+    bar: u32,
+    lines: Vec<(String, Rgba<u8>)>,
+}
+
+impl Arranged {
+    fn of(figure: &Figure, font: &FontRef) -> Self {
+        let [w, h] = figure.size;
+        let columns = figure.columns.clamp(1, figure.panes.len().max(1)) as u32;
+        let rows = (figure.panes.len() as u32).div_ceil(columns);
+        let extent = |n: u32, size: u32| n * size + GAP * n.saturating_sub(1);
+        let (width, height) = (extent(columns, w), extent(rows, h));
+        let mut lines = Vec::new();
+        for (line, color) in figure.lines.iter().map(|line| (line.as_str(), WHITE)).chain([(NOTICE, AMBER)]) {
+            let parts = wrap(line, |text| measure(font, text) + 2 * MARGIN <= width);
+            lines.extend(parts.into_iter().map(|part| (part, color)));
+        }
+        Self { columns, width, height, bar: if figure.bar.is_some() { BAR + MARGIN } else { 0 }, lines }
+    }
+
+    fn size(&self) -> (u32, u32) {
+        (self.width, self.height + self.bar + LINE * self.lines.len() as u32 + MARGIN)
+    }
+}
+
+/// Width and height that a figure will have, pixels.
+pub(super) fn size_of(figure: &Figure) -> Result<(u32, u32)> {
+    Ok(Arranged::of(figure, &font()?).size())
+}
+
 /// Draws a figure.
 pub fn figure(figure: &Figure) -> Result<RgbaImage> {
     let font = font()?;
     let [w, h] = figure.size;
-    let columns = figure.columns.clamp(1, figure.panes.len().max(1)) as u32;
-    let rows = (figure.panes.len() as u32).div_ceil(columns);
-    let extent = |n: u32, size: u32| n * size + GAP * n.saturating_sub(1);
-    let (width, height) = (extent(columns, w), extent(rows, h));
-    let mut lines = Vec::new();
-    for (line, color) in figure.lines.iter().map(|line| (line.as_str(), WHITE)).chain([(NOTICE, AMBER)]) {
-        let parts = wrap(line, |text| measure(&font, text) + 2 * MARGIN <= width);
-        lines.extend(parts.into_iter().map(|part| (part, color)));
-    }
-    let bar = if figure.bar.is_some() { BAR + MARGIN } else { 0 };
-    let mut image = RgbaImage::from_pixel(width, height + bar + LINE * lines.len() as u32 + MARGIN, BACKGROUND);
+    let arranged = Arranged::of(figure, &font);
+    let (width, height) = arranged.size();
+    let mut image = RgbaImage::from_pixel(width, height, BACKGROUND);
+    let Arranged { columns, height, bar, lines, .. } = arranged;
     for (i, pane) in figure.panes.iter().enumerate() {
         let view = pane.camera.view(&figure.grid, figure.size, pane.look);
         let mut picture = paint(&view, pane.layers);
@@ -91,18 +120,14 @@ pub fn figure(figure: &Figure) -> Result<RgbaImage> {
     Ok(image)
 }
 
-/// Pictures of one height: where the lines below one broken differently, it gets empty ground.
-pub(super) fn leveled(pictures: Vec<RgbaImage>) -> Vec<RgbaImage> {
-    let tallest = pictures.iter().map(RgbaImage::height).max().unwrap_or(0);
-    let level = |picture: RgbaImage| {
-        if picture.height() == tallest {
-            return picture;
-        }
-        let mut leveled = RgbaImage::from_pixel(picture.width(), tallest, BACKGROUND);
-        imageops::replace(&mut leveled, &picture, 0, 0);
-        leveled
-    };
-    pictures.into_iter().map(level).collect()
+/// A picture as tall as others of its film: where the lines below one are broken differently, it gets empty ground.
+pub(super) fn leveled(picture: RgbaImage, height: u32) -> RgbaImage {
+    if picture.height() == height {
+        return picture;
+    }
+    let mut leveled = RgbaImage::from_pixel(picture.width(), height, BACKGROUND);
+    imageops::replace(&mut leveled, &picture, 0, 0);
+    leveled
 }
 
 /// From the left margin to the right one; what is filled is the share.
@@ -308,14 +333,6 @@ mod tests {
         assert!(far[0].distance([-4.0, 8.0].into()) < 1e-6 && far[1].distance([88.0, 54.0].into()) < 1e-6, "{far:?}");
         assert_eq!(cut([-9.0, 0.0], [-9.0, 30.0]), None);
         assert_eq!(cut([0.0, 80.0], [100.0, 70.0]), None);
-    }
-
-    #[test]
-    fn pictures_of_an_animation_are_made_as_tall_as_the_tallest_and_keep_their_pixels() {
-        let low = RgbaImage::from_pixel(2, 1, WHITE);
-        let leveled = leveled(vec![low, RgbaImage::from_pixel(2, 3, AMBER)]);
-        assert_eq!(leveled.iter().map(RgbaImage::dimensions).collect::<Vec<_>>(), [(2, 3), (2, 3)]);
-        assert_eq!([0, 1, 2].map(|y| *leveled[0].get_pixel(1, y)), [WHITE, BACKGROUND, BACKGROUND]);
     }
 
     #[test]

@@ -89,7 +89,7 @@ fn save(
     let (path, replace) = named(path, replace, "png");
     session.spawn("picture", &Turn::default(), move |_| {
         write::check(&path, replace)?;
-        write::save(&path, &apng::png_bytes(&draw()?, &provenance)?, replace)?;
+        write::save(&path, &apng::png_bytes(draw()?, &provenance)?, replace)?;
         Ok(Arc::new(path))
     })
 }

@@ -247,7 +247,7 @@ fn a_killed_export_leaves_no_file_that_is_cut() {
     };
     let mut child = start(&out);
     let mut lines = BufReader::new(child.stderr.take().expect("piped")).lines();
-    assert!(lines.any(|line| line.expect("text").contains("encoding the video")), "the export began");
+    assert!(lines.any(|line| line.expect("text").contains("drawing the animation")), "the export began");
     child.kill().expect("killed");
     assert!(!child.wait().expect("it ends").success(), "it was killed before its end");
     // All files are made before the first is written.

@@ -4,8 +4,7 @@ use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
-use std::sync::mpsc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
@@ -74,7 +73,8 @@ fn serve(stream: TcpStream, folder: &Path) -> Option<Value> {
         "said" => ("200 OK", "text/plain", Vec::new()),
         "" => ("200 OK", "text/html; charset=utf-8", PAGE.as_bytes().to_vec()),
         name if FILES.contains(&name) => {
-            let kind = if name.ends_with(".mp4") { "video/mp4" } else { "application/octet-stream" };
+            let is_video = Path::new(name).extension().is_some_and(|extension| extension == "mp4");
+            let kind = if is_video { "video/mp4" } else { "application/octet-stream" };
             ("200 OK", kind, std::fs::read(folder.join(name)).ok()?)
         }
         _ => ("404 Not Found", "text/plain", Vec::new()),
@@ -93,15 +93,7 @@ fn serve(stream: TcpStream, folder: &Path) -> Option<Value> {
 fn played(browser: &str, folder: &Path) -> Value {
     let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
     let url = format!("http://{}/", listener.local_addr().expect("an address"));
-    let (sender, receiver) = mpsc::channel();
-    let served = folder.to_owned();
-    std::thread::spawn(move || {
-        for stream in listener.incoming().flatten() {
-            let (sender, served) = (sender.clone(), served.clone());
-            // Each by itself: a player may hold one open while it asks for more.
-            std::thread::spawn(move || serve(stream, &served).map(|said| sender.send(said)));
-        }
-    });
+    listener.set_nonblocking(true).expect("a port that is asked, not waited for");
     let profile = format!("--user-data-dir={}", folder.join("profile").display());
     let _browser = Ended(
         Command::new(browser)
@@ -112,7 +104,20 @@ fn played(browser: &str, folder: &Path) -> Value {
             .spawn()
             .expect("the browser starts"),
     );
-    receiver.recv_timeout(PATIENCE).expect("the page says what it played")
+    let began = Instant::now();
+    while began.elapsed() < PATIENCE {
+        let Ok((stream, _)) = listener.accept() else {
+            std::thread::sleep(Duration::from_millis(5));
+            continue;
+        };
+        // A browser opens connections ahead of what it will ask for, too.
+        stream.set_nonblocking(false).expect("a plain connection");
+        stream.set_read_timeout(Some(Duration::from_millis(500))).expect("a plain connection");
+        if let Some(said) = serve(stream, folder) {
+            return said;
+        }
+    }
+    panic!("the page did not say what it played");
 }
 
 /// Streams of a film as `ffprobe` reads them, every picture decoded.

@@ -2,7 +2,6 @@
 
 use anyhow::Result;
 use dicom_dictionary_std::{tags, uids};
-use image::RgbaImage;
 
 use super::element::{Stored, byte_pixels, check_bytes, decimals, empty, file, pointer, sequence, short, text};
 use super::header::{Header, LATENT_SHIFT, Series};
@@ -24,14 +23,13 @@ pub(super) fn animation(run: &Run, header: &Header, story: &Story, monitor: &Mon
         derived_by: LATENT_SHIFT,
         derivation: format!("One slice along lambda: {}.", run.style.layout.describe()),
     };
-    let film = story.along_lambda(monitor)?;
-    let pictures = film.pictures();
-    let (width, height) = pictures.first().map_or((0, 0), RgbaImage::dimensions);
-    let bytes = 3 * pictures.len() * width as usize * height as usize;
+    let film = story.along_lambda();
+    let (width, height) = film.size()?;
+    let bytes = 3 * film.picture_count() * width as usize * height as usize;
     check_bytes(bytes)?;
     let mut colors = Vec::with_capacity(bytes);
-    for picture in pictures {
-        colors.extend(picture.pixels().flat_map(|pixel| [pixel[0], pixel[1], pixel[2]]));
+    for picture in film.pictures(monitor)? {
+        colors.extend(picture?.pixels().flat_map(|pixel| [pixel[0], pixel[1], pixel[2]]));
     }
     let frame_millis = 10.0 * f64::from(film.shortest());
     let slices = 0..run.layers.scan.grid.shape[2];
@@ -42,7 +40,7 @@ pub(super) fn animation(run: &Run, header: &Header, story: &Story, monitor: &Mon
     object.extend([
         short(tags::PLANAR_CONFIGURATION, 0),
         text(tags::CONVERSION_TYPE, "SYN"),
-        text(tags::NUMBER_OF_FRAMES, pictures.len().to_string()),
+        text(tags::NUMBER_OF_FRAMES, film.picture_count().to_string()),
         pointer(tags::FRAME_INCREMENT_POINTER, tags::FRAME_TIME),
         decimals(tags::FRAME_TIME, &[frame_millis]),
         short(tags::PREFERRED_PLAYBACK_SEQUENCING, THERE_AND_BACK),
