@@ -8,7 +8,7 @@ use std::str::FromStr;
 use clap::builder::PossibleValue;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
-use crate::export::{Kind, Layout, Patient, Style};
+use crate::export::{Annotation, Kind, Layout, Patient, Style};
 use crate::latent_shift::{HeatmapMethod, Options, SearchWay};
 use crate::ui::Start;
 use crate::volume::phantom::Finding;
@@ -321,6 +321,9 @@ pub struct OutputArgs {
     /// What stands in pictures and animations of one slice
     #[arg(long, value_enum, requires = "out", default_value_t)]
     pub layout: Layout,
+    /// Annotations that pictures and animations do not have; SYNTHETIC and the research line they always have
+    #[arg(long, value_enum, requires = "out", value_name = "ANNOTATION", value_delimiter = ',')]
+    pub leave_out: Vec<Annotation>,
     /// DICOM files say whose they are, so that a PACS files them with the scan: name, ID with its issuer, birth date and sex of the
     /// patient; date, time, ID, description and accession number of the study. Without it they say none of these
     #[arg(long, requires = "out")]
@@ -337,12 +340,27 @@ pub struct OutputArgs {
 }
 
 impl OutputArgs {
+    pub fn style(&self) -> Style {
+        let Self { size: size_px, fps, loops, layout, .. } = *self;
+        Style { size_px, fps, loops, layout, left_out: self.leave_out.clone().into() }
+    }
+
     pub fn patient(&self) -> Patient {
         if self.keep_patient { Patient::Kept } else { Patient::LeftOut }
     }
 }
 
 impl ValueEnum for Kind {
+    fn value_variants<'a>() -> &'a [Self] {
+        &Self::ALL
+    }
+
+    fn to_possible_value(&self) -> Option<PossibleValue> {
+        Some(PossibleValue::new(self.name()).help(self.describe()))
+    }
+}
+
+impl ValueEnum for Annotation {
     fn value_variants<'a>() -> &'a [Self] {
         &Self::ALL
     }

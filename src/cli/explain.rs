@@ -7,7 +7,7 @@ use anyhow::{Context, Result, bail};
 use super::args::{ComputeArgs, Device, ExplainArgs, OutputArgs};
 use super::{Usage, progress, say};
 use crate::export::report::{Asked, Report, Timing, report};
-use crate::export::{self, Run, Style, tensors, write};
+use crate::export::{self, Run, tensors, write};
 use crate::job::{Cancelled, Monitor};
 use crate::latent_shift::Counterfactual;
 use crate::models::{Classifier, label_index};
@@ -50,8 +50,7 @@ pub(super) fn explain(
     // What a cancelled run has found is written all the same.
     let saving = if result.complete { monitor } else { Monitor::default() };
     let folder = outputs.out.as_ref().map(|folder| -> Result<()> {
-        let style = Style { size_px: outputs.size, fps: outputs.fps, loops: outputs.loops, layout: outputs.layout };
-        let run = Run { patient: outputs.patient(), ..Run::new(input, &result, &report, style) };
+        let run = Run { patient: outputs.patient(), ..Run::new(input, &result, &report, outputs.style()) };
         let files = export::files(&run, &outputs.export, &saving)?;
         write::save_all(folder, &files, |_| outputs.overwrite)
     });

@@ -28,7 +28,7 @@ pub use self::dicom::Patient;
 use self::montage::Story;
 use self::png::figure;
 use self::report::Report;
-pub use self::style::{Layout, Spot, Style};
+pub use self::style::{Annotation, Layout, LeftOut, Spot, Style};
 use crate::frame::{Layers, Shift};
 use crate::job::Monitor;
 use crate::latent_shift::Counterfactual;

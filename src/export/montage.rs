@@ -121,7 +121,15 @@ impl<'a> Story<'a> {
         let single = self.style.layout == Layout::Single;
         let columns = if single { rows.len() } else { rows[0].len() };
         let bar = single.then_some(self.result.scores.counterfactual);
-        figure(&Figure { panes: rows.into_iter().flatten().collect(), columns, grid: self.grid, size, lines, bar })
+        figure(&Figure {
+            panes: rows.into_iter().flatten().collect(),
+            columns,
+            grid: self.grid,
+            size,
+            lines,
+            bar,
+            left_out: self.style.left_out,
+        })
     }
 
     fn scores(&self) -> String {
@@ -140,16 +148,16 @@ impl<'a> Story<'a> {
     /// A picture of an animation, in one window, with the score as a bar; two to be shown in turn where they blink.
     pub(super) fn frames(&self, camera: Camera, step: usize) -> Vec<Figure<'_>> {
         let (row, here) = (self.row(camera, self.window(), step), &self.result.steps[step]);
-        let (size, grid) = (self.frame_px(), self.grid);
+        let (size, grid, left_out) = (self.frame_px(), self.grid, self.style.left_out);
         let at_lambda = format!("{:.2} at lambda {}", here.score, lambda_text(here.lambda));
         if self.style.layout == Layout::Panes {
             let (columns, lines) = (row.len(), vec![format!("{}: {at_lambda}", self.target)]);
-            return vec![Figure { panes: row, columns, grid, size, lines, bar: Some(here.score) }];
+            return vec![Figure { panes: row, columns, grid, size, lines, bar: Some(here.score), left_out }];
         }
         let alone = |pane, score: f64, said: String| {
             // The target in a line of its own: the lines below stay in their places.
             let lines = vec![self.target.to_owned(), said];
-            Figure { panes: vec![pane], columns: 1, grid, size, lines, bar: Some(score) }
+            Figure { panes: vec![pane], columns: 1, grid, size, lines, bar: Some(score), left_out }
         };
         row.into_iter()
             .map(|pane| match pane.synthetic {
@@ -182,7 +190,15 @@ impl<'a> Story<'a> {
             panes.extend(steps.iter().copied().zip(titles.iter().map(String::as_str)).map(rung));
         }
         let lines = vec![self.scores()];
-        figure(&Figure { panes, columns: steps.len() + 1, grid: self.grid, size, lines, bar: None })
+        figure(&Figure {
+            panes,
+            columns: steps.len() + 1,
+            grid: self.grid,
+            size,
+            lines,
+            bar: None,
+            left_out: self.style.left_out,
+        })
     }
 }
 

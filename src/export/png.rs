@@ -6,6 +6,7 @@ use glam::{DAffine3, DVec2, DVec3};
 use image::{Rgba, RgbaImage, imageops};
 
 use crate::export::report::NOTICE;
+use crate::export::{Annotation, LeftOut};
 use crate::frame::camera::Camera;
 use crate::frame::paint::paint;
 use crate::frame::{Content, Generated, Layers, Look, Overlay, Plane, Shade, colormap, lambda_text};
@@ -55,6 +56,18 @@ pub struct Figure<'a> {
     pub lines: Vec<String>,
     /// A number drawn as a bar on a fixed axis from 0 to 1, above the lines.
     pub bar: Option<f64>,
+    pub left_out: LeftOut,
+}
+
+impl Figure<'_> {
+    fn shows(&self, annotation: Annotation) -> bool {
+        !self.left_out.has(annotation)
+    }
+
+    /// The bar, where it is shown.
+    fn bar(&self) -> Option<f64> {
+        self.bar.filter(|_| self.shows(Annotation::Scores))
+    }
 }
 
 /// Where the parts of a figure go, pixels.
@@ -76,11 +89,12 @@ impl Arranged {
         let extent = |n: u32, size: u32| n * size + GAP * n.saturating_sub(1);
         let (width, height) = (extent(columns, w), extent(rows, h));
         let mut lines = Vec::new();
-        for (line, color) in figure.lines.iter().map(|line| (line.as_str(), WHITE)).chain([(NOTICE, AMBER)]) {
+        let said = figure.lines.iter().filter(|_| figure.shows(Annotation::Scores));
+        for (line, color) in said.map(|line| (line.as_str(), WHITE)).chain([(NOTICE, AMBER)]) {
             let parts = wrap(line, |text| measure(font, text) + 2 * MARGIN <= width);
             lines.extend(parts.into_iter().map(|part| (part, color)));
         }
-        Self { columns, width, height, bar: if figure.bar.is_some() { BAR + MARGIN } else { 0 }, lines }
+        Self { columns, width, height, bar: if figure.bar().is_some() { BAR + MARGIN } else { 0 }, lines }
     }
 
     fn size(&self) -> (u32, u32) {
@@ -111,7 +125,7 @@ pub fn figure(figure: &Figure) -> Result<RgbaImage> {
         let (column, row) = (i as u32 % columns, i as u32 / columns);
         imageops::replace(&mut image, &picture, i64::from(column * (w + GAP)), i64::from(row * (h + GAP)));
     }
-    if let Some(share) = figure.bar {
+    if let Some(share) = figure.bar() {
         draw_bar(&mut image, height + MARGIN, share);
     }
     for (i, (line, color)) in lines.iter().enumerate() {
@@ -160,25 +174,38 @@ fn annotate(picture: &mut RgbaImage, pane: &Pane, figure: &Figure, font: &FontRe
     text(picture, font, pane.title, [MARGIN, MARGIN], WHITE);
     if let Some(generated) = pane.synthetic {
         let tag = match generated {
-            Generated::At(lambda) => format!("SYNTHETIC  lambda {}", lambda_text(lambda)),
+            Generated::At(lambda) if figure.shows(Annotation::Lambda) => {
+                format!("SYNTHETIC  lambda {}", lambda_text(lambda))
+            }
+            Generated::At(_) => "SYNTHETIC".to_owned(),
             Generated::Sweep => "SYNTHETIC  all lambdas".to_owned(),
         };
         text(picture, font, &tag, [MARGIN, MARGIN + LINE], AMBER);
     }
     let camera = &pane.camera;
-    let [left, far, top, bottom] = camera.letters(&figure.grid);
-    text(picture, font, left, [MARGIN, h / 2], WHITE);
-    text(picture, font, far, [right(far), h / 2], WHITE);
-    text(picture, font, top, [w / 2, MARGIN], WHITE);
-    text(picture, font, bottom, [w / 2, h.saturating_sub(LINE + MARGIN)], WHITE);
-    let plane = match camera.plane {
-        Plane::Axial => "Axial",
-        Plane::Coronal => "Coronal",
-        Plane::Sagittal => "Sagittal",
-    };
-    let slice = format!("{plane} {}/{}", camera.slice(&figure.grid) + 1, camera.slices(&figure.grid));
-    text(picture, font, &slice, [MARGIN, h.saturating_sub(LINE + MARGIN)], WHITE);
-    scale_bar(picture, camera.mm_per_pixel, font);
+    let lowest_line = h.saturating_sub(LINE + MARGIN);
+    if figure.shows(Annotation::Letters) {
+        let [left, far, top, bottom] = camera.letters(&figure.grid);
+        text(picture, font, left, [MARGIN, h / 2], WHITE);
+        text(picture, font, far, [right(far), h / 2], WHITE);
+        text(picture, font, top, [w / 2, MARGIN], WHITE);
+        text(picture, font, bottom, [w / 2, lowest_line], WHITE);
+    }
+    if figure.shows(Annotation::Slice) {
+        let plane = match camera.plane {
+            Plane::Axial => "Axial",
+            Plane::Coronal => "Coronal",
+            Plane::Sagittal => "Sagittal",
+        };
+        let slice = format!("{plane} {}/{}", camera.slice(&figure.grid) + 1, camera.slices(&figure.grid));
+        text(picture, font, &slice, [MARGIN, lowest_line], WHITE);
+    }
+    if figure.shows(Annotation::ScaleBar) {
+        scale_bar(picture, camera.mm_per_pixel, font);
+    }
+    if !figure.shows(Annotation::ColorBar) {
+        return;
+    }
     let lowest = if matches!(pane.look.content, Content::Heatmap(_)) { 0.0 } else { -1.0 };
     match (pane.look.shade, pane.look.overlay) {
         (shade @ Shade::Difference { scale_hu, .. }, _) => color_bar(picture, scale_hu, lowest, shade, font),

@@ -48,6 +48,89 @@ impl Layout {
     }
 }
 
+/// What is written on pictures beside titles, SYNTHETIC and the line that says research use, which are always there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Annotation {
+    Letters,
+    Slice,
+    ScaleBar,
+    ColorBar,
+    Lambda,
+    Scores,
+}
+
+impl Annotation {
+    pub const ALL: [Self; 6] = [Self::Letters, Self::Slice, Self::ScaleBar, Self::ColorBar, Self::Lambda, Self::Scores];
+
+    /// As it is typed.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Letters => "letters",
+            Self::Slice => "slice",
+            Self::ScaleBar => "scale-bar",
+            Self::ColorBar => "color-bar",
+            Self::Lambda => "lambda",
+            Self::Scores => "scores",
+        }
+    }
+
+    /// In a few words.
+    pub fn title(self) -> &'static str {
+        match self {
+            Self::Letters => "Letters",
+            Self::Slice => "Slice",
+            Self::ScaleBar => "Scale bar",
+            Self::ColorBar => "Colour bar",
+            Self::Lambda => "Lambda",
+            Self::Scores => "Scores",
+        }
+    }
+
+    /// In words.
+    pub fn describe(self) -> &'static str {
+        match self {
+            Self::Letters => "which way each edge lies in the patient",
+            Self::Slice => "plane and number of the slice",
+            Self::ScaleBar => "5 cm, as a line",
+            Self::ColorBar => "the colours of the difference, with their HU",
+            Self::Lambda => "where along the shift a pane lies",
+            Self::Scores => "the lines below and the bar of the score",
+        }
+    }
+}
+
+/// Annotations that are left out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(from = "Vec<Annotation>", into = "Vec<Annotation>")]
+pub struct LeftOut([bool; Annotation::ALL.len()]);
+
+impl LeftOut {
+    pub fn has(self, annotation: Annotation) -> bool {
+        self.0[annotation as usize]
+    }
+
+    pub fn set(&mut self, annotation: Annotation, left_out: bool) {
+        self.0[annotation as usize] = left_out;
+    }
+}
+
+impl From<Vec<Annotation>> for LeftOut {
+    fn from(annotations: Vec<Annotation>) -> Self {
+        let mut all = Self::default();
+        for annotation in annotations {
+            all.set(annotation, true);
+        }
+        all
+    }
+}
+
+impl From<LeftOut> for Vec<Annotation> {
+    fn from(left_out: LeftOut) -> Self {
+        Annotation::ALL.into_iter().filter(|annotation| left_out.has(*annotation)).collect()
+    }
+}
+
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Style {
@@ -58,11 +141,12 @@ pub struct Style {
     /// How often GIF and APNG play; 0 is without end. A video is repeated by what plays it.
     pub loops: u16,
     pub layout: Layout,
+    pub left_out: LeftOut,
 }
 
 impl Default for Style {
     fn default() -> Self {
-        Self { size_px: None, fps: 8, loops: 0, layout: Layout::default() }
+        Self { size_px: None, fps: 8, loops: 0, layout: Layout::default(), left_out: LeftOut::default() }
     }
 }
 

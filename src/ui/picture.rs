@@ -12,7 +12,7 @@ use super::session::Session;
 use super::stage::Stage;
 use super::viewer::Viewer;
 use crate::export::png::{Figure, Mark, Pane, figure};
-use crate::export::{apng, write};
+use crate::export::{LeftOut, apng, write};
 use crate::frame::camera::Camera;
 use crate::frame::lambda_text;
 use crate::job::{Job, Turn};
@@ -137,7 +137,15 @@ fn drawing(
         let grid = grid.context("there is no picture yet; open a scan first")?;
         let pictures = arrangement.pictures.iter().zip(cameras).zip(marks);
         let panes = pictures.map(|((picture, camera), marks)| pane(picture, camera, marks)).collect();
-        figure(&Figure { panes, columns: arrangement.columns, grid, size, lines, bar: None })
+        figure(&Figure {
+            panes,
+            columns: arrangement.columns,
+            grid,
+            size,
+            lines,
+            bar: None,
+            left_out: LeftOut::default(),
+        })
     }
 }
 

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use eframe::egui::{Key, Modifiers, Rect, accesskit::Role, accesskit::Toggled};
 use egui_kittest::kittest::{NodeT, Queryable};
-use parallax::export::{Kind, names};
+use parallax::export::{Annotation, Kind, names};
 use parallax::ui::Ask;
 
 use crate::dicom_export::{holds, oblique};
@@ -154,19 +154,25 @@ fn the_preview_follows_the_choices() {
         let (x, y, width, height) = (rect.left(), rect.top(), rect.width(), rect.height());
         image::imageops::crop_imm(&image, x as u32, y as u32, width as u32, height as u32).to_image()
     };
-    let mut shown = |way: &str| {
-        click(&mut window, way);
-        until(&mut window, way, |w| preview(w).is_some());
+    let shown = |window: &mut Window, way: &str| {
+        click(window, way);
+        until(window, way, |w| preview(w).is_some());
         assert_eq!(window.get_by_label(way).accesskit_node().toggled(), Some(Toggled::True));
-        seen(&mut window)
+        seen(window)
     };
-    let ways = ["Side by side", "Single pane", "Blink"].map(&mut shown);
+    let ways = ["Side by side", "Single pane", "Blink"].map(|way| shown(&mut window, way));
     for (a, b) in [(0, 1), (0, 2), (1, 2)] {
         assert!(ways[a] != ways[b], "layouts {a} and {b} look the same");
     }
-    assert!(shown("Side by side") == ways[0], "back again");
-    shown("As shown");
-    assert!(shown("Most changed") == ways[0], "back again");
+    assert!(shown(&mut window, "Side by side") == ways[0], "back again");
+    for annotation in [Annotation::Letters, Annotation::Scores] {
+        click(&mut window, annotation.title());
+        until(&mut window, "the preview", |w| preview(w).is_some());
+        assert!(seen(&mut window) != ways[0], "without {annotation:?}");
+        click(&mut window, annotation.title());
+    }
+    shown(&mut window, "As shown");
+    assert!(shown(&mut window, "Most changed") == ways[0], "back again");
 }
 
 #[test]
@@ -206,6 +212,7 @@ fn every_choice_of_the_dialog_is_reached_by_the_tab_key() {
     let models = TinyModels::new();
     let mut window = dialog(&models);
     let mut wanted: BTreeSet<String> = Kind::ALL.iter().map(|kind| kind.title().to_owned()).collect();
+    wanted.extend(Annotation::ALL.map(|annotation| annotation.title().to_owned()));
     let others = ["Side by side", "Single pane", "Blink", "Most changed", "As shown", "Pane width", "Steps a second"];
     wanted.extend(others.map(str::to_owned));
     wanted.extend(["Loops of GIF, PNG", "Folder", "Browse for the folder", "Export", "Close"].map(str::to_owned));

@@ -169,6 +169,27 @@ fn a_layout_shows_what_it_says_and_animations_play_as_often_as_they_are_told() {
         assert!(played.pictures[0] != played.pictures[1], "{layout}: the pictures differ");
         assert_eq!(played.repeats, Some(1), "{layout}: once, and once more");
     }
+    let bare = models.folder.path().join("bare");
+    let more = ["--export", "png", "--size", "300", "--leave-out", "letters,slice,scale-bar,color-bar,lambda,scores"];
+    succeeds(&explain(&models, &scan(), &[&more[..], &["--out", path(&bare)]].concat()));
+    let [whole, bare] = [models.folder.path().join("panes"), bare].map(|out| read(&out.join("panes.png")));
+    let [whole, bare] = [whole, bare].map(|bytes| image::load_from_memory(&bytes).expect("a picture").to_rgba8());
+    assert!(bare.width() == whole.width() && bare.height() < whole.height(), "the lines of scores are gone");
+    // At the right edge of the left pane, halfway down: the letter. Titles and the research line stay.
+    let lit = |picture: &image::RgbaImage, [x, y, width, height]: [u32; 4]| {
+        let part = image::imageops::crop_imm(picture, x, y, width, height).to_image();
+        part.pixels().filter(|pixel| pixel.0[..3].iter().all(|level| *level > 200)).count()
+    };
+    let letter = [286, 150, 14, 20];
+    assert!(lit(&whole, letter) > lit(&bare, letter), "a letter is gone");
+    // On the grey pane in the middle, and in the last line.
+    let amber = |picture: &image::RgbaImage, [x, y, width, height]: [u32; 4]| {
+        let part = image::imageops::crop_imm(picture, x, y, width, height).to_image();
+        part.pixels().filter(|pixel| pixel.0[0] > pixel.0[2].saturating_add(60)).count()
+    };
+    let [tag, last] = [[302, 24, 300, 24], [0, bare.height() - 24, 904, 24]];
+    assert!((1..amber(&whole, tag)).contains(&amber(&bare, tag)), "SYNTHETIC stays, lambda goes");
+    assert!(amber(&bare, last) > 0, "the research line stays");
     fails(&explain(&models, &scan(), &["--layout", "wall", "--out", path(models.folder.path())]), 2, "'wall'");
     fails(&explain(&models, &scan(), &["--loops", "1001", "--out", path(models.folder.path())]), 2, "0..=1000");
 }

@@ -8,7 +8,7 @@ use eframe::egui::{
 };
 
 use super::work::ExportDialog;
-use crate::export::{Group, Kind, Layout, REPORT, Style};
+use crate::export::{Annotation, Group, Kind, Layout, LeftOut, REPORT, Style};
 use crate::settings::ExportChoices;
 use crate::ui::action::{Action, Wanted};
 use crate::ui::theme;
@@ -57,7 +57,7 @@ pub(super) fn preview_ui(ui: &mut Ui, dialog: &ExportDialog, layout: Layout) {
 }
 
 pub(super) fn style_ui(ui: &mut Ui, choices: &mut ExportChoices) {
-    let Style { size_px, fps, loops, layout } = &mut choices.style;
+    let Style { size_px, fps, loops, layout, left_out } = &mut choices.style;
     Grid::new("export style").num_columns(2).spacing([12.0, 6.0]).show(ui, |ui| {
         ui.label("Layout");
         ui.horizontal(|ui| {
@@ -91,6 +91,23 @@ pub(super) fn style_ui(ui: &mut Ui, choices: &mut ExportChoices) {
         let value = DragValue::new(loops).range(Style::LOOPS).speed(0.1).custom_formatter(words).custom_parser(number);
         ui.add(value).labelled_by(label.id);
         ui.end_row();
+        ui.label("Annotations");
+        annotations_ui(ui, left_out);
+        ui.end_row();
+    });
+}
+
+fn annotations_ui(ui: &mut Ui, left_out: &mut LeftOut) {
+    Grid::new("annotations").num_columns(3).show(ui, |ui| {
+        for (n, annotation) in Annotation::ALL.into_iter().enumerate() {
+            let mut shown = !left_out.has(annotation);
+            let tick = ui.checkbox(&mut shown, annotation.title());
+            meaning_ui(ui, tick, annotation.describe());
+            left_out.set(annotation, !shown);
+            if n % 3 == 2 {
+                ui.end_row();
+            }
+        }
     });
 }
 

@@ -68,7 +68,7 @@ impl Scene {
     }
 
     fn looks_like(&self, other: &Self) -> bool {
-        let looks = |scene: &Self| (scene.style.layout, scene.style.size_px, scene.spot);
+        let looks = |scene: &Self| (scene.style.layout, scene.style.left_out, scene.style.size_px, scene.spot);
         Arc::ptr_eq(&self.run, &other.run) && looks(self) == looks(other)
     }
 }
