@@ -9,7 +9,7 @@ use rayon::prelude::*;
 use super::arriving::Arriving;
 use super::dicom::{Refused, Slice, describe, pixels};
 use super::study::Study;
-use super::{Error, Geometry, Scan, phases, stacking};
+use super::{Error, Geometry, Note, Scan, phases, stacking};
 use crate::job::Monitor;
 use crate::volume::Volume;
 
@@ -50,7 +50,7 @@ pub(super) fn open_folder(folder: &Path, monitor: &Monitor) -> Result<Scan, Erro
     files.sort();
     let mut scan = open_files(folder, files, monitor)?;
     if closed > 0 {
-        scan.warnings.insert(0, format!("{closed} folders inside could not be read: slices may be missing"));
+        scan.notes.push(Note::serious(format!("{closed} folders inside could not be read: slices may be missing")));
     }
     Ok(scan)
 }
@@ -76,17 +76,19 @@ pub(super) fn open_files(path: &Path, files: Vec<PathBuf>, monitor: &Monitor) ->
             _ => Error::NotAScan { path: path.to_owned() },
         });
     }
-    let mut warnings = Vec::new();
+    let mut notes = Vec::new();
     if !skipped.is_empty() {
-        warnings.push(format!("{} of {total} files were left out: {}", skipped.len(), reasons(&skipped)));
+        notes.push(Note::caution(format!("{} of {total} files were left out: {}", skipped.len(), reasons(&skipped))));
     }
-    let mut slices = largest_group(slices, &mut warnings);
+    let mut slices = largest_group(slices, &mut notes);
     stacking::sort(&mut slices);
-    let slices = phases::one_at_each_place(slices, path, &mut warnings, monitor)?;
-    let grid = stacking::grid(&slices, &mut warnings).map_err(unsuitable)?;
-    let voxels = decode(&slices, path, monitor)?.finish(&mut warnings);
+    let slices = phases::one_at_each_place(slices, path, &mut notes, monitor)?;
+    let grid = stacking::grid(&slices, &mut notes).map_err(unsuitable)?;
+    let voxels = decode(&slices, path, monitor)?.finish(&mut notes);
     if let Some(other) = slices.iter().filter_map(|slice| slice.modality.as_deref()).find(|said| *said != "CT") {
-        warnings.insert(0, format!("the files say that this is {other}, not CT: its numbers are not Hounsfield units"));
+        notes.push(Note::serious(format!(
+            "the files say that this is {other}, not CT: its numbers are not Hounsfield units"
+        )));
     }
     Ok(Scan {
         sha256: super::voxels_sha256(&voxels),
@@ -94,7 +96,7 @@ pub(super) fn open_files(path: &Path, files: Vec<PathBuf>, monitor: &Monitor) ->
         source: path.to_owned(),
         format: format!("DICOM, {}", slices[0].syntax.name),
         geometry: Geometry::Dicom,
-        warnings,
+        notes,
         window_hu: slices[0].window_hu,
         study: Study::of(&slices),
     })
@@ -113,13 +115,13 @@ fn reasons(skipped: &[(PathBuf, Refused)]) -> String {
     listed.chain(more).collect::<Vec<_>>().join("; ")
 }
 
-/// A file's name, for messages on screen. Never for warnings: they go into `result.json`.
+/// A file's name, for messages on screen. Never for a `Note`.
 pub(super) fn name(path: &Path) -> String {
     path.file_name().map_or_else(String::new, |name| name.to_string_lossy().into_owned())
 }
 
 /// Slices of one series, size, spacing and orientation; what differs is left out and said.
-fn largest_group(slices: Vec<Slice>, warnings: &mut Vec<String>) -> Vec<Slice> {
+fn largest_group(slices: Vec<Slice>, notes: &mut Vec<Note>) -> Vec<Slice> {
     let mut groups: BTreeMap<_, Vec<Slice>> = BTreeMap::new();
     for slice in slices {
         let rounded = |v: DVec3| v.to_array().map(|x| (x * 1e3).round() as i64);
@@ -132,10 +134,10 @@ fn largest_group(slices: Vec<Slice>, warnings: &mut Vec<String>) -> Vec<Slice> {
     let largest = groups.remove(0);
     if !groups.is_empty() {
         let sizes: Vec<_> = groups.iter().map(|g| format!("{} of {} x {}", g.len(), g[0].columns, g[0].rows)).collect();
-        warnings.push(format!(
+        notes.push(Note::caution(format!(
             "other series or orientations were left out ({} slices); open their folder alone to see them",
             sizes.join(", ")
-        ));
+        )));
     }
     largest
 }

@@ -16,6 +16,7 @@ use super::stage::Stage;
 use crate::demo;
 use crate::export::report::{Asked, Report, Timing, report};
 use crate::frame::{HEATMAPS, Layers, PRESETS, Shift, Window};
+use crate::io::Note;
 use crate::job::{Job, Monitor, Turn};
 use crate::latent_shift::{Counterfactual, HeatmapMethod};
 use crate::models::{self, Autoencoder, Classifier, Kind, Segmenter, label_index};
@@ -32,7 +33,8 @@ pub(super) struct OpenScan {
     pub(super) layers: Arc<Layers>,
     /// The window that the scan asks for, or the preset for soft tissue.
     pub(super) window: Window,
-    pub(super) warnings: Vec<String>,
+    /// The input check, the weightiest first.
+    pub(super) notes: Vec<Note>,
 }
 
 impl OpenScan {
@@ -40,7 +42,7 @@ impl OpenScan {
         let stored = input.scan.as_ref().and_then(|scan| scan.window_hu);
         let window = stored.map_or(PRESETS[0].1, |[center_hu, width_hu]| Window { center_hu, width_hu });
         let layers = Arc::new(Layers { scan: input.display_volume(), shift: None });
-        Self { warnings: input.warnings(), window, layers, input, path }
+        Self { notes: input.notes(), window, layers, input, path }
     }
 
     /// Slices of the stack that the networks see: what slabs are counted in.
@@ -373,7 +375,7 @@ impl Session {
         let job = self.spawn("prepare", &Turn::default(), move |monitor| {
             let input = pipeline::prepare(&opened, &recipe, monitor)?;
             let (layers, path) = (Arc::clone(&scan.layers), scan.path.clone());
-            Ok(Arc::new(OpenScan { warnings: input.warnings(), window: scan.window, layers, input, path }))
+            Ok(Arc::new(OpenScan { notes: input.notes(), window: scan.window, layers, input, path }))
         });
         self.scan.follow(job);
     }

@@ -73,8 +73,8 @@ fn a_missing_slice_is_refused_and_a_foreign_file_left_out() {
     std::fs::copy(&files[3], folder.path().join("again.dcm")).expect("copied");
     let scan = opened(folder.path());
     assert_eq!(scan.volume.grid.shape[2], files.len());
-    assert!(scan.warnings[0].ends_with("files were left out: 1 x not a DICOM file"), "{:?}", scan.warnings);
-    assert!(scan.warnings.iter().any(|w| w.contains("lie where others do")), "{:?}", scan.warnings);
+    assert!(scan.notes[0].text.ends_with("files were left out: 1 x not a DICOM file"), "{:?}", scan.notes);
+    assert!(scan.notes.iter().any(|note| note.text.contains("lie where others do")), "{:?}", scan.notes);
 
     // Taking a slice away leaves a gap, wherever it was, unless it was an end.
     std::fs::remove_file(folder.path().join("again.dcm")).expect("removed");
@@ -141,7 +141,7 @@ fn what_is_written_reads_back_the_same() {
         std::fs::write(&path, &bytes).expect("written");
         let scan = opened(&path);
         assert_eq!(scan.geometry, Geometry::Spacing);
-        assert!(scan.warnings[0].contains("left and right are a guess"), "{:?}", scan.warnings);
+        assert!(scan.notes[0].text.contains("left and right are a guess"), "{:?}", scan.notes);
     }
 }
 
@@ -259,7 +259,7 @@ fn spacings_that_no_scan_has_are_refused_with_the_units_that_the_header_claims()
     // nibabel scales nothing by the units; neither do we, and we say so.
     let scan = with(0.7, 3).expect("a spacing that can be");
     assert!((scan.volume.grid.spacing_mm()[0] - 0.7).abs() < 1e-6);
-    assert!(scan.warnings[0].contains("micrometres"), "{:?}", scan.warnings);
+    assert!(scan.notes[0].text.contains("micrometres"), "{:?}", scan.notes);
     // Columns that point the same way span no volume.
     let mut flat = plain();
     flat.copy_within(280..284, 284);
@@ -278,7 +278,7 @@ fn a_negative_spacing_counts_without_its_sign() {
         bytes[84..88].copy_from_slice(&(-spacing).to_le_bytes());
         let scan = open_bytes(&bytes).expect("as nibabel reads it");
         assert_eq!(scan.volume.grid, whole.volume.grid);
-        assert!(scan.warnings.iter().any(|w| w.contains("negative spacing")), "{:?}", scan.warnings);
+        assert!(scan.notes.iter().any(|note| note.text.contains("negative spacing")), "{:?}", scan.notes);
     }
 }
 
