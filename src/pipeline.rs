@@ -10,7 +10,7 @@ use anyhow::{Context, Result, anyhow};
 use candle_core::{Device, Tensor};
 use glam::{DAffine3, DMat3, DVec3};
 
-use crate::io::{self, Note, Scan, Weight};
+use crate::io::{self, Note, Preview, Scan, Weight};
 use crate::job::{Cancelled, Monitor};
 use crate::latent_shift::objective::{ClassScore, LungSize, Objective};
 use crate::latent_shift::saliency::{self, Saliency};
@@ -182,10 +182,15 @@ impl Request {
 
 /// Opens a scan and prepares it by a recipe; or a `.safetensors` stack, which is taken as it is.
 pub fn open(path: &Path, recipe: &Recipe, monitor: &Monitor) -> Result<Input> {
+    open_and_show(path, recipe, monitor, &|_| {})
+}
+
+/// The same; `show` is given a few slices of the scan while the others are still being read.
+pub fn open_and_show(path: &Path, recipe: &Recipe, monitor: &Monitor, show: &dyn Fn(Preview)) -> Result<Input> {
     if is_stack(path) {
         return stack(path, recipe).map_err(BadInput::mark);
     }
-    let scan = io::open(path, monitor).map_err(BadInput::mark)?;
+    let scan = io::open_and_show(path, monitor, show).map_err(BadInput::mark)?;
     prepare(&Arc::new(scan), recipe, monitor)
 }
 

@@ -1,5 +1,7 @@
 //! Voxels while a file is read: never twice in memory, and in 16 bits as long as all are whole HU that fit.
 
+use std::ops::Range;
+
 use super::{AIR_HU, Note, reserve};
 use crate::volume::Voxels;
 
@@ -48,6 +50,22 @@ impl Arriving {
             any.extend(values);
         }
         Ok(())
+    }
+
+    /// How many have come.
+    pub(super) fn len(&self) -> usize {
+        match &self.voxels {
+            Kept::Whole(hu) => hu.len(),
+            Kept::Any(hu) => hu.len(),
+        }
+    }
+
+    /// Some of those that have come.
+    pub(super) fn copy(&self, range: Range<usize>) -> Voxels {
+        match &self.voxels {
+            Kept::Whole(hu) => Voxels::I16(hu[range].to_vec().into()),
+            Kept::Any(hu) => Voxels::F32(hu[range].to_vec().into()),
+        }
     }
 
     /// All of them, and what was odd about them.

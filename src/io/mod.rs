@@ -6,6 +6,7 @@ mod gzip;
 mod nifti;
 mod note;
 mod phases;
+mod preview;
 mod series;
 mod stacking;
 pub mod study;
@@ -15,6 +16,7 @@ use std::path::{Path, PathBuf};
 use sha2::{Digest, Sha256};
 
 pub use self::note::{Note, Weight};
+pub use self::preview::Preview;
 use self::study::Study;
 use crate::job::{Cancelled, Monitor};
 use crate::volume::{Grid, Volume, Voxels};
@@ -72,14 +74,19 @@ const FLAT_SHARE: f64 = 0.01;
 
 /// Opens whatever `path` holds.
 pub fn open(path: &Path, monitor: &Monitor) -> Result<Scan, Error> {
+    open_and_show(path, monitor, &|_| {})
+}
+
+/// The same; `show` is given a few slices while the others are still being read.
+pub fn open_and_show(path: &Path, monitor: &Monitor, show: &dyn Fn(Preview)) -> Result<Scan, Error> {
     monitor.step("opening", 0, 0)?;
     let io = |source| Error::Io { source, path: path.to_owned() };
     let mut scan = if path.is_dir() {
-        series::open_folder(path, monitor)?
+        series::open_folder(path, monitor, show)?
     } else if nifti::sniff(std::fs::File::open(path).map_err(io)?).map_err(io)? {
-        nifti::open(path, monitor)?
+        nifti::open(path, monitor, show)?
     } else {
-        series::open_files(path, vec![path.to_owned()], monitor)?
+        series::open_files(path, vec![path.to_owned()], monitor, show)?
     };
     scan.notes.sort_by_key(|note| note.weight);
     Ok(scan)

@@ -12,6 +12,7 @@ use nifti::{DataElement, NiftiHeader, NiftiType};
 
 use super::arriving::Arriving;
 use super::gzip::Members;
+use super::preview::{Preview, Previews};
 use super::{Error, Geometry, Note, Scan, check_grid, reserve};
 use crate::job::{Cancelled, Monitor};
 use crate::volume::{Grid, Volume};
@@ -54,7 +55,7 @@ fn is_nifti2(head: &[u8]) -> bool {
         && head[4..7] == *b"n+2"
 }
 
-pub(super) fn open(path: &Path, monitor: &Monitor) -> Result<Scan, Error> {
+pub(super) fn open(path: &Path, monitor: &Monitor, show: &dyn Fn(Preview)) -> Result<Scan, Error> {
     let io = |source| Error::Io { source, path: path.to_owned() };
     let damaged = |what: String| Error::Damaged { what, path: path.to_owned() };
     let unsuitable = |what: String| Error::Unsuitable { what, path: path.to_owned() };
@@ -100,7 +101,8 @@ pub(super) fn open(path: &Path, monitor: &Monitor) -> Result<Scan, Error> {
     if scl_slope != 0.0 && scl_slope.is_finite() && !scl_inter.is_finite() {
         return Err(damaged(format!("scl_inter = {scl_inter}")));
     }
-    let arriving = read(&header, kind, &grid, &mut reader, monitor).map_err(|why| match why {
+    let previews = Previews { grid, window_hu: None, show };
+    let arriving = read(&header, kind, &previews, &mut reader, monitor).map_err(|why| match why {
         Why::Cancelled(cancelled) => cancelled.into(),
         Why::Damaged(what) => damaged(what),
         Why::Short(there) => short(there),
@@ -216,11 +218,12 @@ enum Why {
 fn read(
     header: &NiftiHeader,
     kind: NiftiType,
-    grid: &Grid,
+    previews: &Previews,
     reader: &mut impl Read,
     monitor: &Monitor,
 ) -> Result<Arriving, Why> {
     let damaged = |e: &dyn std::fmt::Display| Why::Damaged(e.to_string());
+    let grid = previews.grid;
     let [ni, nj, nk] = grid.shape;
     let slice_bytes = ni * nj * size_of(kind).ok_or_else(|| damaged(&"voxels of no known size"))?;
     let run = (BLOCK_BYTES / slice_bytes).max(1);
@@ -235,6 +238,7 @@ fn read(
         }
         let block = NiftiHeader { dim: [3, ni as u16, nj as u16, slices as u16, 1, 1, 1, 1], ..header.clone() };
         arriving.extend(scaled(&block, kind, raw).map_err(|e| damaged(&e))?).map_err(Why::Full)?;
+        previews.look(&arriving, first);
     }
     Ok(arriving)
 }

@@ -8,6 +8,7 @@ use rayon::prelude::*;
 
 use super::arriving::Arriving;
 use super::dicom::{Refused, Slice, describe, pixels};
+use super::preview::{Preview, Previews};
 use super::study::Study;
 use super::{Error, Geometry, Note, Scan, phases, stacking};
 use crate::job::Monitor;
@@ -19,7 +20,7 @@ const BATCH: usize = 16;
 const NAMED: usize = 3;
 
 /// Every DICOM file of a folder and of those in it; the largest series is the scan.
-pub(super) fn open_folder(folder: &Path, monitor: &Monitor) -> Result<Scan, Error> {
+pub(super) fn open_folder(folder: &Path, monitor: &Monitor, show: &dyn Fn(Preview)) -> Result<Scan, Error> {
     let mut files = Vec::new();
     let mut folders = vec![folder.to_owned()];
     let mut closed = 0;
@@ -48,14 +49,19 @@ pub(super) fn open_folder(folder: &Path, monitor: &Monitor) -> Result<Scan, Erro
         }
     }
     files.sort();
-    let mut scan = open_files(folder, files, monitor)?;
+    let mut scan = open_files(folder, files, monitor, show)?;
     if closed > 0 {
         scan.notes.push(Note::serious(format!("{closed} folders inside could not be read: slices may be missing")));
     }
     Ok(scan)
 }
 
-pub(super) fn open_files(path: &Path, files: Vec<PathBuf>, monitor: &Monitor) -> Result<Scan, Error> {
+pub(super) fn open_files(
+    path: &Path,
+    files: Vec<PathBuf>,
+    monitor: &Monitor,
+    show: &dyn Fn(Preview),
+) -> Result<Scan, Error> {
     let (mut slices, mut skipped) = (Vec::new(), Vec::new());
     let total = files.len();
     for (i, file) in files.into_iter().enumerate() {
@@ -84,7 +90,8 @@ pub(super) fn open_files(path: &Path, files: Vec<PathBuf>, monitor: &Monitor) ->
     stacking::sort(&mut slices);
     let slices = phases::one_at_each_place(slices, path, &mut notes, monitor)?;
     let grid = stacking::grid(&slices, &mut notes).map_err(unsuitable)?;
-    let voxels = decode(&slices, path, monitor)?.finish(&mut notes);
+    let previews = Previews { grid, window_hu: slices[0].window_hu, show };
+    let voxels = decode(&slices, path, &previews, monitor)?.finish(&mut notes);
     if let Some(other) = slices.iter().filter_map(|slice| slice.modality.as_deref()).find(|said| *said != "CT") {
         notes.push(Note::serious(format!(
             "the files say that this is {other}, not CT: its numbers are not Hounsfield units"
@@ -143,7 +150,7 @@ fn largest_group(slices: Vec<Slice>, notes: &mut Vec<Note>) -> Vec<Slice> {
 }
 
 /// Every slice's pixels, one after the other.
-fn decode(slices: &[Slice], path: &Path, monitor: &Monitor) -> Result<Arriving, Error> {
+fn decode(slices: &[Slice], path: &Path, previews: &Previews, monitor: &Monitor) -> Result<Arriving, Error> {
     let full = |what| Error::Unsuitable { what, path: path.to_owned() };
     let count = slices[0].rows.saturating_mul(slices[0].columns).saturating_mul(slices.len());
     let mut arriving = Arriving::new(count).map_err(full)?;
@@ -152,6 +159,7 @@ fn decode(slices: &[Slice], path: &Path, monitor: &Monitor) -> Result<Arriving, 
         let decode = |slice: &Slice| pixels(slice).map_err(|refused| refused.at(&slice.path));
         let decoded = slices_now.par_iter().map(decode).collect::<Result<Vec<_>, Error>>()?;
         arriving.extend(decoded.into_iter().flatten()).map_err(full)?;
+        previews.look(&arriving, batch * BATCH);
     }
     Ok(arriving)
 }

@@ -5,10 +5,12 @@ use std::path::Path;
 use eframe::egui::{Align2, CollapsingHeader, Color32, Label, RichText, Sense, Shape, Stroke, Ui, vec2};
 
 use super::action::{Action, Place, Wanted};
+use super::compute_panel::progress_text;
 use super::session::{OpenScan, Session, Waiting};
 use super::theme;
 use super::widgets::{Chosen, error_ui, note_ui, path_field_ui, step_heading_ui};
 use crate::io::{Note, Weight};
+use crate::job::Progress;
 use crate::volume::orientation::axis_codes;
 
 /// Lines of the input check that stand there at once.
@@ -49,11 +51,13 @@ pub(super) fn input_panel_ui(ui: &mut Ui, session: &Session, actions: &mut Vec<A
     if let Some(monitor) = session.opening() {
         ui.horizontal(|ui| {
             ui.spinner();
-            ui.label(monitor.progress().map_or("opening", |progress| progress.phase));
             if ui.small_button("Cancel opening").on_hover_text("Esc").clicked() {
                 actions.push(Action::CancelOpening);
             }
         });
+        // On a line of their own, which wraps: a row as long as they can be would widen the panel.
+        let words = |progress: Progress| format!("{} {}", progress.phase, progress_text(&progress));
+        ui.label(monitor.progress().map_or_else(|| "opening".to_owned(), words));
     }
     error_ui(ui, session.scan.error(), Place::Scan, actions);
     error_ui(ui, session.restored.error(), Place::Session, actions);

@@ -1,6 +1,7 @@
 //! DICOM series written here: every orientation keeps its place in the patient, whatever the files are called; phases are told
 //! apart, and what is no regular stack of CT slices is refused in words.
 
+use std::cell::RefCell;
 use std::path::{Path, PathBuf};
 
 use dicom_core::{DataElement, PrimitiveValue, Tag, VR};
@@ -9,6 +10,7 @@ use dicom_object::{FileMetaTableBuilder, InMemDicomObject};
 use glam::DVec3;
 use parallax::io::{self, Error};
 use parallax::job::Monitor;
+use parallax::volume::Grid;
 
 use crate::support;
 
@@ -242,6 +244,27 @@ fn a_tilted_gantry_is_said_and_slices_stay_where_they_were() {
     assert!(scan.notes[0].text.contains("tilted by 10.0 degrees"), "{:?}", scan.notes);
     let step = scan.volume.grid.world_from_voxel.matrix3.z_axis;
     assert!((step - DVec3::new(0.0, -(10.0_f64).to_radians().tan() * GAP_MM, GAP_MM)).length() < PLACE_MM, "{step}");
+}
+
+#[test]
+fn the_first_and_the_middle_slice_of_a_series_are_shown_while_it_is_read() {
+    const MANY: usize = 40; // two batches and a half
+    let mut slices: Vec<_> = (0..MANY).map(Slice::axial).collect();
+    slices[MANY / 2].marked = true;
+    let folder = folder_of(&slices);
+    let (monitor, shown) = (Monitor::default(), RefCell::new(Vec::new()));
+    let show = |preview| shown.borrow_mut().push((preview, monitor.progress().expect("reading").done));
+    let scan = io::open_and_show(folder.path(), &monitor, &show).expect("a series");
+    let shown = shown.into_inner();
+    assert_eq!(shown.len(), 2);
+    for ((preview, done), k) in shown.iter().zip([0, MANY / 2]) {
+        assert!(*done <= k && k < MANY, "slice {k} came after {done}");
+        let at = |grid: &Grid, k: f64| grid.world_from_voxel.transform_point3(DVec3::new(0.0, 0.0, k));
+        assert_eq!(at(&preview.slice.grid, 0.0), at(&scan.volume.grid, k as f64));
+        let whole = (0..ROWS * COLUMNS).map(|n| scan.volume.voxels.at(k * ROWS * COLUMNS + n));
+        assert!(preview.slice.voxels.iter().eq(whole), "slice {k}");
+    }
+    assert!(shown[1].0.slice.voxels.iter().any(|hu| hu == MARK_HU));
 }
 
 /// Two phases at the same places, the second of which shows no mark; slices of `first` come before those of the other in names.

@@ -1,5 +1,6 @@
 //! Opening scans: DICOM against NIfTI, every transfer syntax, and what must be refused in words.
 
+use std::cell::RefCell;
 use std::path::{Path, PathBuf};
 
 use glam::{DAffine3, DMat3, DVec3};
@@ -142,6 +143,34 @@ fn what_is_written_reads_back_the_same() {
         let scan = opened(&path);
         assert_eq!(scan.geometry, Geometry::Spacing);
         assert!(scan.notes[0].text.contains("left and right are a guess"), "{:?}", scan.notes);
+    }
+}
+
+#[test]
+fn the_first_and_the_middle_slice_are_shown_while_a_file_is_read() {
+    // Blocks of 4 MB: two slices of 16 bits, or one of floats.
+    let grid = Grid { shape: [1024, 1024, 7], ..sheared().grid };
+    let whole =
+        Volume::new(grid, Voxels::I16((0..grid.len()).map(|i| (i % 4001) as i16 - 1000).collect::<Vec<_>>().into()));
+    let float = Volume::from_f32(grid, whole.voxels.iter().map(|hu| hu + 0.25).collect::<Vec<_>>());
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("scan.nii.gz");
+    for volume in [whole, float] {
+        std::fs::write(&path, nifti_bytes(&volume, "a test").expect("written")).expect("written");
+        let (monitor, shown) = (Monitor::default(), RefCell::new(Vec::new()));
+        let show = |preview| shown.borrow_mut().push((preview, monitor.progress().expect("reading").done));
+        let scan = io::open_and_show(&path, &monitor, &show).expect("a scan");
+        let shown = shown.into_inner();
+        assert_eq!(shown.len(), 2);
+        for ((preview, done), k) in shown.iter().zip([0, 3]) {
+            assert!(*done <= k, "slice {k} came after {done}");
+            assert_eq!(preview.grid, scan.volume.grid);
+            let at = |grid: &Grid, k: f64| grid.world_from_voxel.transform_point3(DVec3::new(9.0, 5.0, k));
+            let gap = at(&preview.slice.grid, 0.0).distance(at(&scan.volume.grid, k as f64));
+            assert!(gap < 1e-9, "slice {k} lies {gap} mm off");
+            let [ni, nj, _] = grid.shape;
+            assert!((0..ni * nj).all(|n| preview.slice.voxels.at(n) == scan.volume.voxels.at(k * ni * nj + n)), "{k}");
+        }
     }
 }
 
