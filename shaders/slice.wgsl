@@ -17,7 +17,7 @@ struct Slice {
     slab: vec4<i32>,
     // How slices lie in the textures: tiles across and slices in depth, of the scan, then of the reconstruction.
     tiles: vec4<i32>,
-    // The same of the steps; the axis that a projection runs along, 0.
+    // The same of the steps; the axis that a projection runs along; whether the scan is of whole numbers.
     step_tiles: vec4<i32>,
     // Pixels across and down, step, 0.
     frame: vec4<f32>,
@@ -30,9 +30,11 @@ struct Slice {
 }
 
 @group(0) @binding(0) var<uniform> slice: Slice;
+// The scan lies in the first of these, or in the last.
 @group(0) @binding(1) var scan_texture: texture_3d<f32>;
 @group(0) @binding(2) var reconstruction_texture: texture_3d<f32>;
 @group(0) @binding(3) var slabs_texture: texture_3d<f32>;
+@group(0) @binding(4) var whole_scan_texture: texture_3d<i32>;
 
 struct Vertex {
     @builtin(position) position: vec4<f32>,
@@ -58,6 +60,14 @@ fn place(voxel: vec3<i32>, shape: vec2<i32>, tiles: vec2<i32>) -> vec3<i32> {
 fn slab_value(voxel: vec3<i32>, slab: i32) -> f32 {
     let row = slab * slice.slab.y + voxel.z - slice.slab.x;
     return textureLoad(slabs_texture, place(vec3<i32>(voxel.xy, row), slice.shift_shape.xy, slice.step_tiles.xy), 0).r;
+}
+
+fn scanned(voxel: vec3<i32>) -> f32 {
+    let at = place(voxel, slice.scan_shape.xy, slice.tiles.xy);
+    if slice.step_tiles.w == 1 {
+        return f32(textureLoad(whole_scan_texture, at, 0).r);
+    }
+    return textureLoad(scan_texture, at, 0).r;
 }
 
 fn reconstructed(voxel: vec3<i32>) -> f32 {
@@ -89,7 +99,7 @@ const HEATMAP = 6;
 
 fn value(voxel: vec3<i32>, number: i32) -> f32 {
     if number == SCAN {
-        return textureLoad(scan_texture, place(voxel, slice.scan_shape.xy, slice.tiles.xy), 0).r;
+        return scanned(voxel);
     }
     if number == DECODED {
         return decoded(voxel);

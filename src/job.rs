@@ -134,6 +134,31 @@ impl Monitor {
     }
 }
 
+/// The latest of what a worker hands over while it works. Cloning gives another handle to the same.
+pub struct Latest<T>(Arc<Mutex<Option<Arc<T>>>>);
+
+impl<T> Default for Latest<T> {
+    fn default() -> Self {
+        Self(Arc::default())
+    }
+}
+
+impl<T> Clone for Latest<T> {
+    fn clone(&self) -> Self {
+        Self(Arc::clone(&self.0))
+    }
+}
+
+impl<T> Latest<T> {
+    pub fn put(&self, value: T) {
+        *lock(&self.0) = Some(Arc::new(value));
+    }
+
+    pub fn get(&self) -> Option<Arc<T>> {
+        lock(&self.0).clone()
+    }
+}
+
 /// Lets one job compute at a time, so that two searches never hold memory at once.
 /// Only workers lock it: a job started while a cancelled one finishes its last chunk waits there.
 #[derive(Clone, Default)]

@@ -1,5 +1,7 @@
 //! open -> prepare -> predict -> explain: the one path through the program, used by the window and by the command line.
 
+mod check;
+
 use std::ops::Range;
 use std::path::Path;
 use std::sync::Arc;
@@ -8,7 +10,7 @@ use anyhow::{Context, Result, anyhow};
 use candle_core::{Device, Tensor};
 use glam::{DAffine3, DMat3, DVec3};
 
-use crate::io::{self, Scan};
+use crate::io::{self, Note, Preview, Scan, Weight};
 use crate::job::{Cancelled, Monitor};
 use crate::latent_shift::objective::{ClassScore, LungSize, Objective};
 use crate::latent_shift::saliency::{self, Saliency};
@@ -60,12 +62,17 @@ impl Input {
         }
     }
 
-    /// Partial trouble in words: what the reader found, then what preparation did.
+    /// What the reader found and what preparation did, the weightiest first.
+    pub fn notes(&self) -> Vec<Note> {
+        let Some(scan) = &self.scan else { return Vec::new() };
+        let mut notes = [scan.notes.clone(), check::check(&scan.volume, &self.prepared)].concat();
+        notes.sort_by_key(|note| note.weight);
+        notes
+    }
+
+    /// All notes that are more than facts, for files.
     pub fn warnings(&self) -> Vec<String> {
-        self.scan
-            .iter()
-            .flat_map(|scan| scan.warnings.iter().cloned().chain(preprocess::check(&scan.volume, &self.prepared)))
-            .collect()
+        self.notes().into_iter().filter(|note| note.weight < Weight::Fact).map(|note| note.text).collect()
     }
 
     /// SHA-256 of the voxels, hex.
@@ -175,10 +182,15 @@ impl Request {
 
 /// Opens a scan and prepares it by a recipe; or a `.safetensors` stack, which is taken as it is.
 pub fn open(path: &Path, recipe: &Recipe, monitor: &Monitor) -> Result<Input> {
+    open_and_show(path, recipe, monitor, &|_| {})
+}
+
+/// The same; `show` is given a few slices of the scan while the others are still being read.
+pub fn open_and_show(path: &Path, recipe: &Recipe, monitor: &Monitor, show: &dyn Fn(Preview)) -> Result<Input> {
     if is_stack(path) {
         return stack(path, recipe).map_err(BadInput::mark);
     }
-    let scan = io::open(path, monitor).map_err(BadInput::mark)?;
+    let scan = io::open_and_show(path, monitor, show).map_err(BadInput::mark)?;
     prepare(&Arc::new(scan), recipe, monitor)
 }
 
@@ -204,7 +216,7 @@ pub fn draw(seed: u64, dials: Dials, recipe: &Recipe, monitor: &Monitor) -> Resu
         source: format!("phantom {seed}").into(),
         format: format!("drawn by Parallax, seed {seed}"),
         geometry: io::Geometry::Sform,
-        warnings: vec!["SYNTHETIC: a drawn phantom, no patient".to_owned()],
+        notes: vec![Note::caution("SYNTHETIC: a drawn phantom, no patient")],
         window_hu: None,
         sha256: io::voxels_sha256(&phantom.volume.voxels),
         study: None,
@@ -267,9 +279,9 @@ pub fn inspect(path: &Path, monitor: &Monitor) -> Result<Opened> {
                     source: path.to_owned(),
                     format: "stack of slices, safetensors".to_owned(),
                     geometry: io::Geometry::Spacing,
-                    warnings: vec![
-                        "a stack does not say where it lies: the published pipeline's spacing is assumed".to_owned(),
-                    ],
+                    notes: vec![Note::serious(
+                        "a stack does not say where it lies: the published pipeline's spacing is assumed",
+                    )],
                     window_hu: None,
                     sha256: input.sha256(),
                     study: None,

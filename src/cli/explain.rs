@@ -128,7 +128,8 @@ fn summarize(input: &Input, result: &Counterfactual, outputs: &OutputArgs, began
     say(&format!("stopped because {}", result.stop));
     say(&format!("{} trials, {} steps, {:.1} s", result.walk.len(), result.steps.len(), began.elapsed().as_secs_f64()));
     let of_files = outputs.out.as_ref().and_then(|_| export::note(input, &outputs.export)).map(str::to_owned);
-    for note in input.warnings().into_iter().chain(result.notes()).chain(of_files) {
+    let of_input = input.notes().into_iter().map(|note| note.text);
+    for note in of_input.chain(result.notes()).chain(of_files) {
         say(&format!("note: {note}"));
     }
     say("Research use only. Not for diagnosis.");

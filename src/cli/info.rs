@@ -48,7 +48,7 @@ fn scan_facts(scan: &Scan) -> Facts {
         ("geometry_from", json!(format!("{:?}", scan.geometry).to_lowercase())),
         ("range_hu", json!([least, most])),
         ("window_hu", json!(scan.window_hu)),
-        ("warnings", json!(scan.warnings)),
+        ("warnings", json!(scan.notes.iter().map(|note| &note.text).collect::<Vec<_>>())),
         ("sha256", json!(scan.sha256)),
     ]
 }

@@ -30,8 +30,8 @@ pub(super) fn run(args: &PredictArgs) -> Result<()> {
         for i in order {
             say(&format!("{i:5}  {:.4}  {}", scores[i].1, scores[i].0));
         }
-        for warning in input.warnings() {
-            say(&format!("note: {warning}"));
+        for note in input.notes() {
+            say(&format!("note: {}", note.text));
         }
         say("Model output, not a diagnosis. Research use only.");
     }

@@ -25,8 +25,8 @@ pub(super) fn run(args: &PrepareArgs) -> Result<()> {
         nifti::nifti_bytes(stack, "Prepared stack, 0..1. Research use only.")?
     };
     write::save(&args.out, &bytes, args.overwrite)?;
-    for warning in input.warnings() {
-        say(&format!("note: {warning}"));
+    for note in input.notes() {
+        say(&format!("note: {}", note.text));
     }
     let [width, height, slices] = stack.grid.shape;
     say(&format!("{slices} slices of {height} x {width} in {}", args.out.display()));

@@ -30,6 +30,11 @@ pub struct Window {
 }
 
 impl Window {
+    /// That of a scan that says centre and width, HU; else the preset for soft tissue.
+    pub fn stored(window_hu: Option<[f32; 2]>) -> Self {
+        window_hu.map_or(PRESETS[0].1, |[center_hu, width_hu]| Self { center_hu, width_hu })
+    }
+
     /// From the 1st to the 99th percentile of what is seen; `None` where nothing is.
     pub fn of(mut values_hu: Vec<f32>) -> Option<Self> {
         const NARROWEST_HU: f32 = 10.0;

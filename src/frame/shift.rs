@@ -8,7 +8,8 @@ use crate::volume::{Volume, Voxels};
 /// Behind the steps: one for each way to add them up.
 pub const HEATMAPS: usize = HeatmapMethod::ALL.len();
 
-/// A reconstruction, and the steps that differ from it in the slab only. HU.
+/// A reconstruction, and the steps that differ from it in the slab only. HU, as the floats that networks make: the screen's shader
+/// reads no others here.
 #[derive(Debug, Clone)]
 pub struct Shift {
     pub reconstruction: Volume,

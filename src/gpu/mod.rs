@@ -14,7 +14,7 @@ use bytemuck::{Pod, Zeroable};
 use eframe::wgpu;
 
 use crate::frame::{Content, Layers, Sampling, Shade, Shift, View};
-use crate::volume::Grid;
+use crate::volume::{Grid, Voxels};
 pub use limits::{Bounds, raise_limits};
 pub use pane::{PaintSlice, words};
 use textures::{Texture, Textures};
@@ -46,8 +46,9 @@ pub struct SliceUniforms {
 }
 
 impl SliceUniforms {
-    /// The tilings are those of scan, reconstruction and steps in their textures.
-    fn new(view: &View, layers: &Layers, [scan, reconstruction, steps]: [Tiling; 3]) -> Self {
+    /// The tilings are those of scan, reconstruction and steps in their textures, as far as they are read.
+    fn new(view: &View, layers: &Layers, tilings: &[Tiling]) -> Self {
+        let [scan, reconstruction, steps] = [0, 1, 2].map(|i| *tilings.get(i).unwrap_or(&Tiling::NONE));
         let View { size, world_from_pixel, look } = view;
         let vector = |v: glam::DVec3| [v.x as f32, v.y as f32, v.z as f32, 0.0];
         let shape = |grid: &Grid| {
@@ -78,6 +79,7 @@ impl SliceUniforms {
         };
         let nearest = i32::from(look.sampling == Sampling::Nearest);
         let overlay = look.overlay.map_or([0.0; 4], |o| [o.scale_hu, o.threshold_hu, o.opacity, 0.0]);
+        let whole = i32::from(matches!(layers.scan.voxels, Voxels::I16(_)));
         let along = from_shift.matrix3.z_axis.as_vec3().abs().max_position();
         Self {
             scan_from_x: vector(from_scan.matrix3.x_axis),
@@ -91,7 +93,7 @@ impl SliceUniforms {
             shift_shape: shape(&grid),
             slab: shift.map_or([0; 4], |s| [s.slab.start, s.slab.len(), s.count(), heat_slab(s)].map(|n| n as i32)),
             tiles: [scan.across, scan.depth, reconstruction.across, reconstruction.depth].map(|n| n as i32),
-            step_tiles: [steps.across as i32, steps.depth as i32, along as i32, 0],
+            step_tiles: [steps.across as i32, steps.depth as i32, along as i32, whole],
             frame: [size[0] as f32, size[1] as f32, look.step, 0.0],
             kind: [content, kind, nearest, i32::from(look.overlay.is_some())],
             shade,
@@ -123,6 +125,8 @@ pub struct SliceRenderer {
     layout: wgpu::BindGroupLayout,
     pipeline: wgpu::RenderPipeline,
     textures: Textures,
+    /// Bound where the shader does not read: of floats, and of whole numbers.
+    blanks: [wgpu::TextureView; 2],
     /// Of the frame that is not finished yet.
     asked: Vec<Asked>,
     /// What each pane of the finished frame shows, and is bound to where it is drawn.
@@ -140,11 +144,11 @@ impl SliceRenderer {
             label: Some("slice.wgsl"),
             source: wgpu::ShaderSource::Wgsl(SHADER.into()),
         });
-        let texture = |binding| wgpu::BindGroupLayoutEntry {
+        let texture = |binding, sample_type| wgpu::BindGroupLayoutEntry {
             binding,
             visibility: wgpu::ShaderStages::FRAGMENT,
             ty: wgpu::BindingType::Texture {
-                sample_type: wgpu::TextureSampleType::Float { filterable: false },
+                sample_type,
                 view_dimension: wgpu::TextureViewDimension::D3,
                 multisampled: false,
             },
@@ -160,9 +164,10 @@ impl SliceRenderer {
             },
             count: None,
         };
+        let (floats, whole) = (wgpu::TextureSampleType::Float { filterable: false }, wgpu::TextureSampleType::Sint);
         let layout = device.create_bind_group_layout(&wgpu::BindGroupLayoutDescriptor {
             label: Some("SliceRenderer"),
-            entries: &[uniforms, texture(1), texture(2), texture(3)],
+            entries: &[uniforms, texture(1, floats), texture(2, floats), texture(3, floats), texture(4, whole)],
         });
         let pipeline_layout = device.create_pipeline_layout(&wgpu::PipelineLayoutDescriptor {
             label: Some("SliceRenderer"),
@@ -191,8 +196,14 @@ impl SliceRenderer {
             multiview_mask: None,
             cache: None,
         });
-        let textures = Textures::new(bounds);
-        Self { layout, pipeline, textures, asked: Vec::new(), panes: HashMap::new() }
+        Self {
+            layout,
+            pipeline,
+            textures: Textures::new(bounds),
+            blanks: [wgpu::TextureFormat::R32Float, wgpu::TextureFormat::R16Sint].map(|format| blank(device, format)),
+            asked: Vec::new(),
+            panes: HashMap::new(),
+        }
     }
 
     /// Says what a pane of this frame is to show.
@@ -211,7 +222,7 @@ impl SliceRenderer {
         self.textures.hold(device, queue, &shown);
         for Asked { pane, view, layers } in asked {
             let ready = match self.textures.of(&layers, &view.look) {
-                Ok(Some(textures)) => (Shown::Picture, Some(self.bind(device, queue, &view, &layers, textures))),
+                Ok(Some(textures)) => (Shown::Picture, Some(self.bind(device, queue, &view, &layers, &textures))),
                 Ok(None) => (Shown::Loading, None),
                 Err(why) => (Shown::Refused(why.to_owned()), None),
             };
@@ -225,7 +236,7 @@ impl SliceRenderer {
         queue: &wgpu::Queue,
         view: &View,
         layers: &Layers,
-        textures: [&Texture; 3],
+        textures: &[&Texture],
     ) -> wgpu::BindGroup {
         let uniforms = device.create_buffer(&wgpu::BufferDescriptor {
             label: Some("SliceUniforms"),
@@ -233,20 +244,26 @@ impl SliceRenderer {
             usage: wgpu::BufferUsages::UNIFORM | wgpu::BufferUsages::COPY_DST,
             mapped_at_creation: false,
         });
-        let values = SliceUniforms::new(view, layers, textures.map(|texture| texture.tiling));
-        let texture = |i: usize| wgpu::BindGroupEntry {
-            binding: i as u32 + 1,
-            resource: wgpu::BindingResource::TextureView(&textures[i].view),
-        };
+        let tilings: Vec<_> = textures.iter().map(|texture| texture.tiling).collect();
+        let values = SliceUniforms::new(view, layers, &tilings);
         queue.write_buffer(&uniforms, 0, bytemuck::bytes_of(&values));
+        let [float_blank, whole_blank] = &self.blanks;
+        let view_of = |i: usize| textures.get(i).map_or(float_blank, |texture| &texture.view);
+        let (scan, whole_scan) = match layers.scan.voxels {
+            Voxels::I16(_) => (float_blank, view_of(0)),
+            Voxels::F32(_) => (view_of(0), whole_blank),
+        };
+        let texture =
+            |binding, view| wgpu::BindGroupEntry { binding, resource: wgpu::BindingResource::TextureView(view) };
         device.create_bind_group(&wgpu::BindGroupDescriptor {
             label: Some("PaintSlice"),
             layout: &self.layout,
             entries: &[
                 wgpu::BindGroupEntry { binding: 0, resource: uniforms.as_entire_binding() },
-                texture(0),
-                texture(1),
-                texture(2),
+                texture(1, scan),
+                texture(2, view_of(1)),
+                texture(3, view_of(2)),
+                texture(4, whole_scan),
             ],
         })
     }
@@ -269,4 +286,19 @@ impl SliceRenderer {
             pass.draw(0..3, 0..1);
         }
     }
+}
+
+/// The smallest texture there is.
+fn blank(device: &wgpu::Device, format: wgpu::TextureFormat) -> wgpu::TextureView {
+    let texture = device.create_texture(&wgpu::TextureDescriptor {
+        label: Some("blank"),
+        size: wgpu::Extent3d { width: 1, height: 1, depth_or_array_layers: 1 },
+        mip_level_count: 1,
+        sample_count: 1,
+        dimension: wgpu::TextureDimension::D3,
+        format,
+        usage: wgpu::TextureUsages::TEXTURE_BINDING,
+        view_formats: &[],
+    });
+    texture.create_view(&wgpu::TextureViewDescriptor::default())
 }

@@ -1,6 +1,6 @@
-//! Volumes as 3-D textures of f32: uploaded over as many frames as they take, kept while they are shown.
+//! Volumes as 3-D textures of the numbers that they are kept in, i16 or f32: uploaded over as many frames as they take, kept while
+//! they are shown.
 
-use std::borrow::Cow;
 use std::ops::Range;
 
 use eframe::wgpu;
@@ -10,8 +10,6 @@ use super::tiling::Tiling;
 use crate::frame::{HEATMAPS, Layers, Look};
 use crate::volume::Voxels;
 
-const TEXEL_BYTES: usize = size_of::<f32>();
-
 /// A volume on the GPU.
 pub(super) struct Texture {
     pub(super) tiling: Tiling,
@@ -19,6 +17,7 @@ pub(super) struct Texture {
     texels: wgpu::Texture,
     /// `[ni, nj, slices]`.
     shape: [usize; 3],
+    texel_bytes: usize,
     /// Slices that are there.
     uploaded: usize,
 }
@@ -54,7 +53,7 @@ impl Textures {
             if self.find(voxels, shape).is_some() {
                 continue;
             }
-            let texture = match create(device, shape, self.bounds.side) {
+            let texture = match create(device, voxels, shape, self.bounds.side) {
                 // The GPU may still be drawing from what was let go just now: the next frame tries again.
                 Err(Refusal::Memory { .. }) if freeing => continue,
                 made => made.map_err(|refusal| refusal.to_string()),
@@ -71,9 +70,9 @@ impl Textures {
         }
     }
 
-    /// The textures of scan, reconstruction and steps; `None` until those that the look needs are complete. An error says why
-    /// one cannot be.
-    pub(super) fn of(&self, layers: &Layers, look: &Look) -> Result<Option<[&Texture; 3]>, &str> {
+    /// The textures of scan, reconstruction and steps, the scan's alone where the look needs no more; `None` until they are
+    /// complete. An error says why one cannot be.
+    pub(super) fn of(&self, layers: &Layers, look: &Look) -> Result<Option<Vec<&Texture>>, &str> {
         let mut found = Vec::new();
         let needed = if look.needs_shift() { usize::MAX } else { 1 };
         for (voxels, shape) in volumes(layers).take(needed) {
@@ -81,9 +80,7 @@ impl Textures {
             found.push(entry.texture.as_ref().map_err(String::as_str)?);
         }
         let complete = found.iter().all(|texture| texture.uploaded == texture.shape[2]);
-        // What is not needed the shader does not read, and any texture may stand in its place.
-        let any = |i: usize| found.get(i).or(found.first()).copied();
-        Ok(any(0).zip(any(1)).zip(any(2)).filter(|_| complete).map(|((scan, base), steps)| [scan, base, steps]))
+        Ok(complete.then_some(found))
     }
 
     pub(super) fn uploaded_bytes(&self) -> u64 {
@@ -113,7 +110,7 @@ fn volumes(layers: &Layers) -> impl Iterator<Item = (&Voxels, [usize; 3])> {
 
 impl Texture {
     fn slice_bytes(&self) -> usize {
-        self.shape[0] * self.shape[1] * TEXEL_BYTES
+        self.shape[0] * self.shape[1] * self.texel_bytes
     }
 
     /// Uploads the next slices, whole ones: with `bytes_left`, no more than that or one slice; gives what is left after them.
@@ -132,10 +129,10 @@ impl Texture {
                     origin: wgpu::Origin3d { x, y, z },
                     aspect: wgpu::TextureAspect::All,
                 },
-                bytemuck::cast_slice(&floats(voxels, first * ni * nj..(first + run) * ni * nj)),
+                bytes(voxels, first * ni * nj..(first + run) * ni * nj),
                 wgpu::TexelCopyBufferLayout {
                     offset: 0,
-                    bytes_per_row: Some((ni * TEXEL_BYTES) as u32),
+                    bytes_per_row: Some((ni * self.texel_bytes) as u32),
                     rows_per_image: Some(nj as u32),
                 },
                 wgpu::Extent3d { width: ni as u32, height: nj as u32, depth_or_array_layers: run as u32 },
@@ -147,10 +144,18 @@ impl Texture {
     }
 }
 
-fn floats(voxels: &Voxels, range: Range<usize>) -> Cow<'_, [f32]> {
+/// How voxels lie in a texture: as they lie in memory.
+fn texels(voxels: &Voxels) -> (wgpu::TextureFormat, usize) {
     match voxels {
-        Voxels::I16(hu) => hu[range].iter().map(|&hu| f32::from(hu)).collect(),
-        Voxels::F32(hu) => hu[range].into(),
+        Voxels::I16(_) => (wgpu::TextureFormat::R16Sint, size_of::<i16>()),
+        Voxels::F32(_) => (wgpu::TextureFormat::R32Float, size_of::<f32>()),
+    }
+}
+
+fn bytes(voxels: &Voxels, range: Range<usize>) -> &[u8] {
+    match voxels {
+        Voxels::I16(hu) => bytemuck::cast_slice(&hu[range]),
+        Voxels::F32(hu) => bytemuck::cast_slice(&hu[range]),
     }
 }
 
@@ -173,7 +178,8 @@ enum Refusal {
 }
 
 /// A texture of a volume, with nothing uploaded yet.
-fn create(device: &wgpu::Device, shape: [usize; 3], side: usize) -> Result<Texture, Refusal> {
+fn create(device: &wgpu::Device, voxels: &Voxels, shape: [usize; 3], side: usize) -> Result<Texture, Refusal> {
+    let (format, texel_bytes) = texels(voxels);
     let tiling = Tiling::fit(shape, side).ok_or(Refusal::Side { shape, side })?;
     let [width, height, depth_or_array_layers] = tiling.extent(shape).map(|n| n as u32);
     let descriptor = wgpu::TextureDescriptor {
@@ -182,20 +188,20 @@ fn create(device: &wgpu::Device, shape: [usize; 3], side: usize) -> Result<Textu
         mip_level_count: 1,
         sample_count: 1,
         dimension: wgpu::TextureDimension::D3,
-        format: wgpu::TextureFormat::R32Float,
+        format,
         usage: wgpu::TextureUsages::TEXTURE_BINDING | wgpu::TextureUsages::COPY_DST,
         view_formats: &[],
     };
     let made = attempt(device, || device.create_texture(&descriptor));
     let texels = made.map_err(|error| {
-        let megabytes = tiling.extent(shape).iter().product::<usize>() * TEXEL_BYTES / 1_000_000;
+        let megabytes = tiling.extent(shape).iter().product::<usize>() * texel_bytes / 1_000_000;
         match error {
             wgpu::Error::OutOfMemory { .. } => Refusal::Memory { megabytes },
             other => Refusal::Driver { megabytes, driver: other.to_string() },
         }
     })?;
     let view = texels.create_view(&wgpu::TextureViewDescriptor::default());
-    Ok(Texture { tiling, view, texels, shape, uploaded: 0 })
+    Ok(Texture { tiling, view, texels, shape, texel_bytes, uploaded: 0 })
 }
 
 /// What wgpu would otherwise end the program for, as an error: it reports none where it happens.

@@ -10,6 +10,9 @@ pub(super) struct Tiling {
 }
 
 impl Tiling {
+    /// Of what is not there, and not read.
+    pub(super) const NONE: Self = Self { across: 1, down: 1, depth: 1 };
+
     /// The least that holds `[ni, nj, slices]` in a texture of at most `side` texels a side; `None` where nothing does.
     pub(super) fn fit([ni, nj, slices]: [usize; 3], side: usize) -> Option<Self> {
         if ni == 0 || nj == 0 || slices == 0 {

@@ -1,6 +1,8 @@
 //! Voxels while a file is read: never twice in memory, and in 16 bits as long as all are whole HU that fit.
 
-use super::{AIR_HU, reserve};
+use std::ops::Range;
+
+use super::{AIR_HU, Note, reserve};
 use crate::volume::Voxels;
 
 /// Numbers that come in one after the other. What is no number becomes air and is counted.
@@ -50,10 +52,26 @@ impl Arriving {
         Ok(())
     }
 
+    /// How many have come.
+    pub(super) fn len(&self) -> usize {
+        match &self.voxels {
+            Kept::Whole(hu) => hu.len(),
+            Kept::Any(hu) => hu.len(),
+        }
+    }
+
+    /// Some of those that have come.
+    pub(super) fn copy(&self, range: Range<usize>) -> Voxels {
+        match &self.voxels {
+            Kept::Whole(hu) => Voxels::I16(hu[range].to_vec().into()),
+            Kept::Any(hu) => Voxels::F32(hu[range].to_vec().into()),
+        }
+    }
+
     /// All of them, and what was odd about them.
-    pub(super) fn finish(self, warnings: &mut Vec<String>) -> Voxels {
+    pub(super) fn finish(self, notes: &mut Vec<Note>) -> Voxels {
         if self.odd > 0 {
-            warnings.push(format!("{} voxels hold no number; they are taken to be air", self.odd));
+            notes.push(Note::serious(format!("{} voxels hold no number; they are taken to be air", self.odd)));
         }
         match self.voxels {
             Kept::Whole(hu) => Voxels::I16(hu.into()),
@@ -66,30 +84,30 @@ impl Arriving {
 mod tests {
     use super::*;
 
-    fn arrived(parts: &[&[f32]]) -> (Voxels, Vec<String>) {
+    fn arrived(parts: &[&[f32]]) -> (Voxels, Vec<Note>) {
         let mut arriving = Arriving::new(parts.iter().map(|part| part.len()).sum()).expect("a few voxels");
         for part in parts {
             arriving.extend(part.iter().copied()).expect("room");
         }
-        let mut warnings = Vec::new();
-        (arriving.finish(&mut warnings), warnings)
+        let mut notes = Vec::new();
+        (arriving.finish(&mut notes), notes)
     }
 
     #[test]
     fn whole_hounsfield_units_stay_in_16_bits_and_what_is_no_number_becomes_air() {
-        let (voxels, warnings) = arrived(&[&[-1024.0, f32::NAN], &[32767.0, f32::INFINITY]]);
+        let (voxels, notes) = arrived(&[&[-1024.0, f32::NAN], &[32767.0, f32::INFINITY]]);
         let Voxels::I16(hu) = voxels else { panic!("16 bits hold them") };
         assert_eq!(*hu, [-1024, -1000, 32767, -1000]);
-        assert!(warnings[0].starts_with("2 voxels"), "{warnings:?}");
+        assert!(notes[0].text.starts_with("2 voxels"), "{notes:?}");
     }
 
     #[test]
     fn one_number_that_is_not_whole_or_too_large_widens_all_of_them_unchanged() {
         for misfit in [0.5, 32768.0, -1e9] {
-            let (voxels, warnings) = arrived(&[&[-1024.0, 7.0], &[1.0, misfit, 3.0], &[4.0]]);
+            let (voxels, notes) = arrived(&[&[-1024.0, 7.0], &[1.0, misfit, 3.0], &[4.0]]);
             let Voxels::F32(hu) = voxels else { panic!("{misfit} does not fit") };
             assert_eq!(*hu, [-1024.0, 7.0, 1.0, misfit, 3.0, 4.0]);
-            assert!(warnings.is_empty());
+            assert!(notes.is_empty());
         }
     }
 }

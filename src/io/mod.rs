@@ -4,7 +4,9 @@ mod arriving;
 mod dicom;
 mod gzip;
 mod nifti;
+mod note;
 mod phases;
+mod preview;
 mod series;
 mod stacking;
 pub mod study;
@@ -13,6 +15,8 @@ use std::path::{Path, PathBuf};
 
 use sha2::{Digest, Sha256};
 
+pub use self::note::{Note, Weight};
+pub use self::preview::Preview;
 use self::study::Study;
 use crate::job::{Cancelled, Monitor};
 use crate::volume::{Grid, Volume, Voxels};
@@ -50,8 +54,8 @@ pub struct Scan {
     /// "NIfTI-1, Int16" or "DICOM, JPEG-LS lossless": for people.
     pub format: String,
     pub geometry: Geometry,
-    /// Partial trouble, in words, worst first: a missing slice, a skipped file.
-    pub warnings: Vec<String>,
+    /// What the reader found, the weightiest first: a guess, a skipped file.
+    pub notes: Vec<Note>,
     /// The window stored with the scan: centre and width, HU.
     pub window_hu: Option<[f32; 2]>,
     /// SHA-256 of the voxels, hex: it names the data, not the packing.
@@ -70,17 +74,22 @@ const FLAT_SHARE: f64 = 0.01;
 
 /// Opens whatever `path` holds.
 pub fn open(path: &Path, monitor: &Monitor) -> Result<Scan, Error> {
+    open_and_show(path, monitor, &|_| {})
+}
+
+/// The same; `show` is given a few slices while the others are still being read.
+pub fn open_and_show(path: &Path, monitor: &Monitor, show: &dyn Fn(Preview)) -> Result<Scan, Error> {
     monitor.step("opening", 0, 0)?;
-    if path.is_dir() {
-        return series::open_folder(path, monitor);
-    }
     let io = |source| Error::Io { source, path: path.to_owned() };
-    let file = std::fs::File::open(path).map_err(io)?;
-    if nifti::sniff(file).map_err(io)? {
-        nifti::open(path, monitor)
+    let mut scan = if path.is_dir() {
+        series::open_folder(path, monitor, show)?
+    } else if nifti::sniff(std::fs::File::open(path).map_err(io)?).map_err(io)? {
+        nifti::open(path, monitor, show)?
     } else {
-        series::open_files(path, vec![path.to_owned()], monitor)
-    }
+        series::open_files(path, vec![path.to_owned()], monitor, show)?
+    };
+    scan.notes.sort_by_key(|note| note.weight);
+    Ok(scan)
 }
 
 /// SHA-256 of voxels as little-endian f32, `i` fastest.

@@ -12,7 +12,8 @@ use nifti::{DataElement, NiftiHeader, NiftiType};
 
 use super::arriving::Arriving;
 use super::gzip::Members;
-use super::{Error, Geometry, Scan, check_grid, reserve};
+use super::preview::{Preview, Previews};
+use super::{Error, Geometry, Note, Scan, check_grid, reserve};
 use crate::job::{Cancelled, Monitor};
 use crate::volume::{Grid, Volume};
 
@@ -54,7 +55,7 @@ fn is_nifti2(head: &[u8]) -> bool {
         && head[4..7] == *b"n+2"
 }
 
-pub(super) fn open(path: &Path, monitor: &Monitor) -> Result<Scan, Error> {
+pub(super) fn open(path: &Path, monitor: &Monitor, show: &dyn Fn(Preview)) -> Result<Scan, Error> {
     let io = |source| Error::Io { source, path: path.to_owned() };
     let damaged = |what: String| Error::Damaged { what, path: path.to_owned() };
     let unsuitable = |what: String| Error::Unsuitable { what, path: path.to_owned() };
@@ -76,10 +77,10 @@ pub(super) fn open(path: &Path, monitor: &Monitor) -> Result<Scan, Error> {
     let header = NiftiHeader::from_reader(head.as_slice()).map_err(|e| damaged(e.to_string()))?;
     let shape = shape(&header).map_err(unsuitable)?;
     let kind = header.data_type().map_err(|e| unsuitable(format!("numbers of an unknown kind ({e})")))?;
-    let mut warnings = Vec::new();
-    let (world_from_voxel, geometry) = affine(&header, shape, &mut warnings).map_err(unsuitable)?;
+    let mut notes = Vec::new();
+    let (world_from_voxel, geometry) = affine(&header, shape, &mut notes).map_err(unsuitable)?;
     let grid = Grid { shape, world_from_voxel };
-    check_units(&header, &grid, &mut warnings).map_err(unsuitable)?;
+    check_units(&header, &grid, &mut notes).map_err(unsuitable)?;
 
     let size = size_of(kind)
         .ok_or_else(|| unsuitable(format!("voxels of kind {kind:?}, not one number each; export Hounsfield units")))?;
@@ -100,7 +101,8 @@ pub(super) fn open(path: &Path, monitor: &Monitor) -> Result<Scan, Error> {
     if scl_slope != 0.0 && scl_slope.is_finite() && !scl_inter.is_finite() {
         return Err(damaged(format!("scl_inter = {scl_inter}")));
     }
-    let arriving = read(&header, kind, &grid, &mut reader, monitor).map_err(|why| match why {
+    let previews = Previews { grid, window_hu: None, show };
+    let arriving = read(&header, kind, &previews, &mut reader, monitor).map_err(|why| match why {
         Why::Cancelled(cancelled) => cancelled.into(),
         Why::Damaged(what) => damaged(what),
         Why::Short(there) => short(there),
@@ -111,17 +113,18 @@ pub(super) fn open(path: &Path, monitor: &Monitor) -> Result<Scan, Error> {
     monitor.check()?;
 
     if geometry == Geometry::Spacing {
-        warnings
-            .push("the file says nothing of orientation (no sform, no qform): left and right are a guess".to_owned());
+        notes.push(Note::serious(
+            "the file says nothing of orientation (no sform, no qform): left and right are a guess",
+        ));
     }
-    let voxels = arriving.finish(&mut warnings);
+    let voxels = arriving.finish(&mut notes);
     Ok(Scan {
         sha256: super::voxels_sha256(&voxels),
         volume: Volume::new(grid, voxels),
         source: path.to_owned(),
         format: format!("NIfTI-1, {kind:?}"),
         geometry,
-        warnings,
+        notes,
         window_hu: None,
         study: None,
     })
@@ -154,7 +157,7 @@ fn size_of(kind: NiftiType) -> Option<usize> {
 }
 
 /// nibabel's rule, `Nifti1Header.get_best_affine`; a negative pixdim counts without its sign, as in `_chk_pixdims` there.
-fn affine(header: &NiftiHeader, shape: [usize; 3], warnings: &mut Vec<String>) -> Result<(DAffine3, Geometry), String> {
+fn affine(header: &NiftiHeader, shape: [usize; 3], notes: &mut Vec<Note>) -> Result<(DAffine3, Geometry), String> {
     let signed = DVec3::from_array([1, 2, 3].map(|i| f64::from(header.pixdim[i])));
     let zooms = signed.abs();
     let (affine, geometry) = if header.sform_code > 0 {
@@ -180,14 +183,14 @@ fn affine(header: &NiftiHeader, shape: [usize; 3], warnings: &mut Vec<String>) -
         (DAffine3::from_mat3_translation(DMat3::from_diagonal(zooms), -(zooms * middle)), Geometry::Spacing)
     };
     if geometry != Geometry::Sform && signed.min_element() < 0.0 {
-        warnings.push(format!("a negative spacing in the header ({signed}): its sign is ignored"));
+        notes.push(Note::serious(format!("a negative spacing in the header ({signed}): its sign is ignored")));
     }
     Ok((affine, geometry))
 }
 
 /// Refuses a grid that no scan has, with the units that the header claims. Where the grid can be, the units change nothing:
 /// nibabel takes every affine to be in millimetres, and so did the published pipeline.
-fn check_units(header: &NiftiHeader, grid: &Grid, warnings: &mut Vec<String>) -> Result<(), String> {
+fn check_units(header: &NiftiHeader, grid: &Grid, notes: &mut Vec<Note>) -> Result<(), String> {
     let units = match header.xyzt_units & SPATIAL_UNITS {
         METRES => "metres",
         MICROMETRES => "micrometres",
@@ -196,8 +199,9 @@ fn check_units(header: &NiftiHeader, grid: &Grid, warnings: &mut Vec<String>) ->
     check_grid(grid).map_err(|what| {
         format!("{what}; the header says {units} (xyzt_units {}): save it in millimetres", header.xyzt_units)
     })?;
-    warnings
-        .push(format!("the header gives its spacing in {units}; it is taken to be in millimetres, as nibabel does"));
+    notes.push(Note::serious(format!(
+        "the header gives its spacing in {units}; it is taken to be in millimetres, as nibabel does"
+    )));
     Ok(())
 }
 
@@ -214,11 +218,12 @@ enum Why {
 fn read(
     header: &NiftiHeader,
     kind: NiftiType,
-    grid: &Grid,
+    previews: &Previews,
     reader: &mut impl Read,
     monitor: &Monitor,
 ) -> Result<Arriving, Why> {
     let damaged = |e: &dyn std::fmt::Display| Why::Damaged(e.to_string());
+    let grid = previews.grid;
     let [ni, nj, nk] = grid.shape;
     let slice_bytes = ni * nj * size_of(kind).ok_or_else(|| damaged(&"voxels of no known size"))?;
     let run = (BLOCK_BYTES / slice_bytes).max(1);
@@ -233,6 +238,7 @@ fn read(
         }
         let block = NiftiHeader { dim: [3, ni as u16, nj as u16, slices as u16, 1, 1, 1, 1], ..header.clone() };
         arriving.extend(scaled(&block, kind, raw).map_err(|e| damaged(&e))?).map_err(Why::Full)?;
+        previews.look(&arriving, first);
     }
     Ok(arriving)
 }

@@ -4,38 +4,38 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use super::Error;
 use super::dicom::{PHASE_TAGS, Slice, pixels};
 use super::series::name;
 use super::stacking::{at_one_place, normal, on_each_other, places, step};
+use super::{Error, Note};
 use crate::job::Monitor;
 
 /// Of sorted slices one at each place; `path` is what was opened.
 pub(super) fn one_at_each_place(
     slices: Vec<Slice>,
     path: &Path,
-    warnings: &mut Vec<String>,
+    notes: &mut Vec<Note>,
     monitor: &Monitor,
 ) -> Result<Vec<Slice>, Error> {
     if slices[0].place.is_none() || places(&slices) == slices.len() {
         return Ok(slices);
     }
     // Slices of two phases may show the same, as air above the head does, and both are needed to tell the phases apart.
-    let slices = without_copies(slices, |a, b| a.phase == b.phase, warnings, monitor)?;
+    let slices = without_copies(slices, |a, b| a.phase == b.phase, notes, monitor)?;
     if places(&slices) == slices.len() {
         return Ok(slices);
     }
     for (which, (_, tag)) in PHASE_TAGS.iter().enumerate() {
         if let Some(phase) = largest_regular(&slices, which) {
-            warnings.push(format!(
+            notes.push(Note::caution(format!(
                 "the series holds several phases, told apart by {tag}: {} slices of one were opened, {} slices of others left out",
                 phase.len(),
                 slices.len() - phase.len()
-            ));
+            )));
             return Ok(phase);
         }
     }
-    let slices = without_copies(slices, |_, _| true, warnings, monitor)?;
+    let slices = without_copies(slices, |_, _| true, notes, monitor)?;
     let along = normal(&slices);
     let Some(pair) = slices.windows(2).find(|pair| on_each_other(&pair[0], &pair[1], along)) else {
         return Ok(slices);
@@ -53,7 +53,7 @@ pub(super) fn one_at_each_place(
 fn without_copies(
     slices: Vec<Slice>,
     alike: impl Fn(&Slice, &Slice) -> bool,
-    warnings: &mut Vec<String>,
+    notes: &mut Vec<Note>,
     monitor: &Monitor,
 ) -> Result<Vec<Slice>, Error> {
     let (total, along) = (slices.len(), normal(&slices));
@@ -73,7 +73,8 @@ fn without_copies(
     }
     if kept.len() < total {
         let dropped = total - kept.len();
-        warnings.push(format!("{dropped} slices lie where others do and show the same: they were left out"));
+        notes
+            .push(Note::caution(format!("{dropped} slices lie where others do and show the same: they were left out")));
     }
     Ok(kept)
 }

@@ -8,8 +8,9 @@ use rayon::prelude::*;
 
 use super::arriving::Arriving;
 use super::dicom::{Refused, Slice, describe, pixels};
+use super::preview::{Preview, Previews};
 use super::study::Study;
-use super::{Error, Geometry, Scan, phases, stacking};
+use super::{Error, Geometry, Note, Scan, phases, stacking};
 use crate::job::Monitor;
 use crate::volume::Volume;
 
@@ -19,7 +20,7 @@ const BATCH: usize = 16;
 const NAMED: usize = 3;
 
 /// Every DICOM file of a folder and of those in it; the largest series is the scan.
-pub(super) fn open_folder(folder: &Path, monitor: &Monitor) -> Result<Scan, Error> {
+pub(super) fn open_folder(folder: &Path, monitor: &Monitor, show: &dyn Fn(Preview)) -> Result<Scan, Error> {
     let mut files = Vec::new();
     let mut folders = vec![folder.to_owned()];
     let mut closed = 0;
@@ -48,14 +49,19 @@ pub(super) fn open_folder(folder: &Path, monitor: &Monitor) -> Result<Scan, Erro
         }
     }
     files.sort();
-    let mut scan = open_files(folder, files, monitor)?;
+    let mut scan = open_files(folder, files, monitor, show)?;
     if closed > 0 {
-        scan.warnings.insert(0, format!("{closed} folders inside could not be read: slices may be missing"));
+        scan.notes.push(Note::serious(format!("{closed} folders inside could not be read: slices may be missing")));
     }
     Ok(scan)
 }
 
-pub(super) fn open_files(path: &Path, files: Vec<PathBuf>, monitor: &Monitor) -> Result<Scan, Error> {
+pub(super) fn open_files(
+    path: &Path,
+    files: Vec<PathBuf>,
+    monitor: &Monitor,
+    show: &dyn Fn(Preview),
+) -> Result<Scan, Error> {
     let (mut slices, mut skipped) = (Vec::new(), Vec::new());
     let total = files.len();
     for (i, file) in files.into_iter().enumerate() {
@@ -76,17 +82,20 @@ pub(super) fn open_files(path: &Path, files: Vec<PathBuf>, monitor: &Monitor) ->
             _ => Error::NotAScan { path: path.to_owned() },
         });
     }
-    let mut warnings = Vec::new();
+    let mut notes = Vec::new();
     if !skipped.is_empty() {
-        warnings.push(format!("{} of {total} files were left out: {}", skipped.len(), reasons(&skipped)));
+        notes.push(Note::caution(format!("{} of {total} files were left out: {}", skipped.len(), reasons(&skipped))));
     }
-    let mut slices = largest_group(slices, &mut warnings);
+    let mut slices = largest_group(slices, &mut notes);
     stacking::sort(&mut slices);
-    let slices = phases::one_at_each_place(slices, path, &mut warnings, monitor)?;
-    let grid = stacking::grid(&slices, &mut warnings).map_err(unsuitable)?;
-    let voxels = decode(&slices, path, monitor)?.finish(&mut warnings);
+    let slices = phases::one_at_each_place(slices, path, &mut notes, monitor)?;
+    let grid = stacking::grid(&slices, &mut notes).map_err(unsuitable)?;
+    let previews = Previews { grid, window_hu: slices[0].window_hu, show };
+    let voxels = decode(&slices, path, &previews, monitor)?.finish(&mut notes);
     if let Some(other) = slices.iter().filter_map(|slice| slice.modality.as_deref()).find(|said| *said != "CT") {
-        warnings.insert(0, format!("the files say that this is {other}, not CT: its numbers are not Hounsfield units"));
+        notes.push(Note::serious(format!(
+            "the files say that this is {other}, not CT: its numbers are not Hounsfield units"
+        )));
     }
     Ok(Scan {
         sha256: super::voxels_sha256(&voxels),
@@ -94,7 +103,7 @@ pub(super) fn open_files(path: &Path, files: Vec<PathBuf>, monitor: &Monitor) ->
         source: path.to_owned(),
         format: format!("DICOM, {}", slices[0].syntax.name),
         geometry: Geometry::Dicom,
-        warnings,
+        notes,
         window_hu: slices[0].window_hu,
         study: Study::of(&slices),
     })
@@ -113,13 +122,13 @@ fn reasons(skipped: &[(PathBuf, Refused)]) -> String {
     listed.chain(more).collect::<Vec<_>>().join("; ")
 }
 
-/// A file's name, for messages on screen. Never for warnings: they go into `result.json`.
+/// A file's name, for messages on screen. Never for a `Note`.
 pub(super) fn name(path: &Path) -> String {
     path.file_name().map_or_else(String::new, |name| name.to_string_lossy().into_owned())
 }
 
 /// Slices of one series, size, spacing and orientation; what differs is left out and said.
-fn largest_group(slices: Vec<Slice>, warnings: &mut Vec<String>) -> Vec<Slice> {
+fn largest_group(slices: Vec<Slice>, notes: &mut Vec<Note>) -> Vec<Slice> {
     let mut groups: BTreeMap<_, Vec<Slice>> = BTreeMap::new();
     for slice in slices {
         let rounded = |v: DVec3| v.to_array().map(|x| (x * 1e3).round() as i64);
@@ -132,16 +141,16 @@ fn largest_group(slices: Vec<Slice>, warnings: &mut Vec<String>) -> Vec<Slice> {
     let largest = groups.remove(0);
     if !groups.is_empty() {
         let sizes: Vec<_> = groups.iter().map(|g| format!("{} of {} x {}", g.len(), g[0].columns, g[0].rows)).collect();
-        warnings.push(format!(
+        notes.push(Note::caution(format!(
             "other series or orientations were left out ({} slices); open their folder alone to see them",
             sizes.join(", ")
-        ));
+        )));
     }
     largest
 }
 
 /// Every slice's pixels, one after the other.
-fn decode(slices: &[Slice], path: &Path, monitor: &Monitor) -> Result<Arriving, Error> {
+fn decode(slices: &[Slice], path: &Path, previews: &Previews, monitor: &Monitor) -> Result<Arriving, Error> {
     let full = |what| Error::Unsuitable { what, path: path.to_owned() };
     let count = slices[0].rows.saturating_mul(slices[0].columns).saturating_mul(slices.len());
     let mut arriving = Arriving::new(count).map_err(full)?;
@@ -150,6 +159,7 @@ fn decode(slices: &[Slice], path: &Path, monitor: &Monitor) -> Result<Arriving, 
         let decode = |slice: &Slice| pixels(slice).map_err(|refused| refused.at(&slice.path));
         let decoded = slices_now.par_iter().map(decode).collect::<Result<Vec<_>, Error>>()?;
         arriving.extend(decoded.into_iter().flatten()).map_err(full)?;
+        previews.look(&arriving, batch * BATCH);
     }
     Ok(arriving)
 }

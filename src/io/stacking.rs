@@ -2,9 +2,9 @@
 
 use glam::{DAffine3, DMat3, DVec3};
 
-use super::check_grid;
 use super::dicom::{Place, Slice};
 use super::series::name;
+use super::{Note, check_grid};
 use crate::volume::Grid;
 
 /// Slices nearer than this lie on each other.
@@ -86,22 +86,22 @@ pub(super) fn step(slices: &[Slice]) -> Result<DVec3, String> {
 }
 
 /// The grid of sorted slices, one at each place.
-pub(super) fn grid(slices: &[Slice], warnings: &mut Vec<String>) -> Result<Grid, String> {
+pub(super) fn grid(slices: &[Slice], notes: &mut Vec<Note>) -> Result<Grid, String> {
     let [dx, dy] = slices[0].spacing_mm;
     let shape = [slices[0].columns, slices[0].rows, slices.len()];
     let Some(Place { position, along_row, down_column }) = slices[0].place else {
         if slices.len() > 1 {
             return Err(format!("{} slices that do not say where they lie (no ImagePositionPatient)", slices.len()));
         }
-        warnings.push("the file does not say where it lies: orientation is a guess".to_owned());
-        let matrix = DMat3::from_diagonal(DVec3::new(-dx, -dy, thickness(&slices[0], warnings)));
+        notes.push(Note::serious("the file does not say where it lies: orientation is a guess"));
+        let matrix = DMat3::from_diagonal(DVec3::new(-dx, -dy, thickness(&slices[0], notes)));
         return Ok(Grid { shape, world_from_voxel: DAffine3::from_mat3_translation(matrix, DVec3::ZERO) });
     };
     let normal = normal(slices);
-    let step = if slices.len() == 1 { normal * thickness(&slices[0], warnings) } else { step(slices)? };
+    let step = if slices.len() == 1 { normal * thickness(&slices[0], notes) } else { step(slices)? };
     let tilt = (step.dot(normal) / step.length()).clamp(-1.0, 1.0).acos().to_degrees();
     if tilt > TILT_DEGREES {
-        warnings.push(format!("the gantry was tilted by {tilt:.1} degrees: slices are shown sheared as acquired, and resampled for the networks"));
+        notes.push(Note::caution(format!("the gantry was tilted by {tilt:.1} degrees: slices are shown sheared as acquired, and resampled for the networks")));
     }
     let matrix = DMat3::from_cols(along_row * dx, down_column * dy, step);
     let grid = Grid { shape, world_from_voxel: DAffine3::from_mat3_translation(matrix, position) };
@@ -110,9 +110,9 @@ pub(super) fn grid(slices: &[Slice], warnings: &mut Vec<String>) -> Result<Grid,
 }
 
 /// The thickness of a slice that stands alone.
-fn thickness(slice: &Slice, warnings: &mut Vec<String>) -> f64 {
+fn thickness(slice: &Slice, notes: &mut Vec<Note>) -> f64 {
     slice.thickness_mm.unwrap_or_else(|| {
-        warnings.push("the slice does not say how thick it is: 1 mm is assumed".to_owned());
+        notes.push(Note::serious("the slice does not say how thick it is: 1 mm is assumed"));
         1.0
     })
 }

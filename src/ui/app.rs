@@ -13,8 +13,8 @@ use super::session::{Arrived, Role, Session};
 use super::session_file::{SessionFile, session_file_ui};
 use super::viewer::Viewer;
 use super::{
-    Start, compute_panel, help, input_panel, keys, lambda_bar, measure, model_panel, panes, presets, result_panel,
-    slice_bar, start_panel, status_bar, theme, toolbar, widgets,
+    Start, compute_panel, help, input_panel, keys, lambda_bar, measure, model_panel, panes, presets, preview,
+    result_panel, slice_bar, start_panel, status_bar, theme, toolbar, widgets,
 };
 use crate::gpu::SliceRenderer;
 use crate::job::{Job, Turn};
@@ -313,7 +313,8 @@ impl App {
                 widgets::scroll_to_focus(ui);
             });
         });
-        if session.scan.ready().is_some() {
+        let early = session.early().filter(|_| self.drawable);
+        if session.scan.ready().is_some() && early.is_none() {
             Panel::bottom("bars").show(ui, |ui| {
                 ui.add_space(4.0);
                 slice_bar::slice_bar_ui(ui, session, viewer, actions);
@@ -323,7 +324,9 @@ impl App {
         }
         let frame = Frame::new().fill(theme::colors(ui).background).inner_margin(Margin::ZERO);
         CentralPanel::default().frame(frame).show(ui, |ui| {
-            if session.scan.ready().is_none() {
+            if let Some((slice, opening)) = early {
+                preview::preview_ui(ui, &slice, opening);
+            } else if session.scan.ready().is_none() {
                 start_panel::start_panel_ui(ui, session, actions);
             } else if self.drawable {
                 panes::panes_ui(ui, session, viewer, actions);

@@ -2,13 +2,19 @@
 
 use std::path::Path;
 
-use eframe::egui::{RichText, Ui};
+use eframe::egui::{Align2, CollapsingHeader, Color32, Label, RichText, Sense, Shape, Stroke, Ui, vec2};
 
 use super::action::{Action, Place, Wanted};
+use super::compute_panel::progress_text;
 use super::session::{OpenScan, Session, Waiting};
 use super::theme;
 use super::widgets::{Chosen, error_ui, note_ui, path_field_ui, step_heading_ui};
+use crate::io::{Note, Weight};
+use crate::job::Progress;
 use crate::volume::orientation::axis_codes;
+
+/// Lines of the input check that stand there at once.
+const NOTES_SHOWN: usize = 5;
 
 pub(super) fn input_panel_ui(ui: &mut Ui, session: &Session, actions: &mut Vec<Action>) {
     step_heading_ui(ui, 1, "Scan");
@@ -45,11 +51,13 @@ pub(super) fn input_panel_ui(ui: &mut Ui, session: &Session, actions: &mut Vec<A
     if let Some(monitor) = session.opening() {
         ui.horizontal(|ui| {
             ui.spinner();
-            ui.label(monitor.progress().map_or("opening", |progress| progress.phase));
             if ui.small_button("Cancel opening").on_hover_text("Esc").clicked() {
                 actions.push(Action::CancelOpening);
             }
         });
+        // On a line of their own, which wraps: a row as long as they can be would widen the panel.
+        let words = |progress: Progress| format!("{} {}", progress.phase, progress_text(&progress));
+        ui.label(monitor.progress().map_or_else(|| "opening".to_owned(), words));
     }
     error_ui(ui, session.scan.error(), Place::Scan, actions);
     error_ui(ui, session.restored.error(), Place::Session, actions);
@@ -91,7 +99,53 @@ fn facts_ui(ui: &mut Ui, scan: &OpenScan) {
     ui.label(weak(format!("{ni} × {nj} × {nk} voxels of {di:.2} × {dj:.2} × {dk:.2} mm, {}", axis_codes(&grid))));
     let format = scan.input.scan.as_ref().map_or("stack, not a scan: no preparation", |scan| &scan.format);
     ui.label(weak(format!("{format}; the networks see {} slices", scan.stack_slices())));
-    for warning in &scan.warnings {
-        note_ui(ui, warning);
+    let (first, more) = scan.notes.split_at(scan.notes.len().min(NOTES_SHOWN));
+    for note in first {
+        weighed_ui(ui, note);
     }
+    if !more.is_empty() {
+        CollapsingHeader::new(format!("and {} more", more.len())).id_salt("more notes").show_unindented(ui, |ui| {
+            for note in more {
+                weighed_ui(ui, note);
+            }
+        });
+    }
+}
+
+/// A line of the input check: a sign, a word and a colour say how much it matters.
+fn weighed_ui(ui: &mut Ui, note: &Note) {
+    let colors = theme::colors(ui);
+    let color = match note.weight {
+        Weight::Serious => colors.red,
+        Weight::Caution => colors.amber,
+        Weight::Fact => colors.weak,
+    };
+    ui.horizontal_top(|ui| {
+        sign_ui(ui, note.weight, color);
+        let text = RichText::new(format!("{}: {}", note.weight.word(), note.text)).small().color(color);
+        ui.add(Label::new(text).wrap());
+    });
+}
+
+/// A disc, a triangle or a ring, drawn: the font has no such signs.
+fn sign_ui(ui: &mut Ui, weight: Weight, color: Color32) {
+    let (rect, _) = ui.allocate_exact_size(vec2(16.0, 16.0), Sense::hover());
+    let (painter, middle) = (ui.painter(), rect.center());
+    let inside = theme::colors(ui).panel;
+    let (letter, ink) = match weight {
+        Weight::Serious => {
+            painter.circle_filled(middle, 7.5, color);
+            ("!", inside)
+        }
+        Weight::Caution => {
+            let corners = [vec2(0.0, -8.0), vec2(8.0, 7.0), vec2(-8.0, 7.0)].map(|corner| middle + corner);
+            painter.add(Shape::convex_polygon(corners.to_vec(), color, Stroke::NONE));
+            ("!", inside)
+        }
+        Weight::Fact => {
+            painter.circle_stroke(middle, 7.0, Stroke::new(1.0, color));
+            ("i", color)
+        }
+    };
+    painter.text(middle + vec2(0.0, 0.5), Align2::CENTER_CENTER, letter, theme::small(), ink);
 }

@@ -17,6 +17,7 @@ mod panes;
 mod picker;
 mod picture;
 mod presets;
+mod preview;
 mod result_panel;
 mod session;
 mod session_file;

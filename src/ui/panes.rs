@@ -21,7 +21,7 @@ use crate::frame::camera::Camera;
 use crate::gpu::{self, PaintSlice};
 use crate::volume::Grid;
 
-const MARGIN: f32 = 8.0;
+pub(super) const MARGIN: f32 = 8.0;
 /// How near to the line of a swipe it is taken hold of, points.
 const GRIP: f32 = 8.0;
 
@@ -76,7 +76,7 @@ fn rects(all: Rect, arrangement: &Arrangement) -> Vec<Rect> {
 }
 
 /// For those who do not see it.
-fn name(response: &Response, picture: &Picture, camera: &Camera, grid: &Grid, layout: Layout) {
+pub(super) fn name(response: &Response, picture: &Picture, camera: &Camera, grid: &Grid, layout: Layout) {
     let title = match layout {
         Layout::Planes => format!("{} pane, {}", picture.title, super::annotations::plane_name(picture.plane)),
         Layout::Three | Layout::Single(_) => format!("{} pane", picture.title),
@@ -87,7 +87,16 @@ fn name(response: &Response, picture: &Picture, camera: &Camera, grid: &Grid, la
     });
 }
 
-fn draw(ui: &mut Ui, rect: Rect, pane: u64, picture: &Picture, camera: &Camera, grid: &Grid, annotated: bool) {
+/// The picture, and what is written on it.
+pub(super) fn draw(
+    ui: &mut Ui,
+    rect: Rect,
+    pane: u64,
+    picture: &Picture,
+    camera: &Camera,
+    grid: &Grid,
+    annotated: bool,
+) {
     let painter = ui.painter_at(rect);
     painter.rect_filled(rect, 0.0, theme::BLACK);
     picture_ui(ui, &painter, rect, pane, picture, camera, grid);

@@ -10,13 +10,15 @@ use std::time::Instant;
 use anyhow::anyhow;
 use restore::hold_against;
 
+use super::preview::EarlySlice;
 use super::processors;
 use super::session_file::{self, Restored};
 use super::stage::Stage;
 use crate::demo;
 use crate::export::report::{Asked, Report, Timing, report};
-use crate::frame::{HEATMAPS, Layers, PRESETS, Shift, Window};
-use crate::job::{Job, Monitor, Turn};
+use crate::frame::{HEATMAPS, Layers, Shift, Window};
+use crate::io::Note;
+use crate::job::{Job, Latest, Monitor, Turn};
 use crate::latent_shift::{Counterfactual, HeatmapMethod};
 use crate::models::{self, Autoencoder, Classifier, Kind, Segmenter, label_index};
 use crate::pipeline::{self, Input, Model, Request, Target};
@@ -32,15 +34,15 @@ pub(super) struct OpenScan {
     pub(super) layers: Arc<Layers>,
     /// The window that the scan asks for, or the preset for soft tissue.
     pub(super) window: Window,
-    pub(super) warnings: Vec<String>,
+    /// The input check, the weightiest first.
+    pub(super) notes: Vec<Note>,
 }
 
 impl OpenScan {
     pub(super) fn new(input: Input, path: Option<PathBuf>) -> Self {
-        let stored = input.scan.as_ref().and_then(|scan| scan.window_hu);
-        let window = stored.map_or(PRESETS[0].1, |[center_hu, width_hu]| Window { center_hu, width_hu });
+        let window = Window::stored(input.scan.as_ref().and_then(|scan| scan.window_hu));
         let layers = Arc::new(Layers { scan: input.display_volume(), shift: None });
-        Self { warnings: input.warnings(), window, layers, input, path }
+        Self { notes: input.notes(), window, layers, input, path }
     }
 
     /// Slices of the stack that the networks see: what slabs are counted in.
@@ -112,6 +114,8 @@ pub(super) struct Session {
     /// Slices that may change; `None` = all. Belongs to the scan, so it is not kept between runs.
     pub(super) slab: Option<Range<usize>>,
     pub(super) scan: Stage<OpenScan>,
+    /// Of the scan that is being opened.
+    early: Latest<EarlySlice>,
     pub(super) autoencoder: Stage<Loaded<dyn Autoencoder>>,
     pub(super) classifier: Stage<Loaded<dyn Classifier>>,
     pub(super) segmenter: Stage<Loaded<dyn Segmenter>>,
@@ -146,6 +150,7 @@ impl Session {
             settings,
             slab: None,
             scan: Stage::default(),
+            early: Latest::default(),
             autoencoder: Stage::default(),
             classifier: Stage::default(),
             segmenter: Stage::default(),
@@ -187,9 +192,11 @@ impl Session {
             self.restored.follow(job);
             return;
         }
-        let recipe = self.recipe();
+        let (recipe, early) = (self.recipe(), Latest::default());
+        self.early = early.clone();
         let job = self.spawn("open", &Turn::default(), move |monitor| {
-            let input = pipeline::open(&path, &recipe, monitor)?;
+            let show = |preview| early.put(EarlySlice::from(preview));
+            let input = pipeline::open_and_show(&path, &recipe, monitor, &show)?;
             Ok(Arc::new(OpenScan::new(input, Some(path))))
         });
         self.scan.follow(job);
@@ -198,6 +205,12 @@ impl Session {
     /// The work on a scan or a session that is being opened.
     pub(super) fn opening(&self) -> Option<&Monitor> {
         self.scan.running().or(self.restored.running())
+    }
+
+    /// A slice of the scan that is being opened, with the work on it; none where it would hide a result.
+    pub(super) fn early(&self) -> Option<(Arc<EarlySlice>, &Monitor)> {
+        let opening = self.scan.running().filter(|_| self.run.ready().is_none())?;
+        Some((self.early.get()?, opening))
     }
 
     pub(super) fn cancel_opening(&mut self) {
@@ -222,6 +235,7 @@ impl Session {
         self.load(Role::Autoencoder, cards.autoencoder);
         self.load(Role::Classifier, cards.classifier);
         self.load(Role::Segmenter, cards.segmenter);
+        self.early = Latest::default();
         let job = self.spawn("draw", &Turn::default(), move |monitor| {
             Ok(Arc::new(OpenScan::new(demo::input(&recipe, monitor)?, None)))
         });
@@ -370,10 +384,11 @@ impl Session {
         if busy || scan.input.prepared.recipe == recipe {
             return;
         }
+        self.early = Latest::default();
         let job = self.spawn("prepare", &Turn::default(), move |monitor| {
             let input = pipeline::prepare(&opened, &recipe, monitor)?;
             let (layers, path) = (Arc::clone(&scan.layers), scan.path.clone());
-            Ok(Arc::new(OpenScan { warnings: input.warnings(), window: scan.window, layers, input, path }))
+            Ok(Arc::new(OpenScan { notes: input.notes(), window: scan.window, layers, input, path }))
         });
         self.scan.follow(job);
     }

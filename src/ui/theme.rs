@@ -12,6 +12,8 @@ pub(super) struct Colors {
     pub(super) panel: Color32,
     pub(super) field: Color32,
     line: Color32,
+    /// Around what can be pressed, ticked or typed in.
+    edge: Color32,
     pub(super) text: Color32,
     pub(super) strong: Color32,
     pub(super) weak: Color32,
@@ -33,6 +35,7 @@ pub(super) const DARK: Colors = Colors {
     panel: Color32::from_rgb(26, 28, 32),
     field: Color32::from_rgb(12, 13, 15),
     line: Color32::from_rgb(58, 62, 70),
+    edge: Color32::from_rgb(104, 110, 120),
     text: Color32::from_rgb(222, 225, 230),
     strong: Color32::from_rgb(245, 247, 250),
     weak: Color32::from_rgb(140, 145, 155),
@@ -50,6 +53,7 @@ const LIGHT: Colors = Colors {
     panel: Color32::from_rgb(242, 243, 246),
     field: Color32::from_rgb(255, 255, 255),
     line: Color32::from_rgb(184, 189, 198),
+    edge: Color32::from_rgb(128, 134, 144),
     text: Color32::from_rgb(38, 41, 47),
     strong: Color32::from_rgb(12, 14, 18),
     weak: Color32::from_rgb(86, 91, 101),
@@ -121,6 +125,7 @@ fn dressed(mut visuals: Visuals, colors: &Colors) -> Visuals {
     visuals.selection.bg_fill = colors.accent_dim;
     visuals.selection.stroke = Stroke::new(1.0, colors.accent);
     visuals.widgets.noninteractive.bg_stroke = Stroke::new(1.0, colors.line);
+    visuals.widgets.inactive.bg_stroke = Stroke::new(1.0, colors.edge);
     visuals.slider_trailing_fill = true;
     for widget in [&mut visuals.widgets.inactive, &mut visuals.widgets.hovered, &mut visuals.widgets.active] {
         widget.corner_radius = CornerRadius::same(4);
@@ -173,11 +178,12 @@ mod tests {
                     grounds.iter().map(|(on, behind)| (contrast(color, *behind), TEXT_CONTRAST, theme, name, *on)),
                 );
             }
-            let Colors { profile, slab, .. } = *colors;
+            let Colors { profile, slab, edge, .. } = *colors;
             faint.push((contrast(text, accent_dim), TEXT_CONTRAST, theme, "text", "a chosen button"));
             faint.push((contrast(strong, slab), TEXT_CONTRAST, theme, "strong", "slab"));
             faint.push((contrast(profile, slab), MARK_CONTRAST, theme, "profile", "slab"));
             faint.push((contrast(profile, panel), MARK_CONTRAST, theme, "profile", "panel"));
+            faint.push((contrast(edge, panel), MARK_CONTRAST, theme, "edge", "panel"));
         }
         faint.retain(|(ratio, least, ..)| ratio < least);
         assert!(faint.is_empty(), "{faint:?}");

@@ -1,7 +1,7 @@
 //! What a screen reader can tell of the window.
 
 use eframe::egui::accesskit::Role;
-use egui_kittest::kittest::NodeT;
+use egui_kittest::kittest::{NodeT, Queryable};
 use parallax::ui::Start;
 
 use crate::export_dialog::dialog;
@@ -51,6 +51,19 @@ fn every_widget_of_the_export_dialog_has_a_name() {
     let closed = named(&explained(&models));
     let open = named(&dialog(&models));
     assert!(open > closed + 15, "{closed} widgets, then {open}");
+}
+
+#[test]
+fn every_widget_of_the_window_presets_has_a_name() {
+    let models = TinyModels::new();
+    let mut window = explained(&models);
+    let closed = named(&window);
+    window.get_by_role_and_label(Role::ComboBox, "Window").click();
+    window.run_steps(3);
+    click(&mut window, "Change the presets…");
+    window.run_steps(2);
+    let open = named(&window);
+    assert!(open > closed + 30, "{closed} widgets, then {open}");
 }
 
 #[test]

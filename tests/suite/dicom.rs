@@ -1,6 +1,7 @@
 //! DICOM series written here: every orientation keeps its place in the patient, whatever the files are called; phases are told
 //! apart, and what is no regular stack of CT slices is refused in words.
 
+use std::cell::RefCell;
 use std::path::{Path, PathBuf};
 
 use dicom_core::{DataElement, PrimitiveValue, Tag, VR};
@@ -9,6 +10,7 @@ use dicom_object::{FileMetaTableBuilder, InMemDicomObject};
 use glam::DVec3;
 use parallax::io::{self, Error};
 use parallax::job::Monitor;
+use parallax::volume::Grid;
 
 use crate::support;
 
@@ -154,7 +156,7 @@ fn a_voxel_keeps_its_place_in_the_patient_in_every_orientation_of_a_series() {
                 let (at, hu) = brightest(&scan);
                 assert!((at - place).length() <= PLACE_MM && hu == MARK_HU, "{a} {b}: {at} is not {place}, {hu} HU");
                 assert_eq!(scan.volume.grid.shape, [COLUMNS, ROWS, SLICES]);
-                assert!(scan.warnings.is_empty(), "{:?}", scan.warnings);
+                assert!(scan.notes.is_empty(), "{:?}", scan.notes);
                 seen += 1;
             }
         }
@@ -188,7 +190,7 @@ fn the_larger_of_two_series_is_opened_and_the_other_named() {
     write(&other, &folder.path().join("scout.dcm"));
     let scan = open(folder.path());
     assert_eq!(scan.volume.grid.shape[2], SLICES);
-    assert!(scan.warnings.iter().any(|w| w.contains("other series")), "{:?}", scan.warnings);
+    assert!(scan.notes.iter().any(|note| note.text.contains("other series")), "{:?}", scan.notes);
 }
 
 #[test]
@@ -211,7 +213,7 @@ fn folder_of(slices: &[Slice]) -> tempfile::TempDir {
 }
 
 fn error_of(path: &Path) -> Error {
-    io::open(path, &Monitor::default()).map(|scan| scan.warnings).expect_err("refused")
+    io::open(path, &Monitor::default()).map(|scan| scan.notes).expect_err("refused")
 }
 
 fn axial() -> Vec<Slice> {
@@ -224,12 +226,45 @@ fn slices_off_the_straight_line_are_refused() {
         let mut slices = axial();
         slices[shifted].position.x += 0.3; // a third of a pixel: rounding, and the patient
         let scan = open(folder_of(&slices).path());
-        assert!(scan.warnings.is_empty(), "{:?}", scan.warnings);
+        assert!(scan.notes.is_empty(), "{:?}", scan.notes);
         slices[shifted].position.x += 3.0;
         let error = error_of(folder_of(&slices).path()).to_string();
         let name = format!("{shifted:03}-Doe");
         assert!(error.contains("3.3 mm off the straight line") && error.contains(&name), "{error}");
     }
+}
+
+#[test]
+fn a_tilted_gantry_is_said_and_slices_stay_where_they_were() {
+    let mut slices = axial();
+    for (k, slice) in slices.iter_mut().enumerate() {
+        slice.position.y += (10.0_f64).to_radians().tan() * GAP_MM * k as f64;
+    }
+    let scan = open(folder_of(&slices).path());
+    assert!(scan.notes[0].text.contains("tilted by 10.0 degrees"), "{:?}", scan.notes);
+    let step = scan.volume.grid.world_from_voxel.matrix3.z_axis;
+    assert!((step - DVec3::new(0.0, -(10.0_f64).to_radians().tan() * GAP_MM, GAP_MM)).length() < PLACE_MM, "{step}");
+}
+
+#[test]
+fn the_first_and_the_middle_slice_of_a_series_are_shown_while_it_is_read() {
+    const MANY: usize = 40; // two batches and a half
+    let mut slices: Vec<_> = (0..MANY).map(Slice::axial).collect();
+    slices[MANY / 2].marked = true;
+    let folder = folder_of(&slices);
+    let (monitor, shown) = (Monitor::default(), RefCell::new(Vec::new()));
+    let show = |preview| shown.borrow_mut().push((preview, monitor.progress().expect("reading").done));
+    let scan = io::open_and_show(folder.path(), &monitor, &show).expect("a series");
+    let shown = shown.into_inner();
+    assert_eq!(shown.len(), 2);
+    for ((preview, done), k) in shown.iter().zip([0, MANY / 2]) {
+        assert!(*done <= k && k < MANY, "slice {k} came after {done}");
+        let at = |grid: &Grid, k: f64| grid.world_from_voxel.transform_point3(DVec3::new(0.0, 0.0, k));
+        assert_eq!(at(&preview.slice.grid, 0.0), at(&scan.volume.grid, k as f64));
+        let whole = (0..ROWS * COLUMNS).map(|n| scan.volume.voxels.at(k * ROWS * COLUMNS + n));
+        assert!(preview.slice.voxels.iter().eq(whole), "slice {k}");
+    }
+    assert!(shown[1].0.slice.voxels.iter().any(|hu| hu == MARK_HU));
 }
 
 /// Two phases at the same places, the second of which shows no mark; slices of `first` come before those of the other in names.
@@ -259,11 +294,11 @@ fn one_phase_of_two_is_opened_whatever_the_files_are_called() {
         assert_eq!(scan.volume.grid, other.volume.grid, "{name}");
         assert_eq!((scan.volume.grid.shape[2], brightest(&scan).1), (SLICES, MARK_HU), "{name}: the earlier phase");
         assert!(
-            scan.warnings[0].contains(name) && scan.warnings[0].contains("6 slices of others"),
+            scan.notes[0].text.contains(name) && scan.notes[0].text.contains("6 slices of others"),
             "{:?}",
-            scan.warnings
+            scan.notes
         );
-        assert!(!scan.warnings.concat().contains("Doe"), "{:?}", scan.warnings);
+        assert!(!scan.notes.iter().any(|note| note.text.contains("Doe")), "{:?}", scan.notes);
     }
 }
 
@@ -296,13 +331,13 @@ fn copies_are_dropped() {
     slices.push(Slice::axial(1).saying(tags::ACQUISITION_NUMBER, VR::IS, &0));
     let scan = open(folder_of(&slices).path());
     assert_eq!(scan.volume.grid.shape[2], SLICES);
-    assert!(scan.warnings[0].starts_with("1 slices lie where others do and show the same"), "{:?}", scan.warnings);
+    assert!(scan.notes[0].text.starts_with("1 slices lie where others do and show the same"), "{:?}", scan.notes);
     // Exported again, every slice with a time of its own.
     let timed = |(i, slice): (usize, Slice)| slice.saying(tags::CONTENT_TIME, VR::TM, &(101_500 + i));
     let slices: Vec<Slice> = axial().into_iter().chain(axial()).enumerate().map(timed).collect();
     let scan = open(folder_of(&slices).path());
     assert_eq!((scan.volume.grid.shape[2], brightest(&scan).1), (SLICES, MARK_HU));
-    assert!(scan.warnings[0].starts_with("6 slices lie where others do and show the same"), "{:?}", scan.warnings);
+    assert!(scan.notes[0].text.starts_with("6 slices lie where others do and show the same"), "{:?}", scan.notes);
 }
 
 #[test]
@@ -394,9 +429,9 @@ fn an_unknown_transfer_syntax_is_named_and_damage_is_told_from_it() {
 #[test]
 fn another_modality_is_opened_with_a_word_about_its_numbers() {
     let said = |modality: &'static str| axial().into_iter().map(move |s| s.saying(tags::MODALITY, VR::CS, &modality));
-    assert!(open(folder_of(&said("CT").collect::<Vec<_>>()).path()).warnings.is_empty());
-    let warnings = open(folder_of(&said("MR").collect::<Vec<_>>()).path()).warnings;
-    assert!(warnings[0].contains("MR, not CT") && warnings[0].contains("not Hounsfield units"), "{warnings:?}");
+    assert!(open(folder_of(&said("CT").collect::<Vec<_>>()).path()).notes.is_empty());
+    let notes = open(folder_of(&said("MR").collect::<Vec<_>>()).path()).notes;
+    assert!(notes[0].text.contains("MR, not CT") && notes[0].text.contains("not Hounsfield units"), "{notes:?}");
 }
 
 #[test]
@@ -431,9 +466,9 @@ fn a_folder_that_may_not_be_read_is_left_out_with_a_word() {
     allow(0o700);
     assert_eq!(scan.volume.grid.shape[2], SLICES);
     assert_eq!(
-        scan.warnings.iter().any(|w| w.contains("1 folders inside could not be read")),
+        scan.notes.iter().any(|note| note.text.contains("1 folders inside could not be read")),
         closed,
         "{:?}",
-        scan.warnings
+        scan.notes
     );
 }

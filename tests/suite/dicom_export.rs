@@ -413,7 +413,7 @@ fn the_ct_series_is_made_on_request_alone_and_opens_as_the_nifti_does() {
     let folder = made.out.join("dicom/counterfactual");
     let (ct, nifti) =
         (io::open(&folder, &Monitor::default()).expect("a scan"), volume(&made.out.join("counterfactual.nii.gz")));
-    assert!(ct.warnings.is_empty(), "{:?}", ct.warnings);
+    assert!(ct.notes.is_empty(), "{:?}", ct.notes);
     let (ours, theirs) = (ct.volume.grid.world_from_voxel, nifti.grid.world_from_voxel);
     let gap =
         ours.to_cols_array().into_iter().zip(theirs.to_cols_array()).map(|(a, b)| (a - b).abs()).fold(0.0, f64::max);

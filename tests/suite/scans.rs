@@ -1,5 +1,6 @@
 //! Opening scans: DICOM against NIfTI, every transfer syntax, and what must be refused in words.
 
+use std::cell::RefCell;
 use std::path::{Path, PathBuf};
 
 use glam::{DAffine3, DMat3, DVec3};
@@ -73,8 +74,8 @@ fn a_missing_slice_is_refused_and_a_foreign_file_left_out() {
     std::fs::copy(&files[3], folder.path().join("again.dcm")).expect("copied");
     let scan = opened(folder.path());
     assert_eq!(scan.volume.grid.shape[2], files.len());
-    assert!(scan.warnings[0].ends_with("files were left out: 1 x not a DICOM file"), "{:?}", scan.warnings);
-    assert!(scan.warnings.iter().any(|w| w.contains("lie where others do")), "{:?}", scan.warnings);
+    assert!(scan.notes[0].text.ends_with("files were left out: 1 x not a DICOM file"), "{:?}", scan.notes);
+    assert!(scan.notes.iter().any(|note| note.text.contains("lie where others do")), "{:?}", scan.notes);
 
     // Taking a slice away leaves a gap, wherever it was, unless it was an end.
     std::fs::remove_file(folder.path().join("again.dcm")).expect("removed");
@@ -141,7 +142,35 @@ fn what_is_written_reads_back_the_same() {
         std::fs::write(&path, &bytes).expect("written");
         let scan = opened(&path);
         assert_eq!(scan.geometry, Geometry::Spacing);
-        assert!(scan.warnings[0].contains("left and right are a guess"), "{:?}", scan.warnings);
+        assert!(scan.notes[0].text.contains("left and right are a guess"), "{:?}", scan.notes);
+    }
+}
+
+#[test]
+fn the_first_and_the_middle_slice_are_shown_while_a_file_is_read() {
+    // Blocks of 4 MB: two slices of 16 bits, or one of floats.
+    let grid = Grid { shape: [1024, 1024, 7], ..sheared().grid };
+    let whole =
+        Volume::new(grid, Voxels::I16((0..grid.len()).map(|i| (i % 4001) as i16 - 1000).collect::<Vec<_>>().into()));
+    let float = Volume::from_f32(grid, whole.voxels.iter().map(|hu| hu + 0.25).collect::<Vec<_>>());
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("scan.nii.gz");
+    for volume in [whole, float] {
+        std::fs::write(&path, nifti_bytes(&volume, "a test").expect("written")).expect("written");
+        let (monitor, shown) = (Monitor::default(), RefCell::new(Vec::new()));
+        let show = |preview| shown.borrow_mut().push((preview, monitor.progress().expect("reading").done));
+        let scan = io::open_and_show(&path, &monitor, &show).expect("a scan");
+        let shown = shown.into_inner();
+        assert_eq!(shown.len(), 2);
+        for ((preview, done), k) in shown.iter().zip([0, 3]) {
+            assert!(*done <= k, "slice {k} came after {done}");
+            assert_eq!(preview.grid, scan.volume.grid);
+            let at = |grid: &Grid, k: f64| grid.world_from_voxel.transform_point3(DVec3::new(9.0, 5.0, k));
+            let gap = at(&preview.slice.grid, 0.0).distance(at(&scan.volume.grid, k as f64));
+            assert!(gap < 1e-9, "slice {k} lies {gap} mm off");
+            let [ni, nj, _] = grid.shape;
+            assert!((0..ni * nj).all(|n| preview.slice.voxels.at(n) == scan.volume.voxels.at(k * ni * nj + n)), "{k}");
+        }
     }
 }
 
@@ -259,7 +288,7 @@ fn spacings_that_no_scan_has_are_refused_with_the_units_that_the_header_claims()
     // nibabel scales nothing by the units; neither do we, and we say so.
     let scan = with(0.7, 3).expect("a spacing that can be");
     assert!((scan.volume.grid.spacing_mm()[0] - 0.7).abs() < 1e-6);
-    assert!(scan.warnings[0].contains("micrometres"), "{:?}", scan.warnings);
+    assert!(scan.notes[0].text.contains("micrometres"), "{:?}", scan.notes);
     // Columns that point the same way span no volume.
     let mut flat = plain();
     flat.copy_within(280..284, 284);
@@ -278,7 +307,7 @@ fn a_negative_spacing_counts_without_its_sign() {
         bytes[84..88].copy_from_slice(&(-spacing).to_le_bytes());
         let scan = open_bytes(&bytes).expect("as nibabel reads it");
         assert_eq!(scan.volume.grid, whole.volume.grid);
-        assert!(scan.warnings.iter().any(|w| w.contains("negative spacing")), "{:?}", scan.warnings);
+        assert!(scan.notes.iter().any(|note| note.text.contains("negative spacing")), "{:?}", scan.notes);
     }
 }
 

@@ -185,11 +185,34 @@ fn assert_twins_everywhere(gpu: &Gpu, renderer: &mut SliceRenderer, layers: &Arc
     }
 }
 
+/// A scan of whole numbers, and one of floats.
 #[test]
 fn the_shader_draws_what_its_cpu_twin_paints() {
     let gpu = gpu();
     let mut renderer = SliceRenderer::new(&gpu.device, FORMAT);
-    assert_twins_everywhere(&gpu, &mut renderer, &Arc::new(layers(SHAPE, 3..5)));
+    let whole = layers(SHAPE, 3..5);
+    let float = Volume::from_f32(whole.scan.grid, whole.scan.voxels.iter().map(|hu| hu + 0.4).collect::<Vec<_>>());
+    assert_twins_everywhere(&gpu, &mut renderer, &Arc::new(Layers { scan: float, shift: whole.shift.clone() }));
+    assert_twins_everywhere(&gpu, &mut renderer, &Arc::new(whole));
+}
+
+#[test]
+fn whole_numbers_take_two_bytes_each_and_come_exactly_at_both_ends_of_their_range() {
+    let gpu = gpu();
+    let mut renderer = SliceRenderer::new(&gpu.device, FORMAT);
+    let mut layers = plain(SHAPE);
+    let ends = [i16::MIN, i16::MAX, -1, 0, 1, -1024, 3071];
+    let voxels: Vec<i16> = (0..layers.scan.grid.len()).map(|i| ends[i % ends.len()]).collect();
+    let bytes = 2 * voxels.len() as u64;
+    layers.scan.voxels = Voxels::I16(voxels.into());
+    let layers = Arc::new(layers);
+    for window in [Window { center_hu: 0.0, width_hu: 65535.0 }, Window { center_hu: 0.0, width_hu: 4.0 }] {
+        let look = Look { sampling: Sampling::Nearest, ..Look::scan(window) };
+        let view = View { look, ..scan_view(&layers) };
+        let screen = draw(&gpu, &mut renderer, &view, &layers);
+        assert_twins(&screen, &view, &layers, &format!("{window:?}"));
+    }
+    assert_eq!(renderer.uploaded_bytes(), bytes);
 }
 
 /// 41 slices of the scan take four tiles, two by two; 18 of the steps two. (No edge of this grid meets a pixel's centre.)
@@ -204,17 +227,18 @@ fn slices_beyond_the_depth_of_a_texture_are_drawn_alike() {
 fn a_large_volume_comes_over_several_frames_and_is_drawn_once_it_is_whole() {
     let gpu = gpu();
     let layers = Arc::new(layers(SHAPE, 3..5));
-    // Two slices a frame: 9 of the scan, 9 of the reconstruction, 6 of the steps and 8 of the heatmaps take sixteen frames.
+    // Two slices of floats a frame, four of whole numbers: 9 of the scan, which are whole, 9 of the reconstruction, 6 of the steps and
+    // 8 of the heatmaps take fourteen frames.
     let mut renderer = renderer(&gpu, Bounds { bytes_per_frame: 2 * 14 * 11 * 4, ..Bounds::of(&gpu.device) });
     let view = View { look: look(Content::Decoded, 1.4), ..scan_view(&layers) };
-    for frame in 1..16 {
+    for frame in 1..14 {
         let screen = draw(&gpu, &mut renderer, &view, &layers);
         assert_eq!(renderer.shown(0), Some(&Shown::Loading), "frame {frame}");
         assert!(screen.chunks(4).all(|pixel| pixel == [0, 255, 0, 255]), "frame {frame} draws what is not there yet");
     }
     let screen = draw(&gpu, &mut renderer, &view, &layers);
     assert_eq!(renderer.shown(0), Some(&Shown::Picture));
-    assert_twins(&screen, &view, &layers, "the sixteenth frame");
+    assert_twins(&screen, &view, &layers, "the fourteenth frame");
     assert_twins_everywhere(&gpu, &mut renderer, &layers);
 }
 
@@ -272,9 +296,9 @@ fn what_the_gpu_cannot_hold_is_said_and_the_rest_is_drawn() {
 fn graphics_memory_that_does_not_suffice_is_said_and_the_rest_is_drawn() {
     let gpu = gpu();
     let small = Arc::new(layers(SHAPE, 3..5));
-    // There is no need of the voxels themselves: none is uploaded.
+    // Floats. There is no need of the voxels themselves: none is uploaded.
     let grid = Grid { shape: [2048; 3], world_from_voxel: DAffine3::IDENTITY };
-    let huge = Arc::new(Layers { scan: Volume { grid, voxels: Voxels::I16(Vec::new().into()) }, shift: None });
+    let huge = Arc::new(Layers { scan: Volume { grid, voxels: Voxels::F32(Vec::new().into()) }, shift: None });
     let mut renderer = SliceRenderer::new(&gpu.device, FORMAT);
     draw(&gpu, &mut renderer, &scan_view(&small), &small);
     draw(&gpu, &mut renderer, &scan_view(&huge), &huge);
@@ -317,8 +341,8 @@ fn a_pane_asks_for_frames_until_its_picture_is_whole() {
         window.run_steps(2);
         (words(&window.ctx, 0), asks)
     };
-    // 32 slices, four a frame.
-    for _ in 0..7 {
+    // 32 slices, four a frame, or eight of the scan's nine.
+    for _ in 0..6 {
         assert_eq!(frame(), (Some("Loading…".to_owned()), true));
     }
     assert_eq!(frame(), (None, true), "the words go");

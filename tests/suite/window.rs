@@ -419,6 +419,30 @@ fn what_cannot_be_opened_is_said_in_place_and_nothing_is_lost() {
     assert!(says(&window, "autoencoder.toml is loaded"), "the one before still serves");
 }
 
+/// Noise takes its time: seconds, of which the slice shows in all but the first moments.
+#[test]
+fn a_slice_of_a_large_scan_shows_before_the_whole_file_is_in() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("large.nii.gz");
+    let axes = DAffine3::from_scale(DVec3::new(-0.7, -0.7, 1.0));
+    let grid = Grid { shape: [512, 512, 100], world_from_voxel: axes };
+    let mut random = 1_u32;
+    let mut noise = || {
+        random = random.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+        (random >> 21) as i16 - 1000
+    };
+    let volume = Volume::new(grid, Voxels::I16((0..grid.len()).map(|_| noise()).collect::<Vec<_>>().into()));
+    std::fs::write(&path, nifti_bytes(&volume, "noise").expect("a file")).expect("written");
+    let mut window = window(Start::default());
+    type_path(&mut window, "Scan path", &path);
+    until(&mut window, "a slice", |w| w.query_by_label("Preview pane").is_some());
+    assert!(window.query_by_label("Cancel opening").is_some() && !says(&window, "the networks see"));
+    assert!(says(&window, "left R, right L, top A, bottom P"), "{:?}", texts(&window));
+    assert!(window.query_by_label("Original pane").is_none());
+    until(&mut window, "the scan", |w| says(w, "the networks see"));
+    assert!(window.query_by_label("Preview pane").is_none() && window.query_by_label("Original pane").is_some());
+}
+
 #[test]
 fn a_slab_that_a_scan_does_not_have_is_said() {
     let models = TinyModels::new();

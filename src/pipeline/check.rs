@@ -1,0 +1,78 @@
+//! The input check: what a person should know before a network's answer to a scan, in plain words.
+
+use crate::io::Note;
+use crate::preprocess::Prepared;
+use crate::volume::{Grid, Volume, Voxels, orientation};
+
+/// Air is about -1000 HU. Where nothing is below this, there is none in the patient and none around.
+const LITTLE_AIR_HU: f32 = -800.0;
+/// What 12 bits from -1024 hold: scanners store no more, unless their scale is extended for metal.
+const LARGEST_HU: f32 = 3071.0;
+/// A picture that was windowed to 8 bits.
+const PICTURE: [f32; 2] = [0.0, 255.0];
+/// Fewer slices than this say little to a network trained on whole chests.
+const FEW_SLICES: usize = 10;
+/// From here on an oblique scan is worth a word, degrees.
+const OBLIQUE_DEGREES: f64 = 1.0;
+
+pub(super) fn check(scan: &Volume, prepared: &Prepared) -> Vec<Note> {
+    let mut notes = numbers(&scan.voxels, prepared.recipe.hu);
+    let side = prepared.recipe.side;
+    for (axis, name) in ["right-left", "front-back"].iter().enumerate() {
+        let n = prepared.spaced.shape[axis];
+        if n > side {
+            let lost = (n - side) as f64 * prepared.recipe.spacing_mm[axis];
+            notes.push(Note::caution(format!(
+                "the model's field of view cuts off {lost:.0} mm in the {name} direction"
+            )));
+        }
+    }
+    let spacing = |grid: &Grid| grid.spacing_mm().map(|mm| format!("{mm:.2}")).join(" x ");
+    let (slices, before, after) = (prepared.spaced.shape[2], spacing(&prepared.oriented), spacing(&prepared.spaced));
+    if slices < FEW_SLICES {
+        let text = format!("only {slices} slices after resampling to {} mm", prepared.recipe.spacing_mm[2]);
+        notes.push(Note::caution(text));
+    }
+    let oblique = orientation::obliqueness_degrees(&scan.grid);
+    if oblique > OBLIQUE_DEGREES {
+        notes.push(Note::caution(format!("the scan is oblique by {oblique:.0} degrees; its own axes are kept")));
+    }
+    if prepared.spaced != prepared.oriented {
+        notes.push(Note::fact(format!(
+            "resampled from {before} to {after} mm (right-left, front-back, foot-head) for the networks"
+        )));
+    }
+    notes
+}
+
+/// Whether these can be Hounsfield units, and what of them the networks see.
+fn numbers(voxels: &Voxels, [low, high]: [f32; 2]) -> Vec<Note> {
+    let (mut least, mut most, mut beyond) = (f32::INFINITY, f32::NEG_INFINITY, 0_usize);
+    for hu in voxels.iter() {
+        (least, most) = (least.min(hu), most.max(hu));
+        beyond += usize::from(!(low..=high).contains(&hu));
+    }
+    let mut notes = Vec::new();
+    if least >= PICTURE[0] && most <= PICTURE[1] {
+        notes.push(Note::serious(format!(
+            "values run from {least} to {most}: this looks like a windowed picture, not Hounsfield units"
+        )));
+    } else if least > LITTLE_AIR_HU {
+        notes.push(Note::serious(format!("no air: the lowest value is {least} HU, where air is about -1000")));
+    }
+    if most > LARGEST_HU {
+        notes.push(Note::caution(format!(
+            "values up to {most} HU, more than bone has ({LARGEST_HU} is the most that 12 bits hold): metal, or not Hounsfield units"
+        )));
+    }
+    if beyond > 0 {
+        let percent = match 100.0 * beyond as f64 / voxels.len() as f64 {
+            few if few < 0.1 => "less than 0.1".to_owned(),
+            percent => format!("{percent:.1}"),
+        };
+        notes.push(Note::fact(format!(
+            "values run from {least} to {most} HU; the networks see {low} to {high}, and {percent} % of the voxels lie beyond"
+        )));
+    }
+    notes
+}
