@@ -1,9 +1,13 @@
-//! What a person feels: how long the window's thread is busy with a frame while lambda or slices are scrubbed, what goes to the
-//! GPU meanwhile, whether an idle window draws, how long a large scan takes to show, and how much memory opening it takes.
+//! What a person feels: how soon the window shows something, how long its thread is busy with a frame while lambda or slices are
+//! scrubbed, what goes to the GPU meanwhile, whether an idle window draws, how soon a cancelled search answers, how long a large
+//! scan takes to show, and how much memory opening it takes.
 //!
-//! `cargo bench --bench smoothness -- [demo] [large]` prints one JSON line per measurement: `demo` with the demo's scan, `large`
-//! with 512 x 512 x 600 voxels from a `.nii.gz`. Frames are the real window's: its logic, its layout, the tree for screen readers
-//! and the tessellation; drawing them, which a GPU does or a rasteriser in its stead, is not counted.
+//! `cargo bench --bench smoothness -- [startup] [demo] [large]` prints one JSON line per measurement: `startup` with an empty
+//! window, from the search for a GPU to the first frame drawn; `demo` with the demo's scan; `large` with 512 x 512 x 600 voxels
+//! from a `.nii.gz`. Frames are the real window's: its logic, its layout, the tree for screen readers and the tessellation;
+//! drawing them, which a GPU does or a rasteriser in its stead, is not counted.
+
+mod made;
 
 use std::path::Path;
 use std::time::{Duration, Instant};
@@ -15,7 +19,7 @@ use eframe::egui_wgpu::{RenderState, RendererOptions};
 use egui_kittest::kittest::{NodeT, Queryable};
 use egui_kittest::wgpu::{WgpuTestRenderer, create_render_state, default_wgpu_setup};
 use egui_kittest::{Harness, Node};
-use glam::{DAffine3, DMat3, DVec3};
+use glam::DVec3;
 use parallax::demo;
 use parallax::export::nifti::nifti_bytes;
 use parallax::gpu::SliceRenderer;
@@ -23,7 +27,6 @@ use parallax::job::Monitor;
 use parallax::pipeline;
 use parallax::preprocess::Recipe;
 use parallax::ui::{Answer, App, Ask, Picker, Start};
-use parallax::volume::{Grid, Volume, Voxels};
 use serde_json::json;
 
 /// Of a window as it is at first.
@@ -32,6 +35,10 @@ const FRAMES: usize = 400;
 /// So many frames are drawn, to see what they send to the GPU.
 const DRAWN: usize = 8;
 const LARGE: [usize; 3] = [512, 512, 600];
+const LARGE_SPACING_MM: DVec3 = DVec3::new(0.7, 0.7, 0.6);
+/// So many searches are cancelled, each this much later than the one before.
+const CANCELLED: u32 = 12;
+const CANCEL_EVERY: Duration = Duration::from_millis(470);
 /// Longer than the demo's search takes on a small machine.
 const PATIENCE: Duration = Duration::from_mins(10);
 
@@ -152,6 +159,27 @@ impl Window {
         println!("{}", json!({ "case": case, "idle_frames_asked_for": asked }));
     }
 
+    /// Cancels searches, each after longer; what is left of the piece of work at hand counts with the answer.
+    fn cancel(&mut self, case: &str) -> Result<()> {
+        let mut answer_ms = Vec::new();
+        for after in 1..=CANCELLED {
+            self.compute().click();
+            self.harness.run_steps(2);
+            let began = Instant::now();
+            self.wait("the search", |_| began.elapsed() > CANCEL_EVERY * after)?;
+            let Some(button) = self.harness.query_by_label("Cancel") else { break };
+            let pressed = Instant::now();
+            button.click();
+            self.harness.step();
+            self.wait("the end of the search", |window| {
+                window.harness.query_by_role_and_label(Role::Button, "Compute counterfactual").is_some()
+            })?;
+            answer_ms.push(pressed.elapsed().as_millis());
+        }
+        println!("{}", json!({ "case": case, "cancelled_answers_after_ms": answer_ms }));
+        Ok(())
+    }
+
     fn scrub_all(&mut self, case: &str) -> Result<()> {
         self.settle()?;
         self.scrub(case, "lambda", [Key::ArrowRight, Key::ArrowLeft])?;
@@ -161,27 +189,19 @@ impl Window {
     }
 }
 
+fn startup() -> Result<()> {
+    let began = Instant::now();
+    Window::open(Start::default()).draw()?;
+    let secs = (began.elapsed().as_secs_f64() * 1e3).round() / 1e3;
+    println!("{}", json!({ "case": "startup", "seconds_until_the_first_frame": secs }));
+    Ok(())
+}
+
 fn demo_scan() -> Result<()> {
     let mut window = Window::open(Start { demo: true, ..Start::default() });
     window.until("Stopped because")?;
-    window.scrub_all("demo")
-}
-
-/// A ball of tissue in air, with noise that does not compress to nothing.
-fn large_scan() -> Volume {
-    let [ni, nj, nk] = LARGE;
-    let spacing_mm = DVec3::new(0.7, 0.7, 0.6);
-    let matrix = DMat3::from_diagonal(spacing_mm * DVec3::new(-1.0, -1.0, 1.0));
-    let mut random = 1_u32;
-    let value = |n: usize| {
-        let centred = [n % ni, n / ni % nj, n / ni / nj].map(|i| i as f64);
-        let away = (DVec3::from_array(centred) / DVec3::new(ni as f64, nj as f64, nk as f64) - 0.5).length();
-        random = random.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
-        (if away < 0.4 { 40 } else { -1000 }) + (random >> 28) as i16
-    };
-    let voxels: Vec<i16> = (0..ni * nj * nk).map(value).collect();
-    let grid = Grid { shape: LARGE, world_from_voxel: DAffine3::from_mat3_translation(matrix, DVec3::ZERO) };
-    Volume::new(grid, Voxels::I16(voxels.into()))
+    window.scrub_all("demo")?;
+    window.cancel("demo")
 }
 
 /// Opens a scan and prepares it, without a window: a texture in software would be counted too.
@@ -207,7 +227,7 @@ fn resident_bytes(line: &str) -> Option<usize> {
 fn large() -> Result<()> {
     let folder = tempfile::tempdir()?;
     let path = folder.path().join("large.nii.gz");
-    std::fs::write(&path, nifti_bytes(&large_scan(), "drawn by a benchmark")?)?;
+    std::fs::write(&path, nifti_bytes(&made::scan(LARGE, LARGE_SPACING_MM), "drawn by a benchmark")?)?;
     memory(&path)?;
     let cards = demo::Cards::find()?;
     let mut window = Window::open(Start {
@@ -235,11 +255,12 @@ fn large() -> Result<()> {
 
 fn main() -> Result<()> {
     let words: Vec<String> = std::env::args().skip(1).filter(|word| word != "--bench").collect();
-    for word in if words.is_empty() { vec!["demo".to_owned(), "large".to_owned()] } else { words } {
+    for word in if words.is_empty() { ["startup", "demo", "large"].map(str::to_owned).to_vec() } else { words } {
         match word.as_str() {
+            "startup" => startup(),
             "demo" => demo_scan(),
             "large" => large(),
-            _ => Err(anyhow::anyhow!("there is no case {word:?}: demo or large")),
+            _ => Err(anyhow::anyhow!("there is no case {word:?}: startup, demo or large")),
         }
         .with_context(|| format!("the case {word}"))?;
     }
