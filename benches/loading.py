@@ -9,9 +9,10 @@ import time
 library, path = sys.argv[1:]
 if library == "nibabel":
     import nibabel
+    import numpy
 
     began = time.perf_counter()
-    voxels = nibabel.load(path).dataobj[:]
+    voxels = numpy.array(nibabel.load(path).dataobj)
 else:
     import SimpleITK
 

@@ -50,10 +50,11 @@ impl Arguments {
     }
 }
 
-/// Writes a scan as `scan.nii`, `scan.nii.gz` and the folder `series`.
+/// Writes a scan as `plain.nii`, `packed.nii.gz` and the folder `series`.
 fn scans(folder: &Path) -> Result<Vec<PathBuf>> {
     let scan = made::scan(SHAPE, SPACING_MM);
-    let paths = ["scan.nii", "scan.nii.gz", "series"].map(|name| folder.join(name));
+    // Of different names: SimpleITK takes the plain one for a packed one beside it.
+    let paths = ["plain.nii", "packed.nii.gz", "series"].map(|name| folder.join(name));
     let [plain, packed, series] = &paths;
     let bytes = nifti_bytes(&scan, "made by a benchmark")?;
     std::fs::write(packed, &bytes)?;

@@ -75,10 +75,10 @@ impl Input {
         self.notes().into_iter().filter(|note| note.weight < Weight::Fact).map(|note| note.text).collect()
     }
 
-    /// SHA-256 of the voxels, hex.
+    /// SHA-256 of the voxels, hex, computed at each call.
     pub fn sha256(&self) -> String {
         match &self.scan {
-            Some(scan) => scan.sha256.clone(),
+            Some(scan) => scan.sha256(),
             None => io::voxels_sha256(&self.prepared.volume.voxels),
         }
     }
@@ -218,7 +218,6 @@ pub fn draw(seed: u64, dials: Dials, recipe: &Recipe, monitor: &Monitor) -> Resu
         geometry: io::Geometry::Sform,
         notes: vec![Note::caution("SYNTHETIC: a drawn phantom, no patient")],
         window_hu: None,
-        sha256: io::voxels_sha256(&phantom.volume.voxels),
         study: None,
     };
     let input = prepare(&Arc::new(scan), recipe, monitor)?;
@@ -259,8 +258,15 @@ fn stack(path: &Path, recipe: &Recipe) -> Result<Input> {
 
 /// What `info` was pointed at.
 pub enum Opened {
-    Scan(Box<Scan>),
-    Checkpoint { checkpoint: Box<Checkpoint>, kind: Option<String> },
+    /// With the SHA-256 that results name it by.
+    Scan {
+        scan: Box<Scan>,
+        sha256: String,
+    },
+    Checkpoint {
+        checkpoint: Box<Checkpoint>,
+        kind: Option<String>,
+    },
 }
 
 /// A scan, a model card or a checkpoint, told by what it holds.
@@ -274,7 +280,7 @@ pub fn inspect(path: &Path, monitor: &Monitor) -> Result<Opened> {
         match Checkpoint::open(path) {
             Ok(checkpoint) if is_stack(path) && checkpoint.shape("stack").is_some_and(|shape| shape.len() == 4) => {
                 let input = stack(path, &Recipe::default()).map_err(BadInput::mark)?;
-                return Ok(Opened::Scan(Box::new(Scan {
+                let scan = Scan {
                     volume: input.display_volume(),
                     source: path.to_owned(),
                     format: "stack of slices, safetensors".to_owned(),
@@ -283,9 +289,9 @@ pub fn inspect(path: &Path, monitor: &Monitor) -> Result<Opened> {
                         "a stack does not say where it lies: the published pipeline's spacing is assumed",
                     )],
                     window_hu: None,
-                    sha256: input.sha256(),
                     study: None,
-                })));
+                };
+                return Ok(Opened::Scan { scan: Box::new(scan), sha256: input.sha256() });
             }
             Ok(checkpoint) => {
                 let kind = models::Kind::of(&checkpoint).map(|kind| kind.to_string());
@@ -295,7 +301,8 @@ pub fn inspect(path: &Path, monitor: &Monitor) -> Result<Opened> {
             Err(error) => return Err(BadInput::mark(error)),
         }
     }
-    Ok(Opened::Scan(Box::new(io::open(path, monitor).map_err(BadInput::mark)?)))
+    let scan = io::open(path, monitor).map_err(BadInput::mark)?;
+    Ok(Opened::Scan { sha256: scan.sha256(), scan: Box::new(scan) })
 }
 
 /// Whether a file's name is that of a model card or a checkpoint. A `.safetensors` file may be a stack: it is none here.

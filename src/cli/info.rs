@@ -13,7 +13,7 @@ use crate::weights::Checkpoint;
 pub(super) fn run(args: &InfoArgs) -> Result<()> {
     let monitor = progress::monitor()?;
     let facts = match pipeline::inspect(&args.path, &monitor)? {
-        Opened::Scan(scan) => scan_facts(&scan),
+        Opened::Scan { scan, sha256 } => scan_facts(&scan, &sha256),
         Opened::Checkpoint { checkpoint, kind } => checkpoint_facts(&checkpoint, kind.as_deref()),
     };
     if args.json {
@@ -30,7 +30,7 @@ pub(super) fn run(args: &InfoArgs) -> Result<()> {
 /// What there is to say, the most telling first.
 type Facts = Vec<(&'static str, Value)>;
 
-fn scan_facts(scan: &Scan) -> Facts {
+fn scan_facts(scan: &Scan, sha256: &str) -> Facts {
     let grid = &scan.volume.grid;
     let (least, most) =
         scan.volume.voxels.iter().fold((f32::INFINITY, f32::NEG_INFINITY), |(l, m), x| (l.min(x), m.max(x)));
@@ -49,7 +49,7 @@ fn scan_facts(scan: &Scan) -> Facts {
         ("range_hu", json!([least, most])),
         ("window_hu", json!(scan.window_hu)),
         ("warnings", json!(scan.notes.iter().map(|note| &note.text).collect::<Vec<_>>())),
-        ("sha256", json!(scan.sha256)),
+        ("sha256", json!(sha256)),
     ]
 }
 

@@ -305,14 +305,16 @@ pub(super) fn pixels(slice: &Slice) -> Result<Vec<f32>, Refused> {
             return Err(Refused::Damaged(format!("{} pixels, {count} expected", raw.len())));
         }
         let hu = |value: i32| (f64::from(value) * slope + intercept) as f32;
-        let blank = padding.map(|value| (value, hu(value)));
-        let lossy = slice.syntax.is_lossy();
-        let hu = |raw: &u16| {
-            let value = extend(*raw);
-            let hu = hu(value);
-            if blank.is_some_and(|blank| is_padding((value, hu), blank, lossy)) { AIR_HU } else { hu }
-        };
-        Ok(raw[..count].iter().map(hu).collect())
+        let mut pixels: Vec<f32> = raw[..count].iter().map(|raw| hu(extend(*raw))).collect();
+        if let Some(blank) = padding.map(|value| (value, hu(value))) {
+            let lossy = slice.syntax.is_lossy();
+            for (pixel, raw) in pixels.iter_mut().zip(&raw) {
+                if is_padding((extend(*raw), *pixel), blank, lossy) {
+                    *pixel = AIR_HU;
+                }
+            }
+        }
+        Ok(pixels)
     })?
 }
 

@@ -58,10 +58,15 @@ pub struct Scan {
     pub notes: Vec<Note>,
     /// The window stored with the scan: centre and width, HU.
     pub window_hu: Option<[f32; 2]>,
-    /// SHA-256 of the voxels, hex: it names the data, not the packing.
-    pub sha256: String,
     /// What results that lie beside the scan must say; none where it is no DICOM.
     pub study: Option<Study>,
+}
+
+impl Scan {
+    /// SHA-256 of the voxels, hex: it names the data, not the packing. Computed at each call, about a second for a gigabyte.
+    pub fn sha256(&self) -> String {
+        voxels_sha256(&self.volume.voxels)
+    }
 }
 
 /// HU of what is no number, and of padding: air.

@@ -8,7 +8,7 @@ use std::path::Path;
 use flate2::read::MultiGzDecoder;
 use glam::{DAffine3, DMat3, DQuat, DVec3};
 use nifti::volume::inmem::InMemNiftiVolume;
-use nifti::{DataElement, NiftiHeader, NiftiType};
+use nifti::{DataElement, Endianness, NiftiHeader, NiftiType};
 
 use super::arriving::Arriving;
 use super::gzip::Members;
@@ -22,7 +22,7 @@ const GZIP: [u8; 2] = [0x1f, 0x8b];
 /// Larger than any CT: 4096 x 4096 x 2048 numbers of 8 bytes.
 const MAX_BYTES: u64 = 1 << 38;
 /// Slices are read in blocks of about this size.
-const BLOCK_BYTES: usize = 4 << 20;
+const BLOCK_BYTES: usize = 1 << 20;
 /// Deflate cannot shrink more than this.
 const MAX_INFLATION: u64 = 1032;
 /// The spatial part of `xyzt_units`, and what it may say (`nifti1.h`).
@@ -119,7 +119,6 @@ pub(super) fn open(path: &Path, monitor: &Monitor, show: &dyn Fn(Preview)) -> Re
     }
     let voxels = arriving.finish(&mut notes);
     Ok(Scan {
-        sha256: super::voxels_sha256(&voxels),
         volume: Volume::new(grid, voxels),
         source: path.to_owned(),
         format: format!("NIfTI-1, {kind:?}"),
@@ -228,19 +227,35 @@ fn read(
     let slice_bytes = ni * nj * size_of(kind).ok_or_else(|| damaged(&"voxels of no known size"))?;
     let run = (BLOCK_BYTES / slice_bytes).max(1);
     let mut arriving = Arriving::new(grid.len()).map_err(Why::Full)?;
+    let mut raw = reserve(run.min(nk) * slice_bytes).map_err(Why::Full)?;
     for first in (0..nk).step_by(run) {
         monitor.step("reading slices", first, nk).map_err(Why::Cancelled)?;
         let slices = run.min(nk - first);
-        let mut raw = reserve(slices * slice_bytes).map_err(Why::Full)?;
+        raw.clear();
         reader.take((slices * slice_bytes) as u64).read_to_end(&mut raw).map_err(|e| damaged(&e))?;
         if raw.len() != slices * slice_bytes {
             return Err(Why::Short((first * slice_bytes + raw.len()) as u64));
         }
-        let block = NiftiHeader { dim: [3, ni as u16, nj as u16, slices as u16, 1, 1, 1, 1], ..header.clone() };
-        arriving.extend(scaled(&block, kind, raw).map_err(|e| damaged(&e))?).map_err(Why::Full)?;
+        if whole(header, kind) {
+            let stored = raw.as_chunks().0.iter().copied();
+            match header.endianness {
+                Endianness::Little => arriving.extend_whole(stored.map(i16::from_le_bytes)),
+                Endianness::Big => arriving.extend_whole(stored.map(i16::from_be_bytes)),
+            }
+        } else {
+            let block = NiftiHeader { dim: [3, ni as u16, nj as u16, slices as u16, 1, 1, 1, 1], ..header.clone() };
+            let scaled = scaled(&block, kind, raw.clone()).map_err(|e| damaged(&e))?;
+            arriving.extend(&scaled).map_err(Why::Full)?;
+        }
         previews.look(&arriving, first);
     }
     Ok(arriving)
+}
+
+/// Whether the stored numbers are 16 bits that need no scaling, as those of most CTs: there is nothing to convert.
+fn whole(header: &NiftiHeader, kind: NiftiType) -> bool {
+    let (slope, inter) = (header.scl_slope, header.scl_inter);
+    kind == NiftiType::Int16 && (slope == 0.0 || !slope.is_finite() || slope == 1.0 && inter == 0.0)
 }
 
 /// Stored numbers times slope plus intercept, in f64, then f32: as nibabel. A slope of 0 or NaN means none.

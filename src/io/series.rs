@@ -98,7 +98,6 @@ pub(super) fn open_files(
         )));
     }
     Ok(Scan {
-        sha256: super::voxels_sha256(&voxels),
         volume: Volume::new(grid, voxels),
         source: path.to_owned(),
         format: format!("DICOM, {}", slices[0].syntax.name),
@@ -158,7 +157,7 @@ fn decode(slices: &[Slice], path: &Path, previews: &Previews, monitor: &Monitor)
         monitor.step("decoding slices", batch * BATCH, slices.len())?;
         let decode = |slice: &Slice| pixels(slice).map_err(|refused| refused.at(&slice.path));
         let decoded = slices_now.par_iter().map(decode).collect::<Result<Vec<_>, Error>>()?;
-        arriving.extend(decoded.into_iter().flatten()).map_err(full)?;
+        decoded.iter().try_for_each(|slice| arriving.extend(slice)).map_err(full)?;
         previews.look(&arriving, batch * BATCH);
     }
     Ok(arriving)

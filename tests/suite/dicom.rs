@@ -290,7 +290,7 @@ fn one_phase_of_two_is_opened_whatever_the_files_are_called() {
     ] {
         let open = |first| open(folder_of(&two_phases(first, tag, vr, values)).path());
         let (scan, other) = (open(0), open(1));
-        assert_eq!(scan.sha256, other.sha256, "{name}");
+        assert_eq!(scan.sha256(), other.sha256(), "{name}");
         assert_eq!(scan.volume.grid, other.volume.grid, "{name}");
         assert_eq!((scan.volume.grid.shape[2], brightest(&scan).1), (SLICES, MARK_HU), "{name}: the earlier phase");
         assert!(

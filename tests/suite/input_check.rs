@@ -5,7 +5,7 @@ use std::sync::Arc;
 use egui_kittest::kittest::Queryable;
 use glam::{DAffine3, DMat3, DVec3};
 use parallax::export::nifti::nifti_bytes;
-use parallax::io::{Geometry, Note, Scan, Weight, voxels_sha256};
+use parallax::io::{Geometry, Note, Scan, Weight};
 use parallax::job::Monitor;
 use parallax::pipeline::{self, Input};
 use parallax::preprocess::Recipe;
@@ -26,7 +26,6 @@ fn chest(shape: [usize; 3], axes: DMat3) -> Volume {
 
 fn prepared(volume: Volume, notes: Vec<Note>) -> Input {
     let scan = Scan {
-        sha256: voxels_sha256(&volume.voxels),
         volume,
         source: "a test".into(),
         format: "a test".to_owned(),

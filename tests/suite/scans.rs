@@ -8,6 +8,7 @@ use parallax::export::nifti::nifti_bytes;
 use parallax::io::{self, Error, Geometry, Scan};
 use parallax::job::Monitor;
 use parallax::pipeline::{self, Opened};
+use parallax::preprocess::Recipe;
 use parallax::volume::{Grid, Volume, Voxels};
 
 use crate::support;
@@ -34,7 +35,7 @@ fn the_dicom_series_and_the_nifti_file_are_one_scan() {
     let (a, b) = (dicom.volume.grid.world_from_voxel, nifti.volume.grid.world_from_voxel);
     let gap = (a.matrix3 - b.matrix3).to_cols_array().iter().fold(0.0_f64, |m, x| m.max(x.abs()));
     assert!(gap < 1e-5 && (a.translation - b.translation).length() < 1e-3, "{a:?}\n{b:?}");
-    assert_eq!(dicom.sha256, nifti.sha256, "the same voxels");
+    assert_eq!(dicom.sha256(), nifti.sha256(), "the same voxels");
 }
 
 #[test]
@@ -345,7 +346,9 @@ fn info_tells_a_stack_from_a_checkpoint() {
         candle_core::safetensors::save(&[(name.to_owned(), tensor)].into(), &path).expect("written");
         pipeline::inspect(&path, &Monitor::default()).unwrap_or_else(|e| panic!("{e}"))
     };
-    let Opened::Scan(scan) = save("stack", &[3, 1, 4, 5]) else { panic!("a stack") };
+    let Opened::Scan { scan, sha256 } = save("stack", &[3, 1, 4, 5]) else { panic!("a stack") };
+    let input = pipeline::open(&path, &Recipe::default(), &Monitor::default()).unwrap_or_else(|e| panic!("{e}"));
+    assert_eq!(sha256, input.sha256(), "what a result calls it");
     assert_eq!(scan.volume.grid.shape, [5, 4, 3]);
     assert!(values(&scan).iter().all(|hu| *hu == 0.0) && scan.format.contains("stack"), "{}", scan.format);
     assert!(matches!(save("stack", &[3, 4]), Opened::Checkpoint { kind: None, .. }));
