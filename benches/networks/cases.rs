@@ -24,7 +24,7 @@ impl Case {
         let numbers = parts.map(str::parse).collect::<std::result::Result<Vec<usize>, _>>();
         let numbers = numbers.with_context(|| format!("{name}: numbers follow the colons"))?;
         match (kind, numbers.as_slice()) {
-            ("demo-decoder", [slices]) => decoder(&asset("vqgan")?, [*slices, 16, 6, 6], 96),
+            ("demo-decoder", [slices]) => decoder(&asset("vqgan")?, [*slices, 16, 3, 3], 96),
             ("demo-classifier", []) => classifier(&asset("classifier")?, [36, 1, 96, 96]),
             ("decoder-f16", []) => decoder(&drawn("vqgan", &random::vqgan(&[1, 1, 2, 2, 4])?)?, [1, 256, 16, 16], 256),
             ("decoder-f64", []) => {

@@ -6,7 +6,7 @@ use candle_nn::VarBuilder;
 use super::vqgan::turn;
 use super::{Card, Classifier, Error, Stage, labels, phecodes};
 use crate::nn::conv::{Bias, Conv3d, conv3d};
-use crate::nn::norm::{BatchNorm, batch_norm};
+use crate::nn::norm::batch_norm;
 use crate::nn::{pool, resize};
 use crate::weights::Checkpoint;
 
@@ -18,38 +18,26 @@ const BATCH_NORM_EPS: f64 = 1e-5; // torch's default
 /// Blocks per stage: the memory of a gradient is that of one stage and all boundaries.
 const BLOCKS_PER_STAGE: usize = 2;
 
-/// 1x1x1, 3x3x3 with the stride, 1x1x1 to four times the width.
+/// 1x1x1, 3x3x3 with the stride, 1x1x1 to four times the width, each with its batch norm.
 struct Bottleneck {
     conv1: Conv3d,
-    bn1: BatchNorm,
     conv2: Conv3d,
-    bn2: BatchNorm,
     conv3: Conv3d,
-    bn3: BatchNorm,
-    downsample: Option<(Conv3d, BatchNorm)>,
+    downsample: Option<Conv3d>,
 }
 
 impl Bottleneck {
     fn new(c_in: usize, width: usize, c_out: usize, stride: usize, skips: bool, vb: &VarBuilder) -> Result<Self> {
-        let conv = |channels, k, stride, name: &str| {
-            conv3d(channels, [k; 3], [stride; 3], [k / 2; 3], Bias::Without, &vb.pp(name))
+        let conv = |[c_in, c_out]: [usize; 2], k, stride, name: &str, norm: &str| {
+            let conv = conv3d([c_in, c_out], [k; 3], [stride; 3], [k / 2; 3], Bias::Without, &vb.pp(name))?;
+            conv.normed(batch_norm(c_out, BATCH_NORM_EPS, &vb.pp(norm))?)
         };
-        let norm = |channels, name: &str| batch_norm(channels, BATCH_NORM_EPS, &vb.pp(name));
-        let down = vb.pp("downsample");
-        let downsample = if skips {
-            None
-        } else {
-            let conv = conv3d([c_in, c_out], [1; 3], [stride; 3], [0; 3], Bias::Without, &down.pp(0))?;
-            Some((conv, batch_norm(c_out, BATCH_NORM_EPS, &down.pp(1))?))
-        };
+        let down = || conv([c_in, c_out], 1, stride, "downsample.0", "downsample.1");
         Ok(Self {
-            conv1: conv([c_in, width], 1, 1, "conv1")?,
-            bn1: norm(width, "bn1")?,
-            conv2: conv([width, width], 3, stride, "conv2")?,
-            bn2: norm(width, "bn2")?,
-            conv3: conv([width, c_out], 1, 1, "conv3")?,
-            bn3: norm(c_out, "bn3")?,
-            downsample,
+            conv1: conv([c_in, width], 1, 1, "conv1", "bn1")?,
+            conv2: conv([width, width], 3, stride, "conv2", "bn2")?,
+            conv3: conv([width, c_out], 1, 1, "conv3", "bn3")?,
+            downsample: if skips { None } else { Some(down()?) },
         })
     }
 }
@@ -57,20 +45,18 @@ impl Bottleneck {
 impl Module for Bottleneck {
     fn forward(&self, x: &Tensor) -> Result<Tensor> {
         let skip = match &self.downsample {
-            Some((conv, bn)) => x.apply(conv)?.apply(bn)?,
+            Some(conv) => x.apply(conv)?,
             None => x.clone(),
         };
-        let y = x.apply(&self.conv1)?.apply(&self.bn1)?.relu()?;
-        let y = y.apply(&self.conv2)?.apply(&self.bn2)?.relu()?;
-        (y.apply(&self.conv3)?.apply(&self.bn3)? + skip)?.relu()
+        let y = self.conv2.relu(&self.conv1.relu(x)?)?;
+        self.conv3.add_relu(&y, &skip)
     }
 }
 
 pub struct I3ResNet {
     side: Option<usize>,
     turned: bool,
-    conv1: Conv3d, // its three equal input channels summed to one
-    bn1: BatchNorm,
+    conv1: Conv3d, // its three equal input channels summed to one, and its batch norm
     blocks: Vec<Bottleneck>,
     classifier: Conv3d,
     labels: Vec<String>,
@@ -91,6 +77,7 @@ impl I3ResNet {
         let stem = size("conv1.weight", 0).unwrap_or(64);
         let weight = vb.pp("conv1").get((stem, 3, 3, 7, 7), "weight")?;
         let conv1 = Conv3d::from_tensors(&weight.sum_keepdim(1)?, None, [1, 2, 2], [1, 3, 3])?;
+        let conv1 = conv1.normed(batch_norm(stem, BATCH_NORM_EPS, &vb.pp("bn1"))?)?;
 
         let mut blocks = Vec::new();
         let mut c_in = stem;
@@ -110,12 +97,11 @@ impl I3ResNet {
         }
         let classes = size("classifier.weight", 0).unwrap_or(1692);
         let classifier = conv3d([c_in, classes], [1; 3], [1; 3], [0; 3], Bias::With, &vb.pp("classifier"))?;
-        let bn1 = batch_norm(stem, BATCH_NORM_EPS, &vb.pp("bn1"))?;
         checkpoint.finish(&UNUSED)?;
         let numbered = || (0..classes).map(|i| format!("class {i}")).collect();
         let default = || if classes == 1692 { phecodes::names() } else { numbered() };
         let labels = labels(card, classes, default, checkpoint.path())?;
-        Ok(Self { side: card.side, turned: card.turned, conv1, bn1, blocks, classifier, labels })
+        Ok(Self { side: card.side, turned: card.turned, conv1, blocks, classifier, labels })
     }
 
     /// `[slices, 1, h, w]` to the stem's output `[1, c, d, h, w]`.
@@ -129,8 +115,7 @@ impl I3ResNet {
             x = resize::bilinear(&x, [side, side])?;
         }
         let volume = x.transpose(0, 1)?.unsqueeze(0)?; // [1, 1, d, h, w]
-        let y = volume.apply(&self.conv1)?.apply(&self.bn1)?.relu()?;
-        pool::max_pool3d(&y, 3, 2, 1)
+        pool::max_pool3d(&self.conv1.relu(&volume)?, 3, 2, 1)
     }
 
     fn head(&self, x: &Tensor) -> Result<Tensor> {

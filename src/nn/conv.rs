@@ -2,16 +2,21 @@
 //!
 //! candle computes the gradient of the weights as well, and that of the input by a naive loop; here it is that of the input
 //! alone. At stride 1 it is a convolution too, of mirrored weights, and as fast.
-//! f32 at stride 1 and 3 x 3 taps goes through Winograd's transform; all else is im2col and a matrix product.
+//! f32 at stride 1 and 3 x 3 taps goes through Winograd's transform; all else is im2col and a matrix product. A batch norm, a
+//! skip and a ReLU that follow are done to the outputs while the caches hold them.
 
 use std::sync::{Arc, OnceLock};
 
-use candle_core::{CpuStorage, CustomOp1, DType, Layout, Module, Result, Shape as TensorShape, Tensor, bail};
+use candle_core::{
+    CpuStorage, CustomOp1, CustomOp2, DType, Layout, Module, Result, Shape as TensorShape, Tensor, bail,
+};
 use candle_nn::VarBuilder;
 
+use super::after::{After, Passed};
 use super::gemm::{Real, contiguous};
 use super::geometry::Geometry;
 use super::im2col;
+use super::norm::BatchNorm;
 use super::simd::Instructions;
 use super::winograd::Winograd;
 
@@ -36,9 +41,11 @@ enum Numbers {
 }
 
 struct Kernel {
-    weight: Numbers,
+    weight: Arc<Numbers>,
     /// One per output channel; none is nothing to add.
     bias: Vec<f64>,
+    /// Of the outputs.
+    norm: Option<BatchNorm>,
     channels: [usize; 2], // in, out
     geometry: Geometry,
     /// Made by the first gradient. None where the gradient is no convolution.
@@ -48,30 +55,54 @@ struct Kernel {
 }
 
 impl Kernel {
-    fn new(weight: Numbers, bias: Vec<f64>, channels: [usize; 2], geometry: Geometry) -> Arc<Self> {
-        Arc::new(Self { weight, bias, channels, geometry, mirrored: OnceLock::new(), winograd: OnceLock::new() })
+    fn new(weight: Arc<Numbers>, bias: Vec<f64>, channels: [usize; 2], geometry: Geometry) -> Self {
+        let (mirrored, winograd) = (OnceLock::new(), OnceLock::new());
+        Self { weight, bias, norm: None, channels, geometry, mirrored, winograd }
     }
 
-    /// The convolution from the output's gradient to the input's: taps in reverse, input and output channels exchanged.
+    /// The convolution from the output's gradient to the input's: taps in reverse, input and output channels exchanged, times
+    /// the norm's scale.
     fn mirrored(&self) -> Option<&Arc<Self>> {
         let make = || {
             let geometry = self.geometry.mirrored()?;
             let [c_in, c_out] = self.channels;
-            let weight = match &self.weight {
-                Numbers::F32(weight) => Numbers::F32(mirror(weight, self.channels, geometry.taps())),
-                Numbers::F64(weight) => Numbers::F64(mirror(weight, self.channels, geometry.taps())),
+            let scale = self.norm.as_ref().map(BatchNorm::scale);
+            let weight = match &*self.weight {
+                Numbers::F32(weight) => Numbers::F32(mirror(weight, scale, self.channels, geometry.taps())),
+                Numbers::F64(weight) => Numbers::F64(mirror(weight, scale, self.channels, geometry.taps())),
             };
-            Some(Self::new(weight, Vec::new(), [c_out, c_in], geometry))
+            Some(Arc::new(Self::new(Arc::new(weight), Vec::new(), [c_out, c_in], geometry)))
         };
         self.mirrored.get_or_init(make).as_ref()
     }
 
-    fn forward_f32(&self, weight: &[f32], x: &[f32], n: usize, input: [usize; 3], output: [usize; 3]) -> Vec<f32> {
+    fn forward_f32(
+        &self,
+        weight: &[f32],
+        x: &[f32],
+        n: usize,
+        input: [usize; 3],
+        output: [usize; 3],
+        after: &After<'_, f32>,
+    ) -> Vec<f32> {
         if !Winograd::fits(&self.geometry) || !Winograd::pays(output) {
-            return self.products(weight).forward(x, n, input, output);
+            return self.products(weight).forward(x, n, input, output, after);
         }
         let make = || Winograd::new(weight, &self.bias, self.channels, &self.geometry, Instructions::best());
-        self.winograd.get_or_init(make).forward(x, n, input, output)
+        self.winograd.get_or_init(make).forward(x, n, input, output, after)
+    }
+
+    /// From the output's gradient to that of the input, which was `[n, in, d, h, w]`.
+    fn pull_back(self: &Arc<Self>, input: &Tensor, gradient: &Tensor) -> Result<Tensor> {
+        if let Some(mirrored) = self.mirrored() {
+            return gradient.apply_op1_no_bwd(&Forward { kernel: Arc::clone(mirrored), relu: false });
+        }
+        let (_, _, d, h, w) = input.dims5()?;
+        let transposed = Transposed(Arc::clone(self), [d, h, w]);
+        match &self.norm {
+            Some(norm) => gradient.apply_op1_no_bwd(&norm.linear())?.apply_op1_no_bwd(&transposed),
+            None => gradient.apply_op1_no_bwd(&transposed),
+        }
     }
 
     fn products<'a, T>(&'a self, weight: &'a [T]) -> im2col::Kernel<'a, T> {
@@ -79,52 +110,107 @@ impl Kernel {
     }
 }
 
-/// `[out, in, taps]` to `[in, out, taps]`, the taps in reverse.
-fn mirror<T: Copy>(weight: &[T], [c_in, c_out]: [usize; 2], taps: usize) -> Vec<T> {
-    let kernels = (0..c_in * c_out).map(|at| (at % c_out * c_in + at / c_out) * taps);
-    kernels.flat_map(|first| weight[first..first + taps].iter().rev().copied()).collect()
+/// `[out, in, taps]` to `[in, out, taps]`, the taps in reverse, each output's times its scale.
+fn mirror<T: Real>(weight: &[T], scale: Option<&[f64]>, [c_in, c_out]: [usize; 2], taps: usize) -> Vec<T> {
+    let kernels = (0..c_in * c_out).map(|at| (at % c_out, at / c_out));
+    let mirrored = kernels.flat_map(|(out, c_in_at)| {
+        let first = (out * c_in + c_in_at) * taps;
+        let scale = scale.map_or(T::ONE, |scale| T::from_f64(scale[out]));
+        weight[first..first + taps].iter().rev().map(move |w| *w * scale)
+    });
+    mirrored.collect()
 }
 
-/// The forward product. Its backward is that of the mirrored kernel, or [`Transposed`].
-#[derive(Clone)]
-struct Forward(Arc<Kernel>);
+/// The forward product of an input, or of an input and a skip, and a ReLU where there is one. Its backward is that of the
+/// mirrored kernel, or [`Transposed`].
+struct Forward {
+    kernel: Arc<Kernel>,
+    relu: bool,
+}
 
-/// From the output's gradient to the input's, whose size it must be told, where a stride leaves gaps.
-struct Transposed(Arc<Kernel>, [usize; 3]);
+impl Forward {
+    fn compute(
+        &self,
+        x: (&CpuStorage, &Layout),
+        skip: Option<(&CpuStorage, &Layout)>,
+    ) -> Result<(CpuStorage, TensorShape)> {
+        let (n, c, d, h, w) = x.1.shape().dims5()?;
+        let (kernel, input) = (&*self.kernel, [d, h, w]);
+        let [c_in, c_out] = kernel.channels;
+        if c != c_in {
+            bail!("this convolution takes {c_in} channels, found {c}");
+        }
+        let output = kernel.geometry.output(input)?;
+        let shape = TensorShape::from((n, c_out, output[0], output[1], output[2]));
+        if let Some((_, layout)) = skip
+            && *layout.shape() != shape
+        {
+            bail!("a skip of {:?} beside a convolution's {shape:?}", layout.shape());
+        }
+        let (norm, relu) = (kernel.norm.as_ref(), self.relu);
+        let storage = match &*kernel.weight {
+            Numbers::F32(weight) => {
+                let after = After { norm, skip: skip.map(|(s, layout)| contiguous(s, layout)).transpose()?, relu };
+                f32::storage(kernel.forward_f32(weight, contiguous(x.0, x.1)?, n, input, output, &after))
+            }
+            Numbers::F64(weight) => {
+                let after = After { norm, skip: skip.map(|(s, layout)| contiguous(s, layout)).transpose()?, relu };
+                f64::storage(kernel.products(weight).forward(contiguous(x.0, x.1)?, n, input, output, &after))
+            }
+        };
+        Ok((storage, shape))
+    }
+
+    /// What of the outputs' gradient comes through the ReLU.
+    fn passed(&self, output: &Tensor, gradient: &Tensor) -> Result<Tensor> {
+        let gradient = gradient.contiguous()?;
+        if self.relu { gradient.apply_op2_no_bwd(output, &Passed) } else { Ok(gradient) }
+    }
+}
 
 impl CustomOp1 for Forward {
     fn name(&self) -> &'static str {
         "convolution"
     }
 
-    fn cpu_fwd(&self, storage: &CpuStorage, layout: &Layout) -> Result<(CpuStorage, TensorShape)> {
-        let (n, c, d, h, w) = layout.shape().dims5()?;
-        let kernel = &*self.0;
-        let [c_in, c_out] = kernel.channels;
-        if c != c_in {
-            bail!("this convolution takes {c_in} channels, found {c}");
-        }
-        let (input, output) = ([d, h, w], kernel.geometry.output([d, h, w])?);
-        let storage = match &kernel.weight {
-            Numbers::F32(weight) => {
-                f32::storage(kernel.forward_f32(weight, contiguous(storage, layout)?, n, input, output))
-            }
-            Numbers::F64(weight) => {
-                f64::storage(kernel.products(weight).forward(contiguous(storage, layout)?, n, input, output))
-            }
-        };
-        Ok((storage, (n, c_out, output[0], output[1], output[2]).into()))
+    fn cpu_fwd(&self, x: &CpuStorage, layout: &Layout) -> Result<(CpuStorage, TensorShape)> {
+        self.compute((x, layout), None)
     }
 
-    fn bwd(&self, arg: &Tensor, _: &Tensor, gradient: &Tensor) -> Result<Option<Tensor>> {
-        let gradient = gradient.contiguous()?;
-        if let Some(mirrored) = self.0.mirrored() {
-            return gradient.apply_op1_no_bwd(&Self(Arc::clone(mirrored))).map(Some);
-        }
-        let (_, _, d, h, w) = arg.dims5()?;
-        gradient.apply_op1_no_bwd(&Transposed(Arc::clone(&self.0), [d, h, w])).map(Some)
+    fn bwd(&self, x: &Tensor, output: &Tensor, gradient: &Tensor) -> Result<Option<Tensor>> {
+        self.kernel.pull_back(x, &self.passed(output, gradient)?).map(Some)
     }
 }
+
+impl CustomOp2 for Forward {
+    fn name(&self) -> &'static str {
+        "convolution and skip"
+    }
+
+    fn cpu_fwd(
+        &self,
+        x: &CpuStorage,
+        of_x: &Layout,
+        s: &CpuStorage,
+        of_s: &Layout,
+    ) -> Result<(CpuStorage, TensorShape)> {
+        self.compute((x, of_x), Some((s, of_s)))
+    }
+
+    fn bwd(
+        &self,
+        x: &Tensor,
+        _: &Tensor,
+        output: &Tensor,
+        gradient: &Tensor,
+    ) -> Result<(Option<Tensor>, Option<Tensor>)> {
+        let passed = self.passed(output, gradient)?;
+        Ok((Some(self.kernel.pull_back(x, &passed)?), Some(passed)))
+    }
+}
+
+/// From the output's gradient to the input's, whose size it must be told, where a stride leaves gaps.
+struct Transposed(Arc<Kernel>, [usize; 3]);
 
 impl CustomOp1 for Transposed {
     fn name(&self) -> &'static str {
@@ -134,7 +220,7 @@ impl CustomOp1 for Transposed {
     fn cpu_fwd(&self, storage: &CpuStorage, layout: &Layout) -> Result<(CpuStorage, TensorShape)> {
         let (n, _, d, h, w) = layout.shape().dims5()?;
         let (kernel, input, output) = (&*self.0, self.1, [d, h, w]);
-        let storage = match &kernel.weight {
+        let storage = match &*kernel.weight {
             Numbers::F32(weight) => {
                 f32::storage(kernel.products(weight).backward(contiguous(storage, layout)?, n, input, output))
             }
@@ -147,7 +233,7 @@ impl CustomOp1 for Transposed {
 }
 
 /// A 3-D convolution: `[n, in, d, h, w]` to `[n, out, d', h', w']`.
-pub struct Conv3d(Forward);
+pub struct Conv3d(Arc<Kernel>);
 
 impl Conv3d {
     /// `weight` is `[out, in, kd, kh, kw]`, `bias` `[out]`.
@@ -169,13 +255,43 @@ impl Conv3d {
         if !bias.is_empty() && bias.len() != out {
             bail!("a convolution of {out} output channels has {} biases", bias.len());
         }
-        Ok(Self(Forward(Kernel::new(weight, bias, [c_in, out], geometry))))
+        Ok(Self(Arc::new(Kernel::new(Arc::new(weight), bias, [c_in, out], geometry))))
+    }
+
+    /// This convolution with the batch norm that follows it.
+    pub fn normed(&self, norm: BatchNorm) -> Result<Self> {
+        let Kernel { weight, bias, channels, geometry, .. } = &*self.0;
+        if norm.scale().len() != channels[1] {
+            bail!("batch norm over {} channels follows a convolution to {}", norm.scale().len(), channels[1]);
+        }
+        let kernel = Kernel::new(Arc::clone(weight), bias.clone(), *channels, *geometry);
+        Ok(Self(Arc::new(Kernel { norm: Some(norm), ..kernel })))
+    }
+
+    fn op(&self, relu: bool) -> Forward {
+        Forward { kernel: Arc::clone(&self.0), relu }
+    }
+
+    /// relu(conv(x))
+    pub fn relu(&self, x: &Tensor) -> Result<Tensor> {
+        x.contiguous()?.apply_op1(self.op(true))
+    }
+
+    /// conv(x) + skip; `skip` is of the output's shape.
+    pub fn add(&self, x: &Tensor, skip: &Tensor) -> Result<Tensor> {
+        x.contiguous()?.apply_op2(&skip.contiguous()?, self.op(false))
+    }
+
+    /// relu(conv(x) + skip)
+    pub fn add_relu(&self, x: &Tensor, skip: &Tensor) -> Result<Tensor> {
+        x.contiguous()?.apply_op2(&skip.contiguous()?, self.op(true))
     }
 }
 
 impl Module for Conv3d {
+    /// conv(x)
     fn forward(&self, x: &Tensor) -> Result<Tensor> {
-        x.contiguous()?.apply_op1(self.0.clone())
+        x.contiguous()?.apply_op1(self.op(false))
     }
 }
 
@@ -186,6 +302,11 @@ impl Conv2d {
     /// `weight` is `[out, in, k, k]`, `bias` `[out]`.
     pub fn from_tensors(weight: &Tensor, bias: Option<&Tensor>, stride: usize, padding: usize) -> Result<Self> {
         Conv3d::from_tensors(&weight.unsqueeze(2)?, bias, [1, stride, stride], [0, padding, padding]).map(Self)
+    }
+
+    /// conv(x) + skip; `skip` is of the output's shape.
+    pub fn add(&self, x: &Tensor, skip: &Tensor) -> Result<Tensor> {
+        self.0.add(&x.unsqueeze(2)?, &skip.unsqueeze(2)?)?.squeeze(2)
     }
 }
 

@@ -1,5 +1,7 @@
 //! Kernel, stride and padding of a convolution, and the sizes that follow.
 
+use std::ops::Range;
+
 use candle_core::{Result, bail};
 
 /// By axis: depth, height, width. A 2-D convolution is 1 deep.
@@ -35,6 +37,14 @@ impl Geometry {
             output[axis] = (padded - self.kernel[axis]) / self.stride[axis] + 1;
         }
         Ok(output)
+    }
+
+    /// Which of so many output slices see any of some input slices.
+    pub(super) fn seeing(&self, slices: &Range<usize>, outputs: usize) -> Range<usize> {
+        let ([taps, ..], [stride, ..], [padding, ..]) = (self.kernel, self.stride, self.padding);
+        let first = (slices.start + padding + 1).saturating_sub(taps).div_ceil(stride);
+        let end = (slices.end + padding).div_ceil(stride); // slice z sees from z * stride - padding on
+        first.min(outputs)..end.clamp(first.min(outputs), outputs)
     }
 
     /// Of the convolution that takes the output's gradient to the input's, where that is one: at stride 1, unless there is

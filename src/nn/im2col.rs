@@ -6,6 +6,7 @@ use std::ops::Range;
 
 use rayon::prelude::*;
 
+use super::after::After;
 use super::gemm::{Columns, Matrix, Real, multiply};
 use super::geometry::Geometry;
 
@@ -30,15 +31,18 @@ pub(super) struct Kernel<'a, T> {
 
 impl<T: Real> Kernel<'_, T> {
     /// `[n, in, input]` to `[n, out, output]`.
-    pub(super) fn forward(&self, x: &[T], n: usize, input: [usize; 3], output: [usize; 3]) -> Vec<T> {
+    pub(super) fn forward(
+        &self,
+        x: &[T],
+        n: usize,
+        input: [usize; 3],
+        output: [usize; 3],
+        after: &After<'_, T>,
+    ) -> Vec<T> {
         let [c_in, c_out] = self.channels;
         let rows = c_in * self.geometry.taps();
         let (voxels, positions) = (input.iter().product::<usize>(), output.iter().product::<usize>());
         let mut y = vec![T::default(); n * c_out * positions];
-        if !self.bias.is_empty() {
-            let channels = y.par_chunks_mut(positions.max(1)).enumerate();
-            channels.for_each(|(i, channel)| channel.fill(T::from_f64(self.bias[i % c_out])));
-        }
         let width = block(rows, positions, n);
         let blocks = positions.div_ceil(width);
         let columns = Columns::new(&mut y);
@@ -51,13 +55,23 @@ impl<T: Real> Kernel<'_, T> {
                 Matrix { values: x, offset: first, shape: [rows, count], strides: [positions, 1] }
             } else {
                 scratch.resize(rows * count, T::default());
-                for_each_run(self.geometry, input, output, first..first + count, c_in, |row, at, run| {
+                let part = Part { channels: c_in, slices: 0..input[0], size: [input[1], input[2]] };
+                for_each_run(self.geometry, &part, output, first..first + count, |row, at, run| {
                     run.gather(&mut scratch[row * count + at..][..run.length], x);
                 });
                 Matrix { values: scratch, offset: 0, shape: [rows, count], strides: [count, 1] }
             };
+            let at = |channel: usize| (sample * c_out + channel) * positions + first;
             // SAFETY: each job owns its sample's columns `first..first + count`.
-            unsafe { columns.multiply_into(left, right, sample * c_out * positions + first, positions) };
+            let outputs = |channel: usize| unsafe { columns.piece(at(channel)..at(channel) + count) };
+            for (channel, bias) in self.bias.iter().enumerate() {
+                outputs(channel).fill(T::from_f64(*bias));
+            }
+            // SAFETY: as above; no piece of them is borrowed.
+            unsafe { columns.multiply_into(left, right, at(0), positions) };
+            for channel in 0..c_out {
+                after.finish(channel, at(channel), outputs(channel));
+            }
         });
         y
     }
@@ -65,36 +79,58 @@ impl<T: Real> Kernel<'_, T> {
     /// From the output's gradient `[n, out, output]` to the input's `[n, in, input]`.
     pub(super) fn backward(&self, g: &[T], n: usize, input: [usize; 3], output: [usize; 3]) -> Vec<T> {
         let [c_in, c_out] = self.channels;
-        let taps = self.geometry.taps();
         let (voxels, positions) = (input.iter().product::<usize>(), output.iter().product::<usize>());
         let mut gx = vec![T::default(); n * c_in * voxels];
-        // A group of input channels belongs to one thread, which alone adds to it.
-        let group = c_in.div_ceil(2 * rayon::current_num_threads()).max(1);
+        // A group of input channels belongs to one thread, which alone adds to it; where there are few, some slices of one.
+        let jobs = 2 * rayon::current_num_threads();
+        let group = c_in.div_ceil(jobs).max(1);
+        let slab = if group > 1 { input[0] } else { input[0].div_ceil(jobs.div_ceil(c_in.max(1))) };
         gx.par_chunks_mut(c_in * voxels).enumerate().for_each(|(sample, gx)| {
             let g = &g[sample * c_out * positions..(sample + 1) * c_out * positions];
-            gx.par_chunks_mut(group * voxels).enumerate().for_each_init(Vec::new, |scratch, (index, gx)| {
+            gx.par_chunks_mut(group * voxels).enumerate().for_each(|(index, gx)| {
                 let channels = gx.len() / voxels;
-                let rows = channels * taps;
-                // The transpose of the weight's columns of these channels, by its strides.
-                let left = Matrix {
-                    values: self.weight,
-                    offset: index * group * taps,
-                    shape: [rows, c_out],
-                    strides: [1, c_in * taps],
-                };
-                let width = (BLOCK / rows.max(1)).clamp(NARROWEST, positions.max(NARROWEST));
-                for first in (0..positions).step_by(width) {
-                    let count = width.min(positions - first);
-                    scratch.resize(rows * count, T::default());
-                    let right = Matrix { values: g, offset: first, shape: [c_out, count], strides: [positions, 1] };
-                    multiply(left, right, scratch);
-                    for_each_run(self.geometry, input, output, first..first + count, channels, |row, at, run| {
-                        run.scatter(&scratch[row * count + at..][..run.length], gx);
-                    });
-                }
+                let size = channels * voxels / input[0] * slab;
+                gx.par_chunks_mut(size).enumerate().for_each_init(Vec::new, |scratch, (part, gx)| {
+                    let slices = part * slab..part * slab + gx.len() / (size / slab);
+                    self.scatter(g, index * group..index * group + channels, slices, gx, [input, output], scratch);
+                });
             });
         });
         gx
+    }
+
+    /// Adds to some slices of some input channels of one sample what its outputs' gradient says of them.
+    fn scatter(
+        &self,
+        g: &[T],
+        channels: Range<usize>,
+        slices: Range<usize>,
+        gx: &mut [T],
+        [input, output]: [[usize; 3]; 2],
+        scratch: &mut Vec<T>,
+    ) {
+        let ([c_in, c_out], taps) = (self.channels, self.geometry.taps());
+        let (plane, positions) = (output[1] * output[2], output.iter().product::<usize>());
+        let rows = channels.len() * taps;
+        // The transpose of the weight's columns of these channels, by its strides.
+        let left = Matrix {
+            values: self.weight,
+            offset: channels.start * taps,
+            shape: [rows, c_out],
+            strides: [1, c_in * taps],
+        };
+        let width = (BLOCK / rows.max(1)).clamp(NARROWEST, positions.max(NARROWEST));
+        let seeing = self.geometry.seeing(&slices, output[0]);
+        let part = Part { channels: channels.len(), slices, size: [input[1], input[2]] };
+        for first in (seeing.start * plane..seeing.end * plane).step_by(width) {
+            let count = width.min(seeing.end * plane - first);
+            scratch.resize(rows * count, T::default());
+            let right = Matrix { values: g, offset: first, shape: [c_out, count], strides: [positions, 1] };
+            multiply(left, right, scratch);
+            for_each_run(self.geometry, &part, output, first..first + count, |row, at, run| {
+                run.scatter(&scratch[row * count + at..][..run.length], gx);
+            });
+        }
     }
 }
 
@@ -139,19 +175,24 @@ impl Run {
     }
 }
 
+/// What is at hand of an image: some of its slices, whole ones.
+struct Part {
+    channels: usize,
+    slices: Range<usize>,
+    size: [usize; 2], // height, width
+}
+
 /// Calls `visit(row, at, run)` for each im2col row and each run of `range`: `at` is where the run begins in the block.
 fn for_each_run(
     geometry: &Geometry,
-    input: [usize; 3],
+    part: &Part,
     output: [usize; 3],
     range: Range<usize>,
-    channels: usize,
     mut visit: impl FnMut(usize, usize, &Run),
 ) {
-    let ([_, ih, iw], [_, oh, ow]) = (input, output);
+    let ([ih, iw], [_, oh, ow]) = (part.size, output);
     let ([_, kh, kw], [sd, sh, sw], [pd, ph, pw]) = (geometry.kernel, geometry.stride, geometry.padding);
-    let voxels: usize = input.iter().product();
-    for row in 0..channels * geometry.taps() {
+    for row in 0..part.channels * geometry.taps() {
         let (channel, tap) = (row / geometry.taps(), row % geometry.taps());
         let (td, th, tw) = (tap / (kh * kw), tap / kw % kh, tap % kw);
         let mut at = range.start;
@@ -160,7 +201,7 @@ fn for_each_run(
             let length = (ow - x).min(range.end - at);
             let (source_z, source_y) = ((z * sd + td).wrapping_sub(pd), (y * sh + th).wrapping_sub(ph));
             let first = (x * sw + tw) as isize - pw as isize; // source column of the run's first position
-            let inside = if source_z >= input[0] || source_y >= ih {
+            let inside = if !part.slices.contains(&source_z) || source_y >= ih {
                 0..0
             } else {
                 let begin = if first < 0 { (-first as usize).div_ceil(sw) } else { 0 };
@@ -170,7 +211,8 @@ fn for_each_run(
             let base = if inside.is_empty() {
                 0
             } else {
-                (channel * voxels + (source_z * ih + source_y) * iw) as isize + first
+                let slice = channel * part.slices.len() + source_z - part.slices.start;
+                ((slice * ih + source_y) * iw) as isize + first
             };
             visit(row, at - range.start, &Run { length, inside, base, step: sw });
             at += length;

@@ -7,6 +7,7 @@
     reason = "only what is inlined is compiled for the instruction set of its caller, see simd"
 )]
 
+mod after;
 pub mod conv;
 pub mod denormals;
 mod exponential;

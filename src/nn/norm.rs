@@ -23,16 +23,31 @@ impl BatchNorm {
         Ok(Self { scale, shift })
     }
 
-    fn apply<T: Real>(&self, x: &[T], dims: &[usize]) -> Vec<T> {
-        let plane: usize = dims[2..].iter().product();
+    /// By channel: what a gradient is multiplied with.
+    pub(super) fn scale(&self) -> &[f64] {
+        &self.scale
+    }
+
+    /// Some numbers of a channel.
+    #[inline(always)]
+    pub(super) fn apply<T: Real>(&self, channel: usize, numbers: &mut [T]) {
+        let [scale, shift] = [&self.scale, &self.shift].map(|of| T::from_f64(of[channel]));
+        numbers.iter_mut().for_each(|x| *x = *x * scale + shift);
+    }
+
+    fn apply_to_all<T: Real>(&self, x: &[T], dims: &[usize]) -> Vec<T> {
+        let plane = dims[2..].iter().product::<usize>().max(1);
         let mut y = vec![T::default(); x.len()];
-        y.par_chunks_mut(plane.max(1)).zip(x.par_chunks(plane.max(1))).enumerate().for_each(|(i, (y, x))| {
-            let [scale, shift] = [&self.scale, &self.shift].map(|of| T::from_f64(of[i % dims[1]]));
-            for (y, x) in y.iter_mut().zip(x) {
-                *y = *x * scale + shift;
-            }
+        y.par_chunks_mut(plane).zip(x.par_chunks(plane)).enumerate().for_each(|(i, (y, x))| {
+            y.copy_from_slice(x);
+            self.apply(i % dims[1], y);
         });
         y
+    }
+
+    /// The same without a shift: what it does to gradients.
+    pub(super) fn linear(&self) -> Self {
+        Self { scale: self.scale.clone(), shift: vec![0.0; self.shift.len()] }
     }
 }
 
@@ -47,15 +62,14 @@ impl CustomOp1 for BatchNorm {
             bail!("batch norm over {} channels, found {dims:?}", self.scale.len());
         }
         let storage = match storage {
-            CpuStorage::F64(_) => f64::storage(self.apply::<f64>(contiguous(storage, layout)?, dims)),
-            _ => f32::storage(self.apply::<f32>(contiguous(storage, layout)?, dims)),
+            CpuStorage::F64(_) => f64::storage(self.apply_to_all::<f64>(contiguous(storage, layout)?, dims)),
+            _ => f32::storage(self.apply_to_all::<f32>(contiguous(storage, layout)?, dims)),
         };
         Ok((storage, layout.shape().clone()))
     }
 
     fn bwd(&self, _: &Tensor, _: &Tensor, gradient: &Tensor) -> Result<Option<Tensor>> {
-        let linear = Self { scale: self.scale.clone(), shift: vec![0.0; self.shift.len()] };
-        Ok(Some(gradient.contiguous()?.apply_op1_no_bwd(&linear)?))
+        Ok(Some(gradient.contiguous()?.apply_op1_no_bwd(&self.linear())?))
     }
 }
 

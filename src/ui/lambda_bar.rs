@@ -18,6 +18,8 @@ const AXIS_HEIGHT: f32 = 18.0;
 const ROW_HEIGHT: f32 = 30.0;
 /// Dash and gap of the line of the goal.
 const DASH: f32 = 5.0;
+/// Between the playhead at either end and the words beside it.
+const CLEAR: f32 = 6.0;
 
 pub(super) fn lambda_bar_ui(ui: &mut Ui, session: &Session, viewer: &Viewer, actions: &mut Vec<Action>) {
     let area = Vec2::new(ui.available_width(), CURVE_HEIGHT);
@@ -150,19 +152,13 @@ fn curve_ui(ui: &Ui, area: Rect, track: Rect, points: &[CurvePoint], run: Option
             pos2(area.left() + NAME_WIDTH - 4.0, y(scan).clamp(area.top() + 8.0, area.bottom() - AXIS_HEIGHT - 2.0));
         let diamond = [(0.0, -5.0), (5.0, 0.0), (0.0, 5.0), (-5.0, 0.0)].map(|(x, y)| at + Vec2::new(x, y)).to_vec();
         painter.add(Shape::convex_polygon(diamond, theme::DARK.strong, Stroke::NONE));
-        ink(&painter, at + Vec2::new(8.0, 0.0), Align2::LEFT_CENTER, &format!("scan {scan:.4}"), theme::DARK.strong);
+        let words = pos2(track.left() + CLEAR, at.y);
+        ink(&painter, words, Align2::LEFT_CENTER, &format!("scan {scan:.4}"), theme::DARK.strong);
     }
-    let axis = |lambda: f64, anchor: Align2| {
-        ink(
-            &painter,
-            pos2(x(lambda), area.bottom() - 2.0),
-            anchor,
-            &format!("λ {}", lambda_text(lambda)),
-            theme::DARK.weak,
-        );
-    };
-    axis(first, Align2::LEFT_BOTTOM);
-    axis(last, Align2::RIGHT_BOTTOM);
+    for (lambda, aside, anchor) in [(first, CLEAR, Align2::LEFT_BOTTOM), (last, -CLEAR, Align2::RIGHT_BOTTOM)] {
+        let at = pos2(x(lambda) + aside, area.bottom() - 2.0);
+        ink(&painter, at, anchor, &format!("λ {}", lambda_text(lambda)), theme::DARK.weak);
+    }
     if let Some(lambda) = playhead {
         painter.line_segment(
             [pos2(x(lambda), area.top()), pos2(x(lambda), area.bottom())],

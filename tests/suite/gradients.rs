@@ -81,6 +81,78 @@ fn convolutions_agree_with_central_differences() {
         let conv = Conv3d::from_tensors(&weight, None, stride, padding).expect("a layer");
         check(&format!("conv3d {kernel:?} s{stride:?}"), &[1, 3, 5, 9, 8], |x| conv.forward(x));
     }
+    // One channel: threads share its slices.
+    for (stride, padding) in [([1, 2, 2], [1, 3, 3]), ([2; 3], [1; 3]), ([3, 2, 1], [0, 1, 2]), ([2, 2, 2], [4, 3, 3])]
+    {
+        let conv = Conv3d::from_tensors(&random(&[4, 1, 3, 7, 7], 5), None, stride, padding).expect("a layer");
+        check(&format!("one channel, s{stride:?} p{padding:?}"), &[2, 1, 11, 9, 8], |x| conv.forward(x));
+    }
+}
+
+/// f32 sums in another order, of the largest number.
+const REORDERED: f64 = 1e-5;
+
+/// A convolution's outputs, and the gradients of x and of a skip, where there is one, of sum(y * g).
+fn outputs_and_gradients(
+    dtype: DType,
+    [n, c_in, c_out, stride]: [usize; 4],
+    op: impl Fn(&Tensor, &Tensor) -> Result<Tensor>,
+) -> Result<Vec<Tensor>> {
+    let side = |pixels: usize| (pixels - 1) / stride + 1;
+    let x = Var::from_tensor(&random(&[n, c_in, 3, 10, 9], 1).to_dtype(dtype)?)?;
+    let skip = random(&[n, c_out, side(3), side(10), side(9)], 2).to_dtype(dtype)?;
+    let skip = Var::from_tensor(&skip)?;
+    let y = op(&x, &skip)?;
+    let gradients = (&y * random(y.dims(), 3).to_dtype(dtype)?)?.sum_all()?.backward()?;
+    let all = [Some(&y), gradients.get(&x), gradients.get(&skip)];
+    all.into_iter().flatten().map(|tensor| tensor.to_dtype(DType::F64)).collect()
+}
+
+#[test]
+fn what_follows_a_convolution_gives_the_same_within_it() -> Result<()> {
+    let channels = |seed| random(&[5], seed);
+    let norm = BatchNorm::from_tensors(&channels(6), &channels(7), &channels(8), &channels(9).affine(0.4, 0.6)?, 1e-5)?;
+    for (kernel, stride, dtype) in [
+        (3, 1, DType::F64),
+        (3, 2, DType::F64),
+        (1, 1, DType::F64),
+        (3, 1, DType::F32),
+        (3, 2, DType::F32),
+        (1, 1, DType::F32),
+        (1, 2, DType::F32),
+    ] {
+        let weight = random(&[5, 4, kernel, kernel, kernel], 5).to_dtype(dtype)?;
+        let bias = channels(4).to_dtype(dtype)?;
+        let plain = Conv3d::from_tensors(&weight, Some(&bias), [stride; 3], [kernel / 2; 3])?;
+        let folded = plain.normed(norm.clone())?;
+        let normed = |x: &Tensor| x.apply(&plain)?.apply(&norm);
+        type Op<'a> = Box<dyn Fn(&Tensor, &Tensor) -> Result<Tensor> + 'a>;
+        let pairs: [(&str, Op<'_>, Op<'_>); 4] = [
+            ("norm", Box::new(|x, _| folded.forward(x)), Box::new(|x, _| normed(x))),
+            ("relu", Box::new(|x, _| folded.relu(x)), Box::new(|x, _| normed(x)?.relu())),
+            ("skip", Box::new(|x, skip| folded.add(x, skip)), Box::new(|x, skip| normed(x)? + skip)),
+            ("both", Box::new(|x, skip| folded.add_relu(x, skip)), Box::new(|x, skip| (normed(x)? + skip)?.relu())),
+        ];
+        for (name, within, apart) in pairs {
+            let sizes = [2, 4, 5, stride];
+            let (within, apart) =
+                (outputs_and_gradients(dtype, sizes, within)?, outputs_and_gradients(dtype, sizes, apart)?);
+            assert_eq!(within.len(), apart.len(), "{name}: as many gradients");
+            for (within, apart) in within.iter().zip(&apart) {
+                let largest = |tensor: &Tensor| tensor.abs()?.flatten_all()?.max(0)?.to_scalar::<f64>();
+                let (gap, size) = (largest(&(within - apart)?)?, largest(apart)?);
+                let tolerance = if dtype == DType::F64 { 1e-12 } else { REORDERED };
+                assert!(
+                    gap <= tolerance * size,
+                    "{name}, {kernel} taps, stride {stride}, {dtype:?}: {gap:e} of {size}"
+                );
+            }
+        }
+    }
+    let wrong = Tensor::zeros((2, 5, 3, 10, 8), DType::F64, &Device::Cpu)?;
+    let conv = Conv3d::from_tensors(&random(&[5, 4, 1, 1, 1], 5), None, [1; 3], [0; 3])?;
+    assert!(conv.add(&random(&[2, 4, 3, 10, 9], 1), &wrong).is_err(), "a skip of another size");
+    Ok(())
 }
 
 #[test]

@@ -43,10 +43,10 @@ impl ResnetBlock {
 impl Module for ResnetBlock {
     fn forward(&self, x: &Tensor) -> Result<Tensor> {
         let h = x.apply(&Swished(&self.norm1))?.apply(&self.conv1)?;
-        let h = h.apply(&Swished(&self.norm2))?.apply(&self.conv2)?;
+        let h = h.apply(&Swished(&self.norm2))?;
         match &self.nin_shortcut {
-            Some(shortcut) => x.apply(shortcut)? + h,
-            None => x + h,
+            Some(shortcut) => self.conv2.add(&h, &x.apply(shortcut)?),
+            None => self.conv2.add(&h, x),
         }
     }
 }
@@ -82,7 +82,7 @@ impl Module for AttnBlock {
         let weights = (q.transpose(1, 2)?.contiguous()?.matmul(&k)? * (c as f64).powf(-0.5))?; // [n, queries, keys]
         let weights = ops::softmax(&weights, D::Minus1)?;
         let mixed = v.matmul(&weights.transpose(1, 2)?.contiguous()?)?.reshape((n, c, h, w))?;
-        x + mixed.apply(&self.proj_out)?
+        self.proj_out.add(&mixed, x)
     }
 }
 

@@ -9,6 +9,7 @@ use std::ops::Range;
 use super::Winograd;
 use super::tiles::{Images, Run};
 use super::transform::{MADE, POINTS, SEEN, of_input, of_output};
+use crate::nn::after::After;
 use crate::nn::gemm::Columns;
 use crate::nn::simd::{Simd, Work};
 
@@ -41,6 +42,7 @@ pub(super) struct Share<'a, J> {
     pub(super) images: &'a Images,
     pub(super) x: &'a [f32],
     pub(super) y: &'a Columns<'a, f32>,
+    pub(super) after: &'a After<'a, f32>,
     pub(super) jobs: J,
 }
 
@@ -198,6 +200,7 @@ impl<J> Share<'_, J> {
             // SAFETY: a tile belongs to one job, and a job to one thread.
             let row = unsafe { self.y.piece(start..start + count) };
             join(lanes, run, row);
+            self.after.finish(channel, start, row);
         }
     }
 }

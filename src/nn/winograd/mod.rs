@@ -13,6 +13,7 @@ use rayon::prelude::*;
 use self::block::{Job, Share, WIDEST, rows};
 use self::tiles::{Images, part};
 use self::transform::{POINTS, of_kernel};
+use super::after::After;
 use super::gemm::Columns;
 use super::geometry::Geometry;
 use super::simd::Instructions;
@@ -101,7 +102,14 @@ impl Winograd {
     }
 
     /// `[samples, in, input]` to `[samples, out, output]`.
-    pub(super) fn forward(&self, x: &[f32], samples: usize, input: [usize; 3], output: [usize; 3]) -> Vec<f32> {
+    pub(super) fn forward(
+        &self,
+        x: &[f32],
+        samples: usize,
+        input: [usize; 3],
+        output: [usize; 3],
+        after: &After<'_, f32>,
+    ) -> Vec<f32> {
         let images = Images { samples, input, output };
         let [c_in, c_out] = self.channels;
         assert_eq!(x.len(), samples * c_in * input.iter().product::<usize>(), "the input has its shape");
@@ -122,7 +130,7 @@ impl Winograd {
         let columns = Columns::new(&mut y);
         (0..shares).into_par_iter().for_each(|share| {
             let jobs = part(jobs, shares, share).map(job);
-            self.instructions.run(Share { layer: self, images: &images, x, y: &columns, jobs });
+            self.instructions.run(Share { layer: self, images: &images, x, y: &columns, after, jobs });
         });
         y
     }
@@ -164,9 +172,10 @@ mod tests {
         let x = random(samples * channels[0] * input.iter().product::<usize>(), 3);
         let f64s = |values: &[f32]| values.iter().copied().map(f64::from).collect::<Vec<_>>();
         let exact = im2col::Kernel { weight: &f64s(&weight), bias: &bias, channels, geometry: &geometry };
-        let exact = exact.forward(&f64s(&x), samples, input, output);
+        let after = After { norm: None, skip: None, relu: false };
+        let exact = exact.forward(&f64s(&x), samples, input, output, &after);
         let layer = Winograd::new(&weight, &bias, channels, &geometry, instructions);
-        let y = layer.forward(&x, samples, input, output);
+        let y = layer.forward(&x, samples, input, output, &After { norm: None, skip: None, relu: false });
         assert_eq!(y.len(), exact.len());
         let worst = y.iter().zip(&exact).map(|(y, exact)| (f64::from(*y) - exact).abs()).fold(0.0, f64::max);
         worst / exact.iter().map(|y| y.abs()).fold(0.0, f64::max)
