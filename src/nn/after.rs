@@ -29,7 +29,9 @@ impl<T: Real> After<'_, T> {
         }
         if self.relu {
             // What is no number stays none, as in torch.
-            outputs.iter_mut().for_each(|output| *output = if *output < T::default() { T::default() } else { *output });
+            for output in outputs {
+                *output = if *output < T::default() { T::default() } else { *output };
+            }
         }
     }
 }

@@ -32,7 +32,9 @@ impl BatchNorm {
     #[inline(always)]
     pub(super) fn apply<T: Real>(&self, channel: usize, numbers: &mut [T]) {
         let [scale, shift] = [&self.scale, &self.shift].map(|of| T::from_f64(of[channel]));
-        numbers.iter_mut().for_each(|x| *x = *x * scale + shift);
+        for x in numbers {
+            *x = *x * scale + shift;
+        }
     }
 
     fn apply_to_all<T: Real>(&self, x: &[T], dims: &[usize]) -> Vec<T> {

@@ -108,6 +108,9 @@ fn outputs_and_gradients(
     all.into_iter().flatten().map(|tensor| tensor.to_dtype(DType::F64)).collect()
 }
 
+/// Of an input and a skip.
+type Op<'a> = Box<dyn Fn(&Tensor, &Tensor) -> Result<Tensor> + 'a>;
+
 #[test]
 fn what_follows_a_convolution_gives_the_same_within_it() -> Result<()> {
     let channels = |seed| random(&[5], seed);
@@ -126,7 +129,6 @@ fn what_follows_a_convolution_gives_the_same_within_it() -> Result<()> {
         let plain = Conv3d::from_tensors(&weight, Some(&bias), [stride; 3], [kernel / 2; 3])?;
         let folded = plain.normed(norm.clone())?;
         let normed = |x: &Tensor| x.apply(&plain)?.apply(&norm);
-        type Op<'a> = Box<dyn Fn(&Tensor, &Tensor) -> Result<Tensor> + 'a>;
         let pairs: [(&str, Op<'_>, Op<'_>); 4] = [
             ("norm", Box::new(|x, _| folded.forward(x)), Box::new(|x, _| normed(x))),
             ("relu", Box::new(|x, _| folded.relu(x)), Box::new(|x, _| normed(x)?.relu())),
