@@ -20,6 +20,7 @@ use glam::DVec3;
 use parallax::export::nifti::nifti_bytes;
 use parallax::io;
 use parallax::job::Monitor;
+use parallax::nn::threads;
 use parallax::volume::Voxels;
 use serde_json::json;
 
@@ -164,6 +165,7 @@ fn compare(path: &Path, library: &str, arguments: &Arguments) -> Result<()> {
 }
 
 fn main() -> Result<()> {
+    threads::start(std::thread::available_parallelism()?.get())?; // as the program does
     let mut arguments = Arguments::parse(std::env::args().skip(1))?;
     ensure!(arguments.runs > 0, "--runs takes a number above 0");
     let folder = tempfile::tempdir()?;
