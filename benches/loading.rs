@@ -3,7 +3,8 @@
 //!
 //! `cargo bench --bench loading -- [PATH...] [--python PROGRAM] [--runs N]`: files and folders; by default a scan of
 //! 512 x 512 x 200 voxels made here, as `.nii`, as `.nii.gz` and as a DICOM series. `PROGRAM` is a Python with the packages
-//! nibabel and SimpleITK, by default `python3`. Parallax also hashes the voxels and checks the geometry, which the others do not.
+//! nibabel and SimpleITK, by default `python3`. Parallax also checks the geometry, which the others
+//! do not.
 
 mod made;
 

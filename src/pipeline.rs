@@ -4,7 +4,7 @@ mod check;
 
 use std::ops::Range;
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use anyhow::{Context, Result, anyhow};
 use candle_core::{Device, Tensor};
@@ -48,9 +48,14 @@ impl BadInput {
 pub struct Input {
     pub scan: Option<Arc<Scan>>,
     pub prepared: Prepared,
+    sha256: OnceLock<String>,
 }
 
 impl Input {
+    fn new(scan: Option<Arc<Scan>>, prepared: Prepared) -> Self {
+        Self { scan, prepared, sha256: OnceLock::new() }
+    }
+
     /// The scan's own volume in HU; a bare stack in the HU that its recipe gives it.
     pub fn display_volume(&self) -> Volume {
         if let Some(scan) = &self.scan {
@@ -75,12 +80,12 @@ impl Input {
         self.notes().into_iter().filter(|note| note.weight < Weight::Fact).map(|note| note.text).collect()
     }
 
-    /// SHA-256 of the voxels, hex, computed at each call.
-    pub fn sha256(&self) -> String {
-        match &self.scan {
+    /// SHA-256 of the voxels, hex. The first call computes it, as long as [`Scan::sha256`] does.
+    pub fn sha256(&self) -> &str {
+        self.sha256.get_or_init(|| match &self.scan {
             Some(scan) => scan.sha256(),
             None => io::voxels_sha256(&self.prepared.volume.voxels),
-        }
+        })
     }
 }
 
@@ -202,7 +207,7 @@ pub fn prepare(scan: &Arc<Scan>, recipe: &Recipe, monitor: &Monitor) -> Result<I
             BadInput::mark(anyhow!("{too_large}: {}", scan.source.display()))
         }
     })?;
-    Ok(Input { scan: Some(Arc::clone(scan)), prepared })
+    Ok(Input::new(Some(Arc::clone(scan)), prepared))
 }
 
 /// Draws a phantom, which is a scan like any other, and prepares it.
@@ -253,7 +258,7 @@ fn stack(path: &Path, recipe: &Recipe) -> Result<Input> {
     let middle = DVec3::from_array(shape.map(|n| (n as f64 - 1.0) / 2.0));
     let grid = Grid { shape, world_from_voxel: DAffine3::from_mat3_translation(axes, -(axes * middle)) };
     let volume = Volume::from_f32(grid, voxels);
-    Ok(Input { scan: None, prepared: Prepared { volume, recipe, oriented: grid, spaced: grid } })
+    Ok(Input::new(None, Prepared { volume, recipe, oriented: grid, spaced: grid }))
 }
 
 /// What `info` was pointed at.
@@ -291,7 +296,7 @@ pub fn inspect(path: &Path, monitor: &Monitor) -> Result<Opened> {
                     window_hu: None,
                     study: None,
                 };
-                return Ok(Opened::Scan { scan: Box::new(scan), sha256: input.sha256() });
+                return Ok(Opened::Scan { scan: Box::new(scan), sha256: input.sha256().to_owned() });
             }
             Ok(checkpoint) => {
                 let kind = models::Kind::of(&checkpoint).map(|kind| kind.to_string());

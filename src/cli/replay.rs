@@ -31,7 +31,7 @@ pub(super) fn run(args: &ExplainArgs, path: &Path) -> Result<()> {
     };
     let input = pipeline::open(&args.scan, request.recipe()?, &monitor)?;
     let (_, scored_by) = request.target.scored_by();
-    record.check(&input.sha256(), &request.autoencoder.sha256, scored_by).map_err(BadInput)?;
+    record.check(input.sha256(), &request.autoencoder.sha256, scored_by).map_err(BadInput)?;
     let report = explain::explain(&input, &request, &args.outputs, threads, monitor)?;
     let differences = record.differences(&report);
     if !differences.is_empty() {

@@ -277,7 +277,7 @@ pub fn report(input: &Input, asked: &Asked, result: &Counterfactual, timing: &Ti
         notice: NOTICE,
         program: Program { name: env!("CARGO_PKG_NAME"), version: env!("CARGO_PKG_VERSION") },
         input: InputReport {
-            sha256: input.sha256(),
+            sha256: input.sha256().to_owned(),
             format: input.scan.as_ref().map_or("stack".to_owned(), |scan| scan.format.clone()),
             scan_shape: input.display_volume().grid.shape,
             stack_shape: result.grid.shape,

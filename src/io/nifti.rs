@@ -227,11 +227,10 @@ fn read(
     let slice_bytes = ni * nj * size_of(kind).ok_or_else(|| damaged(&"voxels of no known size"))?;
     let run = (BLOCK_BYTES / slice_bytes).max(1);
     let mut arriving = Arriving::new(grid.len()).map_err(Why::Full)?;
-    let mut raw = reserve(run.min(nk) * slice_bytes).map_err(Why::Full)?;
     for first in (0..nk).step_by(run) {
         monitor.step("reading slices", first, nk).map_err(Why::Cancelled)?;
         let slices = run.min(nk - first);
-        raw.clear();
+        let mut raw = reserve(slices * slice_bytes).map_err(Why::Full)?;
         reader.take((slices * slice_bytes) as u64).read_to_end(&mut raw).map_err(|e| damaged(&e))?;
         if raw.len() != slices * slice_bytes {
             return Err(Why::Short((first * slice_bytes + raw.len()) as u64));
@@ -244,8 +243,7 @@ fn read(
             }
         } else {
             let block = NiftiHeader { dim: [3, ni as u16, nj as u16, slices as u16, 1, 1, 1, 1], ..header.clone() };
-            let scaled = scaled(&block, kind, raw.clone()).map_err(|e| damaged(&e))?;
-            arriving.extend(&scaled).map_err(Why::Full)?;
+            arriving.extend(&scaled(&block, kind, raw).map_err(|e| damaged(&e))?).map_err(Why::Full)?;
         }
         previews.look(&arriving, first);
     }
@@ -254,18 +252,25 @@ fn read(
 
 /// Whether the stored numbers are 16 bits that need no scaling, as those of most CTs: there is nothing to convert.
 fn whole(header: &NiftiHeader, kind: NiftiType) -> bool {
-    let (slope, inter) = (header.scl_slope, header.scl_inter);
-    kind == NiftiType::Int16 && (slope == 0.0 || !slope.is_finite() || slope == 1.0 && inter == 0.0)
+    kind == NiftiType::Int16 && scaling(header).is_none_or(|scaling| scaling == (1.0, 0.0))
 }
 
-/// Stored numbers times slope plus intercept, in f64, then f32: as nibabel. A slope of 0 or NaN means none.
+/// Slope and intercept. A slope of 0 or NaN means none.
+fn scaling(header: &NiftiHeader) -> Option<(f64, f64)> {
+    let slope = f64::from(header.scl_slope);
+    (slope != 0.0 && slope.is_finite()).then(|| (slope, f64::from(header.scl_inter)))
+}
+
+/// Stored numbers times slope plus intercept, in f64, then f32: as nibabel.
 fn scaled(header: &NiftiHeader, kind: NiftiType, raw: Vec<u8>) -> nifti::error::Result<Vec<f32>> {
-    let (slope, inter) = (f64::from(header.scl_slope), f64::from(header.scl_inter));
-    let scaled = slope != 0.0 && slope.is_finite();
+    let scaling = scaling(header);
     macro_rules! read {
         ($kind:ty) => {{
             let stored: Vec<$kind> = typed(header, raw)?;
-            stored.into_iter().map(|x| if scaled { (x as f64 * slope + inter) as f32 } else { x as f32 }).collect()
+            match scaling {
+                Some((slope, inter)) => stored.into_iter().map(|x| (x as f64 * slope + inter) as f32).collect(),
+                None => stored.into_iter().map(|x| x as f32).collect(),
+            }
         }};
     }
     Ok(match kind {

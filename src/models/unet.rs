@@ -38,6 +38,8 @@ impl Block {
 
 impl Module for Block {
     fn forward(&self, x: &Tensor) -> Result<Tensor> {
+        // candle's ReLU has a gradient of 1 at exactly 0, where one within the convolution has 0. Both are subgradients; the runs
+        // recorded from the published network have such a 0, which it computes a trifle above.
         x.apply(&self.conv0)?.relu()?.apply(&self.norm2)?.apply(&self.conv3)?.relu()?.apply(&self.norm5)
     }
 }

@@ -14,7 +14,7 @@ use candle_nn::VarBuilder;
 
 use super::after::{After, Passed};
 use super::gemm::{Real, contiguous};
-use super::geometry::Geometry;
+use super::geometry::{Geometry, Images};
 use super::im2col;
 use super::norm::BatchNorm;
 use super::simd::Instructions;
@@ -76,20 +76,12 @@ impl Kernel {
         self.mirrored.get_or_init(make).as_ref()
     }
 
-    fn forward_f32(
-        &self,
-        weight: &[f32],
-        x: &[f32],
-        n: usize,
-        input: [usize; 3],
-        output: [usize; 3],
-        after: &After<'_, f32>,
-    ) -> Vec<f32> {
-        if !Winograd::fits(&self.geometry) || !Winograd::pays(output) {
-            return self.products(weight).forward(x, n, input, output, after);
+    fn forward_f32(&self, weight: &[f32], x: &[f32], images: &Images, after: &After<'_, f32>) -> Vec<f32> {
+        if !Winograd::fits(&self.geometry) || !Winograd::pays(images.output) {
+            return self.products(weight).forward(x, images, after);
         }
         let make = || Winograd::new(weight, &self.bias, self.channels, &self.geometry, Instructions::best());
-        self.winograd.get_or_init(make).forward(x, n, input, output, after)
+        self.winograd.get_or_init(make).forward(x, images, after)
     }
 
     /// From the output's gradient to that of the input, which was `[n, in, d, h, w]`.
@@ -113,8 +105,8 @@ impl Kernel {
 /// `[out, in, taps]` to `[in, out, taps]`, the taps in reverse, each output's times its scale.
 fn mirror<T: Real>(weight: &[T], scale: Option<&[f64]>, [c_in, c_out]: [usize; 2], taps: usize) -> Vec<T> {
     let kernels = (0..c_in * c_out).map(|at| (at % c_out, at / c_out));
-    let mirrored = kernels.flat_map(|(out, c_in_at)| {
-        let first = (out * c_in + c_in_at) * taps;
+    let mirrored = kernels.flat_map(|(out, input)| {
+        let first = (out * c_in + input) * taps;
         let scale = scale.map_or(T::ONE, |scale| T::from_f64(scale[out]));
         weight[first..first + taps].iter().rev().map(move |w| *w * scale)
     });
@@ -134,14 +126,15 @@ impl Forward {
         x: (&CpuStorage, &Layout),
         skip: Option<(&CpuStorage, &Layout)>,
     ) -> Result<(CpuStorage, TensorShape)> {
-        let (n, c, d, h, w) = x.1.shape().dims5()?;
+        let (samples, c, d, h, w) = x.1.shape().dims5()?;
         let (kernel, input) = (&*self.kernel, [d, h, w]);
         let [c_in, c_out] = kernel.channels;
         if c != c_in {
             bail!("this convolution takes {c_in} channels, found {c}");
         }
         let output = kernel.geometry.output(input)?;
-        let shape = TensorShape::from((n, c_out, output[0], output[1], output[2]));
+        let images = Images { samples, input, output };
+        let shape = TensorShape::from((samples, c_out, output[0], output[1], output[2]));
         if let Some((_, layout)) = skip
             && *layout.shape() != shape
         {
@@ -151,11 +144,11 @@ impl Forward {
         let storage = match &*kernel.weight {
             Numbers::F32(weight) => {
                 let after = After { norm, skip: skip.map(|(s, layout)| contiguous(s, layout)).transpose()?, relu };
-                f32::storage(kernel.forward_f32(weight, contiguous(x.0, x.1)?, n, input, output, &after))
+                f32::storage(kernel.forward_f32(weight, contiguous(x.0, x.1)?, &images, &after))
             }
             Numbers::F64(weight) => {
                 let after = After { norm, skip: skip.map(|(s, layout)| contiguous(s, layout)).transpose()?, relu };
-                f64::storage(kernel.products(weight).forward(contiguous(x.0, x.1)?, n, input, output, &after))
+                f64::storage(kernel.products(weight).forward(contiguous(x.0, x.1)?, &images, &after))
             }
         };
         Ok((storage, shape))
@@ -218,17 +211,18 @@ impl CustomOp1 for Transposed {
     }
 
     fn cpu_fwd(&self, storage: &CpuStorage, layout: &Layout) -> Result<(CpuStorage, TensorShape)> {
-        let (n, _, d, h, w) = layout.shape().dims5()?;
-        let (kernel, input, output) = (&*self.0, self.1, [d, h, w]);
+        let (samples, _, d, h, w) = layout.shape().dims5()?;
+        let (kernel, input) = (&*self.0, self.1);
+        let images = Images { samples, input, output: [d, h, w] };
         let storage = match &*kernel.weight {
             Numbers::F32(weight) => {
-                f32::storage(kernel.products(weight).backward(contiguous(storage, layout)?, n, input, output))
+                f32::storage(kernel.products(weight).backward(contiguous(storage, layout)?, &images))
             }
             Numbers::F64(weight) => {
-                f64::storage(kernel.products(weight).backward(contiguous(storage, layout)?, n, input, output))
+                f64::storage(kernel.products(weight).backward(contiguous(storage, layout)?, &images))
             }
         };
-        Ok((storage, (n, kernel.channels[0], input[0], input[1], input[2]).into()))
+        Ok((storage, (samples, kernel.channels[0], input[0], input[1], input[2]).into()))
     }
 }
 

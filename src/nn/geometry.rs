@@ -12,6 +12,21 @@ pub(super) struct Geometry {
     pub(super) padding: [usize; 3],
 }
 
+/// The sizes of one pass: how many volumes, and what each is before and after, by axis.
+#[derive(Clone, Copy)]
+pub(super) struct Images {
+    pub(super) samples: usize,
+    pub(super) input: [usize; 3],
+    pub(super) output: [usize; 3],
+}
+
+impl Images {
+    /// Of one sample: voxels before, positions after.
+    pub(super) fn counts(&self) -> [usize; 2] {
+        [self.input, self.output].map(|size| size.iter().product())
+    }
+}
+
 impl Geometry {
     pub(super) fn taps(&self) -> usize {
         self.kernel.iter().product()

@@ -8,7 +8,7 @@ use rayon::prelude::*;
 
 use super::after::After;
 use super::gemm::{Columns, Matrix, Real, multiply};
-use super::geometry::Geometry;
+use super::geometry::{Geometry, Images};
 
 /// Elements of an im2col block: 1 MB of f32, which stays in the second-level cache.
 const BLOCK: usize = 1 << 18;
@@ -31,22 +31,15 @@ pub(super) struct Kernel<'a, T> {
 
 impl<T: Real> Kernel<'_, T> {
     /// `[n, in, input]` to `[n, out, output]`.
-    pub(super) fn forward(
-        &self,
-        x: &[T],
-        n: usize,
-        input: [usize; 3],
-        output: [usize; 3],
-        after: &After<'_, T>,
-    ) -> Vec<T> {
-        let [c_in, c_out] = self.channels;
+    pub(super) fn forward(&self, x: &[T], images: &Images, after: &After<'_, T>) -> Vec<T> {
+        let ([c_in, c_out], Images { samples, input, output }) = (self.channels, *images);
         let rows = c_in * self.geometry.taps();
-        let (voxels, positions) = (input.iter().product::<usize>(), output.iter().product::<usize>());
-        let mut y = vec![T::default(); n * c_out * positions];
-        let width = block(rows, positions, n);
+        let [voxels, positions] = images.counts();
+        let mut y = vec![T::default(); samples * c_out * positions];
+        let width = block(rows, positions, samples);
         let blocks = positions.div_ceil(width);
         let columns = Columns::new(&mut y);
-        (0..n * blocks).into_par_iter().for_each_init(Vec::new, |scratch, job| {
+        (0..samples * blocks).into_par_iter().for_each_init(Vec::new, |scratch, job| {
             let (sample, first) = (job / blocks, job % blocks * width);
             let count = width.min(positions - first);
             let x = &x[sample * c_in * voxels..(sample + 1) * c_in * voxels];
@@ -77,10 +70,10 @@ impl<T: Real> Kernel<'_, T> {
     }
 
     /// From the output's gradient `[n, out, output]` to the input's `[n, in, input]`.
-    pub(super) fn backward(&self, g: &[T], n: usize, input: [usize; 3], output: [usize; 3]) -> Vec<T> {
-        let [c_in, c_out] = self.channels;
-        let (voxels, positions) = (input.iter().product::<usize>(), output.iter().product::<usize>());
-        let mut gx = vec![T::default(); n * c_in * voxels];
+    pub(super) fn backward(&self, g: &[T], images: &Images) -> Vec<T> {
+        let ([c_in, c_out], Images { samples, input, .. }) = (self.channels, *images);
+        let [voxels, positions] = images.counts();
+        let mut gx = vec![T::default(); samples * c_in * voxels];
         // A group of input channels belongs to one thread, which alone adds to it; where there are few, some slices of one.
         let jobs = 2 * rayon::current_num_threads();
         let group = c_in.div_ceil(jobs).max(1);
@@ -92,7 +85,7 @@ impl<T: Real> Kernel<'_, T> {
                 let size = channels * voxels / input[0] * slab;
                 gx.par_chunks_mut(size).enumerate().for_each_init(Vec::new, |scratch, (part, gx)| {
                     let slices = part * slab..part * slab + gx.len() / (size / slab);
-                    self.scatter(g, index * group..index * group + channels, slices, gx, [input, output], scratch);
+                    self.scatter(g, index * group..index * group + channels, slices, gx, images, scratch);
                 });
             });
         });
@@ -106,11 +99,12 @@ impl<T: Real> Kernel<'_, T> {
         channels: Range<usize>,
         slices: Range<usize>,
         gx: &mut [T],
-        [input, output]: [[usize; 3]; 2],
+        images: &Images,
         scratch: &mut Vec<T>,
     ) {
         let ([c_in, c_out], taps) = (self.channels, self.geometry.taps());
-        let (plane, positions) = (output[1] * output[2], output.iter().product::<usize>());
+        let (Images { input, output, .. }, [_, positions]) = (*images, images.counts());
+        let plane = output[1] * output[2];
         let rows = channels.len() * taps;
         // The transpose of the weight's columns of these channels, by its strides.
         let left = Matrix {

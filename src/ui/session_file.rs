@@ -255,7 +255,7 @@ fn save(session: &Session, viewer: &Viewer, path: PathBuf, replace: bool) -> std
     session.spawn("save", &Turn::default(), move |_| {
         let mut document = document.context("there is no session yet; open a scan first")?;
         write::check(&path, replace)?;
-        document.scan.sha256 = scan.map(|scan| scan.input.sha256()).unwrap_or_default();
+        document.scan.sha256 = scan.map(|scan| scan.input.sha256().to_owned()).unwrap_or_default();
         write::save(&path, &session_bytes(&document, run.as_deref().map(|run| &run.result))?, replace)?;
         Ok(Arc::new(path))
     })

@@ -7,10 +7,11 @@
 use std::ops::Range;
 
 use super::Winograd;
-use super::tiles::{Images, Run};
+use super::tiles::Run;
 use super::transform::{MADE, POINTS, SEEN, of_input, of_output};
 use crate::nn::after::After;
 use crate::nn::gemm::Columns;
+use crate::nn::geometry::Images;
 use crate::nn::simd::{Simd, Work};
 
 /// Vectors of tiles in a block at most: with the rows of [`rows`] these fill the registers with sums.

@@ -11,11 +11,11 @@ mod transform;
 use rayon::prelude::*;
 
 use self::block::{Job, Share, WIDEST, rows};
-use self::tiles::{Images, part};
+use self::tiles::part;
 use self::transform::{POINTS, of_kernel};
 use super::after::After;
 use super::gemm::Columns;
-use super::geometry::Geometry;
+use super::geometry::{Geometry, Images};
 use super::simd::Instructions;
 
 /// With fewer tiles than these the transformed weights, four times as large, take longer to read than im2col to compute.
@@ -102,18 +102,11 @@ impl Winograd {
     }
 
     /// `[samples, in, input]` to `[samples, out, output]`.
-    pub(super) fn forward(
-        &self,
-        x: &[f32],
-        samples: usize,
-        input: [usize; 3],
-        output: [usize; 3],
-        after: &After<'_, f32>,
-    ) -> Vec<f32> {
-        let images = Images { samples, input, output };
+    pub(super) fn forward(&self, x: &[f32], images: &Images, after: &After<'_, f32>) -> Vec<f32> {
         let [c_in, c_out] = self.channels;
-        assert_eq!(x.len(), samples * c_in * input.iter().product::<usize>(), "the input has its shape");
-        let mut y = vec![0.0; samples * c_out * output.iter().product::<usize>()];
+        let [voxels, positions] = images.counts();
+        assert_eq!(x.len(), images.samples * c_in * voxels, "the input has its shape");
+        let mut y = vec![0.0; images.samples * c_out * positions];
         let threads = rayon::current_num_threads();
         let lanes = self.instructions.lanes();
         let vectors = images.tiles().div_ceil(lanes);
@@ -130,7 +123,7 @@ impl Winograd {
         let columns = Columns::new(&mut y);
         (0..shares).into_par_iter().for_each(|share| {
             let jobs = part(jobs, shares, share).map(job);
-            self.instructions.run(Share { layer: self, images: &images, x, y: &columns, after, jobs });
+            self.instructions.run(Share { layer: self, images, x, y: &columns, after, jobs });
         });
         y
     }
@@ -173,9 +166,10 @@ mod tests {
         let f64s = |values: &[f32]| values.iter().copied().map(f64::from).collect::<Vec<_>>();
         let exact = im2col::Kernel { weight: &f64s(&weight), bias: &bias, channels, geometry: &geometry };
         let after = After { norm: None, skip: None, relu: false };
-        let exact = exact.forward(&f64s(&x), samples, input, output, &after);
+        let images = Images { samples, input, output };
+        let exact = exact.forward(&f64s(&x), &images, &after);
         let layer = Winograd::new(&weight, &bias, channels, &geometry, instructions);
-        let y = layer.forward(&x, samples, input, output, &After { norm: None, skip: None, relu: false });
+        let y = layer.forward(&x, &images, &After { norm: None, skip: None, relu: false });
         assert_eq!(y.len(), exact.len());
         let worst = y.iter().zip(&exact).map(|(y, exact)| (f64::from(*y) - exact).abs()).fold(0.0, f64::max);
         worst / exact.iter().map(|y| y.abs()).fold(0.0, f64::max)

@@ -3,13 +3,7 @@
 use std::ops::Range;
 
 use super::transform::{MADE, SEEN};
-
-/// The sizes of one call. A volume's slices count as images: `samples * output[0]` of them.
-pub(super) struct Images {
-    pub(super) samples: usize,
-    pub(super) input: [usize; 3],
-    pub(super) output: [usize; 3],
-}
+use crate::nn::geometry::Images;
 
 /// Neighbouring tiles of one row of tiles.
 pub(super) struct Run {
@@ -30,6 +24,7 @@ impl Run {
     }
 }
 
+/// A volume's slices count as images: `samples * output[0]` of them.
 impl Images {
     /// Rows and columns of tiles in an image.
     fn grid(&self) -> [usize; 2] {
