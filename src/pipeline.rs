@@ -16,7 +16,7 @@ use crate::latent_shift::objective::{ClassScore, LungSize, Objective};
 use crate::latent_shift::saliency::{self, Saliency};
 use crate::latent_shift::{self, Counterfactual, Options};
 use crate::models::{self, Autoencoder, Card, Classifier, Network, Segmenter};
-use crate::nn::denormals;
+use crate::nn::{denormals, device};
 use crate::preprocess::{self, Prepared, Recipe};
 use crate::volume::phantom::{self, Dials, Phantom};
 use crate::volume::{Grid, Volume};
@@ -365,7 +365,7 @@ fn load(path: &Path, wanted: &str, monitor: &Monitor) -> Result<(Network, Origin
     denormals::flush();
     let name = path.file_name().map_or_else(String::new, |name| name.to_string_lossy().into_owned());
     let card = Card::open(path).with_context(|| format!("{name} was to be {wanted}")).map_err(BadInput::mark)?;
-    let (network, sha256) = Network::load(&card, &Device::Cpu).map_err(BadInput::mark)?;
+    let (network, sha256) = Network::load(&card, device::chosen()).map_err(BadInput::mark)?;
     monitor.check()?;
     Ok((network, Origin { name, sha256, recipe: card.recipe }))
 }

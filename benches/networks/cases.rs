@@ -6,6 +6,7 @@ use anyhow::{Context, bail};
 use candle_core::{DType, Device, Module, Result, Tensor};
 use parallax::models::{Autoencoder, Card, Classifier, I3ResNet, LungUnet, Segmenter, Vqgan};
 use parallax::nn::conv::Conv2d;
+use parallax::nn::device;
 use parallax::weights::Checkpoint;
 
 use crate::random::{self, Random, Weights};
@@ -72,23 +73,24 @@ fn input(shape: &[usize]) -> Result<Tensor> {
 }
 
 fn decoder(model: &Model, latents: [usize; 4], side: usize) -> anyhow::Result<Case> {
-    let network = Vqgan::load(&model.card, &model.checkpoint, DType::F32, &Device::Cpu)?;
+    let network = Vqgan::load(&model.card, &model.checkpoint, DType::F32, device::chosen())?;
     Ok(Case { network: Box::new(move |z| network.decode(z, [side, side])), input: input(&latents)? })
 }
 
 fn classifier(model: &Model, stack: [usize; 4]) -> anyhow::Result<Case> {
-    let network = I3ResNet::load(&model.card, &model.checkpoint, DType::F32, &Device::Cpu)?;
+    let network = I3ResNet::load(&model.card, &model.checkpoint, DType::F32, device::chosen())?;
     let network = move |x: &Tensor| network.stages().iter().try_fold(x.clone(), |x, stage| stage(&x));
     Ok(Case { network: Box::new(network), input: input(&stack)? })
 }
 
 fn segmenter(model: &Model, stack: [usize; 4]) -> anyhow::Result<Case> {
-    let network = LungUnet::load(&model.card, &model.checkpoint, DType::F32, &Device::Cpu)?;
+    let network = LungUnet::load(&model.card, &model.checkpoint, DType::F32, device::chosen())?;
     Ok(Case { network: Box::new(move |x| network.log_probabilities(x)), input: input(&stack)? })
 }
 
 fn convolution(kernel: usize, channels: usize, side: usize) -> anyhow::Result<Case> {
     let weight = input(&[channels, channels, kernel, kernel])?;
     let network = Conv2d::from_tensors(&weight, Some(&input(&[channels])?), 1, kernel / 2)?;
-    Ok(Case { network: Box::new(move |x| network.forward(x)), input: input(&[1, channels, side, side])? })
+    let network = move |x: &Tensor| network.forward(&x.to_device(device::chosen())?)?.to_device(&Device::Cpu);
+    Ok(Case { network: Box::new(network), input: input(&[1, channels, side, side])? })
 }

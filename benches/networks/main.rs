@@ -1,6 +1,6 @@
 //! What a user waits for: forward, and forward plus gradient in the input, of the networks Parallax runs.
 //!
-//! `cargo bench --bench networks -- CASE... [--threads N] [--runs N]` prints one JSON line per case: median seconds of wall and
+//! `cargo bench --bench networks -- CASE... [--threads N] [--runs N] [--device cpu|cuda] [--fast]` prints one JSON line per case: median seconds of wall and
 //! CPU, peak memory. Cases:
 //! - `demo-decoder:N`: the demo's VQGAN decoder, N slices of 96 x 96 at once
 //! - `demo-classifier`: the demo's inflated ResNet, 36 slices of 96 x 96
@@ -19,6 +19,7 @@ use std::time::Instant;
 
 use anyhow::{Context, bail};
 use candle_core::{Result, Var};
+use parallax::nn::device;
 use serde_json::{Value, json};
 
 use self::cases::Case;
@@ -32,6 +33,7 @@ struct Arguments {
 impl Arguments {
     fn parse(mut words: impl Iterator<Item = String>) -> anyhow::Result<Self> {
         let mut parsed = Self { cases: Vec::new(), threads: 2, runs: 3 };
+        let (mut wanted, mut precision) = (device::Wanted::Cpu, device::Precision::Exact);
         while let Some(word) = words.next() {
             let mut number = || -> anyhow::Result<usize> {
                 let next = words.next().with_context(|| format!("{word} takes a number"))?;
@@ -40,6 +42,14 @@ impl Arguments {
             match word.as_str() {
                 "--threads" => parsed.threads = number()?,
                 "--runs" => parsed.runs = number()?.max(1),
+                "--device" => {
+                    wanted = match words.next().as_deref() {
+                        Some("cpu") => device::Wanted::Cpu,
+                        Some("cuda") => device::Wanted::Cuda,
+                        other => bail!("no device {other:?}"),
+                    }
+                }
+                "--fast" => precision = device::Precision::Fast,
                 "--bench" => {} // cargo's own
                 _ => parsed.cases.push(word),
             }
@@ -47,6 +57,7 @@ impl Arguments {
         if parsed.cases.is_empty() {
             bail!("name a case, such as demo-decoder:8");
         }
+        device::choose(wanted, precision)?;
         Ok(parsed)
     }
 }
@@ -85,7 +96,7 @@ fn main() -> anyhow::Result<()> {
     for name in &arguments.cases {
         let [forward, gradient] = measure(&Case::named(name)?, arguments.runs)?;
         let line = json!({
-            "case": name, "threads": arguments.threads, "bf16": false, "forward": forward, "gradient": gradient,
+            "case": name, "device": device::name(), "threads": arguments.threads, "bf16": false, "forward": forward, "gradient": gradient,
             "peak_rss_mb": process::peak_rss_mb(),
         });
         println!("{line}");

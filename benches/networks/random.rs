@@ -143,6 +143,8 @@ pub(crate) fn i3resnet() -> Result<Weights> {
                 w.kernel(&format!("{name}.conv{i}"), &[c_out, c_in, k, k, k])?;
                 w.batch_norm(&format!("{name}.bn{i}"), c_out)?;
             }
+            // A block adds a little to its skip: else the sums of fifty grow beyond all numbers.
+            w.tensor(&format!("{name}.bn3.weight"), &[c_out], 0.0, 0.3)?;
             if block == 0 {
                 w.kernel(&format!("{name}.downsample.0"), &[c_out, c_in, 1, 1, 1])?;
                 w.batch_norm(&format!("{name}.downsample.1"), c_out)?;

@@ -8,6 +8,7 @@ use std::str::FromStr;
 use clap::builder::PossibleValue;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+use super::compute::ComputeArgs;
 use crate::export::{Annotation, Kind, Layout, Patient, Style};
 use crate::latent_shift::{HeatmapMethod, Options, SearchWay};
 use crate::ui::Start;
@@ -162,24 +163,6 @@ pub struct PredictArgs {
     pub json: bool,
     #[command(flatten)]
     pub compute: ComputeArgs,
-}
-
-#[derive(Debug, Clone, Args)]
-pub struct ComputeArgs {
-    /// Where to compute
-    #[arg(long, value_enum, default_value = "auto")]
-    pub device: Device,
-    /// Computing threads; 0 means one per core
-    #[arg(long, value_name = "N", default_value_t = 0)]
-    pub threads: usize,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub enum Device {
-    Auto,
-    Cpu,
-    Cuda,
-    Metal,
 }
 
 #[derive(Debug, Clone, Copy, ValueEnum)]

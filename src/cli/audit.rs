@@ -6,7 +6,7 @@ use anyhow::{Result, bail};
 use clap::ValueEnum;
 
 use super::args::AuditArgs;
-use super::{Usage, explain, progress, say};
+use super::{Usage, compute, progress, say};
 use crate::audit::{self, Plan, Report};
 use crate::demo;
 use crate::export::report::NOTICE;
@@ -19,7 +19,7 @@ pub(super) fn run(args: &AuditArgs) -> Result<()> {
     for path in [&args.json, &args.csv].into_iter().flatten() {
         write::check(path, args.overwrite)?;
     }
-    explain::start(&args.compute)?;
+    compute::start(&args.compute)?;
     let monitor = progress::monitor()?;
     let mut findings: Vec<Finding> = Finding::ALL.to_vec();
     findings.retain(|finding| args.finding.is_empty() || args.finding.contains(finding));

@@ -3,7 +3,7 @@
 use anyhow::Result;
 
 use super::args::DemoArgs;
-use super::{explain, progress};
+use super::{compute, explain, progress};
 use crate::demo;
 use crate::models::label_index;
 use crate::pipeline::{self, BadInput, Request, Target};
@@ -15,7 +15,7 @@ pub(super) fn run(args: &DemoArgs) -> Result<()> {
     if outputs.out.is_none() && outputs.dump.is_none() && !outputs.json {
         return ui::run(Start { demo: true, ..Start::default() });
     }
-    let threads = explain::start(&args.compute)?;
+    let threads = compute::start(&args.compute)?;
     outputs.check()?;
     let monitor = progress::monitor()?;
     let classifier = pipeline::load_classifier(&cards.classifier, &monitor)?;

@@ -2,21 +2,21 @@
 
 use std::time::Instant;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Result, bail};
 
-use super::args::{ComputeArgs, Device, ExplainArgs, OutputArgs};
-use super::{Usage, progress, say};
+use super::args::{ExplainArgs, OutputArgs};
+use super::{Usage, compute, progress, say};
 use crate::export::report::{Asked, Report, Timing, report};
 use crate::export::{self, Run, tensors, write};
 use crate::job::{Cancelled, Monitor};
 use crate::latent_shift::Counterfactual;
 use crate::models::{Classifier, label_index};
-use crate::nn::threads;
+use crate::nn::device;
 use crate::pipeline::{self, BadInput, Input, Model, Request, Target};
 
 pub(super) fn run(args: &ExplainArgs) -> Result<()> {
     args.options().check().map_err(|error| Usage(error.to_string()))?;
-    let threads = start(&args.compute)?;
+    let threads = compute::start(&args.compute)?;
     args.outputs.check()?;
     let monitor = progress::monitor()?;
     let request = Request {
@@ -73,20 +73,6 @@ impl OutputArgs {
     }
 }
 
-/// Starts the computing threads; gives their number.
-pub(super) fn start(compute: &ComputeArgs) -> Result<usize> {
-    if matches!(compute.device, Device::Cuda | Device::Metal) {
-        let name = format!("{:?}", compute.device).to_lowercase();
-        bail!(Usage(format!("this build computes on the CPU only, not on {name}; use --device cpu")));
-    }
-    let number = match compute.threads {
-        0 => std::thread::available_parallelism().map_or(1, std::num::NonZero::get),
-        n => n,
-    };
-    threads::start(number).context("the computing threads cannot be started")?;
-    Ok(number)
-}
-
 /// What gives the score, by the networks that the arguments name; `terms` chooses among a classifier's labels.
 pub(super) fn target(
     args: &ExplainArgs,
@@ -126,7 +112,13 @@ fn summarize(input: &Input, result: &Counterfactual, outputs: &OutputArgs, began
     say(&format!("score of its reconstruction  {:.4}", result.scores.reconstruction));
     say(&format!("score of the counterfactual  {:.4}  at lambda {:.4}", end.score, end.lambda));
     say(&format!("stopped because {}", result.stop));
-    say(&format!("{} trials, {} steps, {:.1} s", result.walk.len(), result.steps.len(), began.elapsed().as_secs_f64()));
+    say(&format!(
+        "{} trials, {} steps, {:.1} s on {}",
+        result.walk.len(),
+        result.steps.len(),
+        began.elapsed().as_secs_f64(),
+        device::name()
+    ));
     let of_files = outputs.out.as_ref().and_then(|_| export::note(input, &outputs.export)).map(str::to_owned);
     let of_input = input.notes().into_iter().map(|note| note.text);
     for note in of_input.chain(result.notes()).chain(of_files) {

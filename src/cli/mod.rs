@@ -2,6 +2,7 @@
 
 mod args;
 mod audit;
+mod compute;
 mod demo;
 mod explain;
 mod info;

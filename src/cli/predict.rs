@@ -4,11 +4,11 @@ use anyhow::Result;
 use serde_json::json;
 
 use super::args::PredictArgs;
-use super::{explain, progress, say};
+use super::{compute, progress, say};
 use crate::pipeline;
 
 pub(super) fn run(args: &PredictArgs) -> Result<()> {
-    explain::start(&args.compute)?;
+    compute::start(&args.compute)?;
     let monitor = progress::monitor()?;
     let classifier = pipeline::load_classifier(&args.classifier, &monitor)?;
     let input = pipeline::open(&args.scan, &classifier.recipe, &monitor)?;

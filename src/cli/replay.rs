@@ -5,7 +5,7 @@ use std::path::Path;
 use anyhow::{Result, bail};
 
 use super::args::ExplainArgs;
-use super::{explain, progress, say};
+use super::{compute, explain, progress, say};
 use crate::export::record::Record;
 use crate::models::Classifier;
 use crate::pipeline::{self, BadInput, Model, Request};
@@ -13,7 +13,7 @@ use crate::pipeline::{self, BadInput, Model, Request};
 pub(super) fn run(args: &ExplainArgs, path: &Path) -> Result<()> {
     let record = Record::open(path).map_err(BadInput)?;
     let options = record.options().map_err(BadInput)?;
-    let threads = explain::start(&args.compute)?;
+    let threads = compute::start(&args.compute)?;
     args.outputs.check()?;
     let monitor = progress::monitor()?;
     // Another classifier has other labels: that it is another one is said below.

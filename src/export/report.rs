@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::job::Monitor;
 use crate::latent_shift::{Counterfactual, HeatmapMethod, Options, SearchWay};
+use crate::nn::device;
 use crate::pipeline::{Input, Request, Target};
 use crate::quality::{self, Drift, Quality};
 
@@ -219,7 +220,7 @@ impl Timing {
     pub fn of(monitor: &Monitor, threads: usize) -> Self {
         let phases = monitor.phase_secs().into_iter();
         Self {
-            device: "cpu".to_owned(),
+            device: device::name(),
             threads,
             seconds_per_phase: phases.map(|(phase, secs)| (phase.to_owned(), secs)).collect(),
         }

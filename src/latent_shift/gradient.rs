@@ -9,6 +9,7 @@ use std::ops::Range;
 use candle_core::{DType, Tensor, Var};
 
 use super::Error;
+use super::chunks::in_chunks;
 use super::objective::{Objective, Scored, gradient_at};
 use crate::job::Monitor;
 use crate::models::Autoencoder;
@@ -28,15 +29,12 @@ pub fn gradient(
     let (scored, cotangent) = objective.gradient(stack, slab.clone(), monitor)?;
     let nothing = |n: usize| -> Result<Tensor, Error> { Ok(latents.narrow(0, 0, n)?.zeros_like()?) };
     let mut parts = vec![nothing(slab.start)?];
-    let mut at = slab.start;
-    while at < slab.end {
-        monitor.step("gradient of the decoder", at - slab.start, slab.len())?;
-        let n = chunk.clamp(1, slab.end - at);
+    let step = |at: usize| monitor.step("gradient of the decoder", at - slab.start, slab.len());
+    parts.extend(in_chunks(slab.clone(), chunk, monitor, step, |at, n| {
         let z = Var::from_tensor(&latents.narrow(0, at, n)?.contiguous()?)?;
         let decoded = autoencoder.decode(&z, [height, width])?;
-        parts.push(gradient_at(&(decoded * cotangent.narrow(0, at, n)?)?.sum_all()?, &z)?);
-        at += n;
-    }
+        gradient_at(&(decoded * cotangent.narrow(0, at, n)?)?.sum_all()?, &z)
+    })?);
     parts.push(nothing(slices - slab.end)?);
     parts.retain(|part| part.elem_count() > 0);
     let gradient = Tensor::cat(&parts, 0)?;

@@ -4,6 +4,7 @@
 //! `LatentShift` of its captum fork. Scores fall towards negative lambda.
 
 pub mod bend;
+mod chunks;
 mod direction;
 pub mod gradient;
 pub mod heatmap;
@@ -127,7 +128,7 @@ pub struct Options {
     /// slab can never reach it), of the slab in ours.
     pub max_change: f64,
     pub heatmap: HeatmapMethod,
-    /// Slices decoded at a time.
+    /// Slices decoded at a time on the CPU; a GPU takes as many as it has memory for.
     pub chunk: usize,
 }
 

@@ -5,12 +5,13 @@ use std::ops::Range;
 use candle_core::{DType, Device, Tensor};
 
 use super::bend::{self, Ground, Uphill};
+use super::chunks::in_chunks;
 use super::objective::{Objective, Scored, SlabScore};
 use super::path::Path;
 use super::result::{Counterfactual, Scores, Step, Trial};
 use super::search::{self, Ahead, Rules, Walk};
 use super::{Error, Options, SearchWay, gradient, heatmap};
-use crate::job::{Cancelled, Monitor};
+use crate::job::Monitor;
 use crate::models::Autoencoder;
 use crate::volume::Volume;
 
@@ -43,11 +44,12 @@ pub fn explain(
     }
     let input = tensor(stack)?;
     let size = [height, width];
-    let (latents, reconstruction) = through(&input, autoencoder, options.chunk, monitor)?;
+    let chunk = autoencoder.room(size).unwrap_or(options.chunk);
+    let (latents, reconstruction) = through(&input, autoencoder, chunk, monitor)?;
     monitor.step("scoring the scan", 0, 0)?;
     let scan = objective.score(&input, monitor)?;
     let (scored, gradient) =
-        gradient::gradient(autoencoder, objective, &latents, &reconstruction, &slab, options.chunk, monitor)?;
+        gradient::gradient(autoencoder, objective, &latents, &reconstruction, &slab, chunk, monitor)?;
 
     let within = |all: &Tensor| all.narrow(0, slab.start, slab.len());
     let mut shift = Shift {
@@ -59,7 +61,7 @@ pub fn explain(
         slab_score: objective.around(&reconstruction, slab.clone(), monitor)?,
         scored,
         size,
-        chunk: options.chunk,
+        chunk,
         monitor,
         latents,
         gradient,
@@ -120,10 +122,12 @@ fn through(
     monitor: &Monitor,
 ) -> Result<(Tensor, Tensor), Error> {
     let (slices, _, height, width) = input.dims4()?;
-    let encode = |slices: &Tensor| autoencoder.encode(slices);
-    let latents = in_chunks(input, chunk, |at| monitor.step("encoding", at, slices), encode)?;
-    let decode = |slices: &Tensor| autoencoder.decode(slices, [height, width]);
-    let reconstruction = in_chunks(&latents, chunk, |at| monitor.step("reconstructing", at, slices), decode)?;
+    let step = |at: usize| monitor.step("encoding", at, slices);
+    let encode = |at, n| Ok(autoencoder.encode(&input.narrow(0, at, n)?)?);
+    let latents = Tensor::cat(&in_chunks(0..slices, chunk, monitor, step, encode)?, 0)?;
+    let step = |at: usize| monitor.step("reconstructing", at, slices);
+    let decode = |at, n| Ok(autoencoder.decode(&latents.narrow(0, at, n)?, [height, width])?);
+    let reconstruction = Tensor::cat(&in_chunks(0..slices, chunk, monitor, step, decode)?, 0)?;
     Ok((latents, reconstruction))
 }
 
@@ -162,8 +166,10 @@ impl Shift<'_> {
         let (Scored { score, logits }, slab) = if lambda == 0.0 {
             (self.scored.clone(), self.reconstruction.as_slice().into())
         } else {
-            let decode = |slices: &Tensor| self.autoencoder.decode(slices, self.size);
-            let slab = in_chunks(&self.path.at(lambda)?, self.chunk, |_| self.monitor.check(), decode)?;
+            let latents = self.path.at(lambda)?;
+            let decode = |at, n| Ok(self.autoencoder.decode(&latents.narrow(0, at, n)?, self.size)?);
+            let check = |_| self.monitor.check();
+            let slab = Tensor::cat(&in_chunks(0..self.slab.len(), self.chunk, self.monitor, check, decode)?, 0)?;
             ((self.slab_score)(&slab, self.monitor)?, flat(&slab)?.into())
         };
         self.monitor.plot(lambda, score);
@@ -307,25 +313,6 @@ fn sweep(end: f64, options: &Options) -> Vec<f64> {
 fn nearest(steps: &[Step], end: f64) -> usize {
     let away = |i: &usize| (steps[*i].lambda - end).abs();
     (0..steps.len()).min_by(|a, b| away(a).total_cmp(&away(b))).unwrap_or(0)
-}
-
-/// `work` on every slice of `all`, `chunk` of them at a time; `before` hears where each chunk begins, and can stop it.
-fn in_chunks(
-    all: &Tensor,
-    chunk: usize,
-    before: impl Fn(usize) -> Result<(), Cancelled>,
-    work: impl Fn(&Tensor) -> candle_core::Result<Tensor>,
-) -> Result<Tensor, Error> {
-    let slices = all.dim(0)?;
-    let mut parts = Vec::new();
-    let mut at = 0;
-    while at < slices {
-        before(at)?;
-        let n = chunk.clamp(1, slices - at);
-        parts.push(work(&all.narrow(0, at, n)?)?);
-        at += n;
-    }
-    Ok(Tensor::cat(&parts, 0)?)
 }
 
 /// A volume as `[slices, 1, height, width]`.

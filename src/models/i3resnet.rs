@@ -60,6 +60,7 @@ pub struct I3ResNet {
     blocks: Vec<Bottleneck>,
     classifier: Conv3d,
     labels: Vec<String>,
+    device: Device,
 }
 
 impl I3ResNet {
@@ -101,7 +102,8 @@ impl I3ResNet {
         let numbered = || (0..classes).map(|i| format!("class {i}")).collect();
         let default = || if classes == 1692 { phecodes::names() } else { numbered() };
         let labels = labels(card, classes, default, checkpoint.path())?;
-        Ok(Self { side: card.side, turned: card.turned, conv1, blocks, classifier, labels })
+        let device = device.clone();
+        Ok(Self { side: card.side, turned: card.turned, conv1, blocks, classifier, labels, device })
     }
 
     /// `[slices, 1, h, w]` to the stem's output `[1, c, d, h, w]`.
@@ -110,7 +112,10 @@ impl I3ResNet {
         if channels != 1 || slices == 0 {
             bail!("the classifier takes a stack [slices, 1, height, width], found {:?}", stack.dims());
         }
-        let mut x = if self.turned { turn(stack)? } else { stack.clone() };
+        let mut x = stack.to_device(&self.device)?;
+        if self.turned {
+            x = turn(&x)?;
+        }
         if let Some(side) = self.side {
             x = resize::bilinear(&x, [side, side])?;
         }
@@ -120,7 +125,11 @@ impl I3ResNet {
 
     fn head(&self, x: &Tensor) -> Result<Tensor> {
         let (n, c) = (x.dim(0)?, x.dim(1)?);
-        pool::global_avg_pool(x)?.reshape((n, c, 1, 1, 1))?.apply(&self.classifier)?.flatten_from(1)
+        pool::global_avg_pool(x)?
+            .reshape((n, c, 1, 1, 1))?
+            .apply(&self.classifier)?
+            .flatten_from(1)?
+            .to_device(&Device::Cpu)
     }
 }
 

@@ -18,12 +18,17 @@ pub use vqgan::Vqgan;
 
 use crate::weights::{self, Checkpoint};
 
-/// Compresses slices one by one. Slices never mix: decoding one slice alone gives what decoding it among others gives.
+/// Compresses slices one by one, wherever its weights are; the tensors it is given and gives back lie on the CPU. Slices never mix: decoding one slice alone gives what decoding it among others gives.
 pub trait Autoencoder: Send + Sync {
     /// `[slices, 1, height, width]` in `0..=1` to latents `[slices, channels, h, w]`.
     fn encode(&self, stack: &Tensor) -> Result<Tensor>;
     /// Latents to `[slices, 1, height, width]`; `size` is the stack's height and width, since latents do not know it.
     fn decode(&self, latents: &Tensor, size: [usize; 2]) -> Result<Tensor>;
+    /// For how many slices of height and width `size` the network's device has memory at a time, their gradient included; `None`
+    /// where that is the caller's to choose: on the CPU.
+    fn room(&self, _size: [usize; 2]) -> Option<usize> {
+        None
+    }
     /// `[slope, offset]`: what turns decoded values into the stack's `0..=1`. `[1, 0]` for a true inverse;
     /// `[2, -0.5]` where decoding returns (y+2)/4 as the published code does.
     fn unit_from_decoded(&self) -> [f32; 2];
@@ -36,14 +41,14 @@ pub type Stage<'a> = Box<dyn Fn(&Tensor) -> Result<Tensor> + 'a>;
 pub trait Classifier: Send + Sync {
     fn labels(&self) -> &[String];
     /// The network in pieces: the first takes the stack `[slices, 1, height, width]`, the last gives logits `[1, labels]`.
-    /// A gradient is taken piece by piece, keeping only what lies between them.
+    /// A gradient is taken piece by piece, keeping only what lies between them. Stack and logits lie on the CPU.
     fn stages(&self) -> Vec<Stage<'_>>;
 }
 
 /// Gives each pixel a probability per class, slice by slice.
 pub trait Segmenter: Send + Sync {
     fn labels(&self) -> &[String];
-    /// `[slices, 1, height, width]` to log-softmax `[slices, classes, h, w]`, differentiable.
+    /// `[slices, 1, height, width]` to log-softmax `[slices, classes, h, w]`, differentiable. Both lie on the CPU.
     fn log_probabilities(&self, stack: &Tensor) -> Result<Tensor>;
 }
 

@@ -55,6 +55,7 @@ pub struct LungUnet {
     up_path: Vec<Up>,
     last: Conv2d,
     labels: Vec<String>,
+    device: Device,
 }
 
 impl LungUnet {
@@ -87,7 +88,7 @@ impl LungUnet {
         checkpoint.finish(&UNUSED)?;
         let default = || ["No lung", "Right lung", "Left lung"].map(str::to_owned).to_vec();
         let labels = labels(card, classes, default, checkpoint.path())?;
-        Ok(Self { down_path, up_path, last, labels })
+        Ok(Self { down_path, up_path, last, labels, device: device.clone() })
     }
 }
 
@@ -99,7 +100,7 @@ impl Segmenter for LungUnet {
     /// Sizes that 16 does not divide come out smaller, as in the original: 56 gives 48.
     fn log_probabilities(&self, stack: &Tensor) -> Result<Tensor> {
         let mut bridges = Vec::with_capacity(self.down_path.len());
-        let mut x = stack.clone();
+        let mut x = stack.to_device(&self.device)?;
         for (level, block) in self.down_path.iter().enumerate() {
             if level > 0 {
                 x = pool::avg_pool2d(&x, 2)?;
@@ -115,7 +116,7 @@ impl Segmenter for LungUnet {
                 x = Tensor::cat(&[&raised, &center_crop(&bridge, [2 * h, 2 * w])?], 1)?.apply(&up.block)?;
             }
         }
-        candle_nn::ops::log_softmax(&x.apply(&self.last)?, 1)
+        candle_nn::ops::log_softmax(&x.apply(&self.last)?, 1)?.to_device(&Device::Cpu)
     }
 }
 

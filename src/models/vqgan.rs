@@ -10,7 +10,7 @@ use self::blocks::{Decoder, Encoder};
 use self::config::Sizes;
 use super::{Autoencoder, Card, Decode, Error};
 use crate::nn::conv::{Conv2d, Shape, conv2d};
-use crate::nn::resize;
+use crate::nn::{device, resize};
 use crate::weights::Checkpoint;
 
 /// The loss and its discriminator, saved with the model.
@@ -25,6 +25,9 @@ pub struct Vqgan {
     embedding: Tensor, // [codes, channels]
     post_quant_conv: Conv2d,
     decoder: Decoder,
+    /// What a gradient of one slice takes, bytes per pixel of the network's own grid.
+    bytes_per_pixel: usize,
+    device: Device,
 }
 
 impl Vqgan {
@@ -50,6 +53,8 @@ impl Vqgan {
             embedding: vb.get((sizes.n_embed, sizes.embed_dim), "quantize.embedding.weight")?,
             post_quant_conv: conv2d(sizes.embed_dim, sizes.z_channels, pointwise, &vb.pp("post_quant_conv"))?,
             decoder: Decoder::new(&sizes, &vb.pp("decoder"))?,
+            bytes_per_pixel: sizes.gradient_bytes_per_pixel(),
+            device: device.clone(),
         };
         checkpoint.finish(&UNUSED)?;
         Ok(network)
@@ -82,22 +87,28 @@ impl Vqgan {
 
 impl Autoencoder for Vqgan {
     fn encode(&self, stack: &Tensor) -> Result<Tensor> {
-        let z = self.continuous_latents(&self.model_input(stack)?)?;
+        let z = self.continuous_latents(&self.model_input(&stack.to_device(&self.device)?)?)?;
         let (n, c, h, w) = z.dims4()?;
         let nearest = self.embedding.index_select(&self.codes(&z)?.flatten_all()?, 0)?;
         let nearest = nearest.reshape((n, h, w, c))?.permute((0, 3, 1, 2))?;
         // z + (e - z), not e: the reference's straight-through form, and its rounding.
-        (&z + (nearest - &z)?)?.contiguous()
+        (&z + (nearest - &z)?)?.contiguous()?.to_device(&Device::Cpu)
     }
 
     fn decode(&self, latents: &Tensor, [height, width]: [usize; 2]) -> Result<Tensor> {
-        let y = latents.apply(&self.post_quant_conv)?.apply(&self.decoder)?;
+        let y = latents.to_device(&self.device)?.apply(&self.post_quant_conv)?.apply(&self.decoder)?;
         let y = if self.turned { turn(&y)? } else { y };
-        let y = resize::bilinear_antialias(&y, [height, width])?;
+        let y = resize::bilinear_antialias(&y, [height, width])?.to_device(&Device::Cpu)?;
         match self.scale {
             Decode::Inverse => y.affine(0.5, 0.5),
             Decode::Reference => y.affine(0.25, 0.5),
         }
+    }
+
+    fn room(&self, size: [usize; 2]) -> Option<usize> {
+        let [h, w] = self.side.map_or(size, |side| fit(size, side));
+        let slices = device::free_bytes(&self.device)? / (self.bytes_per_pixel * h * w).max(1);
+        Some(slices.max(1))
     }
 
     fn unit_from_decoded(&self) -> [f32; 2] {

@@ -3,20 +3,22 @@
 //! candle computes the gradient of the weights as well, and that of the input by a naive loop; here it is that of the input
 //! alone. At stride 1 it is a convolution too, of mirrored weights, and as fast.
 //! f32 at stride 1 and 3 x 3 taps goes through Winograd's transform; all else is im2col and a matrix product. A batch norm, a
-//! skip and a ReLU that follow are done to the outputs while the caches hold them.
+//! skip and a ReLU that follow are done to the outputs while the caches hold them. On a GPU candle's own kernels compute, see
+//! `composed`.
 
 use std::sync::{Arc, OnceLock};
 
 use candle_core::{
-    CpuStorage, CustomOp1, CustomOp2, DType, Layout, Module, Result, Shape as TensorShape, Tensor, bail,
+    CpuStorage, CustomOp1, CustomOp2, DType, Device, Layout, Module, Result, Shape as TensorShape, Tensor, bail,
 };
 use candle_nn::VarBuilder;
 
 use super::after::{After, Passed};
+use super::composed::{Convolution, Lines};
 use super::gemm::{Real, contiguous};
 use super::geometry::{Geometry, Images};
 use super::im2col;
-use super::norm::BatchNorm;
+use super::norm::{BatchNorm, channelwise_on};
 use super::simd::Instructions;
 use super::winograd::Winograd;
 
@@ -40,7 +42,7 @@ enum Numbers {
     F64(Vec<f64>),
 }
 
-struct Kernel {
+pub(super) struct Kernel {
     weight: Arc<Numbers>,
     /// One per output channel; none is nothing to add.
     bias: Vec<f64>,
@@ -52,12 +54,14 @@ struct Kernel {
     mirrored: OnceLock<Option<Arc<Kernel>>>,
     /// Made by the first pass that it pays for.
     winograd: OnceLock<Winograd>,
+    /// Made by the first pass on a device that is no CPU.
+    on_device: OnceLock<Arc<Convolution>>,
 }
 
 impl Kernel {
     fn new(weight: Arc<Numbers>, bias: Vec<f64>, channels: [usize; 2], geometry: Geometry) -> Self {
-        let (mirrored, winograd) = (OnceLock::new(), OnceLock::new());
-        Self { weight, bias, norm: None, channels, geometry, mirrored, winograd }
+        let (mirrored, winograd, on_device) = (OnceLock::new(), OnceLock::new(), OnceLock::new());
+        Self { weight, bias, norm: None, channels, geometry, mirrored, winograd, on_device }
     }
 
     /// The convolution from the output's gradient to the input's: taps in reverse, input and output channels exchanged, times
@@ -95,6 +99,31 @@ impl Kernel {
             Some(norm) => gradient.apply_op1_no_bwd(&norm.linear())?.apply_op1_no_bwd(&transposed),
             None => gradient.apply_op1_no_bwd(&transposed),
         }
+    }
+
+    /// These numbers where our kernels do not run.
+    pub(super) fn on(&self, device: &Device) -> Result<&Arc<Convolution>> {
+        if let Some(made) = self.on_device.get() {
+            return Ok(made);
+        }
+        let [c_in, c_out] = self.channels;
+        let [kd, kh, kw] = self.geometry.kernel;
+        let shape = (c_out, c_in, kd, kh, kw);
+        let (weight, dtype) = match &*self.weight {
+            Numbers::F32(weight) => (Tensor::from_slice(weight, shape, device)?, DType::F32),
+            Numbers::F64(weight) => (Tensor::from_slice(weight, shape, device)?, DType::F64),
+        };
+        // norm(conv + bias) = scale conv + (scale bias + shift)
+        let (mut scale, mut shift) = (vec![1.0; c_out], self.bias.clone());
+        shift.resize(c_out, 0.0);
+        if let Some(norm) = &self.norm {
+            scale = norm.scale().to_vec();
+            shift.iter_mut().zip(norm.lines()).for_each(|(bias, [scale, shift])| *bias = scale * *bias + shift);
+        }
+        let [scale, shift] = [scale, shift].map(|numbers| channelwise_on(&numbers, dtype, device));
+        let after = Lines { scale: scale?, shift: shift? };
+        let made = Arc::new(Convolution::new(weight, after, self.geometry));
+        Ok(self.on_device.get_or_init(|| made))
     }
 
     fn products<'a, T>(&'a self, weight: &'a [T]) -> im2col::Kernel<'a, T> {
@@ -227,7 +256,7 @@ impl CustomOp1 for Transposed {
 }
 
 /// A 3-D convolution: `[n, in, d, h, w]` to `[n, out, d', h', w']`.
-pub struct Conv3d(Arc<Kernel>);
+pub struct Conv3d(pub(super) Arc<Kernel>);
 
 impl Conv3d {
     /// `weight` is `[out, in, kd, kh, kw]`, `bias` `[out]`.
@@ -262,30 +291,38 @@ impl Conv3d {
         Ok(Self(Arc::new(Kernel { norm: Some(norm), ..kernel })))
     }
 
-    fn op(&self, relu: bool) -> Forward {
-        Forward { kernel: Arc::clone(&self.0), relu }
+    fn apply(&self, x: &Tensor, skip: Option<&Tensor>, relu: bool) -> Result<Tensor> {
+        let x = x.contiguous()?;
+        if !x.device().is_cpu() {
+            return self.0.on(x.device())?.forward(&x, skip, relu);
+        }
+        let op = Forward { kernel: Arc::clone(&self.0), relu };
+        match skip {
+            Some(skip) => x.apply_op2(&skip.contiguous()?, op),
+            None => x.apply_op1(op),
+        }
     }
 
     /// relu(conv(x))
     pub fn relu(&self, x: &Tensor) -> Result<Tensor> {
-        x.contiguous()?.apply_op1(self.op(true))
+        self.apply(x, None, true)
     }
 
     /// conv(x) + skip; `skip` is of the output's shape.
     pub fn add(&self, x: &Tensor, skip: &Tensor) -> Result<Tensor> {
-        x.contiguous()?.apply_op2(&skip.contiguous()?, self.op(false))
+        self.apply(x, Some(skip), false)
     }
 
     /// relu(conv(x) + skip)
     pub fn add_relu(&self, x: &Tensor, skip: &Tensor) -> Result<Tensor> {
-        x.contiguous()?.apply_op2(&skip.contiguous()?, self.op(true))
+        self.apply(x, Some(skip), true)
     }
 }
 
 impl Module for Conv3d {
     /// conv(x)
     fn forward(&self, x: &Tensor) -> Result<Tensor> {
-        x.contiguous()?.apply_op1(self.op(false))
+        self.apply(x, None, false)
     }
 }
 

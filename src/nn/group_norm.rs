@@ -3,27 +3,31 @@
 //! candle's own is right, and made of a dozen passes, which two cores feel more than the convolutions' arithmetic. The loops here
 //! are plain ones that the compiler turns into vectors, those of the best instruction set there is.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
-use candle_core::{CpuStorage, CustomOp1, CustomOp2, DType, Layout, Module, Result, Shape, Tensor, bail};
+use candle_core::{CpuStorage, CustomOp1, CustomOp2, DType, Device, Layout, Module, Result, Shape, Tensor, bail};
 use candle_nn::VarBuilder;
 use rayon::prelude::*;
 
+use super::composed;
 use super::gemm::{Real, contiguous};
+use super::norm::channelwise_on;
 use super::simd::{Instructions, Simd, Work};
 
 /// Channels in groups, each brought to mean 0 and deviation 1, then scaled and shifted by channel: `[n, c, …]`.
 #[derive(Clone)]
-pub struct GroupNorm(Arc<Groups>);
+pub struct GroupNorm(pub(super) Arc<Groups>);
 
 /// [`GroupNorm`], then swish: x * sigmoid(x).
 pub struct Swished<'a>(pub &'a GroupNorm);
 
-struct Groups {
+pub(super) struct Groups {
     count: usize,
     weight: Vec<f64>,
     bias: Vec<f64>,
     eps: f64,
+    /// Made by the first pass on a device that is no CPU.
+    on_device: OnceLock<Arc<composed::GroupNorm>>,
 }
 
 #[derive(Clone, Copy, PartialEq)]
@@ -43,19 +47,29 @@ impl GroupNorm {
         if groups == 0 || weight.len() % groups != 0 || weight.len() != bias.len() {
             bail!("group norm of {} channels, {} biases, in {groups} groups", weight.len(), bias.len());
         }
-        Ok(Self(Arc::new(Groups { count: groups, weight, bias, eps })))
+        Ok(Self(Arc::new(Groups { count: groups, weight, bias, eps, on_device: OnceLock::new() })))
+    }
+}
+
+impl GroupNorm {
+    fn apply(&self, x: &Tensor, then: Then) -> Result<Tensor> {
+        if x.device().is_cpu() {
+            x.contiguous()?.apply_op1(Forward(Arc::clone(&self.0), then))
+        } else {
+            self.0.on(x.dtype(), x.device())?.forward(x, then == Then::Swish)
+        }
     }
 }
 
 impl Module for GroupNorm {
     fn forward(&self, x: &Tensor) -> Result<Tensor> {
-        x.contiguous()?.apply_op1(Forward(Arc::clone(&self.0), Then::Nothing))
+        self.apply(x, Then::Nothing)
     }
 }
 
 impl Module for Swished<'_> {
     fn forward(&self, x: &Tensor) -> Result<Tensor> {
-        x.contiguous()?.apply_op1(Forward(Arc::clone(&self.0.0), Then::Swish))
+        self.0.apply(x, Then::Swish)
     }
 }
 
@@ -90,6 +104,16 @@ impl Groups {
             bail!("group norm over {} channels, found {dims:?}", self.weight.len());
         }
         Ok(dims[2..].iter().product())
+    }
+
+    /// These numbers where our loops do not run.
+    pub(super) fn on(&self, dtype: DType, device: &Device) -> Result<&Arc<composed::GroupNorm>> {
+        if let Some(made) = self.on_device.get() {
+            return Ok(made);
+        }
+        let [weight, bias] = [&self.weight, &self.bias].map(|numbers| channelwise_on(numbers, dtype, device));
+        let made = composed::GroupNorm { groups: self.count, weight: weight?, bias: bias?, eps: self.eps };
+        Ok(self.on_device.get_or_init(|| Arc::new(made)))
     }
 
     fn channels(&self) -> usize {

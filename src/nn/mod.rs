@@ -8,8 +8,10 @@
 )]
 
 mod after;
+mod composed;
 pub mod conv;
 pub mod denormals;
+pub mod device;
 mod exponential;
 mod gemm;
 mod geometry;

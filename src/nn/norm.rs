@@ -1,9 +1,10 @@
 //! Batch norm as it is at inference: a scale and a shift per channel.
 
-use candle_core::{CpuStorage, CustomOp1, Layout, Module, Result, Shape, Tensor, bail};
+use candle_core::{CpuStorage, CustomOp1, DType, Device, Layout, Module, Result, Shape, Tensor, bail};
 use candle_nn::VarBuilder;
 use rayon::prelude::*;
 
+use super::composed::Lines;
 use super::gemm::{Real, contiguous};
 
 /// y = scale\[c\] x + shift\[c\] on `[n, c, …]`. candle's broadcast product would also compute a gradient for the scale.
@@ -16,7 +17,7 @@ pub struct BatchNorm {
 impl BatchNorm {
     /// Folds weight, bias, mean and variance `[c]`: y = (x - mean) / sqrt(var + eps) * weight + bias.
     pub fn from_tensors(weight: &Tensor, bias: &Tensor, mean: &Tensor, var: &Tensor, eps: f64) -> Result<Self> {
-        let f64s = |t: &Tensor| t.to_dtype(candle_core::DType::F64)?.to_vec1::<f64>();
+        let f64s = |t: &Tensor| t.to_dtype(DType::F64)?.to_vec1::<f64>();
         let (weight, bias, mean, var) = (f64s(weight)?, f64s(bias)?, f64s(mean)?, f64s(var)?);
         let scale: Vec<f64> = weight.iter().zip(&var).map(|(w, v)| w / (v + eps).sqrt()).collect();
         let shift = bias.iter().zip(&mean).zip(&scale).map(|((b, m), s)| b - m * s).collect();
@@ -45,6 +46,17 @@ impl BatchNorm {
             self.apply(i % dims[1], y);
         });
         y
+    }
+
+    /// `[scale, shift]` by channel.
+    pub(super) fn lines(&self) -> impl Iterator<Item = [f64; 2]> {
+        self.scale.iter().zip(&self.shift).map(|(scale, shift)| [*scale, *shift])
+    }
+
+    /// The same where our loops do not run.
+    pub(super) fn on(&self, dtype: DType, device: &Device) -> Result<Lines> {
+        let [scale, shift] = [&self.scale, &self.shift].map(|numbers| channelwise_on(numbers, dtype, device));
+        Ok(Lines { scale: scale?, shift: shift? })
     }
 
     /// The same without a shift: what it does to gradients.
@@ -77,8 +89,16 @@ impl CustomOp1 for BatchNorm {
 
 impl Module for BatchNorm {
     fn forward(&self, x: &Tensor) -> Result<Tensor> {
-        x.contiguous()?.apply_op1(self.clone())
+        if x.device().is_cpu() {
+            return x.contiguous()?.apply_op1(self.clone());
+        }
+        self.on(x.dtype(), x.device())?.node(x)
     }
+}
+
+/// Numbers by channel, made on the CPU: not every device knows f64.
+pub(super) fn channelwise_on(numbers: &[f64], dtype: DType, device: &Device) -> Result<Tensor> {
+    Tensor::new(numbers, &Device::Cpu)?.to_dtype(dtype)?.to_device(device)
 }
 
 /// "weight", "bias", "running_mean", "running_var", each `[channels]`.

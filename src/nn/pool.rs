@@ -3,7 +3,9 @@
 use candle_core::{CpuStorage, CustomOp1, CustomOp2, Layout, Result, Shape, Tensor, bail};
 use rayon::prelude::*;
 
+use super::composed::{self, Taps};
 use super::gemm::{Real, contiguous};
+use super::geometry::Geometry;
 
 /// Mean over `k` x `k` windows, stride `k`: `[n, c, h, w]` to `[n, c, h / k, w / k]`, a remainder is dropped.
 pub fn avg_pool2d(x: &Tensor, k: usize) -> Result<Tensor> {
@@ -21,12 +23,12 @@ pub fn global_avg_pool(x: &Tensor) -> Result<Tensor> {
 /// Maximum over `k` x `k` windows. Padding never wins.
 pub fn max_pool2d(x: &Tensor, k: usize, stride: usize, padding: usize) -> Result<Tensor> {
     let windows = Windows { kernel: [1, k, k], stride: [1, stride, stride], padding: [0, padding, padding] };
-    x.unsqueeze(2)?.contiguous()?.apply_op1(windows)?.squeeze(2)
+    windows.apply(&x.unsqueeze(2)?)?.squeeze(2)
 }
 
 /// Maximum over cubes of side `k`: `[n, c, d, h, w]`.
 pub fn max_pool3d(x: &Tensor, k: usize, stride: usize, padding: usize) -> Result<Tensor> {
-    x.contiguous()?.apply_op1(Windows { kernel: [k; 3], stride: [stride; 3], padding: [padding; 3] })
+    Windows { kernel: [k; 3], stride: [stride; 3], padding: [padding; 3] }.apply(x)
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -40,6 +42,17 @@ struct Windows {
 struct ToMaximum(Windows);
 
 impl Windows {
+    fn apply(self, x: &Tensor) -> Result<Tensor> {
+        let x = x.contiguous()?;
+        if x.device().is_cpu() {
+            return x.apply_op1(self);
+        }
+        let (_, _, d, h, w) = x.dims5()?;
+        self.output([d, h, w])?; // refuses what no pool can be
+        let geometry = Geometry { kernel: self.kernel, stride: self.stride, padding: self.padding };
+        composed::max_pool(&x, Taps::new(geometry, [d, h, w])?)
+    }
+
     fn output(&self, input: [usize; 3]) -> Result<[usize; 3]> {
         let mut output = [0; 3];
         for axis in 0..3 {

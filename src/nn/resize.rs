@@ -1,13 +1,14 @@
 //! Resizing slices. The bilinear ones are matrix products of rows and of columns, so that their gradient comes for free.
 
-use candle_core::{CpuStorage, CustomOp1, Layout, Result, Shape, Tensor};
+use candle_core::{CpuStorage, CustomOp1, Device, Layout, Result, Shape, Tensor};
 use rayon::prelude::*;
 
+use super::composed;
 use super::gemm::{Real, contiguous};
 
 /// Repeats each pixel `factor` x `factor` times.
 pub fn upsample_nearest(x: &Tensor, factor: usize) -> Result<Tensor> {
-    x.contiguous()?.apply_op1(Repeat(factor))
+    if x.device().is_cpu() { x.contiguous()?.apply_op1(Repeat(factor)) } else { composed::upsample_nearest(x, factor) }
 }
 
 /// Each pixel `factor` x `factor` times; its transpose is the sum of each square of pixels.
@@ -113,5 +114,6 @@ fn weights(from: usize, to: usize, antialias: bool, like: &Tensor) -> Result<Ten
             matrix[j * to + i] = share(j) / sum;
         }
     }
-    Tensor::from_vec(matrix, (from, to), like.device())?.to_dtype(like.dtype())
+    // Made on the CPU: not every device knows f64.
+    Tensor::from_vec(matrix, (from, to), &Device::Cpu)?.to_dtype(like.dtype())?.to_device(like.device())
 }

@@ -40,7 +40,7 @@ pub use app::App;
 pub use picker::{Answer, Ask, Picker, SystemPicker};
 
 use crate::gpu::raise_limits;
-use crate::nn::threads;
+use crate::nn::{device, threads};
 
 /// What the window is opened with.
 #[derive(Debug, Default)]
@@ -65,6 +65,7 @@ fn processors() -> usize {
 
 /// Opens the window, and returns when it is closed.
 pub fn run(start: Start) -> anyhow::Result<()> {
+    device::choose(device::Wanted::Auto, device::Precision::Exact)?;
     threads::start(processors()).context("the computing threads cannot be started")?;
     let viewport = ViewportBuilder::default()
         .with_title("Parallax")

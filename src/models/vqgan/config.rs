@@ -7,6 +7,11 @@ use serde::Deserialize;
 use crate::models::Error;
 use crate::weights::Checkpoint;
 
+/// Tensors of a residual block that its gradient keeps or makes, measured on a GPU; and what candle's matrix of a 3 x 3
+/// convolution's inputs takes beside them.
+const TENSORS_PER_BLOCK: usize = 14;
+const MATRIX_TENSORS: usize = 10;
+
 /// No VQGAN has more blocks at one resolution.
 const MAX_BLOCKS: usize = 64;
 
@@ -27,6 +32,14 @@ pub(super) struct Sizes {
 }
 
 impl Sizes {
+    /// What the gradient of one slice through the decoder takes in f32, bytes per pixel of the slice. Encoding takes less.
+    pub(super) fn gradient_bytes_per_pixel(&self) -> usize {
+        let blocks = (self.num_res_blocks + 1) * TENSORS_PER_BLOCK;
+        let level = |(i, width): (usize, &usize)| (blocks * width) >> (2 * i).min(usize::BITS as usize - 1);
+        let kept: usize = self.widths.iter().enumerate().map(level).sum();
+        (kept + MATRIX_TENSORS * self.ch) * size_of::<f32>()
+    }
+
     pub(super) fn of(checkpoint: &Checkpoint) -> Result<Self, Error> {
         let size = |name: &str, axis: usize| {
             let found = checkpoint.shape(name).and_then(|shape| shape.get(axis)).copied();

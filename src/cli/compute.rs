@@ -1,0 +1,56 @@
+//! Where a command computes, and with how many threads.
+
+use anyhow::{Context, Result};
+use clap::{Args, ValueEnum};
+
+use super::Usage;
+use crate::nn::{device, threads};
+
+#[derive(Debug, Clone, Args)]
+pub struct ComputeArgs {
+    /// Where to compute
+    #[arg(long, value_enum, default_value = "auto")]
+    pub device: Device,
+    /// How products of matrices round; fast is for NVIDIA GPUs (TF32)
+    #[arg(long, value_enum, default_value = "exact")]
+    pub precision: Precision,
+    /// Computing threads; 0 means one per core
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    pub threads: usize,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Device {
+    /// A GPU that this build knows and that answers, else the CPU
+    Auto,
+    Cpu,
+    Cuda,
+    Metal,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Precision {
+    Exact,
+    Fast,
+}
+
+/// Chooses the device and starts the computing threads; gives their number.
+pub(super) fn start(compute: &ComputeArgs) -> Result<usize> {
+    let wanted = match compute.device {
+        Device::Auto => device::Wanted::Auto,
+        Device::Cpu => device::Wanted::Cpu,
+        Device::Cuda => device::Wanted::Cuda,
+        Device::Metal => device::Wanted::Metal,
+    };
+    let precision = match compute.precision {
+        Precision::Exact => device::Precision::Exact,
+        Precision::Fast => device::Precision::Fast,
+    };
+    device::choose(wanted, precision).map_err(|error| Usage(error.to_string()))?;
+    let number = match compute.threads {
+        0 => std::thread::available_parallelism().map_or(1, std::num::NonZero::get),
+        n => n,
+    };
+    threads::start(number).context("the computing threads cannot be started")?;
+    Ok(number)
+}

@@ -1,0 +1,100 @@
+//! A line for each channel, `scale x + shift`, with what follows it: norms, biases, skips, swish, ReLU, and their gradients.
+
+use candle_core::{D, Result, Tensor};
+use candle_nn::ops::sigmoid;
+
+use super::node;
+
+/// What is done to the values of lines.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in super::super) enum Then {
+    Nothing,
+    Swish,
+    Relu,
+}
+
+/// Scale and shift; of each channel `[c]`, or of each channel of each sample `[n * c]`.
+#[derive(Clone)]
+pub(in super::super) struct Lines {
+    pub(in super::super) scale: Tensor,
+    pub(in super::super) shift: Tensor,
+}
+
+/// Numbers by channel beside `x`, `[n, c, …]`.
+fn beside(numbers: &Tensor, x: &Tensor) -> Result<Tensor> {
+    let mut sides = vec![1; x.rank()];
+    (sides[0], sides[1]) = (numbers.elem_count() / x.dim(1)?, x.dim(1)?);
+    numbers.reshape(sides)
+}
+
+impl Lines {
+    /// scale x + shift, with its gradient.
+    pub(in super::super) fn node(self, x: &Tensor) -> Result<Tensor> {
+        let y = self.of(&x.detach().contiguous()?, None, Then::Nothing)?;
+        let linear = Self { shift: self.shift.zeros_like()?, ..self };
+        node("lines", x, y, move |gradient| linear.of(gradient, None, Then::Nothing))
+    }
+
+    /// then(scale x + shift + skip), of `[n, c, …]`.
+    pub(in super::super) fn of(&self, x: &Tensor, skip: Option<&Tensor>, then: Then) -> Result<Tensor> {
+        #[cfg(feature = "cuda")]
+        if x.device().is_cuda() {
+            let flags = [usize::from(skip.is_some()), then as usize];
+            return self.by_channel("lines", &[x, skip.unwrap_or(x)], &flags);
+        }
+        let mut y = x.broadcast_mul(&beside(&self.scale, x)?)?.broadcast_add(&beside(&self.shift, x)?)?;
+        if let Some(skip) = skip {
+            y = (y + skip)?;
+        }
+        match then {
+            Then::Nothing => Ok(y),
+            Then::Swish => y.silu(),
+            Then::Relu => y.relu(),
+        }
+    }
+
+    /// The gradient of swish at scale x + shift, times that of its values.
+    pub(super) fn swish_slope(&self, gradient: &Tensor, x: &Tensor) -> Result<Tensor> {
+        #[cfg(feature = "cuda")]
+        if x.device().is_cuda() {
+            return self.by_channel("swish_slope", &[x, gradient], &[]);
+        }
+        let y = self.of(x, None, Then::Nothing)?;
+        let s = sigmoid(&y)?;
+        let slope = (&s * ((y * s.affine(-1.0, 1.0)?)? + 1.0)?)?;
+        gradient * slope
+    }
+
+    #[cfg(feature = "cuda")]
+    fn by_channel(&self, kernel: &'static str, tensors: &[&Tensor], flags: &[usize]) -> Result<Tensor> {
+        let shape = tensors[0].dims();
+        let (lines, plane) = (shape[0] * shape[1], shape[2..].iter().product::<usize>());
+        let inputs = [tensors, &[&self.scale, &self.shift]].concat();
+        let numbers = [&[plane, lines, self.scale.elem_count()], flags].concat();
+        super::cuda::launch(kernel, &inputs, &numbers, shape, [plane, lines, 1])
+    }
+}
+
+/// a scale + b slope + shift, each number by channel of each sample: `[n, c, …]`.
+pub(super) fn blend(a: &Tensor, scale: &Tensor, b: &Tensor, slope: &Tensor, shift: &Tensor) -> Result<Tensor> {
+    #[cfg(feature = "cuda")]
+    if a.device().is_cuda() {
+        let (lines, plane) = (a.dim(0)? * a.dim(1)?, a.dims()[2..].iter().product::<usize>());
+        let inputs = [a, b, scale, slope, shift];
+        return super::cuda::launch("blend", &inputs, &[plane, lines, lines], a.dims(), [plane, lines, 1]);
+    }
+    let weighted = |x: &Tensor, by: &Tensor| x.broadcast_mul(&beside(by, x)?);
+    (weighted(a, scale)? + weighted(b, slope)?)?.broadcast_add(&beside(shift, a)?)
+}
+
+/// Of each row of two matrices `[rows, n]`: the mean of a, and the covariance of a and b; each `[rows]`.
+pub(super) fn moments(a: &Tensor, b: &Tensor) -> Result<[Tensor; 2]> {
+    #[cfg(feature = "cuda")]
+    if a.device().is_cuda() {
+        let (rows, n) = a.dims2()?;
+        let both = super::cuda::launch("moments", &[a, b], &[n, rows], &[2, rows], [super::cuda::THREADS, rows, 1])?;
+        return Ok([both.get(0)?, both.get(1)?]);
+    }
+    let centred = |x: &Tensor| x.broadcast_sub(&x.mean_keepdim(D::Minus1)?);
+    Ok([a.mean(D::Minus1)?, (centred(a)? * centred(b)?)?.mean(D::Minus1)?])
+}

@@ -1,0 +1,44 @@
+//! Maximum pooling and nearest upsampling.
+
+use candle_core::{Result, Tensor, bail};
+
+use super::node;
+use super::taps::Taps;
+
+/// Maximum over windows of `[n, c, d, h, w]`; the first of equals in scan order has the gradient. Padding never wins.
+pub(in super::super) fn max_pool(x: &Tensor, taps: Taps) -> Result<Tensor> {
+    let plain = x.detach();
+    let padded = taps.padded(&plain, f32::NEG_INFINITY)?;
+    let mut best: Option<Tensor> = None;
+    for tap in taps.all() {
+        let seen = taps.seen(&padded, tap)?;
+        best = Some(match best {
+            Some(best) => best.maximum(&seen)?,
+            None => seen,
+        });
+    }
+    let Some(best) = best else { bail!("a pool of {taps:?} sees nothing") };
+    let maxima = best.clone();
+    node("max pool", x, best, move |gradient| to_maxima(&plain, &taps, &maxima, gradient))
+}
+
+/// Each window's gradient goes to the first place that holds its maximum.
+fn to_maxima(x: &Tensor, taps: &Taps, maxima: &Tensor, gradient: &Tensor) -> Result<Tensor> {
+    let padded = taps.padded(x, f32::NEG_INFINITY)?;
+    let (zeros, mut left) = (gradient.zeros_like()?, gradient.clone());
+    let mut sum = padded.zeros_like()?;
+    for tap in taps.all() {
+        let here = taps.seen(&padded, tap)?.eq(maxima)?;
+        sum = (sum + taps.placed(&here.where_cond(&left, &zeros)?, tap)?)?;
+        left = here.where_cond(&zeros, &left)?;
+    }
+    taps.cropped(&sum)
+}
+
+/// Each pixel of `[n, c, h, w]` `factor` x `factor` times.
+pub(in super::super) fn upsample_nearest(x: &Tensor, factor: usize) -> Result<Tensor> {
+    let (n, c, h, w) = x.dims4()?;
+    let wide = x.detach().contiguous()?.reshape((n, c, h, 1, w, 1))?.broadcast_as((n, c, h, factor, w, factor))?;
+    let y = wide.contiguous()?.reshape((n, c, h * factor, w * factor))?;
+    node("nearest upsampling", x, y, move |gradient| gradient.reshape((n, c, h, factor, w, factor))?.sum(5)?.sum(3))
+}

@@ -1,0 +1,100 @@
+//! The device that networks compute on: one for the process, the CPU unless another is chosen.
+
+use std::sync::OnceLock;
+
+use candle_core::{Device, cuda};
+
+/// Where to compute.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Wanted {
+    /// A GPU that this build knows and that answers, else the CPU.
+    Auto,
+    Cpu,
+    Cuda,
+    Metal,
+}
+
+/// What products of matrices may round to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Precision {
+    /// f32 throughout.
+    Exact,
+    /// Factors of 10 bits (TF32), sums of f32.
+    Fast,
+}
+
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    #[error("this build computes on the CPU only, not on {0}; use --device cpu, or build with --features {0}")]
+    NotBuilt(&'static str),
+    #[error("no {0} device answers: {1}; use --device cpu")]
+    Silent(&'static str, candle_core::Error),
+    #[error("only NVIDIA GPUs have arithmetic that is faster and less exact; use --precision exact")]
+    NotFaster,
+}
+
+static CHOSEN: OnceLock<Device> = OnceLock::new();
+
+/// Chooses the device, once per process, before any network is loaded; later calls change nothing.
+pub fn choose(wanted: Wanted, precision: Precision) -> Result<(), Error> {
+    let device = match wanted {
+        Wanted::Cpu => Device::Cpu,
+        Wanted::Cuda => found("cuda", cfg!(feature = "cuda"), Device::new_cuda)?,
+        Wanted::Metal => found("metal", cfg!(feature = "metal"), Device::new_metal)?,
+        Wanted::Auto => found("cuda", cfg!(feature = "cuda"), Device::new_cuda)
+            .or_else(|_| found("metal", cfg!(feature = "metal"), Device::new_metal))
+            .unwrap_or(Device::Cpu),
+    };
+    if precision == Precision::Fast && !device.is_cuda() {
+        return Err(Error::NotFaster);
+    }
+    cuda::set_gemm_reduced_precision_f32(precision == Precision::Fast);
+    CHOSEN.get_or_init(|| device);
+    Ok(())
+}
+
+fn found(
+    name: &'static str,
+    built: bool,
+    open: impl FnOnce(usize) -> candle_core::Result<Device>,
+) -> Result<Device, Error> {
+    if !built {
+        return Err(Error::NotBuilt(name));
+    }
+    open(0).map_err(|error| Error::Silent(name, error))
+}
+
+/// The device of this process.
+pub fn chosen() -> &'static Device {
+    CHOSEN.get().unwrap_or(&Device::Cpu)
+}
+
+/// What it is, for people: "cpu", or what kind of GPU and, where it says, which.
+pub fn name() -> String {
+    match chosen() {
+        Device::Cpu => "cpu".to_owned(),
+        Device::Metal(_) => "metal".to_owned(),
+        #[cfg(feature = "cuda")]
+        Device::Cuda(device) => match device.cuda_stream().context().name() {
+            Ok(name) => format!("cuda: {name}"),
+            Err(_) => "cuda".to_owned(), // the driver does not say
+        },
+        #[cfg(not(feature = "cuda"))]
+        Device::Cuda(_) => "cuda".to_owned(),
+    }
+}
+
+/// Memory of a GPU that nothing holds, bytes; `None` where that is not known, or the device is the CPU.
+pub fn free_bytes(device: &Device) -> Option<usize> {
+    match device {
+        #[cfg(feature = "cuda")]
+        Device::Cuda(device) => device.cuda_stream().context().mem_get_info().ok().map(|(free, _)| free),
+        _ => None,
+    }
+}
+
+/// Whether the device had too little memory for a tensor: with fewer slices at a time it may have enough.
+pub fn out_of_memory(error: &candle_core::Error) -> bool {
+    let text = error.to_string().to_lowercase();
+    ["out of memory", "out_of_memory", "alloc_failed"].iter().any(|sign| text.contains(sign))
+}
