@@ -389,7 +389,7 @@ pub fn probabilities(volume: &Volume, classifier: &dyn Classifier, monitor: &Mon
     let mut at = Tensor::from_vec(pixels, (slices, 1, height, width), &Device::Cpu)?;
     for stage in classifier.stages() {
         monitor.check()?;
-        at = stage(&at)?;
+        at = stage.forward(&at)?;
     }
     let scores: Vec<f32> = candle_nn::ops::sigmoid(&at.flatten_all()?)?.to_vec1()?;
     if !scores.iter().all(|score| score.is_finite()) {

@@ -1,9 +1,10 @@
 //! The networks to measure, by name, each with an input.
 
 use std::path::Path;
+use std::rc::Rc;
 
 use anyhow::{Context, bail};
-use candle_core::{DType, Device, Module, Result, Tensor};
+use candle_core::{DType, Device, Module, Result, Tensor, Var};
 use parallax::models::{Autoencoder, Card, Classifier, I3ResNet, LungUnet, Segmenter, Vqgan};
 use parallax::nn::conv::Conv2d;
 use parallax::nn::device;
@@ -15,7 +16,18 @@ type Network = Box<dyn Fn(&Tensor) -> Result<Tensor>>;
 
 pub(crate) struct Case {
     pub(crate) network: Network,
+    /// Forward, and back from a gradient of ones.
+    pub(crate) gradient: Network,
     pub(crate) input: Tensor,
+}
+
+/// The gradient as candle's graph has it.
+fn by_graph(network: impl Fn(&Tensor) -> Result<Tensor> + 'static) -> Network {
+    Box::new(move |x| {
+        let leaf = Var::from_tensor(x)?;
+        let mut gradients = network(&leaf)?.sum_all()?.backward()?;
+        gradients.remove(&leaf).ok_or_else(|| candle_core::Error::Msg("no gradient".to_owned()))
+    })
 }
 
 impl Case {
@@ -74,23 +86,56 @@ fn input(shape: &[usize]) -> Result<Tensor> {
 
 fn decoder(model: &Model, latents: [usize; 4], side: usize) -> anyhow::Result<Case> {
     let network = Vqgan::load(&model.card, &model.checkpoint, DType::F32, device::chosen())?;
-    Ok(Case { network: Box::new(move |z| network.decode(z, [side, side])), input: input(&latents)? })
+    let network = Rc::new(network);
+    let same = Rc::clone(&network);
+    Ok(Case {
+        network: Box::new(move |z| network.decode(z, [side, side])),
+        gradient: by_graph(move |z| same.decode(z, [side, side])),
+        input: input(&latents)?,
+    })
 }
 
 fn classifier(model: &Model, stack: [usize; 4]) -> anyhow::Result<Case> {
     let network = I3ResNet::load(&model.card, &model.checkpoint, DType::F32, device::chosen())?;
-    let network = move |x: &Tensor| network.stages().iter().try_fold(x.clone(), |x, stage| stage(&x));
-    Ok(Case { network: Box::new(network), input: input(&stack)? })
+    let network = Rc::new(network);
+    let same = Rc::clone(&network);
+    let forward = move |x: &Tensor| network.stages().iter().try_fold(x.clone(), |x, stage| stage.forward(&x));
+    let gradient = move |x: &Tensor| {
+        let (stages, mut trails, mut at) = (same.stages(), Vec::new(), x.clone());
+        for stage in &stages {
+            let (next, pull_back) = stage.trail(&at)?;
+            trails.push(pull_back);
+            at = next;
+        }
+        let mut gradient = at.ones_like()?;
+        while let Some(pull_back) = trails.pop() {
+            gradient = pull_back(&gradient)?;
+        }
+        Ok(gradient)
+    };
+    Ok(Case { network: Box::new(forward), gradient: Box::new(gradient), input: input(&stack)? })
 }
 
 fn segmenter(model: &Model, stack: [usize; 4]) -> anyhow::Result<Case> {
     let network = LungUnet::load(&model.card, &model.checkpoint, DType::F32, device::chosen())?;
-    Ok(Case { network: Box::new(move |x| network.log_probabilities(x)), input: input(&stack)? })
+    let network = Rc::new(network);
+    let same = Rc::clone(&network);
+    let gradient = move |x: &Tensor| {
+        let (y, pull_back) = same.trail(x)?;
+        pull_back(&y.ones_like()?)
+    };
+    Ok(Case {
+        network: Box::new(move |x| network.log_probabilities(x)),
+        gradient: Box::new(gradient),
+        input: input(&stack)?,
+    })
 }
 
 fn convolution(kernel: usize, channels: usize, side: usize) -> anyhow::Result<Case> {
     let weight = input(&[channels, channels, kernel, kernel])?;
     let network = Conv2d::from_tensors(&weight, Some(&input(&[channels])?), 1, kernel / 2)?;
-    let network = move |x: &Tensor| network.forward(&x.to_device(device::chosen())?)?.to_device(&Device::Cpu);
-    Ok(Case { network: Box::new(network), input: input(&[1, channels, side, side])? })
+    let network = Rc::new(network);
+    let forward = move |x: &Tensor| network.forward(&x.to_device(device::chosen())?)?.to_device(&Device::Cpu);
+    let input = input(&[1, channels, side, side])?;
+    Ok(Case { network: Box::new(forward.clone()), gradient: by_graph(forward), input })
 }

@@ -78,12 +78,12 @@ impl Objective for ClassScore {
         let mut at = stack.clone();
         for stage in self.classifier.stages() {
             monitor.check()?;
-            at = stage(&at)?;
+            at = stage.forward(&at)?;
         }
         self.scored(&at)
     }
 
-    /// Backward through the stages one by one, keeping the boundaries only: the memory of the largest stage.
+    /// Forward through the stages, each leaving its trail, and back.
     fn gradient(
         &self,
         stack: &Tensor,
@@ -91,18 +91,18 @@ impl Objective for ClassScore {
         monitor: &Monitor,
     ) -> Result<(Scored, Tensor), Error> {
         let stages = self.classifier.stages();
-        let mut boundaries = vec![stack.clone()];
+        let (mut at, mut trails) = (stack.clone(), Vec::with_capacity(stages.len()));
         for stage in &stages {
             monitor.check()?;
-            boundaries.push(stage(&boundaries[boundaries.len() - 1])?);
+            let (next, pull_back) = stage.trail(&at)?;
+            trails.push(pull_back);
+            at = next;
         }
-        let logits = Var::from_tensor(&boundaries[stages.len()])?;
+        let logits = Var::from_tensor(&at)?;
         let mut cotangent = gradient_at(&self.combine(&logits)?, &logits)?;
-        for (i, stage) in stages.iter().enumerate().rev() {
-            monitor.step("gradient of the classifier", stages.len() - 1 - i, stages.len())?;
-            boundaries.truncate(i + 1);
-            let input = Var::from_tensor(&boundaries[i])?;
-            cotangent = gradient_at(&(stage(&input)? * &cotangent)?.sum_all()?, &input)?;
+        while let Some(pull_back) = trails.pop() {
+            monitor.step("gradient of the classifier", stages.len() - 1 - trails.len(), stages.len())?;
+            cotangent = pull_back(&cotangent)?;
         }
         Ok((self.scored(&logits)?, cotangent))
     }
@@ -126,9 +126,9 @@ pub struct LungSize {
 }
 
 impl LungSize {
-    /// The sum over the slice, and over how many pixels: slices `[1, 1, h, w]`.
-    fn sum(&self, slice: &Tensor) -> candle_core::Result<(Tensor, usize)> {
-        let none = self.segmenter.log_probabilities(slice)?.narrow(1, 0, 1)?;
+    /// The sum over the slice, and over how many pixels, from log-probabilities `[1, classes, h, w]`.
+    fn sum(&self, log_probabilities: &Tensor) -> candle_core::Result<(Tensor, usize)> {
+        let none = log_probabilities.narrow(1, 0, 1)?;
         Ok((candle_nn::ops::sigmoid(&none)?.to_dtype(DType::F64)?.sum_all()?, none.elem_count()))
     }
 
@@ -137,7 +137,7 @@ impl LungSize {
         let mut total = (0.0, 0);
         for i in 0..stack.dim(0)? {
             monitor.check()?;
-            let (sum, count) = self.sum(&stack.narrow(0, i, 1)?)?;
+            let (sum, count) = self.sum(&self.segmenter.log_probabilities(&stack.narrow(0, i, 1)?)?)?;
             total = (total.0 + scalar(&sum)?, total.1 + count);
         }
         Ok(total)
@@ -163,13 +163,14 @@ impl Objective for LungSize {
             monitor.step("gradient of the segmenter", i, slices)?;
             let slice = stack.narrow(0, i, 1)?;
             let (sum, count) = if slab.contains(&i) {
-                let input = Var::from_tensor(&slice.contiguous()?)?;
-                let (sum, count) = self.sum(&input)?;
-                gradients.push(gradient_at(&sum, &input)?);
+                let (output, pull_back) = self.segmenter.trail(&slice.contiguous()?)?;
+                let output = Var::from_tensor(&output)?;
+                let (sum, count) = self.sum(&output)?;
+                gradients.push(pull_back(&gradient_at(&sum, &output)?)?);
                 (sum, count)
             } else {
                 gradients.push(slice.zeros_like()?);
-                self.sum(&slice)?
+                self.sum(&self.segmenter.log_probabilities(&slice)?)?
             };
             total += scalar(&sum)?;
             pixels += count;

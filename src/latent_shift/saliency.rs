@@ -60,7 +60,7 @@ pub fn saliency(
     methods.map(of_label).collect()
 }
 
-/// d logit / d stack for each label, `[slices, 1, h, w]`, signed. Backward through the stages one by one, as for a score.
+/// d logit / d stack for each label, `[slices, 1, h, w]`, signed: one pass forward, and one back for each.
 pub fn gradients(
     classifier: &dyn Classifier,
     stack: &Tensor,
@@ -68,21 +68,20 @@ pub fn gradients(
     monitor: &Monitor,
 ) -> Result<Vec<Tensor>, Error> {
     let stages = classifier.stages();
-    let mut boundaries = vec![stack.clone()];
+    let (mut at, mut trails) = (stack.clone(), Vec::with_capacity(stages.len()));
     for stage in &stages {
         monitor.check()?;
-        boundaries.push(stage(&boundaries[boundaries.len() - 1])?);
+        let (next, pull_back) = stage.trail(&at)?;
+        trails.push(pull_back);
+        at = next;
     }
-    let logits = Var::from_tensor(&boundaries[stages.len()])?;
+    let logits = Var::from_tensor(&at)?;
     let of_logit = |&label: &usize| gradient_at(&logits.flatten_all()?.get(label)?, &logits);
     let mut cotangents = labels.iter().map(of_logit).collect::<Result<Vec<_>, Error>>()?;
-    for (i, stage) in stages.iter().enumerate().rev() {
-        boundaries.truncate(i + 1);
-        let input = Var::from_tensor(&boundaries[i])?;
-        let output = stage(&input)?;
+    while let Some(pull_back) = trails.pop() {
         for cotangent in &mut cotangents {
             monitor.check()?;
-            *cotangent = gradient_at(&(&output * &*cotangent)?.sum_all()?, &input)?;
+            *cotangent = pull_back(cotangent)?;
         }
     }
     Ok(cotangents)
@@ -210,7 +209,7 @@ fn logits(classifier: &dyn Classifier, stack: &Tensor, monitor: &Monitor) -> Res
     let mut at = stack.clone();
     for stage in classifier.stages() {
         monitor.check()?;
-        at = stage(&at)?;
+        at = stage.forward(&at)?;
     }
     finite(at.to_dtype(DType::F32)?.flatten_all()?.to_vec1()?, "a logit")
 }

@@ -3,10 +3,12 @@
 use candle_core::{DType, Device, Module, Result, Tensor, bail};
 use candle_nn::VarBuilder;
 
+use super::stage::by_graph;
 use super::vqgan::turn;
-use super::{Card, Classifier, Error, Stage, labels, phecodes};
+use super::{Card, Classifier, Error, PullBack, Stage, labels, phecodes};
 use crate::nn::conv::{Bias, Conv3d, conv3d};
 use crate::nn::norm::batch_norm;
+use crate::nn::trail::{AtZero, Mask};
 use crate::nn::{pool, resize};
 use crate::weights::Checkpoint;
 
@@ -15,8 +17,8 @@ const MERLIN: &str = "encode_image.i3_resnet.";
 /// The head that matches text, and counters of training.
 const UNUSED: [&str; 2] = ["contrastive_head.", "num_batches_tracked"];
 const BATCH_NORM_EPS: f64 = 1e-5; // torch's default
-/// Blocks per stage: the memory of a gradient is that of one stage and all boundaries.
-const BLOCKS_PER_STAGE: usize = 2;
+/// Blocks per stage: how long a cancelled run goes on.
+const BLOCKS_PER_STAGE: usize = 4;
 
 /// 1x1x1, 3x3x3 with the stride, 1x1x1 to four times the width, each with its batch norm.
 struct Bottleneck {
@@ -48,9 +50,62 @@ impl Module for Bottleneck {
             Some(conv) => x.apply(conv)?,
             None => x.clone(),
         };
-        let y = self.conv2.relu(&self.conv1.relu(x)?)?;
-        self.conv3.add_relu(&y, &skip)
+        let y = self.conv2.relu(&self.conv1.relu(x, AtZero::Nothing)?, AtZero::Nothing)?;
+        self.conv3.add_relu(&y, &skip, AtZero::Nothing)
     }
+}
+
+/// What the three ReLUs of a block let through, and the depth, height and width of its input.
+struct Trail {
+    masks: [Mask; 3],
+    size: [usize; 3],
+}
+
+impl Bottleneck {
+    fn trail(&self, x: &Tensor) -> Result<(Tensor, Trail)> {
+        let (_, _, d, h, w) = x.dims5()?;
+        let skip = match &self.downsample {
+            Some(conv) => x.apply(conv)?,
+            None => x.clone(),
+        };
+        let (y, first) = self.conv1.trail(x, None, AtZero::Nothing)?;
+        let (y, second) = self.conv2.trail(&y, None, AtZero::Nothing)?;
+        let (y, third) = self.conv3.trail(&y, Some(&skip), AtZero::Nothing)?;
+        Ok((y, Trail { masks: [first, second, third], size: [d, h, w] }))
+    }
+
+    /// From the gradient of the outputs, once past the last ReLU, to that of the inputs, past the ReLU of the block before.
+    fn pull_back(&self, trail: &Trail, gradient: &Tensor, before: Option<&Mask>) -> Result<Tensor> {
+        let Trail { masks: [first, second, _], size } = trail;
+        let (_, _, d, h, w) = gradient.dims5()?;
+        let pulled = self.conv3.pull_back(gradient, [d, h, w], None, Some(second))?;
+        let pulled = self.conv2.pull_back(&pulled, *size, None, Some(first))?;
+        let skip = match &self.downsample {
+            Some(conv) => &conv.pull_back(gradient, *size, None, None)?,
+            None => gradient,
+        };
+        self.conv1.pull_back(&pulled, *size, Some(skip), before)
+    }
+}
+
+/// Blocks in a row, and the way back through them.
+fn trail<'a>(blocks: &'a [Bottleneck], x: &Tensor) -> Result<(Tensor, PullBack<'a>)> {
+    let (mut x, mut trails) = (x.clone(), Vec::with_capacity(blocks.len()));
+    for block in blocks {
+        let (y, trail) = block.trail(&x)?;
+        trails.push(trail);
+        x = y;
+    }
+    let pull_back = move |gradient: &Tensor| {
+        let third = |i: usize| trails.get(i).map(|trail: &Trail| &trail.masks[2]);
+        let last = blocks.len().wrapping_sub(1);
+        let mut gradient = third(last).map_or_else(|| Ok(gradient.clone()), |mask| mask.pass(gradient))?;
+        for (i, block) in blocks.iter().enumerate().rev() {
+            gradient = block.pull_back(&trails[i], &gradient, third(i.wrapping_sub(1)))?;
+        }
+        Ok(gradient)
+    };
+    Ok((x, Box::new(pull_back)))
 }
 
 pub struct I3ResNet {
@@ -108,6 +163,28 @@ impl I3ResNet {
 
     /// `[slices, 1, h, w]` to the stem's output `[1, c, d, h, w]`.
     fn stem(&self, stack: &Tensor) -> Result<Tensor> {
+        pool::max_pool3d(&self.conv1.relu(&self.volume(stack)?, AtZero::Nothing)?, 3, 2, 1)
+    }
+
+    /// The stem, and the way back to the stack.
+    fn stem_trail(&self, stack: &Tensor) -> Result<(Tensor, PullBack<'_>)> {
+        let volume = self.volume(stack)?;
+        let (_, _, d, h, w) = volume.dims5()?;
+        let (y, mask) = self.conv1.trail(&volume, None, AtZero::Nothing)?;
+        drop(volume);
+        let (y, maxima) = pool::max_pool3d_trail(&y, 3, 2, 1)?;
+        let stack = stack.detach();
+        let pull_back = move |gradient: &Tensor| {
+            let pulled = maxima.pull_back(gradient, Some(&mask))?;
+            let pulled = self.conv1.pull_back(&pulled, [d, h, w], None, None)?;
+            let volume = |stack: &Tensor| self.volume(stack);
+            by_graph(&volume, &stack)?.1(&pulled)
+        };
+        Ok((y, Box::new(pull_back)))
+    }
+
+    /// `[slices, 1, h, w]` as the network was fed, `[1, 1, d, h, w]`.
+    fn volume(&self, stack: &Tensor) -> Result<Tensor> {
         let (slices, channels, ..) = stack.dims4()?;
         if channels != 1 || slices == 0 {
             bail!("the classifier takes a stack [slices, 1, height, width], found {:?}", stack.dims());
@@ -119,8 +196,7 @@ impl I3ResNet {
         if let Some(side) = self.side {
             x = resize::bilinear(&x, [side, side])?;
         }
-        let volume = x.transpose(0, 1)?.unsqueeze(0)?; // [1, 1, d, h, w]
-        pool::max_pool3d(&self.conv1.relu(&volume)?, 3, 2, 1)
+        x.transpose(0, 1)?.unsqueeze(0)
     }
 
     fn head(&self, x: &Tensor) -> Result<Tensor> {
@@ -139,12 +215,13 @@ impl Classifier for I3ResNet {
     }
 
     fn stages(&self) -> Vec<Stage<'_>> {
-        let mut stages: Vec<Stage<'_>> = vec![Box::new(|stack| self.stem(stack))];
-        for blocks in self.blocks.chunks(BLOCKS_PER_STAGE) {
-            stages.push(Box::new(move |x| blocks.iter().try_fold(x.clone(), |x, block| block.forward(&x))));
-        }
-        stages.push(Box::new(|x| self.head(x)));
-        stages
+        let blocks = self.blocks.chunks(BLOCKS_PER_STAGE).map(|blocks| {
+            let forward = move |x: &Tensor| blocks.iter().try_fold(x.clone(), |x, block| block.forward(&x));
+            Stage::with_trail(forward, move |x| trail(blocks, x))
+        });
+        let stem = Stage::with_trail(|stack| self.stem(stack), |stack| self.stem_trail(stack));
+        let head = Stage::of(|x| self.head(x));
+        [stem].into_iter().chain(blocks).chain([head]).collect()
     }
 }
 

@@ -3,6 +3,7 @@
 mod card;
 mod i3resnet;
 mod phecodes;
+mod stage;
 mod unet;
 mod vqgan;
 
@@ -13,6 +14,7 @@ use candle_core::{DType, Device, Result, Tensor};
 
 pub use card::{Card, Decode, Kind};
 pub use i3resnet::I3ResNet;
+pub use stage::{PullBack, Stage};
 pub use unet::LungUnet;
 pub use vqgan::Vqgan;
 
@@ -34,14 +36,11 @@ pub trait Autoencoder: Send + Sync {
     fn unit_from_decoded(&self) -> [f32; 2];
 }
 
-/// A piece of a network: a tensor in, a tensor out.
-pub type Stage<'a> = Box<dyn Fn(&Tensor) -> Result<Tensor> + 'a>;
-
 /// Gives one logit per label for a whole stack.
 pub trait Classifier: Send + Sync {
     fn labels(&self) -> &[String];
     /// The network in pieces: the first takes the stack `[slices, 1, height, width]`, the last gives logits `[1, labels]`.
-    /// A gradient is taken piece by piece, keeping only what lies between them. Stack and logits lie on the CPU.
+    /// Each leaves a trail for its gradient; between them work can be cancelled. Stack and logits lie on the CPU.
     fn stages(&self) -> Vec<Stage<'_>>;
 }
 
@@ -50,6 +49,8 @@ pub trait Segmenter: Send + Sync {
     fn labels(&self) -> &[String];
     /// `[slices, 1, height, width]` to log-softmax `[slices, classes, h, w]`, differentiable. Both lie on the CPU.
     fn log_probabilities(&self, stack: &Tensor) -> Result<Tensor>;
+    /// The same, and how its gradient becomes that of the stack.
+    fn trail(&self, stack: &Tensor) -> Result<(Tensor, PullBack<'_>)>;
 }
 
 /// What can be wrong with a card, or with a checkpoint that is to be a network.

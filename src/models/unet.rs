@@ -1,11 +1,13 @@
 //! The lung segmenter: U-Net R231 (Hofmanninger et al. 2020, Eur Radiol Exp 4:50), layout of `lungmask/resunet.py`.
 
-use candle_core::{DType, Device, Module, Result, Tensor};
+use candle_core::{DType, Device, Result, Tensor};
 use candle_nn::VarBuilder;
 
-use super::{Card, Error, Segmenter, labels};
+use super::stage::by_graph;
+use super::{Card, Error, PullBack, Segmenter, labels};
 use crate::nn::conv::{Conv2d, Shape, conv2d};
-use crate::nn::norm::{BatchNorm, batch_norm};
+use crate::nn::norm::batch_norm;
+use crate::nn::trail::{AtZero, Mask};
 use crate::nn::{pool, resize};
 use crate::weights::Checkpoint;
 
@@ -18,29 +20,43 @@ const CONV_1X1: Shape = Shape { kernel: 1, stride: 1, padding: 0 };
 
 /// conv, ReLU, norm, twice; the norm comes after the ReLU.
 struct Block {
-    conv0: Conv2d,
-    norm2: BatchNorm,
-    conv3: Conv2d,
-    norm5: BatchNorm,
+    conv0: Conv2d, // with norm 2
+    conv3: Conv2d, // with norm 5
 }
+
+/// What the ReLUs of a block let through, and the height and width of its input.
+struct Trail {
+    masks: [Mask; 2],
+    size: [usize; 2],
+}
+
+/// The runs recorded from the published network have a ReLU at exactly 0, which that computes a trifle above: it passes.
+const AT_ZERO: AtZero = AtZero::All;
 
 impl Block {
     fn new(c_in: usize, c_out: usize, vb: &VarBuilder) -> Result<Self> {
         let vb = vb.pp("block");
+        let norm = |i: usize| batch_norm(c_out, BATCH_NORM_EPS, &vb.pp(i));
         Ok(Self {
-            conv0: conv2d(c_in, c_out, CONV_3X3, &vb.pp(0))?,
-            norm2: batch_norm(c_out, BATCH_NORM_EPS, &vb.pp(2))?,
-            conv3: conv2d(c_out, c_out, CONV_3X3, &vb.pp(3))?,
-            norm5: batch_norm(c_out, BATCH_NORM_EPS, &vb.pp(5))?,
+            conv0: conv2d(c_in, c_out, CONV_3X3, &vb.pp(0))?.normed_last(norm(2)?)?,
+            conv3: conv2d(c_out, c_out, CONV_3X3, &vb.pp(3))?.normed_last(norm(5)?)?,
         })
     }
-}
 
-impl Module for Block {
     fn forward(&self, x: &Tensor) -> Result<Tensor> {
-        // candle's ReLU has a gradient of 1 at exactly 0, where one within the convolution has 0. Both are subgradients; the runs
-        // recorded from the published network have such a 0, which it computes a trifle above.
-        x.apply(&self.conv0)?.relu()?.apply(&self.norm2)?.apply(&self.conv3)?.relu()?.apply(&self.norm5)
+        self.conv3.relu(&self.conv0.relu(x, AT_ZERO)?, AT_ZERO)
+    }
+
+    fn trail(&self, x: &Tensor) -> Result<(Tensor, Trail)> {
+        let (_, _, h, w) = x.dims4()?;
+        let (y, first) = self.conv0.trail(x, None, AT_ZERO)?;
+        let (y, second) = self.conv3.trail(&y, None, AT_ZERO)?;
+        Ok((y, Trail { masks: [first, second], size: [h, w] }))
+    }
+
+    fn pull_back(&self, Trail { masks: [first, second], size }: &Trail, gradient: &Tensor) -> Result<Tensor> {
+        let pulled = self.conv3.pull_back(&second.pass(gradient)?, *size, None, Some(first))?;
+        self.conv0.pull_back(&pulled, *size, None, None)
     }
 }
 
@@ -48,6 +64,19 @@ impl Module for Block {
 struct Up {
     conv: Conv2d,
     block: Block,
+}
+
+impl Up {
+    fn raised(&self, x: &Tensor) -> Result<Tensor> {
+        let (_, _, h, w) = x.dims4()?;
+        resize::bilinear(x, [2 * h, 2 * w])?.apply(&self.conv)
+    }
+
+    /// To the gradient of what was raised to `size`.
+    fn pull_back(&self, gradient: &Tensor, [height, width]: [usize; 2]) -> Result<Tensor> {
+        let wide = self.conv.pull_back(gradient, [height, width], None, None)?;
+        resize::bilinear_back(&wide, [height / 2, width / 2])
+    }
 }
 
 pub struct LungUnet {
@@ -98,6 +127,7 @@ impl Segmenter for LungUnet {
     }
 
     /// Sizes that 16 does not divide come out smaller, as in the original: 56 gives 48.
+    /// Sizes that 16 does not divide come out smaller, as in the original: 56 gives 48.
     fn log_probabilities(&self, stack: &Tensor) -> Result<Tensor> {
         let mut bridges = Vec::with_capacity(self.down_path.len());
         let mut x = stack.to_device(&self.device)?;
@@ -110,18 +140,86 @@ impl Segmenter for LungUnet {
         }
         bridges.pop(); // the deepest is what goes up
         for up in &self.up_path {
-            let (_, _, h, w) = x.dims4()?;
-            let raised = resize::bilinear(&x, [2 * h, 2 * w])?.apply(&up.conv)?;
+            let raised = up.raised(&x)?;
             if let Some(bridge) = bridges.pop() {
-                x = Tensor::cat(&[&raised, &center_crop(&bridge, [2 * h, 2 * w])?], 1)?.apply(&up.block)?;
+                x = up.block.forward(&beside(&raised, &bridge)?)?;
             }
         }
+        self.classes(&x)
+    }
+
+    fn trail(&self, stack: &Tensor) -> Result<(Tensor, PullBack<'_>)> {
+        let mut x = stack.to_device(&self.device)?;
+        let (mut down, mut up, mut bridges) = (Vec::new(), Vec::new(), Vec::new());
+        for (level, block) in self.down_path.iter().enumerate() {
+            if level > 0 {
+                x = pool::avg_pool2d(&x, 2)?;
+            }
+            let (y, trail) = block.trail(&x)?;
+            down.push(trail);
+            bridges.push(y.clone());
+            x = y;
+        }
+        bridges.pop(); // the deepest is what goes up
+        for step in &self.up_path {
+            let raised = step.raised(&x)?;
+            if let Some(bridge) = bridges.pop() {
+                let (y, trail) = step.block.trail(&beside(&raised, &bridge)?)?;
+                up.push(trail);
+                x = y;
+            }
+        }
+        let last = x;
+        let y = self.classes(&last)?;
+        Ok((y, Box::new(move |gradient| self.pull_back(&down, &up, &last, gradient))))
+    }
+}
+
+impl LungUnet {
+    /// Log-softmax over the classes, on the CPU.
+    fn classes(&self, x: &Tensor) -> Result<Tensor> {
         candle_nn::ops::log_softmax(&x.apply(&self.last)?, 1)?.to_device(&Device::Cpu)
     }
+
+    fn pull_back(&self, down: &[Trail], up: &[Trail], last: &Tensor, gradient: &Tensor) -> Result<Tensor> {
+        let classes = |x: &Tensor| self.classes(x);
+        let mut gradient = by_graph(&classes, last)?.1(gradient)?;
+        // From the shallowest level on, as the steps up are gone down.
+        let mut of_bridges = Vec::with_capacity(up.len());
+        for (step, trail) in self.up_path.iter().zip(up).rev() {
+            let both = step.block.pull_back(trail, &gradient)?;
+            let channels = both.dim(1)? / 2;
+            of_bridges.push(both.narrow(1, channels, channels)?);
+            gradient = step.pull_back(&both.narrow(1, 0, channels)?.contiguous()?, trail.size)?;
+        }
+        for (level, (block, trail)) in self.down_path.iter().zip(down).enumerate().rev() {
+            if let Some(of_bridge) = of_bridges.get(level) {
+                gradient = (gradient + uncropped(of_bridge, trail.size)?)?;
+            }
+            gradient = block.pull_back(trail, &gradient)?;
+            if level > 0 {
+                gradient = pool::avg_pool2d_back(&gradient, 2, down[level - 1].size)?;
+            }
+        }
+        gradient.to_device(&Device::Cpu)
+    }
+}
+
+/// What came up, and the centre of the bridge, which may be larger.
+fn beside(raised: &Tensor, bridge: &Tensor) -> Result<Tensor> {
+    let (_, _, h, w) = raised.dims4()?;
+    Tensor::cat(&[raised, &center_crop(bridge, [h, w])?], 1)
 }
 
 /// `lungmask/resunet.py`, `center_crop`: the first row is half the surplus, rounded down.
 fn center_crop(x: &Tensor, [height, width]: [usize; 2]) -> Result<Tensor> {
     let (_, _, h, w) = x.dims4()?;
     x.narrow(2, (h - height) / 2, height)?.narrow(3, (w - width) / 2, width)?.contiguous()
+}
+
+/// The transpose of [`center_crop`]: zeros around.
+fn uncropped(x: &Tensor, [height, width]: [usize; 2]) -> Result<Tensor> {
+    let (_, _, h, w) = x.dims4()?;
+    let [top, left] = [(height - h) / 2, (width - w) / 2];
+    x.contiguous()?.pad_with_zeros(2, top, height - h - top)?.pad_with_zeros(3, left, width - w - left)
 }

@@ -13,9 +13,9 @@ use candle_core::{
 };
 use candle_nn::VarBuilder;
 
-use super::after::{After, Passed};
+use super::after::{After, AtZero, Bits, Mask, Passing};
 use super::composed::{Convolution, Lines};
-use super::gemm::{Real, contiguous};
+use super::gemm::{Columns, Real, contiguous};
 use super::geometry::{Geometry, Images};
 use super::im2col;
 use super::norm::{BatchNorm, channelwise_on};
@@ -43,16 +43,21 @@ enum Numbers {
 }
 
 pub(super) struct Kernel {
+    /// As they were loaded; of a gradient's kernel, those of the convolution it is the gradient of.
     weight: Arc<Numbers>,
+    /// Of a gradient's kernel: what its original's norm multiplies each output channel with, 1 where it has none.
+    mirror: Option<Vec<f64>>,
     /// One per output channel; none is nothing to add.
     bias: Vec<f64>,
-    /// Of the outputs.
+    /// Of the outputs, before a skip and a ReLU; or after them.
     norm: Option<BatchNorm>,
+    norm_last: Option<BatchNorm>,
     channels: [usize; 2], // in, out
     geometry: Geometry,
     /// Made by the first gradient. None where the gradient is no convolution.
-    mirrored: OnceLock<Option<Arc<Kernel>>>,
-    /// Made by the first pass that it pays for.
+    gradient: OnceLock<Option<Arc<Kernel>>>,
+    /// The mirrored weights `[out, in * taps]`, and the transformed ones: made by the first pass that wants to keep them.
+    matrix: OnceLock<Numbers>,
     winograd: OnceLock<Winograd>,
     /// Made by the first pass on a device that is no CPU.
     on_device: OnceLock<Arc<Convolution>>,
@@ -60,45 +65,94 @@ pub(super) struct Kernel {
 
 impl Kernel {
     fn new(weight: Arc<Numbers>, bias: Vec<f64>, channels: [usize; 2], geometry: Geometry) -> Self {
-        let (mirrored, winograd, on_device) = (OnceLock::new(), OnceLock::new(), OnceLock::new());
-        Self { weight, bias, norm: None, channels, geometry, mirrored, winograd, on_device }
+        Self {
+            weight,
+            mirror: None,
+            bias,
+            norm: None,
+            norm_last: None,
+            channels,
+            geometry,
+            gradient: OnceLock::new(),
+            matrix: OnceLock::new(),
+            winograd: OnceLock::new(),
+            on_device: OnceLock::new(),
+        }
+    }
+
+    pub(super) fn norms_last(&self) -> bool {
+        self.norm_last.is_some()
+    }
+
+    /// What the norm, wherever it stands, multiplies each output channel with.
+    fn scale(&self) -> Vec<f64> {
+        let norm = self.norm.as_ref().or(self.norm_last.as_ref());
+        norm.map_or_else(|| vec![1.0; self.channels[1]], |norm| norm.scale().to_vec())
     }
 
     /// The convolution from the output's gradient to the input's: taps in reverse, input and output channels exchanged, times
     /// the norm's scale.
-    fn mirrored(&self) -> Option<&Arc<Self>> {
+    pub(super) fn gradient(&self) -> Option<&Arc<Self>> {
         let make = || {
             let geometry = self.geometry.mirrored()?;
             let [c_in, c_out] = self.channels;
-            let scale = self.norm.as_ref().map(BatchNorm::scale);
-            let weight = match &*self.weight {
-                Numbers::F32(weight) => Numbers::F32(mirror(weight, scale, self.channels, geometry.taps())),
-                Numbers::F64(weight) => Numbers::F64(mirror(weight, scale, self.channels, geometry.taps())),
-            };
-            Some(Arc::new(Self::new(Arc::new(weight), Vec::new(), [c_out, c_in], geometry)))
+            let kernel = Self::new(Arc::clone(&self.weight), Vec::new(), [c_out, c_in], geometry);
+            Some(Arc::new(Self { mirror: Some(self.scale()), ..kernel }))
         };
-        self.mirrored.get_or_init(make).as_ref()
+        self.gradient.get_or_init(make).as_ref()
     }
 
-    fn forward_f32(&self, weight: &[f32], x: &[f32], images: &Images, after: &After<'_, f32>) -> Vec<f32> {
+    /// The weights `[out, in * taps]` of this kernel itself.
+    fn matrix(&self) -> &Numbers {
+        let Some(scale) = &self.mirror else { return &self.weight };
+        let taps = self.geometry.taps();
+        self.matrix.get_or_init(|| match &*self.weight {
+            Numbers::F32(weight) => Numbers::F32(mirrored(weight, scale, self.channels, taps)),
+            Numbers::F64(weight) => Numbers::F64(mirrored(weight, scale, self.channels, taps)),
+        })
+    }
+
+    fn forward_f32(&self, x: &[f32], images: &Images, after: &After<'_, f32>) -> Vec<f32> {
+        let Numbers::F32(weight) = &*self.weight else { unreachable!("weights of f32 are f32") };
         if !Winograd::fits(&self.geometry) || !Winograd::pays(images.output) {
-            return self.products(weight).forward(x, images, after);
+            let Numbers::F32(matrix) = self.matrix() else { unreachable!("weights of f32 are f32") };
+            return self.products(matrix).forward(x, images, after);
         }
-        let make = || Winograd::new(weight, &self.bias, self.channels, &self.geometry, Instructions::best());
-        self.winograd.get_or_init(make).forward(x, images, after)
+        let kernels = weight.as_chunks().0;
+        let [c_in, c_out] = self.channels;
+        let depth = self.geometry.kernel[0];
+        let kernel = |out: usize, input: usize, tap: usize| -> [f32; 9] {
+            match &self.mirror {
+                None => kernels[(out * c_in + input) * depth + tap],
+                Some(scale) => {
+                    let kernel: [f32; 9] = kernels[(input * c_out + out) * depth + depth - 1 - tap];
+                    std::array::from_fn(|i| kernel[8 - i] * scale[input] as f32)
+                }
+            }
+        };
+        let make = || Winograd::new(kernel, &self.bias, self.channels, &self.geometry, Instructions::best());
+        if Winograd::passes(images) {
+            make().forward(x, images, after)
+        } else {
+            self.winograd.get_or_init(make).forward(x, images, after)
+        }
     }
 
-    /// From the output's gradient to that of the input, which was `[n, in, d, h, w]`.
-    fn pull_back(self: &Arc<Self>, input: &Tensor, gradient: &Tensor) -> Result<Tensor> {
-        if let Some(mirrored) = self.mirrored() {
-            return gradient.apply_op1_no_bwd(&Forward { kernel: Arc::clone(mirrored), relu: false });
-        }
-        let (_, _, d, h, w) = input.dims5()?;
-        let transposed = Transposed(Arc::clone(self), [d, h, w]);
-        match &self.norm {
+    /// From the output's gradient to that of the input, which was `[n, in, d, h, w]`, where the gradient is no convolution.
+    pub(super) fn transposed(self: &Arc<Self>, input: [usize; 3], gradient: &Tensor) -> Result<Tensor> {
+        let transposed = Transposed(Arc::clone(self), input);
+        match self.norm.as_ref().or(self.norm_last.as_ref()) {
             Some(norm) => gradient.apply_op1_no_bwd(&norm.linear())?.apply_op1_no_bwd(&transposed),
             None => gradient.apply_op1_no_bwd(&transposed),
         }
+    }
+
+    fn pull_back(self: &Arc<Self>, input: &Tensor, gradient: &Tensor) -> Result<Tensor> {
+        if let Some(kernel) = self.gradient() {
+            return gradient.apply_op1_no_bwd(&Forward::of(kernel, None));
+        }
+        let (_, _, d, h, w) = input.dims5()?;
+        self.transposed([d, h, w], gradient)
     }
 
     /// These numbers where our kernels do not run.
@@ -122,7 +176,8 @@ impl Kernel {
         }
         let [scale, shift] = [scale, shift].map(|numbers| channelwise_on(&numbers, dtype, device));
         let after = Lines { scale: scale?, shift: shift? };
-        let made = Arc::new(Convolution::new(weight, after, self.geometry));
+        let last = self.norm_last.as_ref().map(|norm| norm.on(dtype, device)).transpose()?;
+        let made = Arc::new(Convolution::new(weight, after, last, self.geometry));
         Ok(self.on_device.get_or_init(|| made))
     }
 
@@ -131,25 +186,49 @@ impl Kernel {
     }
 }
 
-/// `[out, in, taps]` to `[in, out, taps]`, the taps in reverse, each output's times its scale.
-fn mirror<T: Real>(weight: &[T], scale: Option<&[f64]>, [c_in, c_out]: [usize; 2], taps: usize) -> Vec<T> {
-    let kernels = (0..c_in * c_out).map(|at| (at % c_out, at / c_out));
+/// `[in, out, taps]` to `[out, in, taps]`, the taps in reverse, each input's times its scale.
+fn mirrored<T: Real>(weight: &[T], scale: &[f64], [c_in, c_out]: [usize; 2], taps: usize) -> Vec<T> {
+    let kernels = (0..c_out * c_in).map(|at| (at / c_in, at % c_in));
     let mirrored = kernels.flat_map(|(out, input)| {
-        let first = (out * c_in + input) * taps;
-        let scale = scale.map_or(T::ONE, |scale| T::from_f64(scale[out]));
+        let first = (input * c_out + out) * taps;
+        let scale = T::from_f64(scale[input]);
         weight[first..first + taps].iter().rev().map(move |w| *w * scale)
     });
     mirrored.collect()
 }
 
-/// The forward product of an input, or of an input and a skip, and a ReLU where there is one. Its backward is that of the
-/// mirrored kernel, or [`Transposed`].
-struct Forward {
+/// The forward product of an input, or of an input and a skip, and what follows it. Its backward is that of the mirrored kernel,
+/// or [`Transposed`].
+pub(super) struct Forward {
     kernel: Arc<Kernel>,
-    relu: bool,
+    relu: Option<AtZero>,
+    /// Filled by a pass whose gradient will be wanted, with what the ReLU lets through.
+    passing: Option<OnceLock<Mask>>,
+    /// What of the outputs passes.
+    mask: Option<Mask>,
 }
 
 impl Forward {
+    pub(super) fn of(kernel: &Arc<Kernel>, relu: Option<AtZero>) -> Self {
+        Self { kernel: Arc::clone(kernel), relu, passing: None, mask: None }
+    }
+
+    /// The same with a note of what the ReLU lets through.
+    pub(super) fn noting(self) -> Self {
+        Self { passing: self.relu.map(|_| OnceLock::new()), ..self }
+    }
+
+    /// The same with a mask on its outputs.
+    pub(super) fn masked(self, mask: Option<&Mask>) -> Self {
+        Self { mask: mask.cloned(), ..self }
+    }
+
+    /// What the ReLU let through, once the pass is made.
+    pub(super) fn noted(&self) -> Option<&Mask> {
+        self.passing.as_ref()?.get()
+    }
+
+    #[expect(unsafe_code, reason = "what passes is noted from several threads")]
     fn compute(
         &self,
         x: (&CpuStorage, &Layout),
@@ -169,24 +248,41 @@ impl Forward {
         {
             bail!("a skip of {:?} beside a convolution's {shape:?}", layout.shape());
         }
-        let (norm, relu) = (kernel.norm.as_ref(), self.relu);
+        let mask = self.mask.as_ref().map(Mask::bytes).transpose()?;
+        let mask = mask.as_deref();
+        if let Some(mask) = mask
+            && mask.len() != shape.elem_count()
+        {
+            bail!("a mask of {} numbers beside a convolution's {shape:?}", mask.len());
+        }
+        let mut passing = Vec::new();
+        let columns = Columns::fresh(&mut passing, if self.passing.is_some() { shape.elem_count() } else { 0 });
+        let (norm, norm_last, relu) = (kernel.norm.as_ref(), kernel.norm_last.as_ref(), self.relu);
+        let noted = self.passing.as_ref().map(|_| &columns);
         let storage = match &*kernel.weight {
-            Numbers::F32(weight) => {
-                let after = After { norm, skip: skip.map(|(s, layout)| contiguous(s, layout)).transpose()?, relu };
-                f32::storage(kernel.forward_f32(weight, contiguous(x.0, x.1)?, &images, &after))
+            Numbers::F32(_) => {
+                let skip = skip.map(|(s, layout)| contiguous(s, layout)).transpose()?;
+                let after = After { norm, skip, relu, passing: noted, norm_last, mask };
+                f32::storage(kernel.forward_f32(contiguous(x.0, x.1)?, &images, &after))
             }
-            Numbers::F64(weight) => {
-                let after = After { norm, skip: skip.map(|(s, layout)| contiguous(s, layout)).transpose()?, relu };
-                f64::storage(kernel.products(weight).forward(contiguous(x.0, x.1)?, &images, &after))
+            Numbers::F64(_) => {
+                let skip = skip.map(|(s, layout)| contiguous(s, layout)).transpose()?;
+                let after = After { norm, skip, relu, passing: noted, norm_last, mask };
+                let Numbers::F64(matrix) = kernel.matrix() else { unreachable!("weights of f64 are f64") };
+                f64::storage(kernel.products(matrix).forward(contiguous(x.0, x.1)?, &images, &after))
             }
         };
+        if let Some(slot) = &self.passing {
+            // SAFETY: the pass has finished every output, and noted each.
+            unsafe { passing.set_len(shape.elem_count()) };
+            slot.get_or_init(|| Mask(Passing::Cpu(Arc::new(Bits::of(&passing)))));
+        }
         Ok((storage, shape))
     }
 
     /// What of the outputs' gradient comes through the ReLU.
-    fn passed(&self, output: &Tensor, gradient: &Tensor) -> Result<Tensor> {
-        let gradient = gradient.contiguous()?;
-        if self.relu { gradient.apply_op2_no_bwd(output, &Passed) } else { Ok(gradient) }
+    fn passed(&self, gradient: &Tensor) -> Result<Tensor> {
+        self.noted().map_or_else(|| gradient.contiguous(), |mask| mask.pass(gradient))
     }
 }
 
@@ -199,8 +295,8 @@ impl CustomOp1 for Forward {
         self.compute((x, layout), None)
     }
 
-    fn bwd(&self, x: &Tensor, output: &Tensor, gradient: &Tensor) -> Result<Option<Tensor>> {
-        self.kernel.pull_back(x, &self.passed(output, gradient)?).map(Some)
+    fn bwd(&self, x: &Tensor, _: &Tensor, gradient: &Tensor) -> Result<Option<Tensor>> {
+        self.kernel.pull_back(x, &self.passed(gradient)?).map(Some)
     }
 }
 
@@ -219,14 +315,8 @@ impl CustomOp2 for Forward {
         self.compute((x, of_x), Some((s, of_s)))
     }
 
-    fn bwd(
-        &self,
-        x: &Tensor,
-        _: &Tensor,
-        output: &Tensor,
-        gradient: &Tensor,
-    ) -> Result<(Option<Tensor>, Option<Tensor>)> {
-        let passed = self.passed(output, gradient)?;
+    fn bwd(&self, x: &Tensor, _: &Tensor, _: &Tensor, gradient: &Tensor) -> Result<(Option<Tensor>, Option<Tensor>)> {
+        let passed = self.passed(gradient)?;
         Ok((Some(self.kernel.pull_back(x, &passed)?), Some(passed)))
     }
 }
@@ -283,20 +373,35 @@ impl Conv3d {
 
     /// This convolution with the batch norm that follows it.
     pub fn normed(&self, norm: BatchNorm) -> Result<Self> {
+        self.with(norm, false)
+    }
+
+    /// This convolution with the batch norm that follows its skip and ReLU.
+    pub fn normed_last(&self, norm: BatchNorm) -> Result<Self> {
+        self.with(norm, true)
+    }
+
+    fn with(&self, norm: BatchNorm, last: bool) -> Result<Self> {
         let Kernel { weight, bias, channels, geometry, .. } = &*self.0;
         if norm.scale().len() != channels[1] {
             bail!("batch norm over {} channels follows a convolution to {}", norm.scale().len(), channels[1]);
         }
         let kernel = Kernel::new(Arc::clone(weight), bias.clone(), *channels, *geometry);
-        Ok(Self(Arc::new(Kernel { norm: Some(norm), ..kernel })))
+        let (norm, norm_last) = if last { (None, Some(norm)) } else { (Some(norm), None) };
+        Ok(Self(Arc::new(Kernel { norm, norm_last, ..kernel })))
     }
 
-    fn apply(&self, x: &Tensor, skip: Option<&Tensor>, relu: bool) -> Result<Tensor> {
+    fn apply(&self, x: &Tensor, skip: Option<&Tensor>, relu: Option<AtZero>) -> Result<Tensor> {
         let x = x.contiguous()?;
+        if skip.is_some() && self.0.norms_last() {
+            bail!("a skip before a norm has no gradient here");
+        }
         if !x.device().is_cpu() {
             return self.0.on(x.device())?.forward(&x, skip, relu);
         }
-        let op = Forward { kernel: Arc::clone(&self.0), relu };
+        let tracked = x.track_op() || skip.is_some_and(Tensor::track_op);
+        let op = Forward::of(&self.0, relu);
+        let op = if tracked { op.noting() } else { op };
         match skip {
             Some(skip) => x.apply_op2(&skip.contiguous()?, op),
             None => x.apply_op1(op),
@@ -304,35 +409,40 @@ impl Conv3d {
     }
 
     /// relu(conv(x))
-    pub fn relu(&self, x: &Tensor) -> Result<Tensor> {
-        self.apply(x, None, true)
+    pub fn relu(&self, x: &Tensor, at_zero: AtZero) -> Result<Tensor> {
+        self.apply(x, None, Some(at_zero))
     }
 
     /// conv(x) + skip; `skip` is of the output's shape.
     pub fn add(&self, x: &Tensor, skip: &Tensor) -> Result<Tensor> {
-        self.apply(x, Some(skip), false)
+        self.apply(x, Some(skip), None)
     }
 
     /// relu(conv(x) + skip)
-    pub fn add_relu(&self, x: &Tensor, skip: &Tensor) -> Result<Tensor> {
-        self.apply(x, Some(skip), true)
+    pub fn add_relu(&self, x: &Tensor, skip: &Tensor, at_zero: AtZero) -> Result<Tensor> {
+        self.apply(x, Some(skip), Some(at_zero))
     }
 }
 
 impl Module for Conv3d {
     /// conv(x)
     fn forward(&self, x: &Tensor) -> Result<Tensor> {
-        self.apply(x, None, false)
+        self.apply(x, None, None)
     }
 }
 
 /// A 2-D convolution: `[n, in, h, w]` to `[n, out, h', w']`. The 3-D one at depth 1.
-pub struct Conv2d(Conv3d);
+pub struct Conv2d(pub(super) Conv3d);
 
 impl Conv2d {
     /// `weight` is `[out, in, k, k]`, `bias` `[out]`.
     pub fn from_tensors(weight: &Tensor, bias: Option<&Tensor>, stride: usize, padding: usize) -> Result<Self> {
         Conv3d::from_tensors(&weight.unsqueeze(2)?, bias, [1, stride, stride], [0, padding, padding]).map(Self)
+    }
+
+    /// relu(conv(x))
+    pub fn relu(&self, x: &Tensor, at_zero: AtZero) -> Result<Tensor> {
+        self.0.relu(&x.unsqueeze(2)?, at_zero)?.squeeze(2)
     }
 
     /// conv(x) + skip; `skip` is of the output's shape.

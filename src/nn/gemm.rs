@@ -4,6 +4,7 @@
 use std::ops::{Add, AddAssign, Div, Mul, Neg, Range, Sub};
 
 use candle_core::{CpuStorage, Layout, Result, bail};
+use rayon::iter::ParallelIterator;
 
 /// f32 or f64.
 pub(super) trait Real:
@@ -122,26 +123,60 @@ pub(super) struct Columns<'a, T> {
 // SAFETY: threads only go through `multiply_into` and `piece`, whose contracts keep what they write apart.
 unsafe impl<T: Send> Sync for Columns<'_, T> {}
 
-impl<'a, T: Real> Columns<'a, T> {
+impl<'a, T> Columns<'a, T> {
     pub(super) fn new(values: &'a mut [T]) -> Self {
         Self { start: values.as_mut_ptr(), len: values.len(), _borrow: std::marker::PhantomData }
+    }
+
+    /// Over room for `len` elements, none of which is there yet: they become the vector's by its `set_len`. A large vector of zeros
+    /// would be written by one thread, once for nothing.
+    pub(super) fn fresh(values: &'a mut Vec<T>, len: usize) -> Self {
+        values.clear();
+        values.reserve_exact(len);
+        Self { start: values.as_mut_ptr(), len, _borrow: std::marker::PhantomData }
+    }
+
+    /// Some neighbouring elements, which are made, the same number each.
+    ///
+    /// # Safety
+    /// No one else touches these elements of the output while the piece lives.
+    pub(super) unsafe fn filled(&self, elements: Range<usize>, value: T) -> &'a mut [T]
+    where
+        T: Copy,
+    {
+        assert!(elements.start <= elements.end && elements.end <= self.len, "the piece lies in its slice");
+        for at in elements.clone() {
+            // SAFETY: the assert bounds the elements, which lie in one allocation; the caller keeps others away.
+            unsafe { self.start.add(at).write(value) };
+        }
+        // SAFETY: as above, and they are written.
+        unsafe { self.piece(elements) }
     }
 
     /// Some neighbouring elements, to write.
     ///
     /// # Safety
-    /// No one else touches these elements of the output while the piece lives.
+    /// They are there: given, or made before. No one else touches these elements of the output while the piece lives.
     pub(super) unsafe fn piece(&self, elements: Range<usize>) -> &'a mut [T] {
         assert!(elements.start <= elements.end && elements.end <= self.len, "the piece lies in its slice");
         // SAFETY: the assert bounds the elements, which lie in one allocation; the caller keeps others away.
         unsafe { std::slice::from_raw_parts_mut(self.start.add(elements.start), elements.len()) }
     }
+}
 
-    /// `c = a b + c`, where `c` has rows `row_stride` apart from `offset`.
+impl<T: Real> Columns<'_, T> {
+    /// `c = a b + beta c`, where `c` has rows `row_stride` apart from `offset`. With a `beta` of 0 nothing of `c` is read.
     ///
     /// # Safety
     /// No other thread touches these elements of the output during the call.
-    pub(super) unsafe fn multiply_into(&self, a: Matrix<'_, T>, b: Matrix<'_, T>, offset: usize, row_stride: usize) {
+    pub(super) unsafe fn multiply_into(
+        &self,
+        a: Matrix<'_, T>,
+        b: Matrix<'_, T>,
+        beta: T,
+        offset: usize,
+        row_stride: usize,
+    ) {
         let [m, k] = a.shape;
         let n = b.shape[1];
         assert_eq!(b.shape[0], k, "the inner sizes of a product agree");
@@ -162,7 +197,7 @@ impl<'a, T: Real> Columns<'a, T> {
                 stride(a.strides),
                 b.values.as_ptr().add(b.offset),
                 stride(b.strides),
-                T::ONE,
+                beta,
                 self.start.add(offset),
                 [row_stride as isize, 1],
             );
@@ -170,12 +205,16 @@ impl<'a, T: Real> Columns<'a, T> {
     }
 }
 
+/// So many zeros, written by all threads.
+pub(super) fn zeros<T: Copy + Default + Send + Sync>(count: usize) -> Vec<T> {
+    rayon::iter::repeat_n(T::default(), count).collect()
+}
+
 /// `c = a b`, `c` dense.
 pub(super) fn multiply<T: Real>(a: Matrix<'_, T>, b: Matrix<'_, T>, c: &mut [T]) {
     let n = b.shape[1];
-    c.fill(T::default());
     // SAFETY: `c` is borrowed here alone.
-    unsafe { Columns::new(c).multiply_into(a, b, 0, n) }
+    unsafe { Columns::new(c).multiply_into(a, b, T::default(), 0, n) }
 }
 
 /// The elements of a contiguous tensor.

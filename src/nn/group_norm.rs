@@ -10,7 +10,7 @@ use candle_nn::VarBuilder;
 use rayon::prelude::*;
 
 use super::composed;
-use super::gemm::{Real, contiguous};
+use super::gemm::{Real, contiguous, zeros};
 use super::norm::channelwise_on;
 use super::simd::{Instructions, Simd, Work};
 
@@ -138,7 +138,7 @@ impl Groups {
     fn forward<T: Real>(&self, x: &[T], plane: usize, then: Then) -> Vec<T> {
         let size = (self.channels() * plane).max(1);
         let instructions = Instructions::best();
-        let mut y = vec![T::default(); x.len()];
+        let mut y = zeros(x.len());
         y.par_chunks_mut(size).zip(x.par_chunks(size)).enumerate().for_each(|(group, (y, x))| {
             instructions.run(Normed { groups: self, group, plane, then, x, y });
         });
@@ -148,7 +148,7 @@ impl Groups {
     fn backward<T: Real>(&self, x: &[T], g: &[T], plane: usize, then: Then) -> Vec<T> {
         let size = (self.channels() * plane).max(1);
         let instructions = Instructions::best();
-        let mut gx = vec![T::default(); x.len()];
+        let mut gx = zeros(x.len());
         let groups = gx.par_chunks_mut(size).zip(x.par_chunks(size)).zip(g.par_chunks(size)).enumerate();
         groups.for_each(|(group, ((gx, x), g))| {
             instructions.run(PulledBack { groups: self, group, plane, then, x, g, gx });

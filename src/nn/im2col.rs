@@ -7,7 +7,7 @@ use std::ops::Range;
 use rayon::prelude::*;
 
 use super::after::After;
-use super::gemm::{Columns, Matrix, Real, multiply};
+use super::gemm::{Columns, Matrix, Real, multiply, zeros};
 use super::geometry::{Geometry, Images};
 
 /// Elements of an im2col block: 1 MB of f32, which stays in the second-level cache.
@@ -35,10 +35,10 @@ impl<T: Real> Kernel<'_, T> {
         let ([c_in, c_out], Images { samples, input, output }) = (self.channels, *images);
         let rows = c_in * self.geometry.taps();
         let [voxels, positions] = images.counts();
-        let mut y = vec![T::default(); samples * c_out * positions];
-        let width = block(rows, positions, samples);
+        let (mut y, len) = (Vec::new(), samples * c_out * positions);
+        let width = block(rows.max(c_out), positions, samples);
         let blocks = positions.div_ceil(width);
-        let columns = Columns::new(&mut y);
+        let columns = Columns::fresh(&mut y, len);
         (0..samples * blocks).into_par_iter().for_each_init(Vec::new, |scratch, job| {
             let (sample, first) = (job / blocks, job % blocks * width);
             let count = width.min(positions - first);
@@ -55,17 +55,20 @@ impl<T: Real> Kernel<'_, T> {
                 Matrix { values: scratch, offset: 0, shape: [rows, count], strides: [count, 1] }
             };
             let at = |channel: usize| (sample * c_out + channel) * positions + first;
-            // SAFETY: each job owns its sample's columns `first..first + count`.
-            let outputs = |channel: usize| unsafe { columns.piece(at(channel)..at(channel) + count) };
+            let beta = if self.bias.is_empty() { T::default() } else { T::ONE };
             for (channel, bias) in self.bias.iter().enumerate() {
-                outputs(channel).fill(T::from_f64(*bias));
+                // SAFETY: each job owns its sample's columns `first..first + count`.
+                unsafe { columns.filled(at(channel)..at(channel) + count, T::from_f64(*bias)) };
             }
-            // SAFETY: as above; no piece of them is borrowed.
-            unsafe { columns.multiply_into(left, right, at(0), positions) };
+            // SAFETY: as above; no piece of them is borrowed. Without biases they are not read.
+            unsafe { columns.multiply_into(left, right, beta, at(0), positions) };
             for channel in 0..c_out {
-                after.finish(channel, at(channel), outputs(channel));
+                // SAFETY: as above, of what passes too; the product has made them.
+                unsafe { after.finish(channel, at(channel), columns.piece(at(channel)..at(channel) + count)) };
             }
         });
+        // SAFETY: the jobs have made every sample's every column.
+        unsafe { y.set_len(len) };
         y
     }
 
@@ -73,7 +76,7 @@ impl<T: Real> Kernel<'_, T> {
     pub(super) fn backward(&self, g: &[T], images: &Images) -> Vec<T> {
         let ([c_in, c_out], Images { samples, input, .. }) = (self.channels, *images);
         let [voxels, positions] = images.counts();
-        let mut gx = vec![T::default(); samples * c_in * voxels];
+        let mut gx = zeros(samples * c_in * voxels);
         // A group of input channels belongs to one thread, which alone adds to it; where there are few, some slices of one.
         let jobs = 2 * rayon::current_num_threads();
         let group = c_in.div_ceil(jobs).max(1);

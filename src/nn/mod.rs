@@ -23,4 +23,5 @@ pub mod pool;
 pub mod resize;
 mod simd;
 pub mod threads;
+pub mod trail;
 mod winograd;

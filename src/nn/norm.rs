@@ -5,7 +5,7 @@ use candle_nn::VarBuilder;
 use rayon::prelude::*;
 
 use super::composed::Lines;
-use super::gemm::{Real, contiguous};
+use super::gemm::{Real, contiguous, zeros};
 
 /// y = scale\[c\] x + shift\[c\] on `[n, c, …]`. candle's broadcast product would also compute a gradient for the scale.
 #[derive(Clone)]
@@ -40,7 +40,7 @@ impl BatchNorm {
 
     fn apply_to_all<T: Real>(&self, x: &[T], dims: &[usize]) -> Vec<T> {
         let plane = dims[2..].iter().product::<usize>().max(1);
-        let mut y = vec![T::default(); x.len()];
+        let mut y = zeros(x.len());
         y.par_chunks_mut(plane).zip(x.par_chunks(plane)).enumerate().for_each(|(i, (y, x))| {
             y.copy_from_slice(x);
             self.apply(i % dims[1], y);

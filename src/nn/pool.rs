@@ -1,18 +1,32 @@
 //! Pooling with the gradients that candle's lack.
 
+use std::sync::OnceLock;
+
 use candle_core::{CpuStorage, CustomOp1, CustomOp2, Layout, Result, Shape, Tensor, bail};
 use rayon::prelude::*;
 
+use super::after::Mask;
 use super::composed::{self, Taps};
-use super::gemm::{Real, contiguous};
+use super::gemm::{Real, contiguous, zeros};
 use super::geometry::Geometry;
+use super::resize;
 
 /// Mean over `k` x `k` windows, stride `k`: `[n, c, h, w]` to `[n, c, h / k, w / k]`, a remainder is dropped.
 pub fn avg_pool2d(x: &Tensor, k: usize) -> Result<Tensor> {
     let (n, c, h, w) = x.dims4()?;
     let (oh, ow) = (h / k, w / k);
     let whole = x.narrow(2, 0, oh * k)?.narrow(3, 0, ow * k)?.contiguous()?;
+    if x.device().is_cpu() {
+        return resize::sum_squares(&whole, k)? / (k * k) as f64;
+    }
     (whole.reshape((n * c * oh, k, ow, k))?.sum(3)?.sum(1)? / (k * k) as f64)?.reshape((n, c, oh, ow))
+}
+
+/// From the gradient of [`avg_pool2d`]'s outputs to that of its input, of height and width `size`.
+pub fn avg_pool2d_back(gradient: &Tensor, k: usize, [height, width]: [usize; 2]) -> Result<Tensor> {
+    let (_, _, oh, ow) = gradient.dims4()?;
+    let wide = resize::upsample_nearest(&(gradient / (k * k) as f64)?, k)?;
+    wide.pad_with_zeros(2, 0, height - oh * k)?.pad_with_zeros(3, 0, width - ow * k)
 }
 
 /// Mean over everything after the channels: `[n, c, …]` to `[n, c]`.
@@ -29,6 +43,119 @@ pub fn max_pool2d(x: &Tensor, k: usize, stride: usize, padding: usize) -> Result
 /// Maximum over cubes of side `k`: `[n, c, d, h, w]`.
 pub fn max_pool3d(x: &Tensor, k: usize, stride: usize, padding: usize) -> Result<Tensor> {
     Windows { kernel: [k; 3], stride: [stride; 3], padding: [padding; 3] }.apply(x)
+}
+
+/// The same without a graph, and which place of each window holds its maximum.
+pub fn max_pool3d_trail(x: &Tensor, k: usize, stride: usize, padding: usize) -> Result<(Tensor, Maxima)> {
+    let x = x.contiguous()?;
+    let windows = Windows { kernel: [k; 3], stride: [stride; 3], padding: [padding; 3] };
+    let (_, _, d, h, w) = x.dims5()?;
+    if !x.device().is_cpu() {
+        windows.output([d, h, w])?; // refuses what no pool can be
+        let (y, way) = composed::max_pool_trail(&x, windows.taps([d, h, w])?)?;
+        return Ok((y, Maxima(Way::Device(way))));
+    }
+    if k.pow(3) > usize::from(u8::MAX) {
+        bail!("a pool over cubes of side {k} has more places than are counted");
+    }
+    let noting = Noting(windows, OnceLock::new());
+    let y = x.apply_op1_no_bwd(&noting)?;
+    let places = noting.1.into_inner().unwrap_or_default();
+    Ok((y, Maxima(Way::Cpu(Places { windows, input: [d, h, w], places }))))
+}
+
+/// Where the maxima of a pool lie.
+pub struct Maxima(Way);
+
+enum Way {
+    Cpu(Places),
+    Device(composed::MaximaBack),
+}
+
+impl Maxima {
+    /// From the gradient of the maxima to that of the pool's input, of which `mask` lets through what it does.
+    pub fn pull_back(&self, gradient: &Tensor, mask: Option<&Mask>) -> Result<Tensor> {
+        match &self.0 {
+            Way::Cpu(places) => gradient.contiguous()?.apply_op1_no_bwd(&ToPlaces(places, mask)),
+            Way::Device(back) => {
+                let pulled = back(gradient)?;
+                mask.map_or_else(|| Ok(pulled.clone()), |mask| mask.pass(&pulled))
+            }
+        }
+    }
+}
+
+/// By window, in scan order: the number of the place within it.
+struct Places {
+    windows: Windows,
+    input: [usize; 3],
+    places: Vec<u8>,
+}
+
+/// A pool that notes where its maxima lie.
+struct Noting(Windows, OnceLock<Vec<u8>>);
+
+/// Sends each window's gradient to a place that is known, where the mask has it.
+struct ToPlaces<'a>(&'a Places, Option<&'a Mask>);
+
+impl CustomOp1 for Noting {
+    fn name(&self) -> &'static str {
+        "max pool"
+    }
+
+    fn cpu_fwd(&self, storage: &CpuStorage, layout: &Layout) -> Result<(CpuStorage, Shape)> {
+        let (n, c, d, h, w) = layout.shape().dims5()?;
+        let (input, output) = ([d, h, w], self.0.output([d, h, w])?);
+        let mut places = vec![0; n * c * output.iter().product::<usize>()];
+        let storage = match storage {
+            CpuStorage::F64(_) => {
+                f64::storage(self.0.noted::<f64>(contiguous(storage, layout)?, input, output, &mut places))
+            }
+            _ => f32::storage(self.0.noted::<f32>(contiguous(storage, layout)?, input, output, &mut places)),
+        };
+        self.1.get_or_init(|| places);
+        Ok((storage, (n, c, output[0], output[1], output[2]).into()))
+    }
+}
+
+impl ToPlaces<'_> {
+    fn send<T: Real>(&self, g: &[T], output: [usize; 3]) -> Result<Vec<T>> {
+        let Self(Places { windows, input, places }, mask) = self;
+        let (voxels, positions): (usize, usize) = (input.iter().product(), output.iter().product());
+        let mask = mask.map(Mask::bytes).transpose()?;
+        let mask = mask.as_deref();
+        let mut gx = zeros(places.len() / positions * voxels);
+        if g.len() != places.len() || mask.is_some_and(|mask| mask.len() != gx.len()) {
+            bail!("a gradient or a mask of another pool");
+        }
+        let planes = gx.par_chunks_mut(voxels).zip(g.par_chunks(positions).zip(places.par_chunks(positions)));
+        planes.enumerate().for_each(|(plane, (gx, (g, places)))| {
+            let mask = mask.map(|mask| &mask[plane * voxels..][..voxels]);
+            for (out, (g, place)) in g.iter().zip(places).enumerate() {
+                let at = windows.index(out, usize::from(*place), *input, output);
+                if mask.is_none_or(|mask| mask[at] != 0) {
+                    gx[at] += *g;
+                }
+            }
+        });
+        Ok(gx)
+    }
+}
+
+impl CustomOp1 for ToPlaces<'_> {
+    fn name(&self) -> &'static str {
+        "gradient of max pool"
+    }
+
+    fn cpu_fwd(&self, g: &CpuStorage, layout: &Layout) -> Result<(CpuStorage, Shape)> {
+        let (n, c, d, h, w) = layout.shape().dims5()?;
+        let storage = match g {
+            CpuStorage::F64(_) => f64::storage(self.send::<f64>(contiguous(g, layout)?, [d, h, w])?),
+            _ => f32::storage(self.send::<f32>(contiguous(g, layout)?, [d, h, w])?),
+        };
+        let [d, h, w] = self.0.input;
+        Ok((storage, (n, c, d, h, w).into()))
+    }
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -49,8 +176,43 @@ impl Windows {
         }
         let (_, _, d, h, w) = x.dims5()?;
         self.output([d, h, w])?; // refuses what no pool can be
-        let geometry = Geometry { kernel: self.kernel, stride: self.stride, padding: self.padding };
-        composed::max_pool(&x, Taps::new(geometry, [d, h, w])?)
+        composed::max_pool(&x, self.taps([d, h, w])?)
+    }
+
+    fn taps(self, input: [usize; 3]) -> Result<Taps> {
+        Taps::new(Geometry { kernel: self.kernel, stride: self.stride, padding: self.padding }, input)
+    }
+
+    /// Where a place of a window lies.
+    fn index(&self, out: usize, place: usize, input: [usize; 3], output: [usize; 3]) -> usize {
+        let ([_, kh, kw], [_, oh, ow]) = (self.kernel, output);
+        let along = |axis: usize, o: usize, tap: usize| o * self.stride[axis] + tap - self.padding[axis];
+        let z = along(0, out / (oh * ow), place / (kh * kw));
+        let y = along(1, out / ow % oh, place / kw % kh);
+        (z * input[1] + y) * input[2] + along(2, out % ow, place % kw)
+    }
+
+    /// The place of a voxel in a window.
+    fn place(&self, out: usize, at: usize, input: [usize; 3], output: [usize; 3]) -> usize {
+        let ([_, kh, kw], [_, oh, ow]) = (self.kernel, output);
+        let tap = |axis: usize, i: usize, o: usize| i + self.padding[axis] - o * self.stride[axis];
+        let z = tap(0, at / (input[1] * input[2]), out / (oh * ow));
+        let y = tap(1, at / input[2] % input[1], out / ow % oh);
+        (z * kh + y) * kw + tap(2, at % input[2], out % ow)
+    }
+
+    /// The maxima, and their places.
+    fn noted<T: Real>(&self, x: &[T], input: [usize; 3], output: [usize; 3], places: &mut [u8]) -> Vec<T> {
+        let (voxels, positions): (usize, usize) = (input.iter().product(), output.iter().product());
+        let mut y = zeros(x.len() / voxels * positions);
+        let planes = y.par_chunks_mut(positions).zip(places.par_chunks_mut(positions)).zip(x.par_chunks(voxels));
+        planes.for_each(|((y, places), x)| {
+            self.maxima(x, input, output, |out, at| {
+                y[out] = x[at];
+                places[out] = self.place(out, at, input, output) as u8; // fewer than 256, see max_pool3d_trail
+            });
+        });
+        y
     }
 
     fn output(&self, input: [usize; 3]) -> Result<[usize; 3]> {
@@ -97,7 +259,7 @@ impl Windows {
 
     fn forward<T: Real>(&self, x: &[T], input: [usize; 3], output: [usize; 3]) -> Vec<T> {
         let (voxels, positions): (usize, usize) = (input.iter().product(), output.iter().product());
-        let mut y = vec![T::default(); x.len() / voxels * positions];
+        let mut y = zeros(x.len() / voxels * positions);
         y.par_chunks_mut(positions).zip(x.par_chunks(voxels)).for_each(|(y, x)| {
             self.maxima(x, input, output, |out, at| y[out] = x[at]);
         });
@@ -106,7 +268,7 @@ impl Windows {
 
     fn backward<T: Real>(&self, x: &[T], g: &[T], input: [usize; 3], output: [usize; 3]) -> Vec<T> {
         let (voxels, positions): (usize, usize) = (input.iter().product(), output.iter().product());
-        let mut gx = vec![T::default(); x.len()];
+        let mut gx = zeros(x.len());
         gx.par_chunks_mut(voxels).zip(x.par_chunks(voxels)).zip(g.par_chunks(positions)).for_each(|((gx, x), g)| {
             self.maxima(x, input, output, |out, at| gx[at] += g[out]);
         });

@@ -82,7 +82,7 @@ fn classifier() -> (I3ResNet, Tensor) {
 }
 
 fn logit(classifier: &dyn Classifier, stack: &Tensor, label: usize) -> f64 {
-    let at = classifier.stages().iter().try_fold(stack.clone(), |at, stage| stage(&at)).expect("logits");
+    let at = classifier.stages().iter().try_fold(stack.clone(), |at, stage| stage.forward(&at)).expect("logits");
     at.flatten_all().and_then(|logits| logits.to_vec1::<f64>()).expect("numbers")[label]
 }
 
@@ -146,7 +146,7 @@ impl Classifier for Toy {
     }
 
     fn stages(&self) -> Vec<Stage<'_>> {
-        vec![Box::new(|stack: &Tensor| -> Result<Tensor> {
+        vec![Stage::of(|stack: &Tensor| -> Result<Tensor> {
             let sum = (stack * &self.weights)?.sum_all()?.reshape((1, 1))?;
             Tensor::cat(&[&sum, &sum.neg()?], 1)
         })]

@@ -4,6 +4,7 @@ use candle_core::{DType, Device, Module, Result, Tensor, Var};
 use parallax::nn::conv::{Conv2d, Conv3d};
 use parallax::nn::group_norm::{GroupNorm, Swished};
 use parallax::nn::norm::BatchNorm;
+use parallax::nn::trail::AtZero;
 use parallax::nn::{pool, resize};
 
 /// Central differences of step 1e-5 in f64 err by about 1e-10 from curvature and 1e-11 from rounding.
@@ -129,11 +130,18 @@ fn what_follows_a_convolution_gives_the_same_within_it() -> Result<()> {
         let plain = Conv3d::from_tensors(&weight, Some(&bias), [stride; 3], [kernel / 2; 3])?;
         let folded = plain.normed(norm.clone())?;
         let normed = |x: &Tensor| x.apply(&plain)?.apply(&norm);
-        let pairs: [(&str, Op<'_>, Op<'_>); 4] = [
+        let last = plain.normed_last(norm.clone())?;
+        let passing = |x: &Tensor| x.apply(&plain)?.relu()?.apply(&norm);
+        let pairs: [(&str, Op<'_>, Op<'_>); 5] = [
+            ("norm last", Box::new(|x, _| last.relu(x, AtZero::All)), Box::new(|x, _| passing(x))),
             ("norm", Box::new(|x, _| folded.forward(x)), Box::new(|x, _| normed(x))),
-            ("relu", Box::new(|x, _| folded.relu(x)), Box::new(|x, _| normed(x)?.relu())),
+            ("relu", Box::new(|x, _| folded.relu(x, AtZero::Nothing)), Box::new(|x, _| normed(x)?.relu())),
             ("skip", Box::new(|x, skip| folded.add(x, skip)), Box::new(|x, skip| normed(x)? + skip)),
-            ("both", Box::new(|x, skip| folded.add_relu(x, skip)), Box::new(|x, skip| (normed(x)? + skip)?.relu())),
+            (
+                "both",
+                Box::new(|x, skip| folded.add_relu(x, skip, AtZero::Nothing)),
+                Box::new(|x, skip| (normed(x)? + skip)?.relu()),
+            ),
         ];
         for (name, within, apart) in pairs {
             let sizes = [2, 4, 5, stride];
@@ -150,6 +158,33 @@ fn what_follows_a_convolution_gives_the_same_within_it() -> Result<()> {
                 );
             }
         }
+    }
+    // A trail gives what the graph gives, the part of a skip and the mask of a layer before included.
+    for (kernel, stride, last) in [(3, 1, false), (3, 2, false), (1, 2, false), (3, 1, true), (1, 1, true)] {
+        let conv = Conv3d::from_tensors(
+            &random(&[5, 4, kernel, kernel, kernel], 5),
+            Some(&channels(4)),
+            [stride; 3],
+            [kernel / 2; 3],
+        )?;
+        let conv = if last { conv.normed_last(norm.clone())? } else { conv.normed(norm.clone())? };
+        let before = Conv3d::from_tensors(&random(&[4, 2, 1, 1, 1], 6), None, [1; 3], [0; 3])?;
+        let input = Var::from_tensor(&random(&[2, 2, 3, 10, 9], 1))?;
+        let (beside, weights) = (random(&[2, 4, 3, 10, 9], 2), random(&[2, 5, 5, 10, 9], 3));
+        let x = before.relu(&input, AtZero::All)?;
+        let y = conv.relu(&x, AtZero::Nothing)?;
+        let weights =
+            weights.narrow(2, 0, y.dim(2)?)?.narrow(3, 0, y.dim(3)?)?.narrow(4, 0, y.dim(4)?)?.contiguous()?;
+        let graph = ((&y * &weights)?.sum_all()? + (&x * &beside)?.sum_all()?)?.backward()?;
+        let (x, mask) = before.trail(&input, None, AtZero::All)?;
+        let (made, last_mask) = conv.trail(&x, None, AtZero::Nothing)?;
+        let pulled = conv.pull_back(&last_mask.pass(&weights)?, [3, 10, 9], Some(&beside), Some(&mask))?;
+        let pulled = before.pull_back(&pulled, [3, 10, 9], None, None)?;
+        let largest = |tensor: &Tensor| tensor.abs()?.flatten_all()?.max(0)?.to_scalar::<f64>();
+        let gradient = graph.get(&input).expect("a gradient");
+        let case = format!("{kernel} taps, stride {stride}, norm last {last}");
+        assert!(largest(&(made - y.detach())?)? == 0.0, "{case}");
+        assert!(largest(&(pulled - gradient)?)? <= 1e-12 * largest(gradient)?, "{case}");
     }
     let wrong = Tensor::zeros((2, 5, 3, 10, 8), DType::F64, &Device::Cpu)?;
     let conv = Conv3d::from_tensors(&random(&[5, 4, 1, 1, 1], 5), None, [1; 3], [0; 3])?;

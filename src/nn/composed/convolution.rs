@@ -4,10 +4,11 @@ use std::sync::{Arc, OnceLock};
 
 use candle_core::{Result, Tensor};
 
+use super::super::after::AtZero;
 use super::super::geometry::Geometry;
 use super::lines::{Lines, Then};
 use super::taps::Taps;
-use super::{node, node2, passed};
+use super::{node, node2};
 
 /// Most numbers of the matrix of several images: 1 GiB of f32. A larger one is no faster.
 const MATRIX: usize = 1 << 28;
@@ -17,6 +18,7 @@ pub(in super::super) struct Convolution {
     weight: Tensor, // [out, in, kd, kh, kw]
     geometry: Geometry,
     after: Lines,
+    last: Option<Lines>,
     backward: OnceLock<Backward>,
 }
 
@@ -28,20 +30,48 @@ enum Backward {
 }
 
 impl Convolution {
-    /// `weight` is `[out, in, kd, kh, kw]`; the lines are the norm's, the bias within their shift.
-    pub(in super::super) fn new(weight: Tensor, after: Lines, geometry: Geometry) -> Self {
-        Self { weight, geometry, after, backward: OnceLock::new() }
+    /// `weight` is `[out, in, kd, kh, kw]`; the lines are the norm's, the bias within their shift; the last ones follow the skip
+    /// and the ReLU. Of the two norms there is one at most.
+    pub(in super::super) fn new(weight: Tensor, after: Lines, last: Option<Lines>, geometry: Geometry) -> Self {
+        Self { weight, geometry, after, last, backward: OnceLock::new() }
+    }
+
+    /// last(relu(lines(conv(x)) + skip)), and what the ReLU lets through.
+    pub(in super::super) fn trail(
+        &self,
+        x: &Tensor,
+        skip: Option<&Tensor>,
+        at_zero: AtZero,
+    ) -> Result<(Tensor, Tensor)> {
+        let y = self.after.of(&convolve(x, &self.weight, self.geometry)?, skip, Then::Nothing)?;
+        let passes = match at_zero {
+            AtZero::Nothing => y.gt(0.0)?,
+            AtZero::All => y.ge(0.0)?,
+        };
+        let y = y.relu()?;
+        Ok((self.last.as_ref().map_or(Ok(y.clone()), |last| last.of(&y, None, Then::Nothing))?, passes))
     }
 
     /// relu(lines(conv(x)) + skip), of these what there is: `[n, in, d, h, w]` to `[n, out, d', h', w']`.
-    pub(in super::super) fn forward(self: &Arc<Self>, x: &Tensor, skip: Option<&Tensor>, relu: bool) -> Result<Tensor> {
+    pub(in super::super) fn forward(
+        self: &Arc<Self>,
+        x: &Tensor,
+        skip: Option<&Tensor>,
+        relu: Option<AtZero>,
+    ) -> Result<Tensor> {
         let (_, _, d, h, w) = x.dims5()?;
-        let then = if relu { Then::Relu } else { Then::Nothing };
-        let y = convolve(&x.detach(), &self.weight, self.geometry)?;
-        let y = self.after.of(&y, skip.map(Tensor::detach).as_ref(), then)?;
-        let (of, outputs) = (Arc::clone(self), relu.then(|| y.clone()));
-        let through = move |gradient: &Tensor| match &outputs {
-            Some(outputs) => passed(gradient, outputs),
+        let (plain, beside) = (x.detach(), skip.map(Tensor::detach));
+        let (y, passes) = if let Some(at_zero) = relu {
+            let (y, passes) = self.trail(&plain, beside.as_ref(), at_zero)?;
+            (y, Some(passes))
+        } else {
+            let y = convolve(&plain, &self.weight, self.geometry)?;
+            let y = self.after.of(&y, beside.as_ref(), Then::Nothing)?;
+            (self.last.as_ref().map_or(Ok(y.clone()), |last| last.of(&y, None, Then::Nothing))?, None)
+        };
+        let of = Arc::clone(self);
+        let through = move |gradient: &Tensor| match &passes {
+            Some(passes) => passes.where_cond(gradient, &gradient.zeros_like()?),
             None => Ok(gradient.clone()),
         };
         match skip {
@@ -57,7 +87,8 @@ impl Convolution {
         if let Some(made) = self.backward.get() {
             return Ok(made);
         }
-        let scaled = self.weight.broadcast_mul(&self.after.scale.reshape(((), 1, 1, 1, 1))?)?;
+        let scale = self.last.as_ref().map_or(&self.after.scale, |last| &last.scale);
+        let scaled = self.weight.broadcast_mul(&scale.reshape(((), 1, 1, 1, 1))?)?;
         let made = match self.geometry.mirrored() {
             Some(geometry) => {
                 let mirrored = scaled.transpose(0, 1)?.contiguous()?.flip(&[2, 3, 4])?.contiguous()?;
@@ -69,7 +100,7 @@ impl Convolution {
     }
 
     /// From the output's gradient to that of the input, whose depth, height and width are told.
-    fn pull_back(&self, gradient: &Tensor, input: [usize; 3]) -> Result<Tensor> {
+    pub(in super::super) fn pull_back(&self, gradient: &Tensor, input: [usize; 3]) -> Result<Tensor> {
         match self.backward()? {
             Backward::Mirrored(weight, geometry) => convolve(gradient, weight, *geometry),
             Backward::Transposed(weight) => {

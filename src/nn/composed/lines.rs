@@ -10,7 +10,6 @@ use super::node;
 pub(in super::super) enum Then {
     Nothing,
     Swish,
-    Relu,
 }
 
 /// Scale and shift; of each channel `[c]`, or of each channel of each sample `[n * c]`.
@@ -49,7 +48,6 @@ impl Lines {
         match then {
             Then::Nothing => Ok(y),
             Then::Swish => y.silu(),
-            Then::Relu => y.relu(),
         }
     }
 

@@ -22,7 +22,7 @@ use candle_core::{
 pub(super) use convolution::Convolution;
 pub(super) use lines::Lines;
 pub(super) use norms::GroupNorm;
-pub(super) use pooling::{max_pool, upsample_nearest};
+pub(super) use pooling::{MaximaBack, max_pool, max_pool_trail, upsample_nearest};
 pub(super) use taps::Taps;
 
 /// A result that was computed outside the graph, and how its gradient becomes those of what it was computed from.
@@ -50,11 +50,6 @@ pub(super) fn node2(
     backward: impl Fn(&Tensor) -> Result<[Tensor; 2]> + Send + Sync + 'static,
 ) -> Result<Tensor> {
     if a.track_op() || b.track_op() { a.apply_op2(b, Node { name, result, backward }) } else { Ok(result) }
-}
-
-/// The gradient of a ReLU, from the gradient of its outputs and these: 0 wherever the output is.
-pub(super) fn passed(gradient: &Tensor, outputs: &Tensor) -> Result<Tensor> {
-    outputs.gt(0.0)?.where_cond(gradient, &gradient.zeros_like()?)
 }
 
 impl<B> Node<B> {

@@ -5,8 +5,17 @@ use candle_core::{Result, Tensor, bail};
 use super::node;
 use super::taps::Taps;
 
+/// Takes the gradient of the maxima to that of a pool's input.
+pub(in super::super) type MaximaBack = Box<dyn Fn(&Tensor) -> Result<Tensor> + Send + Sync>;
+
 /// Maximum over windows of `[n, c, d, h, w]`; the first of equals in scan order has the gradient. Padding never wins.
 pub(in super::super) fn max_pool(x: &Tensor, taps: Taps) -> Result<Tensor> {
+    let (best, back) = max_pool_trail(x, taps)?;
+    node("max pool", x, best, back)
+}
+
+/// The same without a graph, and the way back.
+pub(in super::super) fn max_pool_trail(x: &Tensor, taps: Taps) -> Result<(Tensor, MaximaBack)> {
     let plain = x.detach();
     let padded = taps.padded(&plain, f32::NEG_INFINITY)?;
     let mut best: Option<Tensor> = None;
@@ -19,7 +28,7 @@ pub(in super::super) fn max_pool(x: &Tensor, taps: Taps) -> Result<Tensor> {
     }
     let Some(best) = best else { bail!("a pool of {taps:?} sees nothing") };
     let maxima = best.clone();
-    node("max pool", x, best, move |gradient| to_maxima(&plain, &taps, &maxima, gradient))
+    Ok((best, Box::new(move |gradient: &Tensor| to_maxima(&plain, &taps, &maxima, gradient))))
 }
 
 /// Each window's gradient goes to the first place that holds its maximum.

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use candle_core::{DType, Device, Module, Result, Tensor, Var};
 
+use super::super::after::AtZero;
 use super::super::conv::Conv3d;
 use super::super::geometry::Geometry;
 use super::super::group_norm::{GroupNorm, Swished};
@@ -95,10 +96,14 @@ fn convolutions_of_every_kind_are_those_of_the_cpu() -> Result<()> {
                 let skip = skip.map(|skip| skip.to_device(x.device())).transpose()?;
                 make(with_norm)?.0.on(x.device())?.forward(x, skip.as_ref(), relu)
             };
-            assert_twins(&what, &input, &|x| conv.forward(x), &|x| composed(x, None, false))?;
-            assert_twins(&what, &input, &|x| conv.relu(x), &|x| composed(x, None, true))?;
-            assert_twins(&what, &input, &|x| conv.add(x, &skip), &|x| composed(x, Some(&skip), false))?;
-            assert_twins(&what, &input, &|x| conv.add_relu(x, &skip), &|x| composed(x, Some(&skip), true))?;
+            assert_twins(&what, &input, &|x| conv.forward(x), &|x| composed(x, None, None))?;
+            assert_twins(&what, &input, &|x| conv.relu(x, AtZero::Nothing), &|x| {
+                composed(x, None, Some(AtZero::Nothing))
+            })?;
+            assert_twins(&what, &input, &|x| conv.add(x, &skip), &|x| composed(x, Some(&skip), None))?;
+            assert_twins(&what, &input, &|x| conv.add_relu(x, &skip, AtZero::Nothing), &|x| {
+                composed(x, Some(&skip), Some(AtZero::Nothing))
+            })?;
         }
     }
     Ok(())
@@ -110,9 +115,8 @@ fn the_skip_of_a_convolution_has_its_gradient() -> Result<()> {
     let (x, weights) = (random(&[2, 5, 6, 7]), random(&[2, 4, 6, 7]));
     let of_skip = |add: &dyn Fn(&Tensor) -> Result<Tensor>| pulled(add, &random(&[2, 4, 6, 7]), &weights);
     let [_, gradient] = of_skip(&|skip| conv.add(&x.unsqueeze(2)?, &skip.unsqueeze(2)?)?.squeeze(2))?;
-    let on = |skip: &Tensor| {
-        conv.0.on(&Device::Cpu)?.forward(&x.unsqueeze(2)?, Some(&skip.unsqueeze(2)?), false)?.squeeze(2)
-    };
+    let on =
+        |skip: &Tensor| conv.0.on(&Device::Cpu)?.forward(&x.unsqueeze(2)?, Some(&skip.unsqueeze(2)?), None)?.squeeze(2);
     near("the gradient of a skip", &of_skip(&on)?[1], &gradient)
 }
 

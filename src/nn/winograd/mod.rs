@@ -3,6 +3,7 @@
 //! transformed back.
 //!
 //! For f32. Outputs err by up to 3e-6 of the largest (see the test), where im2col's err by up to 5e-7.
+#![expect(unsafe_code, reason = "threads make different parts of one output")]
 
 mod block;
 mod tiles;
@@ -10,16 +11,19 @@ mod transform;
 
 use rayon::prelude::*;
 
-use self::block::{Job, Share, WIDEST, rows};
+use self::block::{Job, MOST_ROWS, Share, WIDEST, rows};
 use self::tiles::part;
-use self::transform::{POINTS, of_kernel};
+use self::transform::{POINTS, of_kernels};
 use super::after::After;
 use super::gemm::Columns;
 use super::geometry::{Geometry, Images};
-use super::simd::Instructions;
+use super::simd::{Instructions, Simd, Work};
 
 /// With fewer tiles than these the transformed weights, four times as large, take longer to read than im2col to compute.
 const FEWEST_TILES: usize = 4;
+/// With as many tiles as these, to transform the weights anew costs a few hundredths of the products, and spares the memory that
+/// they would take between passes.
+const MADE_ANEW: usize = 128;
 /// Shares of the work for each thread, so that none waits long for the last.
 const SHARES: usize = 4;
 
@@ -45,9 +49,14 @@ impl Winograd {
         Images { samples: 1, input: output, output }.tiles() >= FEWEST_TILES
     }
 
-    /// `weight` is `[out, in, depth, 3, 3]`.
+    /// Whether the transformed weights are better made for each pass than kept.
+    pub(super) fn passes(images: &Images) -> bool {
+        images.tiles() >= MADE_ANEW
+    }
+
+    /// `kernel` gives the 3 x 3 weights of an output channel, an input channel and a depth tap.
     pub(super) fn new(
-        weight: &[f32],
+        kernel: impl Fn(usize, usize, usize) -> [f32; 9] + Sync,
         bias: &[f64],
         channels: [usize; 2],
         geometry: &Geometry,
@@ -61,26 +70,16 @@ impl Winograd {
             depth: geometry.kernel[0],
             padding: geometry.padding,
         };
-        let kernels = weight.as_chunks().0;
-        let blocks = (0..layer.outputs()).into_par_iter().map(|block| layer.packed(block, kernels));
-        layer.weight = blocks.collect::<Vec<_>>().concat();
+        let rows = rows(instructions.lanes());
+        let channel = POINTS * layer.inputs();
+        let mut weight = vec![0.0; channels[1] * channel];
+        let (whole, single) = weight.split_at_mut(channels[1] / rows * rows * channel);
+        let blocks = whole.par_chunks_mut(rows * channel).chain(single.par_chunks_mut(channel));
+        blocks.enumerate().for_each(|(block, packed)| {
+            instructions.run(Pack { layer: &layer, block, kernel: &kernel, packed });
+        });
+        layer.weight = weight;
         layer
-    }
-
-    /// A block's kernels at the points.
-    fn packed(&self, block: usize, kernels: &[[f32; 9]]) -> Vec<f32> {
-        let ([c_in, _], (first, rows)) = (self.channels, self.output(block));
-        let mut packed = vec![0.0; POINTS * self.inputs() * rows];
-        for row in 0..rows {
-            for input in 0..self.inputs() {
-                let (tap, channel) = (input / c_in, input % c_in);
-                let kernel = &kernels[((first + row) * c_in + channel) * self.depth + tap];
-                for (point, value) in of_kernel(kernel).into_iter().enumerate() {
-                    packed[(point * self.inputs() + input) * rows + row] = value;
-                }
-            }
-        }
-        packed
     }
 
     /// Input channels by depth tap: what is summed over.
@@ -106,7 +105,7 @@ impl Winograd {
         let [c_in, c_out] = self.channels;
         let [voxels, positions] = images.counts();
         assert_eq!(x.len(), images.samples * c_in * voxels, "the input has its shape");
-        let mut y = vec![0.0; images.samples * c_out * positions];
+        let (mut y, len) = (Vec::new(), images.samples * c_out * positions);
         let threads = rayon::current_num_threads();
         let lanes = self.instructions.lanes();
         let vectors = images.tiles().div_ceil(lanes);
@@ -120,12 +119,40 @@ impl Winograd {
         };
         let jobs = blocks * groups;
         let shares = jobs.min(SHARES * threads);
-        let columns = Columns::new(&mut y);
+        let columns = Columns::fresh(&mut y, len);
         (0..shares).into_par_iter().for_each(|share| {
             let jobs = part(jobs, shares, share).map(job);
             self.instructions.run(Share { layer: self, images, x, y: &columns, after, jobs });
         });
+        // SAFETY: the tiles cover every output, and so do the blocks of channels.
+        unsafe { y.set_len(len) };
         y
+    }
+}
+
+/// A block's kernels at the points.
+struct Pack<'a, K> {
+    layer: &'a Winograd,
+    block: usize,
+    kernel: &'a K,
+    packed: &'a mut [f32],
+}
+
+impl<K: Fn(usize, usize, usize) -> [f32; 9]> Work for Pack<'_, K> {
+    #[inline(always)]
+    fn run<S: Simd>(self, _: S) {
+        let Self { layer, block, kernel, packed } = self;
+        let ([c_in, _], inputs, (first, rows)) = (layer.channels, layer.inputs(), layer.output(block));
+        let mut kernels = [[0.0; MOST_ROWS]; 9];
+        for input in 0..inputs {
+            for row in 0..rows {
+                let kernel = kernel(first + row, input % c_in, input / c_in);
+                kernels.iter_mut().zip(kernel).for_each(|(of, tap)| of[row] = f64::from(tap));
+            }
+            for (point, made) in of_kernels(&kernels).iter().enumerate() {
+                packed[(point * inputs + input) * rows..][..rows].copy_from_slice(&made[..rows]);
+            }
+        }
     }
 }
 
@@ -165,11 +192,13 @@ mod tests {
         let x = random(samples * channels[0] * input.iter().product::<usize>(), 3);
         let f64s = |values: &[f32]| values.iter().copied().map(f64::from).collect::<Vec<_>>();
         let exact = im2col::Kernel { weight: &f64s(&weight), bias: &bias, channels, geometry: &geometry };
-        let after = After { norm: None, skip: None, relu: false };
+        let after = After::default();
         let images = Images { samples, input, output };
         let exact = exact.forward(&f64s(&x), &images, &after);
-        let layer = Winograd::new(&weight, &bias, channels, &geometry, instructions);
-        let y = layer.forward(&x, &images, &After { norm: None, skip: None, relu: false });
+        let kernels = weight.as_chunks().0;
+        let kernel = |out, input, tap| kernels[(out * channels[0] + input) * kernel[0] + tap];
+        let layer = Winograd::new(kernel, &bias, channels, &geometry, instructions);
+        let y = layer.forward(&x, &images, &After::default());
         assert_eq!(y.len(), exact.len());
         let worst = y.iter().zip(&exact).map(|(y, exact)| (f64::from(*y) - exact).abs()).fold(0.0, f64::max);
         worst / exact.iter().map(|y| y.abs()).fold(0.0, f64::max)

@@ -30,12 +30,17 @@ const G: [[f64; 3]; SEEN] = {
     ]
 };
 
-/// G g Gᵀ of a kernel g. In f64, rounded once.
-pub(super) fn of_kernel(g: &[f32; 9]) -> [f32; POINTS] {
+/// G g Gᵀ of `N` kernels g side by side. In f64, rounded once.
+#[inline(always)]
+pub(super) fn of_kernels<const N: usize>(g: &[[f64; N]; 9]) -> [[f32; N]; POINTS] {
+    let sum = |[a, b, c]: [f64; 3], x: [&[f64; N]; 3]| -> [f64; N] {
+        std::array::from_fn(|n| a * x[0][n] + b * x[1][n] + c * x[2][n])
+    };
+    let rows: [[[f64; N]; SEEN]; 3] =
+        std::array::from_fn(|row| G.map(|of| sum(of, std::array::from_fn(|tap| &g[3 * row + tap]))));
     std::array::from_fn(|point| {
-        let [rows, columns] = [G[point / SEEN], G[point % SEEN]];
-        let term = |tap: usize| rows[tap / 3] * columns[tap % 3] * f64::from(g[tap]);
-        (0..9).map(term).sum::<f64>() as f32
+        let column = std::array::from_fn(|row| &rows[row][point % SEEN]);
+        sum(G[point / SEEN], column).map(|x| x as f32)
     })
 }
 

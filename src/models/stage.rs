@@ -1,0 +1,60 @@
+//! Pieces of a network that can be gone through forward, and back.
+
+use candle_core::{Result, Tensor, Var};
+
+/// Takes the gradient of what a piece gave to that of what it was given.
+pub type PullBack<'a> = Box<dyn Fn(&Tensor) -> Result<Tensor> + 'a>;
+
+type Forward<'a> = Box<dyn Fn(&Tensor) -> Result<Tensor> + 'a>;
+type Trail<'a> = Box<dyn Fn(&Tensor) -> Result<(Tensor, PullBack<'a>)> + 'a>;
+
+/// A piece of a network: a tensor in, a tensor out.
+pub struct Stage<'a> {
+    forward: Forward<'a>,
+    /// None where the gradient is candle's.
+    trail: Option<Trail<'a>>,
+}
+
+impl<'a> Stage<'a> {
+    /// A piece that candle differentiates.
+    pub fn of(forward: impl Fn(&Tensor) -> Result<Tensor> + 'a) -> Self {
+        Self { forward: Box::new(forward), trail: None }
+    }
+
+    /// A piece that knows its gradient.
+    pub(super) fn with_trail(
+        forward: impl Fn(&Tensor) -> Result<Tensor> + 'a,
+        trail: impl Fn(&Tensor) -> Result<(Tensor, PullBack<'a>)> + 'a,
+    ) -> Self {
+        Self { forward: Box::new(forward), trail: Some(Box::new(trail)) }
+    }
+
+    /// What the piece gives.
+    pub fn forward(&self, x: &Tensor) -> Result<Tensor> {
+        (self.forward)(x)
+    }
+
+    /// The same, and the way back.
+    pub fn trail(&self, x: &Tensor) -> Result<(Tensor, PullBack<'_>)> {
+        match &self.trail {
+            Some(trail) => trail(x),
+            None => by_graph(&self.forward, x),
+        }
+    }
+}
+
+/// What `forward` gives, and its gradient by candle's graph. Only `x` is kept: the way back computes the piece again.
+pub(super) fn by_graph<'a>(
+    forward: &'a (impl Fn(&Tensor) -> Result<Tensor> + ?Sized),
+    x: &Tensor,
+) -> Result<(Tensor, PullBack<'a>)> {
+    let x = x.detach();
+    let y = forward(&x)?;
+    let pull_back = move |gradient: &Tensor| {
+        let leaf = Var::from_tensor(&x)?;
+        let mut gradients = (forward(&leaf)? * gradient)?.sum_all()?.backward()?;
+        // What it does not depend on has a gradient of zero.
+        gradients.remove(&leaf).map_or_else(|| x.zeros_like(), |gradient| Ok(gradient.detach()))
+    };
+    Ok((y, Box::new(pull_back)))
+}
