@@ -1,7 +1,7 @@
 //! What a user waits for in the end: whole runs of the published protocols, at full size, with drawn weights.
 //!
 //! `cargo bench --bench runs -- CASE... [--threads N] [--device cpu|cuda] [--search path|aim|reference] [--drop D] [--steps N]
-//! [--fast]` prints one JSON line per case: seconds of wall and of CPU, peak memory, seconds by phase, trials and scores. Cases:
+//! [--step-size S] [--fast]` prints one JSON line per case: seconds of wall and of CPU, peak memory, seconds by phase, trials and scores. Cases:
 //! - `lung`: one slice of 224 x 224, VQGAN of factor 64, U-Net R231
 //! - `effusion:SLAB:SLICES`: a stack of SLICES slices of 224 x 224, the middle SLAB of which may change, the same VQGAN,
 //!   ResNet-152
@@ -52,6 +52,7 @@ impl Arguments {
             match word.as_str() {
                 "--threads" => parsed.threads = next()?.parse()?,
                 "--drop" => parsed.options.drop = next()?.parse()?,
+                "--step-size" => parsed.options.step_size = next()?.parse()?,
                 "--steps" => parsed.options.steps = next()?.parse()?,
                 "--search" => {
                     let name = next()?;
@@ -79,9 +80,10 @@ impl Arguments {
 }
 
 /// A network of drawn weights, side as published.
-fn drawn(kind: &str, side: Option<usize>, weights: &Weights) -> anyhow::Result<Network> {
+fn drawn(kind: &str, side: Option<usize>, weights: Weights) -> anyhow::Result<Network> {
     let folder = tempfile::tempdir()?;
     weights.save(&folder.path().join("weights.safetensors"))?;
+    drop(weights);
     let card = folder.path().join("card.toml");
     let side = side.map_or(String::new(), |side| format!("side = {side}\n"));
     std::fs::write(&card, format!("kind = {kind:?}\nweights = \"weights.safetensors\"\n{side}"))?;
@@ -108,11 +110,11 @@ struct Case {
 
 impl Case {
     fn named(name: &str) -> anyhow::Result<Self> {
-        let autoencoder = || drawn("vqgan", Some(256), &random::vqgan(&[1, 1, 2, 2, 4, 4, 4])?);
+        let autoencoder = || drawn("vqgan", Some(256), random::vqgan(&[1, 1, 2, 2, 4, 4, 4])?);
         let (kind, numbers) = name.split_once(':').unwrap_or((name, ""));
         match kind {
             "lung" => {
-                let Network::Segmenter(segmenter) = drawn("lung-unet", None, &random::unet()?)? else {
+                let Network::Segmenter(segmenter) = drawn("lung-unet", None, random::unet()?)? else {
                     bail!("a U-Net is a segmenter")
                 };
                 let objective = Box::new(LungSize { segmenter });
@@ -121,7 +123,7 @@ impl Case {
             "effusion" => {
                 let (slab, slices) = numbers.split_once(':').context("effusion:SLAB:SLICES")?;
                 let (slab, slices): (usize, usize) = (slab.parse()?, slices.parse()?);
-                let Network::Classifier(classifier) = drawn("i3resnet", Some(224), &random::i3resnet()?)? else {
+                let Network::Classifier(classifier) = drawn("i3resnet", Some(224), random::i3resnet()?)? else {
                     bail!("a ResNet is a classifier")
                 };
                 let objective = Box::new(ClassScore { classifier, terms: vec![(EFFUSION, 1.0)], offset: 0.0 });
@@ -159,7 +161,7 @@ impl Case {
                 "case": name, "device": device::name(), "search": options.search.name(), "stop": result.stop,
                 "wall_secs": rounded(began.elapsed().as_secs_f64()), "cpu_secs": rounded(process::cpu_secs() - cpu),
                 "peak_rss_mb": process::peak_rss_mb(), "trials": result.walk.len(), "steps": result.steps.len(),
-                "scores": [result.scores.scan, result.scores.reconstruction, result.scores.counterfactual],
+                "fast_error": result.fast_error, "scores": [result.scores.scan, result.scores.reconstruction, result.scores.counterfactual],
                 "phase_secs": phases,
             })
         );

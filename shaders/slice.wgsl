@@ -56,7 +56,7 @@ fn place(voxel: vec3<i32>, shape: vec2<i32>, tiles: vec2<i32>) -> vec3<i32> {
     return vec3<i32>(corner + voxel.xy, voxel.z % tiles.y);
 }
 
-// A step, or a heatmap, at a voxel of the slab. Their slabs lie behind one another.
+// A step minus the reconstruction, or a heatmap, at a voxel of the slab. Their slabs lie behind one another.
 fn slab_value(voxel: vec3<i32>, slab: i32) -> f32 {
     let row = slab * slice.slab.y + voxel.z - slice.slab.x;
     return textureLoad(slabs_texture, place(vec3<i32>(voxel.xy, row), slice.shift_shape.xy, slice.step_tiles.xy), 0).r;
@@ -78,9 +78,9 @@ fn in_slab(voxel: vec3<i32>) -> bool {
     return voxel.z >= slice.slab.x && voxel.z < slice.slab.x + slice.slab.y;
 }
 
-fn decoded(voxel: vec3<i32>) -> f32 {
+fn difference(voxel: vec3<i32>) -> f32 {
     if !in_slab(voxel) || slice.slab.z == 0 {
-        return reconstructed(voxel);
+        return 0.0;
     }
     let last = slice.slab.z - 1;
     let low = min(i32(max(slice.frame.z, 0.0)), last);
@@ -102,7 +102,7 @@ fn value(voxel: vec3<i32>, number: i32) -> f32 {
         return scanned(voxel);
     }
     if number == DECODED {
-        return decoded(voxel);
+        return reconstructed(voxel) + difference(voxel);
     }
     if number == RECONSTRUCTION {
         return reconstructed(voxel);
@@ -113,7 +113,7 @@ fn value(voxel: vec3<i32>, number: i32) -> f32 {
         }
         return 0.0;
     }
-    return decoded(voxel) - reconstructed(voxel);
+    return difference(voxel);
 }
 
 // A number, and whether there is one.

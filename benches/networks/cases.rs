@@ -39,12 +39,12 @@ impl Case {
         match (kind, numbers.as_slice()) {
             ("demo-decoder", [slices]) => decoder(&asset("vqgan")?, [*slices, 16, 3, 3], 96),
             ("demo-classifier", []) => classifier(&asset("classifier")?, [36, 1, 96, 96]),
-            ("decoder-f16", []) => decoder(&drawn("vqgan", &random::vqgan(&[1, 1, 2, 2, 4])?)?, [1, 256, 16, 16], 256),
+            ("decoder-f16", []) => decoder(&drawn("vqgan", random::vqgan(&[1, 1, 2, 2, 4])?)?, [1, 256, 16, 16], 256),
             ("decoder-f64", []) => {
-                decoder(&drawn("vqgan", &random::vqgan(&[1, 1, 2, 2, 4, 4, 4])?)?, [1, 256, 4, 4], 256)
+                decoder(&drawn("vqgan", random::vqgan(&[1, 1, 2, 2, 4, 4, 4])?)?, [1, 256, 4, 4], 256)
             }
-            ("unet", []) => segmenter(&drawn("lung-unet", &random::unet()?)?, [1, 1, 224, 224]),
-            ("i3resnet", [depth]) => classifier(&drawn("i3resnet", &random::i3resnet()?)?, [*depth, 1, 224, 224]),
+            ("unet", []) => segmenter(&drawn("lung-unet", random::unet()?)?, [1, 1, 224, 224]),
+            ("i3resnet", [depth]) => classifier(&drawn("i3resnet", random::i3resnet()?)?, [*depth, 1, 224, 224]),
             ("conv3", [channels, side]) => convolution(3, *channels, *side),
             ("conv1", [channels, side]) => convolution(1, *channels, *side),
             _ => bail!("unknown case {name}"),
@@ -72,9 +72,10 @@ fn asset(name: &str) -> anyhow::Result<Model> {
 }
 
 /// A network of random weights.
-fn drawn(kind: &str, weights: &Weights) -> anyhow::Result<Model> {
+fn drawn(kind: &str, weights: Weights) -> anyhow::Result<Model> {
     let folder = tempfile::tempdir()?;
     weights.save(&folder.path().join("weights.safetensors"))?;
+    drop(weights);
     let card = folder.path().join("card.toml");
     std::fs::write(&card, format!("kind = {kind:?}\nweights = \"weights.safetensors\"\n"))?;
     Model::open(&card, Some(folder))

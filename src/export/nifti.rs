@@ -83,6 +83,7 @@ pub(super) fn write_voxels(to: &mut impl Write, voxels: &Voxels) -> std::io::Res
     match voxels {
         Voxels::I16(values) => write_all(to, values, i16::to_le_bytes),
         Voxels::F32(values) => write_all(to, values, f32::to_le_bytes),
+        Voxels::F16(values) => write_all(to, values, |value| value.to_f32().to_le_bytes()),
     }
 }
 

@@ -48,6 +48,8 @@ pub struct Report {
     most_changed_slice: usize,
     /// The classifier's other outputs, by label; nothing where a segmenter gave the score.
     pub drift: Option<Vec<Drift>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    fast_error: Option<f64>,
     device: String,
     threads: usize,
     seconds_per_phase: Vec<(String, f64)>,
@@ -307,6 +309,7 @@ pub fn report(input: &Input, asked: &Asked, result: &Counterfactual, timing: &Ti
         quality: Quality::of(result, options),
         most_changed_slice: result.most_changed_slice(),
         drift: asked.drift(result),
+        fast_error: result.fast_error,
         device: timing.device.clone(),
         threads: timing.threads,
         seconds_per_phase: timing.seconds_per_phase.clone(),

@@ -45,18 +45,21 @@ const TENSORS: [&str; 15] = [
 ];
 
 /// What of a result is no tensor.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Outline {
     slab: Range<usize>,
     chosen: usize,
     stop: String,
     complete: bool,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    fast_error: Option<f64>,
 }
 
 impl Outline {
     pub fn of(result: &Counterfactual) -> Self {
-        let Counterfactual { slab, chosen, stop, complete, .. } = result;
-        Self { slab: slab.clone(), chosen: *chosen, stop: stop.clone(), complete: *complete }
+        let Counterfactual { slab, chosen, stop, complete, fast_error, .. } = result;
+        let (slab, stop) = (slab.clone(), stop.clone());
+        Self { slab, chosen: *chosen, stop, complete: *complete, fast_error: *fast_error }
     }
 }
 
@@ -165,7 +168,7 @@ impl SavedSession {
     pub fn result(&self, outline: &Outline, prepared: &Prepared) -> Result<Counterfactual> {
         let grid = prepared.volume.grid;
         let [width, height, slices] = grid.shape;
-        let Outline { slab, chosen, stop, complete } = outline.clone();
+        let Outline { slab, chosen, stop, complete, fast_error } = outline.clone();
         ensure!(
             slab.start < slab.end && slab.end <= slices,
             "its slab {slab:?} does not fit the {slices} slices of the scan"
@@ -206,6 +209,7 @@ impl SavedSession {
             scan_logits: self.f32s("scan_logits", &[labels])?.into(),
             reconstruction_logits: self.f32s("reconstruction_logits", &[labels])?.into(),
             latents_moved,
+            fast_error,
             walk: walk.chunks_exact(3).map(|t| Trial { lambda: t[0], score: t[1], change: t[2] }).collect(),
             hu_from_decoded: [hu_from_decoded[0], hu_from_decoded[1]],
             hu_from_unit: preprocess::hu_from_unit(&prepared.recipe),

@@ -254,8 +254,9 @@ mod tests {
                 grid.center() - DVec3::new(16.0, 16.0, 18.0)
             }),
         };
-        let changed: Vec<f32> = (0..(2 + HEATMAPS) * shift_grid.len()).map(|n| (n % 977) as f32).collect();
-        let shift = Shift { reconstruction: ramp(shift_grid), slab: 0..12, slabs: Voxels::F32(changed.into()) };
+        let changed = (0..(2 + HEATMAPS) * shift_grid.len()).map(|n| half::f16::from_f32((n % 977) as f32));
+        let slabs = Voxels::F16(changed.collect::<Vec<_>>().into());
+        let shift = Shift { reconstruction: ramp(shift_grid), slab: 0..12, slabs };
         let layers = Layers { scan: ramp(grid), shift: Some(shift) };
         let ellipse = |middle| {
             let unit = |n: usize| grid.world_from_voxel.matrix3.col(n).normalize();

@@ -2,42 +2,43 @@
 
 use std::ops::Range;
 
+use half::f16;
+
 use crate::latent_shift::{Counterfactual, HeatmapMethod, heatmap};
 use crate::volume::{Volume, Voxels};
 
 /// Behind the steps: one for each way to add them up.
 pub const HEATMAPS: usize = HeatmapMethod::ALL.len();
 
-/// A reconstruction, and the steps that differ from it in the slab only. HU, as the floats that networks make: the screen's shader
-/// reads no others here.
+/// A reconstruction, and how the steps differ from it, in the slab only. HU; the reconstruction as the floats that networks make, the
+/// differences in half precision: the screen's shader reads no others here. What is exported is made of the result itself.
 #[derive(Debug, Clone)]
 pub struct Shift {
     pub reconstruction: Volume,
     pub slab: Range<usize>,
-    /// `[steps + HEATMAPS, slab, nj, ni]`: at least one step, then a heatmap by each of `HeatmapMethod::ALL`.
+    /// `[steps + HEATMAPS, slab, nj, ni]`: at least one step minus the reconstruction, then a heatmap by each of
+    /// `HeatmapMethod::ALL`.
     pub slabs: Voxels,
 }
 
 impl Shift {
     /// A result for display.
     pub fn of(result: &Counterfactual) -> Self {
-        let [slope, offset] = result.hu_from_decoded;
+        let [slope, _] = result.hu_from_decoded;
         let [ni, nj, _] = result.grid.shape;
         let zero: Vec<f32> = (result.slab.start * ni * nj..result.slab.end * ni * nj)
             .map(|i| result.reconstruction.voxels.at(i))
             .collect();
         let heat = |method| heatmap::heatmap(method, &result.steps, &zero).into_iter().map(|x| slope.abs() * x);
-        let steps = result.steps.iter().flat_map(|s| s.slab.iter().map(|x| slope * x + offset));
-        let slabs: Vec<f32> = steps.chain(HeatmapMethod::ALL.into_iter().flat_map(heat)).collect();
-        Self { reconstruction: result.reconstruction_hu(), slab: result.slab.clone(), slabs: Voxels::F32(slabs.into()) }
+        let steps = result.steps.iter().flat_map(|s| s.slab.iter().zip(&zero).map(|(x, zero)| slope * (x - zero)));
+        let slabs = steps.chain(HeatmapMethod::ALL.into_iter().flat_map(heat)).map(f16::from_f32);
+        let slabs = Voxels::F16(slabs.collect::<Vec<_>>().into());
+        Self { reconstruction: result.reconstruction_hu(), slab: result.slab.clone(), slabs }
     }
 
     /// One scale of the difference for every lambda.
     pub fn scale_hu(&self) -> f32 {
-        let [ni, nj, _] = self.reconstruction.grid.shape;
-        let (first, slab) = (self.slab.start * ni * nj, self.slab_voxels());
-        let change = |i: usize| (self.slabs.at(i) - self.reconstruction.voxels.at(first + i % slab)).abs();
-        scale((0..self.count() * slab).map(change).collect())
+        scale((0..self.count() * self.slab_voxels()).map(|i| self.slabs.at(i).abs()).collect())
     }
 
     /// The scale of a heatmap.
@@ -69,19 +70,19 @@ impl Shift {
 
     /// A step at a voxel, as decoded; `step` may lie between two, which are then blended linearly.
     pub fn decoded(&self, voxel: [usize; 3], step: f32) -> f32 {
+        self.reconstructed(voxel) + self.difference(voxel, step)
+    }
+
+    /// A step minus the reconstruction; 0 outside the slab.
+    pub fn difference(&self, voxel: [usize; 3], step: f32) -> f32 {
         if !self.slab.contains(&voxel[2]) || self.count() == 0 {
-            return self.reconstructed(voxel);
+            return 0.0;
         }
         let last = self.count() - 1;
         let low = (step.max(0.0) as usize).min(last);
         let share = (step - low as f32).clamp(0.0, 1.0);
         let [a, b] = [low, (low + 1).min(last)].map(|step| self.slab_value(step, voxel));
         a + (b - a) * share
-    }
-
-    /// A step minus the reconstruction; 0 outside the slab.
-    pub fn difference(&self, voxel: [usize; 3], step: f32) -> f32 {
-        self.decoded(voxel, step) - self.reconstructed(voxel)
     }
 
     /// What the sweep adds up to; 0 outside the slab.

@@ -251,7 +251,7 @@ impl SliceRenderer {
         let view_of = |i: usize| textures.get(i).map_or(float_blank, |texture| &texture.view);
         let (scan, whole_scan) = match layers.scan.voxels {
             Voxels::I16(_) => (float_blank, view_of(0)),
-            Voxels::F32(_) => (view_of(0), whole_blank),
+            Voxels::F32(_) | Voxels::F16(_) => (view_of(0), whole_blank),
         };
         let texture =
             |binding, view| wgpu::BindGroupEntry { binding, resource: wgpu::BindingResource::TextureView(view) };

@@ -4,6 +4,7 @@
 use std::ops::Range;
 
 use eframe::wgpu;
+use half::f16;
 
 use super::Bounds;
 use super::tiling::Tiling;
@@ -149,6 +150,7 @@ fn texels(voxels: &Voxels) -> (wgpu::TextureFormat, usize) {
     match voxels {
         Voxels::I16(_) => (wgpu::TextureFormat::R16Sint, size_of::<i16>()),
         Voxels::F32(_) => (wgpu::TextureFormat::R32Float, size_of::<f32>()),
+        Voxels::F16(_) => (wgpu::TextureFormat::R16Float, size_of::<f16>()),
     }
 }
 
@@ -156,6 +158,7 @@ fn bytes(voxels: &Voxels, range: Range<usize>) -> &[u8] {
     match voxels {
         Voxels::I16(hu) => bytemuck::cast_slice(&hu[range]),
         Voxels::F32(hu) => bytemuck::cast_slice(&hu[range]),
+        Voxels::F16(hu) => bytemuck::cast_slice(&hu[range]),
     }
 }
 

@@ -111,6 +111,7 @@ pub fn voxels_sha256(voxels: &Voxels) -> String {
     match voxels {
         Voxels::I16(hu) => hash(hu),
         Voxels::F32(hu) => hash(hu),
+        Voxels::F16(hu) => hash(hu),
     }
 }
 

@@ -58,6 +58,9 @@ pub struct Counterfactual {
     pub reconstruction_logits: Arc<[f32]>,
     /// How far the latents of the slab moved to the chosen end, as a share of their length.
     pub latents_moved: f64,
+    /// By how much fast arithmetic moved the score of the chosen end from what f32 makes of the same latents; none where it was not
+    /// chosen.
+    pub fast_error: Option<f64>,
     pub walk: Vec<Trial>,
     /// Why the search ended, in words.
     pub stop: String,
@@ -137,6 +140,11 @@ impl Counterfactual {
         if (slope - 1.0).abs() > SLOPE_TOLERANCE || offset.abs() > OFFSET_TOLERANCE_HU {
             notes.push(format!(
                 "the autoencoder does not keep intensities: reconstruction = {slope:.2} * scan {offset:+.0} HU; read its HU with care"
+            ));
+        }
+        if let Some(error) = self.fast_error {
+            notes.push(format!(
+                "computed with fast arithmetic: it moved the score of the counterfactual by {error:+.1e} from that of f32"
             ));
         }
         let (gap, shift) = (

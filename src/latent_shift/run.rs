@@ -13,6 +13,7 @@ use super::search::{self, Ahead, Rules, Walk};
 use super::{Error, Options, SearchWay, gradient, heatmap};
 use crate::job::Monitor;
 use crate::models::Autoencoder;
+use crate::nn::device;
 use crate::volume::Volume;
 
 /// Most that the pixels of all steps may take, bytes: beyond it a machine of today would swap, or stop.
@@ -71,6 +72,11 @@ pub fn explain(
     let found = shift.walk(options, &whole)?;
     let end = &found.steps[found.chosen];
     let latents_moved = shift.path.moved_share(end.lambda)?;
+    let fast_error = if device::fast() && found.complete {
+        Some(end.score - device::exactly(|| shift.step(end.lambda))?.score)
+    } else {
+        None
+    };
     let Shift { latents, gradient, reconstruction, scored, .. } = shift;
     let heat = heatmap::heatmap(options.heatmap, &found.steps, &reconstruction);
     let mut heatmap = vec![0.0; stack.grid.len()];
@@ -88,6 +94,7 @@ pub fn explain(
         scan_logits: scan.logits,
         reconstruction_logits: scored.logits,
         latents_moved,
+        fast_error,
         steps: found.steps,
         chosen: found.chosen,
         walk: found.walk,

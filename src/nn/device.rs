@@ -53,6 +53,20 @@ pub fn choose(wanted: Wanted, precision: Precision) -> Result<(), Error> {
     Ok(())
 }
 
+/// Whether products may round as [`Precision::Fast`] says.
+pub fn fast() -> bool {
+    cuda::gemm_reduced_precision_f32()
+}
+
+/// `work` in f32, whatever was chosen. For the one thread that computes.
+pub fn exactly<T>(work: impl FnOnce() -> T) -> T {
+    let fast = fast();
+    cuda::set_gemm_reduced_precision_f32(false);
+    let made = work();
+    cuda::set_gemm_reduced_precision_f32(fast);
+    made
+}
+
 fn found(
     name: &'static str,
     built: bool,
@@ -67,6 +81,11 @@ fn found(
 /// The device of this process.
 pub fn chosen() -> &'static Device {
     CHOSEN.get().unwrap_or(&Device::Cpu)
+}
+
+/// Whether it is not the CPU.
+pub fn is_gpu() -> bool {
+    !chosen().is_cpu()
 }
 
 /// What it is, for people: "cpu", or what kind of GPU and, where it says, which.

@@ -17,6 +17,7 @@ mod gemm;
 mod geometry;
 pub mod group_norm;
 mod im2col;
+mod kernel;
 mod memory;
 pub mod norm;
 pub mod pool;

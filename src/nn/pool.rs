@@ -2,7 +2,7 @@
 
 use std::sync::OnceLock;
 
-use candle_core::{CpuStorage, CustomOp1, CustomOp2, Layout, Result, Shape, Tensor, bail};
+use candle_core::{CpuStorage, CustomOp1, Layout, Result, Shape, Tensor, bail};
 use rayon::prelude::*;
 
 use super::after::Mask;
@@ -55,13 +55,12 @@ pub fn max_pool3d_trail(x: &Tensor, k: usize, stride: usize, padding: usize) -> 
         let (y, way) = composed::max_pool_trail(&x, windows.taps([d, h, w])?)?;
         return Ok((y, Maxima(Way::Device(way))));
     }
-    if k.pow(3) > usize::from(u8::MAX) {
-        bail!("a pool over cubes of side {k} has more places than are counted");
-    }
     let noting = Noting(windows, OnceLock::new());
     let y = x.apply_op1_no_bwd(&noting)?;
-    let places = noting.1.into_inner().unwrap_or_default();
-    Ok((y, Maxima(Way::Cpu(Places { windows, input: [d, h, w], places }))))
+    match noting.1.into_inner() {
+        Some(places) => Ok((y, Maxima(Way::Cpu(places)))),
+        None => bail!("a pool noted nothing"),
+    }
 }
 
 /// Where the maxima of a pool lie.
@@ -89,11 +88,11 @@ impl Maxima {
 struct Places {
     windows: Windows,
     input: [usize; 3],
-    places: Vec<u8>,
+    places: Vec<u16>,
 }
 
 /// A pool that notes where its maxima lie.
-struct Noting(Windows, OnceLock<Vec<u8>>);
+struct Noting(Windows, OnceLock<Places>);
 
 /// Sends each window's gradient to a place that is known, where the mask has it.
 struct ToPlaces<'a>(&'a Places, Option<&'a Mask>);
@@ -106,15 +105,25 @@ impl CustomOp1 for Noting {
     fn cpu_fwd(&self, storage: &CpuStorage, layout: &Layout) -> Result<(CpuStorage, Shape)> {
         let (n, c, d, h, w) = layout.shape().dims5()?;
         let (input, output) = ([d, h, w], self.0.output([d, h, w])?);
-        let mut places = vec![0; n * c * output.iter().product::<usize>()];
+        if self.0.kernel.iter().product::<usize>() > usize::from(u16::MAX) {
+            bail!("a pool of {:?} has more places than are counted", self.0);
+        }
+        let mut places = zeros(n * c * output.iter().product::<usize>());
         let storage = match storage {
             CpuStorage::F64(_) => {
                 f64::storage(self.0.noted::<f64>(contiguous(storage, layout)?, input, output, &mut places))
             }
             _ => f32::storage(self.0.noted::<f32>(contiguous(storage, layout)?, input, output, &mut places)),
         };
-        self.1.get_or_init(|| places);
+        self.1.get_or_init(|| Places { windows: self.0, input, places });
         Ok((storage, (n, c, output[0], output[1], output[2]).into()))
+    }
+
+    fn bwd(&self, _: &Tensor, _: &Tensor, gradient: &Tensor) -> Result<Option<Tensor>> {
+        match self.1.get() {
+            Some(places) => Ok(Some(gradient.contiguous()?.apply_op1_no_bwd(&ToPlaces(places, None))?)),
+            None => bail!("a pool noted nothing"),
+        }
     }
 }
 
@@ -165,14 +174,11 @@ struct Windows {
     padding: [usize; 3],
 }
 
-/// Sends each window's gradient to its maximum.
-struct ToMaximum(Windows);
-
 impl Windows {
     fn apply(self, x: &Tensor) -> Result<Tensor> {
         let x = x.contiguous()?;
         if x.device().is_cpu() {
-            return x.apply_op1(self);
+            return if x.track_op() { x.apply_op1(Noting(self, OnceLock::new())) } else { x.apply_op1_no_bwd(&self) };
         }
         let (_, _, d, h, w) = x.dims5()?;
         self.output([d, h, w])?; // refuses what no pool can be
@@ -202,14 +208,14 @@ impl Windows {
     }
 
     /// The maxima, and their places.
-    fn noted<T: Real>(&self, x: &[T], input: [usize; 3], output: [usize; 3], places: &mut [u8]) -> Vec<T> {
+    fn noted<T: Real>(&self, x: &[T], input: [usize; 3], output: [usize; 3], places: &mut [u16]) -> Vec<T> {
         let (voxels, positions): (usize, usize) = (input.iter().product(), output.iter().product());
         let mut y = zeros(x.len() / voxels * positions);
         let planes = y.par_chunks_mut(positions).zip(places.par_chunks_mut(positions)).zip(x.par_chunks(voxels));
         planes.for_each(|((y, places), x)| {
             self.maxima(x, input, output, |out, at| {
                 y[out] = x[at];
-                places[out] = self.place(out, at, input, output) as u8; // fewer than 256, see max_pool3d_trail
+                places[out] = self.place(out, at, input, output) as u16; // no more than that, see Noting
             });
         });
         y
@@ -265,15 +271,6 @@ impl Windows {
         });
         y
     }
-
-    fn backward<T: Real>(&self, x: &[T], g: &[T], input: [usize; 3], output: [usize; 3]) -> Vec<T> {
-        let (voxels, positions): (usize, usize) = (input.iter().product(), output.iter().product());
-        let mut gx = zeros(x.len());
-        gx.par_chunks_mut(voxels).zip(x.par_chunks(voxels)).zip(g.par_chunks(positions)).for_each(|((gx, x), g)| {
-            self.maxima(x, input, output, |out, at| gx[at] += g[out]);
-        });
-        gx
-    }
 }
 
 impl CustomOp1 for Windows {
@@ -289,27 +286,5 @@ impl CustomOp1 for Windows {
             _ => f32::storage(self.forward::<f32>(contiguous(storage, layout)?, input, output)),
         };
         Ok((storage, (n, c, output[0], output[1], output[2]).into()))
-    }
-
-    fn bwd(&self, arg: &Tensor, _: &Tensor, gradient: &Tensor) -> Result<Option<Tensor>> {
-        Ok(Some(arg.apply_op2_no_bwd(&gradient.contiguous()?, &ToMaximum(*self))?))
-    }
-}
-
-impl CustomOp2 for ToMaximum {
-    fn name(&self) -> &'static str {
-        "gradient of max pool"
-    }
-
-    fn cpu_fwd(&self, x: &CpuStorage, lx: &Layout, g: &CpuStorage, lg: &Layout) -> Result<(CpuStorage, Shape)> {
-        let (_, _, d, h, w) = lx.shape().dims5()?;
-        let (input, output) = ([d, h, w], self.0.output([d, h, w])?);
-        let storage = match x {
-            CpuStorage::F64(_) => {
-                f64::storage(self.0.backward::<f64>(contiguous(x, lx)?, contiguous(g, lg)?, input, output))
-            }
-            _ => f32::storage(self.0.backward::<f32>(contiguous(x, lx)?, contiguous(g, lg)?, input, output)),
-        };
-        Ok((storage, lx.shape().clone()))
     }
 }

@@ -6,7 +6,8 @@ use candle_core::{Result, Tensor, bail};
 
 use super::after::Passing;
 pub use super::after::{AtZero, Mask};
-use super::conv::{Conv2d, Conv3d, Forward};
+use super::conv::{Conv2d, Conv3d};
+use super::kernel::Forward;
 
 impl Conv3d {
     /// relu(conv(x) + skip) with the norms that belong to it, and what the ReLU lets through. No graph is recorded.

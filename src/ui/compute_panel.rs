@@ -12,6 +12,7 @@ use super::widgets::{duration, error_ui, step_heading_ui};
 use crate::frame::Plane;
 use crate::job::{Monitor, Progress};
 use crate::latent_shift::{Options, SearchWay};
+use crate::nn::device;
 
 /// Slices that "around this slice" takes on each side.
 const AROUND: usize = 4;
@@ -36,6 +37,9 @@ pub(super) fn run_ui(ui: &mut Ui, session: &Session, actions: &mut Vec<Action>) 
         if let Some(missing) = missing {
             ui.label(RichText::new(missing).small().color(theme::colors(ui).weak));
         }
+    }
+    if device::is_gpu() {
+        ui.label(RichText::new(format!("Networks run on {}", device::name())).small().color(theme::colors(ui).weak));
     }
     error_ui(ui, session.run.error(), Place::Run, actions);
     ui.add_space(4.0);

@@ -10,6 +10,7 @@ pub mod resample;
 use std::sync::Arc;
 
 use glam::{DAffine3, DVec3};
+use half::f16;
 
 /// Where the voxels are: how many, and how to reach patient space (RAS+ millimetres) from a voxel's centre.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -51,6 +52,8 @@ impl Grid {
 pub enum Voxels {
     I16(Arc<Vec<i16>>),
     F32(Arc<Vec<f32>>),
+    /// Small differences: three digits of each.
+    F16(Arc<Vec<f16>>),
 }
 
 impl Voxels {
@@ -58,6 +61,7 @@ impl Voxels {
         match self {
             Self::I16(v) => v.len(),
             Self::F32(v) => v.len(),
+            Self::F16(v) => v.len(),
         }
     }
 
@@ -70,6 +74,7 @@ impl Voxels {
         match self {
             Self::I16(v) => f32::from(v[index]),
             Self::F32(v) => v[index],
+            Self::F16(v) => v[index].to_f32(),
         }
     }
 
@@ -77,6 +82,7 @@ impl Voxels {
         match self {
             Self::I16(v) => Box::new(v.iter().map(|&x| f32::from(x))),
             Self::F32(v) => Box::new(v.iter().copied()),
+            Self::F16(v) => Box::new(v.iter().map(|x| x.to_f32())),
         }
     }
 
@@ -85,6 +91,7 @@ impl Voxels {
         match (self, other) {
             (Self::I16(a), Self::I16(b)) => Arc::ptr_eq(a, b),
             (Self::F32(a), Self::F32(b)) => Arc::ptr_eq(a, b),
+            (Self::F16(a), Self::F16(b)) => Arc::ptr_eq(a, b),
             _ => false,
         }
     }

@@ -213,6 +213,7 @@ fn result(prepared: &Prepared) -> Counterfactual {
         scan_logits: [1.0, 2.0].into(),
         reconstruction_logits: [0.5, f32::MIN_POSITIVE].into(),
         latents_moved: 0.1 + 0.2,
+        fast_error: None,
         walk: vec![Trial { lambda: -1.0, score: 0.7, change: 3.0 }],
         stop: "the goal was reached".to_owned(),
         complete: true,

@@ -8,6 +8,7 @@ use eframe::{egui_wgpu, wgpu};
 use egui_kittest::Harness;
 use egui_kittest::wgpu::{WgpuTestRenderer, create_render_state, default_wgpu_setup};
 use glam::{DAffine3, DMat3, DVec3};
+use half::f16;
 use parallax::frame::camera::Camera;
 use parallax::frame::paint::paint;
 use parallax::frame::{Content, HEATMAPS, Layers, Look, Overlay, Plane, Sampling, Shade, Shift, View, Window};
@@ -108,10 +109,9 @@ fn shift(shape: [usize; 3], slab: Range<usize>) -> Shift {
     let corner = middle - matrix * DVec3::new(ni as f64, nj as f64, nk as f64) / 2.0;
     let grid = Grid { shape, world_from_voxel: DAffine3::from_mat3_translation(matrix, corner) };
     let voxels: Vec<f32> = (0..grid.len()).map(|i| ((i * 53) % 700) as f32 - 650.0).collect();
-    let (first, len) = (slab.start * ni * nj, slab.len() * ni * nj);
-    let steps: Vec<f32> =
-        (0..(3 + HEATMAPS) * len).map(|n| voxels[first + n % len] + (n % 29) as f32 * 10.0 - 140.0).collect();
-    Shift { reconstruction: Volume::from_f32(grid, voxels), slab, slabs: Voxels::F32(steps.into()) }
+    let differences = (0..(3 + HEATMAPS) * slab.len() * ni * nj).map(|n| f16::from_f32((n % 29) as f32 * 10.0 - 140.0));
+    let slabs = Voxels::F16(differences.collect::<Vec<_>>().into());
+    Shift { reconstruction: Volume::from_f32(grid, voxels), slab, slabs }
 }
 
 fn layers(shape: [usize; 3], slab: Range<usize>) -> Layers {

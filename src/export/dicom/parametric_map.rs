@@ -80,6 +80,7 @@ impl Map {
         let floats: Vec<f32> = match &volume.voxels {
             Voxels::F32(all) => all[voxels].to_vec(),
             Voxels::I16(all) => all[voxels].iter().map(|&hu| f32::from(hu)).collect(),
+            Voxels::F16(all) => all[voxels].iter().map(|hu| hu.to_f32()).collect(),
         };
         let frames: Vec<Frame> = slices.map(|slice| Frame { slice, segment: None }).collect();
         let mut object = Multiframe { header, series: &self.series, planes }.object(&frames, self.shared(&floats));

@@ -15,12 +15,15 @@ use self::block::{Job, MOST_ROWS, Share, WIDEST, rows};
 use self::tiles::part;
 use self::transform::{POINTS, of_kernels};
 use super::after::After;
-use super::gemm::Columns;
+use super::gemm::{Columns, zeros};
 use super::geometry::{Geometry, Images};
 use super::simd::{Instructions, Simd, Work};
 
-/// With fewer tiles than these the transformed weights, four times as large, take longer to read than im2col to compute.
+/// With fewer tiles than these the transformed weights, four times as large, take longer to read than im2col to compute; where no
+/// cache holds them, they are not worth their memory with fewer than that many more.
 const FEWEST_TILES: usize = 4;
+const FEWEST_TILES_UNCACHED: usize = 16;
+const CACHE_BYTES: usize = 16 << 20;
 /// With as many tiles as these, to transform the weights anew costs a few hundredths of the products, and spares the memory that
 /// they would take between passes.
 const MADE_ANEW: usize = 128;
@@ -45,8 +48,10 @@ impl Winograd {
 
     /// Whether it is faster than im2col on outputs of this size. However many samples there are: one alone is to give what it
     /// gives among others.
-    pub(super) fn pays(output: [usize; 3]) -> bool {
-        Images { samples: 1, input: output, output }.tiles() >= FEWEST_TILES
+    pub(super) fn pays(channels: [usize; 2], geometry: &Geometry, output: [usize; 3]) -> bool {
+        let bytes = channels[0] * channels[1] * geometry.kernel[0] * POINTS * size_of::<f32>();
+        let fewest = if bytes <= CACHE_BYTES { FEWEST_TILES } else { FEWEST_TILES_UNCACHED };
+        Images { samples: 1, input: output, output }.tiles() >= fewest
     }
 
     /// Whether the transformed weights are better made for each pass than kept.
@@ -72,7 +77,7 @@ impl Winograd {
         };
         let rows = rows(instructions.lanes());
         let channel = POINTS * layer.inputs();
-        let mut weight = vec![0.0; channels[1] * channel];
+        let mut weight = zeros(channels[1] * channel);
         let (whole, single) = weight.split_at_mut(channels[1] / rows * rows * channel);
         let blocks = whole.par_chunks_mut(rows * channel).chain(single.par_chunks_mut(channel));
         blocks.enumerate().for_each(|(block, packed)| {
