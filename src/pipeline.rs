@@ -443,6 +443,10 @@ pub fn explain(input: &Input, request: &Request, monitor: &Monitor) -> Result<Co
 fn told(error: latent_shift::Error) -> anyhow::Error {
     match error {
         latent_shift::Error::Cancelled(cancelled) => cancelled.into(),
+        latent_shift::Error::Tensor(full) if device::out_of_memory(&full) => anyhow!(
+            "{} has too little free memory for these networks; close what else uses it, or compute on the CPU (--device cpu): {full}",
+            device::name()
+        ),
         latent_shift::Error::Tensor(_) => error.into(),
         _ => BadInput::mark(error),
     }

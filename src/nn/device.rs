@@ -1,6 +1,7 @@
 //! The device that networks compute on: one for the process, the CPU unless another is chosen.
 
 use std::sync::OnceLock;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use candle_core::{Device, cuda};
 
@@ -34,6 +35,7 @@ pub enum Error {
 }
 
 static CHOSEN: OnceLock<Device> = OnceLock::new();
+static FAST: AtomicBool = AtomicBool::new(false);
 
 /// Chooses the device, once per process, before any network is loaded; later calls change nothing.
 pub fn choose(wanted: Wanted, precision: Precision) -> Result<(), Error> {
@@ -48,22 +50,27 @@ pub fn choose(wanted: Wanted, precision: Precision) -> Result<(), Error> {
     if precision == Precision::Fast && !device.is_cuda() {
         return Err(Error::NotFaster);
     }
-    cuda::set_gemm_reduced_precision_f32(precision == Precision::Fast);
+    set_fast(precision == Precision::Fast);
     CHOSEN.get_or_init(|| device);
     Ok(())
 }
 
 /// Whether products may round as [`Precision::Fast`] says.
 pub fn fast() -> bool {
-    cuda::gemm_reduced_precision_f32()
+    FAST.load(Ordering::Relaxed)
+}
+
+fn set_fast(fast: bool) {
+    FAST.store(fast, Ordering::Relaxed);
+    cuda::set_gemm_reduced_precision_f32(fast);
 }
 
 /// `work` in f32, whatever was chosen. For the one thread that computes.
 pub fn exactly<T>(work: impl FnOnce() -> T) -> T {
     let fast = fast();
-    cuda::set_gemm_reduced_precision_f32(false);
+    set_fast(false);
     let made = work();
-    cuda::set_gemm_reduced_precision_f32(fast);
+    set_fast(fast);
     made
 }
 

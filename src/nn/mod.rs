@@ -2,6 +2,7 @@
 //! no gradient of a weight is ever computed.
 //!
 //! Everything works in f32 and in f64; the suite proves each layer by central differences and against PyTorch.
+//! On a CPU our own kernels run; elsewhere the layers are made of candle's operations (`composed`), each held beside its CPU twin.
 #![expect(
     clippy::inline_always,
     reason = "only what is inlined is compiled for the instruction set of its caller, see simd"

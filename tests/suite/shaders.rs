@@ -227,18 +227,18 @@ fn slices_beyond_the_depth_of_a_texture_are_drawn_alike() {
 fn a_large_volume_comes_over_several_frames_and_is_drawn_once_it_is_whole() {
     let gpu = gpu();
     let layers = Arc::new(layers(SHAPE, 3..5));
-    // Two slices of floats a frame, four of whole numbers: 9 of the scan, which are whole, 9 of the reconstruction, 6 of the steps and
-    // 8 of the heatmaps take fourteen frames.
+    // Two slices of floats a frame, four of 16 bits: 9 of the scan, which are whole, 9 of the reconstruction, which are floats, 6 of the
+    // steps and 8 of the heatmaps, which are halves, take ten frames.
     let mut renderer = renderer(&gpu, Bounds { bytes_per_frame: 2 * 14 * 11 * 4, ..Bounds::of(&gpu.device) });
     let view = View { look: look(Content::Decoded, 1.4), ..scan_view(&layers) };
-    for frame in 1..14 {
+    for frame in 1..10 {
         let screen = draw(&gpu, &mut renderer, &view, &layers);
         assert_eq!(renderer.shown(0), Some(&Shown::Loading), "frame {frame}");
         assert!(screen.chunks(4).all(|pixel| pixel == [0, 255, 0, 255]), "frame {frame} draws what is not there yet");
     }
     let screen = draw(&gpu, &mut renderer, &view, &layers);
     assert_eq!(renderer.shown(0), Some(&Shown::Picture));
-    assert_twins(&screen, &view, &layers, "the fourteenth frame");
+    assert_twins(&screen, &view, &layers, "the tenth frame");
     assert_twins_everywhere(&gpu, &mut renderer, &layers);
 }
 
@@ -341,8 +341,8 @@ fn a_pane_asks_for_frames_until_its_picture_is_whole() {
         window.run_steps(2);
         (words(&window.ctx, 0), asks)
     };
-    // 32 slices, four a frame, or eight of the scan's nine.
-    for _ in 0..6 {
+    // 32 slices, four floats a frame, or eight of 16 bits.
+    for _ in 0..4 {
         assert_eq!(frame(), (Some("Loading…".to_owned()), true));
     }
     assert_eq!(frame(), (None, true), "the words go");
