@@ -89,16 +89,16 @@ pub struct Mask(pub(super) Passing);
 pub(super) enum Passing {
     /// A bit for each output.
     Cpu(Arc<Bits>),
-    /// The same as a tensor of the outputs' shape.
+    /// The same as a tensor `[n, c, d, h, w]`.
     Device(Tensor),
 }
 
 impl Mask {
-    /// What passes of the outputs' gradient.
+    /// What passes of the outputs' gradient, as volumes or as the slices of one.
     pub fn pass(&self, gradient: &Tensor) -> Result<Tensor> {
         match &self.0 {
             Passing::Cpu(_) => gradient.contiguous()?.apply_op1_no_bwd(self),
-            Passing::Device(passes) => passes.where_cond(gradient, &gradient.zeros_like()?),
+            Passing::Device(passes) => passes.reshape(gradient.shape())?.where_cond(gradient, &gradient.zeros_like()?),
         }
     }
 

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use candle_core::{DType, Device, Module, Result, Tensor, Var};
 
-use super::super::after::AtZero;
+use super::super::after::{AtZero, Mask, Passing};
 use super::super::conv::Conv3d;
 use super::super::geometry::Geometry;
 use super::super::group_norm::{GroupNorm, Swished};
@@ -157,4 +157,34 @@ fn pools_and_upsampling_are_those_of_the_cpu() -> Result<()> {
         near("the gradient of equals", &its, &first)?;
     }
     assert_twins("upsampling", &[2, 3, 4, 5], &|x| resize::upsample_nearest(x, 2), &|x| upsample_nearest(x, 2))
+}
+
+/// Of the trail of a layer on a device: its outputs, and what passes of a gradient, of volumes and of slices.
+#[test]
+fn trails_are_those_of_the_cpu() -> Result<()> {
+    let (weight, bias, norm) = (random(&[4, 5, 1, 3, 3]), random(&[4]), norm(4)?);
+    let make = |last| {
+        let conv = Conv3d::from_tensors(&weight, Some(&bias), [1; 3], [0, 1, 1])?;
+        if last { conv.normed_last(norm.clone()) } else { conv.normed(norm.clone()) }
+    };
+    let (x, gradient) = (random(&[2, 5, 1, 6, 7]), random(&[2, 4, 1, 6, 7]));
+    for (last, at_zero) in [(false, AtZero::Nothing), (true, AtZero::All)] {
+        let ours = make(last)?;
+        let (y, mask) = ours.trail(&x, None, at_zero)?;
+        let passed = mask.pass(&gradient)?;
+        let pulled = ours.pull_back(&passed, [1, 6, 7], Some(&x), None)?;
+        for device in devices() {
+            let [x, gradient] = [&x, &gradient].map(|tensor| tensor.to_device(&device));
+            let (x, gradient, fresh) = (x?, gradient?, make(last)?);
+            let on = fresh.0.on(&device)?;
+            let (its, passes) = on.trail(&x, None, at_zero)?;
+            let mask = Mask(Passing::Device(passes));
+            let its_passed = mask.pass(&gradient)?;
+            near("a trail's outputs", &its, &y)?;
+            near("what passes", &its_passed, &passed)?;
+            near("what passes of slices", &mask.pass(&gradient.squeeze(2)?)?.unsqueeze(2)?, &passed)?;
+            near("what is pulled back", &(on.pull_back(&its_passed, [1, 6, 7])? + &x)?, &pulled)?;
+        }
+    }
+    Ok(())
 }
