@@ -127,7 +127,7 @@ pub struct LungSize {
 
 impl LungSize {
     /// The sum over the slice, and over how many pixels, from log-probabilities `[1, classes, h, w]`.
-    fn sum(&self, log_probabilities: &Tensor) -> candle_core::Result<(Tensor, usize)> {
+    fn sum(log_probabilities: &Tensor) -> candle_core::Result<(Tensor, usize)> {
         let none = log_probabilities.narrow(1, 0, 1)?;
         Ok((candle_nn::ops::sigmoid(&none)?.to_dtype(DType::F64)?.sum_all()?, none.elem_count()))
     }
@@ -137,7 +137,7 @@ impl LungSize {
         let mut total = (0.0, 0);
         for i in 0..stack.dim(0)? {
             monitor.check()?;
-            let (sum, count) = self.sum(&self.segmenter.log_probabilities(&stack.narrow(0, i, 1)?)?)?;
+            let (sum, count) = Self::sum(&self.segmenter.log_probabilities(&stack.narrow(0, i, 1)?)?)?;
             total = (total.0 + scalar(&sum)?, total.1 + count);
         }
         Ok(total)
@@ -165,12 +165,12 @@ impl Objective for LungSize {
             let (sum, count) = if slab.contains(&i) {
                 let (output, pull_back) = self.segmenter.trail(&slice.contiguous()?)?;
                 let output = Var::from_tensor(&output)?;
-                let (sum, count) = self.sum(&output)?;
+                let (sum, count) = Self::sum(&output)?;
                 gradients.push(pull_back(&gradient_at(&sum, &output)?)?);
                 (sum, count)
             } else {
                 gradients.push(slice.zeros_like()?);
-                self.sum(&self.segmenter.log_probabilities(&slice)?)?
+                Self::sum(&self.segmenter.log_probabilities(&slice)?)?
             };
             total += scalar(&sum)?;
             pixels += count;

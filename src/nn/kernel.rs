@@ -134,7 +134,7 @@ impl Kernel {
             }
         };
         let make = || Winograd::new(kernel, &self.bias, self.channels, &self.geometry, Instructions::best());
-        if Winograd::passes(images) {
+        if Winograd::passes(&self.geometry, images) {
             make().forward(x, images, after)
         } else {
             self.winograd.get_or_init(make).forward(x, images, after)

@@ -88,7 +88,7 @@ impl Maxima {
 struct Places {
     windows: Windows,
     input: [usize; 3],
-    places: Vec<u16>,
+    numbers: Vec<u16>,
 }
 
 /// A pool that notes where its maxima lie.
@@ -115,7 +115,7 @@ impl CustomOp1 for Noting {
             }
             _ => f32::storage(self.0.noted::<f32>(contiguous(storage, layout)?, input, output, &mut places)),
         };
-        self.1.get_or_init(|| Places { windows: self.0, input, places });
+        self.1.get_or_init(|| Places { windows: self.0, input, numbers: places });
         Ok((storage, (n, c, output[0], output[1], output[2]).into()))
     }
 
@@ -129,7 +129,7 @@ impl CustomOp1 for Noting {
 
 impl ToPlaces<'_> {
     fn send<T: Real>(&self, g: &[T], output: [usize; 3]) -> Result<Vec<T>> {
-        let Self(Places { windows, input, places }, mask) = self;
+        let Self(Places { windows, input, numbers: places }, mask) = self;
         let (voxels, positions): (usize, usize) = (input.iter().product(), output.iter().product());
         let mask = mask.map(Mask::bytes).transpose()?;
         let mask = mask.as_deref();

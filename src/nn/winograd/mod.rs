@@ -54,9 +54,10 @@ impl Winograd {
         Images { samples: 1, input: output, output }.tiles() >= fewest
     }
 
-    /// Whether the transformed weights are better made for each pass than kept.
-    pub(super) fn passes(images: &Images) -> bool {
-        images.tiles() >= MADE_ANEW
+    /// Whether the transformed weights are better made for each pass than kept: where they serve many tiles, or a volume, which
+    /// passes whole and seldom.
+    pub(super) fn passes(geometry: &Geometry, images: &Images) -> bool {
+        images.tiles() >= MADE_ANEW || geometry.kernel[0] > 1
     }
 
     /// `kernel` gives the 3 x 3 weights of an output channel, an input channel and a depth tap.
