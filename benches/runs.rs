@@ -9,12 +9,13 @@
 //! `lung` goes the published way first, and ours then to the same end score. Peak memory is the process's own: run one case at a
 //! time.
 
+#[path = "networks/compute.rs"]
+mod compute;
 #[path = "networks/process.rs"]
 mod process;
 #[path = "networks/random.rs"]
 mod random;
 
-use std::path::Path;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -28,6 +29,7 @@ use parallax::nn::device;
 use parallax::volume::{Grid, Volume};
 use serde_json::json;
 
+use self::compute::Compute;
 use self::random::Weights;
 
 /// The published networks' pixels.
@@ -39,18 +41,19 @@ const EFFUSION: usize = 877;
 
 struct Arguments {
     cases: Vec<String>,
-    threads: usize,
     options: Options,
+    compute: Compute,
 }
 
 impl Arguments {
     fn parse(mut words: impl Iterator<Item = String>) -> anyhow::Result<Self> {
-        let mut parsed = Self { cases: Vec::new(), threads: 2, options: Options::default() };
-        let (mut wanted, mut precision) = (device::Wanted::Cpu, device::Precision::Exact);
+        let mut parsed = Self { cases: Vec::new(), options: Options::default(), compute: Compute::default() };
         while let Some(word) = words.next() {
+            if parsed.compute.take(&word, &mut words)? {
+                continue;
+            }
             let mut next = || words.next().with_context(|| format!("{word} takes a value"));
             match word.as_str() {
-                "--threads" => parsed.threads = next()?.parse()?,
                 "--drop" => parsed.options.drop = next()?.parse()?,
                 "--step-size" => parsed.options.step_size = next()?.parse()?,
                 "--steps" => parsed.options.steps = next()?.parse()?,
@@ -59,35 +62,20 @@ impl Arguments {
                     let way = SearchWay::ALL.into_iter().find(|way| way.name() == name);
                     parsed.options.search = way.with_context(|| format!("no search {name}"))?;
                 }
-                "--device" => {
-                    wanted = match next()?.as_str() {
-                        "cpu" => device::Wanted::Cpu,
-                        "cuda" => device::Wanted::Cuda,
-                        other => bail!("no device {other}"),
-                    }
-                }
-                "--fast" => precision = device::Precision::Fast,
-                "--bench" => {} // cargo's own
                 _ => parsed.cases.push(word),
             }
         }
         if parsed.cases.is_empty() {
             bail!("name a case, such as effusion:4:134");
         }
-        device::choose(wanted, precision)?;
         Ok(parsed)
     }
 }
 
-/// A network of drawn weights, side as published.
+/// A network of drawn weights.
 fn drawn(kind: &str, side: Option<usize>, weights: Weights) -> anyhow::Result<Network> {
-    let folder = tempfile::tempdir()?;
-    weights.save(&folder.path().join("weights.safetensors"))?;
-    drop(weights);
-    let card = folder.path().join("card.toml");
-    let side = side.map_or(String::new(), |side| format!("side = {side}\n"));
-    std::fs::write(&card, format!("kind = {kind:?}\nweights = \"weights.safetensors\"\n{side}"))?;
-    Ok(Network::load(&Card::open(Path::new(&card))?, device::chosen())?.0)
+    let (_folder, card) = weights.card(kind, side)?;
+    Ok(Network::load(&Card::open(&card)?, device::chosen())?.0)
 }
 
 /// Waves of every length: nothing flat, nothing sharp.
@@ -172,8 +160,7 @@ impl Case {
 fn main() -> anyhow::Result<()> {
     parallax::nn::threads::keep_candle_to_its_caller();
     let arguments = Arguments::parse(std::env::args().skip(1))?;
-    parallax::nn::threads::start(arguments.threads)?;
-    parallax::nn::denormals::flush();
+    arguments.compute.start()?;
     for name in &arguments.cases {
         let case = Case::named(name)?;
         let mut options = arguments.options.clone();

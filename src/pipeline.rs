@@ -386,12 +386,9 @@ pub fn probabilities(volume: &Volume, classifier: &dyn Classifier, monitor: &Mon
     denormals::flush();
     let [width, height, slices] = volume.grid.shape;
     let pixels: Vec<f32> = volume.voxels.iter().collect();
-    let mut at = Tensor::from_vec(pixels, (slices, 1, height, width), &Device::Cpu)?;
-    for stage in classifier.stages() {
-        monitor.check()?;
-        at = stage.forward(&at)?;
-    }
-    let scores: Vec<f32> = candle_nn::ops::sigmoid(&at.flatten_all()?)?.to_vec1()?;
+    let stack = Tensor::from_vec(pixels, (slices, 1, height, width), &Device::Cpu)?;
+    let logits = models::forward(&classifier.stages(), &stack, || monitor.check().map_err(anyhow::Error::from))?;
+    let scores: Vec<f32> = candle_nn::ops::sigmoid(&logits.flatten_all()?)?.to_vec1()?;
     if !scores.iter().all(|score| score.is_finite()) {
         return Err(BadInput::mark(latent_shift::Error::NotFinite("a score".to_owned())));
     }

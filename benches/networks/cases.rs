@@ -73,11 +73,7 @@ fn asset(name: &str) -> anyhow::Result<Model> {
 
 /// A network of random weights.
 fn drawn(kind: &str, weights: Weights) -> anyhow::Result<Model> {
-    let folder = tempfile::tempdir()?;
-    weights.save(&folder.path().join("weights.safetensors"))?;
-    drop(weights);
-    let card = folder.path().join("card.toml");
-    std::fs::write(&card, format!("kind = {kind:?}\nweights = \"weights.safetensors\"\n"))?;
+    let (folder, card) = weights.card(kind, None)?;
     Model::open(&card, Some(folder))
 }
 
@@ -102,13 +98,9 @@ fn classifier(model: &Model, stack: [usize; 4]) -> anyhow::Result<Case> {
     let same = Rc::clone(&network);
     let forward = move |x: &Tensor| network.stages().iter().try_fold(x.clone(), |x, stage| stage.forward(&x));
     let gradient = move |x: &Tensor| {
-        let (stages, mut trails, mut at) = (same.stages(), Vec::new(), x.clone());
-        for stage in &stages {
-            let (next, pull_back) = stage.trail(&at)?;
-            trails.push(pull_back);
-            at = next;
-        }
-        let mut gradient = at.ones_like()?;
+        let stages = same.stages();
+        let (logits, mut trails) = parallax::models::trail(&stages, x, || Ok::<_, candle_core::Error>(()))?;
+        let mut gradient = logits.ones_like()?;
         while let Some(pull_back) = trails.pop() {
             gradient = pull_back(&gradient)?;
         }

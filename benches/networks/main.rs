@@ -12,6 +12,7 @@
 //! Times of one run on one machine mean nothing by themselves: run another program, or another version, beside it, in turn.
 
 mod cases;
+mod compute;
 mod process;
 mod random;
 
@@ -23,41 +24,28 @@ use parallax::nn::device;
 use serde_json::{Value, json};
 
 use self::cases::Case;
+use self::compute::Compute;
 
 struct Arguments {
     cases: Vec<String>,
-    threads: usize,
     runs: usize,
+    compute: Compute,
 }
 
 impl Arguments {
     fn parse(mut words: impl Iterator<Item = String>) -> anyhow::Result<Self> {
-        let mut parsed = Self { cases: Vec::new(), threads: 2, runs: 3 };
-        let (mut wanted, mut precision) = (device::Wanted::Cpu, device::Precision::Exact);
+        let mut parsed = Self { cases: Vec::new(), runs: 3, compute: Compute::default() };
         while let Some(word) = words.next() {
-            let mut number = || -> anyhow::Result<usize> {
-                let next = words.next().with_context(|| format!("{word} takes a number"))?;
-                next.parse().with_context(|| format!("{word} takes a number, not {next}"))
-            };
-            match word.as_str() {
-                "--threads" => parsed.threads = number()?,
-                "--runs" => parsed.runs = number()?.max(1),
-                "--device" => {
-                    wanted = match words.next().as_deref() {
-                        Some("cpu") => device::Wanted::Cpu,
-                        Some("cuda") => device::Wanted::Cuda,
-                        other => bail!("no device {other:?}"),
-                    }
-                }
-                "--fast" => precision = device::Precision::Fast,
-                "--bench" => {} // cargo's own
-                _ => parsed.cases.push(word),
+            if word == "--runs" {
+                let next = words.next().context("--runs takes a number")?;
+                parsed.runs = next.parse::<usize>().context("--runs takes a number")?.max(1);
+            } else if !parsed.compute.take(&word, &mut words)? {
+                parsed.cases.push(word);
             }
         }
         if parsed.cases.is_empty() {
             bail!("name a case, such as demo-decoder:8");
         }
-        device::choose(wanted, precision)?;
         Ok(parsed)
     }
 }
@@ -88,12 +76,11 @@ fn measure(case: &Case, runs: usize) -> Result<[Value; 2]> {
 fn main() -> anyhow::Result<()> {
     parallax::nn::threads::keep_candle_to_its_caller();
     let arguments = Arguments::parse(std::env::args().skip(1))?;
-    parallax::nn::threads::start(arguments.threads)?;
-    parallax::nn::denormals::flush();
+    arguments.compute.start()?;
     for name in &arguments.cases {
         let [forward, gradient] = measure(&Case::named(name)?, arguments.runs)?;
         let line = json!({
-            "case": name, "device": device::name(), "threads": arguments.threads, "bf16": false, "forward": forward, "gradient": gradient,
+            "case": name, "device": device::name(), "threads": arguments.compute.threads, "bf16": false, "forward": forward, "gradient": gradient,
             "peak_rss_mb": process::peak_rss_mb(),
         });
         println!("{line}");

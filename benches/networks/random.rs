@@ -1,7 +1,7 @@
 //! Checkpoints of the published networks' sizes, with weights from a fixed seed.
 
 use std::collections::HashMap;
-use std::path::Path;
+use std::path::PathBuf;
 
 use candle_core::{DType, Device, Result, Tensor};
 
@@ -29,8 +29,14 @@ pub(crate) struct Weights {
 }
 
 impl Weights {
-    pub(crate) fn save(&self, path: &Path) -> Result<()> {
-        candle_core::safetensors::save(&self.tensors, path)
+    /// Writes them beside a card of a network of that kind, for slices of `side` x `side`; both go with the folder.
+    pub(crate) fn card(self, kind: &str, side: Option<usize>) -> anyhow::Result<(tempfile::TempDir, PathBuf)> {
+        let folder = tempfile::tempdir()?;
+        candle_core::safetensors::save(&self.tensors, folder.path().join("weights.safetensors"))?;
+        let card = folder.path().join("card.toml");
+        let side = side.map_or(String::new(), |side| format!("side = {side}\n"));
+        std::fs::write(&card, format!("kind = {kind:?}\nweights = \"weights.safetensors\"\n{side}"))?;
+        Ok((folder, card))
     }
 
     fn tensor(&mut self, name: &str, shape: &[usize], center: f64, spread: f64) -> Result<()> {

@@ -34,8 +34,8 @@ pub enum Precision {
     Fast,
 }
 
-/// Chooses the device and starts the computing threads; gives their number.
-pub(super) fn start(compute: &ComputeArgs) -> Result<usize> {
+/// Chooses the device.
+pub(super) fn choose(compute: &ComputeArgs) -> Result<()> {
     let wanted = match compute.device {
         Device::Auto => device::Wanted::Auto,
         Device::Cpu => device::Wanted::Cpu,
@@ -46,7 +46,12 @@ pub(super) fn start(compute: &ComputeArgs) -> Result<usize> {
         Precision::Exact => device::Precision::Exact,
         Precision::Fast => device::Precision::Fast,
     };
-    device::choose(wanted, precision).map_err(|error| Usage(error.to_string()))?;
+    Ok(device::choose(wanted, precision).map_err(|error| Usage(error.to_string()))?)
+}
+
+/// Chooses the device and starts the computing threads; gives their number.
+pub(super) fn start(compute: &ComputeArgs) -> Result<usize> {
+    choose(compute)?;
     let number = match compute.threads {
         0 => std::thread::available_parallelism().map_or(1, std::num::NonZero::get),
         n => n,

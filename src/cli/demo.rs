@@ -13,6 +13,7 @@ pub(super) fn run(args: &DemoArgs) -> Result<()> {
     let cards = demo::Cards::find()?;
     let outputs = &args.outputs;
     if outputs.out.is_none() && outputs.dump.is_none() && !outputs.json {
+        compute::choose(&args.compute)?;
         return ui::run(Start { demo: true, ..Start::default() });
     }
     let threads = compute::start(&args.compute)?;

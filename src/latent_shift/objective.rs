@@ -6,7 +6,7 @@ use candle_core::{DType, Tensor, Var};
 
 use super::Error;
 use crate::job::Monitor;
-use crate::models::{Classifier, Segmenter};
+use crate::models::{self, Classifier, Segmenter};
 
 /// What is said of one stack.
 #[derive(Debug, Clone, PartialEq)]
@@ -75,12 +75,9 @@ impl ClassScore {
 
 impl Objective for ClassScore {
     fn score(&self, stack: &Tensor, monitor: &Monitor) -> Result<Scored, Error> {
-        let mut at = stack.clone();
-        for stage in self.classifier.stages() {
-            monitor.check()?;
-            at = stage.forward(&at)?;
-        }
-        self.scored(&at)
+        let check = || monitor.check().map_err(Error::from);
+        let logits = models::forward(&self.classifier.stages(), stack, check)?;
+        self.scored(&logits)
     }
 
     /// Forward through the stages, each leaving its trail, and back.
@@ -91,14 +88,9 @@ impl Objective for ClassScore {
         monitor: &Monitor,
     ) -> Result<(Scored, Tensor), Error> {
         let stages = self.classifier.stages();
-        let (mut at, mut trails) = (stack.clone(), Vec::with_capacity(stages.len()));
-        for stage in &stages {
-            monitor.check()?;
-            let (next, pull_back) = stage.trail(&at)?;
-            trails.push(pull_back);
-            at = next;
-        }
-        let logits = Var::from_tensor(&at)?;
+        let check = || monitor.check().map_err(Error::from);
+        let (logits, mut trails) = models::trail(&stages, stack, check)?;
+        let logits = Var::from_tensor(&logits)?;
         let mut cotangent = gradient_at(&self.combine(&logits)?, &logits)?;
         while let Some(pull_back) = trails.pop() {
             monitor.step("gradient of the classifier", stages.len() - 1 - trails.len(), stages.len())?;

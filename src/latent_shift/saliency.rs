@@ -11,7 +11,7 @@ use candle_core::{DType, Device, Tensor, Var};
 use super::Error;
 use super::objective::gradient_at;
 use crate::job::Monitor;
-use crate::models::Classifier;
+use crate::models::{self, Classifier};
 use crate::volume::{Grid, Volume};
 
 /// Points between air and the scan, at the middles of as many equal parts. Sundararajan, Taly and Yan (2017, arXiv
@@ -68,14 +68,8 @@ pub fn gradients(
     monitor: &Monitor,
 ) -> Result<Vec<Tensor>, Error> {
     let stages = classifier.stages();
-    let (mut at, mut trails) = (stack.clone(), Vec::with_capacity(stages.len()));
-    for stage in &stages {
-        monitor.check()?;
-        let (next, pull_back) = stage.trail(&at)?;
-        trails.push(pull_back);
-        at = next;
-    }
-    let logits = Var::from_tensor(&at)?;
+    let (logits, mut trails) = models::trail(&stages, stack, || monitor.check().map_err(Error::from))?;
+    let logits = Var::from_tensor(&logits)?;
     let of_logit = |&label: &usize| gradient_at(&logits.flatten_all()?.get(label)?, &logits);
     let mut cotangents = labels.iter().map(of_logit).collect::<Result<Vec<_>, Error>>()?;
     while let Some(pull_back) = trails.pop() {
@@ -206,12 +200,8 @@ fn rows(cube: &Cube, grid: &Grid) -> impl Iterator<Item = Range<usize>> {
 }
 
 fn logits(classifier: &dyn Classifier, stack: &Tensor, monitor: &Monitor) -> Result<Vec<f32>, Error> {
-    let mut at = stack.clone();
-    for stage in classifier.stages() {
-        monitor.check()?;
-        at = stage.forward(&at)?;
-    }
-    finite(at.to_dtype(DType::F32)?.flatten_all()?.to_vec1()?, "a logit")
+    let logits = models::forward(&classifier.stages(), stack, || monitor.check().map_err(Error::from))?;
+    finite(logits.to_dtype(DType::F32)?.flatten_all()?.to_vec1()?, "a logit")
 }
 
 /// Voxels to `[slices, 1, height, width]`.

@@ -14,7 +14,7 @@ use candle_core::{DType, Device, Result, Tensor};
 
 pub use card::{Card, Decode, Kind};
 pub use i3resnet::I3ResNet;
-pub use stage::{PullBack, Stage};
+pub use stage::{PullBack, Stage, forward, trail};
 pub use unet::LungUnet;
 pub use vqgan::Vqgan;
 

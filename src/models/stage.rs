@@ -1,6 +1,6 @@
 //! Pieces of a network that can be gone through forward, and back.
 
-use candle_core::{Result, Tensor, Var};
+use candle_core::{Error, Result, Tensor, Var};
 
 /// Takes the gradient of what a piece gave to that of what it was given.
 pub type PullBack<'a> = Box<dyn Fn(&Tensor) -> Result<Tensor> + 'a>;
@@ -57,4 +57,30 @@ pub(super) fn by_graph<'a>(
         gradients.remove(&leaf).map_or_else(|| x.zeros_like(), |gradient| Ok(gradient.detach()))
     };
     Ok((y, Box::new(pull_back)))
+}
+
+/// Through all pieces; `check` comes before each, and can stop it.
+pub fn forward<E: From<Error>>(
+    stages: &[Stage<'_>],
+    x: &Tensor,
+    check: impl Fn() -> std::result::Result<(), E>,
+) -> std::result::Result<Tensor, E> {
+    stages.iter().try_fold(x.clone(), |x, stage| {
+        check()?;
+        Ok(stage.forward(&x)?)
+    })
+}
+
+/// The same, and the ways back, to be gone from the last to the first.
+pub fn trail<'a, E: From<Error>>(
+    stages: &'a [Stage<'_>],
+    x: &Tensor,
+    check: impl Fn() -> std::result::Result<(), E>,
+) -> std::result::Result<(Tensor, Vec<PullBack<'a>>), E> {
+    stages.iter().try_fold((x.clone(), Vec::with_capacity(stages.len())), |(x, mut back), stage| {
+        check()?;
+        let (y, pull_back) = stage.trail(&x)?;
+        back.push(pull_back);
+        Ok((y, back))
+    })
 }

@@ -76,9 +76,7 @@ impl Conv3d {
 
     fn apply(&self, x: &Tensor, skip: Option<&Tensor>, relu: Option<AtZero>) -> Result<Tensor> {
         let x = x.contiguous()?;
-        if skip.is_some() && self.0.norms_last() {
-            bail!("a skip before a norm has no gradient here");
-        }
+        self.0.check(skip)?;
         if !x.device().is_cpu() {
             return self.0.on(x.device())?.forward(&x, skip, relu);
         }

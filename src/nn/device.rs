@@ -39,6 +39,9 @@ static FAST: AtomicBool = AtomicBool::new(false);
 
 /// Chooses the device, once per process, before any network is loaded; later calls change nothing.
 pub fn choose(wanted: Wanted, precision: Precision) -> Result<(), Error> {
+    if CHOSEN.get().is_some() {
+        return Ok(());
+    }
     let device = match wanted {
         Wanted::Cpu => Device::Cpu,
         Wanted::Cuda => found("cuda", cfg!(feature = "cuda"), Device::new_cuda)?,

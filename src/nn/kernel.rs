@@ -89,8 +89,12 @@ impl Kernel {
         self.channels
     }
 
-    pub(super) fn norms_last(&self) -> bool {
-        self.norm_last.is_some()
+    /// Refuses a skip whose gradient would have to go through the norm after it, which no network here wants.
+    pub(super) fn check(&self, skip: Option<&Tensor>) -> Result<()> {
+        if skip.is_some() && self.norm_last.is_some() {
+            bail!("a skip before a norm has no gradient here");
+        }
+        Ok(())
     }
 
     /// What the norm, wherever it stands, multiplies each output channel with.
@@ -101,7 +105,7 @@ impl Kernel {
 
     /// The convolution from the output's gradient to the input's: taps in reverse, input and output channels exchanged, times
     /// the norm's scale.
-    pub(super) fn gradient(&self) -> Option<&Arc<Self>> {
+    fn gradient(&self) -> Option<&Arc<Self>> {
         let make = || {
             let geometry = self.geometry.mirrored()?;
             let [c_in, c_out] = self.channels;
@@ -141,21 +145,35 @@ impl Kernel {
         }
     }
 
-    /// From the output's gradient to that of the input, which was `[n, in, d, h, w]`, where the gradient is no convolution.
-    pub(super) fn transposed(self: &Arc<Self>, input: [usize; 3], gradient: &Tensor) -> Result<Tensor> {
-        let transposed = Transposed(Arc::clone(self), input);
-        match self.norm.as_ref().or(self.norm_last.as_ref()) {
-            Some(norm) => gradient.apply_op1_no_bwd(&norm.linear())?.apply_op1_no_bwd(&transposed),
-            None => gradient.apply_op1_no_bwd(&transposed),
+    /// From the gradient of the outputs, once past their ReLU, to that of the input, whose depth, height and width are told. To it
+    /// `skip` is added; then what `mask` lets through is left.
+    pub(super) fn pull_back(
+        self: &Arc<Self>,
+        gradient: &Tensor,
+        input: [usize; 3],
+        skip: Option<&Tensor>,
+        mask: Option<&Mask>,
+    ) -> Result<Tensor> {
+        if gradient.device().is_cpu()
+            && let Some(kernel) = self.gradient()
+        {
+            let op = Forward { mask: mask.cloned(), ..Forward::of(kernel, None) };
+            return op.apply(gradient, skip);
         }
-    }
-
-    fn pull_back(self: &Arc<Self>, input: &Tensor, gradient: &Tensor) -> Result<Tensor> {
-        if let Some(kernel) = self.gradient() {
-            return gradient.apply_op1_no_bwd(&Forward::of(kernel, None));
+        let mut pulled = if !gradient.device().is_cpu() {
+            self.on(gradient.device())?.pull_back(gradient, input)?
+        } else if let Some(norm) = self.norm.as_ref().or(self.norm_last.as_ref()) {
+            gradient.apply_op1_no_bwd(&norm.linear())?.apply_op1_no_bwd(&Transposed(self, input))?
+        } else {
+            gradient.apply_op1_no_bwd(&Transposed(self, input))?
+        };
+        if let Some(skip) = skip {
+            pulled = (pulled + skip)?;
         }
-        let (_, _, d, h, w) = input.dims5()?;
-        self.transposed([d, h, w], gradient)
+        match mask {
+            Some(mask) => mask.pass(&pulled),
+            None => Ok(pulled),
+        }
     }
 
     /// These numbers where our kernels do not run.
@@ -221,9 +239,12 @@ impl Forward {
         Self { passing: self.relu.map(|_| OnceLock::new()), ..self }
     }
 
-    /// The same with a mask on its outputs.
-    pub(super) fn masked(self, mask: Option<&Mask>) -> Self {
-        Self { mask: mask.cloned(), ..self }
+    /// Outside of any graph.
+    pub(super) fn apply(&self, x: &Tensor, skip: Option<&Tensor>) -> Result<Tensor> {
+        match skip {
+            Some(skip) => x.apply_op2_no_bwd(&skip.contiguous()?, self),
+            None => x.apply_op1_no_bwd(self),
+        }
     }
 
     /// What the ReLU let through, once the pass is made.
@@ -278,9 +299,12 @@ impl Forward {
         Ok((storage, shape))
     }
 
-    /// What of the outputs' gradient comes through the ReLU.
-    fn passed(&self, gradient: &Tensor) -> Result<Tensor> {
-        self.noted().map_or_else(|| gradient.contiguous(), |mask| mask.pass(gradient))
+    /// From the gradient of the outputs: what comes through the ReLU, and from there to the input.
+    fn pull_back(&self, x: &Tensor, gradient: &Tensor) -> Result<[Tensor; 2]> {
+        let (_, _, d, h, w) = x.dims5()?;
+        let passed = self.noted().map_or_else(|| gradient.contiguous(), |mask| mask.pass(gradient))?;
+        let pulled = self.kernel.pull_back(&passed, [d, h, w], None, None)?;
+        Ok([passed, pulled])
     }
 }
 
@@ -294,7 +318,8 @@ impl CustomOp1 for Forward {
     }
 
     fn bwd(&self, x: &Tensor, _: &Tensor, gradient: &Tensor) -> Result<Option<Tensor>> {
-        self.kernel.pull_back(x, &self.passed(gradient)?).map(Some)
+        let [_, pulled] = self.pull_back(x, gradient)?;
+        Ok(Some(pulled))
     }
 }
 
@@ -308,22 +333,22 @@ impl CustomOp2 for Forward {
     }
 
     fn bwd(&self, x: &Tensor, _: &Tensor, _: &Tensor, gradient: &Tensor) -> Result<(Option<Tensor>, Option<Tensor>)> {
-        let passed = self.passed(gradient)?;
-        Ok((Some(self.kernel.pull_back(x, &passed)?), Some(passed)))
+        let [passed, pulled] = self.pull_back(x, gradient)?;
+        Ok((Some(pulled), Some(passed)))
     }
 }
 
 /// From the output's gradient to the input's, whose size it must be told, where a stride leaves gaps.
-struct Transposed(Arc<Kernel>, [usize; 3]);
+struct Transposed<'a>(&'a Kernel, [usize; 3]);
 
-impl CustomOp1 for Transposed {
+impl CustomOp1 for Transposed<'_> {
     fn name(&self) -> &'static str {
         "transposed convolution"
     }
 
     fn cpu_fwd(&self, storage: &CpuStorage, layout: &Layout) -> Result<(CpuStorage, Shape)> {
         let (samples, _, d, h, w) = layout.shape().dims5()?;
-        let (kernel, input) = (&*self.0, self.1);
+        let Self(kernel, input) = *self;
         let images = Images { samples, input, output: [d, h, w] };
         let storage = match &kernel.weight {
             Numbers::F32(weights) => {

@@ -1,5 +1,7 @@
 //! Resizing slices, with the gradients that candle's lack or get wrong.
 
+use std::sync::Arc;
+
 use candle_core::{CpuStorage, CustomOp1, Device, Layout, Result, Shape, Tensor, Var};
 use rayon::prelude::*;
 
@@ -96,7 +98,11 @@ fn resize(x: &Tensor, [height, width]: [usize; 2], antialias: bool) -> Result<Te
         return x.contiguous();
     }
     let filters = [Filter::new(h, height, antialias), Filter::new(w, width, antialias)];
-    if x.device().is_cpu() { x.contiguous()?.apply_op1(Resize(filters)) } else { products(x, &filters) }
+    if x.device().is_cpu() {
+        x.contiguous()?.apply_op1(Resize { filters: filters.into(), back: false })
+    } else {
+        products(x, &filters)
+    }
 }
 
 /// From the gradient of [`bilinear`]'s outputs to that of its input, of height and width `size`.
@@ -107,7 +113,7 @@ pub fn bilinear_back(gradient: &Tensor, [height, width]: [usize; 2]) -> Result<T
     }
     let filters = [Filter::new(height, h, false), Filter::new(width, w, false)];
     if gradient.device().is_cpu() {
-        return gradient.contiguous()?.apply_op1_no_bwd(&Spread(filters));
+        return gradient.contiguous()?.apply_op1_no_bwd(&Resize { filters: filters.into(), back: true });
     }
     let leaf = Var::zeros((gradient.dim(0)?, gradient.dim(1)?, height, width), gradient.dtype(), gradient.device())?;
     let mut gradients = (products(&leaf, &filters)? * gradient)?.sum_all()?.backward()?;
@@ -165,9 +171,11 @@ impl Filter {
     }
 }
 
-/// Of height and width. Its transpose spreads a gradient.
-struct Resize([Filter; 2]);
-struct Spread([Filter; 2]);
+/// By filters of height and width; or `back`, its transpose, which spreads a gradient.
+struct Resize {
+    filters: Arc<[Filter; 2]>,
+    back: bool,
+}
 
 /// Columns first, whose sums are of whole rows; then rows.
 fn resized<T: Real>(x: &[T], [of_height, of_width]: &[Filter; 2]) -> Vec<T> {
@@ -220,30 +228,19 @@ impl CustomOp1 for Resize {
 
     fn cpu_fwd(&self, x: &CpuStorage, layout: &Layout) -> Result<(CpuStorage, Shape)> {
         let (n, c, ..) = layout.shape().dims4()?;
-        let storage = match x {
-            CpuStorage::F64(_) => f64::storage(resized::<f64>(contiguous(x, layout)?, &self.0)),
-            _ => f32::storage(resized::<f32>(contiguous(x, layout)?, &self.0)),
+        let Self { filters, back } = self;
+        let [height, width] = filters.each_ref().map(|of| if *back { of.from } else { of.to });
+        let storage = match (x, back) {
+            (CpuStorage::F64(_), false) => f64::storage(resized::<f64>(contiguous(x, layout)?, filters)),
+            (CpuStorage::F64(_), true) => f64::storage(spread::<f64>(contiguous(x, layout)?, filters)),
+            (_, false) => f32::storage(resized::<f32>(contiguous(x, layout)?, filters)),
+            (_, true) => f32::storage(spread::<f32>(contiguous(x, layout)?, filters)),
         };
-        Ok((storage, (n, c, self.0[0].to, self.0[1].to).into()))
+        Ok((storage, (n, c, height, width).into()))
     }
 
     fn bwd(&self, _: &Tensor, _: &Tensor, gradient: &Tensor) -> Result<Option<Tensor>> {
-        let filters = self.0.each_ref().map(|of| Filter { from: of.from, to: of.to, shares: of.shares.clone() });
-        Ok(Some(gradient.contiguous()?.apply_op1_no_bwd(&Spread(filters))?))
-    }
-}
-
-impl CustomOp1 for Spread {
-    fn name(&self) -> &'static str {
-        "gradient of bilinear resize"
-    }
-
-    fn cpu_fwd(&self, g: &CpuStorage, layout: &Layout) -> Result<(CpuStorage, Shape)> {
-        let (n, c, ..) = layout.shape().dims4()?;
-        let storage = match g {
-            CpuStorage::F64(_) => f64::storage(spread::<f64>(contiguous(g, layout)?, &self.0)),
-            _ => f32::storage(spread::<f32>(contiguous(g, layout)?, &self.0)),
-        };
-        Ok((storage, (n, c, self.0[0].from, self.0[1].from).into()))
+        let transpose = Self { filters: Arc::clone(&self.filters), back: !self.back };
+        Ok(Some(gradient.contiguous()?.apply_op1_no_bwd(&transpose)?))
     }
 }

@@ -4,7 +4,6 @@
 
 use candle_core::{Result, Tensor, bail};
 
-use super::after::Passing;
 pub use super::after::{AtZero, Mask};
 use super::conv::{Conv2d, Conv3d};
 use super::kernel::Forward;
@@ -13,18 +12,12 @@ impl Conv3d {
     /// relu(conv(x) + skip) with the norms that belong to it, and what the ReLU lets through. No graph is recorded.
     pub fn trail(&self, x: &Tensor, skip: Option<&Tensor>, at_zero: AtZero) -> Result<(Tensor, Mask)> {
         let x = x.contiguous()?;
-        if skip.is_some() && self.0.norms_last() {
-            bail!("a skip before a norm has no gradient here");
-        }
+        self.0.check(skip)?;
         if !x.device().is_cpu() {
-            let (y, passes) = self.0.on(x.device())?.trail(&x, skip, at_zero)?;
-            return Ok((y, Mask(Passing::Device(passes))));
+            return self.0.on(x.device())?.trail(&x, skip, at_zero);
         }
         let op = Forward::of(&self.0, Some(at_zero)).noting();
-        let y = match skip {
-            Some(skip) => x.apply_op2_no_bwd(&skip.contiguous()?, &op)?,
-            None => x.apply_op1_no_bwd(&op)?,
-        };
+        let y = op.apply(&x, skip)?;
         match op.noted() {
             Some(mask) => Ok((y, mask.clone())),
             None => bail!("a convolution noted nothing"),
@@ -40,28 +33,7 @@ impl Conv3d {
         skip: Option<&Tensor>,
         mask: Option<&Mask>,
     ) -> Result<Tensor> {
-        let gradient = gradient.contiguous()?;
-        if gradient.device().is_cpu()
-            && let Some(kernel) = self.0.gradient()
-        {
-            let op = Forward::of(kernel, None).masked(mask);
-            return match skip {
-                Some(skip) => gradient.apply_op2_no_bwd(&skip.contiguous()?, &op),
-                None => gradient.apply_op1_no_bwd(&op),
-            };
-        }
-        let mut pulled = if gradient.device().is_cpu() {
-            self.0.transposed(input, &gradient)?
-        } else {
-            self.0.on(gradient.device())?.pull_back(&gradient, input)?
-        };
-        if let Some(skip) = skip {
-            pulled = (pulled + skip)?;
-        }
-        match mask {
-            Some(mask) => mask.pass(&pulled),
-            None => Ok(pulled),
-        }
+        self.0.pull_back(&gradient.contiguous()?, input, skip, mask)
     }
 }
 

@@ -79,6 +79,7 @@ fn bad_input_is_told_from_bad_usage() {
     assert_fails(&[&["explain", path(&scan)], odd.as_slice()].concat(), 2, "want A:B or all");
     let cuda = ["--autoencoder", "a", "--segmenter", "b", "--objective", "lung-size", "--device", "cuda"];
     assert_fails(&[&["explain", path(&scan)], cuda.as_slice()].concat(), 2, "CPU only");
+    assert_fails(&["demo", "--precision", "fast"], 2, "only NVIDIA GPUs");
     let raise = ["--autoencoder", "a", "--segmenter", "b", "--objective", "lung-size", "--search", "reference"];
     let raise = [raise.as_slice(), &["--drop", "-0.1"]].concat();
     assert_fails(&[&["explain", path(&scan)], raise.as_slice()].concat(), 2, "only lowers a score");

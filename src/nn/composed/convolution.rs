@@ -4,7 +4,7 @@ use std::sync::{Arc, OnceLock};
 
 use candle_core::{Result, Tensor};
 
-use super::super::after::AtZero;
+use super::super::after::{AtZero, Mask, Passing};
 use super::super::geometry::Geometry;
 use super::lines::{Lines, Then};
 use super::taps::Taps;
@@ -37,22 +37,24 @@ impl Convolution {
     }
 
     /// last(relu(lines(conv(x)) + skip)), and what the ReLU lets through.
-    pub(in super::super) fn trail(
-        &self,
-        x: &Tensor,
-        skip: Option<&Tensor>,
-        at_zero: AtZero,
-    ) -> Result<(Tensor, Tensor)> {
+    pub(in super::super) fn trail(&self, x: &Tensor, skip: Option<&Tensor>, at_zero: AtZero) -> Result<(Tensor, Mask)> {
         let y = self.after.of(&convolve(x, &self.weight, self.geometry)?, skip, Then::Nothing)?;
         let passes = match at_zero {
             AtZero::Nothing => y.gt(0.0)?,
             AtZero::All => y.ge(0.0)?,
         };
         let y = y.relu()?;
-        Ok((self.last.as_ref().map_or(Ok(y.clone()), |last| last.of(&y, None, Then::Nothing))?, passes))
+        Ok((self.finished(y)?, Mask(Passing::Device(passes))))
     }
 
-    /// relu(lines(conv(x)) + skip), of these what there is: `[n, in, d, h, w]` to `[n, out, d', h', w']`.
+    fn finished(&self, y: Tensor) -> Result<Tensor> {
+        match &self.last {
+            Some(last) => last.of(&y, None, Then::Nothing),
+            None => Ok(y),
+        }
+    }
+
+    /// last(relu(lines(conv(x)) + skip)), of these what there is: `[n, in, d, h, w]` to `[n, out, d', h', w']`.
     pub(in super::super) fn forward(
         self: &Arc<Self>,
         x: &Tensor,
@@ -61,17 +63,16 @@ impl Convolution {
     ) -> Result<Tensor> {
         let (_, _, d, h, w) = x.dims5()?;
         let (plain, beside) = (x.detach(), skip.map(Tensor::detach));
-        let (y, passes) = if let Some(at_zero) = relu {
-            let (y, passes) = self.trail(&plain, beside.as_ref(), at_zero)?;
-            (y, Some(passes))
+        let (y, mask) = if let Some(at_zero) = relu {
+            let (y, mask) = self.trail(&plain, beside.as_ref(), at_zero)?;
+            (y, Some(mask))
         } else {
-            let y = convolve(&plain, &self.weight, self.geometry)?;
-            let y = self.after.of(&y, beside.as_ref(), Then::Nothing)?;
-            (self.last.as_ref().map_or(Ok(y.clone()), |last| last.of(&y, None, Then::Nothing))?, None)
+            let y = self.after.of(&convolve(&plain, &self.weight, self.geometry)?, beside.as_ref(), Then::Nothing)?;
+            (self.finished(y)?, None)
         };
         let of = Arc::clone(self);
-        let through = move |gradient: &Tensor| match &passes {
-            Some(passes) => passes.where_cond(gradient, &gradient.zeros_like()?),
+        let through = move |gradient: &Tensor| match &mask {
+            Some(mask) => mask.pass(gradient),
             None => Ok(gradient.clone()),
         };
         match skip {

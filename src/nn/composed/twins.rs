@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use candle_core::{DType, Device, Module, Result, Tensor, Var};
 
-use super::super::after::{AtZero, Mask, Passing};
+use super::super::after::AtZero;
 use super::super::conv::Conv3d;
 use super::super::geometry::Geometry;
 use super::super::group_norm::{GroupNorm, Swished};
@@ -177,8 +177,7 @@ fn trails_are_those_of_the_cpu() -> Result<()> {
             let [x, gradient] = [&x, &gradient].map(|tensor| tensor.to_device(&device));
             let (x, gradient, fresh) = (x?, gradient?, make(last)?);
             let on = fresh.0.on(&device)?;
-            let (its, passes) = on.trail(&x, None, at_zero)?;
-            let mask = Mask(Passing::Device(passes));
+            let (its, mask) = on.trail(&x, None, at_zero)?;
             let its_passed = mask.pass(&gradient)?;
             near("a trail's outputs", &its, &y)?;
             near("what passes", &its_passed, &passed)?;
