@@ -72,7 +72,7 @@ fn run<T: Real>(
     [elements, rows, samples]: [usize; 3],
 ) -> Result<Tensor> {
     let numbers = numbers.iter().map(|n| i32::try_from(*n)).collect::<std::result::Result<Vec<_>, _>>();
-    let (Ok(numbers), true) = (numbers, samples <= MOST_BLOCKS && elements <= i32::MAX as usize) else {
+    let (Ok(numbers), true) = (numbers, samples <= MOST_BLOCKS && i32::try_from(elements).is_ok()) else {
         bail!("{kernel}: a tensor of {shape:?} is too large for a GPU; choose fewer slices at a time");
     };
     let inputs = inputs.iter().map(|input| input.contiguous()).collect::<Result<Vec<_>>>()?;
