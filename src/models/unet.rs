@@ -60,7 +60,8 @@ impl Block {
     }
 }
 
-/// Bilinear doubling, 1x1 convolution, the bridge's centre beside it, a block.
+/// 1x1 convolution, bilinear doubling, the bridge's centre beside it, a block. The original doubles first; a pixel of either is the
+/// same weighted mean, whose weights add up to 1, and the convolution takes a quarter of the products here.
 struct Up {
     conv: Conv2d,
     block: Block,
@@ -69,13 +70,13 @@ struct Up {
 impl Up {
     fn raised(&self, x: &Tensor) -> Result<Tensor> {
         let (_, _, h, w) = x.dims4()?;
-        resize::bilinear(x, [2 * h, 2 * w])?.apply(&self.conv)
+        resize::bilinear(&x.apply(&self.conv)?, [2 * h, 2 * w])
     }
 
     /// To the gradient of what was raised to `size`.
     fn pull_back(&self, gradient: &Tensor, [height, width]: [usize; 2]) -> Result<Tensor> {
-        let wide = self.conv.pull_back(gradient, [height, width], None, None)?;
-        resize::bilinear_back(&wide, [height / 2, width / 2])
+        let size = [height / 2, width / 2];
+        self.conv.pull_back(&resize::bilinear_back(gradient, size)?, size, None, None)
     }
 }
 

@@ -153,6 +153,19 @@ impl<'a, T> Columns<'a, T> {
         unsafe { self.piece(elements) }
     }
 
+    /// Neighbouring elements, from `first` on.
+    ///
+    /// # Safety
+    /// No one else touches these elements of the output during the call.
+    pub(super) unsafe fn copy(&self, first: usize, values: &[T])
+    where
+        T: Copy,
+    {
+        assert!(first <= self.len && values.len() <= self.len - first, "the piece lies in its slice");
+        // SAFETY: the assert bounds the elements; the caller keeps others away, so that these are not the values.
+        unsafe { self.start.add(first).copy_from_nonoverlapping(values.as_ptr(), values.len()) };
+    }
+
     /// Some neighbouring elements, to write.
     ///
     /// # Safety

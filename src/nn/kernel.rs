@@ -11,7 +11,7 @@ use super::geometry::{Geometry, Images};
 use super::im2col;
 use super::norm::{BatchNorm, channelwise_on};
 use super::simd::Instructions;
-use super::winograd::Winograd;
+use super::winograd::{Kernels, Winograd};
 
 /// Weights as numbers of one kind.
 pub(super) enum Numbers {
@@ -55,8 +55,6 @@ pub(super) struct Kernel {
     geometry: Geometry,
     /// Made by the first gradient. None where the gradient is no convolution.
     gradient: OnceLock<Option<Arc<Kernel>>>,
-    /// Made by the first pass that wants to keep it.
-    winograd: OnceLock<Winograd>,
     /// Made by the first pass on a device that is no CPU.
     on_device: OnceLock<Arc<Convolution>>,
 }
@@ -72,7 +70,6 @@ impl Kernel {
             channels,
             geometry,
             gradient: OnceLock::new(),
-            winograd: OnceLock::new(),
             on_device: OnceLock::new(),
         }
     }
@@ -122,27 +119,18 @@ impl Kernel {
     }
 
     fn forward_f32(&self, weights: &Weights<f32>, x: &[f32], images: &Images, after: &After<'_, f32>) -> Vec<f32> {
-        if !Winograd::fits(&self.geometry) || !Winograd::pays(self.channels, &self.geometry, images.output) {
+        if !Winograd::fits(&self.geometry) || !Winograd::pays(images.output) {
             return self.products(self.matrix(weights)).forward(x, images, after);
         }
-        let kernels = weights.loaded.as_chunks().0;
-        let [c_in, c_out] = self.channels;
-        let depth = self.geometry.kernel[0];
-        let kernel = |out: usize, input: usize, tap: usize| -> [f32; 9] {
-            match &self.mirror {
-                None => kernels[(out * c_in + input) * depth + tap],
-                Some(scale) => {
-                    let kernel: [f32; 9] = kernels[(input * c_out + out) * depth + depth - 1 - tap];
-                    std::array::from_fn(|i| kernel[8 - i] * scale[input] as f32)
-                }
-            }
+        let (channels, geometry) = (self.channels, &self.geometry);
+        let kernels = Kernels {
+            loaded: weights.loaded.as_chunks().0,
+            mirror: self.mirror.as_deref(),
+            channels,
+            depth: geometry.kernel[0],
         };
-        let make = || Winograd::new(kernel, &self.bias, self.channels, &self.geometry, Instructions::best());
-        if Winograd::passes(&self.geometry, images) {
-            make().forward(x, images, after)
-        } else {
-            self.winograd.get_or_init(make).forward(x, images, after)
-        }
+        let instructions = Instructions::best();
+        Winograd { kernels, bias: &self.bias, channels, geometry, instructions }.forward(x, images, after)
     }
 
     /// From the gradient of the outputs, once past their ReLU, to that of the input, whose depth, height and width are told. To it

@@ -9,6 +9,8 @@ pub(super) trait Simd: Copy + Send + Sync {
     type Vector: Copy + Send + Sync;
     /// Numbers in a vector.
     const LANES: usize;
+    /// A vector of f64: half as many, but no fewer than 4.
+    type Doubles: Copy;
 
     fn splat(self, value: f32) -> Self::Vector;
     /// From [`Self::LANES`] numbers.
@@ -20,6 +22,16 @@ pub(super) trait Simd: Copy + Send + Sync {
     fn mul(self, a: Self::Vector, b: Self::Vector) -> Self::Vector;
     /// a b + c, rounded once or twice.
     fn mul_add(self, a: Self::Vector, b: Self::Vector, c: Self::Vector) -> Self::Vector;
+    /// Four neighbours after the other, the first ones to the first vector, and so on.
+    fn deal(self, vectors: [Self::Vector; 4]) -> [Self::Vector; 4];
+
+    /// From as many numbers.
+    fn widen(self, from: &[f32]) -> Self::Doubles;
+    /// To as many numbers, rounded.
+    fn narrow(self, doubles: Self::Doubles, to: &mut [f32]);
+    fn scale(self, factor: f64, a: Self::Doubles) -> Self::Doubles;
+    fn add_doubles(self, a: Self::Doubles, b: Self::Doubles) -> Self::Doubles;
+    fn sub_doubles(self, a: Self::Doubles, b: Self::Doubles) -> Self::Doubles;
     /// Runs `work` as code compiled for this instruction set.
     fn compiled<W: Work>(self, work: W);
 }
@@ -82,6 +94,7 @@ pub(super) struct Portable;
 impl Simd for Portable {
     type Vector = [f32; 4];
     const LANES: usize = 4;
+    type Doubles = [f64; 4];
 
     #[inline(always)]
     fn splat(self, value: f32) -> [f32; 4] {
@@ -111,6 +124,30 @@ impl Simd for Portable {
     fn mul_add(self, a: [f32; 4], b: [f32; 4], c: [f32; 4]) -> [f32; 4] {
         std::array::from_fn(|i| a[i] * b[i] + c[i])
     }
+    #[inline(always)]
+    fn deal(self, vectors: [[f32; 4]; 4]) -> [[f32; 4]; 4] {
+        std::array::from_fn(|i| std::array::from_fn(|j| vectors[j][i]))
+    }
+    #[inline(always)]
+    fn widen(self, from: &[f32]) -> [f64; 4] {
+        self.load(from).map(f64::from)
+    }
+    #[inline(always)]
+    fn narrow(self, doubles: [f64; 4], to: &mut [f32]) {
+        self.store(doubles.map(|double| double as f32), to);
+    }
+    #[inline(always)]
+    fn scale(self, factor: f64, a: [f64; 4]) -> [f64; 4] {
+        a.map(|a| factor * a)
+    }
+    #[inline(always)]
+    fn add_doubles(self, a: [f64; 4], b: [f64; 4]) -> [f64; 4] {
+        std::array::from_fn(|i| a[i] + b[i])
+    }
+    #[inline(always)]
+    fn sub_doubles(self, a: [f64; 4], b: [f64; 4]) -> [f64; 4] {
+        std::array::from_fn(|i| a[i] - b[i])
+    }
     fn compiled<W: Work>(self, work: W) {
         work.run(self);
     }
@@ -122,9 +159,12 @@ pub(super) use x86::{Avx2, Avx512};
 #[cfg(target_arch = "x86_64")]
 mod x86 {
     use std::arch::x86_64::{
-        __m256, __m512, _mm256_add_ps, _mm256_fmadd_ps, _mm256_loadu_ps, _mm256_mul_ps, _mm256_set1_ps,
-        _mm256_storeu_ps, _mm256_sub_ps, _mm512_add_ps, _mm512_fmadd_ps, _mm512_loadu_ps, _mm512_mul_ps,
-        _mm512_set1_ps, _mm512_storeu_ps, _mm512_sub_ps,
+        __m256, __m256d, __m512, __m512d, _mm_loadu_ps, _mm_storeu_ps, _mm256_add_pd, _mm256_add_ps, _mm256_cvtpd_ps,
+        _mm256_cvtps_pd, _mm256_fmadd_ps, _mm256_loadu_ps, _mm256_mul_pd, _mm256_mul_ps, _mm256_permute2f128_ps,
+        _mm256_set1_pd, _mm256_set1_ps, _mm256_shuffle_ps, _mm256_storeu_ps, _mm256_sub_pd, _mm256_sub_ps,
+        _mm256_unpackhi_ps, _mm256_unpacklo_ps, _mm512_add_pd, _mm512_add_ps, _mm512_cvtpd_ps, _mm512_cvtps_pd,
+        _mm512_fmadd_ps, _mm512_loadu_ps, _mm512_mul_pd, _mm512_mul_ps, _mm512_permutex2var_ps, _mm512_set1_pd,
+        _mm512_set1_ps, _mm512_setr_epi32, _mm512_shuffle_f32x4, _mm512_storeu_ps, _mm512_sub_pd, _mm512_sub_ps,
     };
 
     use super::{Simd, Work};
@@ -151,10 +191,13 @@ mod x86 {
 
     macro_rules! simd {
         ($set:ident, $vector:ty, $lanes:literal, $features:literal,
-         $splat:ident, $load:ident, $store:ident, $add:ident, $sub:ident, $mul:ident, $mul_add:ident) => {
+         $splat:ident, $load:ident, $store:ident, $add:ident, $sub:ident, $mul:ident, $mul_add:ident, $deal:ident,
+         $doubles:ty, $half:literal, $load_half:ident, $store_half:ident, $widen:ident, $narrow:ident,
+         $splat_double:ident, $add_doubles:ident, $sub_doubles:ident, $mul_doubles:ident) => {
             impl Simd for $set {
                 type Vector = $vector;
                 const LANES: usize = $lanes;
+                type Doubles = $doubles;
 
                 #[inline(always)]
                 fn splat(self, value: f32) -> $vector {
@@ -193,6 +236,38 @@ mod x86 {
                     // SAFETY: `self` exists, so the CPU has the instruction.
                     unsafe { $mul_add(a, b, c) }
                 }
+                #[inline(always)]
+                fn deal(self, vectors: [$vector; 4]) -> [$vector; 4] {
+                    // SAFETY: `self` exists, so the CPU has the instructions.
+                    unsafe { $deal(vectors) }
+                }
+                #[inline(always)]
+                fn widen(self, from: &[f32]) -> $doubles {
+                    let from: &[f32; $half] = from.first_chunk().expect("a vector's numbers");
+                    // SAFETY: `self` exists, so the CPU has the instructions; they read the array, of any alignment.
+                    unsafe { $widen($load_half(from.as_ptr())) }
+                }
+                #[inline(always)]
+                fn narrow(self, doubles: $doubles, to: &mut [f32]) {
+                    let to: &mut [f32; $half] = to.first_chunk_mut().expect("a vector's numbers");
+                    // SAFETY: `self` exists, so the CPU has the instructions; they write the array, of any alignment.
+                    unsafe { $store_half(to.as_mut_ptr(), $narrow(doubles)) }
+                }
+                #[inline(always)]
+                fn scale(self, factor: f64, a: $doubles) -> $doubles {
+                    // SAFETY: `self` exists, so the CPU has the instructions.
+                    unsafe { $mul_doubles($splat_double(factor), a) }
+                }
+                #[inline(always)]
+                fn add_doubles(self, a: $doubles, b: $doubles) -> $doubles {
+                    // SAFETY: `self` exists, so the CPU has the instruction.
+                    unsafe { $add_doubles(a, b) }
+                }
+                #[inline(always)]
+                fn sub_doubles(self, a: $doubles, b: $doubles) -> $doubles {
+                    // SAFETY: `self` exists, so the CPU has the instruction.
+                    unsafe { $sub_doubles(a, b) }
+                }
                 fn compiled<W: Work>(self, work: W) {
                     #[target_feature(enable = $features)]
                     fn within<W: Work>(simd: $set, work: W) {
@@ -215,7 +290,18 @@ mod x86 {
         _mm512_add_ps,
         _mm512_sub_ps,
         _mm512_mul_ps,
-        _mm512_fmadd_ps
+        _mm512_fmadd_ps,
+        deal_16,
+        __m512d,
+        8,
+        _mm256_loadu_ps,
+        _mm256_storeu_ps,
+        _mm512_cvtps_pd,
+        _mm512_cvtpd_ps,
+        _mm512_set1_pd,
+        _mm512_add_pd,
+        _mm512_sub_pd,
+        _mm512_mul_pd
     );
     simd!(
         Avx2,
@@ -228,6 +314,50 @@ mod x86 {
         _mm256_add_ps,
         _mm256_sub_ps,
         _mm256_mul_ps,
-        _mm256_fmadd_ps
+        _mm256_fmadd_ps,
+        deal_8,
+        __m256d,
+        4,
+        _mm_loadu_ps,
+        _mm_storeu_ps,
+        _mm256_cvtps_pd,
+        _mm256_cvtpd_ps,
+        _mm256_set1_pd,
+        _mm256_add_pd,
+        _mm256_sub_pd,
+        _mm256_mul_pd
     );
+
+    /// Two by two: the first and second of each four, the third and fourth; then all first ones, and so on.
+    #[inline]
+    #[target_feature(enable = "avx512f")]
+    fn deal_16([a, b, c, d]: [__m512; 4]) -> [__m512; 4] {
+        let first = _mm512_setr_epi32(0, 4, 8, 12, 16, 20, 24, 28, 1, 5, 9, 13, 17, 21, 25, 29);
+        let third = _mm512_setr_epi32(2, 6, 10, 14, 18, 22, 26, 30, 3, 7, 11, 15, 19, 23, 27, 31);
+        let [ab, cd] = [_mm512_permutex2var_ps(a, first, b), _mm512_permutex2var_ps(c, first, d)];
+        let [ef, gh] = [_mm512_permutex2var_ps(a, third, b), _mm512_permutex2var_ps(c, third, d)];
+        [
+            _mm512_shuffle_f32x4::<0x44>(ab, cd),
+            _mm512_shuffle_f32x4::<0xee>(ab, cd),
+            _mm512_shuffle_f32x4::<0x44>(ef, gh),
+            _mm512_shuffle_f32x4::<0xee>(ef, gh),
+        ]
+    }
+
+    /// Transposed within halves, after the halves are put where they belong.
+    #[inline]
+    #[target_feature(enable = "avx2")]
+    fn deal_8([a, b, c, d]: [__m256; 4]) -> [__m256; 4] {
+        // Fours 0 and 4, 1 and 5, 2 and 6, 3 and 7.
+        let [p, q] = [_mm256_permute2f128_ps::<0x20>(a, c), _mm256_permute2f128_ps::<0x31>(a, c)];
+        let [r, t] = [_mm256_permute2f128_ps::<0x20>(b, d), _mm256_permute2f128_ps::<0x31>(b, d)];
+        let [pq, pq_high] = [_mm256_unpacklo_ps(p, q), _mm256_unpackhi_ps(p, q)];
+        let [rt, rt_high] = [_mm256_unpacklo_ps(r, t), _mm256_unpackhi_ps(r, t)];
+        [
+            _mm256_shuffle_ps::<0x44>(pq, rt),
+            _mm256_shuffle_ps::<0xee>(pq, rt),
+            _mm256_shuffle_ps::<0x44>(pq_high, rt_high),
+            _mm256_shuffle_ps::<0xee>(pq_high, rt_high),
+        ]
+    }
 }

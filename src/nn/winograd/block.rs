@@ -1,291 +1,356 @@
-//! One thread's share: blocks of tiles from the input's rows to the output's, through scratch memory that the caches hold.
+//! A pass: blocks of tiles from the input's rows to the points, to products, to the output's rows, through scratch memory.
 //!
-//! Tiles lie side by side in the vectors' lanes. A row of pixels is transformed along its height as it lies; then every fourth
-//! pixel goes to one lane after the other, and the width is transformed. On the way back the same.
+//! At each point a block is a matrix product: `[channels after, channels before]` by `[channels before, tiles]`, summed over the
+//! kernel's depth, whose taps see the tiles of other slices.
+//!
+//! Where there are many tiles, each thread takes blocks of its own, small enough for its cache. Where there are few, all threads
+//! share one block: first its input channels, then its output channels, whose kernels each takes to the points for itself.
 
 use std::ops::Range;
 
-use super::Winograd;
-use super::tiles::Run;
-use super::transform::{MADE, POINTS, SEEN, of_input, of_output};
+use rayon::prelude::*;
+
+use super::pixels::Pixels;
+use super::products::add_products;
+use super::tiles::{Block, Plan, Run, part};
+use super::transform::{MADE, POINTS};
+use super::weights::Pack;
+use super::{WIDEST, Winograd, block_of};
 use crate::nn::after::After;
 use crate::nn::gemm::Columns;
 use crate::nn::geometry::Images;
 use crate::nn::simd::{Simd, Work};
 
-/// Vectors of tiles in a block at most: with the rows of [`rows`] these fill the registers with sums.
-pub(super) const WIDEST: usize = 3;
-/// Numbers in the widest vectors.
-const WIDEST_LANES: usize = 16;
-/// Tiles of the widest block.
-const TILES: usize = WIDEST * WIDEST_LANES;
-/// Pixels of a row of so many tiles, and room for a vector that begins at the last.
-const PIXELS: usize = (TILES - 1) * MADE + SEEN + WIDEST_LANES;
-/// What lies above and below an image.
-static ZEROS: [f32; PIXELS] = [0.0; PIXELS];
+/// Channels that are summed over at a time: with them the tiles of a panel stay in the first-level cache, for all channels after.
+const SUMMED: usize = 128;
+/// Numbers in a line of the cache.
+const LINE: usize = 16;
+/// Shares of the work for each thread, so that none waits long for the last.
+const SHARES: usize = 4;
+/// Blocks of output channels whose kernels are taken to the points together.
+const TOGETHER: usize = 4;
 
-/// Most of [`rows`].
-pub(super) const MOST_ROWS: usize = 8;
-
-/// Output channels that are summed together: as many as there are registers for.
-pub(super) fn rows(lanes: usize) -> usize {
-    if lanes == WIDEST_LANES { MOST_ROWS } else { 4 }
-}
-
-/// Some tiles and some output channels.
-pub(super) struct Job {
-    pub(super) tiles: Range<usize>,
-    /// Blocks of output channels, see [`Winograd::outputs`].
-    pub(super) outputs: Range<usize>,
-}
-
-/// Jobs in a row of one thread, which keeps its scratch memory.
-pub(super) struct Share<'a, J> {
-    pub(super) layer: &'a Winograd,
+/// What the threads of a pass have in common.
+pub(super) struct Pass<'a> {
+    pub(super) layer: &'a Winograd<'a>,
     pub(super) images: &'a Images,
+    pub(super) plan: &'a Plan<'a>,
     pub(super) x: &'a [f32],
     pub(super) y: &'a Columns<'a, f32>,
     pub(super) after: &'a After<'a, f32>,
-    pub(super) jobs: J,
 }
 
-/// Pixels on their way between rows and lanes.
-struct Pixels {
-    rows: [[f32; PIXELS]; SEEN],
-    /// By row and column of a tile, then tile by tile.
-    lanes: [[[f32; TILES + 1]; SEEN]; SEEN],
+/// How a block's tiles lie at the points: `[POINTS, channels, stride]`.
+#[derive(Clone, Copy)]
+struct Rows {
+    channels: usize,
+    stride: usize,
 }
 
-impl<J: Iterator<Item = Job>> Work for Share<'_, J> {
-    #[inline(always)]
-    fn run<S: Simd>(mut self, s: S) {
-        let mut pixels = Pixels { rows: [[0.0; PIXELS]; SEEN], lanes: [[[0.0; TILES + 1]; SEEN]; SEEN] };
-        let mut seen = Vec::new();
-        while let Some(job) = self.jobs.next() {
-            match (rows(S::LANES), job.tiles.len().div_ceil(S::LANES)) {
-                (8, 1) => self.job::<S, 8, 1>(s, &job, &mut pixels, &mut seen),
-                (8, 2) => self.job::<S, 8, 2>(s, &job, &mut pixels, &mut seen),
-                (8, _) => self.job::<S, 8, 3>(s, &job, &mut pixels, &mut seen),
-                (_, 1) => self.job::<S, 4, 1>(s, &job, &mut pixels, &mut seen),
-                (_, 2) => self.job::<S, 4, 2>(s, &job, &mut pixels, &mut seen),
-                (_, _) => self.job::<S, 4, 3>(s, &job, &mut pixels, &mut seen),
-            }
+impl Rows {
+    /// Rows begin at lines of the cache, an odd number of them apart, lest they share the cache's same few places.
+    #[inline(never)] // as below
+    fn new(channels: usize, columns: usize) -> Self {
+        Self { channels, stride: (columns.div_ceil(LINE) | 1) * LINE }
+    }
+
+    /// Room for the rows.
+    fn room<'a>(&self, room: &'a mut Vec<f32>) -> &'a mut [f32] {
+        let len = POINTS * self.channels * self.stride;
+        if room.len() < len + LINE {
+            room.resize(len + LINE, 0.0);
         }
+        let start = room.as_ptr().align_offset(LINE * size_of::<f32>()).min(LINE);
+        &mut room[start..start + len]
+    }
+
+    /// Where a row begins.
+    fn row(&self, point: usize, channel: usize) -> usize {
+        (point * self.channels + channel) * self.stride
+    }
+
+    /// From a row to the same of the next point.
+    fn point(&self) -> usize {
+        self.channels * self.stride
     }
 }
 
-impl<J> Share<'_, J> {
-    #[inline(always)]
-    fn job<S: Simd, const ROWS: usize, const N: usize>(
-        &self,
-        s: S,
-        job: &Job,
-        pixels: &mut Pixels,
-        seen: &mut Vec<S::Vector>,
-    ) {
-        let runs = self.images.runs(job.tiles.clone());
-        seen.resize(POINTS * self.layer.inputs() * N, s.splat(0.0));
-        for input in 0..self.layer.inputs() {
-            for run in &runs {
-                self.gather(s, input, run, pixels);
-            }
-            self.see::<S, N>(s, input, pixels, seen);
-        }
-        for block in job.outputs.clone() {
-            let (first, rows) = self.layer.output(block);
-            if rows == ROWS {
-                self.make::<S, ROWS, N>(s, first, &runs, seen, pixels);
-            } else {
-                self.make::<S, 1, N>(s, first, &runs, seen, pixels);
-            }
-        }
-    }
+/// A block's inputs at the points.
+#[derive(Clone, Copy)]
+struct Seen<'a> {
+    rows: Rows,
+    values: &'a [f32],
+}
 
-    /// The rows that a run sees of one input, transformed along their height, each pixel to its tile's lane.
-    #[inline(always)]
-    fn gather<S: Simd>(&self, s: S, input: usize, run: &Run, pixels: &mut Pixels) {
-        let [_, height, width] = self.images.input;
-        let Some(plane) = self.plane(input, run) else {
-            pixels.lanes.iter_mut().flatten().for_each(|lanes| lanes[run.at..run.at + run.count].fill(0.0));
-            return;
-        };
-        let [_, above, before] = self.layer.padding;
-        // Columns of the image that lie in the run's rows, and where.
-        let start = (before.saturating_sub(run.column)).min(run.width());
-        let first = (run.column + start).saturating_sub(before).min(width);
-        let count = (run.width() - start).min(width - first);
-        let sources: [&[f32]; SEEN] = std::array::from_fn(|i| match (run.row + i).checked_sub(above) {
-            Some(y) if y < height => &plane[y * width + first..][..count],
-            _ => &ZEROS[..count],
+/// What a thread keeps from block to block.
+struct Scratch {
+    pixels: Pixels,
+    made: Vec<f32>,
+}
+
+impl Scratch {
+    fn new() -> Self {
+        Self { pixels: Pixels::new(), made: Vec::new() }
+    }
+}
+
+impl Pass<'_> {
+    /// Threads take blocks. `weight` is of all output channels.
+    pub(super) fn by_blocks(&self, weight: &[f32]) {
+        let blocks = self.plan.blocks();
+        let shares = blocks.min(SHARES * rayon::current_num_threads());
+        (0..shares).into_par_iter().for_each(|share| {
+            self.layer.instructions.run(Alone { pass: self, weight, blocks: part(blocks, shares, share) });
         });
-        for row in &mut pixels.rows {
-            row[..start].fill(0.0);
-            row[start + count..run.width()].fill(0.0);
-        }
-        let whole = count / S::LANES * S::LANES;
-        for x in (0..whole).step_by(S::LANES) {
-            see_column(s, &sources, x, start + x, &mut pixels.rows);
-        }
-        if whole < count {
-            let mut rest = [[0.0; WIDEST_LANES]; SEEN];
-            rest.iter_mut().zip(sources).for_each(|(rest, row)| rest[..count - whole].copy_from_slice(&row[whole..]));
-            see_column(s, &rest, 0, start + whole, &mut pixels.rows);
-        }
-        for (row, lanes) in pixels.rows.iter().zip(&mut pixels.lanes) {
-            spread(row, run, lanes);
+    }
+
+    /// Threads take channels of one block after the other.
+    pub(super) fn by_channels(&self) {
+        let (layer, mut room) = (self.layer, Vec::new());
+        let threads = rayon::current_num_threads();
+        for block in 0..self.plan.blocks() {
+            let block = &self.plan.block(block);
+            let rows = self.seen(block, layer.instructions.lanes());
+            let columns = Columns::new(rows.room(&mut room));
+            let [inputs, outputs] = [layer.channels[0], layer.outputs()];
+            let shares = inputs.min(SHARES * threads);
+            (0..shares).into_par_iter().for_each(|share| {
+                let channels = part(inputs, shares, share);
+                layer.instructions.run(Seeing { pass: self, block, channels, rows, seen: &columns });
+            });
+            let seen = Seen { rows, values: rows.room(&mut room) };
+            let shares = outputs.div_ceil(TOGETHER).next_multiple_of(threads).min(outputs);
+            (0..shares).into_par_iter().for_each(|share| {
+                let outputs = part(outputs, shares, share);
+                layer.instructions.run(Making { pass: self, block, outputs, seen });
+            });
         }
     }
 
-    /// A channel's slice as an input of the run's tiles: none beyond the first and the last.
-    fn plane(&self, input: usize, run: &Run) -> Option<&[f32]> {
-        let [c_in, _] = self.layer.channels;
-        let [depth, height, width] = self.images.input;
-        let (tap, channel) = (input / c_in, input % c_in);
-        let slice = (run.slice + tap).checked_sub(self.layer.padding[0]).filter(|slice| *slice < depth)?;
-        let plane = (run.sample * c_in + channel) * depth + slice;
-        Some(&self.x[plane * height * width..(plane + 1) * height * width])
+    /// The rows of a block's inputs. The vectors of a kernel's last tap begin as many columns on as its slices take.
+    #[inline(never)] // or its divisions are made again for every number
+    fn seen(&self, block: &Block, lanes: usize) -> Rows {
+        let beyond = block.columns(self.layer.geometry.kernel[0] - 1);
+        let columns = block.columns(block.slices()).next_multiple_of(lanes) + beyond;
+        Rows::new(self.layer.channels[0], columns.next_multiple_of(lanes))
     }
 
-    /// Transforms the block's lanes along the width: one input's part of what the products take, `[POINTS, inputs, N]`.
+    /// Some of a block's inputs at the points.
     #[inline(always)]
-    fn see<S: Simd, const N: usize>(&self, s: S, input: usize, pixels: &Pixels, seen: &mut [S::Vector]) {
-        for n in 0..N {
-            for (i, lanes) in pixels.lanes.iter().enumerate() {
-                let row = std::array::from_fn(|j| s.load(&lanes[j][n * S::LANES..]));
-                for (j, vector) in of_input(s, row).into_iter().enumerate() {
-                    seen[((i * SEEN + j) * self.layer.inputs() + input) * N + n] = vector;
-                }
-            }
-        }
-    }
-
-    /// `ROWS` output channels of the block: products at each point, transformed back, to the output's rows.
-    #[inline(always)]
-    fn make<S: Simd, const ROWS: usize, const N: usize>(
+    fn see<S: Simd>(
         &self,
         s: S,
-        first: usize,
-        runs: &[Run],
-        seen: &[S::Vector],
+        block: &Block,
+        channels: Range<usize>,
         pixels: &mut Pixels,
+        rows: Rows,
+        seen: &Columns<'_, f32>,
     ) {
-        let inputs = self.layer.inputs();
-        let weight = &self.layer.weight[first * POINTS * inputs..][..ROWS * POINTS * inputs];
-        let mut sums = [[[s.splat(0.0); N]; ROWS]; POINTS];
-        for (point, sums) in sums.iter_mut().enumerate() {
-            let weight = &weight[point * ROWS * inputs..][..ROWS * inputs];
-            *sums = products(s, weight, &seen[point * inputs * N..][..inputs * N]);
-        }
-        for channel in first..first + ROWS {
-            let bias = s.splat(self.layer.bias.get(channel).copied().unwrap_or(0.0));
-            for n in 0..N {
-                let outputs = outputs(s, |point| sums[point][channel - first][n]);
-                for (outputs, lanes) in outputs.into_iter().zip(&mut pixels.lanes) {
-                    for (vector, lanes) in outputs.into_iter().zip(lanes) {
-                        s.store(s.add(vector, bias), &mut lanes[n * S::LANES..]);
-                    }
+        let [_, above, before] = self.layer.geometry.padding;
+        let [depth, height, width] = self.images.input;
+        let slices = block.slices() + self.layer.geometry.kernel[0] - 1;
+        for (panel, vectors) in panels::<S>(block.columns(slices)) {
+            let runs = self.plan.inputs(block, panel.clone());
+            for channel in channels.clone() {
+                for run in &runs {
+                    let Some([sample, slice]) = run.image else {
+                        pixels.clear(run);
+                        continue;
+                    };
+                    let start = ((sample * self.layer.channels[0] + channel) * depth + slice) * height * width;
+                    let image = &self.x[start..start + height * width];
+                    pixels.gather(s, image, [height, width], [above, before], run);
+                }
+                for n in 0..vectors {
+                    let first = rows.row(0, channel) + panel.start + n * S::LANES;
+                    // SAFETY: a channel's rows of a block are one thread's.
+                    unsafe { pixels.see(s, n, seen, first, rows.point()) };
                 }
             }
-            for run in runs {
-                self.scatter(channel, run, pixels);
+        }
+    }
+
+    /// Some of a block's outputs, from what its inputs are at the points. `weight` is of these outputs.
+    #[inline(always)]
+    fn make<S: Simd>(
+        &self,
+        s: S,
+        block: &Block,
+        outputs: &Range<usize>,
+        weight: &[f32],
+        seen: Seen<'_>,
+        Scratch { pixels, made: room }: &mut Scratch,
+    ) {
+        let columns = block.columns(block.slices());
+        let channels = self.layer.channels_of(outputs);
+        let made_rows = Rows::new(channels.len(), columns.next_multiple_of(S::LANES));
+        let made = made_rows.room(room);
+        for point in 0..POINTS {
+            for (panel, vectors) in panels::<S>(columns) {
+                let at = Place { point, column: panel.start, slice: block.columns(1) };
+                let to = (made_rows, &mut *made);
+                match (super::rows(S::LANES), vectors) {
+                    (8, 1) => self.multiply::<S, 8, 1>(s, outputs, weight, &at, seen, to),
+                    (8, 2) => self.multiply::<S, 8, 2>(s, outputs, weight, &at, seen, to),
+                    (8, _) => self.multiply::<S, 8, 3>(s, outputs, weight, &at, seen, to),
+                    (_, 1) => self.multiply::<S, 4, 1>(s, outputs, weight, &at, seen, to),
+                    (_, 2) => self.multiply::<S, 4, 2>(s, outputs, weight, &at, seen, to),
+                    (_, _) => self.multiply::<S, 4, 3>(s, outputs, weight, &at, seen, to),
+                }
+            }
+        }
+        for (panel, vectors) in panels::<S>(columns) {
+            let runs = self.plan.outputs(block, panel.clone());
+            for channel in channels.clone() {
+                let bias = self.layer.bias.get(channel).copied().unwrap_or(0.0) as f32;
+                for n in 0..vectors {
+                    let first = made_rows.row(0, channel - channels.start) + panel.start + n * S::LANES;
+                    pixels.make(s, n, bias, &made[first..], made_rows.point());
+                }
+                for run in &runs {
+                    self.scatter(channel, run, pixels);
+                }
+            }
+        }
+    }
+
+    /// The products of a panel of tiles at one point.
+    #[inline(always)]
+    fn multiply<S: Simd, const ROWS: usize, const N: usize>(
+        &self,
+        s: S,
+        outputs: &Range<usize>,
+        weight: &[f32],
+        at: &Place,
+        Seen { rows, values }: Seen<'_>,
+        (made_rows, made): (Rows, &mut [f32]),
+    ) {
+        let (layer, inputs, [c_in, _]) = (self.layer, self.layer.inputs(), self.layer.channels);
+        let Range { start: first_channel, .. } = layer.channels_of(outputs);
+        for (tap, start) in
+            (0..layer.geometry.kernel[0]).flat_map(|tap| (0..c_in).step_by(SUMMED).map(move |start| (tap, start)))
+        {
+            let count = SUMMED.min(c_in - start);
+            let from = rows.row(at.point, start) + at.column + tap * at.slice;
+            let tiles = &values[from..][..(count - 1) * rows.stride + N * S::LANES];
+            let more = tap + start > 0;
+            for output in outputs.clone() {
+                let (channel, together) = block_of(layer.channels[1], ROWS, output);
+                let channel = channel - first_channel;
+                let sums = &mut made[made_rows.row(at.point, channel) + at.column..];
+                let first = (channel * POINTS + at.point * together) * inputs + (tap * c_in + start) * together;
+                let weight = &weight[first..][..count * together];
+                if together == ROWS {
+                    add_products::<S, ROWS, N>(s, weight, (tiles, rows.stride), (sums, made_rows.stride), more);
+                } else {
+                    add_products::<S, 1, N>(s, weight, (tiles, rows.stride), (sums, made_rows.stride), more);
+                }
             }
         }
     }
 
     /// A run's tiles of one output channel to the output's rows, as far as these go.
     #[inline(always)]
-    fn scatter(&self, channel: usize, run: &Run, pixels: &Pixels) {
+    fn scatter(&self, channel: usize, run: &Run, pixels: &mut Pixels) {
         let [depth, height, width] = self.images.output;
-        let plane = (run.sample * self.layer.channels[1] + channel) * depth + run.slice;
-        for (i, lanes) in pixels.lanes[..MADE.min(height - run.row)].iter().enumerate() {
+        let Some([sample, slice]) = run.image else { return };
+        let plane = (sample * self.layer.channels[1] + channel) * depth + slice;
+        for i in 0..MADE.min(height - run.row) {
             let start = (plane * height + run.row + i) * width + run.column;
             let count = (run.count * MADE).min(width - run.column);
-            // SAFETY: a tile belongs to one job, and a job to one thread.
-            let row = unsafe { self.y.filled(start..start + count, 0.0) };
-            join(lanes, run, row);
-            // SAFETY: as above, of what passes too.
+            let row = &mut pixels.join(run, i)[..count];
+            // SAFETY: a tile belongs to one block, and a channel of a block to one thread.
             unsafe { self.after.finish(channel, start, row) };
+            // SAFETY: as above.
+            unsafe { self.y.copy(start, row) };
         }
     }
 }
 
-/// A vector of each source at `x`, transformed along the height, to the rows at `to`.
-#[inline(always)]
-fn see_column<S: Simd>(
-    s: S,
-    sources: &[impl AsRef<[f32]>; SEEN],
-    x: usize,
-    to: usize,
-    rows: &mut [[f32; PIXELS]; SEEN],
-) {
-    let mut column = [s.splat(0.0); SEEN];
-    for (vector, source) in column.iter_mut().zip(sources) {
-        *vector = s.load(&source.as_ref()[x..]);
-    }
-    for (row, vector) in rows.iter_mut().zip(of_input(s, column)) {
-        s.store(vector, &mut row[to..]);
-    }
+/// Some blocks of one thread, which keeps its scratch memory.
+struct Alone<'a> {
+    pass: &'a Pass<'a>,
+    weight: &'a [f32],
+    blocks: Range<usize>,
 }
 
-/// `[ROWS, N]` sums over the inputs: `weight` is `[inputs, ROWS]`, `seen` `[inputs, N]`.
-#[inline(always)]
-fn products<S: Simd, const ROWS: usize, const N: usize>(
-    s: S,
-    weight: &[f32],
-    seen: &[S::Vector],
-) -> [[S::Vector; N]; ROWS] {
-    let mut sums = [[s.splat(0.0); N]; ROWS];
-    for (weight, seen) in weight.as_chunks::<ROWS>().0.iter().zip(seen.as_chunks::<N>().0) {
-        for (sums, weight) in sums.iter_mut().zip(weight) {
-            let weight = s.splat(*weight);
-            for (sum, seen) in sums.iter_mut().zip(seen) {
-                *sum = s.mul_add(weight, *seen, *sum);
+impl Work for Alone<'_> {
+    #[inline(always)]
+    fn run<S: Simd>(self, s: S) {
+        let Self { pass, weight, blocks } = self;
+        let (mut scratch, mut room) = (Scratch::new(), Vec::new());
+        for block in blocks {
+            let block = pass.plan.block(block);
+            let rows = pass.seen(&block, S::LANES);
+            let values = rows.room(&mut room);
+            pass.see(s, &block, 0..pass.layer.channels[0], &mut scratch.pixels, rows, &Columns::new(values));
+            let seen = Seen { rows, values };
+            let outputs = pass.layer.outputs();
+            for start in (0..outputs).step_by(TOGETHER) {
+                let outputs = start..outputs.min(start + TOGETHER);
+                let weight = &weight[pass.layer.channels_of(&outputs).start * POINTS * pass.layer.inputs()..];
+                pass.make(s, &block, &outputs, weight, seen, &mut scratch);
             }
         }
     }
-    sums
 }
 
-/// Tiles of outputs, by row and column, from what they are at each point.
-#[inline(always)]
-fn outputs<S: Simd>(s: S, at: impl Fn(usize) -> S::Vector) -> [[S::Vector; MADE]; MADE] {
-    let mut columns = [[s.splat(0.0); MADE]; SEEN];
-    for (j, column) in columns.iter_mut().enumerate() {
-        *column = of_output(s, std::array::from_fn(|i| at(i * SEEN + j)));
-    }
-    let mut rows = [[s.splat(0.0); MADE]; MADE];
-    for (i, row) in rows.iter_mut().enumerate() {
-        *row = of_output(s, std::array::from_fn(|j| columns[j][i]));
-    }
-    rows
+/// Some input channels of a block that is shared.
+struct Seeing<'a> {
+    pass: &'a Pass<'a>,
+    block: &'a Block,
+    channels: Range<usize>,
+    rows: Rows,
+    seen: &'a Columns<'a, f32>,
 }
 
-/// A run's row of pixels to lanes: pixel `4 t + j` is the j-th of tile t, and the last two are the first two of tile t + 1.
-#[inline(always)]
-fn spread(row: &[f32; PIXELS], run: &Run, lanes: &mut [[f32; TILES + 1]; SEEN]) {
-    let of = run.at..run.at + run.count + 1;
-    let [a, b, c, d, e, f] = lanes;
-    let quads = row.as_chunks::<MADE>().0;
-    let to = a[of.clone()].iter_mut().zip(&mut b[of.clone()]).zip(c[of.clone()].iter_mut().zip(&mut d[of]));
-    for (((a, b), (c, d)), quad) in to.zip(quads) {
-        [*a, *b, *c, *d] = *quad;
+impl Work for Seeing<'_> {
+    #[inline(always)]
+    fn run<S: Simd>(self, s: S) {
+        let Self { pass, block, channels, rows, seen } = self;
+        pass.see(s, block, channels, &mut Pixels::new(), rows, seen);
     }
-    e[run.at..run.at + run.count].copy_from_slice(&a[run.at + 1..][..run.count]);
-    f[run.at..run.at + run.count].copy_from_slice(&b[run.at + 1..][..run.count]);
 }
 
-/// The reverse of `spread`, for the pixels that a tile makes.
-#[inline(always)]
-fn join(lanes: &[[f32; TILES + 1]; SEEN], run: &Run, row: &mut [f32]) {
-    let of = run.at..run.at + run.count;
-    let [a, b, c, d, ..] = lanes;
-    let tiles = a[of.clone()].iter().zip(&b[of.clone()]).zip(c[of.clone()].iter().zip(&d[of]));
-    let (whole, rest) = row.as_chunks_mut::<MADE>();
-    for (quad, ((a, b), (c, d))) in whole.iter_mut().zip(tiles) {
-        *quad = [*a, *b, *c, *d];
+/// Some output channels of a block that is shared.
+struct Making<'a> {
+    pass: &'a Pass<'a>,
+    block: &'a Block,
+    outputs: Range<usize>,
+    seen: Seen<'a>,
+}
+
+impl Work for Making<'_> {
+    #[inline(always)]
+    fn run<S: Simd>(self, s: S) {
+        let Self { pass, block, outputs, seen } = self;
+        let (layer, mut weight) = (pass.layer, Vec::new());
+        let channels = layer.channels_of(&outputs);
+        let len = channels.len() * POINTS * layer.inputs();
+        let packed = &Columns::fresh(&mut weight, len);
+        for output in outputs.clone() {
+            let output = layer.output(output);
+            let at = (output.0 - channels.start) * POINTS * layer.inputs();
+            Pack { kernels: &layer.kernels, output, packed, at }.run(s);
+        }
+        // SAFETY: the blocks cover every kernel.
+        unsafe { weight.set_len(len) };
+        pass.make(s, block, &outputs, &weight, seen, &mut Scratch::new());
     }
-    if !rest.is_empty() {
-        let last = run.at + whole.len();
-        rest.copy_from_slice(&[a[last], b[last], c[last], d[last]][..rest.len()]);
-    }
+}
+
+/// Where a panel of tiles lies: at which point, from which column on, and how many columns the next slice is away.
+struct Place {
+    point: usize,
+    column: usize,
+    slice: usize,
+}
+
+/// So many columns in pieces of [`WIDEST`] vectors, with how many vectors each takes.
+fn panels<S: Simd>(columns: usize) -> impl Iterator<Item = (Range<usize>, usize)> {
+    let panel = WIDEST * S::LANES;
+    (0..columns).step_by(panel).map(move |start| {
+        let end = columns.min(start + panel);
+        (start..end, (end - start).div_ceil(S::LANES))
+    })
 }

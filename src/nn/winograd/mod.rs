@@ -6,41 +6,59 @@
 #![expect(unsafe_code, reason = "threads make different parts of one output")]
 
 mod block;
+mod pixels;
+mod products;
 mod tiles;
 mod transform;
+mod weights;
+
+use std::ops::Range;
 
 use rayon::prelude::*;
 
-use self::block::{Job, MOST_ROWS, Share, WIDEST, rows};
-use self::tiles::part;
-use self::transform::{POINTS, of_kernels};
+use self::block::Pass;
+use self::tiles::Plan;
+use self::transform::POINTS;
+pub(super) use self::weights::Kernels;
+use self::weights::Pack;
 use super::after::After;
-use super::gemm::{Columns, zeros};
+use super::gemm::Columns;
 use super::geometry::{Geometry, Images};
-use super::simd::{Instructions, Simd, Work};
+use super::simd::Instructions;
 
-/// With fewer tiles than these the transformed weights, four times as large, take longer to read than im2col to compute; where no
-/// cache holds them, they are not worth their memory with fewer than that many more.
-const FEWEST_TILES: usize = 4;
-const FEWEST_TILES_UNCACHED: usize = 16;
-const CACHE_BYTES: usize = 16 << 20;
-/// With as many tiles as these, to transform the weights anew costs a few hundredths of the products, and spares the memory that
-/// they would take between passes.
-const MADE_ANEW: usize = 128;
-/// Shares of the work for each thread, so that none waits long for the last.
-const SHARES: usize = 4;
+/// With fewer tiles than these it takes longer to take the kernels to the points than im2col takes for all.
+const FEWEST_TILES: usize = 12;
+/// Up to so many tiles are one block, which the threads share.
+const SHARED_TILES: usize = 400;
+/// Of a thread's own block's tiles at the points, before and after: a second-level cache.
+const BLOCK_BYTES: usize = 2 << 20;
+/// Vectors of tiles that are multiplied together: with the channels of [`rows`] they fill the registers with sums.
+const WIDEST: usize = 3;
+/// Most of [`rows`].
+const MOST_ROWS: usize = 8;
 
-pub(super) struct Winograd {
-    instructions: Instructions,
-    /// By block of output channels: `[POINTS, inputs, channels of the block]`.
-    weight: Vec<f32>,
-    bias: Vec<f32>,       // [out], or empty
-    channels: [usize; 2], // in, out
-    depth: usize,
-    padding: [usize; 3],
+/// Output channels that are summed together: as many as there are registers for.
+fn rows(lanes: usize) -> usize {
+    if lanes == pixels::WIDEST_LANES { MOST_ROWS } else { 4 }
 }
 
-impl Winograd {
+/// Of so many channels in blocks of `rows`: a block's first channel and how many.
+#[inline(always)]
+fn block_of(channels: usize, rows: usize, block: usize) -> (usize, usize) {
+    let whole = channels / rows;
+    if block < whole { (block * rows, rows) } else { (whole * rows + block - whole, 1) }
+}
+
+/// One convolution's numbers.
+pub(super) struct Winograd<'a> {
+    pub(super) kernels: Kernels<'a>,
+    pub(super) bias: &'a [f64],      // [out], or empty
+    pub(super) channels: [usize; 2], // in, out
+    pub(super) geometry: &'a Geometry,
+    pub(super) instructions: Instructions,
+}
+
+impl Winograd<'_> {
     /// Whether a convolution is one of these.
     pub(super) fn fits(geometry: &Geometry) -> bool {
         geometry.kernel[1..] == [3; 2] && geometry.stride == [1; 3]
@@ -48,49 +66,64 @@ impl Winograd {
 
     /// Whether it is faster than im2col on outputs of this size. However many samples there are: one alone is to give what it
     /// gives among others.
-    pub(super) fn pays(channels: [usize; 2], geometry: &Geometry, output: [usize; 3]) -> bool {
-        let bytes = channels[0] * channels[1] * geometry.kernel[0] * POINTS * size_of::<f32>();
-        let fewest = if bytes <= CACHE_BYTES { FEWEST_TILES } else { FEWEST_TILES_UNCACHED };
-        Images { samples: 1, input: output, output }.tiles() >= fewest
+    pub(super) fn pays(output: [usize; 3]) -> bool {
+        Images { samples: 1, input: output, output }.tiles() >= FEWEST_TILES
     }
 
-    /// Whether the transformed weights are better made for each pass than kept: where they serve many tiles, or a volume, which
-    /// passes whole and seldom.
-    pub(super) fn passes(geometry: &Geometry, images: &Images) -> bool {
-        images.tiles() >= MADE_ANEW || geometry.kernel[0] > 1
+    /// `[samples, in, input]` to `[samples, out, output]`.
+    pub(super) fn forward(&self, x: &[f32], images: &Images, after: &After<'_, f32>) -> Vec<f32> {
+        let [c_in, c_out] = self.channels;
+        let [voxels, positions] = images.counts();
+        assert_eq!(x.len(), images.samples * c_in * voxels, "the input has its shape");
+        let (mut y, len) = (Vec::new(), images.samples * c_out * positions);
+        if len == 0 {
+            return y;
+        }
+        let columns = Columns::fresh(&mut y, len);
+        let shared = images.tiles() <= SHARED_TILES;
+        let plan = if shared { Plan::whole(images, self.geometry) } else { self.plan(images) };
+        let pass = Pass { layer: self, images, plan: &plan, x, y: &columns, after };
+        if shared {
+            pass.by_channels();
+        } else {
+            pass.by_blocks(&self.at_points());
+        }
+        // SAFETY: the tiles cover every output, and so do the blocks of channels.
+        unsafe { y.set_len(len) };
+        y
     }
 
-    /// `kernel` gives the 3 x 3 weights of an output channel, an input channel and a depth tap.
-    pub(super) fn new(
-        kernel: impl Fn(usize, usize, usize) -> [f32; 9] + Sync,
-        bias: &[f64],
-        channels: [usize; 2],
-        geometry: &Geometry,
-        instructions: Instructions,
-    ) -> Self {
-        let mut layer = Self {
-            instructions,
-            weight: Vec::new(),
-            bias: bias.iter().map(|bias| *bias as f32).collect(),
-            channels,
-            depth: geometry.kernel[0],
-            padding: geometry.padding,
+    /// Blocks for each thread.
+    fn plan<'a>(&self, images: &'a Images) -> Plan<'a> {
+        let panel = WIDEST * self.instructions.lanes();
+        let of_tile = POINTS * (self.channels[0] + self.channels[1]) * size_of::<f32>();
+        let sizes = if self.geometry.kernel[0] == 1 {
+            // Whole panels, and no more than keep all threads busy.
+            [(BLOCK_BYTES / of_tile / panel).clamp(1, 4) * panel; 2]
+        } else {
+            // Several slices, for a block takes its neighbours' to the points too.
+            [8 * panel, panel + panel / 8]
         };
-        let rows = rows(instructions.lanes());
-        let channel = POINTS * layer.inputs();
-        let mut weight = zeros(channels[1] * channel);
-        let (whole, single) = weight.split_at_mut(channels[1] / rows * rows * channel);
-        let blocks = whole.par_chunks_mut(rows * channel).chain(single.par_chunks_mut(channel));
-        blocks.enumerate().for_each(|(block, packed)| {
-            instructions.run(Pack { layer: &layer, block, kernel: &kernel, packed });
+        Plan::new(images, self.geometry, sizes, rayon::current_num_threads())
+    }
+
+    /// All kernels at the points, by block of output channels: `[POINTS, inputs, channels of the block]`.
+    fn at_points(&self) -> Vec<f32> {
+        let (mut weight, len) = (Vec::new(), self.channels[1] * POINTS * self.inputs());
+        let columns = Columns::fresh(&mut weight, len);
+        (0..self.outputs()).into_par_iter().for_each(|output| {
+            let output = self.output(output);
+            let at = output.0 * POINTS * self.inputs();
+            self.instructions.run(Pack { kernels: &self.kernels, output, packed: &columns, at });
         });
-        layer.weight = weight;
-        layer
+        // SAFETY: the blocks cover every kernel.
+        unsafe { weight.set_len(len) };
+        weight
     }
 
     /// Input channels by depth tap: what is summed over.
     fn inputs(&self) -> usize {
-        self.depth * self.channels[0]
+        self.geometry.kernel[0] * self.channels[0]
     }
 
     /// How many blocks the output channels make: whole ones, then single channels.
@@ -101,64 +134,12 @@ impl Winograd {
 
     /// A block's first channel and how many.
     fn output(&self, block: usize) -> (usize, usize) {
-        let rows = rows(self.instructions.lanes());
-        let whole = self.channels[1] / rows;
-        if block < whole { (block * rows, rows) } else { (whole * rows + block - whole, 1) }
+        block_of(self.channels[1], rows(self.instructions.lanes()), block)
     }
 
-    /// `[samples, in, input]` to `[samples, out, output]`.
-    pub(super) fn forward(&self, x: &[f32], images: &Images, after: &After<'_, f32>) -> Vec<f32> {
-        let [c_in, c_out] = self.channels;
-        let [voxels, positions] = images.counts();
-        assert_eq!(x.len(), images.samples * c_in * voxels, "the input has its shape");
-        let (mut y, len) = (Vec::new(), images.samples * c_out * positions);
-        let threads = rayon::current_num_threads();
-        let lanes = self.instructions.lanes();
-        let vectors = images.tiles().div_ceil(lanes);
-        let blocks = vectors.div_ceil(WIDEST).max(vectors.min(threads));
-        // Few tiles: threads share their output channels too.
-        let groups = threads.div_ceil(blocks.max(1)).min(self.outputs());
-        let job = |index: usize| {
-            let vectors = part(vectors, blocks, index / groups);
-            let tiles = vectors.start * lanes..(vectors.end * lanes).min(images.tiles());
-            Job { tiles, outputs: part(self.outputs(), groups, index % groups) }
-        };
-        let jobs = blocks * groups;
-        let shares = jobs.min(SHARES * threads);
-        let columns = Columns::fresh(&mut y, len);
-        (0..shares).into_par_iter().for_each(|share| {
-            let jobs = part(jobs, shares, share).map(job);
-            self.instructions.run(Share { layer: self, images, x, y: &columns, after, jobs });
-        });
-        // SAFETY: the tiles cover every output, and so do the blocks of channels.
-        unsafe { y.set_len(len) };
-        y
-    }
-}
-
-/// A block's kernels at the points.
-struct Pack<'a, K> {
-    layer: &'a Winograd,
-    block: usize,
-    kernel: &'a K,
-    packed: &'a mut [f32],
-}
-
-impl<K: Fn(usize, usize, usize) -> [f32; 9]> Work for Pack<'_, K> {
-    #[inline(always)]
-    fn run<S: Simd>(self, _: S) {
-        let Self { layer, block, kernel, packed } = self;
-        let ([c_in, _], inputs, (first, rows)) = (layer.channels, layer.inputs(), layer.output(block));
-        let mut kernels = [[0.0; MOST_ROWS]; 9];
-        for input in 0..inputs {
-            for row in 0..rows {
-                let kernel = kernel(first + row, input % c_in, input / c_in);
-                kernels.iter_mut().zip(kernel).for_each(|(of, tap)| of[row] = f64::from(tap));
-            }
-            for (point, made) in of_kernels(&kernels).iter().enumerate() {
-                packed[(point * inputs + input) * rows..][..rows].copy_from_slice(&made[..rows]);
-            }
-        }
+    /// The channels of some blocks.
+    fn channels_of(&self, outputs: &Range<usize>) -> Range<usize> {
+        self.output(outputs.start).0..self.output(outputs.end).0
     }
 }
 
@@ -201,9 +182,8 @@ mod tests {
         let after = After::default();
         let images = Images { samples, input, output };
         let exact = exact.forward(&f64s(&x), &images, &after);
-        let kernels = weight.as_chunks().0;
-        let kernel = |out, input, tap| kernels[(out * channels[0] + input) * kernel[0] + tap];
-        let layer = Winograd::new(kernel, &bias, channels, &geometry, instructions);
+        let kernels = Kernels { loaded: weight.as_chunks().0, mirror: None, channels, depth: kernel[0] };
+        let layer = Winograd { kernels, bias: &bias, channels, geometry: &geometry, instructions };
         let y = layer.forward(&x, &images, &After::default());
         assert_eq!(y.len(), exact.len());
         let worst = y.iter().zip(&exact).map(|(y, exact)| (f64::from(*y) - exact).abs()).fold(0.0, f64::max);
@@ -232,6 +212,11 @@ mod tests {
                 ([3, 10], 2, [4, 7, 10], [1, 1, 1]),
                 ([2, 9], 1, [1, 6, 5], [1, 1, 1]),
                 ([3, 4], 1, [3, 6, 5], [2, 0, 1]),
+                // Threads take blocks from here on.
+                ([4, 9], 2, [1, 61, 83], flat),
+                ([150, 3], 1, [1, 84, 90], flat),
+                ([3, 10], 2, [9, 30, 33], [1, 1, 1]),
+                ([2, 9], 1, [70, 9, 11], [2, 0, 1]),
             ] {
                 let gap = gap(instructions, channels, samples, input, padding);
                 let case =

@@ -3,15 +3,15 @@
 use std::ops::Range;
 
 use super::transform::{MADE, SEEN};
-use crate::nn::geometry::Images;
+use crate::nn::geometry::{Geometry, Images};
 
 /// Neighbouring tiles of one row of tiles.
 pub(super) struct Run {
-    /// The first one's place among a block's tiles, and how many.
+    /// The first one's place among a panel's tiles, and how many.
     pub(super) at: usize,
     pub(super) count: usize,
-    pub(super) sample: usize,
-    pub(super) slice: usize,
+    /// Sample and slice; none beyond a volume's first and last.
+    pub(super) image: Option<[usize; 2]>,
     /// The first one's first output: row and column.
     pub(super) row: usize,
     pub(super) column: usize,
@@ -24,7 +24,24 @@ impl Run {
     }
 }
 
-/// A volume's slices count as images: `samples * output[0]` of them.
+/// The same tiles of some slices in a row, slice after slice.
+pub(super) struct Block {
+    volume: usize,
+    slices: Range<usize>,
+    tiles: Range<usize>,
+}
+
+impl Block {
+    /// The tiles of `slices` slices.
+    pub(super) fn columns(&self, slices: usize) -> usize {
+        slices * self.tiles.len()
+    }
+
+    pub(super) fn slices(&self) -> usize {
+        self.slices.len()
+    }
+}
+
 impl Images {
     /// Rows and columns of tiles in an image.
     fn grid(&self) -> [usize; 2] {
@@ -35,19 +52,88 @@ impl Images {
     pub(super) fn tiles(&self) -> usize {
         self.samples * self.output[0] * self.grid().iter().product::<usize>()
     }
+}
 
-    /// The runs that a range of tiles is made of.
-    pub(super) fn runs(&self, tiles: Range<usize>) -> Vec<Run> {
-        let [rows, columns] = self.grid();
+/// How a pass is cut into blocks. Where kernels are flat, the slices of all samples are those of one volume.
+pub(super) struct Plan<'a> {
+    images: &'a Images,
+    /// Slices above a kernel's middle.
+    padding: usize,
+    grid: [usize; 2], // rows and columns of tiles
+    volumes: usize,
+    /// Of a volume: slices before, slices after.
+    slices: [usize; 2],
+    /// Of a volume's slices, and of a slice's tiles.
+    parts: [usize; 2],
+}
+
+impl<'a> Plan<'a> {
+    /// A block for each volume.
+    pub(super) fn whole(images: &'a Images, geometry: &Geometry) -> Self {
+        Self::new(images, geometry, [usize::MAX; 2], 1)
+    }
+
+    /// Blocks of about `tiles` tiles, of at most `widest` of a slice, as many for each thread.
+    pub(super) fn new(images: &'a Images, geometry: &Geometry, [tiles, widest]: [usize; 2], threads: usize) -> Self {
+        let flat = geometry.kernel[0] == 1 && geometry.padding[0] == 0;
+        let grid = images.grid();
+        let in_slice = grid.iter().product::<usize>();
+        let [volumes, together] = if flat { [1, images.samples] } else { [images.samples, 1] };
+        let slices = [images.input[0] * together, images.output[0] * together];
+        let of_slice = in_slice.div_ceil(widest.min(tiles)).max(1);
+        let at_once = (tiles / in_slice.div_ceil(of_slice)).clamp(1, slices[1]);
+        let mut parts = [slices[1].div_ceil(at_once), of_slice];
+        // None waits for another's last block, where there are as many tiles.
+        let fewest = (volumes * parts[0] * parts[1]).next_multiple_of(threads);
+        parts[0] = fewest.div_ceil(volumes * parts[1]).min(slices[1]);
+        parts[1] = fewest.div_ceil(volumes * parts[0]).min(in_slice);
+        Self { images, padding: geometry.padding[0], grid, volumes, slices, parts }
+    }
+
+    pub(super) fn blocks(&self) -> usize {
+        self.volumes * self.parts[0] * self.parts[1]
+    }
+
+    /// Those of one part of a slice come one after the other.
+    #[inline(never)] // or its divisions are made again wherever its numbers are wanted
+    pub(super) fn block(&self, index: usize) -> Block {
+        let [of_volume, of_slice] = self.parts;
+        let (volume, index) = (index / (of_volume * of_slice), index % (of_volume * of_slice));
+        Block {
+            volume,
+            slices: part(self.slices[1], of_volume, index % of_volume),
+            tiles: part(self.grid.iter().product(), of_slice, index / of_volume),
+        }
+    }
+
+    /// What some of a block's tiles see, counted from the first tile of the first slice that any of them sees.
+    pub(super) fn inputs(&self, block: &Block, columns: Range<usize>) -> Vec<Run> {
+        self.runs(block, columns, |slice| {
+            let slice =
+                (block.slices.start + slice).checked_sub(self.padding).filter(|slice| *slice < self.slices[0])?;
+            let index = block.volume * self.slices[0] + slice;
+            Some([index / self.images.input[0], index % self.images.input[0]])
+        })
+    }
+
+    /// What some of a block's tiles make, counted from the first.
+    pub(super) fn outputs(&self, block: &Block, columns: Range<usize>) -> Vec<Run> {
+        self.runs(block, columns, |slice| {
+            let index = block.volume * self.slices[1] + block.slices.start + slice;
+            Some([index / self.images.output[0], index % self.images.output[0]])
+        })
+    }
+
+    fn runs(&self, block: &Block, columns: Range<usize>, image: impl Fn(usize) -> Option<[usize; 2]>) -> Vec<Run> {
         let mut runs = Vec::new();
-        let mut tile = tiles.start;
-        while tile < tiles.end {
-            let (image, row, column) = (tile / (rows * columns), tile / columns % rows, tile % columns);
-            let count = (columns - column).min(tiles.end - tile);
-            let (sample, slice) = (image / self.output[0], image % self.output[0]);
-            let at = tile - tiles.start;
-            runs.push(Run { at, count, sample, slice, row: row * MADE, column: column * MADE });
-            tile += count;
+        let mut at = columns.start;
+        while at < columns.end {
+            let (slice, tile) = (at / block.tiles.len(), block.tiles.start + at % block.tiles.len());
+            let (row, column) = (tile / self.grid[1], tile % self.grid[1]);
+            let count = (self.grid[1] - column).min(block.tiles.end - tile).min(columns.end - at);
+            let (at_first, image) = (at - columns.start, image(slice));
+            runs.push(Run { at: at_first, count, image, row: row * MADE, column: column * MADE });
+            at += count;
         }
         runs
     }

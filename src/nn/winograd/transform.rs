@@ -17,31 +17,45 @@ pub(super) const POINTS: usize = SEEN * SEEN;
 const R2: f32 = std::f32::consts::SQRT_2;
 const R1_2: f32 = std::f32::consts::FRAC_1_SQRT_2;
 
-/// G: the kernel at the points 0, √½, -√½, √2, -√2 and infinity, over the product of the point's distances to the others.
-const G: [[f64; 3]; SEEN] = {
-    const R2: f64 = std::f64::consts::SQRT_2;
-    [
-        [1.0, 0.0, 0.0],
-        [-2.0 / 3.0, -R2 / 3.0, -1.0 / 3.0],
-        [-2.0 / 3.0, R2 / 3.0, -1.0 / 3.0],
-        [1.0 / 6.0, R2 / 6.0, 1.0 / 3.0],
-        [1.0 / 6.0, -R2 / 6.0, 1.0 / 3.0],
-        [0.0, 0.0, 1.0],
-    ]
-};
-
-/// G g Gᵀ of `N` kernels g side by side. In f64, rounded once.
+/// G g: a kernel at the points 0, √½, -√½, √2, -√2 and infinity, over the product of the point's distances to the others.
 #[inline(always)]
-pub(super) fn of_kernels<const N: usize>(g: &[[f64; N]; 9]) -> [[f32; N]; POINTS] {
-    let sum = |[a, b, c]: [f64; 3], x: [&[f64; N]; 3]| -> [f64; N] {
-        std::array::from_fn(|n| a * x[0][n] + b * x[1][n] + c * x[2][n])
-    };
-    let rows: [[[f64; N]; SEEN]; 3] =
-        std::array::from_fn(|row| G.map(|of| sum(of, std::array::from_fn(|tap| &g[3 * row + tap]))));
-    std::array::from_fn(|point| {
-        let column = std::array::from_fn(|row| &rows[row][point % SEEN]);
-        sum(G[point / SEEN], column).map(|x| x as f32)
-    })
+fn of_kernel<S: Simd>(s: S, [a, b, c]: [S::Doubles; 3]) -> [S::Doubles; SEEN] {
+    const R2: f64 = std::f64::consts::SQRT_2;
+    let [near_even, near_odd] = [s.add_doubles(s.scale(2.0, a), c), s.scale(R2, b)];
+    let [far_even, far_odd] = [s.add_doubles(s.scale(0.5, a), c), s.scale(R2 / 2.0, b)];
+    let [near, far] = [-1.0 / 3.0, 1.0 / 3.0];
+    [
+        a,
+        s.scale(near, s.add_doubles(near_even, near_odd)),
+        s.scale(near, s.sub_doubles(near_even, near_odd)),
+        s.scale(far, s.add_doubles(far_even, far_odd)),
+        s.scale(far, s.sub_doubles(far_even, far_odd)),
+        c,
+    ]
+}
+
+/// G g Gᵀ of some kernels g side by side, as many as a vector holds f64: each point's numbers to its row, from `at` on. In f64,
+/// rounded once.
+#[inline(always)]
+pub(super) fn of_kernels<S: Simd, const N: usize, const M: usize>(
+    s: S,
+    g: &[[f32; N]; 9],
+    rows: &mut [[f32; M]; POINTS],
+    at: usize,
+) {
+    let zero = s.scale(0.0, s.widen(&g[0]));
+    let mut columns = [[zero; 3]; SEEN];
+    for (row, taps) in g.as_chunks::<3>().0.iter().enumerate() {
+        let made = of_kernel(s, [s.widen(&taps[0]), s.widen(&taps[1]), s.widen(&taps[2])]);
+        for (column, made) in columns.iter_mut().zip(made) {
+            column[row] = made;
+        }
+    }
+    for (j, column) in columns.into_iter().enumerate() {
+        for (i, made) in of_kernel(s, column).into_iter().enumerate() {
+            s.narrow(made, &mut rows[i * SEEN + j][at..]);
+        }
+    }
 }
 
 #[inline(always)]

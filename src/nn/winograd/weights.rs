@@ -1,0 +1,72 @@
+//! Kernels at the points, in the order in which the products take them.
+
+use super::MOST_ROWS;
+use super::transform::{POINTS, of_kernels};
+use crate::nn::gemm::Columns;
+use crate::nn::simd::{Simd, Work};
+
+/// Inputs at a time, that what they are at the points is written to memory by the line.
+const INPUTS: usize = 8;
+
+/// Where the 3 x 3 kernels come from.
+pub(in crate::nn) struct Kernels<'a> {
+    /// `[out, in, depth]`; where there is a mirror, those of the convolution that this is the gradient of, `[in, out, depth]`.
+    pub(in crate::nn) loaded: &'a [[f32; 9]],
+    /// What each input channel is multiplied with, where taps are taken in reverse.
+    pub(in crate::nn) mirror: Option<&'a [f64]>,
+    pub(in crate::nn) channels: [usize; 2], // in, out
+    pub(in crate::nn) depth: usize,
+}
+
+impl Kernels<'_> {
+    #[inline(always)]
+    fn get(&self, [input, output]: [usize; 2], tap: usize) -> [f32; 9] {
+        let ([c_in, c_out], depth) = (self.channels, self.depth);
+        let Some(scale) = self.mirror else { return self.loaded[(output * c_in + input) * depth + tap] };
+        let mut kernel = self.loaded[(input * c_out + output) * depth + depth - 1 - tap];
+        kernel.reverse();
+        for number in &mut kernel {
+            *number *= scale[input] as f32;
+        }
+        kernel
+    }
+}
+
+/// Those of a block of output channels.
+pub(super) struct Pack<'a> {
+    pub(super) kernels: &'a Kernels<'a>,
+    /// The first one, and how many.
+    pub(super) output: (usize, usize),
+    /// Where to put them: `[POINTS, depth * in, channels of the block]`, from `at` on. No one else touches these.
+    pub(super) packed: &'a Columns<'a, f32>,
+    pub(super) at: usize,
+}
+
+impl Work for Pack<'_> {
+    #[inline(always)]
+    fn run<S: Simd>(self, s: S) {
+        let Self { kernels, output: (first, rows), packed, at } = self;
+        let ([c_in, _], inputs) = (kernels.channels, kernels.depth * kernels.channels[0]);
+        let mut numbers = [[[0.0; MOST_ROWS]; 9]; INPUTS];
+        let mut made = [[0.0; INPUTS * MOST_ROWS]; POINTS];
+        for start in (0..inputs).step_by(INPUTS) {
+            let count = INPUTS.min(inputs - start);
+            for (input, numbers) in numbers[..count].iter_mut().enumerate() {
+                let (tap, channel) = ((start + input) / c_in, (start + input) % c_in);
+                for row in 0..rows {
+                    let kernel = kernels.get([channel, first + row], tap);
+                    for (numbers, number) in numbers.iter_mut().zip(kernel) {
+                        numbers[row] = number;
+                    }
+                }
+            }
+            for (input, numbers) in numbers[..count].iter().enumerate() {
+                of_kernels(s, numbers, &mut made, input * rows);
+            }
+            for (point, made) in made.iter().enumerate() {
+                // SAFETY: the block is one thread's.
+                unsafe { packed.copy(at + (point * inputs + start) * rows, &made[..count * rows]) };
+            }
+        }
+    }
+}
