@@ -28,7 +28,7 @@ const LINE: usize = 16;
 /// Shares of the work for each thread, so that none waits long for the last.
 const SHARES: usize = 4;
 /// Blocks of output channels whose kernels are taken to the points together.
-const TOGETHER: usize = 4;
+const TOGETHER: usize = 8;
 
 /// What the threads of a pass have in common.
 pub(super) struct Pass<'a> {
