@@ -1,12 +1,17 @@
 //! Voxels while a file is read: never twice in memory, and in 16 bits as long as all are whole HU that fit.
 
+use std::io;
 use std::ops::Range;
+
+use rayon::prelude::*;
 
 use super::{AIR_HU, Note, reserve};
 use crate::volume::Voxels;
 
 /// Numbers looked at together: 64 kB, which the first caches hold.
 const PART: usize = 1 << 14;
+/// Numbers that one thread reads at a time: 1 MB.
+const READ: usize = 1 << 19;
 /// 1.5 times 2^23: a number of 22 bits added to it is rounded to a whole one, which lies at the end of the sum's bits as an
 /// integer does. Casts that look at every number's range are not done by the CPU's vectors.
 const AT_THE_END: f32 = 12_582_912.0;
@@ -39,6 +44,28 @@ impl Arriving {
             Kept::Whole(whole) => whole.extend(values),
             Kept::Any(any) => any.extend(values.map(f32::from)),
         }
+    }
+
+    /// The same of so many that `read` gets, a part at a time, on all threads: it is told which number of all a part begins with.
+    pub(super) fn extend_read(
+        &mut self,
+        count: usize,
+        read: impl Fn(usize, &mut [i16]) -> io::Result<()> + Sync,
+    ) -> io::Result<()> {
+        let start = self.len();
+        let mut apart = Vec::new();
+        let whole = match &mut self.voxels {
+            Kept::Whole(whole) => whole,
+            Kept::Any(_) => &mut apart,
+        };
+        let already = whole.len();
+        whole.par_extend(rayon::iter::repeat_n(0, count));
+        let parts = whole[already..].par_chunks_mut(READ).enumerate();
+        parts.try_for_each(|(part, numbers)| read(start + part * READ, numbers))?;
+        if let Kept::Any(any) = &mut self.voxels {
+            any.extend(apart.into_iter().map(f32::from));
+        }
+        Ok(())
     }
 
     fn extend_by(&mut self, part: &[f32]) -> Result<(), String> {

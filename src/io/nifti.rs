@@ -23,6 +23,9 @@ const GZIP: [u8; 2] = [0x1f, 0x8b];
 const MAX_BYTES: u64 = 1 << 38;
 /// Slices are read in blocks of about this size.
 const BLOCK_BYTES: usize = 1 << 20;
+/// The same where all threads read numbers as they lie, each of so many bytes: a scan is mostly one such block.
+const PLAIN_BYTES: usize = 128 << 20;
+const NUMBER_BYTES: usize = i16::BITS as usize / 8;
 /// Deflate cannot shrink more than this.
 const MAX_INFLATION: u64 = 1032;
 /// The spatial part of `xyzt_units`, and what it may say (`nifti1.h`).
@@ -63,8 +66,9 @@ pub(super) fn open(path: &Path, monitor: &Monitor, show: &dyn Fn(Preview)) -> Re
     File::open(path).and_then(|mut f| f.read_exact(&mut magic)).map_err(io)?;
     let file = File::open(path).map_err(io)?;
     let length = file.metadata().map_err(io)?.len();
-    let file = BufReader::with_capacity(1 << 20, file);
-    let mut reader: Box<dyn Read> = if magic == GZIP { Box::new(Members::new(file)) } else { Box::new(file) };
+    let buffered = BufReader::with_capacity(1 << 20, &file);
+    let mut reader: Box<dyn Read + '_> =
+        if magic == GZIP { Box::new(Members::new(buffered)) } else { Box::new(buffered) };
 
     let mut head = vec![0; HEADER_BYTES];
     reader.read_exact(&mut head).map_err(|e| damaged(format!("its header is incomplete ({e})")))?;
@@ -102,14 +106,23 @@ pub(super) fn open(path: &Path, monitor: &Monitor, show: &dyn Fn(Preview)) -> Re
         return Err(damaged(format!("scl_inter = {scl_inter}")));
     }
     let previews = Previews { grid, window_hu: None, show };
-    let arriving = read(&header, kind, &previews, &mut reader, monitor).map_err(|why| match why {
+    let start = HEADER_BYTES as u64 + skip;
+    let plain = magic != GZIP && whole(&header, kind) && header.endianness == Endianness::native();
+    let arriving = if plain && length.saturating_sub(start) >= bytes {
+        read_plain(&file, start, &previews, monitor)
+    } else {
+        read(&header, kind, &previews, &mut reader, monitor)
+    };
+    let arriving = arriving.map_err(|why| match why {
         Why::Cancelled(cancelled) => cancelled.into(),
         Why::Damaged(what) => damaged(what),
         Why::Short(there) => short(there),
         Why::Full(what) => unsuitable(what),
     })?;
-    // To the very end, where gzip's checksum stands.
-    std::io::copy(&mut reader, &mut std::io::sink()).map_err(|e| damaged(e.to_string()))?;
+    if magic == GZIP {
+        // To the very end, where its checksum stands.
+        std::io::copy(&mut reader, &mut std::io::sink()).map_err(|e| damaged(e.to_string()))?;
+    }
     monitor.check()?;
 
     if geometry == Geometry::Spacing {
@@ -248,6 +261,40 @@ fn read(
         previews.look(&arriving, first);
     }
     Ok(arriving)
+}
+
+/// All voxels of a file that holds them as memory does, from byte `start` on: by all threads, for the copying is what takes time.
+fn read_plain(file: &File, start: u64, previews: &Previews, monitor: &Monitor) -> Result<Arriving, Why> {
+    let [ni, nj, nk] = previews.grid.shape;
+    let run = (PLAIN_BYTES / (ni * nj * NUMBER_BYTES)).max(1);
+    let mut arriving = Arriving::new(previews.grid.len()).map_err(Why::Full)?;
+    for first in (0..nk).step_by(run) {
+        monitor.step("reading slices", first, nk).map_err(Why::Cancelled)?;
+        let read = |at: usize, hu: &mut [i16]| {
+            read_exact_at(file, bytemuck::cast_slice_mut(hu), start + (at * NUMBER_BYTES) as u64)
+        };
+        arriving.extend_read(run.min(nk - first) * ni * nj, read).map_err(|e| Why::Damaged(e.to_string()))?;
+        previews.look(&arriving, first);
+    }
+    Ok(arriving)
+}
+
+/// Leaves the file's own position to others.
+#[cfg(unix)]
+fn read_exact_at(file: &File, bytes: &mut [u8], at: u64) -> std::io::Result<()> {
+    std::os::unix::fs::FileExt::read_exact_at(file, bytes, at)
+}
+
+/// The same where no such call is.
+#[cfg(windows)]
+fn read_exact_at(file: &File, mut bytes: &mut [u8], mut at: u64) -> std::io::Result<()> {
+    while !bytes.is_empty() {
+        match std::os::windows::fs::FileExt::seek_read(file, bytes, at)? {
+            0 => return Err(std::io::ErrorKind::UnexpectedEof.into()),
+            read => (bytes, at) = (&mut bytes[read..], at + read as u64),
+        }
+    }
+    Ok(())
 }
 
 /// Whether the stored numbers are 16 bits that need no scaling, as those of most CTs: there is nothing to convert.

@@ -183,6 +183,23 @@ fn plain() -> Vec<u8> {
     bytes
 }
 
+#[test]
+fn all_threads_read_a_plain_file_as_it_is() {
+    // 137 MB: more than is read at once, and no whole number of the parts that threads take.
+    let shape: [u16; 3] = [1021, 1031, 65];
+    let count: usize = shape.iter().map(|size| usize::from(*size)).product();
+    let hu: Vec<i16> = (0..count).map(|i| (i % 4001) as i16 - 1000).collect();
+    let mut bytes = plain();
+    bytes.truncate(352); // the header, and that no extension follows
+    bytes[42..48].copy_from_slice(bytemuck::cast_slice(&shape.map(u16::to_le)));
+    bytes.extend(hu.iter().flat_map(|hu| hu.to_le_bytes()));
+    let scan = open_bytes(&bytes).expect("a scan");
+    assert!(matches!(&scan.volume.voxels, Voxels::I16(read) if **read == *hu), "other voxels");
+    bytes.pop();
+    let error = open_bytes(&bytes).err().expect("a byte is missing").to_string();
+    assert!(error.contains("bytes, "), "{error}");
+}
+
 fn open_bytes(bytes: &[u8]) -> Result<Scan, Error> {
     let folder = tempfile::tempdir().expect("a folder");
     let path = folder.path().join("scan.nii");
