@@ -196,7 +196,7 @@ fn all_threads_read_a_plain_file_as_it_is() {
     let scan = open_bytes(&bytes).expect("a scan");
     assert!(matches!(&scan.volume.voxels, Voxels::I16(read) if **read == *hu), "other voxels");
     bytes.pop();
-    let error = open_bytes(&bytes).err().expect("a byte is missing").to_string();
+    let error = open_bytes(&bytes).expect_err("a byte is missing").to_string();
     assert!(error.contains("bytes, "), "{error}");
 }
 
