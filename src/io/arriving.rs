@@ -52,20 +52,13 @@ impl Arriving {
         count: usize,
         read: impl Fn(usize, &mut [i16]) -> io::Result<()> + Sync,
     ) -> io::Result<()> {
-        let start = self.len();
-        let mut apart = Vec::new();
-        let whole = match &mut self.voxels {
-            Kept::Whole(whole) => whole,
-            Kept::Any(_) => &mut apart,
+        let Kept::Whole(whole) = &mut self.voxels else {
+            return Err(io::Error::other("numbers of 16 bits after others"));
         };
-        let already = whole.len();
+        let start = whole.len();
         whole.par_extend(rayon::iter::repeat_n(0, count));
-        let parts = whole[already..].par_chunks_mut(READ).enumerate();
-        parts.try_for_each(|(part, numbers)| read(start + part * READ, numbers))?;
-        if let Kept::Any(any) = &mut self.voxels {
-            any.extend(apart.into_iter().map(f32::from));
-        }
-        Ok(())
+        let parts = whole[start..].par_chunks_mut(READ).enumerate();
+        parts.try_for_each(|(part, numbers)| read(start + part * READ, numbers))
     }
 
     fn extend_by(&mut self, part: &[f32]) -> Result<(), String> {

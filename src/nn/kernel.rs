@@ -122,15 +122,15 @@ impl Kernel {
         if !Winograd::fits(&self.geometry) || !Winograd::pays(images.output) {
             return self.products(self.matrix(weights)).forward(x, images, after);
         }
-        let (channels, geometry) = (self.channels, &self.geometry);
+        let geometry = &self.geometry;
         let kernels = Kernels {
             loaded: weights.loaded.as_chunks().0,
             mirror: self.mirror.as_deref(),
-            channels,
+            channels: self.channels,
             depth: geometry.kernel[0],
         };
         let instructions = Instructions::best();
-        Winograd { kernels, bias: &self.bias, channels, geometry, instructions }.forward(x, images, after)
+        Winograd { kernels, bias: &self.bias, geometry, instructions }.forward(x, images, after)
     }
 
     /// From the gradient of the outputs, once past their ReLU, to that of the input, whose depth, height and width are told. To it

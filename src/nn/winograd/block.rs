@@ -15,10 +15,9 @@ use super::products::add_products;
 use super::tiles::{Block, Plan, Run, part};
 use super::transform::{MADE, POINTS};
 use super::weights::Pack;
-use super::{WIDEST, Winograd, block_of};
+use super::{WIDEST, Winograd, group_of, group_size};
 use crate::nn::after::After;
 use crate::nn::gemm::Columns;
-use crate::nn::geometry::Images;
 use crate::nn::simd::{Simd, Work};
 
 /// Channels that are summed over at a time: with them the tiles of a panel stay in the first-level cache, for all channels after.
@@ -27,13 +26,12 @@ const SUMMED: usize = 128;
 const LINE: usize = 16;
 /// Shares of the work for each thread, so that none waits long for the last.
 const SHARES: usize = 4;
-/// Blocks of output channels whose kernels are taken to the points together.
+/// Groups of output channels whose kernels are taken to the points together.
 const TOGETHER: usize = 8;
 
 /// What the threads of a pass have in common.
 pub(super) struct Pass<'a> {
     pub(super) layer: &'a Winograd<'a>,
-    pub(super) images: &'a Images,
     pub(super) plan: &'a Plan<'a>,
     pub(super) x: &'a [f32],
     pub(super) y: &'a Columns<'a, f32>,
@@ -112,17 +110,17 @@ impl Pass<'_> {
             let block = &self.plan.block(block);
             let rows = self.seen(block, layer.instructions.lanes());
             let columns = Columns::new(rows.room(&mut room));
-            let [inputs, outputs] = [layer.channels[0], layer.outputs()];
+            let [inputs, groups] = [layer.kernels.channels[0], layer.groups()];
             let shares = inputs.min(SHARES * threads);
             (0..shares).into_par_iter().for_each(|share| {
                 let channels = part(inputs, shares, share);
                 layer.instructions.run(Seeing { pass: self, block, channels, rows, seen: &columns });
             });
             let seen = Seen { rows, values: rows.room(&mut room) };
-            let shares = outputs.div_ceil(TOGETHER).next_multiple_of(threads).min(outputs);
+            let shares = groups.div_ceil(TOGETHER).next_multiple_of(threads).min(groups);
             (0..shares).into_par_iter().for_each(|share| {
-                let outputs = part(outputs, shares, share);
-                layer.instructions.run(Making { pass: self, block, outputs, seen });
+                let groups = part(groups, shares, share);
+                layer.instructions.run(Making { pass: self, block, groups, seen });
             });
         }
     }
@@ -130,9 +128,9 @@ impl Pass<'_> {
     /// The rows of a block's inputs. The vectors of a kernel's last tap begin as many columns on as its slices take.
     #[inline(never)] // or its divisions are made again for every number
     fn seen(&self, block: &Block, lanes: usize) -> Rows {
-        let beyond = block.columns(self.layer.geometry.kernel[0] - 1);
+        let beyond = block.columns(self.layer.kernels.depth - 1);
         let columns = block.columns(block.slices()).next_multiple_of(lanes) + beyond;
-        Rows::new(self.layer.channels[0], columns.next_multiple_of(lanes))
+        Rows::new(self.layer.kernels.channels[0], columns.next_multiple_of(lanes))
     }
 
     /// Some of a block's inputs at the points.
@@ -147,8 +145,8 @@ impl Pass<'_> {
         seen: &Columns<'_, f32>,
     ) {
         let [_, above, before] = self.layer.geometry.padding;
-        let [depth, height, width] = self.images.input;
-        let slices = block.slices() + self.layer.geometry.kernel[0] - 1;
+        let [depth, height, width] = self.plan.images.input;
+        let slices = block.slices() + self.layer.kernels.depth - 1;
         for (panel, vectors) in panels::<S>(block.columns(slices)) {
             let runs = self.plan.inputs(block, panel.clone());
             for channel in channels.clone() {
@@ -157,7 +155,7 @@ impl Pass<'_> {
                         pixels.clear(run);
                         continue;
                     };
-                    let start = ((sample * self.layer.channels[0] + channel) * depth + slice) * height * width;
+                    let start = ((sample * self.layer.kernels.channels[0] + channel) * depth + slice) * height * width;
                     let image = &self.x[start..start + height * width];
                     pixels.gather(s, image, [height, width], [above, before], run);
                 }
@@ -176,26 +174,26 @@ impl Pass<'_> {
         &self,
         s: S,
         block: &Block,
-        outputs: &Range<usize>,
+        groups: &Range<usize>,
         weight: &[f32],
         seen: Seen<'_>,
         Scratch { pixels, made: room }: &mut Scratch,
     ) {
         let columns = block.columns(block.slices());
-        let channels = self.layer.channels_of(outputs);
+        let channels = self.layer.channels_of(groups);
         let made_rows = Rows::new(channels.len(), columns.next_multiple_of(S::LANES));
         let made = made_rows.room(room);
         for point in 0..POINTS {
             for (panel, vectors) in panels::<S>(columns) {
                 let at = Place { point, column: panel.start, slice: block.columns(1) };
                 let to = (made_rows, &mut *made);
-                match (super::rows(S::LANES), vectors) {
-                    (8, 1) => self.multiply::<S, 8, 1>(s, outputs, weight, &at, seen, to),
-                    (8, 2) => self.multiply::<S, 8, 2>(s, outputs, weight, &at, seen, to),
-                    (8, _) => self.multiply::<S, 8, 3>(s, outputs, weight, &at, seen, to),
-                    (_, 1) => self.multiply::<S, 4, 1>(s, outputs, weight, &at, seen, to),
-                    (_, 2) => self.multiply::<S, 4, 2>(s, outputs, weight, &at, seen, to),
-                    (_, _) => self.multiply::<S, 4, 3>(s, outputs, weight, &at, seen, to),
+                match (group_size(S::LANES), vectors) {
+                    (8, 1) => self.multiply::<S, 8, 1>(s, groups, weight, &at, seen, to),
+                    (8, 2) => self.multiply::<S, 8, 2>(s, groups, weight, &at, seen, to),
+                    (8, _) => self.multiply::<S, 8, 3>(s, groups, weight, &at, seen, to),
+                    (_, 1) => self.multiply::<S, 4, 1>(s, groups, weight, &at, seen, to),
+                    (_, 2) => self.multiply::<S, 4, 2>(s, groups, weight, &at, seen, to),
+                    (_, _) => self.multiply::<S, 4, 3>(s, groups, weight, &at, seen, to),
                 }
             }
         }
@@ -216,32 +214,32 @@ impl Pass<'_> {
 
     /// The products of a panel of tiles at one point.
     #[inline(always)]
-    fn multiply<S: Simd, const ROWS: usize, const N: usize>(
+    fn multiply<S: Simd, const SIZE: usize, const N: usize>(
         &self,
         s: S,
-        outputs: &Range<usize>,
+        groups: &Range<usize>,
         weight: &[f32],
         at: &Place,
         Seen { rows, values }: Seen<'_>,
         (made_rows, made): (Rows, &mut [f32]),
     ) {
-        let (layer, inputs, [c_in, _]) = (self.layer, self.layer.inputs(), self.layer.channels);
-        let Range { start: first_channel, .. } = layer.channels_of(outputs);
+        let (layer, inputs, [c_in, _]) = (self.layer, self.layer.inputs(), self.layer.kernels.channels);
+        let Range { start: first_channel, .. } = layer.channels_of(groups);
         for (tap, start) in
-            (0..layer.geometry.kernel[0]).flat_map(|tap| (0..c_in).step_by(SUMMED).map(move |start| (tap, start)))
+            (0..layer.kernels.depth).flat_map(|tap| (0..c_in).step_by(SUMMED).map(move |start| (tap, start)))
         {
-            let count = SUMMED.min(c_in - start);
+            let summed = SUMMED.min(c_in - start);
             let from = rows.row(at.point, start) + at.column + tap * at.slice;
-            let tiles = &values[from..][..(count - 1) * rows.stride + N * S::LANES];
+            let tiles = &values[from..][..(summed - 1) * rows.stride + N * S::LANES];
             let more = tap + start > 0;
-            for output in outputs.clone() {
-                let (channel, together) = block_of(layer.channels[1], ROWS, output);
+            for group in groups.clone() {
+                let (channel, count) = group_of(layer.kernels.channels[1], SIZE, group);
                 let channel = channel - first_channel;
                 let sums = &mut made[made_rows.row(at.point, channel) + at.column..];
-                let first = (channel * POINTS + at.point * together) * inputs + (tap * c_in + start) * together;
-                let weight = &weight[first..][..count * together];
-                if together == ROWS {
-                    add_products::<S, ROWS, N>(s, weight, (tiles, rows.stride), (sums, made_rows.stride), more);
+                let first = (channel * POINTS + at.point * count) * inputs + (tap * c_in + start) * count;
+                let weight = &weight[first..][..summed * count];
+                if count == SIZE {
+                    add_products::<S, SIZE, N>(s, weight, (tiles, rows.stride), (sums, made_rows.stride), more);
                 } else {
                     add_products::<S, 1, N>(s, weight, (tiles, rows.stride), (sums, made_rows.stride), more);
                 }
@@ -252,9 +250,9 @@ impl Pass<'_> {
     /// A run's tiles of one output channel to the output's rows, as far as these go.
     #[inline(always)]
     fn scatter(&self, channel: usize, run: &Run, pixels: &mut Pixels) {
-        let [depth, height, width] = self.images.output;
+        let [depth, height, width] = self.plan.images.output;
         let Some([sample, slice]) = run.image else { return };
-        let plane = (sample * self.layer.channels[1] + channel) * depth + slice;
+        let plane = (sample * self.layer.kernels.channels[1] + channel) * depth + slice;
         for i in 0..MADE.min(height - run.row) {
             let start = (plane * height + run.row + i) * width + run.column;
             let count = (run.count * MADE).min(width - run.column);
@@ -283,13 +281,13 @@ impl Work for Alone<'_> {
             let block = pass.plan.block(block);
             let rows = pass.seen(&block, S::LANES);
             let values = rows.room(&mut room);
-            pass.see(s, &block, 0..pass.layer.channels[0], &mut scratch.pixels, rows, &Columns::new(values));
+            pass.see(s, &block, 0..pass.layer.kernels.channels[0], &mut scratch.pixels, rows, &Columns::new(values));
             let seen = Seen { rows, values };
-            let outputs = pass.layer.outputs();
-            for start in (0..outputs).step_by(TOGETHER) {
-                let outputs = start..outputs.min(start + TOGETHER);
-                let weight = &weight[pass.layer.channels_of(&outputs).start * POINTS * pass.layer.inputs()..];
-                pass.make(s, &block, &outputs, weight, seen, &mut scratch);
+            let groups = pass.layer.groups();
+            for start in (0..groups).step_by(TOGETHER) {
+                let groups = start..groups.min(start + TOGETHER);
+                let weight = &weight[pass.layer.channels_of(&groups).start * POINTS * pass.layer.inputs()..];
+                pass.make(s, &block, &groups, weight, seen, &mut scratch);
             }
         }
     }
@@ -316,26 +314,26 @@ impl Work for Seeing<'_> {
 struct Making<'a> {
     pass: &'a Pass<'a>,
     block: &'a Block,
-    outputs: Range<usize>,
+    groups: Range<usize>,
     seen: Seen<'a>,
 }
 
 impl Work for Making<'_> {
     #[inline(always)]
     fn run<S: Simd>(self, s: S) {
-        let Self { pass, block, outputs, seen } = self;
+        let Self { pass, block, groups, seen } = self;
         let (layer, mut weight) = (pass.layer, Vec::new());
-        let channels = layer.channels_of(&outputs);
+        let channels = layer.channels_of(&groups);
         let len = channels.len() * POINTS * layer.inputs();
         let packed = &Columns::fresh(&mut weight, len);
-        for output in outputs.clone() {
-            let output = layer.output(output);
-            let at = (output.0 - channels.start) * POINTS * layer.inputs();
-            Pack { kernels: &layer.kernels, output, packed, at }.run(s);
+        for group in groups.clone() {
+            let group = layer.group(group);
+            let at = (group.0 - channels.start) * POINTS * layer.inputs();
+            Pack { kernels: &layer.kernels, group, packed, at }.run(s);
         }
-        // SAFETY: the blocks cover every kernel.
+        // SAFETY: the groups cover every kernel.
         unsafe { weight.set_len(len) };
-        pass.make(s, block, &outputs, &weight, seen, &mut Scratch::new());
+        pass.make(s, block, &groups, &weight, seen, &mut Scratch::new());
     }
 }
 

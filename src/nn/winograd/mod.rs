@@ -32,28 +32,27 @@ const FEWEST_TILES: usize = 12;
 const SHARED_TILES: usize = 400;
 /// Of a thread's own block's tiles at the points, before and after: a second-level cache.
 const BLOCK_BYTES: usize = 2 << 20;
-/// Vectors of tiles that are multiplied together: with the channels of [`rows`] they fill the registers with sums.
+/// Vectors of tiles that are multiplied together: with a group of output channels they fill the registers with sums.
 const WIDEST: usize = 3;
-/// Most of [`rows`].
-const MOST_ROWS: usize = 8;
+/// Output channels of the largest group.
+const LARGEST_GROUP: usize = 8;
 
 /// Output channels that are summed together: as many as there are registers for.
-fn rows(lanes: usize) -> usize {
-    if lanes == pixels::WIDEST_LANES { MOST_ROWS } else { 4 }
+fn group_size(lanes: usize) -> usize {
+    if lanes == pixels::WIDEST_LANES { LARGEST_GROUP } else { 4 }
 }
 
-/// Of so many channels in blocks of `rows`: a block's first channel and how many.
+/// Of so many channels in groups of `size`: a group's first channel and how many.
 #[inline(always)]
-fn block_of(channels: usize, rows: usize, block: usize) -> (usize, usize) {
-    let whole = channels / rows;
-    if block < whole { (block * rows, rows) } else { (whole * rows + block - whole, 1) }
+fn group_of(channels: usize, size: usize, group: usize) -> (usize, usize) {
+    let whole = channels / size;
+    if group < whole { (group * size, size) } else { (whole * size + group - whole, 1) }
 }
 
 /// One convolution's numbers.
 pub(super) struct Winograd<'a> {
     pub(super) kernels: Kernels<'a>,
-    pub(super) bias: &'a [f64],      // [out], or empty
-    pub(super) channels: [usize; 2], // in, out
+    pub(super) bias: &'a [f64], // [out], or empty
     pub(super) geometry: &'a Geometry,
     pub(super) instructions: Instructions,
 }
@@ -72,7 +71,7 @@ impl Winograd<'_> {
 
     /// `[samples, in, input]` to `[samples, out, output]`.
     pub(super) fn forward(&self, x: &[f32], images: &Images, after: &After<'_, f32>) -> Vec<f32> {
-        let [c_in, c_out] = self.channels;
+        let [c_in, c_out] = self.kernels.channels;
         let [voxels, positions] = images.counts();
         assert_eq!(x.len(), images.samples * c_in * voxels, "the input has its shape");
         let (mut y, len) = (Vec::new(), images.samples * c_out * positions);
@@ -82,13 +81,13 @@ impl Winograd<'_> {
         let columns = Columns::fresh(&mut y, len);
         let shared = images.tiles() <= SHARED_TILES;
         let plan = if shared { Plan::whole(images, self.geometry) } else { self.plan(images) };
-        let pass = Pass { layer: self, images, plan: &plan, x, y: &columns, after };
+        let pass = Pass { layer: self, plan: &plan, x, y: &columns, after };
         if shared {
             pass.by_channels();
         } else {
             pass.by_blocks(&self.at_points());
         }
-        // SAFETY: the tiles cover every output, and so do the blocks of channels.
+        // SAFETY: the tiles cover every output, and so do the groups of channels.
         unsafe { y.set_len(len) };
         y
     }
@@ -96,8 +95,8 @@ impl Winograd<'_> {
     /// Blocks for each thread.
     fn plan<'a>(&self, images: &'a Images) -> Plan<'a> {
         let panel = WIDEST * self.instructions.lanes();
-        let of_tile = POINTS * (self.channels[0] + self.channels[1]) * size_of::<f32>();
-        let sizes = if self.geometry.kernel[0] == 1 {
+        let of_tile = POINTS * self.kernels.channels.iter().sum::<usize>() * size_of::<f32>();
+        let sizes = if self.kernels.depth == 1 {
             // Whole panels, and no more than keep all threads busy.
             [(BLOCK_BYTES / of_tile / panel).clamp(1, 4) * panel; 2]
         } else {
@@ -107,39 +106,39 @@ impl Winograd<'_> {
         Plan::new(images, self.geometry, sizes, rayon::current_num_threads())
     }
 
-    /// All kernels at the points, by block of output channels: `[POINTS, inputs, channels of the block]`.
+    /// All kernels at the points, by group of output channels: `[POINTS, inputs, channels of the group]`.
     fn at_points(&self) -> Vec<f32> {
-        let (mut weight, len) = (Vec::new(), self.channels[1] * POINTS * self.inputs());
+        let (mut weight, len) = (Vec::new(), self.kernels.channels[1] * POINTS * self.inputs());
         let columns = Columns::fresh(&mut weight, len);
-        (0..self.outputs()).into_par_iter().for_each(|output| {
-            let output = self.output(output);
-            let at = output.0 * POINTS * self.inputs();
-            self.instructions.run(Pack { kernels: &self.kernels, output, packed: &columns, at });
+        (0..self.groups()).into_par_iter().for_each(|group| {
+            let group = self.group(group);
+            let at = group.0 * POINTS * self.inputs();
+            self.instructions.run(Pack { kernels: &self.kernels, group, packed: &columns, at });
         });
-        // SAFETY: the blocks cover every kernel.
+        // SAFETY: the groups cover every kernel.
         unsafe { weight.set_len(len) };
         weight
     }
 
     /// Input channels by depth tap: what is summed over.
     fn inputs(&self) -> usize {
-        self.geometry.kernel[0] * self.channels[0]
+        self.kernels.depth * self.kernels.channels[0]
     }
 
-    /// How many blocks the output channels make: whole ones, then single channels.
-    fn outputs(&self) -> usize {
-        let rows = rows(self.instructions.lanes());
-        self.channels[1] / rows + self.channels[1] % rows
+    /// How many groups the output channels make: whole ones, then single channels.
+    fn groups(&self) -> usize {
+        let size = group_size(self.instructions.lanes());
+        self.kernels.channels[1] / size + self.kernels.channels[1] % size
     }
 
-    /// A block's first channel and how many.
-    fn output(&self, block: usize) -> (usize, usize) {
-        block_of(self.channels[1], rows(self.instructions.lanes()), block)
+    /// A group's first channel and how many.
+    fn group(&self, group: usize) -> (usize, usize) {
+        group_of(self.kernels.channels[1], group_size(self.instructions.lanes()), group)
     }
 
-    /// The channels of some blocks.
-    fn channels_of(&self, outputs: &Range<usize>) -> Range<usize> {
-        self.output(outputs.start).0..self.output(outputs.end).0
+    /// The channels of some groups.
+    fn channels_of(&self, groups: &Range<usize>) -> Range<usize> {
+        self.group(groups.start).0..self.group(groups.end).0
     }
 }
 
@@ -183,7 +182,7 @@ mod tests {
         let images = Images { samples, input, output };
         let exact = exact.forward(&f64s(&x), &images, &after);
         let kernels = Kernels { loaded: weight.as_chunks().0, mirror: None, channels, depth: kernel[0] };
-        let layer = Winograd { kernels, bias: &bias, channels, geometry: &geometry, instructions };
+        let layer = Winograd { kernels, bias: &bias, geometry: &geometry, instructions };
         let y = layer.forward(&x, &images, &After::default());
         assert_eq!(y.len(), exact.len());
         let worst = y.iter().zip(&exact).map(|(y, exact)| (f64::from(*y) - exact).abs()).fold(0.0, f64::max);

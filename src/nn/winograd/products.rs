@@ -2,17 +2,17 @@
 
 use crate::nn::simd::Simd;
 
-/// `[ROWS, N]` sums over the inputs, with what they were where there is `more`: `weight` is `[inputs, ROWS]`, the tiles are
-/// `[inputs, stride]`, the sums `[ROWS, stride]`.
+/// `[SIZE, N]` sums over the inputs, with what they were where there is `more`: `weight` is `[inputs, SIZE]`, the tiles are
+/// `[inputs, stride]`, the sums `[SIZE, stride]`.
 #[inline(always)]
-pub(super) fn add_products<S: Simd, const ROWS: usize, const N: usize>(
+pub(super) fn add_products<S: Simd, const SIZE: usize, const N: usize>(
     s: S,
     weight: &[f32],
     (tiles, tiles_stride): (&[f32], usize),
     (to, to_stride): (&mut [f32], usize),
     more: bool,
 ) {
-    let mut sums = [[s.splat(0.0); N]; ROWS];
+    let mut sums = [[s.splat(0.0); N]; SIZE];
     if more {
         for (row, sums) in sums.iter_mut().enumerate() {
             for (n, sum) in sums.iter_mut().enumerate() {
@@ -30,14 +30,14 @@ pub(super) fn add_products<S: Simd, const ROWS: usize, const N: usize>(
 
 /// By value, that the sums stay in registers.
 #[inline(always)]
-fn products<S: Simd, const ROWS: usize, const N: usize>(
+fn products<S: Simd, const SIZE: usize, const N: usize>(
     s: S,
-    mut sums: [[S::Vector; N]; ROWS],
+    mut sums: [[S::Vector; N]; SIZE],
     weight: &[f32],
     tiles: &[f32],
     stride: usize,
-) -> [[S::Vector; N]; ROWS] {
-    for (input, weight) in weight.as_chunks::<ROWS>().0.iter().enumerate() {
+) -> [[S::Vector; N]; SIZE] {
+    for (input, weight) in weight.as_chunks::<SIZE>().0.iter().enumerate() {
         let from = &tiles[input * stride..][..N * S::LANES];
         let mut tiles = [s.splat(0.0); N];
         for (n, tile) in tiles.iter_mut().enumerate() {

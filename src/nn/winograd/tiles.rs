@@ -56,7 +56,7 @@ impl Images {
 
 /// How a pass is cut into blocks. Where kernels are flat, the slices of all samples are those of one volume.
 pub(super) struct Plan<'a> {
-    images: &'a Images,
+    pub(super) images: &'a Images,
     /// Slices above a kernel's middle.
     padding: usize,
     grid: [usize; 2], // rows and columns of tiles

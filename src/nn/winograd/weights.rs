@@ -1,6 +1,6 @@
 //! Kernels at the points, in the order in which the products take them.
 
-use super::MOST_ROWS;
+use super::LARGEST_GROUP;
 use super::transform::{POINTS, of_kernels};
 use crate::nn::gemm::Columns;
 use crate::nn::simd::{Simd, Work};
@@ -32,12 +32,12 @@ impl Kernels<'_> {
     }
 }
 
-/// Those of a block of output channels.
+/// Those of a group of output channels.
 pub(super) struct Pack<'a> {
     pub(super) kernels: &'a Kernels<'a>,
     /// The first one, and how many.
-    pub(super) output: (usize, usize),
-    /// Where to put them: `[POINTS, depth * in, channels of the block]`, from `at` on. No one else touches these.
+    pub(super) group: (usize, usize),
+    /// Where to put them: `[POINTS, depth * in, channels of the group]`, from `at` on. No one else touches these.
     pub(super) packed: &'a Columns<'a, f32>,
     pub(super) at: usize,
 }
@@ -45,27 +45,27 @@ pub(super) struct Pack<'a> {
 impl Work for Pack<'_> {
     #[inline(always)]
     fn run<S: Simd>(self, s: S) {
-        let Self { kernels, output: (first, rows), packed, at } = self;
+        let Self { kernels, group: (first, size), packed, at } = self;
         let ([c_in, _], inputs) = (kernels.channels, kernels.depth * kernels.channels[0]);
-        let mut numbers = [[[0.0; MOST_ROWS]; 9]; INPUTS];
-        let mut made = [[0.0; INPUTS * MOST_ROWS]; POINTS];
+        let mut numbers = [[[0.0; LARGEST_GROUP]; 9]; INPUTS];
+        let mut made = [[0.0; INPUTS * LARGEST_GROUP]; POINTS];
         for start in (0..inputs).step_by(INPUTS) {
             let count = INPUTS.min(inputs - start);
             for (input, numbers) in numbers[..count].iter_mut().enumerate() {
                 let (tap, channel) = ((start + input) / c_in, (start + input) % c_in);
-                for row in 0..rows {
-                    let kernel = kernels.get([channel, first + row], tap);
+                for of_group in 0..size {
+                    let kernel = kernels.get([channel, first + of_group], tap);
                     for (numbers, number) in numbers.iter_mut().zip(kernel) {
-                        numbers[row] = number;
+                        numbers[of_group] = number;
                     }
                 }
             }
             for (input, numbers) in numbers[..count].iter().enumerate() {
-                of_kernels(s, numbers, &mut made, input * rows);
+                of_kernels(s, numbers, &mut made, input * size);
             }
             for (point, made) in made.iter().enumerate() {
-                // SAFETY: the block is one thread's.
-                unsafe { packed.copy(at + (point * inputs + start) * rows, &made[..count * rows]) };
+                // SAFETY: the group is one thread's.
+                unsafe { packed.copy(at + (point * inputs + start) * size, &made[..count * size]) };
             }
         }
     }
