@@ -166,7 +166,7 @@ fn compare(path: &Path, library: &str, arguments: &Arguments) -> Result<()> {
 }
 
 fn main() -> Result<()> {
-    threads::start(std::thread::available_parallelism()?.get())?; // as the program does
+    threads::start(0)?; // as the program does
     let mut arguments = Arguments::parse(std::env::args().skip(1))?;
     ensure!(arguments.runs > 0, "--runs takes a number above 0");
     let folder = tempfile::tempdir()?;

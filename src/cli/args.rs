@@ -46,6 +46,8 @@ pub struct WindowArgs {
     /// Slices that may change, "20:28" or "all"
     #[arg(long, value_name = "A:B|all", value_parser = slab, default_value = "all")]
     slab: Slab,
+    #[command(flatten)]
+    pub compute: ComputeArgs,
 }
 
 impl WindowArgs {

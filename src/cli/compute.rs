@@ -1,4 +1,4 @@
-//! Where a command computes, and with how many threads.
+//! Where a command or the window computes, and with how many threads.
 
 use anyhow::{Context, Result};
 use clap::{Args, ValueEnum};
@@ -34,8 +34,8 @@ pub enum Precision {
     Fast,
 }
 
-/// Chooses the device.
-pub(super) fn choose(compute: &ComputeArgs) -> Result<()> {
+/// Chooses the device and starts the computing threads.
+pub(super) fn start(compute: &ComputeArgs) -> Result<()> {
     let wanted = match compute.device {
         Device::Auto => device::Wanted::Auto,
         Device::Cpu => device::Wanted::Cpu,
@@ -46,16 +46,6 @@ pub(super) fn choose(compute: &ComputeArgs) -> Result<()> {
         Precision::Exact => device::Precision::Exact,
         Precision::Fast => device::Precision::Fast,
     };
-    Ok(device::choose(wanted, precision).map_err(|error| Usage(error.to_string()))?)
-}
-
-/// Chooses the device and starts the computing threads; gives their number.
-pub(super) fn start(compute: &ComputeArgs) -> Result<usize> {
-    choose(compute)?;
-    let number = match compute.threads {
-        0 => std::thread::available_parallelism().map_or(1, std::num::NonZero::get),
-        n => n,
-    };
-    threads::start(number).context("the computing threads cannot be started")?;
-    Ok(number)
+    device::choose(wanted, precision).map_err(|error| Usage(error.to_string()))?;
+    threads::start(compute.threads).context("the computing threads cannot be started")
 }

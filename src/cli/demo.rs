@@ -12,11 +12,10 @@ use crate::ui::{self, Start};
 pub(super) fn run(args: &DemoArgs) -> Result<()> {
     let cards = demo::Cards::find()?;
     let outputs = &args.outputs;
+    compute::start(&args.compute)?;
     if outputs.out.is_none() && outputs.dump.is_none() && !outputs.json {
-        compute::choose(&args.compute)?;
         return ui::run(Start { demo: true, ..Start::default() });
     }
-    let threads = compute::start(&args.compute)?;
     outputs.check()?;
     let monitor = progress::monitor()?;
     let classifier = pipeline::load_classifier(&cards.classifier, &monitor)?;
@@ -28,6 +27,6 @@ pub(super) fn run(args: &DemoArgs) -> Result<()> {
         options: demo::options(),
     };
     let input = demo::input(request.recipe()?, &monitor)?;
-    explain::explain(&input, &request, outputs, threads, monitor)?;
+    explain::explain(&input, &request, outputs, monitor)?;
     Ok(())
 }

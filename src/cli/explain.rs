@@ -16,7 +16,7 @@ use crate::pipeline::{self, BadInput, Input, Model, Request, Target};
 
 pub(super) fn run(args: &ExplainArgs) -> Result<()> {
     args.options().check().map_err(|error| Usage(error.to_string()))?;
-    let threads = compute::start(&args.compute)?;
+    compute::start(&args.compute)?;
     args.outputs.check()?;
     let monitor = progress::monitor()?;
     let request = Request {
@@ -26,22 +26,16 @@ pub(super) fn run(args: &ExplainArgs) -> Result<()> {
         options: args.options(),
     };
     let input = pipeline::open(&args.scan, request.recipe()?, &monitor)?;
-    explain(&input, &request, &args.outputs, threads, monitor)?;
+    explain(&input, &request, &args.outputs, monitor)?;
     Ok(())
 }
 
 /// The run, and what is left of it: words or the report on standard output, and files.
-pub(super) fn explain(
-    input: &Input,
-    request: &Request,
-    outputs: &OutputArgs,
-    threads: usize,
-    monitor: Monitor,
-) -> Result<Report> {
+pub(super) fn explain(input: &Input, request: &Request, outputs: &OutputArgs, monitor: Monitor) -> Result<Report> {
     export::check(input, &outputs.export, outputs.patient()).map_err(BadInput)?;
     let began = Instant::now();
     let result = pipeline::explain(input, request, &monitor)?;
-    let report = report(input, &Asked::of(request), &result, &Timing::of(&monitor, threads));
+    let report = report(input, &Asked::of(request), &result, &Timing::of(&monitor));
     if outputs.json {
         say(&report.json()?);
     } else {

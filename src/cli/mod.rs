@@ -53,7 +53,10 @@ pub fn run() -> ExitCode {
 
 fn dispatch(arguments: Arguments) -> Result<()> {
     match arguments.command {
-        None => ui::run(arguments.window.start()),
+        None => {
+            compute::start(&arguments.window.compute)?;
+            ui::run(arguments.window.start())
+        }
         Some(Command::Info(args)) => info::run(&args),
         Some(Command::Prepare(args)) => prepare::run(&args),
         Some(Command::Predict(args)) => predict::run(&args),

@@ -13,7 +13,7 @@ use crate::pipeline::{self, BadInput, Model, Request};
 pub(super) fn run(args: &ExplainArgs, path: &Path) -> Result<()> {
     let record = Record::open(path).map_err(BadInput)?;
     let options = record.options().map_err(BadInput)?;
-    let threads = compute::start(&args.compute)?;
+    compute::start(&args.compute)?;
     args.outputs.check()?;
     let monitor = progress::monitor()?;
     // Another classifier has other labels: that it is another one is said below.
@@ -32,7 +32,7 @@ pub(super) fn run(args: &ExplainArgs, path: &Path) -> Result<()> {
     let input = pipeline::open(&args.scan, request.recipe()?, &monitor)?;
     let (_, scored_by) = request.target.scored_by();
     record.check(input.sha256(), &request.autoencoder.sha256, scored_by).map_err(BadInput)?;
-    let report = explain::explain(&input, &request, &args.outputs, threads, monitor)?;
+    let report = explain::explain(&input, &request, &args.outputs, monitor)?;
     let differences = record.differences(&report);
     if !differences.is_empty() {
         bail!("the run gives other numbers than its record. {}", differences.join("; "));

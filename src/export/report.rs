@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::job::Monitor;
 use crate::latent_shift::{Counterfactual, HeatmapMethod, Options, SearchWay};
-use crate::nn::device;
+use crate::nn::{device, threads};
 use crate::pipeline::{Input, Request, Target};
 use crate::quality::{self, Drift, Quality};
 
@@ -219,11 +219,11 @@ pub struct Timing {
 }
 
 impl Timing {
-    pub fn of(monitor: &Monitor, threads: usize) -> Self {
+    pub fn of(monitor: &Monitor) -> Self {
         let phases = monitor.phase_secs().into_iter();
         Self {
             device: device::name(),
-            threads,
+            threads: threads::number(),
             seconds_per_phase: phases.map(|(phase, secs)| (phase.to_owned(), secs)).collect(),
         }
     }

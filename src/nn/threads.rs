@@ -3,8 +3,8 @@
 
 use super::{denormals, memory};
 
-/// Starts the computing threads, each flushing denormals, and has freed memory kept for the next tensor. Once per process,
-/// before anything computes.
+/// Starts the computing threads, each flushing denormals, and has freed memory kept for the next tensor; 0 of them means one per
+/// processor. Once per process, before anything computes.
 pub fn start(threads: usize) -> Result<(), rayon::ThreadPoolBuildError> {
     memory::keep();
     rayon::ThreadPoolBuilder::new()
@@ -12,6 +12,11 @@ pub fn start(threads: usize) -> Result<(), rayon::ThreadPoolBuildError> {
         .thread_name(|i| format!("compute-{i}"))
         .start_handler(|_| denormals::flush())
         .build_global()
+}
+
+/// How many there are.
+pub fn number() -> usize {
+    rayon::current_num_threads()
 }
 
 /// Has candle add large tensors on the thread that asks, unless `CANDLE_NUM_THREADS` says otherwise. The first act of a process,

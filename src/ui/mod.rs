@@ -33,14 +33,13 @@ mod widgets;
 use std::ops::Range;
 use std::path::PathBuf;
 
-use anyhow::{Context, anyhow};
+use anyhow::anyhow;
 use eframe::egui::ViewportBuilder;
 
 pub use app::App;
 pub use picker::{Answer, Ask, Picker, SystemPicker};
 
 use crate::gpu::raise_limits;
-use crate::nn::{device, threads};
 
 /// What the window is opened with.
 #[derive(Debug, Default)]
@@ -58,15 +57,8 @@ pub struct Start {
     pub demo: bool,
 }
 
-/// Computing threads: one for each processor.
-fn processors() -> usize {
-    std::thread::available_parallelism().map_or(1, std::num::NonZero::get)
-}
-
-/// Opens the window, and returns when it is closed.
+/// Opens the window, and returns when it is closed. The device is chosen and the computing threads are there.
 pub fn run(start: Start) -> anyhow::Result<()> {
-    device::choose(device::Wanted::Auto, device::Precision::Exact)?;
-    threads::start(processors()).context("the computing threads cannot be started")?;
     let viewport = ViewportBuilder::default()
         .with_title("Parallax")
         .with_app_id("parallax")

@@ -11,7 +11,6 @@ use anyhow::anyhow;
 use restore::hold_against;
 
 use super::preview::EarlySlice;
-use super::processors;
 use super::session_file::{self, Restored};
 use super::stage::Stage;
 use crate::demo;
@@ -344,7 +343,7 @@ impl Session {
         let job = self.spawn("explain", &self.turn, move |monitor| {
             let began = Instant::now();
             let result = pipeline::explain(&scan.input, &request, monitor)?;
-            let (asked, timing) = (Asked::of(&request), Timing::of(monitor, processors()));
+            let (asked, timing) = (Asked::of(&request), Timing::of(monitor));
             Ok(Arc::new(Explained::new(scan, asked, result, timing, began.elapsed().as_secs_f64())))
         });
         self.run.follow(job);

@@ -80,6 +80,7 @@ fn bad_input_is_told_from_bad_usage() {
     let cuda = ["--autoencoder", "a", "--segmenter", "b", "--objective", "lung-size", "--device", "cuda"];
     assert_fails(&[&["explain", path(&scan)], cuda.as_slice()].concat(), 2, "CPU only");
     assert_fails(&["demo", "--precision", "fast"], 2, "only NVIDIA GPUs");
+    assert_fails(&["--device", "cuda"], 2, "CPU only"); // and no window
     let raise = ["--autoencoder", "a", "--segmenter", "b", "--objective", "lung-size", "--search", "reference"];
     let raise = [raise.as_slice(), &["--drop", "-0.1"]].concat();
     assert_fails(&[&["explain", path(&scan)], raise.as_slice()].concat(), 2, "only lowers a score");
