@@ -8,7 +8,7 @@ use serde::Deserialize;
 use super::report::{FORMAT, OptionsReport, Report, ScoresReport, Term, VERSION};
 use crate::latent_shift::Options;
 
-/// Numbers as near as this are the same: threads and processors round sums of f32 in their own ways. Lambdas beyond 1 by their size.
+/// Numbers as near as this are the same: processors round sums of f32 in their own ways. Lambdas beyond 1 by their size.
 const SAME: f64 = 1e-6;
 
 /// What every version holds.

@@ -47,13 +47,13 @@ impl Arriving {
     }
 
     /// The same of so many that `read` gets, a part at a time, on all threads: it is told which number of all a part begins with.
-    pub(super) fn extend_read(
+    pub(super) fn extend_read<E: From<io::Error> + Send>(
         &mut self,
         count: usize,
-        read: impl Fn(usize, &mut [i16]) -> io::Result<()> + Sync,
-    ) -> io::Result<()> {
+        read: impl Fn(usize, &mut [i16]) -> Result<(), E> + Sync,
+    ) -> Result<(), E> {
         let Kept::Whole(whole) = &mut self.voxels else {
-            return Err(io::Error::other("numbers of 16 bits after others"));
+            return Err(io::Error::other("numbers of 16 bits after others").into());
         };
         let start = whole.len();
         whole.par_extend(rayon::iter::repeat_n(0, count));

@@ -226,6 +226,12 @@ enum Why {
     Full(String),
 }
 
+impl From<std::io::Error> for Why {
+    fn from(error: std::io::Error) -> Self {
+        Self::Damaged(error.to_string())
+    }
+}
+
 /// All voxels, a block of slices after the other.
 fn read(
     header: &NiftiHeader,
@@ -270,10 +276,11 @@ fn read_plain(file: &File, start: u64, previews: &Previews, monitor: &Monitor) -
     let mut arriving = Arriving::new(previews.grid.len()).map_err(Why::Full)?;
     for first in (0..nk).step_by(run) {
         monitor.step("reading slices", first, nk).map_err(Why::Cancelled)?;
-        let read = |at: usize, hu: &mut [i16]| {
-            read_exact_at(file, bytemuck::cast_slice_mut(hu), start + (at * NUMBER_BYTES) as u64)
+        let read = |at: usize, hu: &mut [i16]| -> Result<(), Why> {
+            monitor.check().map_err(Why::Cancelled)?; // a file on another machine takes its time
+            Ok(read_exact_at(file, bytemuck::cast_slice_mut(hu), start + (at * NUMBER_BYTES) as u64)?)
         };
-        arriving.extend_read(run.min(nk - first) * ni * nj, read).map_err(|e| Why::Damaged(e.to_string()))?;
+        arriving.extend_read(run.min(nk - first) * ni * nj, read)?;
         previews.look(&arriving, first);
     }
     Ok(arriving)

@@ -1,7 +1,7 @@
 //! e to the x for f32, of plain arithmetic alone, so that the compiler computes several at a time; the system's is called for
 //! each.
 
-/// Beyond these the result is no normal f32: it stays there.
+/// Near these the result leaves the normal f32s: beyond them it stays where it is there.
 const LEAST: f32 = -87.3;
 const MOST: f32 = 88.3;
 /// Adding and taking this away rounds to a whole number: beyond 2^52 an f64 has no fraction.

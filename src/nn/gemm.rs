@@ -1,5 +1,8 @@
 //! Matrix products for the convolutions, and the numbers they are made of.
-#![expect(unsafe_code, reason = "matrixmultiply takes raw pointers; the one wrapper here checks every bound")]
+#![expect(
+    unsafe_code,
+    reason = "matrixmultiply takes raw pointers, and threads share an output; every bound is checked here"
+)]
 
 use std::ops::{Add, AddAssign, Div, Mul, Neg, Range, Sub};
 
@@ -31,7 +34,8 @@ pub(super) trait Real:
     /// c = a b + beta c, where `a` is `[m, k]`, `b` `[k, n]`, `c` `[m, n]`.
     ///
     /// # Safety
-    /// Every element that sizes and strides reach must lie in its slice or allocation, and `c` overlaps nothing.
+    /// Every element that sizes and strides reach must lie in its slice or allocation, each of `c` once; `c` overlaps nothing, and
+    /// is made before unless `beta` is 0.
     #[expect(clippy::too_many_arguments, reason = "BLAS's own signature")]
     unsafe fn gemm(
         m: usize,
@@ -120,7 +124,7 @@ pub(super) struct Columns<'a, T> {
     _borrow: std::marker::PhantomData<&'a mut [T]>,
 }
 
-// SAFETY: threads only go through `multiply_into` and `piece`, whose contracts keep what they write apart.
+// SAFETY: threads only go through the unsafe functions below, whose contracts keep what they write apart.
 unsafe impl<T: Send> Sync for Columns<'_, T> {}
 
 impl<'a, T> Columns<'a, T> {
@@ -181,7 +185,7 @@ impl<T: Real> Columns<'_, T> {
     /// `c = a b + beta c`, where `c` has rows `row_stride` apart from `offset`. With a `beta` of 0 nothing of `c` is read.
     ///
     /// # Safety
-    /// No other thread touches these elements of the output during the call.
+    /// With another `beta` these elements of the output are there. No other thread touches them during the call.
     pub(super) unsafe fn multiply_into(
         &self,
         a: Matrix<'_, T>,

@@ -41,7 +41,7 @@ impl Geometry {
         let mut output = [0; 3];
         for axis in 0..3 {
             let padded = input[axis] + 2 * self.padding[axis];
-            if padded < self.kernel[axis] || self.stride[axis] == 0 {
+            if input[axis] == 0 || padded < self.kernel[axis] || self.stride[axis] == 0 {
                 bail!(
                     "a convolution of kernel {:?}, stride {:?}, padding {:?} does not fit an input of {input:?}",
                     self.kernel,

@@ -14,6 +14,8 @@ use super::geometry::{Geometry, Images};
 const BLOCK: usize = 1 << 18;
 /// A block narrower than this would leave the matrix kernel starved.
 const NARROWEST: usize = 64;
+/// Groups of input channels that a block of a gradient is sized for: two for each of two threads.
+const GROUPS: usize = 4;
 
 /// Columns per block: within the cache, and enough blocks for every thread.
 fn block(rows: usize, positions: usize, samples: usize) -> usize {
@@ -81,6 +83,9 @@ impl<T: Real> Kernel<'_, T> {
         let jobs = 2 * rayon::current_num_threads();
         let group = c_in.div_ceil(jobs).max(1);
         let slab = if group > 1 { input[0] } else { input[0].div_ceil(jobs.div_ceil(c_in.max(1))) };
+        // Where blocks end is no matter of threads: a voxel sums what it is given in one order, whatever their number.
+        let rows = c_in.div_ceil(GROUPS) * self.geometry.taps();
+        let width = (BLOCK / rows.max(1)).clamp(NARROWEST, positions.max(NARROWEST));
         gx.par_chunks_mut(c_in * voxels).enumerate().for_each(|(sample, gx)| {
             let g = &g[sample * c_out * positions..(sample + 1) * c_out * positions];
             gx.par_chunks_mut(group * voxels).enumerate().for_each(|(index, gx)| {
@@ -88,17 +93,18 @@ impl<T: Real> Kernel<'_, T> {
                 let size = channels * voxels / input[0] * slab;
                 gx.par_chunks_mut(size).enumerate().for_each_init(Vec::new, |scratch, (part, gx)| {
                     let slices = part * slab..part * slab + gx.len() / (size / slab);
-                    self.scatter(g, index * group..index * group + channels, slices, gx, images, scratch);
+                    let part = index * group..index * group + channels;
+                    self.scatter((g, width), part, slices, gx, images, scratch);
                 });
             });
         });
         gx
     }
 
-    /// Adds to some slices of some input channels of one sample what its outputs' gradient says of them.
+    /// Adds to some slices of some input channels of one sample what its outputs' gradient says of them, in blocks of `width`.
     fn scatter(
         &self,
-        g: &[T],
+        (g, width): (&[T], usize),
         channels: Range<usize>,
         slices: Range<usize>,
         gx: &mut [T],
@@ -116,11 +122,12 @@ impl<T: Real> Kernel<'_, T> {
             shape: [rows, c_out],
             strides: [1, c_in * taps],
         };
-        let width = (BLOCK / rows.max(1)).clamp(NARROWEST, positions.max(NARROWEST));
         let seeing = self.geometry.seeing(&slices, output[0]);
+        let seeing = seeing.start * plane..seeing.end * plane;
         let part = Part { channels: channels.len(), slices, size: [input[1], input[2]] };
-        for first in (seeing.start * plane..seeing.end * plane).step_by(width) {
-            let count = width.min(seeing.end * plane - first);
+        for start in (seeing.start / width * width..seeing.end).step_by(width) {
+            let first = start.max(seeing.start);
+            let count = (start + width).min(seeing.end) - first;
             scratch.resize(rows * count, T::default());
             let right = Matrix { values: g, offset: first, shape: [c_out, count], strides: [positions, 1] };
             multiply(left, right, scratch);

@@ -280,7 +280,7 @@ impl Forward {
             }
         };
         if let Some(slot) = &self.passing {
-            // SAFETY: the pass has finished every output, and noted each.
+            // SAFETY: the pass has finished every output, and noted each, as `noting` wants notes of a ReLU alone.
             unsafe { passing.set_len(shape.elem_count()) };
             slot.get_or_init(|| Mask(Passing::Cpu(Arc::new(Bits::of(&passing)))));
         }

@@ -55,9 +55,9 @@ pub fn max_pool3d_trail(x: &Tensor, k: usize, stride: usize, padding: usize) -> 
         let (y, way) = composed::max_pool_trail(&x, windows.taps([d, h, w])?)?;
         return Ok((y, Maxima(Way::Device(way))));
     }
-    let noting = Noting(windows, OnceLock::new());
-    let y = x.apply_op1_no_bwd(&noting)?;
-    match noting.1.into_inner() {
+    let pool = Pool { windows, places: Some(OnceLock::new()) };
+    let y = x.apply_op1_no_bwd(&pool)?;
+    match pool.places.and_then(OnceLock::into_inner) {
         Some(places) => Ok((y, Maxima(Way::Cpu(places)))),
         None => bail!("a pool noted nothing"),
     }
@@ -91,36 +91,44 @@ struct Places {
     numbers: Vec<u16>,
 }
 
-/// A pool that notes where its maxima lie.
-struct Noting(Windows, OnceLock<Places>);
+/// The pass of a pool.
+struct Pool {
+    windows: Windows,
+    /// Where the maxima lie, of a pass whose gradient will be wanted.
+    places: Option<OnceLock<Places>>,
+}
 
 /// Sends each window's gradient to a place that is known, where the mask has it.
 struct ToPlaces<'a>(&'a Places, Option<&'a Mask>);
 
-impl CustomOp1 for Noting {
+impl CustomOp1 for Pool {
     fn name(&self) -> &'static str {
         "max pool"
     }
 
     fn cpu_fwd(&self, storage: &CpuStorage, layout: &Layout) -> Result<(CpuStorage, Shape)> {
         let (n, c, d, h, w) = layout.shape().dims5()?;
-        let (input, output) = ([d, h, w], self.0.output([d, h, w])?);
-        if self.0.kernel.iter().product::<usize>() > usize::from(u16::MAX) {
-            bail!("a pool of {:?} has more places than are counted", self.0);
+        let (windows, input) = (self.windows, [d, h, w]);
+        let output = windows.output(input)?;
+        if windows.kernel.iter().product::<usize>() > usize::from(u16::MAX) {
+            bail!("a pool of {windows:?} has more places than are counted");
         }
-        let mut places = zeros(n * c * output.iter().product::<usize>());
+        let wanted = if self.places.is_some() { n * c * output.iter().product::<usize>() } else { 0 };
+        let mut numbers = zeros(wanted);
         let storage = match storage {
             CpuStorage::F64(_) => {
-                f64::storage(self.0.noted::<f64>(contiguous(storage, layout)?, input, output, &mut places))
+                f64::storage(windows.forward::<f64>(contiguous(storage, layout)?, input, output, &mut numbers))
             }
-            _ => f32::storage(self.0.noted::<f32>(contiguous(storage, layout)?, input, output, &mut places)),
+            _ => f32::storage(windows.forward::<f32>(contiguous(storage, layout)?, input, output, &mut numbers)),
         };
-        self.1.get_or_init(|| Places { windows: self.0, input, numbers: places });
+        if let Some(places) = &self.places {
+            places.get_or_init(|| Places { windows, input, numbers });
+        }
         Ok((storage, (n, c, output[0], output[1], output[2]).into()))
     }
 
     fn bwd(&self, _: &Tensor, _: &Tensor, gradient: &Tensor) -> Result<Option<Tensor>> {
-        match self.1.get() {
+        match self.places.as_ref().and_then(OnceLock::get) {
             Some(places) => Ok(Some(gradient.contiguous()?.apply_op1_no_bwd(&ToPlaces(places, None))?)),
             None => bail!("a pool noted nothing"),
         }
@@ -178,7 +186,7 @@ impl Windows {
     fn apply(self, x: &Tensor) -> Result<Tensor> {
         let x = x.contiguous()?;
         if x.device().is_cpu() {
-            return if x.track_op() { x.apply_op1(Noting(self, OnceLock::new())) } else { x.apply_op1_no_bwd(&self) };
+            return x.apply_op1(Pool { windows: self, places: x.track_op().then(OnceLock::new) });
         }
         let (_, _, d, h, w) = x.dims5()?;
         self.output([d, h, w])?; // refuses what no pool can be
@@ -207,15 +215,19 @@ impl Windows {
         (z * kh + y) * kw + tap(2, at % input[2], out % ow)
     }
 
-    /// The maxima, and their places.
-    fn noted<T: Real>(&self, x: &[T], input: [usize; 3], output: [usize; 3], places: &mut [u16]) -> Vec<T> {
+    /// The maxima, and their places where there is room for them.
+    fn forward<T: Real>(&self, x: &[T], input: [usize; 3], output: [usize; 3], places: &mut [u16]) -> Vec<T> {
         let (voxels, positions): (usize, usize) = (input.iter().product(), output.iter().product());
         let mut y = zeros(x.len() / voxels * positions);
-        let planes = y.par_chunks_mut(positions).zip(places.par_chunks_mut(positions)).zip(x.par_chunks(voxels));
-        planes.for_each(|((y, places), x)| {
+        let planes = y.par_chunks_mut(positions).zip(x.par_chunks(voxels));
+        if places.is_empty() {
+            planes.for_each(|(y, x)| self.maxima(x, input, output, |out, at| y[out] = x[at]));
+            return y;
+        }
+        planes.zip(places.par_chunks_mut(positions)).for_each(|((y, x), places)| {
             self.maxima(x, input, output, |out, at| {
                 y[out] = x[at];
-                places[out] = self.place(out, at, input, output) as u16; // no more than that, see Noting
+                places[out] = self.place(out, at, input, output) as u16; // no more than that, see Pool
             });
         });
         y
@@ -225,7 +237,8 @@ impl Windows {
         let mut output = [0; 3];
         for axis in 0..3 {
             let padded = input[axis] + 2 * self.padding[axis];
-            if padded < self.kernel[axis] || self.stride[axis] == 0 || 2 * self.padding[axis] > self.kernel[axis] {
+            let fits = padded >= self.kernel[axis] && 2 * self.padding[axis] <= self.kernel[axis];
+            if input[axis] == 0 || self.stride[axis] == 0 || !fits {
                 bail!("a pool of {self:?} does not fit an input of {input:?}");
             }
             output[axis] = (padded - self.kernel[axis]) / self.stride[axis] + 1;
@@ -261,30 +274,5 @@ impl Windows {
                 }
             }
         }
-    }
-
-    fn forward<T: Real>(&self, x: &[T], input: [usize; 3], output: [usize; 3]) -> Vec<T> {
-        let (voxels, positions): (usize, usize) = (input.iter().product(), output.iter().product());
-        let mut y = zeros(x.len() / voxels * positions);
-        y.par_chunks_mut(positions).zip(x.par_chunks(voxels)).for_each(|(y, x)| {
-            self.maxima(x, input, output, |out, at| y[out] = x[at]);
-        });
-        y
-    }
-}
-
-impl CustomOp1 for Windows {
-    fn name(&self) -> &'static str {
-        "max pool"
-    }
-
-    fn cpu_fwd(&self, storage: &CpuStorage, layout: &Layout) -> Result<(CpuStorage, Shape)> {
-        let (n, c, d, h, w) = layout.shape().dims5()?;
-        let (input, output) = ([d, h, w], self.output([d, h, w])?);
-        let storage = match storage {
-            CpuStorage::F64(_) => f64::storage(self.forward::<f64>(contiguous(storage, layout)?, input, output)),
-            _ => f32::storage(self.forward::<f32>(contiguous(storage, layout)?, input, output)),
-        };
-        Ok((storage, (n, c, output[0], output[1], output[2]).into()))
     }
 }

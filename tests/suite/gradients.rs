@@ -90,6 +90,35 @@ fn convolutions_agree_with_central_differences() {
     }
 }
 
+#[test]
+fn a_gradient_is_the_same_to_the_bit_whatever_the_number_of_threads() -> Result<()> {
+    for (channels, kernel, stride, padding, input) in [
+        ([32, 6], [3; 3], [2; 3], [1; 3], [8, 48, 44]),
+        ([1, 4], [3, 7, 7], [1, 2, 2], [1, 3, 3], [12, 70, 64]),
+        ([9, 5], [3; 3], [1; 3], [1; 3], [5, 40, 41]),
+    ] {
+        let [c_in, c_out] = channels;
+        let weight = random(&[c_out, c_in, kernel[0], kernel[1], kernel[2]], 1).to_dtype(DType::F32)?;
+        let conv = Conv3d::from_tensors(&weight, None, stride, padding)?;
+        let x = random(&[1, c_in, input[0], input[1], input[2]], 2).to_dtype(DType::F32)?;
+        let gradient = || -> Result<Vec<f32>> {
+            let leaf = Var::from_tensor(&x)?;
+            let gradients = conv.forward(&leaf)?.sqr()?.sum_all()?.backward()?;
+            gradients.get(&leaf).expect("it depends on its input").flatten_all()?.to_vec1()
+        };
+        let by = |threads: usize| {
+            let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().expect("threads");
+            pool.install(gradient)
+        };
+        let one = by(1)?;
+        for threads in [2, 3, 16] {
+            let differing = by(threads)?.iter().zip(&one).filter(|(a, b)| a.to_bits() != b.to_bits()).count();
+            assert_eq!(differing, 0, "{channels:?}, kernel {kernel:?} / {stride:?}: with {threads} threads");
+        }
+    }
+    Ok(())
+}
+
 /// f32 sums in another order, of the largest number.
 const REORDERED: f64 = 1e-5;
 

@@ -161,7 +161,7 @@ impl Pass<'_> {
                 }
                 for n in 0..vectors {
                     let first = rows.row(0, channel) + panel.start + n * S::LANES;
-                    // SAFETY: a channel's rows of a block are one thread's.
+                    // SAFETY: the rows are there, of numbers; a channel's of a block are one thread's.
                     unsafe { pixels.see(s, n, seen, first, rows.point()) };
                 }
             }

@@ -75,7 +75,7 @@ impl Pixels {
     /// Of a vector of tiles, what they are at each point, from `first` on, `stride` apart: transformed along the width too.
     ///
     /// # Safety
-    /// No one else touches these elements.
+    /// These elements are there, and no one else touches them.
     #[inline(always)]
     pub(super) unsafe fn see<S: Simd>(&self, s: S, vector: usize, to: &Columns<'_, f32>, first: usize, stride: usize) {
         for (i, lanes) in self.lanes.iter().enumerate() {
