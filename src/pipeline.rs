@@ -245,7 +245,7 @@ fn stack(path: &Path, recipe: &Recipe) -> Result<Input> {
             path.display()
         ));
     };
-    let vb = checkpoint.builder(candle_core::DType::F32, &Device::Cpu);
+    let vb = checkpoint.builder(candle_core::DType::F32);
     let voxels: Vec<f32> = vb.get((slices, 1, height, width), "stack")?.flatten_all()?.to_vec1()?;
     if let Some(odd) = voxels.iter().find(|x| !(0.0..=1.0).contains(*x)) {
         return Err(anyhow!("the stack holds {odd}, outside 0..=1; scale it first: {}", path.display()));
@@ -398,7 +398,7 @@ pub fn probabilities(volume: &Volume, classifier: &dyn Classifier, monitor: &Mon
 /// decode(encode(x)), in decoded units: what a run begins from.
 pub fn reconstruct(input: &Input, autoencoder: &dyn Autoencoder, monitor: &Monitor) -> Result<Volume> {
     denormals::flush();
-    latent_shift::reconstruct(&input.prepared.volume, autoencoder, Options::default().chunk, monitor).map_err(told)
+    latent_shift::reconstruct(&input.prepared.volume, autoencoder, monitor).map_err(told)
 }
 
 /// What saliency methods say of these labels, in their order.

@@ -9,7 +9,7 @@ use std::ops::Range;
 use candle_core::{DType, Tensor, Var};
 
 use super::Error;
-use super::chunks::in_chunks;
+use super::chunks::{Chunk, in_chunks};
 use super::objective::{Objective, Scored, gradient_at};
 use crate::job::Monitor;
 use crate::models::Autoencoder;
@@ -22,7 +22,7 @@ pub fn gradient(
     latents: &Tensor,
     stack: &Tensor,
     slab: &Range<usize>,
-    chunk: usize,
+    chunk: &Chunk,
     monitor: &Monitor,
 ) -> Result<(Scored, Tensor), Error> {
     let (slices, _, height, width) = stack.dims4()?;

@@ -4,7 +4,7 @@
 //! `LatentShift` of its captum fork. Scores fall towards negative lambda.
 
 pub mod bend;
-mod chunks;
+pub mod chunks;
 mod direction;
 pub mod gradient;
 pub mod heatmap;

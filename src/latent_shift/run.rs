@@ -5,7 +5,7 @@ use std::ops::Range;
 use candle_core::{DType, Device, Tensor};
 
 use super::bend::{self, Ground, Uphill};
-use super::chunks::in_chunks;
+use super::chunks::{Chunk, in_chunks};
 use super::objective::{Objective, Scored, SlabScore};
 use super::path::Path;
 use super::result::{Counterfactual, Scores, Step, Trial};
@@ -45,12 +45,13 @@ pub fn explain(
     }
     let input = tensor(stack)?;
     let size = [height, width];
-    let chunk = autoencoder.room(size).unwrap_or(options.chunk);
-    let (latents, reconstruction) = through(&input, autoencoder, chunk, monitor)?;
+    let chunk = Chunk::for_gradients(autoencoder, size, options.chunk);
+    let (latents, reconstruction) = through(&input, autoencoder, &chunk, monitor)?;
+    let whole = pixels(&reconstruction)?;
     monitor.step("scoring the scan", 0, 0)?;
     let scan = objective.score(&input, monitor)?;
     let (scored, gradient) =
-        gradient::gradient(autoencoder, objective, &latents, &reconstruction, &slab, chunk, monitor)?;
+        gradient::gradient(autoencoder, objective, &latents, &reconstruction, &slab, &chunk, monitor)?;
 
     let within = |all: &Tensor| all.narrow(0, slab.start, slab.len());
     let mut shift = Shift {
@@ -68,15 +69,10 @@ pub fn explain(
         gradient,
         stack: reconstruction,
     };
-    let whole = flat(&shift.stack)?;
-    let found = shift.walk(options, &whole)?;
+    let mut found = shift.walk(options, &whole)?;
+    let fast_error = shift.fast_error(&mut found)?;
     let end = &found.steps[found.chosen];
     let latents_moved = shift.path.moved_share(end.lambda)?;
-    let fast_error = if device::fast() && found.complete {
-        Some(end.score - device::exactly(|| shift.step(end.lambda))?.score)
-    } else {
-        None
-    };
     let Shift { latents, gradient, reconstruction, scored, .. } = shift;
     let heat = heatmap::heatmap(options.heatmap, &found.steps, &reconstruction);
     let mut heatmap = vec![0.0; stack.grid.len()];
@@ -110,14 +106,11 @@ pub fn explain(
     })
 }
 
-/// decode(encode(`stack`)), the step at lambda 0, in decoded units; `chunk` slices at a time.
-pub fn reconstruct(
-    stack: &Volume,
-    autoencoder: &dyn Autoencoder,
-    chunk: usize,
-    monitor: &Monitor,
-) -> Result<Volume, Error> {
-    let (_, reconstruction) = through(&tensor(stack)?, autoencoder, chunk, monitor)?;
+/// decode(encode(`stack`)), the step at lambda 0, in decoded units.
+pub fn reconstruct(stack: &Volume, autoencoder: &dyn Autoencoder, monitor: &Monitor) -> Result<Volume, Error> {
+    let [width, height, _] = stack.grid.shape;
+    let chunk = Chunk::for_gradients(autoencoder, [height, width], Options::default().chunk);
+    let (_, reconstruction) = through(&tensor(stack)?, autoencoder, &chunk, monitor)?;
     Ok(Volume::from_f32(stack.grid, flat(&reconstruction)?))
 }
 
@@ -125,7 +118,7 @@ pub fn reconstruct(
 fn through(
     input: &Tensor,
     autoencoder: &dyn Autoencoder,
-    chunk: usize,
+    chunk: &Chunk,
     monitor: &Monitor,
 ) -> Result<(Tensor, Tensor), Error> {
     let (slices, _, height, width) = input.dims4()?;
@@ -150,7 +143,7 @@ struct Shift<'a> {
     /// What is said of lambda 0.
     scored: Scored,
     size: [usize; 2],
-    chunk: usize,
+    chunk: Chunk,
     monitor: &'a Monitor,
     /// Of all slices at lambda 0: the latents, the gradient there, and what they decode to.
     latents: Tensor,
@@ -170,17 +163,36 @@ struct Found {
 impl Shift<'_> {
     /// Decodes and scores one lambda. Lambda 0 is known already: nothing is decoded twice.
     fn step(&self, lambda: f64) -> Result<Step, Error> {
-        let (Scored { score, logits }, slab) = if lambda == 0.0 {
-            (self.scored.clone(), self.reconstruction.as_slice().into())
-        } else {
-            let latents = self.path.at(lambda)?;
-            let decode = |at, n| Ok(self.autoencoder.decode(&latents.narrow(0, at, n)?, self.size)?);
-            let check = |_| self.monitor.check();
-            let slab = Tensor::cat(&in_chunks(0..self.slab.len(), self.chunk, self.monitor, check, decode)?, 0)?;
-            ((self.slab_score)(&slab, self.monitor)?, flat(&slab)?.into())
-        };
+        let (Scored { score, logits }, slab) =
+            if lambda == 0.0 { (self.scored.clone(), self.reconstruction.clone()) } else { self.anew(lambda)? };
         self.monitor.plot(lambda, score);
-        Ok(Step { lambda, score, logits, slab })
+        Ok(Step { lambda, score, logits, slab: slab.into() })
+    }
+
+    fn anew(&self, lambda: f64) -> Result<(Scored, Vec<f32>), Error> {
+        let latents = self.path.at(lambda)?;
+        let decode = |at, n| Ok(self.autoencoder.decode(&latents.narrow(0, at, n)?, self.size)?);
+        let check = |_| self.monitor.check();
+        let slab = Tensor::cat(&in_chunks(0..self.slab.len(), &self.chunk, self.monitor, check, decode)?, 0)?;
+        let pixels = pixels(&slab)?;
+        Ok(((self.slab_score)(&slab, self.monitor)?, pixels))
+    }
+
+    /// By how much fast arithmetic moved the score at the end. A run that is stopped here keeps what it found.
+    fn fast_error(&self, found: &mut Found) -> Result<Option<f64>, Error> {
+        if !device::fast() || !found.complete {
+            return Ok(None);
+        }
+        let end = &found.steps[found.chosen];
+        match device::exactly(|| self.anew(end.lambda)) {
+            Ok((exact, _)) => Ok(Some(end.score - exact.score)),
+            Err(Error::Cancelled(_)) => {
+                found.stop.push_str("; cancelled before fast arithmetic was held against f32");
+                found.complete = false;
+                Ok(None)
+            }
+            Err(error) => Err(error),
+        }
     }
 
     /// Searches, then sweeps from the end found to lambda 0, or beyond.
@@ -255,7 +267,7 @@ impl Shift<'_> {
         let slab = Tensor::from_slice(&step.slab, shape, self.stack.device())?.to_dtype(self.stack.dtype())?;
         let stack = self.stack.slice_scatter0(&slab, self.slab.start)?;
         let Self { autoencoder, objective, slab, chunk, monitor, .. } = self;
-        Ok(gradient::gradient(*autoencoder, *objective, &latents, &stack, slab, *chunk, monitor)?.1)
+        Ok(gradient::gradient(*autoencoder, *objective, &latents, &stack, slab, chunk, monitor)?.1)
     }
 }
 
@@ -326,6 +338,12 @@ fn nearest(steps: &[Step], end: f64) -> usize {
 fn tensor(volume: &Volume) -> Result<Tensor, Error> {
     let [width, height, slices] = volume.grid.shape;
     Ok(Tensor::from_vec(volume.voxels.iter().collect::<Vec<f32>>(), (slices, 1, height, width), &Device::Cpu)?)
+}
+
+/// Of decoded slices: a classifier might make a number even of what is none.
+fn pixels(decoded: &Tensor) -> Result<Vec<f32>, Error> {
+    let pixels = flat(decoded)?;
+    if pixels.iter().all(|x| x.is_finite()) { Ok(pixels) } else { Err(Error::NotFinite("a pixel".to_owned())) }
 }
 
 fn flat(tensor: &Tensor) -> Result<Vec<f32>, Error> {

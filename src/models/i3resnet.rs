@@ -3,13 +3,13 @@
 use candle_core::{DType, Device, Module, Result, Tensor, bail};
 use candle_nn::VarBuilder;
 
-use super::stage::by_graph;
+use super::stage::pull_by_graph;
 use super::vqgan::turn;
 use super::{Card, Classifier, Error, PullBack, Stage, labels, phecodes};
 use crate::nn::conv::{Bias, Conv3d, conv3d};
 use crate::nn::norm::batch_norm;
 use crate::nn::trail::{AtZero, Mask};
-use crate::nn::{pool, resize};
+use crate::nn::{device, pool, resize};
 use crate::weights::Checkpoint;
 
 /// Where Merlin's own release keeps this network.
@@ -128,7 +128,7 @@ impl I3ResNet {
     ) -> std::result::Result<Self, Error> {
         let merlin = checkpoint.names().any(|name| name.starts_with(MERLIN));
         let checkpoint = if merlin { checkpoint.within(MERLIN) } else { checkpoint.clone() };
-        let vb = checkpoint.builder(dtype, device);
+        let vb = checkpoint.builder(dtype);
         let size = |name: &str, axis: usize| checkpoint.shape(name).and_then(|s| s.get(axis)).copied();
         let stem = size("conv1.weight", 0).unwrap_or(64);
         let weight = vb.pp("conv1").get((stem, 3, 3, 7, 7), "weight")?;
@@ -177,8 +177,7 @@ impl I3ResNet {
         let pull_back = move |gradient: &Tensor| {
             let pulled = maxima.pull_back(gradient, Some(&mask))?;
             let pulled = self.conv1.pull_back(&pulled, [d, h, w], None, None)?;
-            let volume = |stack: &Tensor| self.volume(stack);
-            by_graph(&volume, &stack)?.1(&pulled)
+            pull_by_graph(|stack| self.volume(stack), &stack, &pulled)
         };
         Ok((y, Box::new(pull_back)))
     }
@@ -189,7 +188,7 @@ impl I3ResNet {
         if channels != 1 || slices == 0 {
             bail!("the classifier takes a stack [slices, 1, height, width], found {:?}", stack.dims());
         }
-        let mut x = stack.to_device(&self.device)?;
+        let mut x = device::copied(stack, &self.device)?;
         if self.turned {
             x = turn(&x)?;
         }
@@ -270,7 +269,7 @@ mod tests {
         let untouched = I3ResNet { side: None, turned: false, ..network };
         let x = untouched.blocks.iter().try_fold(untouched.stem(&stack)?, |x, block| block.forward(&x))?;
         let pooled = pool::global_avg_pool(&x)?.unsqueeze(2)?.unsqueeze(3)?.unsqueeze(4)?;
-        let vb = checkpoint.builder(DType::F32, &Device::Cpu).pp("contrastive_head");
+        let vb = checkpoint.builder(DType::F32).pp("contrastive_head");
         let (width, size) = (pooled.dim(1)?, g["model_only_contrastive"].dim(1)?);
         let head = conv3d([width, size], [1; 3], [1; 3], [0; 3], Bias::With, &vb)?;
         near("model_only_contrastive", &pooled.apply(&head)?.flatten_from(1)?)

@@ -44,19 +44,24 @@ impl<'a> Stage<'a> {
 }
 
 /// What `forward` gives, and its gradient by candle's graph. Only `x` is kept: the way back computes the piece again.
-pub(super) fn by_graph<'a>(
+fn by_graph<'a>(
     forward: &'a (impl Fn(&Tensor) -> Result<Tensor> + ?Sized),
     x: &Tensor,
 ) -> Result<(Tensor, PullBack<'a>)> {
     let x = x.detach();
-    let y = forward(&x)?;
-    let pull_back = move |gradient: &Tensor| {
-        let leaf = Var::from_tensor(&x)?;
-        let mut gradients = (forward(&leaf)? * gradient)?.sum_all()?.backward()?;
-        // What it does not depend on has a gradient of zero.
-        gradients.remove(&leaf).map_or_else(|| x.zeros_like(), |gradient| Ok(gradient.detach()))
-    };
-    Ok((y, Box::new(pull_back)))
+    Ok((forward(&x)?, Box::new(move |gradient| pull_by_graph(forward, &x, gradient))))
+}
+
+/// From the gradient of what `forward` gives to that of `x`, by candle's graph.
+pub(super) fn pull_by_graph(
+    forward: impl Fn(&Tensor) -> Result<Tensor>,
+    x: &Tensor,
+    gradient: &Tensor,
+) -> Result<Tensor> {
+    let leaf = Var::from_tensor(x)?;
+    let mut gradients = (forward(&leaf)? * gradient)?.sum_all()?.backward()?;
+    // What it does not depend on has a gradient of zero.
+    gradients.remove(&leaf).map_or_else(|| x.zeros_like(), |gradient| Ok(gradient.detach()))
 }
 
 /// Through all pieces; `check` comes before each, and can stop it.

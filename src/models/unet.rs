@@ -3,12 +3,12 @@
 use candle_core::{DType, Device, Result, Tensor};
 use candle_nn::VarBuilder;
 
-use super::stage::by_graph;
+use super::stage::pull_by_graph;
 use super::{Card, Error, PullBack, Segmenter, labels};
 use crate::nn::conv::{Conv2d, Shape, conv2d};
 use crate::nn::norm::batch_norm;
 use crate::nn::trail::{AtZero, Mask};
-use crate::nn::{pool, resize};
+use crate::nn::{device, pool, resize};
 use crate::weights::Checkpoint;
 
 /// Trained with residual connections off, but saved with their layers.
@@ -96,7 +96,7 @@ impl LungUnet {
         dtype: DType,
         device: &Device,
     ) -> std::result::Result<Self, Error> {
-        let vb = checkpoint.builder(dtype, device);
+        let vb = checkpoint.builder(dtype);
         let width = |level: usize| match checkpoint.shape(&format!("down_path.{level}.block.0.weight")) {
             Some([out, c_in, ..]) => Some((*c_in, *out)),
             _ => None,
@@ -128,10 +128,9 @@ impl Segmenter for LungUnet {
     }
 
     /// Sizes that 16 does not divide come out smaller, as in the original: 56 gives 48.
-    /// Sizes that 16 does not divide come out smaller, as in the original: 56 gives 48.
     fn log_probabilities(&self, stack: &Tensor) -> Result<Tensor> {
         let mut bridges = Vec::with_capacity(self.down_path.len());
-        let mut x = stack.to_device(&self.device)?;
+        let mut x = device::copied(stack, &self.device)?;
         for (level, block) in self.down_path.iter().enumerate() {
             if level > 0 {
                 x = pool::avg_pool2d(&x, 2)?;
@@ -150,7 +149,7 @@ impl Segmenter for LungUnet {
     }
 
     fn trail(&self, stack: &Tensor) -> Result<(Tensor, PullBack<'_>)> {
-        let mut x = stack.to_device(&self.device)?;
+        let mut x = device::copied(stack, &self.device)?;
         let (mut down, mut up, mut bridges) = (Vec::new(), Vec::new(), Vec::new());
         for (level, block) in self.down_path.iter().enumerate() {
             if level > 0 {
@@ -183,8 +182,7 @@ impl LungUnet {
     }
 
     fn pull_back(&self, down: &[Trail], up: &[Trail], last: &Tensor, gradient: &Tensor) -> Result<Tensor> {
-        let classes = |x: &Tensor| self.classes(x);
-        let mut gradient = by_graph(&classes, last)?.1(gradient)?;
+        let mut gradient = pull_by_graph(|x| self.classes(x), last, gradient)?;
         // From the shallowest level on, as the steps up are gone down.
         let mut of_bridges = Vec::with_capacity(up.len());
         for (step, trail) in self.up_path.iter().zip(up).rev() {

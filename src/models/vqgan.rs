@@ -42,7 +42,7 @@ impl Vqgan {
         if let Some(yaml) = &card.config {
             sizes.check(yaml)?;
         }
-        let vb = checkpoint.builder(dtype, device);
+        let vb = checkpoint.builder(dtype);
         let pointwise = Shape { kernel: 1, stride: 1, padding: 0 };
         let network = Self {
             side: card.side,
@@ -50,7 +50,7 @@ impl Vqgan {
             scale: card.decode,
             encoder: Encoder::new(&sizes, &vb.pp("encoder"))?,
             quant_conv: conv2d(sizes.z_channels, sizes.embed_dim, pointwise, &vb.pp("quant_conv"))?,
-            embedding: vb.get((sizes.n_embed, sizes.embed_dim), "quantize.embedding.weight")?,
+            embedding: vb.get((sizes.n_embed, sizes.embed_dim), "quantize.embedding.weight")?.to_device(device)?,
             post_quant_conv: conv2d(sizes.embed_dim, sizes.z_channels, pointwise, &vb.pp("post_quant_conv"))?,
             decoder: Decoder::new(&sizes, &vb.pp("decoder"))?,
             bytes_per_pixel: sizes.gradient_bytes_per_pixel(),
@@ -87,7 +87,7 @@ impl Vqgan {
 
 impl Autoencoder for Vqgan {
     fn encode(&self, stack: &Tensor) -> Result<Tensor> {
-        let z = self.continuous_latents(&self.model_input(&stack.to_device(&self.device)?)?)?;
+        let z = self.continuous_latents(&self.model_input(&device::copied(stack, &self.device)?)?)?;
         let (n, c, h, w) = z.dims4()?;
         let nearest = self.embedding.index_select(&self.codes(&z)?.flatten_all()?, 0)?;
         let nearest = nearest.reshape((n, h, w, c))?.permute((0, 3, 1, 2))?;
@@ -96,7 +96,7 @@ impl Autoencoder for Vqgan {
     }
 
     fn decode(&self, latents: &Tensor, [height, width]: [usize; 2]) -> Result<Tensor> {
-        let y = latents.to_device(&self.device)?.apply(&self.post_quant_conv)?.apply(&self.decoder)?;
+        let y = device::copied(latents, &self.device)?.apply(&self.post_quant_conv)?.apply(&self.decoder)?;
         let y = if self.turned { turn(&y)? } else { y };
         let y = resize::bilinear_antialias(&y, [height, width])?.to_device(&Device::Cpu)?;
         match self.scale {

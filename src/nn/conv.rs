@@ -3,7 +3,7 @@
 //! candle computes the gradient of the weights as well, and that of the input by a naive loop; here it is that of the input
 //! alone. At stride 1 it is a convolution too, of mirrored weights, and as fast.
 //! f32 at stride 1 and 3 x 3 taps goes through Winograd's transform; all else is im2col and a matrix product. A batch norm, a
-//! skip and a ReLU that follow are done to the outputs while the caches hold them. On a GPU candle's own kernels compute, see
+//! skip and a ReLU that follow are done to the outputs while the caches hold them. On a GPU all is made of candle's operations, see
 //! `composed`.
 
 use std::sync::Arc;
@@ -12,6 +12,7 @@ use candle_core::{DType, Module, Result, Tensor, bail};
 use candle_nn::VarBuilder;
 
 use super::after::AtZero;
+use super::device::has_kernels;
 use super::geometry::Geometry;
 use super::kernel::{Forward, Kernel, Numbers};
 use super::norm::BatchNorm;
@@ -77,7 +78,7 @@ impl Conv3d {
     fn apply(&self, x: &Tensor, skip: Option<&Tensor>, relu: Option<AtZero>) -> Result<Tensor> {
         let x = x.contiguous()?;
         self.0.check(skip)?;
-        if !x.device().is_cpu() {
+        if !has_kernels(x.device()) {
             return self.0.on(x.device())?.forward(&x, skip, relu);
         }
         let tracked = x.track_op() || skip.is_some_and(Tensor::track_op);

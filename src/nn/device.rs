@@ -1,9 +1,10 @@
 //! The device that networks compute on: one for the process, the CPU unless another is chosen.
 
+use std::cell::Cell;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use candle_core::{Device, cuda};
+use candle_core::{Device, Tensor, cuda};
 
 /// Where to compute.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -88,6 +89,23 @@ fn found(
     open(0).map_err(|error| Error::Silent(name, error))
 }
 
+thread_local! {
+    static AS_ON_A_GPU: Cell<bool> = const { Cell::new(false) };
+}
+
+/// Whether our own kernels run there; elsewhere the layers are candle's operations.
+pub(super) fn has_kernels(device: &Device) -> bool {
+    device.is_cpu() && !AS_ON_A_GPU.get()
+}
+
+/// `work` with the layers that GPUs have, wherever its tensors lie: so they are tested on a machine without one.
+pub fn as_on_a_gpu<T>(work: impl FnOnce() -> T) -> T {
+    AS_ON_A_GPU.set(true);
+    let made = work();
+    AS_ON_A_GPU.set(false);
+    made
+}
+
 /// The device of this process.
 pub fn chosen() -> &'static Device {
     CHOSEN.get().unwrap_or(&Device::Cpu)
@@ -113,11 +131,20 @@ pub fn name() -> String {
     }
 }
 
+/// What the tensor shows, on `device`: there the same or, where it is another, a copy of that alone. candle's own way would take
+/// the whole of what the tensor is a view of along.
+pub fn copied(x: &Tensor, device: &Device) -> candle_core::Result<Tensor> {
+    if x.device().same_device(device) { Ok(x.clone()) } else { x.force_contiguous()?.to_device(device) }
+}
+
 /// Memory of a GPU that nothing holds, bytes; `None` where that is not known, or the device is the CPU.
 pub fn free_bytes(device: &Device) -> Option<usize> {
     match device {
         #[cfg(feature = "cuda")]
-        Device::Cuda(device) => device.cuda_stream().context().mem_get_info().ok().map(|(free, _)| free),
+        Device::Cuda(gpu) => {
+            device.synchronize().ok()?; // what was freed comes back with it
+            gpu.cuda_stream().context().mem_get_info().ok().map(|(free, _)| free)
+        }
         _ => None,
     }
 }
@@ -125,5 +152,7 @@ pub fn free_bytes(device: &Device) -> Option<usize> {
 /// Whether the device had too little memory for a tensor: with fewer slices at a time it may have enough.
 pub fn out_of_memory(error: &candle_core::Error) -> bool {
     let text = error.to_string().to_lowercase();
-    ["out of memory", "out_of_memory", "alloc_failed"].iter().any(|sign| text.contains(sign))
+    ["out of memory", "out_of_memory", "alloc_failed", "failed to create metal resource"]
+        .iter()
+        .any(|sign| text.contains(sign))
 }

@@ -10,6 +10,7 @@ use candle_nn::VarBuilder;
 use rayon::prelude::*;
 
 use super::composed;
+use super::device::has_kernels;
 use super::gemm::{Real, contiguous, zeros};
 use super::norm::channelwise_on;
 use super::simd::{Instructions, Simd, Work};
@@ -53,7 +54,7 @@ impl GroupNorm {
 
 impl GroupNorm {
     fn apply(&self, x: &Tensor, then: Then) -> Result<Tensor> {
-        if x.device().is_cpu() {
+        if has_kernels(x.device()) {
             x.contiguous()?.apply_op1(Forward(Arc::clone(&self.0), then))
         } else {
             self.0.on(x.dtype(), x.device())?.forward(x, then == Then::Swish)

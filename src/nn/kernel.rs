@@ -6,6 +6,7 @@ use candle_core::{CpuStorage, CustomOp1, CustomOp2, DType, Device, Layout, Resul
 
 use super::after::{After, AtZero, Bits, Mask, Passing};
 use super::composed::{Convolution, Lines};
+use super::device::has_kernels;
 use super::gemm::{Columns, Real, contiguous};
 use super::geometry::{Geometry, Images};
 use super::im2col;
@@ -142,13 +143,13 @@ impl Kernel {
         skip: Option<&Tensor>,
         mask: Option<&Mask>,
     ) -> Result<Tensor> {
-        if gradient.device().is_cpu()
+        if has_kernels(gradient.device())
             && let Some(kernel) = self.gradient()
         {
             let op = Forward { mask: mask.cloned(), ..Forward::of(kernel, None) };
             return op.apply(gradient, skip);
         }
-        let mut pulled = if !gradient.device().is_cpu() {
+        let mut pulled = if !has_kernels(gradient.device()) {
             self.on(gradient.device())?.pull_back(gradient, input)?
         } else if let Some(norm) = self.norm.as_ref().or(self.norm_last.as_ref()) {
             gradient.apply_op1_no_bwd(&norm.linear())?.apply_op1_no_bwd(&Transposed(self, input))?

@@ -5,6 +5,7 @@ use candle_nn::VarBuilder;
 use rayon::prelude::*;
 
 use super::composed::Lines;
+use super::device::has_kernels;
 use super::gemm::{Real, contiguous, zeros};
 
 /// y = scale\[c\] x + shift\[c\] on `[n, c, …]`. candle's broadcast product would also compute a gradient for the scale.
@@ -89,7 +90,7 @@ impl CustomOp1 for BatchNorm {
 
 impl Module for BatchNorm {
     fn forward(&self, x: &Tensor) -> Result<Tensor> {
-        if x.device().is_cpu() {
+        if has_kernels(x.device()) {
             return x.contiguous()?.apply_op1(self.clone());
         }
         self.on(x.dtype(), x.device())?.node(x)

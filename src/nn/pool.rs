@@ -7,19 +7,16 @@ use rayon::prelude::*;
 
 use super::after::Mask;
 use super::composed::{self, Taps};
+use super::device::has_kernels;
 use super::gemm::{Real, contiguous, zeros};
 use super::geometry::Geometry;
 use super::resize;
 
 /// Mean over `k` x `k` windows, stride `k`: `[n, c, h, w]` to `[n, c, h / k, w / k]`, a remainder is dropped.
 pub fn avg_pool2d(x: &Tensor, k: usize) -> Result<Tensor> {
-    let (n, c, h, w) = x.dims4()?;
-    let (oh, ow) = (h / k, w / k);
-    let whole = x.narrow(2, 0, oh * k)?.narrow(3, 0, ow * k)?.contiguous()?;
-    if x.device().is_cpu() {
-        return resize::sum_squares(&whole, k)? / (k * k) as f64;
-    }
-    (whole.reshape((n * c * oh, k, ow, k))?.sum(3)?.sum(1)? / (k * k) as f64)?.reshape((n, c, oh, ow))
+    let (_, _, h, w) = x.dims4()?;
+    let whole = x.narrow(2, 0, h / k * k)?.narrow(3, 0, w / k * k)?.contiguous()?;
+    resize::sum_squares(&whole, k)? / (k * k) as f64
 }
 
 /// From the gradient of [`avg_pool2d`]'s outputs to that of its input, of height and width `size`.
@@ -50,7 +47,7 @@ pub fn max_pool3d_trail(x: &Tensor, k: usize, stride: usize, padding: usize) -> 
     let x = x.contiguous()?;
     let windows = Windows { kernel: [k; 3], stride: [stride; 3], padding: [padding; 3] };
     let (_, _, d, h, w) = x.dims5()?;
-    if !x.device().is_cpu() {
+    if !has_kernels(x.device()) {
         windows.output([d, h, w])?; // refuses what no pool can be
         let (y, way) = composed::max_pool_trail(&x, windows.taps([d, h, w])?)?;
         return Ok((y, Maxima(Way::Device(way))));
@@ -185,7 +182,7 @@ struct Windows {
 impl Windows {
     fn apply(self, x: &Tensor) -> Result<Tensor> {
         let x = x.contiguous()?;
-        if x.device().is_cpu() {
+        if has_kernels(x.device()) {
             return x.apply_op1(Pool { windows: self, places: x.track_op().then(OnceLock::new) });
         }
         let (_, _, d, h, w) = x.dims5()?;

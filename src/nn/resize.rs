@@ -2,20 +2,29 @@
 
 use std::sync::Arc;
 
-use candle_core::{CpuStorage, CustomOp1, Device, Layout, Result, Shape, Tensor, Var};
+use candle_core::{CpuStorage, CustomOp1, Device, Layout, Result, Shape, Tensor};
 use rayon::prelude::*;
 
 use super::composed;
+use super::device::has_kernels;
 use super::gemm::{Real, contiguous, zeros};
 
 /// Repeats each pixel `factor` x `factor` times.
 pub fn upsample_nearest(x: &Tensor, factor: usize) -> Result<Tensor> {
-    if x.device().is_cpu() { x.contiguous()?.apply_op1(Repeat(factor)) } else { composed::upsample_nearest(x, factor) }
+    if has_kernels(x.device()) {
+        x.contiguous()?.apply_op1(Repeat(factor))
+    } else {
+        composed::upsample_nearest(x, factor)
+    }
 }
 
 /// The sum of each square of `factor` x `factor` pixels; `factor` divides height and width.
 pub(super) fn sum_squares(x: &Tensor, factor: usize) -> Result<Tensor> {
-    x.contiguous()?.apply_op1(SquareSum(factor))
+    if has_kernels(x.device()) {
+        x.contiguous()?.apply_op1(SquareSum(factor))
+    } else {
+        composed::sum_squares(x, factor)
+    }
 }
 
 /// Each pixel `factor` x `factor` times; its transpose is the sum of each square of pixels.
@@ -98,10 +107,10 @@ fn resize(x: &Tensor, [height, width]: [usize; 2], antialias: bool) -> Result<Te
         return x.contiguous();
     }
     let filters = [Filter::new(h, height, antialias), Filter::new(w, width, antialias)];
-    if x.device().is_cpu() {
+    if has_kernels(x.device()) {
         x.contiguous()?.apply_op1(Resize { filters: filters.into(), back: false })
     } else {
-        products(x, &filters)
+        composed::resize(x, matrices(&filters, x)?)
     }
 }
 
@@ -112,26 +121,21 @@ pub fn bilinear_back(gradient: &Tensor, [height, width]: [usize; 2]) -> Result<T
         return gradient.contiguous();
     }
     let filters = [Filter::new(height, h, false), Filter::new(width, w, false)];
-    if gradient.device().is_cpu() {
+    if has_kernels(gradient.device()) {
         return gradient.contiguous()?.apply_op1_no_bwd(&Resize { filters: filters.into(), back: true });
     }
-    let leaf = Var::zeros((gradient.dim(0)?, gradient.dim(1)?, height, width), gradient.dtype(), gradient.device())?;
-    let mut gradients = (products(&leaf, &filters)? * gradient)?.sum_all()?.backward()?;
-    gradients.remove(&leaf).ok_or_else(|| candle_core::Error::Msg("a resize without a gradient".to_owned()))
+    let [of_height, of_width] = matrices(&filters, gradient)?;
+    composed::resized(gradient, [&of_height.t()?, &of_width.t()?])
 }
 
-/// Matrix products of rows and of columns: where our loops do not run.
-fn products(x: &Tensor, [of_height, of_width]: &[Filter; 2]) -> Result<Tensor> {
-    let (n, c, h, w) = x.dims4()?;
-    let rows = x.contiguous()?.reshape((n * c * h, w))?.matmul(&of_width.matrix(x)?)?;
-    let columns = rows.reshape((n, c, h, of_width.to))?.transpose(2, 3)?.contiguous()?;
-    let resized = columns.reshape((n * c * of_width.to, h))?.matmul(&of_height.matrix(x)?)?;
-    resized.reshape((n, c, of_width.to, of_height.to))?.transpose(2, 3)?.contiguous()
+/// Of the height and of the width, where our loops do not run.
+pub(super) fn matrices([of_height, of_width]: &[Filter; 2], like: &Tensor) -> Result<[Tensor; 2]> {
+    Ok([of_height.matrix(like)?, of_width.matrix(like)?])
 }
 
 /// The shares of input pixels in each output pixel along an axis, a triangle filter about its centre.
 /// Source: PyTorch's `aten/src/ATen/native/cpu/UpSampleKernel.cpp`, `_compute_indices_weights_aa`.
-struct Filter {
+pub(super) struct Filter {
     from: usize,
     to: usize,
     /// By output pixel: the first input pixel that has a share, and the shares from there on.
@@ -139,7 +143,7 @@ struct Filter {
 }
 
 impl Filter {
-    fn new(from: usize, to: usize, antialias: bool) -> Self {
+    pub(super) fn new(from: usize, to: usize, antialias: bool) -> Self {
         let scale = from as f64 / to as f64;
         let spread = if antialias { scale.max(1.0) } else { 1.0 };
         let shares = (0..to).map(|i| {

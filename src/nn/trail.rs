@@ -6,6 +6,7 @@ use candle_core::{Result, Tensor, bail};
 
 pub use super::after::{AtZero, Mask};
 use super::conv::{Conv2d, Conv3d};
+use super::device::has_kernels;
 use super::kernel::Forward;
 
 impl Conv3d {
@@ -13,7 +14,7 @@ impl Conv3d {
     pub fn trail(&self, x: &Tensor, skip: Option<&Tensor>, at_zero: AtZero) -> Result<(Tensor, Mask)> {
         let x = x.contiguous()?;
         self.0.check(skip)?;
-        if !x.device().is_cpu() {
+        if !has_kernels(x.device()) {
             return self.0.on(x.device())?.trail(&x, skip, at_zero);
         }
         let op = Forward::of(&self.0, Some(at_zero)).noting();

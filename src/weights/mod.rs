@@ -101,9 +101,9 @@ impl Checkpoint {
         Self { tensors: Arc::new(inside.collect()), used: Arc::default(), ..self.clone() }
     }
 
-    /// Gives tensors to layers by name, and remembers which.
-    pub fn builder(&self, dtype: DType, device: &Device) -> VarBuilder<'static> {
-        VarBuilder::from_backend(Box::new(self.clone()), dtype, device.clone())
+    /// Gives tensors to layers by name, on the CPU, and remembers which.
+    pub fn builder(&self, dtype: DType) -> VarBuilder<'static> {
+        VarBuilder::from_backend(Box::new(self.clone()), dtype, Device::Cpu)
     }
 
     /// After a network is built: an error names a tensor that no layer read. `ignored` are parts of names.
@@ -156,7 +156,7 @@ impl SimpleBackend for Checkpoint {
         let tensor = source
             .load()
             .map_err(|what| candle_core::Error::Msg(format!("tensor {name}: {what}: {}", self.path.display())))?;
-        tensor.to_device(device)?.to_dtype(dtype)
+        tensor.to_dtype(dtype)?.to_device(device)
     }
 
     fn contains_tensor(&self, name: &str) -> bool {

@@ -2,14 +2,14 @@
 
 use std::path::{Path, PathBuf};
 
-use candle_core::{DType, Device, Tensor};
+use candle_core::{DType, Tensor};
 use parallax::weights::{Checkpoint, Error};
 
 use crate::support;
 
 fn all(path: &Path) -> Vec<(String, Tensor)> {
     let checkpoint = Checkpoint::open(path).unwrap_or_else(|e| panic!("{e}"));
-    let vb = checkpoint.builder(DType::F64, &Device::Cpu);
+    let vb = checkpoint.builder(DType::F64);
     let names: Vec<String> = checkpoint.names().map(str::to_owned).collect();
     names
         .into_iter()
@@ -111,7 +111,7 @@ fn a_pickle_that_calls_the_shell_runs_nothing() {
 #[test]
 fn missing_misshapen_and_left_over_tensors_are_named_with_their_shapes() {
     let checkpoint = Checkpoint::open(&small("zip.ckpt")).expect("readable");
-    let vb = checkpoint.builder(DType::F32, &Device::Cpu);
+    let vb = checkpoint.builder(DType::F32);
     let message = vb.get((3, 3), "w").expect_err("w is [2, 3]").to_string();
     assert!(message.contains("tensor w") && message.contains("[2, 3]") && message.contains("[3, 3]"), "{message}");
     let message = vb.get(4, "conv.bias").expect_err("no such tensor").to_string();
@@ -141,7 +141,7 @@ fn damaged_checkpoints_are_errors_never_panics() {
             std::fs::write(&path, bytes).expect("written");
             // Reading every tensor must end in a value or an error; a panic fails the test by itself.
             if let Ok(checkpoint) = Checkpoint::open(&path) {
-                let vb = checkpoint.builder(DType::F32, &Device::Cpu);
+                let vb = checkpoint.builder(DType::F32);
                 let names: Vec<String> = checkpoint.names().map(str::to_owned).collect();
                 for tensor in names {
                     let shape = checkpoint.shape(&tensor).expect("listed").to_vec();
@@ -258,7 +258,7 @@ fn shapes_without_numbers_are_read_whatever_their_other_sizes_and_strides() {
         let file = zip_of(&pickle_of(2, &tuple(shape), &tuple([&huge, &huge, &huge])), &[0; 8], STORED);
         let checkpoint = Checkpoint::open(file.path())?;
         let shape = checkpoint.shape("w").expect("listed").to_vec();
-        Ok(checkpoint.builder(DType::F32, &Device::Cpu).get(shape, "w").expect("no numbers").elem_count())
+        Ok(checkpoint.builder(DType::F32).get(shape, "w").expect("no numbers").elem_count())
     };
     for shape in [[&zero[..], b"K\x03", b"K\x05"], [b"K\x03", zero, &huge], [&huge, b"K\x01", zero]] {
         assert_eq!(empty(shape).unwrap_or_else(|e| panic!("{e}")), 0);
@@ -289,7 +289,7 @@ fn a_number_that_is_none_is_named_with_its_tensor() {
         let storage = [1.0, odd].map(f32::to_le_bytes).concat();
         let file = zip_of(&pickle_of(2, b"K\x02\x85", b"K\x01\x85"), &storage, DEFLATED);
         let checkpoint = Checkpoint::open(file.path()).expect("its tensors are listed");
-        let message = checkpoint.builder(DType::F32, &Device::Cpu).get(2, "w").expect_err("not finite").to_string();
+        let message = checkpoint.builder(DType::F32).get(2, "w").expect_err("not finite").to_string();
         assert!(message.contains("tensor w: it holds") && message.contains(&odd.to_string()), "{message}");
     }
 }

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use candle_core::{DType, Device, Tensor};
 use glam::DAffine3;
 use parallax::job::Monitor;
+use parallax::latent_shift::chunks::Chunk;
 use parallax::latent_shift::gradient::gradient;
 use parallax::latent_shift::heatmap::heatmap;
 use parallax::latent_shift::objective::{ClassScore, LungSize, Objective};
@@ -270,8 +271,10 @@ fn any_chunk_gives_the_gradient_of_the_whole() {
     let decoded = ae.decode(&latents, [56, 56]).expect("a stack");
     let monitor = Monitor::default();
     for objective in [lungs, class] {
-        let at =
-            |chunk| gradient(&*ae, &*objective, &latents, &decoded, &(0..6), chunk, &monitor).expect("a gradient").1;
+        let at = |chunk| {
+            let chunk = Chunk::of(chunk);
+            gradient(&*ae, &*objective, &latents, &decoded, &(0..6), &chunk, &monitor).expect("a gradient").1
+        };
         let whole = at(6);
         for chunk in [1, 2, 4, 5] {
             let gap = relative(&at(chunk), &whole);
@@ -287,8 +290,9 @@ fn a_tie_in_the_golden_is_not_ours() {
     let exact = &support::tensors(&support::data("gradients/f64.safetensors"))["ls_lung_vol_small.dzdx"];
     let (ae, lungs) = (autoencoder("vqgan_small").expect("beside the goldens"), lungs().expect("beside the goldens"));
     let decoded = ae.decode(&golden["z"], [56, 56]).expect("a stack");
+    let chunk = Chunk::of(2);
     let (_, ours) =
-        gradient(&*ae, &*lungs, &golden["z"], &decoded, &(2..4), 2, &Monitor::default()).expect("a gradient");
+        gradient(&*ae, &*lungs, &golden["z"], &decoded, &(2..4), &chunk, &Monitor::default()).expect("a gradient");
     let (ours, published) = (relative(&ours, exact), relative(&golden["dzdx"], exact));
     assert!(ours <= 1e-4 && published > 10.0 * ours, "ours {ours:e}, the golden {published:e} from PyTorch in f64");
 }

@@ -5,10 +5,12 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use candle_core::{DType, Device, Result, Tensor};
 use parallax::job::Monitor;
+use parallax::latent_shift::chunks::Chunk;
 use parallax::latent_shift::gradient::gradient;
 use parallax::latent_shift::objective::{ClassScore, LungSize, Objective};
 use parallax::latent_shift::{Counterfactual, Error, Options, SearchWay, explain};
 use parallax::models::{Autoencoder, Card, I3ResNet, LungUnet, Vqgan};
+use parallax::nn::device;
 use parallax::volume::Volume;
 use parallax::weights::Checkpoint;
 
@@ -29,20 +31,20 @@ struct Networks {
     stack: Tensor,
 }
 
-fn networks(dtype: DType) -> Networks {
+fn networks(dtype: DType, device: &Device) -> Networks {
     let models = TinyModels::new();
     let card = |name: &str| {
         let card = Card::open(&models.card(name)).expect("a card");
         let checkpoint = Checkpoint::open(&card.weights).expect("weights");
         (card, checkpoint)
     };
-    let (cpu, (ae, ae_weights)) = (Device::Cpu, card("autoencoder"));
+    let (ae, ae_weights) = card("autoencoder");
     let ((clf, clf_weights), (unet, unet_weights)) = (card("classifier"), card("segmenter"));
-    let classifier = Arc::new(I3ResNet::load(&clf, &clf_weights, dtype, &cpu).expect("a classifier"));
-    let segmenter = Arc::new(LungUnet::load(&unet, &unet_weights, dtype, &cpu).expect("a segmenter"));
+    let classifier = Arc::new(I3ResNet::load(&clf, &clf_weights, dtype, device).expect("a classifier"));
+    let segmenter = Arc::new(LungUnet::load(&unet, &unet_weights, dtype, device).expect("a segmenter"));
     let stack = support::tensors(&models.stack(SLICES))["stack"].to_dtype(dtype).expect("a stack");
     Networks {
-        autoencoder: Vqgan::load(&ae, &ae_weights, dtype, &cpu).expect("an autoencoder"),
+        autoencoder: Vqgan::load(&ae, &ae_weights, dtype, device).expect("an autoencoder"),
         objectives: [
             Box::new(ClassScore { classifier, terms: vec![(1, 1.0), (2, -0.5)], offset: 0.25 }),
             Box::new(LungSize { segmenter }),
@@ -53,13 +55,28 @@ fn networks(dtype: DType) -> Networks {
 
 #[test]
 fn the_gradient_of_a_run_is_the_slope_of_its_score_in_f64() {
-    let Networks { autoencoder, objectives, stack } = networks(DType::F64);
+    assert_slope(&Device::Cpu);
+}
+
+/// Every network, whole: on the GPU of a build that has one, and as there on the CPU.
+#[test]
+fn with_a_gpus_layers_the_gradient_of_a_run_is_the_slope_of_its_score_too() {
+    device::as_on_a_gpu(|| assert_slope(&Device::Cpu));
+    let gpu = if cfg!(feature = "cuda") { Device::new_cuda(0).ok() } else { None };
+    match gpu {
+        Some(gpu) => assert_slope(&gpu),
+        None => eprintln!("no GPU"),
+    }
+}
+
+fn assert_slope(device: &Device) {
+    let Networks { autoencoder, objectives, stack } = networks(DType::F64, device);
     let (monitor, slab) = (Monitor::default(), 1..5);
     let latents = autoencoder.encode(&stack).expect("latents");
     let decode = |latents: &Tensor| autoencoder.decode(latents, [SIDE, SIDE]).expect("a stack");
     for objective in &objectives {
         let at = |chunk| {
-            gradient(&autoencoder, &**objective, &latents, &decode(&latents), &slab, chunk, &monitor)
+            gradient(&autoencoder, &**objective, &latents, &decode(&latents), &slab, &Chunk::of(chunk), &monitor)
                 .expect("a gradient")
                 .1
         };
@@ -123,7 +140,7 @@ impl Autoencoder for Counting {
 
 /// A run over slices 2..4, cancelled after so many decoded slices; with the number decoded.
 fn run(options: &Options, cancel_after: Option<usize>) -> (std::result::Result<Counterfactual, Error>, usize) {
-    let Networks { autoencoder, objectives, stack } = networks(DType::F32);
+    let Networks { autoencoder, objectives, stack } = networks(DType::F32, &Device::Cpu);
     let monitor = Monitor::default();
     let cancel = cancel_after.map(|after| (after, monitor.clone()));
     let counting = Counting { inner: autoencoder, decoded: AtomicUsize::new(0), cancel };

@@ -268,7 +268,7 @@ mod tests {
             let checkpoint =
                 Checkpoint::open(&goldens.join(format!("models/{name}.ckpt"))).map_err(candle_core::Error::wrap)?;
             let sizes = Sizes::of(&checkpoint).map_err(candle_core::Error::wrap)?;
-            let vb = checkpoint.builder(DType::F32, &Device::Cpu);
+            let vb = checkpoint.builder(DType::F32);
             let (encoder, decoder) =
                 (Encoder::new(&sizes, &vb.pp("encoder"))?, Decoder::new(&sizes, &vb.pp("decoder"))?);
             near(&g, "encoder", &g["model_input"].apply(&encoder)?)?;

@@ -6,7 +6,7 @@ use candle_core::{Result, Tensor};
 
 use super::super::after::{AtZero, Mask, Passing};
 use super::super::geometry::Geometry;
-use super::lines::{Lines, Then};
+use super::lines::{Lines, Then, relu};
 use super::taps::Taps;
 use super::{node, node2};
 
@@ -38,12 +38,18 @@ impl Convolution {
 
     /// last(relu(lines(conv(x)) + skip)), and what the ReLU lets through.
     pub(in super::super) fn trail(&self, x: &Tensor, skip: Option<&Tensor>, at_zero: AtZero) -> Result<(Tensor, Mask)> {
-        let y = self.after.of(&convolve(x, &self.weight, self.geometry)?, skip, Then::Nothing)?;
-        let passes = match at_zero {
-            AtZero::Nothing => y.gt(0.0)?,
-            AtZero::All => y.ge(0.0)?,
+        let y = convolve(x, &self.weight, self.geometry)?;
+        let (y, passes) = match at_zero {
+            AtZero::Nothing => {
+                let y = self.after.of(&y, skip, Then::Relu)?;
+                let passes = y.gt(0.0)?; // as before the ReLU
+                (y, passes)
+            }
+            AtZero::All => {
+                let y = self.after.of(&y, skip, Then::Nothing)?;
+                (relu(&y)?, y.ge(0.0)?)
+            }
         };
-        let y = y.relu()?;
         Ok((self.finished(y)?, Mask(Passing::Device(passes))))
     }
 
@@ -63,11 +69,13 @@ impl Convolution {
     ) -> Result<Tensor> {
         let (_, _, d, h, w) = x.dims5()?;
         let (plain, beside) = (x.detach(), skip.map(Tensor::detach));
-        let (y, mask) = if let Some(at_zero) = relu {
+        let tracked = x.track_op() || skip.is_some_and(Tensor::track_op);
+        let (y, mask) = if let (Some(at_zero), true) = (relu, tracked) {
             let (y, mask) = self.trail(&plain, beside.as_ref(), at_zero)?;
             (y, Some(mask))
         } else {
-            let y = self.after.of(&convolve(&plain, &self.weight, self.geometry)?, beside.as_ref(), Then::Nothing)?;
+            let then = if relu.is_some() { Then::Relu } else { Then::Nothing };
+            let y = self.after.of(&convolve(&plain, &self.weight, self.geometry)?, beside.as_ref(), then)?;
             (self.finished(y)?, None)
         };
         let of = Arc::clone(self);

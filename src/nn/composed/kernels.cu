@@ -49,7 +49,7 @@ extern "C" __global__ void fold(real *x, const real *columns, WINDOWS) {
     }
 }
 
-// then(x * scale + shift + skip); then: 0 nothing, 1 swish.
+// then(x * scale + shift + skip); then: 0 nothing, 1 swish, 2 ReLU, which keeps what is no number.
 extern "C" __global__ void lines(real *y, const real *x, const real *skip, const real *scale, const real *shift,
                                  int plane, int rows, int numbers, int skips, int then) {
     EACH(at, plane)
@@ -58,6 +58,7 @@ extern "C" __global__ void lines(real *y, const real *x, const real *skip, const
         real value = x[i] * scale[row % numbers] + shift[row % numbers];
         if (skips) value += skip[i];
         if (then == 1) value = value / ((real)1 + exp(-value));
+        if (then == 2 && value < (real)0) value = 0;
         y[i] = value;
     }
 }

@@ -1,6 +1,6 @@
 //! A line for each channel, `scale x + shift`, with what follows it: norms, biases, skips, swish, ReLU, and their gradients.
 
-use candle_core::{D, Result, Tensor};
+use candle_core::{D, Result, Tensor, bail};
 use candle_nn::ops::sigmoid;
 
 use super::node;
@@ -10,6 +10,7 @@ use super::node;
 pub(in super::super) enum Then {
     Nothing,
     Swish,
+    Relu,
 }
 
 /// Scale and shift; of each channel `[c]`, or of each channel of each sample `[n * c]`.
@@ -36,6 +37,11 @@ impl Lines {
 
     /// then(scale x + shift + skip), of `[n, c, …]`.
     pub(in super::super) fn of(&self, x: &Tensor, skip: Option<&Tensor>, then: Then) -> Result<Tensor> {
+        if let Some(skip) = skip
+            && skip.shape() != x.shape()
+        {
+            bail!("a skip of {:?} beside a convolution's {:?}", skip.shape(), x.shape());
+        }
         #[cfg(feature = "cuda")]
         if x.device().is_cuda() {
             let flags = [usize::from(skip.is_some()), then as usize];
@@ -48,6 +54,7 @@ impl Lines {
         match then {
             Then::Nothing => Ok(y),
             Then::Swish => y.silu(),
+            Then::Relu => relu(&y),
         }
     }
 
@@ -71,6 +78,11 @@ impl Lines {
         let numbers = [&[plane, lines, self.scale.elem_count()], flags].concat();
         super::cuda::launch(kernel, &inputs, &numbers, shape, [plane, lines, 1])
     }
+}
+
+/// What is no number stays none, as on a CPU: candle's own makes it 0.
+pub(super) fn relu(y: &Tensor) -> Result<Tensor> {
+    y.lt(0.0)?.where_cond(&y.zeros_like()?, y)
 }
 
 /// a scale + b slope + shift, each number by channel of each sample: `[n, c, …]`.

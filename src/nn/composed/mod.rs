@@ -3,7 +3,7 @@
 //! candle's gradients have the same faults there that the layers avoid on a CPU. So what is computed here is hidden from its graph,
 //! which sees a [`node`] with the gradient that we know. The products of matrices are candle's; a few passes that it has no
 //! kernel for, or a slow one, have one of ours for CUDA (`kernels.cu`), and are made of candle's operations elsewhere. Every
-//! layer is tested beside its CPU twin, on whatever device there is, the CPU included.
+//! layer is tested beside its CPU twin, on whatever device there is, the CPU included, and so are whole networks.
 
 mod convolution;
 #[cfg(feature = "cuda")]
@@ -11,9 +11,12 @@ mod cuda;
 mod lines;
 mod norms;
 mod pooling;
+mod resizing;
 mod taps;
 #[cfg(test)]
 mod twins;
+
+use std::sync::{Mutex, PoisonError};
 
 use candle_core::{
     CpuStorage, CudaStorage, CustomOp1, CustomOp2, Layout, MetalStorage, Result, Shape, Storage, Tensor, bail,
@@ -22,13 +25,15 @@ use candle_core::{
 pub(super) use convolution::Convolution;
 pub(super) use lines::Lines;
 pub(super) use norms::GroupNorm;
-pub(super) use pooling::{MaximaBack, max_pool, max_pool_trail, upsample_nearest};
+pub(super) use pooling::{MaximaBack, max_pool, max_pool_trail, sum_squares, upsample_nearest};
+pub(super) use resizing::{resize, resized};
 pub(super) use taps::Taps;
 
 /// A result that was computed outside the graph, and how its gradient becomes those of what it was computed from.
 struct Node<B> {
     name: &'static str,
-    result: Tensor,
+    /// Until the graph has its copy.
+    result: Mutex<Option<Tensor>>,
     backward: B,
 }
 
@@ -39,7 +44,7 @@ pub(super) fn node(
     result: Tensor,
     backward: impl Fn(&Tensor) -> Result<Tensor> + Send + Sync + 'static,
 ) -> Result<Tensor> {
-    if x.track_op() { x.apply_op1(Node { name, result, backward }) } else { Ok(result) }
+    if x.track_op() { x.apply_op1(Node::new(name, result, backward)) } else { Ok(result) }
 }
 
 /// The same of two tensors.
@@ -49,13 +54,21 @@ pub(super) fn node2(
     result: Tensor,
     backward: impl Fn(&Tensor) -> Result<[Tensor; 2]> + Send + Sync + 'static,
 ) -> Result<Tensor> {
-    if a.track_op() || b.track_op() { a.apply_op2(b, Node { name, result, backward }) } else { Ok(result) }
+    let tracked = a.track_op() || b.track_op();
+    if tracked { a.apply_op2(b, Node::new(name, result, backward)) } else { Ok(result) }
 }
 
 impl<B> Node<B> {
-    /// A copy for the graph, which wants a storage of its own.
+    fn new(name: &'static str, result: Tensor, backward: B) -> Self {
+        Self { name, result: Mutex::new(Some(result)), backward }
+    }
+
+    /// A copy for the graph, which wants a storage of its own. The result itself is let go.
     fn copied(&self) -> Result<(Storage, Shape)> {
-        let (storage, layout) = self.result.storage_and_layout();
+        let Some(result) = self.result.lock().unwrap_or_else(PoisonError::into_inner).take() else {
+            bail!("the result of {} is asked for twice", self.name);
+        };
+        let (storage, layout) = result.storage_and_layout();
         if !layout.is_contiguous() || layout.start_offset() != 0 {
             bail!("the result of {} is not contiguous", self.name);
         }

@@ -1,4 +1,4 @@
-//! Maximum pooling and nearest upsampling.
+//! Maximum pooling, nearest upsampling and its transpose.
 
 use candle_core::{Result, Tensor, bail};
 
@@ -8,7 +8,8 @@ use super::taps::Taps;
 /// Takes the gradient of the maxima to that of a pool's input.
 pub(in super::super) type MaximaBack = Box<dyn Fn(&Tensor) -> Result<Tensor> + Send + Sync>;
 
-/// Maximum over windows of `[n, c, d, h, w]`; the first of equals in scan order has the gradient. Padding never wins.
+/// Maximum over windows of `[n, c, d, h, w]`; the first of equals in scan order has the gradient. Padding never wins. A NaN does so
+/// on a CPU alone.
 pub(in super::super) fn max_pool(x: &Tensor, taps: Taps) -> Result<Tensor> {
     let (best, back) = max_pool_trail(x, taps)?;
     node("max pool", x, best, back)
@@ -44,10 +45,17 @@ fn to_maxima(x: &Tensor, taps: &Taps, maxima: &Tensor, gradient: &Tensor) -> Res
     taps.cropped(&sum)
 }
 
+/// The sum of each square of `factor` x `factor` pixels of `[n, c, h, w]`.
+pub(in super::super) fn sum_squares(x: &Tensor, factor: usize) -> Result<Tensor> {
+    let (n, c, h, w) = x.dims4()?;
+    let squares = x.contiguous()?.reshape((n, c, h / factor, factor, w / factor, factor))?;
+    squares.sum(5)?.sum(3)
+}
+
 /// Each pixel of `[n, c, h, w]` `factor` x `factor` times.
 pub(in super::super) fn upsample_nearest(x: &Tensor, factor: usize) -> Result<Tensor> {
     let (n, c, h, w) = x.dims4()?;
     let wide = x.detach().contiguous()?.reshape((n, c, h, 1, w, 1))?.broadcast_as((n, c, h, factor, w, factor))?;
     let y = wide.contiguous()?.reshape((n, c, h * factor, w * factor))?;
-    node("nearest upsampling", x, y, move |gradient| gradient.reshape((n, c, h, factor, w, factor))?.sum(5)?.sum(3))
+    node("nearest upsampling", x, y, move |gradient| sum_squares(gradient, factor))
 }

@@ -10,7 +10,7 @@ use super::super::geometry::Geometry;
 use super::super::group_norm::{GroupNorm, Swished};
 use super::super::norm::BatchNorm;
 use super::super::{pool, resize};
-use super::{Taps, max_pool, upsample_nearest};
+use super::{Taps, max_pool, sum_squares, upsample_nearest};
 
 /// f64 sums in another order, of the largest number.
 const TOLERANCE: f64 = 1e-11;
@@ -156,7 +156,50 @@ fn pools_and_upsampling_are_those_of_the_cpu() -> Result<()> {
         let [_, its] = pulled(&|x| max_pool(x, Taps::new(geometry, [4; 3])?), &x, &ones)?;
         near("the gradient of equals", &its, &first)?;
     }
-    assert_twins("upsampling", &[2, 3, 4, 5], &|x| resize::upsample_nearest(x, 2), &|x| upsample_nearest(x, 2))
+    assert_twins("upsampling", &[2, 3, 4, 5], &|x| resize::upsample_nearest(x, 2), &|x| upsample_nearest(x, 2))?;
+    assert_twins("its transpose", &[2, 3, 4, 6], &|x| resize::sum_squares(x, 2), &|x| sum_squares(x, 2))
+}
+
+#[test]
+fn resizing_is_that_of_the_cpu() -> Result<()> {
+    for (input, size, antialias) in
+        [([2, 3, 5, 7], [10, 14], false), ([1, 2, 9, 8], [4, 5], true), ([1, 1, 6, 6], [9, 4], true)]
+    {
+        let filters =
+            || [resize::Filter::new(input[2], size[0], antialias), resize::Filter::new(input[3], size[1], antialias)];
+        let ours = |x: &Tensor| if antialias { resize::bilinear_antialias(x, size) } else { resize::bilinear(x, size) };
+        let composed = |x: &Tensor| super::resize(x, resize::matrices(&filters(), x)?);
+        assert_twins(&format!("{input:?} to {size:?}"), &input, &ours, &composed)?;
+    }
+    Ok(())
+}
+
+#[test]
+fn what_is_no_number_stays_none_past_a_relu() -> Result<()> {
+    let make = || Conv3d::from_tensors(&Tensor::ones((1, 1, 1, 1, 1), DType::F64, &Device::Cpu)?, None, [1; 3], [0; 3]);
+    let x = Tensor::new(&[f64::NAN, -1.0], &Device::Cpu)?.reshape((1, 1, 1, 1, 2))?;
+    let ours = make()?.relu(&x, AtZero::Nothing)?;
+    for device in devices() {
+        let of = make()?;
+        let its = of.0.on(&device)?.forward(&x.to_device(&device)?, None, Some(AtZero::Nothing))?;
+        let (its_trail, _) = of.0.on(&device)?.trail(&x.to_device(&device)?, None, AtZero::All)?;
+        for y in [&ours, &its, &its_trail] {
+            let y = y.flatten_all()?.to_vec1::<f64>()?;
+            assert!(y[0].is_nan() && y[1] == 0.0, "{y:?} on {device:?}");
+        }
+    }
+    Ok(())
+}
+
+#[test]
+fn a_skip_of_another_shape_is_an_error() -> Result<()> {
+    let conv = Conv3d::from_tensors(&random(&[4, 5, 1, 1, 1]), None, [1; 3], [0; 3])?;
+    let (x, skip) = (random(&[1, 5, 2, 3, 4]), random(&[1, 3, 2, 3, 4]));
+    let on = conv.0.on(&Device::Cpu)?;
+    for error in [conv.add(&x, &skip), on.forward(&x, Some(&skip), None)] {
+        assert!(error.expect_err("other channels").to_string().contains("a skip of [1, 3, 2, 3, 4]"));
+    }
+    Ok(())
 }
 
 /// Of the trail of a layer on a device: its outputs, and what passes of a gradient, of volumes and of slices.
