@@ -1,5 +1,7 @@
 //! Where a command or the window computes, and with how many threads.
 
+use std::io::Write;
+
 use anyhow::{Context, Result};
 use clap::{Args, ValueEnum};
 
@@ -46,6 +48,9 @@ pub(super) fn start(compute: &ComputeArgs) -> Result<()> {
         Precision::Exact => device::Precision::Exact,
         Precision::Fast => device::Precision::Fast,
     };
-    device::choose(wanted, precision).map_err(|error| Usage(error.to_string()))?;
+    if let Some(missed) = device::choose(wanted, precision).map_err(|error| Usage(error.to_string()))? {
+        // A closed pipe leaves no one to tell.
+        writeln!(std::io::stderr(), "parallax: {missed}").ok();
+    }
     threads::start(compute.threads).context("the computing threads cannot be started")
 }

@@ -29,7 +29,7 @@ pub enum Precision {
 pub enum Error {
     #[error("this build computes on the CPU only, not on {0}; use --device cpu, or build with --features {0}")]
     NotBuilt(&'static str),
-    #[error("no {0} device answers: {1}; use --device cpu")]
+    #[error("no {0} device answers ({1}): the CPU can compute too, --device cpu")]
     Silent(&'static str, candle_core::Error),
     #[error("only NVIDIA GPUs have arithmetic that is faster and less exact; use --precision exact")]
     NotFaster,
@@ -38,25 +38,30 @@ pub enum Error {
 static CHOSEN: OnceLock<Device> = OnceLock::new();
 static FAST: AtomicBool = AtomicBool::new(false);
 
-/// Chooses the device, once per process, before any network is loaded; later calls change nothing.
-pub fn choose(wanted: Wanted, precision: Precision) -> Result<(), Error> {
+/// Chooses the device, once per process, before any network is loaded; later calls change nothing. Gives what stood in the way
+/// of the GPU that this build knows, where the CPU was taken for want of it.
+pub fn choose(wanted: Wanted, precision: Precision) -> Result<Option<Error>, Error> {
     if CHOSEN.get().is_some() {
-        return Ok(());
+        return Ok(None);
     }
-    let device = match wanted {
-        Wanted::Cpu => Device::Cpu,
-        Wanted::Cuda => found("cuda", cfg!(feature = "cuda"), Device::new_cuda)?,
-        Wanted::Metal => found("metal", cfg!(feature = "metal"), Device::new_metal)?,
-        Wanted::Auto => found("cuda", cfg!(feature = "cuda"), Device::new_cuda)
-            .or_else(|_| found("metal", cfg!(feature = "metal"), Device::new_metal))
-            .unwrap_or(Device::Cpu),
+    let cuda = || found("cuda", cfg!(feature = "cuda"), Device::new_cuda);
+    let metal = || found("metal", cfg!(feature = "metal"), Device::new_metal);
+    let (device, missed) = match wanted {
+        Wanted::Cpu => (Device::Cpu, None),
+        Wanted::Cuda => (cuda()?, None),
+        Wanted::Metal => (metal()?, None),
+        Wanted::Auto => match if cfg!(feature = "metal") { metal() } else { cuda() } {
+            Ok(device) => (device, None),
+            Err(Error::NotBuilt(_)) => (Device::Cpu, None),
+            Err(silent) => (Device::Cpu, Some(silent)),
+        },
     };
     if precision == Precision::Fast && !device.is_cuda() {
         return Err(Error::NotFaster);
     }
     set_fast(precision == Precision::Fast);
     CHOSEN.get_or_init(|| device);
-    Ok(())
+    Ok(missed)
 }
 
 /// Whether products may round as [`Precision::Fast`] says.
