@@ -85,9 +85,13 @@ fn decoder(model: &Model, latents: [usize; 4], side: usize) -> anyhow::Result<Ca
     let network = Vqgan::load(&model.card, &model.checkpoint, DType::F32, device::chosen())?;
     let network = Rc::new(network);
     let same = Rc::clone(&network);
+    let gradient = move |z: &Tensor| {
+        let (y, pull_back) = same.trail(z, [side, side])?;
+        pull_back(&y.ones_like()?)
+    };
     Ok(Case {
         network: Box::new(move |z| network.decode(z, [side, side])),
-        gradient: by_graph(move |z| same.decode(z, [side, side])),
+        gradient: Box::new(gradient),
         input: input(&latents)?,
     })
 }

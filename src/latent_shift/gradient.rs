@@ -6,11 +6,11 @@
 
 use std::ops::Range;
 
-use candle_core::{DType, Tensor, Var};
+use candle_core::{DType, Tensor};
 
 use super::Error;
 use super::chunks::{Chunk, in_chunks};
-use super::objective::{Objective, Scored, gradient_at};
+use super::objective::{Objective, Scored};
 use crate::job::Monitor;
 use crate::models::Autoencoder;
 
@@ -31,9 +31,8 @@ pub fn gradient(
     let mut parts = vec![nothing(slab.start)?];
     let step = |at: usize| monitor.step("gradient of the decoder", at - slab.start, slab.len());
     parts.extend(in_chunks(slab.clone(), chunk, monitor, step, |at, n| {
-        let z = Var::from_tensor(&latents.narrow(0, at, n)?.contiguous()?)?;
-        let decoded = autoencoder.decode(&z, [height, width])?;
-        gradient_at(&(decoded * cotangent.narrow(0, at, n)?)?.sum_all()?, &z)
+        let (_, pull_back) = autoencoder.trail(&latents.narrow(0, at, n)?.contiguous()?, [height, width])?;
+        Ok(pull_back(&cotangent.narrow(0, at, n)?)?)
     })?);
     parts.push(nothing(slices - slab.end)?);
     parts.retain(|part| part.elem_count() > 0);

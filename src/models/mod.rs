@@ -26,6 +26,8 @@ pub trait Autoencoder: Send + Sync {
     fn encode(&self, stack: &Tensor) -> Result<Tensor>;
     /// Latents to `[slices, 1, height, width]`; `size` is the stack's height and width, since latents do not know it.
     fn decode(&self, latents: &Tensor, size: [usize; 2]) -> Result<Tensor>;
+    /// The same, and how its gradient becomes that of the latents.
+    fn trail(&self, latents: &Tensor, size: [usize; 2]) -> Result<(Tensor, PullBack<'_>)>;
     /// For how many slices of height and width `size` the network's device has memory at a time, their gradient included; `None`
     /// where that is the caller's to choose: on the CPU.
     fn room(&self, _size: [usize; 2]) -> Option<usize> {

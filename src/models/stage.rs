@@ -36,20 +36,13 @@ impl<'a> Stage<'a> {
 
     /// The same, and the way back.
     pub fn trail(&self, x: &Tensor) -> Result<(Tensor, PullBack<'_>)> {
-        match &self.trail {
-            Some(trail) => trail(x),
-            None => by_graph(&self.forward, x),
+        if let Some(trail) = &self.trail {
+            return trail(x);
         }
+        // Only `x` is kept: the way back computes the piece again.
+        let x = x.detach();
+        Ok((self.forward(&x)?, Box::new(move |gradient| pull_by_graph(&self.forward, &x, gradient))))
     }
-}
-
-/// What `forward` gives, and its gradient by candle's graph. Only `x` is kept: the way back computes the piece again.
-fn by_graph<'a>(
-    forward: &'a (impl Fn(&Tensor) -> Result<Tensor> + ?Sized),
-    x: &Tensor,
-) -> Result<(Tensor, PullBack<'a>)> {
-    let x = x.detach();
-    Ok((forward(&x)?, Box::new(move |gradient| pull_by_graph(forward, &x, gradient))))
 }
 
 /// From the gradient of what `forward` gives to that of `x`, by candle's graph.

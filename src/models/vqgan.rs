@@ -8,7 +8,8 @@ use candle_core::{D, DType, Device, Result, Tensor};
 
 use self::blocks::{Decoder, Encoder};
 use self::config::Sizes;
-use super::{Autoencoder, Card, Decode, Error};
+use super::stage::pull_by_graph;
+use super::{Autoencoder, Card, Decode, Error, PullBack};
 use crate::nn::conv::{Conv2d, Shape, conv2d};
 use crate::nn::{device, resize};
 use crate::weights::Checkpoint;
@@ -70,6 +71,16 @@ impl Vqgan {
         if self.turned { turn(&x) } else { Ok(x) }
     }
 
+    /// From the decoder's output to the stack's own grid and range, on the CPU.
+    fn finished(&self, y: &Tensor, size: [usize; 2]) -> Result<Tensor> {
+        let y = if self.turned { turn(y)? } else { y.clone() };
+        let y = resize::bilinear_antialias(&y, size)?.to_device(&Device::Cpu)?;
+        match self.scale {
+            Decode::Inverse => y.affine(0.5, 0.5),
+            Decode::Reference => y.affine(0.25, 0.5),
+        }
+    }
+
     /// Before quantisation: `[slices, channels, h, w]`.
     pub fn continuous_latents(&self, input: &Tensor) -> Result<Tensor> {
         input.apply(&self.encoder)?.apply(&self.quant_conv)
@@ -95,14 +106,21 @@ impl Autoencoder for Vqgan {
         (&z + (nearest - &z)?)?.contiguous()?.to_device(&Device::Cpu)
     }
 
-    fn decode(&self, latents: &Tensor, [height, width]: [usize; 2]) -> Result<Tensor> {
-        let y = device::copied(latents, &self.device)?.apply(&self.post_quant_conv)?.apply(&self.decoder)?;
-        let y = if self.turned { turn(&y)? } else { y };
-        let y = resize::bilinear_antialias(&y, [height, width])?.to_device(&Device::Cpu)?;
-        match self.scale {
-            Decode::Inverse => y.affine(0.5, 0.5),
-            Decode::Reference => y.affine(0.25, 0.5),
-        }
+    fn decode(&self, latents: &Tensor, size: [usize; 2]) -> Result<Tensor> {
+        let z = device::copied(latents, &self.device)?.apply(&self.post_quant_conv)?;
+        self.finished(&z.apply(&self.decoder)?, size)
+    }
+
+    fn trail(&self, latents: &Tensor, size: [usize; 2]) -> Result<(Tensor, PullBack<'_>)> {
+        let (_, _, h, w) = latents.dims4()?;
+        let z = device::copied(latents, &self.device)?.apply(&self.post_quant_conv)?;
+        let (y, back) = self.decoder.trail(&z)?;
+        let finished = self.finished(&y, size)?;
+        let pull_back = move |gradient: &Tensor| {
+            let gradient = back(&pull_by_graph(|y| self.finished(y, size), &y, gradient)?)?;
+            self.post_quant_conv.pull_back(&gradient, [h, w], None, None)?.to_device(&Device::Cpu)
+        };
+        Ok((finished, Box::new(pull_back)))
     }
 
     fn room(&self, size: [usize; 2]) -> Option<usize> {

@@ -5,7 +5,9 @@
 
 use std::sync::{Arc, OnceLock};
 
-use candle_core::{CpuStorage, CustomOp1, CustomOp2, DType, Device, Layout, Module, Result, Shape, Tensor, bail};
+use candle_core::{
+    CpuStorage, CustomOp1, CustomOp2, DType, Device, Layout, Module, Result, Shape, Storage, Tensor, bail,
+};
 use candle_nn::VarBuilder;
 use rayon::prelude::*;
 
@@ -38,7 +40,13 @@ enum Then {
 }
 
 struct Forward(Arc<Groups>, Then);
-struct Backward(Arc<Groups>, Then);
+
+/// From `x` and the gradient of the outputs to that of `x`, to which `skip` is added.
+struct Backward<'a> {
+    groups: &'a Groups,
+    then: Then,
+    skip: Option<&'a Tensor>,
+}
 
 impl GroupNorm {
     /// `weight` and `bias` are `[c]`.
@@ -59,6 +67,20 @@ impl GroupNorm {
         } else {
             self.0.on(x.dtype(), x.device())?.forward(x, then == Then::Swish)
         }
+    }
+}
+
+impl Swished<'_> {
+    /// From the gradient of the outputs at `x` to that of `x`, outside of any graph. To it `skip` is added, another part of the same
+    /// gradient.
+    pub fn pull_back(&self, x: &Tensor, gradient: &Tensor, skip: Option<&Tensor>) -> Result<Tensor> {
+        let (x, gradient, groups) = (x.contiguous()?, gradient.contiguous()?, &self.0.0);
+        if has_kernels(x.device()) {
+            let skip = skip.map(Tensor::contiguous).transpose()?;
+            return x.apply_op2_no_bwd(&gradient, &Backward { groups, then: Then::Swish, skip: skip.as_ref() });
+        }
+        let pulled = groups.on(x.dtype(), x.device())?.pull_back(&x, &gradient, true)?;
+        skip.map_or_else(|| Ok(pulled.clone()), |skip| &pulled + skip)
     }
 }
 
@@ -146,13 +168,14 @@ impl Groups {
         y
     }
 
-    fn backward<T: Real>(&self, x: &[T], g: &[T], plane: usize, then: Then) -> Vec<T> {
+    fn backward<T: Real>(&self, [x, g]: [&[T]; 2], skip: Option<&[T]>, plane: usize, then: Then) -> Vec<T> {
         let size = (self.channels() * plane).max(1);
         let instructions = Instructions::best();
         let mut gx = zeros(x.len());
         let groups = gx.par_chunks_mut(size).zip(x.par_chunks(size)).zip(g.par_chunks(size)).enumerate();
         groups.for_each(|(group, ((gx, x), g))| {
-            instructions.run(PulledBack { groups: self, group, plane, then, x, g, gx });
+            let skip = skip.map(|skip| &skip[group * size..][..x.len()]);
+            instructions.run(PulledBack { groups: self, group, plane, then, x, g, skip, gx });
         });
         gx
     }
@@ -184,7 +207,7 @@ impl<T: Real> Work for Normed<'_, T> {
     }
 }
 
-/// One group of one sample, backward: `x` and the output's gradient `g` to the input's `gx`.
+/// One group of one sample, backward: `x` and the output's gradient `g` to the input's `gx`, and `skip` added.
 struct PulledBack<'a, T> {
     groups: &'a Groups,
     group: usize,
@@ -192,6 +215,7 @@ struct PulledBack<'a, T> {
     then: Then,
     x: &'a [T],
     g: &'a [T],
+    skip: Option<&'a [T]>,
     gx: &'a mut [T],
 }
 
@@ -221,6 +245,9 @@ impl<T: Real> Work for PulledBack<'_, T> {
         for (u, x) in self.gx.iter_mut().zip(self.x) {
             *u = rate * (*u - level - (*x - mean) * rate * along);
         }
+        for (u, skip) in self.gx.iter_mut().zip(self.skip.unwrap_or_default()) {
+            *u += *skip;
+        }
     }
 }
 
@@ -239,23 +266,34 @@ impl CustomOp1 for Forward {
     }
 
     fn bwd(&self, arg: &Tensor, _: &Tensor, gradient: &Tensor) -> Result<Option<Tensor>> {
-        let backward = Backward(Arc::clone(&self.0), self.1);
+        let backward = Backward { groups: &self.0, then: self.1, skip: None };
         Ok(Some(arg.apply_op2_no_bwd(&gradient.contiguous()?, &backward)?))
     }
 }
 
-impl CustomOp2 for Backward {
+impl Backward<'_> {
+    fn pulled_back<T: Real>(&self, x: (&CpuStorage, &Layout), g: (&CpuStorage, &Layout)) -> Result<Vec<T>> {
+        let plane = self.groups.plane(x.1.dims())?;
+        let both = [contiguous(x.0, x.1)?, contiguous(g.0, g.1)?];
+        let Some(skip) = self.skip else { return Ok(self.groups.backward(both, None, plane, self.then)) };
+        let (storage, layout) = skip.storage_and_layout();
+        let Storage::Cpu(storage) = &*storage else { bail!("a skip on another device") };
+        Ok(self.groups.backward(both, Some(contiguous(storage, layout)?), plane, self.then))
+    }
+}
+
+impl CustomOp2 for Backward<'_> {
     fn name(&self) -> &'static str {
         "gradient of group norm"
     }
 
     fn cpu_fwd(&self, x: &CpuStorage, lx: &Layout, g: &CpuStorage, lg: &Layout) -> Result<(CpuStorage, Shape)> {
-        let plane = self.0.plane(lx.dims())?;
+        if lg.dims() != lx.dims() || self.skip.is_some_and(|skip| skip.dims() != lx.dims()) {
+            bail!("a gradient of {:?} beside a group norm's {:?}", lg.shape(), lx.shape());
+        }
         let storage = match x {
-            CpuStorage::F64(_) => {
-                f64::storage(self.0.backward::<f64>(contiguous(x, lx)?, contiguous(g, lg)?, plane, self.1))
-            }
-            _ => f32::storage(self.0.backward::<f32>(contiguous(x, lx)?, contiguous(g, lg)?, plane, self.1)),
+            CpuStorage::F64(_) => f64::storage(self.pulled_back::<f64>((x, lx), (g, lg))?),
+            _ => f32::storage(self.pulled_back::<f32>((x, lx), (g, lg))?),
         };
         Ok((storage, lx.shape().clone()))
     }

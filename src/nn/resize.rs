@@ -19,7 +19,7 @@ pub fn upsample_nearest(x: &Tensor, factor: usize) -> Result<Tensor> {
 }
 
 /// The sum of each square of `factor` x `factor` pixels; `factor` divides height and width.
-pub(super) fn sum_squares(x: &Tensor, factor: usize) -> Result<Tensor> {
+pub fn sum_squares(x: &Tensor, factor: usize) -> Result<Tensor> {
     if has_kernels(x.device()) {
         x.contiguous()?.apply_op1(SquareSum(factor))
     } else {

@@ -8,7 +8,7 @@ use parallax::job::Monitor;
 use parallax::latent_shift::objective::{Objective, Scored, SlabScore};
 use parallax::latent_shift::search::{self, Ahead, Rules, Walk};
 use parallax::latent_shift::{Counterfactual, Error, HeatmapMethod, Options, SearchWay, Trial, explain};
-use parallax::models::Autoencoder;
+use parallax::models::{Autoencoder, PullBack};
 use parallax::volume::{Grid, Volume};
 use serde_json::Value;
 
@@ -30,6 +30,9 @@ impl Autoencoder for Identity {
     }
     fn decode(&self, latents: &Tensor, _: [usize; 2]) -> Result<Tensor> {
         Ok(latents.clone())
+    }
+    fn trail(&self, latents: &Tensor, _: [usize; 2]) -> Result<(Tensor, PullBack<'_>)> {
+        Ok((latents.clone(), Box::new(|gradient| Ok(gradient.clone()))))
     }
     fn unit_from_decoded(&self) -> [f32; 2] {
         [1.0, 0.0]

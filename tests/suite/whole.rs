@@ -9,7 +9,7 @@ use parallax::latent_shift::chunks::Chunk;
 use parallax::latent_shift::gradient::gradient;
 use parallax::latent_shift::objective::{ClassScore, LungSize, Objective};
 use parallax::latent_shift::{Counterfactual, Error, Options, SearchWay, explain};
-use parallax::models::{Autoencoder, Card, I3ResNet, LungUnet, Vqgan};
+use parallax::models::{Autoencoder, Card, I3ResNet, LungUnet, PullBack, Vqgan};
 use parallax::nn::device;
 use parallax::volume::Volume;
 use parallax::weights::Checkpoint;
@@ -123,6 +123,22 @@ impl Autoencoder for Counting {
     }
 
     fn decode(&self, latents: &Tensor, size: [usize; 2]) -> Result<Tensor> {
+        self.count(latents)?;
+        self.inner.decode(latents, size)
+    }
+
+    fn trail(&self, latents: &Tensor, size: [usize; 2]) -> Result<(Tensor, PullBack<'_>)> {
+        self.count(latents)?;
+        self.inner.trail(latents, size)
+    }
+
+    fn unit_from_decoded(&self) -> [f32; 2] {
+        self.inner.unit_from_decoded()
+    }
+}
+
+impl Counting {
+    fn count(&self, latents: &Tensor) -> Result<()> {
         let slices = latents.dim(0)?;
         let decoded = self.decoded.fetch_add(slices, Ordering::Relaxed) + slices;
         if let Some((after, monitor)) = &self.cancel
@@ -130,11 +146,7 @@ impl Autoencoder for Counting {
         {
             monitor.cancel();
         }
-        self.inner.decode(latents, size)
-    }
-
-    fn unit_from_decoded(&self) -> [f32; 2] {
-        self.inner.unit_from_decoded()
+        Ok(())
     }
 }
 

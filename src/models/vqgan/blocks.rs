@@ -1,9 +1,11 @@
-//! The layers of `taming/modules/diffusionmodules/model.py`; field names are the checkpoint's.
+//! The layers of `taming/modules/diffusionmodules/model.py`; field names are the checkpoint's. The decoder's know their way back.
 
-use candle_core::{D, Module, Result, Tensor};
+use candle_core::{D, Error, Module, Result, Tensor};
 use candle_nn::{VarBuilder, ops};
 
 use super::config::Sizes;
+use crate::models::PullBack;
+use crate::models::stage::pull_by_graph;
 use crate::nn::conv::{Conv2d, Shape, conv2d};
 use crate::nn::group_norm::{GroupNorm, Swished, group_norm};
 use crate::nn::resize;
@@ -12,6 +14,20 @@ const GROUPS: usize = 32;
 const EPS: f64 = 1e-6;
 const CONV_3X3: Shape = Shape { kernel: 3, stride: 1, padding: 1 };
 const CONV_1X1: Shape = Shape { kernel: 1, stride: 1, padding: 0 };
+
+/// A piece that leaves of its pass what its gradient needs.
+trait Layer: Module {
+    /// What it gives, and the way back.
+    fn trail(&self, x: &Tensor) -> Result<(Tensor, PullBack<'_>)>;
+}
+
+/// Those that keep height and width.
+impl Layer for Conv2d {
+    fn trail(&self, x: &Tensor) -> Result<(Tensor, PullBack<'_>)> {
+        let (_, _, h, w) = x.dims4()?;
+        Ok((self.forward(x)?, Box::new(move |gradient| self.pull_back(gradient, [h, w], None, None))))
+    }
+}
 
 fn norm(channels: usize, vb: &VarBuilder) -> Result<GroupNorm> {
     group_norm(GROUPS, channels, EPS, vb)
@@ -40,14 +56,42 @@ impl ResnetBlock {
     }
 }
 
-impl Module for ResnetBlock {
-    fn forward(&self, x: &Tensor) -> Result<Tensor> {
-        let h = x.apply(&Swished(&self.norm1))?.apply(&self.conv1)?;
-        let h = h.apply(&Swished(&self.norm2))?;
+impl ResnetBlock {
+    fn middle(&self, x: &Tensor) -> Result<Tensor> {
+        x.apply(&Swished(&self.norm1))?.apply(&self.conv1)
+    }
+
+    fn end(&self, x: &Tensor, middle: &Tensor) -> Result<Tensor> {
+        let h = middle.apply(&Swished(&self.norm2))?;
         match &self.nin_shortcut {
             Some(shortcut) => self.conv2.add(&h, &x.apply(shortcut)?),
             None => self.conv2.add(&h, x),
         }
+    }
+
+    fn pull_back(&self, x: &Tensor, middle: &Tensor, gradient: &Tensor) -> Result<Tensor> {
+        let (_, _, h, w) = x.dims4()?;
+        let pulled = self.conv2.pull_back(gradient, [h, w], None, None)?;
+        let pulled = Swished(&self.norm2).pull_back(middle, &pulled, None)?;
+        let pulled = self.conv1.pull_back(&pulled, [h, w], None, None)?;
+        let Some(shortcut) = &self.nin_shortcut else {
+            return Swished(&self.norm1).pull_back(x, &pulled, Some(gradient));
+        };
+        let pulled = Swished(&self.norm1).pull_back(x, &pulled, None)?;
+        shortcut.pull_back(gradient, [h, w], Some(&pulled), None)
+    }
+}
+
+impl Module for ResnetBlock {
+    fn forward(&self, x: &Tensor) -> Result<Tensor> {
+        self.end(x, &self.middle(x)?)
+    }
+}
+
+impl Layer for ResnetBlock {
+    fn trail(&self, x: &Tensor) -> Result<(Tensor, PullBack<'_>)> {
+        let (x, middle) = (x.clone(), self.middle(x)?);
+        Ok((self.end(&x, &middle)?, Box::new(move |gradient| self.pull_back(&x, &middle, gradient))))
     }
 }
 
@@ -86,6 +130,15 @@ impl Module for AttnBlock {
     }
 }
 
+/// Attention is where a slice is small: it is computed again on the way back.
+impl Layer for AttnBlock {
+    fn trail(&self, x: &Tensor) -> Result<(Tensor, PullBack<'_>)> {
+        let x = x.clone();
+        let y = self.forward(&x)?;
+        Ok((y, Box::new(move |gradient| pull_by_graph(|x| self.forward(x), &x, gradient))))
+    }
+}
+
 struct Mid {
     block_1: ResnetBlock,
     attn_1: AttnBlock,
@@ -102,9 +155,9 @@ impl Mid {
     }
 }
 
-impl Module for Mid {
-    fn forward(&self, x: &Tensor) -> Result<Tensor> {
-        x.apply(&self.block_1)?.apply(&self.attn_1)?.apply(&self.block_2)
+impl Mid {
+    fn layers(&self) -> [&dyn Layer; 3] {
+        [&self.block_1, &self.attn_1, &self.block_2]
     }
 }
 
@@ -112,8 +165,6 @@ impl Module for Mid {
 struct Level {
     block: Vec<ResnetBlock>,
     attn: Vec<AttnBlock>,
-    /// To the next level: `downsample.conv` or `upsample.conv`.
-    conv: Option<Conv2d>,
 }
 
 impl Level {
@@ -125,27 +176,60 @@ impl Level {
                 attn.push(AttnBlock::new(c_out, &vb.pp("attn").pp(i))?);
             }
         }
-        Ok(Self { block, attn, conv: None })
+        Ok(Self { block, attn })
     }
 
-    fn blocks(&self, x: &Tensor) -> Result<Tensor> {
-        let mut x = x.clone();
-        for (i, block) in self.block.iter().enumerate() {
-            x = x.apply(block)?;
-            if let Some(attn) = self.attn.get(i) {
-                x = x.apply(attn)?;
-            }
-        }
-        Ok(x)
+    fn layers(&self) -> impl Iterator<Item = &dyn Layer> {
+        self.block.iter().enumerate().flat_map(|(i, block)| {
+            let attn = self.attn.get(i).map(|attn| attn as &dyn Layer);
+            [Some(block as &dyn Layer), attn].into_iter().flatten()
+        })
+    }
+}
+
+fn through<'a>(layers: impl IntoIterator<Item = &'a dyn Layer>, x: &Tensor) -> Result<Tensor> {
+    layers.into_iter().try_fold(x.clone(), |x, layer| layer.forward(&x))
+}
+
+/// norm, swish, conv.
+struct Out {
+    norm_out: GroupNorm,
+    conv_out: Conv2d,
+}
+
+impl Out {
+    fn new(c_in: usize, c_out: usize, vb: &VarBuilder) -> Result<Self> {
+        Ok(Self {
+            norm_out: norm(c_in, &vb.pp("norm_out"))?,
+            conv_out: conv2d(c_in, c_out, CONV_3X3, &vb.pp("conv_out"))?,
+        })
+    }
+}
+
+impl Module for Out {
+    fn forward(&self, x: &Tensor) -> Result<Tensor> {
+        x.apply(&Swished(&self.norm_out))?.apply(&self.conv_out)
+    }
+}
+
+impl Layer for Out {
+    fn trail(&self, x: &Tensor) -> Result<(Tensor, PullBack<'_>)> {
+        let (x, (_, _, h, w)) = (x.clone(), x.dims4()?);
+        let y = self.forward(&x)?;
+        let pull_back = move |gradient: &Tensor| {
+            let pulled = self.conv_out.pull_back(gradient, [h, w], None, None)?;
+            Swished(&self.norm_out).pull_back(&x, &pulled, None)
+        };
+        Ok((y, Box::new(pull_back)))
     }
 }
 
 pub(super) struct Encoder {
     conv_in: Conv2d,
-    down: Vec<Level>,
+    /// Each with the way to the next, `downsample.conv`.
+    down: Vec<(Level, Option<Conv2d>)>,
     mid: Mid,
-    norm_out: GroupNorm,
-    conv_out: Conv2d,
+    out: Out,
 }
 
 impl Encoder {
@@ -154,21 +238,18 @@ impl Encoder {
         let mut c_in = sizes.ch;
         for (i, &width) in sizes.widths.iter().enumerate() {
             let vb = vb.pp("down").pp(i);
-            let mut level = Level::new(c_in, width, sizes.num_res_blocks, sizes.attention[i], &vb)?;
-            if i + 1 < sizes.widths.len() {
-                // Zeros to the right and below make up for the missing padding.
-                let halving = Shape { kernel: 3, stride: 2, padding: 0 };
-                level.conv = Some(conv2d(width, width, halving, &vb.pp("downsample.conv"))?);
-            }
-            down.push(level);
+            let level = Level::new(c_in, width, sizes.num_res_blocks, sizes.attention[i], &vb)?;
+            // Zeros to the right and below make up for the missing padding.
+            let halving = Shape { kernel: 3, stride: 2, padding: 0 };
+            let halved = || conv2d(width, width, halving, &vb.pp("downsample.conv"));
+            down.push((level, (i + 1 < sizes.widths.len()).then(halved).transpose()?));
             c_in = width;
         }
         Ok(Self {
             conv_in: conv2d(sizes.in_channels, sizes.ch, CONV_3X3, &vb.pp("conv_in"))?,
             down,
             mid: Mid::new(c_in, &vb.pp("mid"))?,
-            norm_out: norm(c_in, &vb.pp("norm_out"))?,
-            conv_out: conv2d(c_in, sizes.z_channels, CONV_3X3, &vb.pp("conv_out"))?,
+            out: Out::new(c_in, sizes.z_channels, vb)?,
         })
     }
 }
@@ -176,23 +257,43 @@ impl Encoder {
 impl Module for Encoder {
     fn forward(&self, x: &Tensor) -> Result<Tensor> {
         let mut x = x.apply(&self.conv_in)?;
-        for level in &self.down {
-            x = level.blocks(&x)?;
-            if let Some(conv) = &level.conv {
+        for (level, conv) in &self.down {
+            x = through(level.layers(), &x)?;
+            if let Some(conv) = conv {
                 x = x.pad_with_zeros(2, 0, 1)?.pad_with_zeros(3, 0, 1)?.apply(conv)?;
             }
         }
-        x.apply(&self.mid)?.apply(&Swished(&self.norm_out))?.apply(&self.conv_out)
+        through(self.mid.layers(), &x)?.apply(&self.out)
+    }
+}
+
+/// Twice as high and wide, then a convolution.
+struct Upsample {
+    conv: Conv2d,
+}
+
+impl Module for Upsample {
+    fn forward(&self, x: &Tensor) -> Result<Tensor> {
+        resize::upsample_nearest(x, 2)?.apply(&self.conv)
+    }
+}
+
+impl Layer for Upsample {
+    fn trail(&self, x: &Tensor) -> Result<(Tensor, PullBack<'_>)> {
+        let (_, _, h, w) = x.dims4()?;
+        let pull_back = move |gradient: &Tensor| {
+            resize::sum_squares(&self.conv.pull_back(gradient, [2 * h, 2 * w], None, None)?, 2)
+        };
+        Ok((self.forward(x)?, Box::new(pull_back)))
     }
 }
 
 pub(super) struct Decoder {
     conv_in: Conv2d,
     mid: Mid,
-    /// By level: the first is full resolution, and runs last.
-    up: Vec<Level>,
-    norm_out: GroupNorm,
-    conv_out: Conv2d,
+    /// Each with the way to the next; the first is full resolution, and runs last.
+    up: Vec<(Level, Option<Upsample>)>,
+    out: Out,
 }
 
 impl Decoder {
@@ -202,11 +303,9 @@ impl Decoder {
         let mut c_in = deepest;
         for (i, &width) in sizes.widths.iter().enumerate().rev() {
             let vb = vb.pp("up").pp(i);
-            let mut level = Level::new(c_in, width, sizes.num_res_blocks + 1, sizes.attention[i], &vb)?;
-            if i > 0 {
-                level.conv = Some(conv2d(width, width, CONV_3X3, &vb.pp("upsample.conv"))?);
-            }
-            up.push(level);
+            let level = Level::new(c_in, width, sizes.num_res_blocks + 1, sizes.attention[i], &vb)?;
+            let raised = || Ok::<_, Error>(Upsample { conv: conv2d(width, width, CONV_3X3, &vb.pp("upsample.conv"))? });
+            up.push((level, (i > 0).then(raised).transpose()?));
             c_in = width;
         }
         up.reverse();
@@ -214,22 +313,38 @@ impl Decoder {
             conv_in: conv2d(sizes.z_channels, deepest, CONV_3X3, &vb.pp("conv_in"))?,
             mid: Mid::new(deepest, &vb.pp("mid"))?,
             up,
-            norm_out: norm(c_in, &vb.pp("norm_out"))?,
-            conv_out: conv2d(c_in, sizes.out_ch, CONV_3X3, &vb.pp("conv_out"))?,
+            out: Out::new(c_in, sizes.out_ch, vb)?,
         })
+    }
+
+    fn layers(&self) -> impl Iterator<Item = &dyn Layer> {
+        let levels = self.up.iter().rev().flat_map(|(level, upsample)| {
+            level.layers().chain(upsample.as_ref().map(|upsample| upsample as &dyn Layer))
+        });
+        [&self.conv_in as &dyn Layer]
+            .into_iter()
+            .chain(self.mid.layers())
+            .chain(levels)
+            .chain([&self.out as &dyn Layer])
+    }
+
+    /// The pass, and the way back.
+    pub(super) fn trail(&self, z: &Tensor) -> Result<(Tensor, PullBack<'_>)> {
+        let (mut x, mut back) = (z.clone(), Vec::new());
+        for layer in self.layers() {
+            let (y, pull_back) = layer.trail(&x)?;
+            back.push(pull_back);
+            x = y;
+        }
+        let pull_back =
+            move |gradient: &Tensor| back.iter().rev().try_fold(gradient.clone(), |gradient, layer| layer(&gradient));
+        Ok((x, Box::new(pull_back)))
     }
 }
 
 impl Module for Decoder {
     fn forward(&self, z: &Tensor) -> Result<Tensor> {
-        let mut x = z.apply(&self.conv_in)?.apply(&self.mid)?;
-        for level in self.up.iter().rev() {
-            x = level.blocks(&x)?;
-            if let Some(conv) = &level.conv {
-                x = resize::upsample_nearest(&x, 2)?.apply(conv)?;
-            }
-        }
-        x.apply(&Swished(&self.norm_out))?.apply(&self.conv_out)
+        through(self.layers(), z)
     }
 }
 
@@ -265,9 +380,8 @@ mod tests {
         }
         for name in ["vqgan_small", "vqgan_small_f64"] {
             let g = candle_core::safetensors::load(goldens.join(format!("{name}.safetensors")), &Device::Cpu)?;
-            let checkpoint =
-                Checkpoint::open(&goldens.join(format!("models/{name}.ckpt"))).map_err(candle_core::Error::wrap)?;
-            let sizes = Sizes::of(&checkpoint).map_err(candle_core::Error::wrap)?;
+            let checkpoint = Checkpoint::open(&goldens.join(format!("models/{name}.ckpt"))).map_err(Error::wrap)?;
+            let sizes = Sizes::of(&checkpoint).map_err(Error::wrap)?;
             let vb = checkpoint.builder(DType::F32);
             let (encoder, decoder) =
                 (Encoder::new(&sizes, &vb.pp("encoder"))?, Decoder::new(&sizes, &vb.pp("decoder"))?);
@@ -282,19 +396,18 @@ mod tests {
             near(&g, "decoder.mid.attn_1", &x.apply(&decoder.mid.attn_1)?)?;
             near(&g, "decoder", &z.apply(&decoder)?)?;
             if g.contains_key("act.encoder.conv_in") {
-                let (down, up) = (&encoder.down[0], &decoder.up[1]);
+                let ((down, halved), (up, upsample)) = (&encoder.down[0], &decoder.up[1]);
                 let x = g["model_input"].apply(&encoder.conv_in)?;
                 near(&g, "encoder.conv_in", &x)?;
                 let x = x.apply(&down.block[0])?;
                 near(&g, "encoder.down.0.block.0", &x)?;
-                let halved = x.pad_with_zeros(2, 0, 1)?.pad_with_zeros(3, 0, 1)?;
-                near(&g, "encoder.down.0.downsample", &halved.apply(down.conv.as_ref().expect("not the last level"))?)?;
-                let mut x = z.apply(&decoder.conv_in)?.apply(&decoder.mid)?;
-                for level in decoder.up[2..].iter().rev() {
-                    x = resize::upsample_nearest(&level.blocks(&x)?, 2)?
-                        .apply(level.conv.as_ref().expect("not the first"))?;
+                let padded = x.pad_with_zeros(2, 0, 1)?.pad_with_zeros(3, 0, 1)?;
+                near(&g, "encoder.down.0.downsample", &padded.apply(halved.as_ref().expect("not the last level"))?)?;
+                let mut x = through(decoder.mid.layers(), &z.apply(&decoder.conv_in)?)?;
+                for (level, upsample) in decoder.up[2..].iter().rev() {
+                    x = through(level.layers(), &x)?.apply(upsample.as_ref().expect("not the first"))?;
                 }
-                x = resize::upsample_nearest(&up.blocks(&x)?, 2)?.apply(up.conv.as_ref().expect("not the first"))?;
+                x = through(up.layers(), &x)?.apply(upsample.as_ref().expect("not the first"))?;
                 near(&g, "decoder.up.1.upsample", &x)?;
             }
         }

@@ -7,8 +7,8 @@ use serde::Deserialize;
 use crate::models::Error;
 use crate::weights::Checkpoint;
 
-/// Tensors of a residual block that its gradient keeps or makes, measured on a GPU; and what candle's matrix of a 3 x 3
-/// convolution's inputs takes beside them.
+/// Tensors of a residual block that its gradient by candle's graph kept or made, measured on a GPU; and what candle's matrix of a
+/// 3 x 3 convolution's inputs takes beside them. The way back by hand keeps two: the rest is left to the screen and to others.
 const TENSORS_PER_BLOCK: usize = 14;
 const MATRIX_TENSORS: usize = 10;
 

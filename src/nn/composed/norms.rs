@@ -52,6 +52,12 @@ impl GroupNorm {
         Ok(Lines { scale, shift })
     }
 
+    /// From the gradient of the outputs at `x` to that of `x`.
+    pub(in super::super) fn pull_back(&self, x: &Tensor, gradient: &Tensor, swish: bool) -> Result<Tensor> {
+        let [mean, rate] = self.standard(x)?;
+        self.backward(x, gradient, [&mean, &rate], swish)
+    }
+
     /// With h = (x - mean) \* rate and u = d loss / d h: d loss / d x = rate \* (u - mean(u) - h \* mean(u h)), and
     /// mean(u h) = rate \* cov(u, x).
     fn backward(&self, x: &Tensor, gradient: &Tensor, [mean, rate]: [&Tensor; 2], swish: bool) -> Result<Tensor> {
