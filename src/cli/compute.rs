@@ -50,7 +50,7 @@ pub(super) fn start(compute: &ComputeArgs) -> Result<()> {
     };
     if let Some(missed) = device::choose(wanted, precision).map_err(|error| Usage(error.to_string()))? {
         // A closed pipe leaves no one to tell.
-        writeln!(std::io::stderr(), "parallax: {missed}").ok();
+        writeln!(std::io::stderr(), "parallax: computing on the CPU ({missed})").ok();
     }
     threads::start(compute.threads).context("the computing threads cannot be started")
 }

@@ -169,6 +169,7 @@ impl Shift<'_> {
         Ok(Step { lambda, score, logits, slab: slab.into() })
     }
 
+    /// What is said of the slab at a lambda, and its pixels `[slab, height, width]`: decoded and scored even where they are known.
     fn anew(&self, lambda: f64) -> Result<(Scored, Vec<f32>), Error> {
         let latents = self.path.at(lambda)?;
         let decode = |at, n| Ok(self.autoencoder.decode(&latents.narrow(0, at, n)?, self.size)?);

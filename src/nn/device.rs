@@ -29,7 +29,7 @@ pub enum Precision {
 pub enum Error {
     #[error("this build computes on the CPU only, not on {0}; use --device cpu, or build with --features {0}")]
     NotBuilt(&'static str),
-    #[error("no {0} device answers ({1}): the CPU can compute too, --device cpu")]
+    #[error("no {0} device answers: {1}; use --device cpu")]
     Silent(&'static str, candle_core::Error),
     #[error("only NVIDIA GPUs have arithmetic that is faster and less exact; use --precision exact")]
     NotFaster,
