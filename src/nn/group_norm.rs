@@ -71,8 +71,8 @@ impl GroupNorm {
 }
 
 impl Swished<'_> {
-    /// From the gradient of the outputs at `x` to that of `x`, outside of any graph. To it `skip` is added, another part of the same
-    /// gradient.
+    /// From the gradient of the outputs at `x` to that of `x`, `[n, c, …]` all, outside of any graph. To it `skip` is added, another
+    /// part of the same gradient.
     pub fn pull_back(&self, x: &Tensor, gradient: &Tensor, skip: Option<&Tensor>) -> Result<Tensor> {
         let (x, gradient, groups) = (x.contiguous()?, gradient.contiguous()?, &self.0.0);
         if has_kernels(x.device()) {
@@ -80,7 +80,10 @@ impl Swished<'_> {
             return x.apply_op2_no_bwd(&gradient, &Backward { groups, then: Then::Swish, skip: skip.as_ref() });
         }
         let pulled = groups.on(x.dtype(), x.device())?.pull_back(&x, &gradient, true)?;
-        skip.map_or_else(|| Ok(pulled.clone()), |skip| &pulled + skip)
+        match skip {
+            Some(skip) => pulled + skip,
+            None => Ok(pulled),
+        }
     }
 }
 

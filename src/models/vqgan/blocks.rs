@@ -57,10 +57,12 @@ impl ResnetBlock {
 }
 
 impl ResnetBlock {
+    /// What the first convolution makes of `x`.
     fn middle(&self, x: &Tensor) -> Result<Tensor> {
         x.apply(&Swished(&self.norm1))?.apply(&self.conv1)
     }
 
+    /// The block's output, from there.
     fn end(&self, x: &Tensor, middle: &Tensor) -> Result<Tensor> {
         let h = middle.apply(&Swished(&self.norm2))?;
         match &self.nin_shortcut {
@@ -69,6 +71,7 @@ impl ResnetBlock {
         }
     }
 
+    /// From the gradient of the output to that of `x`.
     fn pull_back(&self, x: &Tensor, middle: &Tensor, gradient: &Tensor) -> Result<Tensor> {
         let (_, _, h, w) = x.dims4()?;
         let pulled = self.conv2.pull_back(gradient, [h, w], None, None)?;
@@ -130,7 +133,7 @@ impl Module for AttnBlock {
     }
 }
 
-/// Attention is where a slice is small: it is computed again on the way back.
+/// Computed again on the way back: it stands where a slice has few tokens.
 impl Layer for AttnBlock {
     fn trail(&self, x: &Tensor) -> Result<(Tensor, PullBack<'_>)> {
         let x = x.clone();
@@ -328,7 +331,7 @@ impl Decoder {
             .chain([&self.out as &dyn Layer])
     }
 
-    /// The pass, and the way back.
+    /// The pass, and the way back from the gradient of its output, `[n, out_ch, height, width]`, to that of `z`, `[n, z_channels, h, w]`.
     pub(super) fn trail(&self, z: &Tensor) -> Result<(Tensor, PullBack<'_>)> {
         let (mut x, mut back) = (z.clone(), Vec::new());
         for layer in self.layers() {
