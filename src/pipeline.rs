@@ -10,7 +10,7 @@ use anyhow::{Context, Result, anyhow};
 use candle_core::{Device, Tensor};
 use glam::{DAffine3, DMat3, DVec3};
 
-use crate::io::{self, Note, Preview, Scan, Weight};
+use crate::io::{self, Among, Arrival, Choice, Note, Scan, Weight};
 use crate::job::{Cancelled, Monitor};
 use crate::latent_shift::objective::{ClassScore, LungSize, Objective};
 use crate::latent_shift::saliency::{self, Saliency};
@@ -187,15 +187,21 @@ impl Request {
 
 /// Opens a scan and prepares it by a recipe; or a `.safetensors` stack, which is taken as it is.
 pub fn open(path: &Path, recipe: &Recipe, monitor: &Monitor) -> Result<Input> {
-    open_and_show(path, recipe, monitor, &|_| {})
+    open_and_show(path, &Choice::default(), recipe, monitor, &|_| {})
 }
 
-/// The same; `show` is given a few slices of the scan while the others are still being read.
-pub fn open_and_show(path: &Path, recipe: &Recipe, monitor: &Monitor, show: &dyn Fn(Preview)) -> Result<Input> {
+/// Opens and prepares a scan; `show` is given what the path holds and a few slices while the others are still being read.
+pub fn open_and_show(
+    path: &Path,
+    choice: &Choice,
+    recipe: &Recipe,
+    monitor: &Monitor,
+    show: &dyn Fn(Arrival),
+) -> Result<Input> {
     if is_stack(path) {
         return stack(path, recipe).map_err(BadInput::mark);
     }
-    let scan = io::open_and_show(path, monitor, show).map_err(BadInput::mark)?;
+    let scan = io::open_and_show(path, choice, monitor, show).map_err(BadInput::mark)?;
     prepare(&Arc::new(scan), recipe, monitor)
 }
 
@@ -224,6 +230,7 @@ pub fn draw(seed: u64, dials: Dials, recipe: &Recipe, monitor: &Monitor) -> Resu
         notes: vec![Note::caution("SYNTHETIC: a drawn phantom, no patient")],
         window_hu: None,
         study: None,
+        among: Among::default(),
     };
     let input = prepare(&Arc::new(scan), recipe, monitor)?;
     Ok((phantom, input))
@@ -295,6 +302,7 @@ pub fn inspect(path: &Path, monitor: &Monitor) -> Result<Opened> {
                     )],
                     window_hu: None,
                     study: None,
+                    among: Among::default(),
                 };
                 return Ok(Opened::Scan { scan: Box::new(scan), sha256: input.sha256().to_owned() });
             }

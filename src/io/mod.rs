@@ -1,6 +1,8 @@
-//! Opens a scan: a NIfTI file, a DICOM file, or a folder of DICOM files. Told by bytes, never by names.
+//! Opens a scan: a file of a known format, a folder, or a zip archive. Formats are told by bytes, never by names.
 
+mod archive;
 mod arriving;
+mod choice;
 mod dicom;
 mod gzip;
 mod nifti;
@@ -8,6 +10,7 @@ mod note;
 mod phases;
 mod preview;
 mod series;
+mod source;
 mod stacking;
 pub mod study;
 
@@ -15,6 +18,7 @@ use std::path::{Path, PathBuf};
 
 use sha2::{Digest, Sha256};
 
+pub use self::choice::{Arrival, Choice, Series, Which};
 pub use self::note::{Note, Weight};
 pub use self::preview::Preview;
 use self::study::Study;
@@ -60,6 +64,33 @@ pub struct Scan {
     pub window_hu: Option<[f32; 2]>,
     /// What results that lie beside the scan must say; none where it is no DICOM.
     pub study: Option<Study>,
+    /// What else could have been opened.
+    pub among: Among,
+}
+
+/// What a scan was chosen from.
+#[derive(Debug, Clone, Default)]
+pub struct Among {
+    /// All that the path holds; empty where it holds this scan alone.
+    pub series: Vec<Series>,
+    /// Which of the series this scan is.
+    pub number: usize,
+    /// How many volumes the file holds one after the other in time; 0 and 1 mean this one alone.
+    pub volumes: usize,
+    /// Which of the volumes this scan is, counted from 1.
+    pub volume: usize,
+    /// The series that the one opened file is of, where other files of it lie beside the file.
+    pub whole: Option<Whole>,
+}
+
+/// A series of which one file was opened.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Whole {
+    /// The folder of the file.
+    pub folder: PathBuf,
+    pub choice: Choice,
+    /// How many slices the whole series has.
+    pub slices: usize,
 }
 
 impl Scan {
@@ -77,14 +108,26 @@ const SPACING_MM: std::ops::RangeInclusive<f64> = 0.01..=100.0;
 /// A grid whose axes span less than this share of a box with their lengths is flat. A gantry tilted by 30 degrees leaves 0.87.
 const FLAT_SHARE: f64 = 0.01;
 
-/// Opens whatever `path` holds.
+/// Opens what a person most likely means by `path`: see [`Choice`].
 pub fn open(path: &Path, monitor: &Monitor) -> Result<Scan, Error> {
-    open_and_show(path, monitor, &|_| {})
+    open_and_show(path, &Choice::default(), monitor, &|_| {})
 }
 
-/// The same; `show` is given a few slices while the others are still being read.
-pub fn open_and_show(path: &Path, monitor: &Monitor, show: &dyn Fn(Preview)) -> Result<Scan, Error> {
+/// Lists what `path` holds: the series of a folder or an archive. A file by itself is one of one.
+pub fn list(_path: &Path, monitor: &Monitor) -> Result<Vec<Series>, Error> {
     monitor.step("opening", 0, 0)?;
+    Ok(Vec::new())
+}
+
+/// Opens a scan; `show` is given what the path holds and a few slices while the others are still being read.
+pub fn open_and_show(
+    path: &Path,
+    _choice: &Choice,
+    monitor: &Monitor,
+    show: &dyn Fn(Arrival),
+) -> Result<Scan, Error> {
+    monitor.step("opening", 0, 0)?;
+    let show = &|preview| show(Arrival::Slice(preview));
     let io = |source| Error::Io { source, path: path.to_owned() };
     let mut scan = if path.is_dir() {
         series::open_folder(path, monitor, show)?

@@ -13,7 +13,7 @@ use nifti::{DataElement, Endianness, NiftiHeader, NiftiType};
 use super::arriving::Arriving;
 use super::gzip::Members;
 use super::preview::{Preview, Previews};
-use super::{Error, Geometry, Note, Scan, check_grid, reserve};
+use super::{Among, Error, Geometry, Note, Scan, check_grid, reserve};
 use crate::job::{Cancelled, Monitor};
 use crate::volume::{Grid, Volume};
 
@@ -139,6 +139,7 @@ pub(super) fn open(path: &Path, monitor: &Monitor, show: &dyn Fn(Preview)) -> Re
         notes,
         window_hu: None,
         study: None,
+        among: Among::default(),
     })
 }
 

@@ -10,7 +10,7 @@ use super::arriving::Arriving;
 use super::dicom::{Refused, Slice, describe, pixels};
 use super::preview::{Preview, Previews};
 use super::study::Study;
-use super::{Error, Geometry, Note, Scan, phases, stacking};
+use super::{Among, Error, Geometry, Note, Scan, phases, stacking};
 use crate::job::Monitor;
 use crate::volume::Volume;
 
@@ -105,6 +105,7 @@ pub(super) fn open_files(
         notes,
         window_hu: slices[0].window_hu,
         study: Study::of(&slices),
+        among: Among::default(),
     })
 }
 

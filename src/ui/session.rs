@@ -16,7 +16,7 @@ use super::stage::Stage;
 use crate::demo;
 use crate::export::report::{Asked, Report, Timing, report};
 use crate::frame::{HEATMAPS, Layers, Shift, Window};
-use crate::io::Note;
+use crate::io::{Arrival, Choice, Note};
 use crate::job::{Job, Latest, Monitor, Turn};
 use crate::latent_shift::{Counterfactual, HeatmapMethod};
 use crate::models::{self, Autoencoder, Classifier, Kind, Segmenter, label_index};
@@ -194,8 +194,12 @@ impl Session {
         let (recipe, early) = (self.recipe(), Latest::default());
         self.early = early.clone();
         let job = self.spawn("open", &Turn::default(), move |monitor| {
-            let show = |preview| early.put(EarlySlice::from(preview));
-            let input = pipeline::open_and_show(&path, &recipe, monitor, &show)?;
+            let show = |arrival| {
+                if let Arrival::Slice(preview) = arrival {
+                    early.put(EarlySlice::from(preview));
+                }
+            };
+            let input = pipeline::open_and_show(&path, &Choice::default(), &recipe, monitor, &show)?;
             Ok(Arc::new(OpenScan::new(input, Some(path))))
         });
         self.scan.follow(job);

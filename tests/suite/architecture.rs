@@ -33,7 +33,7 @@ const FENCES: [(&str, &[&str]); 27] = [
     ("rayon", &["volume", "nn", "io"]),
     ("libc", &["nn"]),
     ("safetensors", &["weights", "export"]),
-    ("zip", &["weights"]),
+    ("zip", &["io", "weights"]),
     ("eframe", &["gpu", "ui"]),
     ("rfd", &["ui"]),
     ("open", &["ui"]),
