@@ -53,7 +53,8 @@ impl Archive {
                     format!("an entry claims {} bytes of {} packed ones", entry.size(), entry.compressed_size()),
                 ));
             }
-            entries.push(Entry { name: entry.name().to_owned(), bytes: entry.size(), is_file: entry.is_file() });
+            let name = entry.name().map_err(plain)?.into_owned();
+            entries.push(Entry { name, bytes: entry.size(), is_file: entry.is_file() });
         }
         Ok(Self { path: path.to_owned(), entries, zip })
     }
