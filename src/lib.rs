@@ -11,7 +11,7 @@
 //!
 //! | layer | modules |
 //! |---|---|
-//! | 1 | [`job`] work off the UI thread, [`volume`] numbers in patient space, [`nn`] exact layers |
+//! | 1 | [`files`] what comes from anywhere, [`machine`] what it runs on, [`job`] work off the UI thread, [`volume`] numbers in patient space, [`nn`] exact layers |
 //! | 2 | [`io`] scans, [`preprocess`] to the networks and back, [`weights`] checkpoints |
 //! | 3 | [`models`] the networks and their cards |
 //! | 4 | [`latent_shift`] the method |
@@ -25,11 +25,13 @@ pub mod audit;
 pub mod cli;
 pub mod demo;
 pub mod export;
+pub mod files;
 pub mod frame;
 pub mod gpu;
 pub mod io;
 pub mod job;
 pub mod latent_shift;
+pub mod machine;
 pub mod models;
 pub mod nn;
 pub mod pipeline;

@@ -2,11 +2,15 @@
 
 use std::io::Write;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 use clap::{Args, ValueEnum};
 
 use super::Usage;
+use crate::machine;
 use crate::nn::{device, threads};
+
+/// More threads than this compute nothing faster, and a hundred thousand take minutes to start.
+const THREADS_PER_PROCESSOR: usize = 16;
 
 #[derive(Debug, Clone, Args)]
 pub struct ComputeArgs {
@@ -51,6 +55,14 @@ pub(super) fn start(compute: &ComputeArgs) -> Result<()> {
     if let Some(missed) = device::choose(wanted, precision).map_err(|error| Usage(error.to_string()))? {
         // A closed pipe leaves no one to tell.
         writeln!(std::io::stderr(), "parallax: computing on the CPU ({missed})").ok();
+    }
+    let most = THREADS_PER_PROCESSOR * machine::processors();
+    if compute.threads > most {
+        bail!(Usage(format!(
+            "--threads {}: this machine has {} processors, and more than {most} threads only wait for each other; choose 0 to {most}",
+            compute.threads,
+            machine::processors()
+        )));
     }
     threads::start(compute.threads).context("the computing threads cannot be started")
 }

@@ -5,6 +5,7 @@ use serde_json::{Value, json};
 
 use super::args::InfoArgs;
 use super::{progress, say};
+use crate::files::printable;
 use crate::io::Scan;
 use crate::pipeline::{self, Opened};
 use crate::volume::orientation;
@@ -68,7 +69,7 @@ fn checkpoint_facts(checkpoint: &Checkpoint, kind: Option<&str>) -> Facts {
 /// A JSON value as a person would write it.
 fn plain(value: &Value) -> String {
     match value {
-        Value::String(text) => text.clone(),
+        Value::String(text) => printable(text).into_owned(),
         Value::Null => "-".to_owned(),
         Value::Number(n) => {
             // Adding 0 takes the sign from -0.
@@ -81,7 +82,8 @@ fn plain(value: &Value) -> String {
             ", "
         }),
         Value::Object(rows) => {
-            let lines: Vec<_> = rows.iter().map(|(name, value)| format!("\n  {name}  [{}]", plain(value))).collect();
+            let lines: Vec<_> =
+                rows.iter().map(|(name, value)| format!("\n  {}  [{}]", printable(name), plain(value))).collect();
             format!("{}{}", rows.len(), lines.concat())
         }
         Value::Bool(yes) => yes.to_string(),

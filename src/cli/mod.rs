@@ -21,6 +21,7 @@ use clap::Parser;
 pub use args::Arguments;
 use args::Command;
 
+use crate::files;
 use crate::job::Cancelled;
 use crate::nn::threads;
 use crate::pipeline::BadInput;
@@ -45,7 +46,7 @@ pub fn run() -> ExitCode {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             // A closed pipe (`parallax info … | head`) leaves no one to tell.
-            writeln!(std::io::stderr(), "parallax: {error:#}").ok();
+            writeln!(std::io::stderr(), "parallax: {}", shown(&format!("{error:#}"))).ok();
             ExitCode::from(exit_code(&error))
         }
     }
@@ -85,12 +86,22 @@ fn exit_code(error: &anyhow::Error) -> u8 {
 
 /// Prints to standard output; a closed pipe is not an error.
 pub(super) fn say(text: &str) {
-    writeln!(std::io::stdout(), "{text}").ok(); // a reader that left wants no more
+    writeln!(std::io::stdout(), "{}", shown(text)).ok(); // a reader that left wants no more
+}
+
+/// Words may hold what a file says: its lines stay, and nothing in them steers the terminal.
+fn shown(text: &str) -> String {
+    text.split('\n').map(files::printable).collect::<Vec<_>>().join("\n")
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_is_printed_steers_no_terminal() {
+        assert_eq!(shown("a tensor\n  \u{1b}[2J\r"), "a tensor\n  \\u001b[2J\\u000d");
+    }
 
     #[test]
     fn each_kind_of_error_has_its_exit_code() {

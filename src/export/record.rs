@@ -6,8 +6,11 @@ use anyhow::{Context, Result, anyhow, bail};
 use serde::Deserialize;
 
 use super::report::{FORMAT, OptionsReport, Report, ScoresReport, Term, VERSION};
+use crate::files;
 use crate::latent_shift::Options;
 
+/// A record of thousands of steps and of every class takes a hundredth of this.
+const MAX_BYTES: u64 = 64 << 20;
 /// Numbers as near as this are the same: processors round sums of f32 in their own ways. Lambdas beyond 1 by their size.
 const SAME: f64 = 1e-6;
 
@@ -41,7 +44,7 @@ struct Hashed {
 
 impl Record {
     pub fn open(path: &Path) -> Result<Self> {
-        let text = std::fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))?;
+        let text = files::read_text(path, MAX_BYTES).with_context(|| format!("cannot read {}", path.display()))?;
         Self::parse(&text).with_context(|| format!("no run can be repeated by {}", path.display()))
     }
 

@@ -2,7 +2,6 @@
 //!
 //! The file comes from anywhere: nothing in it is believed before it is checked, and nothing is reserved that is not there.
 
-use std::fs::File;
 use std::io::Read;
 use std::ops::Range;
 use std::path::Path;
@@ -15,6 +14,7 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use super::tensors::{Array, f32s, f64s, file, volume};
+use crate::files;
 use crate::latent_shift::{Counterfactual, Scores, Step, Trial};
 use crate::preprocess::{self, Prepared};
 use crate::volume::Volume;
@@ -125,7 +125,7 @@ impl SavedSession {
     }
 
     fn read(path: &Path) -> Result<Self> {
-        let mut file = File::open(path)?;
+        let mut file = files::open(path)?;
         let length = file.metadata()?.len();
         let mut count = [0; 8];
         file.read_exact(&mut count).context("the file is too short for a session; save it again")?;

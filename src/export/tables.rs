@@ -21,6 +21,13 @@ fn table<const N: usize>(names: [&str; N], rows: impl Iterator<Item = [String; N
     Ok(writer.into_inner()?)
 }
 
+/// A name as a cell that a spreadsheet shows and never computes: an apostrophe stands before what would begin a formula.
+/// Source: OWASP, "CSV Injection".
+fn as_text(name: &str) -> String {
+    let begins_formula = name.starts_with(['=', '+', '-', '@']);
+    if begins_formula { format!("'{name}") } else { name.to_owned() }
+}
+
 /// The score along lambda, and which step is the counterfactual.
 fn curve(run: &Run) -> Result<Vec<u8>> {
     let steps = run.result.steps.iter().enumerate();
@@ -49,8 +56,21 @@ fn drift(run: &Run) -> Result<Vec<u8>> {
         let [logit_before, logit_after] = drift.logits;
         let numbers = [before, after, drift.change(), logit_before, logit_after, logit_after - logit_before];
         let [a, b, c, d, e, f] = numbers.map(|number| number.to_string());
-        [drift.name.clone(), a, b, c, d, e, f]
+        [as_text(&drift.name), a, b, c, d, e, f]
     });
     let names = ["output", "before", "after", "change", "logit_before", "logit_after", "logit_change"];
     table(names, rows)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_that_begins_like_a_formula_is_text() {
+        for (name, cell) in [("=HYPERLINK(\"x\")", "'=HYPERLINK(\"x\")"), ("-1", "'-1"), ("@a", "'@a"), ("+b", "'+b")] {
+            assert_eq!(as_text(name), cell);
+        }
+        assert_eq!(as_text("Pleurisy; pleural effusion"), "Pleurisy; pleural effusion");
+    }
 }

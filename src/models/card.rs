@@ -1,13 +1,23 @@
 //! Model cards: a few lines of toml beside the weights that say what a checkpoint cannot.
 
+use std::collections::HashMap;
 use std::fmt;
+use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
 
 use super::Error;
+use crate::files;
 use crate::preprocess::Recipe;
 use crate::weights::Checkpoint;
+
+/// A card that names every class of a large classifier takes a tenth of this.
+const MAX_CARD_BYTES: u64 = 4 << 20;
+/// Far fewer and far more pixels than any network was trained on.
+const SIDES: RangeInclusive<usize> = 1..=4096;
+/// The longest of the published phenotypes has half as many letters.
+const MAX_LABEL_LETTERS: usize = 200;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -97,12 +107,17 @@ impl Card {
         if !path.extension().is_some_and(|ext| ext.eq_ignore_ascii_case("toml")) {
             return Self::of_checkpoint(path);
         }
-        let text = std::fs::read_to_string(path).map_err(|source| Error::Io { source, path: path.to_owned() })?;
+        let text = files::read_text(path, MAX_CARD_BYTES).map_err(|cause| Error::Io {
+            of: "model card",
+            cause,
+            path: path.to_owned(),
+        })?;
         let wrong = |what: String| Error::Card { what, path: path.to_owned() };
         let lines: Lines = toml::from_str(&text).map_err(|e| wrong(e.message().to_owned()))?;
-        if lines.side == Some(0) {
-            return Err(wrong("side = 0; a slice has at least one pixel".to_owned()));
+        if let Some(side) = lines.side.filter(|side| !SIDES.contains(side)) {
+            return Err(wrong(format!("side = {side}; a slice has {SIDES:?} pixels a side")));
         }
+        lines.labels.as_deref().map_or(Ok(()), check_labels).map_err(wrong)?;
         lines.recipe.check().map_err(wrong)?;
         let beside = |file: PathBuf| path.parent().unwrap_or(Path::new("")).join(file);
         Ok(Self {
@@ -135,4 +150,30 @@ impl Card {
             recipe: Recipe::default(),
         })
     }
+}
+
+/// Refuses labels that a reader could not tell apart, or that would change what stands around them, in words.
+pub fn check_labels(labels: &[String]) -> Result<(), String> {
+    let mut places = HashMap::with_capacity(labels.len());
+    for (at, label) in labels.iter().enumerate() {
+        let shown = files::printable(label);
+        if label.trim().is_empty() {
+            return Err(format!("label {at} is empty; name every class"));
+        }
+        if label.chars().count() > MAX_LABEL_LETTERS {
+            let start: String = shown.chars().take(40).collect();
+            return Err(format!(
+                "label {at}, \"{start}…\", has more than {MAX_LABEL_LETTERS} letters; give it a shorter name"
+            ));
+        }
+        if !label.chars().all(files::is_plain) {
+            return Err(format!(
+                "label {at}, \"{shown}\", holds a control character or one that turns the direction of a text; leave it out"
+            ));
+        }
+        if let Some(first) = places.insert(label.as_str(), at) {
+            return Err(format!("labels {first} and {at} are both \"{label}\"; give each class a name of its own"));
+        }
+    }
+    Ok(())
 }

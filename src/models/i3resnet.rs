@@ -5,7 +5,7 @@ use candle_nn::VarBuilder;
 
 use super::stage::pull_by_graph;
 use super::vqgan::turn;
-use super::{Card, Classifier, Error, PullBack, Stage, labels, phecodes};
+use super::{Card, Classifier, Error, PullBack, Stage, fits, labels, phecodes};
 use crate::nn::conv::{Bias, Conv3d, conv3d};
 use crate::nn::norm::batch_norm;
 use crate::nn::trail::{AtZero, Mask};
@@ -111,6 +111,8 @@ fn trail<'a>(blocks: &'a [Bottleneck], x: &Tensor) -> Result<(Tensor, PullBack<'
 pub struct I3ResNet {
     side: Option<usize>,
     turned: bool,
+    /// Channels of the first convolution.
+    stem: usize,
     conv1: Conv3d, // its three equal input channels summed to one, and its batch norm
     blocks: Vec<Bottleneck>,
     classifier: Conv3d,
@@ -158,7 +160,7 @@ impl I3ResNet {
         let default = || if classes == 1692 { phecodes::names() } else { numbered() };
         let labels = labels(card, classes, default, checkpoint.path())?;
         let device = device.clone();
-        Ok(Self { side: card.side, turned: card.turned, conv1, blocks, classifier, labels, device })
+        Ok(Self { side: card.side, turned: card.turned, stem, conv1, blocks, classifier, labels, device })
     }
 
     /// `[slices, 1, h, w]` to the stem's output `[1, c, d, h, w]`.
@@ -184,10 +186,14 @@ impl I3ResNet {
 
     /// `[slices, 1, h, w]` as the network was fed, `[1, 1, d, h, w]`.
     fn volume(&self, stack: &Tensor) -> Result<Tensor> {
-        let (slices, channels, ..) = stack.dims4()?;
+        let (slices, channels, h, w) = stack.dims4()?;
         if channels != 1 || slices == 0 {
             bail!("the classifier takes a stack [slices, 1, height, width], found {:?}", stack.dims());
         }
+        let [height, width] = self.side.map_or([h, w], |side| [side; 2]);
+        // What its first convolution gives.
+        let halved = [self.stem, slices, height.div_ceil(2), width.div_ceil(2)];
+        fits(halved, [slices, height, width], &self.device)?;
         let mut x = device::copied(stack, &self.device)?;
         if self.turned {
             x = turn(&x)?;

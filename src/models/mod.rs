@@ -10,14 +10,15 @@ mod vqgan;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use candle_core::{DType, Device, Result, Tensor};
+use candle_core::{DType, Device, Result, Tensor, bail};
 
-pub use card::{Card, Decode, Kind};
+pub use card::{Card, Decode, Kind, check_labels};
 pub use i3resnet::I3ResNet;
 pub use stage::{PullBack, Stage, forward, trail};
 pub use unet::LungUnet;
 pub use vqgan::Vqgan;
 
+use crate::machine;
 use crate::weights::{self, Checkpoint};
 
 /// Compresses slices one by one, wherever its weights are; the tensors it is given and gives back lie on the CPU. Slices never mix: decoding one slice alone gives what decoding it among others gives.
@@ -58,8 +59,8 @@ pub trait Segmenter: Send + Sync {
 /// What can be wrong with a card, or with a checkpoint that is to be a network.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    #[error("cannot read the model card: {source}: {}", path.display())]
-    Io { source: std::io::Error, path: PathBuf },
+    #[error("cannot read the {of}: {cause}: {}", path.display())]
+    Io { of: &'static str, cause: std::io::Error, path: PathBuf },
     #[error("the model card is wrong: {what}: {}", path.display())]
     Card { what: String, path: PathBuf },
     #[error("no network that Parallax knows has these tensors; write a model card that says its kind: {}", path.display())]
@@ -70,6 +71,8 @@ pub enum Error {
     Labels { given: usize, classes: usize, path: PathBuf },
     #[error("no class {wanted:?}{hint}")]
     NoSuchLabel { wanted: String, hint: String },
+    #[error("the network takes {needed} of memory, and this process can have {most}; close what else uses it: {}", path.display())]
+    Memory { needed: String, most: String, path: PathBuf },
     #[error(transparent)]
     Weights(#[from] weights::Error),
     #[error(transparent)]
@@ -87,6 +90,12 @@ impl Network {
     /// Loads what a card describes; with the SHA-256 of its checkpoint.
     pub fn load(card: &Card, device: &Device) -> std::result::Result<(Self, String), Error> {
         let checkpoint = Checkpoint::open(&card.weights)?;
+        // Every number is an f32 here, whatever it is in the file.
+        let needed = (checkpoint.numbers() as u64).saturating_mul(size_of::<f32>() as u64);
+        if let Some(most) = machine::memory_bytes().filter(|most| needed > *most) {
+            let (needed, most) = (machine::gigabytes(needed), machine::gigabytes(most));
+            return Err(Error::Memory { needed, most, path: card.weights.clone() });
+        }
         let network = match card.kind {
             Kind::Vqgan => Self::Autoencoder(Arc::new(Vqgan::load(card, &checkpoint, DType::F32, device)?)),
             Kind::I3resnet => Self::Classifier(Arc::new(I3ResNet::load(card, &checkpoint, DType::F32, device)?)),
@@ -124,6 +133,34 @@ pub fn label_index(labels: &[String], wanted: &str) -> std::result::Result<usize
         format!("; did you mean {}?", near.join(" | "))
     };
     Err(Error::NoSuchLabel { wanted: wanted.to_owned(), hint })
+}
+
+/// Refuses slices that a network has no output for, as each of its levels halves them, before anything is computed.
+fn halves(size: [usize; 2], levels: usize) -> Result<()> {
+    let least = u32::try_from(levels.saturating_sub(1)).ok().and_then(|by| 1_usize.checked_shl(by));
+    let least = least.unwrap_or(usize::MAX);
+    if size.iter().any(|pixels| *pixels < least) {
+        let [h, w] = size;
+        bail!(
+            "the network halves a slice {} times, and so needs {least} x {least} pixels, where it was given {h} x {w}; \
+             give it larger slices, or set `side` in its card",
+            levels.saturating_sub(1)
+        );
+    }
+    Ok(())
+}
+
+/// Refuses, before anything is computed, an input whose `numbers` of f32 no memory holds: those of its
+/// largest tensors, which are there at once. A GPU is asked for its memory by other means.
+fn fits(numbers: [usize; 4], [slices, h, w]: [usize; 3], device: &Device) -> Result<()> {
+    let bytes = numbers.iter().fold(size_of::<f32>() as u64, |product, n| product.saturating_mul(*n as u64));
+    let Some(most) = machine::memory_bytes().filter(|most| device.is_cpu() && bytes > *most) else { return Ok(()) };
+    bail!(
+        "{slices} slices of {h} x {w} pixels take at least {} of memory in the network, and this process can have {}; \
+         set a smaller `side` in its card, or give it fewer slices",
+        machine::gigabytes(bytes),
+        machine::gigabytes(most)
+    )
 }
 
 /// The card's labels, or the network's own, one per class.

@@ -4,7 +4,7 @@ use candle_core::{DType, Device, Result, Tensor};
 use candle_nn::VarBuilder;
 
 use super::stage::pull_by_graph;
-use super::{Card, Error, PullBack, Segmenter, labels};
+use super::{Card, Error, PullBack, Segmenter, fits, halves, labels};
 use crate::nn::conv::{Conv2d, Shape, conv2d};
 use crate::nn::norm::batch_norm;
 use crate::nn::trail::{AtZero, Mask};
@@ -81,6 +81,8 @@ impl Up {
 }
 
 pub struct LungUnet {
+    /// Channels of the first level.
+    width: usize,
     down_path: Vec<Block>,
     up_path: Vec<Up>,
     last: Conv2d,
@@ -111,14 +113,15 @@ impl LungUnet {
             let ((_, narrow), (_, wide)) = (pair[0], pair[1]);
             let vb = vb.pp("up_path").pp(i);
             let conv = conv2d(wide, narrow, CONV_1X1, &vb.pp("up").pp(1))?;
-            up_path.push(Up { conv, block: Block::new(2 * narrow, narrow, &vb.pp("conv_block"))? });
+            up_path.push(Up { conv, block: Block::new(narrow.saturating_mul(2), narrow, &vb.pp("conv_block"))? });
         }
         let classes = checkpoint.shape("last.weight").and_then(|s| s.first().copied()).unwrap_or(3);
-        let last = conv2d(widths.first().map_or(0, |(_, out)| *out), classes, CONV_1X1, &vb.pp("last"))?;
+        let width = widths.first().map_or(0, |(_, out)| *out);
+        let last = conv2d(width, classes, CONV_1X1, &vb.pp("last"))?;
         checkpoint.finish(&UNUSED)?;
         let default = || ["No lung", "Right lung", "Left lung"].map(str::to_owned).to_vec();
         let labels = labels(card, classes, default, checkpoint.path())?;
-        Ok(Self { down_path, up_path, last, labels, device: device.clone() })
+        Ok(Self { width, down_path, up_path, last, labels, device: device.clone() })
     }
 }
 
@@ -129,6 +132,7 @@ impl Segmenter for LungUnet {
 
     /// Sizes that 16 does not divide come out smaller, as in the original: 56 gives 48.
     fn log_probabilities(&self, stack: &Tensor) -> Result<Tensor> {
+        self.check(stack)?;
         let mut bridges = Vec::with_capacity(self.down_path.len());
         let mut x = device::copied(stack, &self.device)?;
         for (level, block) in self.down_path.iter().enumerate() {
@@ -149,6 +153,7 @@ impl Segmenter for LungUnet {
     }
 
     fn trail(&self, stack: &Tensor) -> Result<(Tensor, PullBack<'_>)> {
+        self.check(stack)?;
         let mut x = device::copied(stack, &self.device)?;
         let (mut down, mut up, mut bridges) = (Vec::new(), Vec::new(), Vec::new());
         for (level, block) in self.down_path.iter().enumerate() {
@@ -176,6 +181,14 @@ impl Segmenter for LungUnet {
 }
 
 impl LungUnet {
+    /// Refuses what it has no output, or no memory, for.
+    fn check(&self, stack: &Tensor) -> Result<()> {
+        let (slices, _, h, w) = stack.dims4()?;
+        halves([h, w], self.down_path.len())?;
+        // What its first block's convolutions give.
+        fits([2 * slices, self.width, h, w], [slices, h, w], &self.device)
+    }
+
     /// Log-softmax over the classes, on the CPU.
     fn classes(&self, x: &Tensor) -> Result<Tensor> {
         candle_nn::ops::log_softmax(&x.apply(&self.last)?, 1)?.to_device(&Device::Cpu)

@@ -9,7 +9,7 @@ use candle_core::{D, DType, Device, Result, Tensor};
 use self::blocks::{Decoder, Encoder};
 use self::config::Sizes;
 use super::stage::pull_by_graph;
-use super::{Autoencoder, Card, Decode, Error, PullBack};
+use super::{Autoencoder, Card, Decode, Error, PullBack, fits, halves};
 use crate::nn::conv::{Conv2d, Shape, conv2d};
 use crate::nn::{device, resize};
 use crate::weights::Checkpoint;
@@ -26,6 +26,9 @@ pub struct Vqgan {
     embedding: Tensor, // [codes, channels]
     post_quant_conv: Conv2d,
     decoder: Decoder,
+    /// Resolutions, and channels of the first.
+    levels: usize,
+    width: usize,
     /// What a gradient of one slice takes, bytes per pixel of the network's own grid.
     bytes_per_pixel: usize,
     device: Device,
@@ -43,6 +46,10 @@ impl Vqgan {
         if let Some(yaml) = &card.config {
             sizes.check(yaml)?;
         }
+        if sizes.n_embed == 0 {
+            let what = "its codebook, quantize.embedding, holds no code".to_owned();
+            return Err(Error::Card { what, path: checkpoint.path().to_owned() });
+        }
         let vb = checkpoint.builder(dtype);
         let pointwise = Shape { kernel: 1, stride: 1, padding: 0 };
         let network = Self {
@@ -54,6 +61,8 @@ impl Vqgan {
             embedding: vb.get((sizes.n_embed, sizes.embed_dim), "quantize.embedding.weight")?.to_device(device)?,
             post_quant_conv: conv2d(sizes.embed_dim, sizes.z_channels, pointwise, &vb.pp("post_quant_conv"))?,
             decoder: Decoder::new(&sizes, &vb.pp("decoder"))?,
+            levels: sizes.widths.len(),
+            width: sizes.ch,
             bytes_per_pixel: sizes.gradient_bytes_per_pixel(),
             device: device.clone(),
         };
@@ -63,9 +72,13 @@ impl Vqgan {
 
     /// The encoder's input: -1..=1, resized, turned.
     pub fn model_input(&self, stack: &Tensor) -> Result<Tensor> {
+        let (slices, _, h, w) = stack.dims4()?;
+        let [height, width] = self.side.map_or([h, w], |side| fit([h, w], side));
+        halves([height, width], self.levels)?;
+        // What its first convolution gives, and what its first norm makes of that.
+        fits([2 * slices, self.width, height, width], [slices, height, width], &self.device)?;
         let mut x = stack.affine(2.0, -1.0)?;
         if let Some(side) = self.side {
-            let (_, _, h, w) = x.dims4()?;
             x = resize::bilinear_antialias(&x, fit([h, w], side))?;
         }
         if self.turned { turn(&x) } else { Ok(x) }
@@ -125,7 +138,7 @@ impl Autoencoder for Vqgan {
 
     fn room(&self, size: [usize; 2]) -> Option<usize> {
         let [h, w] = self.side.map_or(size, |side| fit(size, side));
-        let slices = device::free_bytes(&self.device)? / (self.bytes_per_pixel * h * w).max(1);
+        let slices = device::free_bytes(&self.device)? / self.bytes_per_pixel.saturating_mul(h * w).max(1);
         Some(slices.max(1))
     }
 
@@ -139,7 +152,8 @@ impl Autoencoder for Vqgan {
 
 /// torchvision's `Resize(side)`: the smaller edge becomes `side`, the other keeps the aspect, rounded down.
 fn fit([h, w]: [usize; 2], side: usize) -> [usize; 2] {
-    if h <= w { [side, side * w / h] } else { [side * h / w, side] }
+    let longer = |long: usize, short: usize| side.saturating_mul(long) / short.max(1);
+    if h <= w { [side, longer(w, h)] } else { [longer(h, w), side] }
 }
 
 /// A quarter turn and a mirror, out[i, j] = x[n-1-j, n-1-i]: how the published networks were fed. Its own inverse.

@@ -43,6 +43,9 @@ impl Conv3d {
         padding: [usize; 3],
     ) -> Result<Self> {
         let (out, c_in, kd, kh, kw) = weight.dims5()?;
+        if weight.elem_count() == 0 {
+            bail!("a convolution whose weights are {:?} has no numbers", weight.dims());
+        }
         let flat = weight.flatten_all()?;
         let weight = match weight.dtype() {
             DType::F32 => Numbers::F32(Arc::new(flat.to_vec1()?).into()),

@@ -212,6 +212,8 @@ fn for_each_run(
                 let end = if first >= iw as isize { 0 } else { ((iw as isize - 1 - first) as usize) / sw + 1 };
                 begin.min(length)..end.min(length).max(begin.min(length))
             };
+            // Where nothing lies inside, nothing is read: from which place on must not matter.
+            let inside = if inside.is_empty() { 0..0 } else { inside };
             let base = if inside.is_empty() {
                 0
             } else {

@@ -1,13 +1,12 @@
 //! The tools that measure on the pictures: ruler, angle and region; what was drawn by them, and where it is listed.
 
-use std::cell::RefCell;
-
 use eframe::egui::{self, Align2, Pos2, Rect, RichText, Stroke, Ui, pos2};
 use glam::DVec3;
 
 use super::action::Action;
 use super::annotations::plane_name;
 use super::display::{Picture, Shown};
+use super::measurements::MOST;
 use super::navigate::point_at;
 use super::session::Session;
 use super::theme;
@@ -16,7 +15,7 @@ use super::widgets::ink;
 use crate::export::png::Mark;
 use crate::frame::camera::Camera;
 use crate::frame::measure::{Measurement, Region, Shape, Spread, VOLUMES};
-use crate::frame::{Content, Layers, Plane, lambda_text};
+use crate::frame::{Content, Plane, lambda_text};
 use crate::quality::words::signed;
 use crate::volume::Grid;
 
@@ -33,7 +32,7 @@ pub(super) enum Tool {
     Region,
 }
 
-const TOOLS: [(Tool, &str, &str); 3] = [
+pub(super) const TOOLS: [(Tool, &str, &str); 3] = [
     (Tool::Ruler, "Ruler", "Drag from end to end"),
     (Tool::Angle, "Angle", "Drag from an end to the corner, then click on the other end"),
     (Tool::Region, "Region", "Drag a box around an ellipse"),
@@ -50,92 +49,6 @@ pub(super) enum Act {
     Select(Option<usize>),
     Delete,
     Undo,
-}
-
-/// What was measured on a scan.
-#[derive(Default)]
-pub(super) struct Measurements {
-    pub(super) tool: Option<Tool>,
-    pub(super) draft: Option<Measurement>,
-    list: Vec<Measurement>,
-    selected: Option<usize>,
-    /// The lists before each change, for undo.
-    before: Vec<Vec<Measurement>>,
-    /// Regions as they were last read: reading them anew in every frame would cost too much.
-    read: RefCell<Vec<Read>>,
-}
-
-struct Read {
-    of: Measurement,
-    step: usize,
-    /// Told by its scan's and its steps' memory.
-    layers: Layers,
-    region: Option<Region>,
-}
-
-impl Measurements {
-    pub(super) fn of(list: Vec<Measurement>) -> Self {
-        Self { list, ..Self::default() }
-    }
-
-    pub(super) fn list(&self) -> &[Measurement] {
-        &self.list
-    }
-
-    /// The slice to look at, where a measurement was chosen.
-    pub(super) fn act(&mut self, act: &Act) -> Option<Measurement> {
-        match *act {
-            Act::Tool(tool) => (self.tool, self.draft) = (tool, None),
-            Act::NextTool => {
-                let at = TOOLS.iter().position(|(tool, ..)| Some(*tool) == self.tool);
-                (self.tool, self.draft) = (TOOLS.get(at.map_or(0, |at| at + 1)).map(|(tool, ..)| *tool), None);
-            }
-            Act::Draft(draft) => self.draft = draft,
-            Act::Add(measurement) => {
-                self.before.push(self.list.clone());
-                self.list.push(measurement);
-                (self.selected, self.draft) = (Some(self.list.len() - 1), None);
-            }
-            Act::Select(selected) => {
-                self.selected = selected;
-                return self.list.get(selected?).copied();
-            }
-            Act::Delete => {
-                if let Some(at) = self.selected.take().filter(|at| *at < self.list.len()) {
-                    self.before.push(self.list.clone());
-                    self.list.remove(at);
-                }
-            }
-            Act::Undo => {
-                if let Some(list) = self.before.pop() {
-                    (self.list, self.selected) = (list, None);
-                }
-            }
-        }
-        None
-    }
-
-    fn region(&self, of: &Measurement, layers: &Layers, step: usize) -> Option<Region> {
-        let mut read = self.read.borrow_mut();
-        read.retain(|read| self.list.contains(&read.of) || Some(read.of) == self.draft);
-        let is_known = |read: &&Read| read.of == *of && read.step == step && same(&read.layers, layers);
-        if let Some(known) = read.iter().find(is_known) {
-            return known.region.clone();
-        }
-        let region = of.region(layers, step);
-        read.retain(|read| read.of != *of);
-        read.push(Read { of: *of, step, layers: layers.clone(), region: region.clone() });
-        region
-    }
-}
-
-fn same(a: &Layers, b: &Layers) -> bool {
-    let shifts = match (&a.shift, &b.shift) {
-        (None, None) => true,
-        (Some(a), Some(b)) => a.slabs.same(&b.slabs),
-        _ => false,
-    };
-    a.scan.voxels.same(&b.scan.voxels) && shifts
 }
 
 /// What the pointer draws on a pane: `place` leads from the screen into the patient.
@@ -304,7 +217,7 @@ pub(super) fn tools_ui(ui: &mut Ui, now: Option<Tool>, actions: &mut Vec<Action>
 pub(super) fn measure_panel_ui(ui: &mut Ui, session: &Session, viewer: &Viewer, actions: &mut Vec<Action>) {
     let measurements = &viewer.measurements;
     let Some(scan) = session.scan.ready() else { return };
-    if measurements.list.is_empty() && measurements.before.is_empty() && measurements.tool.is_none() {
+    if measurements.list.is_empty() && measurements.changes.is_empty() && measurements.tool.is_none() {
         return;
     }
     let grid = &scan.layers.scan.grid;
@@ -313,7 +226,14 @@ pub(super) fn measure_panel_ui(ui: &mut Ui, session: &Session, viewer: &Viewer, 
     ui.label(RichText::new("Measurements").heading().color(theme::colors(ui).strong));
     if let Some((tool, name, help)) = TOOLS.iter().find(|(tool, ..)| Some(*tool) == measurements.tool) {
         ui.label(RichText::new(format!("{name}: {}", help.to_lowercase())).small().color(theme::colors(ui).accent));
-        if ui.button("Draw in the middle").on_hover_text("20 mm, where the planes cross; for the keyboard").clicked() {
+        if measurements.is_full() {
+            let text = format!("There are {MOST} measurements, the most that there may be; delete one first");
+            ui.label(RichText::new(text).small().color(theme::colors(ui).red));
+        } else if ui
+            .button("Draw in the middle")
+            .on_hover_text("20 mm, where the planes cross; for the keyboard")
+            .clicked()
+        {
             act(Act::Add(in_the_middle(*tool, viewer, grid)));
         }
     }
@@ -338,7 +258,7 @@ pub(super) fn measure_panel_ui(ui: &mut Ui, session: &Session, viewer: &Viewer, 
         if delete.on_hover_text("The selected one (key Delete)").clicked() {
             act(Act::Delete);
         }
-        let undo = ui.add_enabled(!measurements.before.is_empty(), egui::Button::new("Undo"));
+        let undo = ui.add_enabled(!measurements.changes.is_empty(), egui::Button::new("Undo"));
         if undo.on_hover_text("Ctrl + Z").clicked() {
             act(Act::Undo);
         }
@@ -419,27 +339,6 @@ fn in_the_middle(tool: Tool, viewer: &Viewer, grid: &Grid) -> Measurement {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn ruler(mm: f64) -> Measurement {
-        Measurement { plane: Plane::Axial, shape: Shape::Distance([DVec3::ZERO, DVec3::X * mm]) }
-    }
-
-    #[test]
-    fn every_change_can_be_undone_in_turn() {
-        let mut measurements = Measurements::default();
-        for act in [Act::Add(ruler(1.0)), Act::Add(ruler(2.0)), Act::Select(Some(0)), Act::Delete] {
-            measurements.act(&act);
-        }
-        assert_eq!(measurements.list, [ruler(2.0)]);
-        measurements.act(&Act::Delete);
-        assert_eq!(measurements.list, [ruler(2.0)], "nothing is selected any more");
-        let mut seen = Vec::new();
-        for _ in 0..4 {
-            measurements.act(&Act::Undo);
-            seen.push(measurements.list.len());
-        }
-        assert_eq!(seen, [2, 1, 0, 0]);
-    }
 
     #[test]
     fn what_is_copied_names_each_volume_and_what_is_synthetic() {

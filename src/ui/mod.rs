@@ -11,6 +11,7 @@ mod input_panel;
 mod keys;
 mod lambda_bar;
 mod measure;
+mod measurements;
 mod model_panel;
 mod navigate;
 mod panes;
@@ -30,16 +31,21 @@ mod toolbar;
 mod viewer;
 mod widgets;
 
+use std::io::Write;
 use std::ops::Range;
 use std::path::PathBuf;
 
-use anyhow::anyhow;
+use anyhow::{Context as _, anyhow};
 use eframe::egui::ViewportBuilder;
 
 pub use app::App;
 pub use picker::{Answer, Ask, Picker, SystemPicker};
+pub use presets::presets_from_json;
+pub use session_file::check_session;
 
 use crate::gpu::raise_limits;
+
+const APP_ID: &str = "parallax";
 
 /// What the window is opened with.
 #[derive(Debug, Default)]
@@ -57,15 +63,25 @@ pub struct Start {
     pub demo: bool,
 }
 
+/// The folder that eframe keeps settings in is there, or can be made: it says nothing itself where it cannot.
+fn settings_folder() -> anyhow::Result<()> {
+    let folder = eframe::storage_dir(APP_ID).context("there is no home folder; set HOME")?;
+    std::fs::create_dir_all(&folder).with_context(|| format!("cannot make the folder {}", folder.display()))
+}
+
 /// Opens the window, and returns when it is closed. The device is chosen and the computing threads are there.
 pub fn run(start: Start) -> anyhow::Result<()> {
     let viewport = ViewportBuilder::default()
         .with_title("Parallax")
-        .with_app_id("parallax")
+        .with_app_id(APP_ID)
         .with_inner_size([1440.0, 900.0])
         .with_min_inner_size([1100.0, 700.0]);
     let mut options = eframe::NativeOptions { viewport, ..eframe::NativeOptions::default() };
     raise_limits(&mut options.wgpu_options.wgpu_setup);
+    if let Err(error) = settings_folder() {
+        // A closed pipe leaves no one to tell.
+        writeln!(std::io::stderr(), "parallax: what you choose will not be kept for the next time: {error:#}").ok();
+    }
     eframe::run_native("parallax", options, Box::new(|cc| Ok(Box::new(App::new(cc, start, Box::new(SystemPicker))))))
         .map_err(|error| {
             anyhow!("the window cannot be opened: {error}; it needs a display and a Vulkan, Metal, DX12 or OpenGL driver; `parallax explain` needs neither")

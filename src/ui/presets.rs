@@ -6,11 +6,15 @@ use eframe::egui::{Align2, Button, Context, DragValue, Grid, Id, RichText, Role,
 use super::action::Action;
 use super::theme;
 use super::viewer::{CENTER_HU, WIDTH_HU};
-use crate::frame;
 use crate::settings::{Preset, Presets};
+use crate::{files, frame};
 
 /// More than anyone looks through.
 const MOST: usize = 40;
+/// Forty presets with the longest names take a tenth of this.
+const MOST_BYTES: usize = 1 << 20;
+/// What a preset's button has room for, several times.
+const MOST_LETTERS: usize = 100;
 const NAME_SIZE: [f32; 2] = [150.0, 24.0];
 
 /// What is typed as JSON, and why it was not taken.
@@ -82,7 +86,7 @@ fn json_ui(ui: &mut Ui, presets: &mut Presets) {
         let label = ui.label("From JSON");
         ui.add(TextEdit::singleline(&mut draft.text).hint_text("paste a list here")).labelled_by(label.id);
         if ui.add_enabled(!draft.text.trim().is_empty(), Button::new("Take")).clicked() {
-            draft = match from_json(&draft.text) {
+            draft = match presets_from_json(&draft.text) {
                 Ok(read) => {
                     *presets = read;
                     Draft::default()
@@ -97,13 +101,21 @@ fn json_ui(ui: &mut Ui, presets: &mut Presets) {
     ui.data_mut(|data| data.insert_temp(id, draft));
 }
 
-fn from_json(text: &str) -> anyhow::Result<Presets> {
+/// Presets from a text, as `Copy as JSON` gives them; an error says what is wrong with it.
+pub fn presets_from_json(text: &str) -> anyhow::Result<Presets> {
+    ensure!(text.len() <= MOST_BYTES, "a text of {} bytes; a list of presets has {MOST_BYTES} at most", text.len());
     let presets: Presets = serde_json::from_str(text).context(
         "this is no list of presets; one looks like [{\"name\": \"Lung\", \"center_hu\": -600, \"width_hu\": 1500}]",
     )?;
     ensure!((1..=MOST).contains(&presets.0.len()), "{} presets; there may be 1 to {MOST}", presets.0.len());
     for Preset { name, window } in &presets.0 {
         ensure!(!name.trim().is_empty(), "a preset has no name; give each one");
+        let (shown, letters) = (files::printable(name), name.chars().count());
+        ensure!(letters <= MOST_LETTERS, "a preset's name has {letters} letters; there may be {MOST_LETTERS} at most");
+        ensure!(
+            name.chars().all(files::is_plain),
+            "the name \"{shown}\" holds a control character or one that turns the direction of a text; leave it out"
+        );
         for (what, value, range) in [("centre", window.center_hu, CENTER_HU), ("width", window.width_hu, WIDTH_HU)] {
             let (low, high) = (range.start(), range.end());
             ensure!(range.contains(&value), "{name} has a {what} of {value} HU; it must lie between {low} and {high}");
@@ -120,9 +132,9 @@ mod tests {
     fn a_list_comes_back_from_json_as_it_was() {
         let presets = Presets::default();
         let text = serde_json::to_string_pretty(&presets).unwrap();
-        assert_eq!(from_json(&text).unwrap(), presets);
+        assert_eq!(presets_from_json(&text).unwrap(), presets);
         let lung = r#"[{ "name": "Lung", "center_hu": -600, "width_hu": 1500 }]"#;
-        assert_eq!(from_json(lung).unwrap().0[0], presets.0[1]);
+        assert_eq!(presets_from_json(lung).unwrap().0[0], presets.0[1]);
     }
 
     #[test]
@@ -134,10 +146,12 @@ mod tests {
             ("[{".to_owned(), "no list of presets"),
             ("[]".to_owned(), "0 presets"),
             (format!("[{}]", one(" ", "0", "9")), "no name"),
+            (format!("[{}]", one("\\u001b[2J", "0", "9")), "\"\\u001b[2J\" holds a control character"),
+            (format!("[{}]", one(&"A".repeat(101), "0", "9")), "101 letters"),
             (format!("[{}]", one("A", "0", "0")), "A has a width of 0 HU"),
             (format!("[{}]", one("A", "1e30", "9")), "A has a centre of"),
         ] {
-            let error = format!("{:#}", from_json(&text).unwrap_err());
+            let error = format!("{:#}", presets_from_json(&text).unwrap_err());
             assert!(error.contains(why), "{text}: {error}");
         }
     }

@@ -11,6 +11,7 @@ use eframe::egui::{RichText, Ui};
 use serde::{Deserialize, Serialize};
 
 use super::action::{Action, Place, Wanted};
+use super::measurements::MOST;
 use super::picture::{free_name, named};
 use super::session::{Explained, Loaded, OpenScan, Role, Session};
 use super::stage::Stage;
@@ -23,6 +24,7 @@ use crate::export::session::{Outline, SavedSession, session_bytes};
 use crate::export::write;
 use crate::job::{Job, Monitor, Turn};
 use crate::latent_shift::Options;
+use crate::models::check_labels;
 use crate::pipeline;
 use crate::preprocess::Recipe;
 use crate::settings::{ScoredBy, absolute};
@@ -127,6 +129,11 @@ impl Document {
         if let Some(slab) = &self.slab {
             ensure!(slab.start < slab.end, "the slab {slab:?} holds no slice");
         }
+        let measured = self.view.measurements();
+        ensure!(measured <= MOST, "it holds {measured} measurements; there may be {MOST} at most");
+        if let Some(result) = &self.result {
+            check_labels(&result.asked.labels).map_err(anyhow::Error::msg)?;
+        }
         let near = |place: glam::DVec3| place.is_finite() && place.abs().max_element() <= FARTHEST_MM;
         ensure!(self.view.places().all(near), "a place lies more than {FARTHEST_MM} mm from the scan's origin");
         Ok(())
@@ -172,10 +179,8 @@ pub(super) fn is_session(path: &Path) -> bool {
 /// Reads a session file and opens its scan. A scan that is another one now is opened without the result.
 pub(super) fn open(path: PathBuf, monitor: &Monitor) -> Result<Restored> {
     monitor.step("opening", 0, 0)?;
-    let saved = SavedSession::open(&path)?;
     let cannot = || format!("cannot open the session {}", path.display());
-    let document: Document = saved.document().with_context(cannot)?;
-    document.check().with_context(cannot)?;
+    let (saved, document) = read(&path)?;
     let (scan, run, trouble) = match open_scan(&document.scan, monitor) {
         Ok(scan) if scan.input.sha256() == document.scan.sha256 => {
             let run = document.result.as_ref().map(|result| explained(result, &saved, &scan)).transpose();
@@ -194,6 +199,19 @@ pub(super) fn open(path: PathBuf, monitor: &Monitor) -> Result<Restored> {
         }
     };
     Ok(Restored { path, document, scan, run, trouble })
+}
+
+fn read(path: &Path) -> Result<(SavedSession, Document)> {
+    let saved = SavedSession::open(path)?;
+    let cannot = || format!("cannot open the session {}", path.display());
+    let document: Document = saved.document().with_context(cannot)?;
+    document.check().with_context(cannot)?;
+    Ok((saved, document))
+}
+
+/// Whether a file is a session that a window could have saved, in words where it is not. Its scan and networks are not opened.
+pub fn check_session(path: &Path) -> Result<()> {
+    read(path).map(drop)
 }
 
 fn open_scan(saved: &SavedScan, monitor: &Monitor) -> Result<Arc<OpenScan>> {

@@ -4,7 +4,8 @@ use glam::DVec3;
 use serde::{Deserialize, Serialize};
 
 use super::display::{Display, Layout};
-use super::measure::{Act, Measurements};
+use super::measure::Act;
+use super::measurements::Measurements;
 use super::session::{Explained, OpenScan};
 use crate::frame::camera::Camera;
 use crate::frame::measure::Measurement;
@@ -49,6 +50,10 @@ pub(super) struct SavedView {
 }
 
 impl SavedView {
+    pub(super) fn measurements(&self) -> usize {
+        self.measurements.len()
+    }
+
     /// All its places, RAS+ millimetres.
     pub(super) fn places(&self) -> impl Iterator<Item = DVec3> {
         let measured = self.measurements.iter().flat_map(|measurement| measurement.shape.outline());

@@ -9,7 +9,6 @@ mod storage;
 mod zipped;
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::fs::File;
 use std::io::{Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -20,11 +19,13 @@ use candle_nn::var_builder::SimpleBackend;
 use sha2::{Digest, Sha256};
 use storage::TensorSource;
 
+use crate::files;
+
 /// What can be wrong with a checkpoint.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    #[error("cannot read the file: {source}: {}", path.display())]
-    Io { source: std::io::Error, path: PathBuf },
+    #[error("cannot read the file: {cause}: {}", path.display())]
+    Io { cause: std::io::Error, path: PathBuf },
     #[error("not a checkpoint: neither a torch file nor safetensors; choose a .pt, .pth, .ckpt or .safetensors file: {}", path.display())]
     NotACheckpoint { path: PathBuf },
     #[error("the checkpoint is damaged: {what}; get it again: {}", path.display())]
@@ -47,8 +48,8 @@ pub struct Checkpoint {
 
 impl Checkpoint {
     pub fn open(path: &Path) -> Result<Self, Error> {
-        let io = |source| Error::Io { source, path: path.to_owned() };
-        let mut file = File::open(path).map_err(io)?;
+        let io = |cause| Error::Io { cause, path: path.to_owned() };
+        let mut file = files::open(path).map_err(io)?;
         let mut head = [0; 16];
         let length = file.metadata().map_err(io)?.len();
         let read = file.read(&mut head).map_err(io)?;
@@ -89,8 +90,12 @@ impl Checkpoint {
 
     /// The kind of file and its size, for people.
     pub fn describe(&self) -> String {
-        let numbers: usize = self.tensors.values().map(|t| t.shape.iter().product::<usize>()).sum();
-        format!("{}, {} tensors, {numbers} numbers", self.format, self.tensors.len())
+        format!("{}, {} tensors, {} numbers", self.format, self.tensors.len(), self.numbers())
+    }
+
+    /// How many numbers the tensors hold, all together.
+    pub fn numbers(&self) -> usize {
+        self.tensors.values().fold(0, |sum, tensor| sum.saturating_add(tensor.shape.iter().product::<usize>()))
     }
 
     /// The tensors under a prefix, without it.
@@ -166,7 +171,7 @@ impl SimpleBackend for Checkpoint {
 
 fn hash(path: &Path) -> std::io::Result<String> {
     let mut hasher = Sha256::new();
-    let mut file = File::open(path)?;
+    let mut file = files::open(path)?;
     let mut buffer = vec![0; 1 << 20];
     loop {
         match file.read(&mut buffer)? {

@@ -40,7 +40,7 @@ pub(super) struct Pickle {
 const MAX_LINE: usize = 4096;
 /// Values, marks and memos beyond any checkpoint's: one byte of a file makes 40 in memory, and an optimiser's state of
 /// thousands of tensors is some hundred thousand values.
-const MAX_VALUES: usize = 1 << 24;
+const MAX_VALUES: usize = 1 << 22;
 
 struct Machine<'a> {
     bytes: &'a [u8],

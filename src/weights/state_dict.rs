@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::pickle::{Id, Pickle, Value};
-use super::storage::{Kind, Place, TensorSource};
+use super::storage::{Kind, MAX_AXES, Place, TensorSource};
 
 /// A storage as a persistent id names it: `('storage', class, key, location, numel, …)`.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -46,6 +46,8 @@ impl Pickle {
             value = self.value(*only);
         }
         let (Value::Tuple(items) | Value::List(items)) = value else { return None };
+        // One long list could be the shape of each of thousands of tensors.
+        (items.len() <= MAX_AXES).then_some(())?;
         items.iter().map(|item| self.size(*item)).collect()
     }
 

@@ -8,6 +8,8 @@ use std::sync::Arc;
 
 use candle_core::{Device, Tensor};
 
+use crate::files;
+
 /// Kinds of numbers in checkpoints.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Kind {
@@ -57,7 +59,7 @@ pub(super) enum Place {
     /// So many bytes from an offset of the file.
     File { path: Arc<PathBuf>, offset: u64, length: u64 },
     /// A compressed entry of a zip file.
-    Entry { path: Arc<PathBuf>, name: String, length: u64 },
+    Entry { path: Arc<PathBuf>, name: Arc<str>, length: u64 },
 }
 
 impl Place {
@@ -69,24 +71,30 @@ impl Place {
 
     fn read(&self, from: u64, count: usize) -> Result<Vec<u8>, String> {
         let words = |e: std::io::Error| e.to_string();
-        let mut bytes = vec![0; count];
+        let mut bytes = Vec::new();
+        bytes.try_reserve_exact(count).map_err(|_full| format!("there is no memory for its {count} bytes"))?;
         match self {
             Self::File { path, offset, .. } => {
-                let mut file = File::open(&**path).map_err(words)?;
-                file.seek(SeekFrom::Start(offset + from)).map_err(words)?;
-                file.read_exact(&mut bytes).map_err(words)?;
+                let mut file = files::open(path).map_err(words)?;
+                file.seek(SeekFrom::Start(offset.saturating_add(from))).map_err(words)?;
+                file.take(count as u64).read_to_end(&mut bytes).map_err(words)?;
             }
             Self::Entry { path, name, .. } => {
-                let mut archive =
-                    zip::ZipArchive::new(File::open(&**path).map_err(words)?).map_err(|e| e.to_string())?;
+                let mut archive = zip::ZipArchive::new(files::open(path).map_err(words)?).map_err(|e| e.to_string())?;
                 let mut entry = archive.by_name(name).map_err(|e| e.to_string())?;
                 std::io::copy(&mut (&mut entry).take(from), &mut std::io::sink()).map_err(words)?;
-                entry.read_exact(&mut bytes).map_err(words)?;
+                entry.take(count as u64).read_to_end(&mut bytes).map_err(words)?;
             }
+        }
+        if bytes.len() < count {
+            return Err(format!("it ends after {} of its {count} bytes", bytes.len()));
         }
         Ok(bytes)
     }
 }
+
+/// More axes than any layer's: a 3-D convolution has five.
+pub(super) const MAX_AXES: usize = 16;
 
 /// A tensor as the checkpoint describes it: a strided window of a storage. Offset and strides count elements.
 #[derive(Debug, Clone)]
@@ -107,6 +115,9 @@ impl TensorSource {
         kind: Kind,
         place: Place,
     ) -> Result<Self, String> {
+        if shape.len() > MAX_AXES {
+            return Err(format!("a tensor of {} axes; no network here has one of more than {MAX_AXES}", shape.len()));
+        }
         let reach = |n: &[usize], s: &[usize]| -> Option<usize> {
             if n.contains(&0) {
                 return Some(offset);

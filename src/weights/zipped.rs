@@ -28,7 +28,8 @@ pub(super) fn read(file: File, path: &Path) -> Result<BTreeMap<String, TensorSou
         let entry = archive.by_index_raw(i).map_err(words)?;
         let name = entry.name().map_err(words)?.into_owned();
         let (size, packed) = (entry.size(), entry.compressed_size());
-        let possible = packed <= length && size <= packed.saturating_mul(MAX_INFLATION);
+        let most = if entry.compression() == CompressionMethod::Stored { 1 } else { MAX_INFLATION };
+        let possible = packed <= length && size <= packed.saturating_mul(most);
         let bomb = || format!("its entry {name} claims {size} bytes in {packed}");
         if name == "data.pkl" || name.ends_with("/data.pkl") {
             if !possible || size > MAX_PICKLE_BYTES {
@@ -43,7 +44,7 @@ pub(super) fn read(file: File, path: &Path) -> Result<BTreeMap<String, TensorSou
                 (CompressionMethod::Stored, Some(offset)) => {
                     Place::File { path: Arc::clone(&path), offset, length: size }
                 }
-                _ => Place::Entry { path: Arc::clone(&path), name: name.clone(), length: size },
+                _ => Place::Entry { path: Arc::clone(&path), name: name.as_str().into(), length: size },
             };
             places.insert(key.to_owned(), place);
         }

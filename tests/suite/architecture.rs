@@ -7,9 +7,9 @@ use std::path::{Path, PathBuf};
 
 use self::paths::{Named, named};
 
-/// Modules by layer; each may use only what stands in a layer above its own. `job`, `volume` and `nn` stand on nothing.
+/// Modules by layer; each may use only what stands in a layer above its own. `files`, `machine`, `job`, `volume` and `nn` stand on nothing.
 const LAYERS: [&[&str]; 9] = [
-    &["job", "volume", "nn"],
+    &["files", "machine", "job", "volume", "nn"],
     &["io", "preprocess", "weights"],
     &["models"],
     &["latent_shift"],
@@ -51,7 +51,7 @@ const FENCES: [(&str, &[&str]); 27] = [
     ("openh264", &["export"]),
     ("png", &["export"]),
     ("ab_glyph", &["export"]),
-    ("tempfile", &["export"]),
+    ("tempfile", &["export", "files"]),
     ("clap", &["cli"]),
     ("indicatif", &["cli"]),
     ("ctrlc", &["cli"]),

@@ -253,8 +253,12 @@ fn the_first_and_the_middle_slice_of_a_series_are_shown_while_it_is_read() {
     slices[MANY / 2].marked = true;
     let folder = folder_of(&slices);
     let (monitor, shown) = (Monitor::default(), RefCell::new(Vec::new()));
-    let show = |preview| shown.borrow_mut().push((preview, monitor.progress().expect("reading").done));
-    let scan = io::open_and_show(folder.path(), &monitor, &show).expect("a series");
+    let show = |arrival| {
+        if let io::Arrival::Slice(preview) = arrival {
+            shown.borrow_mut().push((preview, monitor.progress().expect("reading").done));
+        }
+    };
+    let scan = io::open_and_show(folder.path(), &io::Choice::default(), &monitor, &show).expect("a series");
     let shown = shown.into_inner();
     assert_eq!(shown.len(), 2);
     for ((preview, done), k) in shown.iter().zip([0, MANY / 2]) {

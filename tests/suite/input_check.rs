@@ -33,6 +33,7 @@ fn prepared(volume: Volume, notes: Vec<Note>) -> Input {
         notes,
         window_hu: None,
         study: None,
+        among: parallax::io::Among::default(),
     };
     pipeline::prepare(&Arc::new(scan), &RECIPE, &Monitor::default()).expect("prepared")
 }

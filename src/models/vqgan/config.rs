@@ -4,6 +4,7 @@ use std::path::Path;
 
 use serde::Deserialize;
 
+use crate::files;
 use crate::models::Error;
 use crate::weights::Checkpoint;
 
@@ -14,6 +15,10 @@ const MATRIX_TENSORS: usize = 10;
 
 /// No VQGAN has more blocks at one resolution.
 const MAX_BLOCKS: usize = 64;
+/// Each level halves the slice: the least of 2^16 pixels a side has one left.
+const MAX_LEVELS: usize = 16;
+/// Published ones have some kilobytes.
+const MAX_CONFIG_BYTES: u64 = 1 << 20;
 
 /// Everything the layers need.
 #[derive(Debug)]
@@ -35,9 +40,9 @@ impl Sizes {
     /// What the gradient of one slice through the decoder takes in f32, bytes per pixel of the slice. Encoding takes less.
     pub(super) fn gradient_bytes_per_pixel(&self) -> usize {
         let blocks = (self.num_res_blocks + 1) * TENSORS_PER_BLOCK;
-        let level = |(i, width): (usize, &usize)| (blocks * width) >> (2 * i).min(usize::BITS as usize - 1);
-        let kept: usize = self.widths.iter().enumerate().map(level).sum();
-        (kept + MATRIX_TENSORS * self.ch) * size_of::<f32>()
+        let level = |(i, width): (usize, &usize)| blocks.saturating_mul(*width) >> (2 * i);
+        let kept = self.widths.iter().enumerate().map(level).fold(0, usize::saturating_add);
+        kept.saturating_add(MATRIX_TENSORS.saturating_mul(self.ch)).saturating_mul(size_of::<f32>())
     }
 
     pub(super) fn of(checkpoint: &Checkpoint) -> Result<Self, Error> {
@@ -55,7 +60,7 @@ impl Sizes {
                 .shape(&format!("encoder.down.{level}.block.0.conv2.weight"))
                 .and_then(|shape| shape.first().copied())
         };
-        let widths: Vec<usize> = (0..).map_while(width).collect();
+        let widths: Vec<usize> = (0..MAX_LEVELS).map_while(width).collect();
         let has = |name: String| checkpoint.shape(&name).is_some();
         Ok(Self {
             in_channels: size("encoder.conv_in.weight", 1)?,
@@ -74,12 +79,28 @@ impl Sizes {
 
     /// Holds the training's yaml against what the tensors say.
     pub(super) fn check(&self, path: &Path) -> Result<(), Error> {
-        let text = std::fs::read_to_string(path).map_err(|source| Error::Io { source, path: path.to_owned() })?;
+        let text = files::read_text(path, MAX_CONFIG_BYTES).map_err(|cause| Error::Io {
+            of: "config",
+            cause,
+            path: path.to_owned(),
+        })?;
         let yaml: Yaml = serde_saphyr::from_str(&text)
             .map_err(|e| Error::Card { what: format!("its config cannot be read: {e}"), path: path.to_owned() })?;
         let params = yaml.model.params;
         let dd = &params.ddconfig;
-        let widths: Vec<usize> = dd.ch_mult.iter().map(|mult| mult * dd.ch).collect();
+        let wrong = |what: String| Error::Card { what, path: path.to_owned() };
+        if dd.ch_mult.len() > MAX_LEVELS {
+            let (levels, most) = (dd.ch_mult.len(), MAX_LEVELS);
+            return Err(wrong(format!(
+                "its config says {levels} levels (ch_mult), where a network has at most {most}"
+            )));
+        }
+        let width = |mult: &usize| {
+            let beyond = || wrong(format!("its config says ch * ch_mult = {} * {mult}, more than any size", dd.ch));
+            mult.checked_mul(dd.ch).ok_or_else(beyond)
+        };
+        let widths: Vec<usize> = dd.ch_mult.iter().map(width).collect::<Result<_, _>>()?;
+        // A level halves the one before it, and there are fewer levels than bits.
         let attention: Vec<bool> =
             (0..widths.len()).map(|level| dd.attn_resolutions.contains(&(dd.resolution >> level))).collect();
         let differs = |field, said: &dyn std::fmt::Debug, found: &dyn std::fmt::Debug| {

@@ -1,0 +1,131 @@
+//! Files that come from anywhere: which of them are opened, how much of a text is read, and how their words are shown.
+
+use std::borrow::Cow;
+use std::fs::{File, FileType, Metadata};
+use std::io::{Error, ErrorKind, Read, Result};
+use std::path::Path;
+
+/// Opens a regular file. Anything else is an error that says what it is: a pipe would wait for its other end, and a device has no
+/// end at all.
+pub fn open(path: &Path) -> Result<File> {
+    refuse_others(&std::fs::metadata(path)?)?;
+    let file = File::open(path)?;
+    // Another may have come in its place since.
+    refuse_others(&file.metadata()?)?;
+    Ok(file)
+}
+
+fn refuse_others(metadata: &Metadata) -> Result<()> {
+    if metadata.is_file() {
+        return Ok(());
+    }
+    let text = format!("it is {}, where a file is wanted", kind(metadata.file_type()));
+    Err(Error::new(ErrorKind::InvalidInput, text))
+}
+
+#[cfg(unix)]
+fn kind(of: FileType) -> &'static str {
+    use std::os::unix::fs::FileTypeExt;
+
+    if of.is_dir() {
+        "a folder"
+    } else if of.is_fifo() {
+        "a pipe"
+    } else if of.is_socket() {
+        "a socket"
+    } else {
+        "a device"
+    }
+}
+
+#[cfg(not(unix))]
+fn kind(of: FileType) -> &'static str {
+    if of.is_dir() { "a folder" } else { "a device" }
+}
+
+/// The whole text of a regular file in UTF-8, of at most `limit_bytes`. No more than that is ever read.
+pub fn read_text(path: &Path, limit_bytes: u64) -> Result<String> {
+    let mut bytes = Vec::new();
+    open(path)?.take(limit_bytes.saturating_add(1)).read_to_end(&mut bytes)?;
+    if bytes.len() as u64 > limit_bytes {
+        return Err(Error::new(
+            ErrorKind::InvalidData,
+            format!("it is longer than the {limit_bytes} bytes it may have"),
+        ));
+    }
+    String::from_utf8(bytes).map_err(|error| {
+        let at = error.utf8_error().valid_up_to();
+        Error::new(ErrorKind::InvalidData, format!("it is no text in UTF-8: byte {at} belongs to no letter"))
+    })
+}
+
+/// Whether a letter shows as itself and changes nothing around it: no control character, none that turns the direction of a
+/// text, no line separator, and none that is not seen.
+pub fn is_plain(letter: char) -> bool {
+    let steers = matches!(letter,
+        '\u{61c}' | '\u{200b}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}'
+        | '\u{fff9}'..='\u{fffb}' | '\u{e0000}'..='\u{e007f}');
+    !letter.is_control() && !steers
+}
+
+/// A text of a file as a terminal may show it: each letter that is not plain is written as JSON escapes it, `\u001b`. A text of
+/// JSON means the same afterwards, as such letters stand only within its strings.
+pub fn printable(text: &str) -> Cow<'_, str> {
+    if text.chars().all(is_plain) {
+        return Cow::Borrowed(text);
+    }
+    let mut shown = String::with_capacity(text.len());
+    for letter in text.chars() {
+        if is_plain(letter) {
+            shown.push(letter);
+        } else {
+            let mut units = [0; 2];
+            shown.extend(letter.encode_utf16(&mut units).iter().map(|unit| format!("\\u{unit:04x}")));
+        }
+    }
+    Cow::Owned(shown)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_text_is_read_up_to_its_limit_and_no_further() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("text");
+        std::fs::write(&path, "grün").unwrap();
+        assert_eq!(read_text(&path, 5).unwrap(), "grün");
+        assert!(read_text(&path, 4).unwrap_err().to_string().contains("longer than the 4 bytes"));
+        std::fs::write(&path, b"ab\xff").unwrap();
+        assert!(read_text(&path, 9).unwrap_err().to_string().contains("byte 2 belongs to no letter"));
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn what_is_no_file_is_named_and_never_waited_for() {
+        let folder = tempfile::tempdir().unwrap();
+        let pipe = folder.path().join("pipe");
+        assert!(std::process::Command::new("mkfifo").arg(&pipe).status().unwrap().success());
+        let socket = folder.path().join("socket");
+        let _listening = std::os::unix::net::UnixListener::bind(&socket).unwrap();
+        for (path, said) in [
+            (pipe.as_path(), "it is a pipe"),
+            (socket.as_path(), "it is a socket"),
+            (folder.path(), "it is a folder"),
+            (Path::new("/dev/zero"), "it is a device"),
+        ] {
+            let error = read_text(path, 9).unwrap_err().to_string();
+            assert!(error.contains(said), "{}: {error}", path.display());
+        }
+        assert!(open(&folder.path().join("none")).is_err());
+    }
+
+    #[test]
+    fn letters_that_steer_a_terminal_are_written_out() {
+        assert!(matches!(printable("Pleurisy; \u{e9}panchement \u{2265} 2 cm"), Cow::Borrowed(_)));
+        assert_eq!(printable("\u{1b}[2Ja\nb\u{9b}\u{202e}\u{7f}"), "\\u001b[2Ja\\u000ab\\u009b\\u202e\\u007f");
+        let json = serde_json::to_string("a\u{202e}\u{e0041}b").unwrap();
+        assert_eq!(serde_json::from_str::<String>(&printable(&json)).unwrap(), "a\u{202e}\u{e0041}b");
+    }
+}

@@ -1,0 +1,61 @@
+//! What this machine has to give: processors, and memory for this process.
+
+/// Processors that this process may use.
+pub fn processors() -> usize {
+    std::thread::available_parallelism().map_or(1, usize::from)
+}
+
+/// The most memory that this process can have, bytes: what is free on the machine and what the process holds already, within the
+/// limits that it runs under. Work that needs more cannot succeed. `None` where the system does not say.
+///
+/// Source: Linux's proc(5), `/proc/meminfo`, `/proc/self/status` and `/proc/self/limits`; `memory.max` of its control groups, v2.
+pub fn memory_bytes() -> Option<u64> {
+    let read = |path: &str| std::fs::read_to_string(path).unwrap_or_default();
+    let [meminfo, status, limits] = ["/proc/meminfo", "/proc/self/status", "/proc/self/limits"].map(read);
+    memory_by(&meminfo, &status, &limits, &read("/sys/fs/cgroup/memory.max"))
+}
+
+fn memory_by(meminfo: &str, status: &str, limits: &str, group: &str) -> Option<u64> {
+    // "MemAvailable:   12345 kB"
+    let kilobytes = |text: &str, name: &str| {
+        let line = text.lines().find_map(|line| line.strip_prefix(name))?;
+        line.split_whitespace().next()?.parse::<u64>().ok()?.checked_mul(1024)
+    };
+    let free = kilobytes(meminfo, "MemAvailable:")?;
+    let held = kilobytes(status, "VmRSS:").unwrap_or(0);
+    // "Max address space   3000000000   unlimited   bytes"
+    let address_space = limits.lines().find_map(|line| line.strip_prefix("Max address space"));
+    let address_space = address_space.and_then(|line| line.split_whitespace().next()?.parse::<u64>().ok());
+    let group = group.trim().parse::<u64>().ok();
+    Some([address_space, group].into_iter().flatten().fold(free.saturating_add(held), u64::min))
+}
+
+/// "12.3 GB": bytes for people.
+pub fn gigabytes(bytes: u64) -> String {
+    format!("{:.1} GB", bytes as f64 / 1e9)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_tightest_limit_counts() {
+        let meminfo = "MemTotal:       9000 kB\nMemAvailable:   5000 kB\n";
+        let limits = "Max cpu time              unlimited            unlimited            seconds\nMax address space         3000000              unlimited            bytes\n";
+        let status = "VmPeak:\t 3000 kB\nVmRSS:\t    1000 kB\n";
+        assert_eq!(memory_by(meminfo, "", "", ""), Some(5_000 << 10));
+        assert_eq!(memory_by(meminfo, status, "", "max\n"), Some(6_000 << 10));
+        assert_eq!(memory_by(meminfo, status, limits, "max\n"), Some(3_000_000));
+        assert_eq!(memory_by(meminfo, status, limits, "1000000\n"), Some(1_000_000));
+        assert_eq!(memory_by(meminfo, status, &limits.replace("3000000  ", "unlimited"), ""), Some(6_000 << 10));
+        assert_eq!(memory_by("", status, limits, ""), None);
+    }
+
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn this_machine_says_what_it_has() {
+        assert!(processors() >= 1);
+        assert!(memory_bytes().is_some_and(|bytes| bytes > 1 << 20));
+    }
+}
