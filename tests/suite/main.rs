@@ -15,6 +15,7 @@ mod gradients;
 mod input_check;
 mod measurements;
 mod models;
+mod mutations;
 mod ops;
 mod path;
 mod phantom;

@@ -1,0 +1,155 @@
+//! Every parser of files that a user may be handed, fed with bytes: for mutations here, and for the targets of `fuzz/`.
+
+use std::fs;
+use std::io::{Cursor, Write};
+use std::path::Path;
+
+use candle_core::{DType, Device, Tensor};
+use parallax::export::record::Record;
+use parallax::job::Monitor;
+use parallax::models::{self, Card, Network};
+use parallax::weights::Checkpoint;
+use parallax::{io, ui};
+use sha2::{Digest, Sha256};
+
+/// Reads bytes as one kind of file, in a folder for it alone. What it makes of them is no matter, as long as it returns.
+pub(crate) type Feed = fn(&Path, &[u8]);
+
+/// By the names of the fuzz targets.
+pub(crate) const PARSERS: [(&str, Feed); 18] = [
+    ("nifti", |folder, bytes| scan(folder, "scan.nii", bytes)),
+    ("nifti_gz", |folder, bytes| scan(folder, "scan.nii.gz", bytes)),
+    ("dicom", |folder, bytes| scan(folder, "slice.dcm", bytes)),
+    ("nrrd", |folder, bytes| scan(folder, "scan.nrrd", bytes)),
+    ("metaimage", |folder, bytes| scan(folder, "scan.mha", bytes)),
+    ("study", |folder, bytes| scan(folder, "study.zip", bytes)),
+    ("zip_checkpoint", |folder, bytes| checkpoint(folder, "weights.ckpt", bytes)),
+    ("legacy_checkpoint", |folder, bytes| checkpoint(folder, "weights.pt", bytes)),
+    ("safetensors", |folder, bytes| checkpoint(folder, "weights.safetensors", bytes)),
+    ("pickle", pickle),
+    ("card", card),
+    ("yaml", yaml),
+    ("session", session),
+    ("presets", presets),
+    ("record", record),
+    ("vqgan", |folder, bytes| network(folder, "vqgan", bytes)),
+    ("i3resnet", |folder, bytes| network(folder, "i3resnet", bytes)),
+    ("lung_unet", |folder, bytes| network(folder, "lung-unet", bytes)),
+];
+
+pub(crate) fn feed(name: &str) -> Feed {
+    PARSERS.iter().find(|(known, _)| *known == name).expect("a parser of that name").1
+}
+
+fn written(folder: &Path, name: &str, bytes: &[u8]) -> std::path::PathBuf {
+    let path = folder.join(name);
+    fs::write(&path, bytes).expect("the folder is there");
+    path
+}
+
+fn scan(folder: &Path, name: &str, bytes: &[u8]) {
+    if let Ok(scan) = io::open(&written(folder, name, bytes), &Monitor::default()) {
+        scan.sha256();
+    }
+}
+
+fn checkpoint(folder: &Path, name: &str, bytes: &[u8]) {
+    let Ok(checkpoint) = Checkpoint::open(&written(folder, name, bytes)) else { return };
+    checkpoint.describe();
+    let builder = checkpoint.builder(DType::F32);
+    // Tensors may share their numbers: a few tell as much as thousands.
+    let names: Vec<String> = checkpoint.names().take(64).map(str::to_owned).collect();
+    for name in names {
+        let shape = checkpoint.shape(&name).expect("it is listed").to_vec();
+        builder.get(shape, &name).ok(); // either is right
+    }
+}
+
+/// The pickle of a zip checkpoint: mutated within the zip file, its checksum would give it away.
+fn pickle(folder: &Path, bytes: &[u8]) {
+    let mut archive = zip::ZipWriter::new(Cursor::new(Vec::new()));
+    let options = zip::write::SimpleFileOptions::default().compression_method(zip::CompressionMethod::Stored);
+    for (name, bytes) in [("archive/data.pkl", bytes), ("archive/data/0", &[0; 256])] {
+        archive.start_file(name, options).expect("an entry");
+        archive.write_all(bytes).expect("written");
+    }
+    checkpoint(folder, "weights.ckpt", archive.finish().expect("a zip file").get_ref());
+}
+
+fn card(folder: &Path, bytes: &[u8]) {
+    Card::open(&written(folder, "card.toml", bytes)).ok(); // either is right
+}
+
+/// A VQGAN's config, held against tensors of which only the sizes are looked at.
+fn yaml(folder: &Path, bytes: &[u8]) {
+    let sizes: [(&str, &[usize]); 6] = [
+        ("encoder.conv_in.weight", &[32, 1]),
+        ("encoder.down.0.block.0.conv1.weight", &[32]),
+        ("encoder.down.0.block.0.conv2.weight", &[32]),
+        ("decoder.conv_out.weight", &[1]),
+        ("post_quant_conv.weight", &[4, 4]),
+        ("quantize.embedding.weight", &[16]),
+    ];
+    let tensor = |shape: &[usize]| Tensor::zeros(shape, DType::F32, &Device::Cpu).expect("a few zeros");
+    let tensors = sizes.iter().map(|(name, shape)| ((*name).to_owned(), tensor(shape))).collect();
+    candle_core::safetensors::save(&tensors, folder.join("weights.safetensors")).expect("written");
+    written(folder, "config.yaml", bytes);
+    let card = "kind = \"vqgan\"\nweights = \"weights.safetensors\"\nconfig = \"config.yaml\"\n";
+    let card = Card::open(&written(folder, "card.toml", card.as_bytes())).expect("a card");
+    assert!(Network::load(&card, &Device::Cpu).is_err(), "a network of six tensors");
+}
+
+/// The document of a session; its hash, which would give a mutation away, is made anew.
+fn session(folder: &Path, bytes: &[u8]) {
+    let document = String::from_utf8_lossy(bytes);
+    let sha256 = hex::encode(Sha256::digest(document.as_bytes()));
+    let words = [("format", "parallax session"), ("version", "1"), ("document", &*document), ("sha256", &sha256)];
+    let words = words.map(|(key, word)| (key.to_owned(), serde_json::Value::from(word)));
+    let header = serde_json::json!({ "__metadata__": serde_json::Map::from_iter(words) }).to_string();
+    let bytes = [&(header.len() as u64).to_le_bytes(), header.as_bytes()].concat();
+    ui::check_session(&written(folder, "saved.parallax", &bytes)).ok(); // either is right
+}
+
+fn presets(_: &Path, bytes: &[u8]) {
+    ui::presets_from_json(&String::from_utf8_lossy(bytes)).ok(); // either is right
+}
+
+fn record(folder: &Path, bytes: &[u8]) {
+    let Ok(record) = Record::open(&written(folder, "result.json", bytes)) else { return };
+    record.options().ok(); // either is right, of these too
+    record.slab();
+    record.terms(&["a".to_owned()]).ok();
+    record.check("a", "b", "c").ok();
+}
+
+/// Weights of one kind of network, which then sees two slices.
+fn network(folder: &Path, kind: &str, bytes: &[u8]) {
+    written(folder, "weights.safetensors", bytes);
+    let card = format!("kind = {kind:?}\nweights = \"weights.safetensors\"\n");
+    let card = Card::open(&written(folder, "card.toml", card.as_bytes())).expect("a card");
+    let Ok((network, _)) = Network::load(&card, &Device::Cpu) else { return };
+    for side in [1, 16, 19] {
+        let stack = Tensor::full(0.5_f32, (2, 1, side, side), &Device::Cpu).expect("a stack");
+        // Numbers or words, each is right.
+        match &network {
+            Network::Autoencoder(autoencoder) => {
+                let latents = autoencoder.encode(&stack).ok();
+                let decoded = latents.map(|latents| autoencoder.trail(&latents, [side, side]).and_then(back));
+                drop(decoded);
+            }
+            Network::Classifier(classifier) => {
+                let stages = classifier.stages();
+                let passed = models::trail::<candle_core::Error>(&stages, &stack, || Ok(()));
+                let pulled = passed.and_then(|(logits, back)| {
+                    back.iter().rev().try_fold(logits.ones_like()?, |gradient, pull_back| pull_back(&gradient))
+                });
+                drop(pulled);
+            }
+            Network::Segmenter(segmenter) => drop(segmenter.trail(&stack).and_then(back)),
+        }
+    }
+}
+
+fn back((passed, pull_back): (Tensor, models::PullBack<'_>)) -> candle_core::Result<Tensor> {
+    pull_back(&passed.ones_like()?)
+}
