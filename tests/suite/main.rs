@@ -12,6 +12,7 @@ mod dicom_export;
 mod export_dialog;
 mod exports;
 mod gradients;
+mod hostile;
 mod input_check;
 mod measurements;
 mod models;
