@@ -2,6 +2,9 @@
 
 mod card;
 mod i3resnet;
+#[cfg(test)]
+#[path = "../../tests/suite/support/needed.rs"]
+mod needed;
 mod phecodes;
 mod stage;
 mod unet;

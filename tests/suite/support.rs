@@ -1,4 +1,6 @@
-//! Where test data lies.
+//! Where test data lies, and what numbers are compared by.
+
+mod needed;
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
@@ -6,21 +8,11 @@ use std::process::Command;
 
 use candle_core::{DType, Device, Tensor};
 
+pub(crate) use needed::{needed, shared};
+
 /// A file of `tests/data`, always there.
 pub(crate) fn data(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data").join(name)
-}
-
-/// A file of `../shared`, which holds pixels of real scans and the larger goldens. Where it is missing: `None` with a word
-/// on a developer's machine, a failure in CI, so that no test passes there without testing.
-pub(crate) fn shared(name: &str) -> Option<PathBuf> {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared").join(name);
-    if path.exists() {
-        return Some(path);
-    }
-    assert!(std::env::var("CI").as_deref() != Ok("true"), "no ../shared/{name}");
-    eprintln!("no ../shared");
-    None
 }
 
 /// Tensors of a safetensors file.
@@ -48,11 +40,7 @@ pub(crate) fn relative(a: &Tensor, b: &Tensor) -> f64 {
 /// The first of some programs that this machine has.
 fn program(names: &[&'static str], test: &str) -> Option<&'static str> {
     let runs = |name: &&&str| Command::new(name).arg(test).output().is_ok_and(|output| output.status.success());
-    let found = names.iter().find(runs).copied();
-    if found.is_none() {
-        eprintln!("no {}: what is tried in one was not", names[0]);
-    }
-    found
+    needed(names.iter().find(runs).copied(), names[0])
 }
 
 /// A browser, where there is one.
