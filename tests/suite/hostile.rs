@@ -281,7 +281,7 @@ fn many_tensors(tensors: usize, name_bytes: usize, axes: usize) -> Vec<u8> {
 
     let key = "k".repeat(name_bytes);
     let mut pickle = b"\x80\x02}(".to_vec();
-    let text = |text: &str| [&[b'X'], &(text.len() as u32).to_le_bytes()[..], text.as_bytes()].concat();
+    let text = |text: &str| [b"X", &(text.len() as u32).to_le_bytes()[..], text.as_bytes()].concat();
     // Kept once: the function, the storage, the shape.
     pickle.extend(b"ctorch._utils\n_rebuild_tensor_v2\nq\x000(");
     pickle.extend(

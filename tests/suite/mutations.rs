@@ -148,12 +148,15 @@ fn reshaped(seed: &[u8], random: &mut Random) -> Vec<u8> {
     [&(header.len() as u64).to_le_bytes(), header.as_slice(), numbers].concat()
 }
 
+/// Another input, from a seed and all seeds.
+type Mutate = fn(&[u8], &[Vec<u8>], &mut Random) -> Vec<u8>;
+
 /// What a parser is tried with: seeds, and how many mutations.
 struct Trial {
     parser: &'static str,
     seeds: Vec<Vec<u8>>,
     mutations: usize,
-    mutate: fn(&[u8], &[Vec<u8>], &mut Random) -> Vec<u8>,
+    mutate: Mutate,
 }
 
 impl Trial {
