@@ -166,6 +166,10 @@ impl Gaps {
             after: format!(": {why}"),
         };
         let choose = "choose one complete series";
+        if let Some(slice) = self.all.iter().position(|gap| *gap <= CROWDED_SHARE * self.median) {
+            let gap = format!("a gap of {:.2} mm, where the median is {:.2} mm", self.all[slice], self.median);
+            return Err(misfit(slice, &format!("{gap}: two series are mixed, or the spacing changes; {choose}")));
+        }
         let wide = (0..self.all.len()).find(|&k| self.all[k] >= MISSING_SHARE * self.around(k));
         if let Some(slice) = wide {
             let rounded = rounding::quantum(stack.positions).map_or_else(String::new, |quantum| {
@@ -180,10 +184,6 @@ impl Gaps {
                 slice,
                 &format!("{gap}: slices are missing, or two series are mixed{rounded}; {choose}"),
             ));
-        }
-        if let Some(slice) = self.all.iter().position(|gap| *gap <= CROWDED_SHARE * self.median) {
-            let gap = format!("a gap of {:.2} mm, where the median is {:.2} mm", self.all[slice], self.median);
-            return Err(misfit(slice, &format!("{gap}: two series are mixed; {choose}")));
         }
         if let Some(quantum) = rounding::blurs(stack) {
             let slice = self.all.iter().position(|gap| *gap == self.most).unwrap_or(0);
@@ -340,20 +340,43 @@ mod tests {
 
     #[test]
     fn a_slice_missing_from_rounded_positions_is_no_rounding_wherever_it_was() {
-        for spacing in [0.625_f64, 1.25, 2.5, 3.27] {
-            for quantum in [0.1, 1.0] {
-                for missing in 1..29 {
-                    let heights =
-                        (0..30).filter(|k| *k != missing).map(|k| (f64::from(k) * spacing / quantum).round() * quantum);
-                    let mut heights: Vec<f64> = heights.collect();
-                    heights.dedup();
-                    for tag in [Some(spacing), None] {
-                        let line = of(&stack(&upward(heights.clone()), tag));
-                        assert!(line.is_err(), "{spacing} mm to {quantum} mm without {missing}, tag {tag:?}: {line:?}");
-                    }
+        for (spacing, quantum) in [(0.625_f64, 0.1), (1.25, 0.1), (1.25, 1.0), (2.5, 0.1), (2.5, 1.0), (3.27, 1.0)] {
+            for missing in 1..29 {
+                let all =
+                    (0..30).filter(|k| *k != missing).map(|k| (f64::from(k) * spacing / quantum).round() * quantum);
+                let positions = upward(all);
+                for tag in [Some(spacing), None] {
+                    let line = of(&stack(&positions, tag));
+                    assert!(line.is_err(), "{spacing} mm to {quantum} mm without {missing}, tag {tag:?}: {line:?}");
                 }
             }
         }
+    }
+
+    #[test]
+    fn a_slice_moved_by_a_whole_millimetre_is_no_rounding() {
+        for moved in 0..12 {
+            let mut aside = upward((0..12).map(|k| f64::from(k) * 5.0));
+            aside[moved].x += 1.0;
+            let misfit = of(&stack(&aside, Some(5.0))).expect_err("a slice beside the line");
+            assert_eq!(misfit.slice, moved, "{}", misfit.words("k"));
+            let mut above = upward((0..12).map(|k| f64::from(k) * 5.0));
+            above[moved].z += 1.0;
+            assert!(matches!(of(&stack(&above, Some(5.0))), Ok(Line::Uneven(_))), "slice {moved}");
+        }
+        // Halves that are rounded to even numbers are: 4 and 6 mm in turn.
+        let halves = upward((0..12).map(|k| (f64::from(k) * 5.0 + 0.5).round_ties_even()));
+        assert!(matches!(of(&stack(&halves, Some(5.0))), Ok(Line::Even { note: Some(_), .. })));
+    }
+
+    #[test]
+    fn slices_that_rounding_laid_onto_each_other_are_no_copies() {
+        let piled = |positions: &[DVec3]| rounding::piled(positions, DVec3::Z, 0.625);
+        let words = piled(&upward((0..20).map(|k| (f64::from(k) * 0.625).round()))).expect("0.625 mm in whole ones");
+        assert!(words.contains("up to 2 of them lie at one place"), "{words}");
+        let phases = (0..20).map(|k| f64::from(k / 2));
+        assert_eq!(piled(&upward(phases)), None);
+        assert_eq!(piled(&upward((0..20).map(|k| f64::from(k) * 0.625))), None);
     }
 
     #[test]

@@ -19,6 +19,8 @@ const THIRDS: usize = 70;
 const SUSPECTS: usize = 16;
 /// A step of this many quanta or more leaves no doubt about which gaps are the widest.
 const CLEAR_QUANTA: f64 = 2.0;
+/// A tilted gantry moves slices sideways by this many quanta or more, or rounding would hide it.
+const ASIDE_QUANTA: f64 = 2.0;
 /// Rounding to whole millimetres makes both kinds of gap this often; a table that moved once makes one of them once.
 const REPEATED: usize = 3;
 
@@ -60,6 +62,24 @@ pub(super) fn blurs(stack: &Stack) -> Option<f64> {
     quantum(stack.positions).filter(|quantum| *quantum >= QUANTA_MM[0] && varying > 1)
 }
 
+/// In words, where rounding laid some slices onto others: positions then say neither how far apart they are nor their order.
+///
+/// `positions`: of all slices, in order along `normal`, several at one place included. `spacing_mm`: what a tag says.
+pub(super) fn piled(positions: &[DVec3], normal: DVec3, spacing_mm: f64) -> Option<String> {
+    let quantum_mm = quantum(positions).filter(|quantum| spacing_mm > 0.0 && spacing_mm < *quantum)?;
+    let is_same = |a: &DVec3, b: &DVec3| (*b - *a).dot(normal).abs() < LATTICE_MM;
+    let mut counts = positions.chunk_by(is_same).map(<[DVec3]>::len);
+    let first = counts.next()?;
+    // Two phases or kernels lie on each other at every place.
+    let (least, most) = counts.fold((first, first), |(least, most), count| (least.min(count), most.max(count)));
+    let fit = (quantum_mm / spacing_mm).ceil() as usize;
+    (least < most && most <= fit).then(|| {
+        format!(
+            "slices are {spacing_mm} mm apart, but their positions are rounded to {quantum_mm} mm, so that up to {most} of them lie at one place; export the series again with all decimals"
+        )
+    })
+}
+
 fn along(positions: &[DVec3], axis: usize) -> Vec<f64> {
     positions.iter().map(|position| position[axis]).collect()
 }
@@ -82,17 +102,20 @@ pub(super) fn line(stack: &Stack, alternates: bool) -> Option<Rounded> {
         middle[axis] = least.midpoint(most);
     }
     let said = [("SpacingBetweenSlices", stack.spacing_mm), ("SliceThickness", stack.thickness_mm)];
-    let said = said.into_iter().filter_map(|(tag, mm)| Some((tag, mm.filter(|mm| mm.is_finite() && *mm > 0.0)?)));
-    let candidates = said.flat_map(|(tag, mm)| {
-        let tilted = middle * (mm / middle.dot(stack.normal));
-        [(tag, stack.normal * mm), (tag, tilted)]
-    });
+    let said = said.into_iter().filter_map(|(tag, mm)| Some((Some(tag), mm.filter(|mm| mm.is_finite() && *mm > 0.0)?)));
     let allowed = |step: DVec3| {
         let spread = |axis: usize| spread(&axes[axis], |k| k as f64, step[axis]);
         (0..3).all(|axis| spread(axis) <= 2.0 * (half + DIRECTION_MM))
     };
-    let pinned = candidates.into_iter().find(|(_, step)| allowed(*step));
-    let (step, said_by) = pinned.map_or((middle, None), |(tag, step)| (step, Some(tag)));
+    // At a right angle if rounding allows it. A slice that lies beside the others must not bend the line by a millimetre.
+    let straight_or_tilted = |mm: f64| {
+        let tilted = middle * (mm / middle.dot(stack.normal));
+        let aside_mm = (tilted - stack.normal * mm).length() * (stack.positions.len() - 1) as f64;
+        let is_tilted = quantum_mm < QUANTA_MM[0] || aside_mm >= ASIDE_QUANTA * quantum_mm;
+        [Some(stack.normal * mm), is_tilted.then_some(tilted)].into_iter().flatten().find(|step| allowed(*step))
+    };
+    let mut heights = said.chain([(None, middle.dot(stack.normal))]);
+    let (said_by, step) = heights.find_map(|(tag, mm)| Some((tag, straight_or_tilted(mm)?)))?;
     let reach = step.abs().max_element();
     let ambiguous = if said_by.is_some() {
         reach <= quantum_mm || hides_a_hole(&axes, step, half)
@@ -100,14 +123,21 @@ pub(super) fn line(stack: &Stack, alternates: bool) -> Option<Rounded> {
         let vague = quantum_mm >= QUANTA_MM[0] && (alternates || !repeats(stack));
         vague || reach <= CLEAR_QUANTA * quantum_mm || could_hide_a_hole(stack, &axes, half)
     };
-    if ambiguous {
-        return None;
-    }
     let origin = DVec3::from_array([0, 1, 2].map(|axis| {
         let (least, most) = extent(&axes[axis], |k| k as f64, step[axis]);
         least.midpoint(most)
     }));
-    Some(Rounded { origin, step, quantum_mm, said_by })
+    let is_by_rule = |axis: usize| quantum_mm < QUANTA_MM[0] || ties(&axes[axis], origin[axis], step[axis]);
+    (!ambiguous && (0..3).all(is_by_rule)).then_some(Rounded { origin, step, quantum_mm, said_by })
+}
+
+/// Whether whole numbers that lie half a one beside a line were rounded there by one rule. A slice that was moved by one was not.
+fn ties(values: &[f64], origin: f64, slope: f64) -> bool {
+    let rules: [fn(f64) -> f64; 5] = [f64::round_ties_even, f64::round, f64::ceil, f64::floor, f64::trunc];
+    let places = values.iter().enumerate().map(|(k, value)| (value, origin + slope * k as f64));
+    let tied: Vec<_> = places.filter(|(value, place)| (*value - place).abs() >= 0.5 - 2.0 * DIRECTION_MM).collect();
+    let half = |place: f64| (place * 2.0).round() / 2.0;
+    rules.iter().any(|rule| tied.iter().all(|(value, place)| (**value - rule(half(*place))).abs() <= LATTICE_MM))
 }
 
 /// The least and the most of values less a line through 0.

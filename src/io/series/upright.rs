@@ -286,3 +286,147 @@ impl Even<'_> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use glam::DVec3;
+
+    use super::*;
+
+    const OUTSIDE_HU: f32 = -1000.0;
+    /// Values of some hundred HU in f32, mixed three times.
+    const F32_HU: f64 = 1e-3;
+    /// A whole number next to the true value, after two mixings in f32.
+    const WHOLE_HU: f64 = 0.5 + F32_HU;
+
+    /// Hounsfield units that grow evenly in every direction of the world.
+    fn ramp(at: DVec3) -> f64 {
+        at.dot(DVec3::new(1.5, -2.0, 0.75)) + 40.0
+    }
+
+    fn volume(grid: Grid, hu: impl Fn(DVec3) -> f64, is_whole: bool) -> Volume {
+        let [ni, nj, nk] = grid.shape;
+        let at = |n: usize| world(&grid, [n % ni, n / ni % nj, n / (ni * nj)]);
+        let values: Vec<f64> = (0..ni * nj * nk).map(|n| hu(at(n))).collect();
+        let voxels = if is_whole {
+            Voxels::I16(values.iter().map(|hu| hu.round() as i16).collect::<Vec<_>>().into())
+        } else {
+            Voxels::F32(values.iter().map(|hu| *hu as f32).collect::<Vec<_>>().into())
+        };
+        Volume::new(grid, voxels)
+    }
+
+    fn world(grid: &Grid, at: [usize; 3]) -> DVec3 {
+        grid.world_from_voxel.transform_point3(DVec3::from_array(at.map(|n| n as f64)))
+    }
+
+    /// A grid of oblique slices, each of which lies `slant` further along rows and columns than at a right angle, mm for a mm.
+    fn slanted(shape: [usize; 3], slant: [f64; 2]) -> Grid {
+        let turn = DMat3::from_rotation_x(0.3) * DMat3::from_rotation_z(-0.2);
+        let step = DVec3::new(slant[0], slant[1], 1.0) * 2.5;
+        let matrix = turn * DMat3::from_cols(DVec3::X * -0.8, DVec3::Y * -0.9, step);
+        Grid { shape, world_from_voxel: DAffine3::from_mat3_translation(matrix, DVec3::new(31.0, -17.0, 5.0)) }
+    }
+
+    fn upright(volume: &Volume) -> (Volume, Option<Note>) {
+        shear_upright(volume, OUTSIDE_HU, &Monitor::default()).expect("memory for a small one")
+    }
+
+    #[test]
+    fn an_upright_volume_says_what_the_tilted_one_says_of_every_place_that_it_covers() {
+        for slant in [[0.0, 0.36], [0.0, -0.36], [0.2, -0.1], [-0.03, 0.0]] {
+            for is_whole in [false, true] {
+                let tilted = volume(slanted([24, 20, 9], slant), |at| ramp(at).round(), is_whole);
+                let exact = volume(tilted.grid, ramp, false);
+                let (new, note) = upright(if is_whole { &tilted } else { &exact });
+                assert!(tilt_degrees(&new.grid) < 1e-9 && note.is_some(), "{slant:?}");
+                assert_eq!(matches!(new.voxels, Voxels::I16(_)), is_whole);
+                let back = tilted.grid.voxel_from_world();
+                let [ni, nj, nk] = new.grid.shape;
+                let (mut inside, mut outside) = (0, 0);
+                for n in 0..ni * nj * nk {
+                    let place = [n % ni, n / ni % nj, n / (ni * nj)];
+                    let at = world(&new.grid, place);
+                    let from = back.transform_point3(at);
+                    let got = f64::from(new.voxels.at(n));
+                    let room = |axis: usize| from[axis].min(tilted.grid.shape[axis] as f64 - 1.0 - from[axis]);
+                    if room(0).min(room(1)) >= -1e-6 {
+                        // Whole values were rounded twice.
+                        let bound = if is_whole { 2.0 * WHOLE_HU } else { F32_HU };
+                        assert!((got - ramp(at)).abs() <= bound, "{slant:?} {place:?}: {got} for {}", ramp(at));
+                        inside += 1;
+                    } else if room(0).min(room(1)) < -0.51 {
+                        assert_eq!(got, f64::from(OUTSIDE_HU), "{slant:?} {place:?}");
+                        outside += 1;
+                    }
+                }
+                // Nothing is lost: between its outermost pixels a slice has at least as many places less one each way.
+                assert!(inside >= 23 * 19 * nk && outside > 0, "{inside} within, {outside} beyond");
+            }
+        }
+    }
+
+    #[test]
+    fn the_first_slice_keeps_its_numbers_and_its_place() {
+        for slant in [[0.0, 0.36], [0.21, -0.36]] {
+            let tilted = volume(slanted([24, 20, 9], slant), |at| (at.x * 77.7).sin() * 900.0, true);
+            let (new, _) = upright(&tilted);
+            for j in 0..20 {
+                for i in 0..24 {
+                    let at = new.grid.voxel_from_world().transform_point3(world(&tilted.grid, [i, j, 0])).round();
+                    let place = [at.x as usize, at.y as usize, 0];
+                    assert!(world(&new.grid, place).distance(world(&tilted.grid, [i, j, 0])) < 1e-9);
+                    assert_eq!(new.get(place), tilted.get([i, j, 0]));
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn a_volume_at_right_angles_stays_as_it_is_and_one_without_end_is_said() {
+        let straight = volume(slanted([24, 20, 9], [0.0, 0.005]), ramp, true);
+        let (same, note) = upright(&straight);
+        assert!(same.voxels.same(&straight.voxels) && same.grid == straight.grid && note.is_none());
+        let shear = Shear::of(&slanted([24, 20, 9], [0.0, 0.0])).expect("upright");
+        let Voxels::I16(hu) = &straight.voxels else { panic!("whole") };
+        assert_eq!(*shear.apply(hu, 0, round, &Monitor::default()).expect("memory"), **hu);
+        let endless = volume(slanted([24, 20, 9], [0.0, 9.0]), ramp, true);
+        let (same, note) = upright(&endless);
+        assert!(same.voxels.same(&endless.voxels) && note.expect("said").text.contains("too large"));
+    }
+
+    #[test]
+    fn uneven_slices_made_even_say_the_same_of_every_place() {
+        let heights = [0.0, 3.0, 6.0, 9.5, 12.5, 15.5, 19.0, 21.0];
+        for slant in [[0.0, 0.0], [0.1, 0.3]] {
+            let provisional = slanted([6, 5, heights.len()], slant);
+            let m = provisional.world_from_voxel.matrix3;
+            let per_mm = m.z_axis / 2.5;
+            let at = |k: usize| provisional.world_from_voxel.translation + per_mm * heights[k];
+            let hu = |k: usize, i: usize, j: usize| ramp(at(k) + m.x_axis * i as f64 + m.y_axis * j as f64);
+            let values = (0..6 * 5 * heights.len()).map(|n| hu(n / 30, n % 6, n / 6 % 5) as f32);
+            let uneven = Volume::from_f32(provisional, values.collect::<Vec<_>>());
+            let even = even_out(&uneven, &heights, 3.0, &Monitor::default()).expect("memory for a small one");
+            assert_eq!(even.grid.shape, [6, 5, 8]);
+            assert_eq!(even.get([3, 2, 0]), uneven.get([3, 2, 0]));
+            for n in 0..6 * 5 * 8 {
+                let place = [n % 6, n / 6 % 5, n / 30];
+                let (got, true_hu) = (f64::from(even.voxels.at(n)), ramp(world(&even.grid, place)));
+                assert!((got - true_hu).abs() < F32_HU, "{place:?}: {got} for {true_hu}");
+            }
+            // The last slice goes on for half a step, and a grid of another step ends within half a step of it.
+            let coarse = even_out(&uneven, &heights, 5.0, &Monitor::default()).expect("memory for a small one");
+            assert_eq!(coarse.grid.shape[2], 5);
+        }
+    }
+
+    #[test]
+    fn a_cancelled_resampling_stops() {
+        let tilted = volume(slanted([6, 5, 4], [0.0, 0.3]), ramp, true);
+        let monitor = Monitor::default();
+        monitor.cancel();
+        assert_eq!(shear_upright(&tilted, OUTSIDE_HU, &monitor).map(|_| ()), Err(Stopped::Cancelled(Cancelled)));
+        let even = even_out(&tilted, &[0.0, 1.0, 2.0, 3.0], 1.0, &monitor);
+        assert_eq!(even.map(|_| ()), Err(Stopped::Cancelled(Cancelled)));
+    }
+}
