@@ -45,7 +45,7 @@ pub(super) struct Stack<'a> {
 pub(super) enum Line {
     /// Slice `k` lies at `origin + step * k`; the note says where that is not what the files say.
     Even { origin: DVec3, step: DVec3, note: Option<Note> },
-    /// Slices lie on a straight line, with gaps that differ: `upright::even_out` makes them even.
+    /// Slices lie on a straight line, with gaps that differ: `evened::even_out` makes them even.
     Uneven(Uneven),
 }
 

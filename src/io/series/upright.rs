@@ -1,7 +1,7 @@
-//! Bent stacks on straight grids: slices of a tilted gantry moved upright, and uneven gaps made even.
+//! Slices of a tilted gantry on a grid with right angles.
 //!
-//! Both need memory for one more volume of the kind that they are given. Whole Hounsfield units stay whole: a value between two
-//! is rounded, as dcm2niix does.
+//! A second volume is held meanwhile, of the kind that is given. Whole Hounsfield units stay whole: a value between two is
+//! rounded, as dcm2niix does.
 
 use std::sync::Arc;
 
@@ -17,7 +17,7 @@ const TILT_DEGREES: f64 = 0.5;
 /// Slices that move by less than this share of a pixel over the whole stack stay, and the grid keeps their slant.
 const STAY_PIXELS: f64 = 0.05;
 /// A slice this near to whole pixels is copied, not interpolated.
-const WHOLE_PIXELS: f64 = 1e-4;
+pub(super) const WHOLE_PIXELS: f64 = 1e-4;
 /// An upright grid may be this many times as large. Gantries tilt by 30 degrees, which doubles a head's.
 const GROWTH: usize = 4;
 /// Rows and columns of a slice are orthogonal to this cosine, or its grid cannot be upright.
@@ -89,7 +89,7 @@ pub(super) fn tilt_degrees(grid: &Grid) -> f64 {
     if cosine.is_finite() { cosine.clamp(-1.0, 1.0).acos().to_degrees() } else { 0.0 }
 }
 
-fn round(value: f32) -> i16 {
+pub(super) fn round(value: f32) -> i16 {
     value.round() as i16
 }
 
@@ -195,96 +195,15 @@ impl Taps {
 }
 
 #[inline]
-fn mix(a: f32, b: f32, share: f32) -> f32 {
+pub(super) fn mix(a: f32, b: f32, share: f32) -> f32 {
     if share == 0.0 { a } else { a + (b - a) * share }
 }
 
 /// A vector of one value, in memory that is asked for first.
-fn filled<T: Copy + Send + Sync>(count: usize, value: T) -> Result<Vec<T>, Stopped> {
+pub(super) fn filled<T: Copy + Send + Sync>(count: usize, value: T) -> Result<Vec<T>, Stopped> {
     let mut values = reserve(count).map_err(Stopped::Full)?;
     values.par_extend(rayon::iter::repeat_n(value, count));
     Ok(values)
-}
-
-/// A stack of uneven gaps on an even grid, by linear interpolation between slices. The first slice stays where it is; the last
-/// one of the grid lies within half a step of the last slice, and repeats it where it lies beyond.
-///
-/// `heights_mm`: of each slice above the first, along the normal, rising from 0. `spacing_mm`: between slices of the grid, along
-/// the normal. The volume's grid says in which direction slices follow each other; how far apart it says they are is ignored.
-///
-/// # Panics
-/// When there are not as many heights as slices: a mistake in this program, not in a file.
-pub(super) fn even_out(
-    volume: &Volume,
-    heights_mm: &[f64],
-    spacing_mm: f64,
-    monitor: &Monitor,
-) -> Result<Volume, Stopped> {
-    let [columns, rows, slices] = volume.grid.shape;
-    assert_eq!(heights_mm.len(), slices, "a height for each slice");
-    let rise_mm = heights_mm.last().copied().unwrap_or(0.0);
-    let count = (rise_mm / spacing_mm).round().max(0.0) as usize + 1;
-    let m = volume.grid.world_from_voxel.matrix3;
-    let normal = m.x_axis.cross(m.y_axis).normalize();
-    let step = m.z_axis * (spacing_mm / m.z_axis.dot(normal).abs());
-    let matrix = DMat3::from_cols(m.x_axis, m.y_axis, step);
-    let world_from_voxel = DAffine3::from_mat3_translation(matrix, volume.grid.world_from_voxel.translation);
-    let grid = Grid { shape: [columns, rows, count], world_from_voxel };
-    let even = Even { heights_mm, spacing_mm, pixels: columns * rows, count: grid.len() };
-    let voxels = match &volume.voxels {
-        Voxels::I16(hu) => Voxels::I16(even.apply(hu, 0, round, monitor)?),
-        Voxels::F32(hu) => Voxels::F32(even.apply(hu, 0.0, |value| value, monitor)?),
-        Voxels::F16(hu) => Voxels::F32(even.apply(hu, 0.0, |value| value, monitor)?),
-    };
-    Ok(Volume::new(grid, voxels))
-}
-
-struct Even<'a> {
-    heights_mm: &'a [f64],
-    spacing_mm: f64,
-    /// Of a slice.
-    pixels: usize,
-    /// Voxels of the even grid.
-    count: usize,
-}
-
-impl Even<'_> {
-    fn apply<T: Copy + Into<f32> + Send + Sync, U: Copy + Send + Sync>(
-        &self,
-        voxels: &[T],
-        zero: U,
-        kept: impl Fn(f32) -> U + Sync,
-        monitor: &Monitor,
-    ) -> Result<Arc<Vec<U>>, Stopped> {
-        let mut even = filled(self.count, zero)?;
-        let pixels = self.pixels.max(1);
-        let slice = |k: usize| &voxels[k * pixels..(k + 1) * pixels];
-        for (k, onto) in even.chunks_mut(pixels).enumerate() {
-            monitor.step("spacing slices evenly", k, self.count / pixels)?;
-            let (low, share) = self.between(self.spacing_mm * k as f64);
-            let (a, b) = (slice(low), slice(if share == 0.0 { low } else { low + 1 }));
-            onto.par_iter_mut()
-                .zip(a)
-                .zip(b)
-                .for_each(|((value, &a), &b)| *value = kept(mix(a.into(), b.into(), share)));
-        }
-        Ok(even.into())
-    }
-
-    /// The slice at or below a height, and the share of the next one.
-    fn between(&self, height_mm: f64) -> (usize, f32) {
-        let above = self.heights_mm.partition_point(|mm| *mm <= height_mm);
-        let low = above.saturating_sub(1);
-        let Some(&next) = self.heights_mm.get(above).filter(|_| above > 0) else { return (low, 0.0) };
-        let share = (height_mm - self.heights_mm[low]) / (next - self.heights_mm[low]);
-        if share < WHOLE_PIXELS {
-            (low, 0.0)
-        } else if share > 1.0 - WHOLE_PIXELS {
-            (low + 1, 0.0)
-        } else {
-            (low, share as f32)
-        }
-    }
 }
 
 #[cfg(test)]
@@ -396,37 +315,43 @@ mod tests {
     }
 
     #[test]
-    fn uneven_slices_made_even_say_the_same_of_every_place() {
-        let heights = [0.0, 3.0, 6.0, 9.5, 12.5, 15.5, 19.0, 21.0];
-        for slant in [[0.0, 0.0], [0.1, 0.3]] {
-            let provisional = slanted([6, 5, heights.len()], slant);
-            let m = provisional.world_from_voxel.matrix3;
-            let per_mm = m.z_axis / 2.5;
-            let at = |k: usize| provisional.world_from_voxel.translation + per_mm * heights[k];
-            let hu = |k: usize, i: usize, j: usize| ramp(at(k) + m.x_axis * i as f64 + m.y_axis * j as f64);
-            let values = (0..6 * 5 * heights.len()).map(|n| hu(n / 30, n % 6, n / 6 % 5) as f32);
-            let uneven = Volume::from_f32(provisional, values.collect::<Vec<_>>());
-            let even = even_out(&uneven, &heights, 3.0, &Monitor::default()).expect("memory for a small one");
-            assert_eq!(even.grid.shape, [6, 5, 8]);
-            assert_eq!(even.get([3, 2, 0]), uneven.get([3, 2, 0]));
-            for n in 0..6 * 5 * 8 {
-                let place = [n % 6, n / 6 % 5, n / 30];
-                let (got, true_hu) = (f64::from(even.voxels.at(n)), ramp(world(&even.grid, place)));
-                assert!((got - true_hu).abs() < F32_HU, "{place:?}: {got} for {true_hu}");
-            }
-            // The last slice goes on for half a step, and a grid of another step ends within half a step of it.
-            let coarse = even_out(&uneven, &heights, 5.0, &Monitor::default()).expect("memory for a small one");
-            assert_eq!(coarse.grid.shape[2], 5);
-        }
-    }
-
-    #[test]
     fn a_cancelled_resampling_stops() {
         let tilted = volume(slanted([6, 5, 4], [0.0, 0.3]), ramp, true);
         let monitor = Monitor::default();
         monitor.cancel();
         assert_eq!(shear_upright(&tilted, OUTSIDE_HU, &monitor).map(|_| ()), Err(Stopped::Cancelled(Cancelled)));
-        let even = even_out(&tilted, &[0.0, 1.0, 2.0, 3.0], 1.0, &monitor);
-        assert_eq!(even.map(|_| ()), Err(Stopped::Cancelled(Cancelled)));
+    }
+
+    /// What `tests/data/tilt/make.py` printed of dcm2niix's grid, as columns of an affine.
+    const DCM2NIIX: [f64; 12] =
+        [-1.5, 0.0, 0.0, 0.0, -1.20741, -0.32352, 0.0, -1.0, 3.73205, 45.5, 39.28704, -118.38238];
+    /// It keeps places in f32, and its script prints five decimals.
+    const PLACE_MM: f64 = 1e-4;
+
+    #[test]
+    fn voxels_and_places_are_those_of_dcm2niix_to_the_bit() {
+        let whole = |bytes: &[u8]| bytes.chunks_exact(2).map(|b| i16::from_le_bytes([b[0], b[1]])).collect::<Vec<_>>();
+        let acquired = whole(include_bytes!("../../../tests/data/tilt/acquired.i16"));
+        let theirs = whole(include_bytes!("../../../tests/data/tilt/upright.i16"));
+        let (sine, cosine) = (-15.0_f64).to_radians().sin_cos();
+        let columns = DMat3::from_cols(DVec3::X * -1.5, DVec3::new(0.0, -1.25 * cosine, 1.25 * sine), DVec3::Z * 4.0);
+        let world_from_voxel = DAffine3::from_mat3_translation(columns, DVec3::new(45.5, 33.25, -120.0));
+        let tilted = Volume::new(Grid { shape: [12, 10, 7], world_from_voxel }, Voxels::I16(acquired.into()));
+        let (new, note) = upright(&tilted);
+        assert!(note.expect("said").text.contains("tilted by 15.0 degrees"));
+        assert_eq!(new.grid.shape, [12, 15, 7]);
+        let places = new.grid.world_from_voxel.to_cols_array();
+        assert!(places.iter().zip(DCM2NIIX).all(|(a, b)| (a - b).abs() < PLACE_MM), "{places:?}");
+        let mut compared = 0;
+        for (n, theirs) in theirs.iter().enumerate() {
+            let at = world(&new.grid, [n % 12, n / 12 % 15, n / 180]);
+            let row = tilted.grid.voxel_from_world().transform_point3(at).y;
+            // Beyond the outermost rows it pads with its own value.
+            if (-1e-6..=9.0 + 1e-6).contains(&row) {
+                assert_eq!(new.voxels.at(n), f32::from(*theirs), "voxel {n}");
+                compared += 1;
+            }
+        }
+        assert!(compared >= 9 * 12 * 7, "{compared}");
     }
 }
