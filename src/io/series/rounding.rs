@@ -11,6 +11,9 @@ const QUANTA_MM: [f64; 2] = [1.0, 0.1];
 const LATTICE_MM: f64 = 2e-4;
 /// What the rounding of ImageOrientationPatient moves the last slice by, along each axis.
 const DIRECTION_MM: f64 = 1e-3;
+/// A line this near to half a quantum beside a place is there because another place holds it: it is on the edge of what rounding
+/// explains.
+const TIE_MM: f64 = 1e-5;
 /// Halvings in a search along one number: 2^-50 of where it begins.
 const HALVINGS: usize = 50;
 /// Steps of a search that keeps two thirds at each: 1e-12 of where it begins.
@@ -135,7 +138,7 @@ pub(super) fn line(stack: &Stack, alternates: bool) -> Option<Rounded> {
 fn ties(values: &[f64], origin: f64, slope: f64) -> bool {
     let rules: [fn(f64) -> f64; 5] = [f64::round_ties_even, f64::round, f64::ceil, f64::floor, f64::trunc];
     let places = values.iter().enumerate().map(|(k, value)| (value, origin + slope * k as f64));
-    let tied: Vec<_> = places.filter(|(value, place)| (*value - place).abs() >= 0.5 - 2.0 * DIRECTION_MM).collect();
+    let tied: Vec<_> = places.filter(|(value, place)| (*value - place).abs() >= 0.5 - TIE_MM).collect();
     let half = |place: f64| (place * 2.0).round() / 2.0;
     rules.iter().any(|rule| tied.iter().all(|(value, place)| (**value - rule(half(*place))).abs() <= LATTICE_MM))
 }
@@ -223,4 +226,92 @@ fn repeats(stack: &Stack) -> bool {
     let mean = gaps.iter().sum::<f64>() / gaps.len() as f64;
     let wide = gaps.iter().filter(|gap| **gap > mean).count();
     wide.min(gaps.len() - wide) >= REPEATED
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::line::{self, Line};
+    use super::*;
+
+    /// Each coordinate of the line lies within half a quantum of the truth, as the truth does of what is written.
+    const BOUND_QUANTA: f64 = 0.87;
+    /// Fewer positions leave a doubt, and are refused or stay within one quantum.
+    const FEWEST: u64 = 8;
+
+    /// SplitMix64, as numbers of 0 to 1.
+    struct Random(u64);
+
+    impl Random {
+        fn next(&mut self) -> u64 {
+            self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
+            let z = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+            let z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
+            z ^ (z >> 31)
+        }
+
+        fn within(&mut self, from: f64, to: f64) -> f64 {
+            from + (to - from) * (self.next() >> 11) as f64 / (1_u64 << 53) as f64
+        }
+    }
+
+    #[test]
+    fn random_rounded_stacks_lie_within_half_a_quantum_of_the_truth_and_without_a_slice_are_refused() {
+        let mut random = Random(18);
+        for trial in 0..600 {
+            let quantum = [0.1, 1.0][trial % 2];
+            let spacing = [0.625, 0.7, 1.25, 1.5, 2.5, 3.27][trial / 2 % 6];
+            let (spacing, tag) = if quantum >= 1.0 { (spacing + 1.0, true) } else { (spacing, trial % 3 == 0) };
+            let lean = random.within(0.0, 0.5) * f64::from(u8::from(trial % 5 != 0));
+            let normal = DVec3::new(lean * random.within(-1.0, 1.0), lean, 1.0).normalize();
+            let origin = DVec3::new(random.within(-250.0, 0.0), random.within(-250.0, 0.0), random.within(-900.0, 0.0));
+            let truth = |k: usize| origin + normal * spacing * k as f64;
+            let count = (FEWEST + random.next() % 200) as usize;
+            let rounded = |k: usize| (truth(k) / quantum).round() * quantum;
+            let mut positions: Vec<DVec3> = (0..count).map(rounded).collect();
+            let run = |positions: &[DVec3]| {
+                let thickness_mm = tag.then_some(spacing);
+                line::of(&Stack { positions, normal, pixel_mm: [0.7, 0.7], spacing_mm: None, thickness_mm })
+            };
+            let said =
+                format!("trial {trial}: {count} slices, {spacing} mm to {quantum} mm, tag {tag}, along {normal}");
+            let Ok(Line::Even { origin, step, .. }) = run(&positions) else { panic!("{said}: {:?}", run(&positions)) };
+            for k in [0, count - 1] {
+                let off = (origin + step * k as f64).distance(truth(k));
+                assert!(off < BOUND_QUANTA * quantum, "{said}: slice {k} is off by {off}");
+            }
+            positions.remove(1 + (random.next() as usize) % (count - 2));
+            assert!(run(&positions).is_err(), "{said}: without a slice {:?}", run(&positions));
+        }
+    }
+
+    #[test]
+    fn any_positions_are_a_line_or_an_error() {
+        let mut random = Random(4);
+        for _ in 0..20_000 {
+            let scale = [1e-3, 1.0, 1e3, 1e9, 1e300][(random.next() % 5) as usize];
+            let snap = [0.0, 0.1, 1.0][(random.next() % 3) as usize];
+            let count = random.next() % 12;
+            let mut number = || {
+                let x = random.within(-scale, scale);
+                let odd = [f64::NAN, f64::INFINITY, 0.0, -0.0];
+                if random.next() % 40 == 0 {
+                    odd[(random.next() % 4) as usize]
+                } else if snap > 0.0 {
+                    (x / snap).round() * snap
+                } else {
+                    x
+                }
+            };
+            let mut positions: Vec<DVec3> = (0..count).map(|_| DVec3::new(number(), number(), number())).collect();
+            positions.sort_by(|a, b| a.z.total_cmp(&b.z));
+            let (spacing_mm, thickness_mm) = (Some(number()), Some(number()));
+            let stack =
+                Stack { positions: &positions, normal: DVec3::Z, pixel_mm: [number(), 0.7], spacing_mm, thickness_mm };
+            match line::of(&stack) {
+                Ok(Line::Uneven(uneven)) => assert!(line::uneven_note(&uneven).text.contains("mm")),
+                Ok(Line::Even { .. }) => {}
+                Err(misfit) => assert!(!misfit.words("k").is_empty() && (misfit.slice < 12)),
+            }
+        }
+    }
 }
