@@ -286,7 +286,7 @@ pub(super) fn uneven_note(uneven: &Uneven) -> Note {
     let more = if count > LISTED { format!(" and {} more", count - LISTED) } else { String::new() };
     let places = if listed.is_empty() { String::new() } else { format!(" ({}{more})", listed.join(", ")) };
     Note::caution(format!(
-        "slice spacing varies from {least:.2} to {most:.2} mm{places}: slices were resampled by their positions to {:.2} mm, and values between them are interpolated",
+        "slice spacing varies from {least:.2} to {most:.2} mm{places}: slices were resampled by their positions to {:.2} mm, and values between them are interpolated; whole HU stay whole",
         uneven.spacing_mm
     ))
 }
@@ -295,7 +295,7 @@ pub(super) fn uneven_note(uneven: &Uneven) -> Note {
 mod tests {
     use super::*;
 
-    /// Positions of `../shared/cases/ipp-rounded-0.1`: 0.625 mm apart from -100 mm on, as a scanner's own f32 rounds them.
+    /// Places 0.625 mm apart from -100 mm on, in tenths. Not all halves are rounded one way: binary numbers lie beside them.
     const ROUNDED_Z: [f64; 16] = [
         -100.0, -99.4, -98.7, -98.1, -97.5, -96.9, -96.2, -95.6, -95.0, -94.4, -93.7, -93.1, -92.5, -91.9, -91.2, -90.6,
     ];

@@ -294,7 +294,7 @@ mod tests {
             let mut number = || {
                 let x = random.within(-scale, scale);
                 let odd = [f64::NAN, f64::INFINITY, 0.0, -0.0];
-                if random.next() % 40 == 0 {
+                if random.next().is_multiple_of(40) {
                     odd[(random.next() % 4) as usize]
                 } else if snap > 0.0 {
                     (x / snap).round() * snap
