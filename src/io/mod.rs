@@ -162,7 +162,7 @@ fn held(path: &Path, monitor: &Monitor) -> Result<Held, Error> {
         return Files::of_archive(path).map(Held::Files);
     }
     if dicom::is_directory(&source) {
-        return Files::of_directory(&source).map(Held::Files);
+        return Files::of_directory(&source, monitor).map(Held::Files);
     }
     Ok(Held::Files(Files { sources: vec![source], notes: Vec::new() }))
 }

@@ -70,7 +70,8 @@ impl Study {
     pub(super) fn of(slices: &[Slice], as_stored: bool) -> Option<Self> {
         let first = slices.first()?;
         let data = header::read(&first.stored.source).ok()?.data; // it was read a moment ago; a file that went since names no study
-        let said = |tags: &[Tag]| -> Vec<Attribute> { tags.iter().filter_map(|&tag| Some((tag, data.text(tag)?))).collect() };
+        let said =
+            |tags: &[Tag]| -> Vec<Attribute> { tags.iter().filter_map(|&tag| Some((tag, data.text(tag)?))).collect() };
         let mut loss = said(&LOSS);
         if first.stored.syntax.is_lossy() {
             loss.retain(|(tag, _)| *tag != LOSS[0]);

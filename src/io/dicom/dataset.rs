@@ -122,7 +122,8 @@ impl Dataset {
             return Ok(None);
         }
         let unreadable = || {
-            let quoted: String = String::from_utf8_lossy(bytes).chars().take(QUOTED).flat_map(char::escape_default).collect();
+            let quoted: String =
+                String::from_utf8_lossy(bytes).chars().take(QUOTED).flat_map(char::escape_default).collect();
             Refused::Unsuitable(format!("{} is \"{quoted}\", which cannot be read as numbers", name_of(tag)))
         };
         let numbers = match self.binary(tag, element.vr) {
@@ -139,7 +140,11 @@ impl Dataset {
     pub(in crate::io) fn number(&self, tag: Tag) -> Result<Option<f64>, Refused> {
         let Some(numbers) = self.numbers(tag)? else { return Ok(None) };
         if numbers.iter().any(|number| *number != numbers[0]) {
-            return Err(Refused::Unsuitable(format!("{} is {}, where one number belongs", name_of(tag), joined(&numbers))));
+            return Err(Refused::Unsuitable(format!(
+                "{} is {}, where one number belongs",
+                name_of(tag),
+                joined(&numbers)
+            )));
         }
         Ok(Some(numbers[0]))
     }

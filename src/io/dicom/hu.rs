@@ -2,11 +2,11 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
+use super::Refused;
 use super::rescale::{Padding, Rescale, sign_extended};
 use super::slice::Slice;
 use super::stored::{Numbers, Stored};
 use super::syntax::Packing;
-use super::Refused;
 use crate::io::AIR_HU;
 
 /// Below this, f32 holds the sum of a whole number and one of 16 bits as it is.

@@ -13,6 +13,9 @@ use crate::io::{AIR_HU, Note};
 /// What tissue, bone, contrast medium and the lungs have, HU. Padding with such a value cannot be told from the patient.
 const BODY_HU: RangeInclusive<f64> = -990.0..=3071.0;
 
+/// A table that gives no number below this gives no air, which every CT shows: its numbers are not HU, whatever it says.
+const NO_AIR_HU: f32 = -500.0;
+
 /// How stored numbers become HU.
 #[derive(Debug, Clone)]
 pub(super) enum Rescale {
@@ -25,7 +28,7 @@ pub(super) enum Rescale {
 pub(super) struct Table {
     /// The stored number that the first value belongs to.
     first: i64,
-    values: Vec<u16>,
+    values: Vec<f32>,
 }
 
 impl Rescale {
@@ -34,7 +37,9 @@ impl Rescale {
         let (slope, intercept) = (data.number(tags::RESCALE_SLOPE)?, data.number(tags::RESCALE_INTERCEPT)?);
         if let Some(item) = data.items(tags::MODALITY_LUT_SEQUENCE).first() {
             if slope.is_some() || intercept.is_some() {
-                return Err(Refused::Unsuitable("both a ModalityLUTSequence and a RescaleSlope: only one can be right".to_owned()));
+                return Err(Refused::Unsuitable(
+                    "both a ModalityLUTSequence and a RescaleSlope: only one can be right".to_owned(),
+                ));
             }
             let kind = item.text(tags::MODALITY_LUT_TYPE).unwrap_or_default();
             said_unit("ModalityLUTType", &kind, notes);
@@ -45,7 +50,9 @@ impl Rescale {
             return Err(Refused::Unsuitable("RescaleSlope is 0, which makes all voxels one number".to_owned()));
         }
         let missing = match (slope, intercept) {
-            (None, None) => Some("neither RescaleSlope nor RescaleIntercept: stored numbers are taken to be Hounsfield units, which they may not be"),
+            (None, None) => Some(
+                "neither RescaleSlope nor RescaleIntercept: stored numbers are taken to be Hounsfield units, which they may not be",
+            ),
             (None, Some(_)) => Some("no RescaleSlope: 1 is assumed"),
             (Some(_), None) => Some("no RescaleIntercept: 0 is assumed; air may not be -1000 HU"),
             (Some(_), Some(_)) => None,
@@ -87,13 +94,20 @@ impl Table {
         let first = if stored.signed { i64::from(first as i64 as u16 as i16) } else { i64::from(first as i64 as u16) };
         let data = item.bytes(tags::LUT_DATA).ok_or_else(|| unsuitable("LUTData is missing"))?;
         let word = |pair: &[u8; 2]| if item.big_endian { u16::from_be_bytes(*pair) } else { u16::from_le_bytes(*pair) };
-        let values: Vec<u16> = if bits == 8.0 && data.len() < count * 2 {
+        let words: Vec<u16> = if bits == 8.0 && data.len() < count * 2 {
             data.iter().map(|byte| u16::from(*byte)).take(count).collect()
         } else {
             data.as_chunks().0.iter().map(word).take(count).collect()
         };
-        if values.len() < count {
-            return Err(unsuitable(&format!("LUTData has {} values, LUTDescriptor says {count}", values.len())));
+        if words.len() < count {
+            return Err(unsuitable(&format!("LUTData has {} values, LUTDescriptor says {count}", words.len())));
+        }
+        // Hounsfield units are signed, which the table's own type has no word for.
+        let values: Vec<f32> = words.into_iter().map(|word| f32::from(word.cast_signed())).collect();
+        let least = values.iter().copied().fold(f32::INFINITY, f32::min);
+        if least > NO_AIR_HU {
+            let what = format!("its least value is {least}, and air is -1000 HU: its numbers are not Hounsfield units");
+            return Err(unsuitable(&what));
         }
         Ok(Self { first, values })
     }
@@ -101,7 +115,7 @@ impl Table {
     /// Numbers outside the table take its nearest value (PS3.3, C.11.1.1).
     fn hu(&self, value: i64) -> f32 {
         let index = (value - self.first).clamp(0, self.values.len() as i64 - 1);
-        f32::from(self.values[index as usize])
+        self.values[index as usize]
     }
 }
 

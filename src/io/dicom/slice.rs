@@ -99,6 +99,7 @@ pub(in crate::io) fn describe(source: &Source) -> Result<Vec<Slice>, Refused> {
     }
     let stored = Arc::new(Stored::of(&header, source)?);
     let frames = Frames::of(header.data, stored.frames)?;
+    stored.check_length()?;
     (0..stored.frames).map(|frame| Slice::of(&frames.get(frame), &stored, frame)).collect()
 }
 

@@ -6,12 +6,12 @@ use std::sync::OnceLock;
 use dicom_core::Tag;
 use dicom_dictionary_std::tags;
 
+use super::Refused;
 use super::dataset::{Dataset, name_of};
 use super::fragments::{Fragments, Place};
 use super::header::{EXTENDED_OFFSET_TABLE, Header, inflate};
 use super::parse::Pixels;
 use super::syntax::{Packing, Syntax};
-use super::Refused;
 use crate::io::source::{Loaded, Source};
 
 /// What kind of numbers the pixels are.
@@ -49,7 +49,7 @@ pub(in crate::io) struct Stored {
 }
 
 impl Stored {
-    /// Reads how pixels are stored, and checks that an uncompressed file is long enough for them.
+    /// Reads how pixels are stored.
     pub(super) fn of(header: &Header, source: &Source) -> Result<Self, Refused> {
         let unsuitable = |what: &str| Err(Refused::Unsuitable(what.to_owned()));
         let data = &header.data;
@@ -64,7 +64,8 @@ impl Stored {
         if data.number(tags::SAMPLES_PER_PIXEL)?.is_some_and(|n| n != 1.0)
             || !(photometric.is_empty() || photometric.starts_with("MONOCHROME"))
         {
-            let kind: String = photometric.chars().filter(|c| c.is_ascii_alphanumeric() || " _".contains(*c)).take(16).collect();
+            let kind: String =
+                photometric.chars().filter(|c| c.is_ascii_alphanumeric() || " _".contains(*c)).take(16).collect();
             return Err(Refused::Unsuitable(format!("a colour picture ({kind}), not Hounsfield units")));
         }
         let frames = match data.number(tags::NUMBER_OF_FRAMES)? {
@@ -83,7 +84,7 @@ impl Stored {
             Some(0.0) | None => false,
             Some(n) => return Err(Refused::Unsuitable(format!("PixelRepresentation is {n}, which must be 0 or 1"))),
         };
-        let stored = Self {
+        Ok(Self {
             source: source.clone(),
             syntax: header.syntax,
             rows,
@@ -100,9 +101,7 @@ impl Stored {
             extended_offsets: extended_offsets(data),
             loaded: OnceLock::new(),
             fragments: OnceLock::new(),
-        };
-        stored.check_length()?;
-        Ok(stored)
+        })
     }
 
     pub(in crate::io) fn bits_stored(&self) -> u16 {
@@ -118,7 +117,8 @@ impl Stored {
         self.rows as u64 * self.columns as u64 * u64::from(self.bits_allocated / 8)
     }
 
-    fn check_length(&self) -> Result<(), Refused> {
+    /// Checks that the file is long enough for its pixels, where they are not packed.
+    pub(super) fn check_length(&self) -> Result<(), Refused> {
         let needed = self.frame_bytes() * self.frames as u64;
         match (self.syntax.packing, self.pixels.length) {
             (Packing::Plain, Some(length)) if length < needed => Err(Refused::Damaged(format!(

@@ -36,9 +36,8 @@ impl Syntax {
     /// By its UID; `None` where it is not read here. A file without file meta information names none: it is not packed.
     pub(super) fn of(uid: &str) -> Option<Self> {
         use Packing::{Jpeg, Jpeg2000, JpegLs, Plain, Rle};
-        let read = |name, packing, lossy| {
-            Some(Self { name, packing, lossy, is_deflated: false, big_endian_pixels: false })
-        };
+        let read =
+            |name, packing, lossy| Some(Self { name, packing, lossy, is_deflated: false, big_endian_pixels: false });
         if uid == GE_PRIVATE {
             return read("uncompressed, GE's private syntax", Plain, false)
                 .map(|syntax| Self { big_endian_pixels: true, ..syntax });

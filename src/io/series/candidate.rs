@@ -78,7 +78,7 @@ impl Candidate {
     pub(super) fn open(self, path: &Path, monitor: &Monitor, show: &dyn Fn(Preview)) -> Result<Scan, Error> {
         let unsuitable = |what: String| Error::Unsuitable { what, path: path.to_owned() };
         let Self { slices, mut notes, stack } = self;
-        let Stack { grid, uneven, notes: of_stack } = stack.map_err(|why| unsuitable(why.what))?;
+        let Stack { grid, uneven, notes: of_stack } = stack.map_err(|why| unsuitable(why.named))?;
         notes.extend(of_stack);
         notes.extend(notes_of(&slices));
         let previews = Previews { grid, window_hu: slices[0].window_hu, show };

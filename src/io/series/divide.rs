@@ -3,9 +3,12 @@
 
 use std::collections::BTreeMap;
 
+use glam::DVec3;
+
 use super::candidate::Candidate;
 use super::group::Group;
-use super::stack::{NoStack, at_one_place, extent_mm, is_even, normal, on_each_other, places, sort};
+use super::rounding;
+use super::stack::{NoStack, at_one_place, extent_mm, is_even, normal, on_each_other, places, position, sort};
 use crate::io::dicom::{ATTRIBUTES, Attribute, Slice, decode, name_of};
 use crate::io::{Error, Note};
 use crate::job::Monitor;
@@ -21,6 +24,9 @@ pub(super) fn stacks(group: Group, monitor: &Monitor) -> Result<Vec<Candidate>, 
         return Ok(vec![Candidate::new(slices, notes)]);
     }
     if places(&slices) < slices.len() {
+        if let Some(why) = piled(&slices) {
+            return Ok(vec![Candidate::unusable(slices, notes, why.into())]);
+        }
         // Slices of two phases may show the same, as air above the head does, and both are needed to tell the phases apart.
         slices = without_copies(slices, |a, b| a.attributes == b.attributes, &mut notes, monitor)?;
         if places(&slices) == slices.len() && is_one(&slices) {
@@ -49,12 +55,15 @@ pub(super) fn stacks(group: Group, monitor: &Monitor) -> Result<Vec<Candidate>, 
     let Some(index) = slices.windows(2).position(|pair| on_each_other(&pair[0], &pair[1], along)) else {
         return Ok(vec![Candidate::new(slices, notes)]);
     };
-    let what = format!(
-        "slices lie on each other and differ (slices {} and {} of the stack): phases are mixed, and no kernel, thickness, acquisition number or time tells them apart; choose the files of one",
-        index + 1,
-        index + 2
-    );
-    Ok(vec![Candidate::unusable(slices, notes, NoStack { what, slice: Some(index) })])
+    let why = NoStack::mixed(&slices, index);
+    Ok(vec![Candidate::unusable(slices, notes, why)])
+}
+
+/// Why slices lie on each other, where the rounding of an exporter laid them there.
+fn piled(slices: &[Slice]) -> Option<String> {
+    let spacing_mm = slices[0].between_slices_mm.or(slices[0].thickness_mm)?;
+    let positions: Vec<DVec3> = slices.iter().map(position).collect();
+    rounding::piled(&positions, normal(slices), spacing_mm)
 }
 
 /// Whether sorted slices, one at each place, are one stack: evenly spaced, and no comb of two.

@@ -75,8 +75,8 @@ impl Files {
         Ok(Self { sources, notes: Vec::new() })
     }
 
-    /// The files that a DICOMDIR lists and that are there.
-    pub(in crate::io) fn of_directory(directory: &Source) -> Result<Self, Error> {
+    /// The files that a DICOMDIR lists; where none of them is there, those of its folder: disks are copied without their order.
+    pub(in crate::io) fn of_directory(directory: &Source, monitor: &Monitor) -> Result<Self, Error> {
         let listed = header::read(directory).map_err(|refused| refused.at(directory.path()))?;
         let (mut sources, mut missing) = (Vec::new(), 0);
         for record in listed.data.items(tags::DIRECTORY_RECORD_SEQUENCE) {
@@ -88,12 +88,15 @@ impl Files {
                 None => missing += 1,
             }
         }
-        let notes = if missing == 0 {
-            Vec::new()
-        } else {
-            vec![Note::serious(format!("{missing} files that the DICOMDIR lists are not there: slices may be missing"))]
-        };
-        Ok(Self { sources, notes })
+        if let (true, Some(folder)) = (sources.is_empty(), directory.path().parent()) {
+            let mut files = Self::of_folder(folder, monitor)?;
+            files.notes.push(Note::caution(format!(
+                "none of the {missing} files that the DICOMDIR lists is there: the files of its folder were taken"
+            )));
+            return Ok(files);
+        }
+        let what = format!("{missing} files that the DICOMDIR lists are not there: slices may be missing");
+        Ok(Self { sources, notes: (missing > 0).then(|| Note::serious(what)).into_iter().collect() })
     }
 }
 

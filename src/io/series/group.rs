@@ -28,7 +28,8 @@ pub(super) fn groups(slices: Vec<Slice>) -> Vec<Group> {
     let mut named: BTreeMap<_, Vec<Slice>> = BTreeMap::new();
     for slice in slices {
         let ids = [&slice.patient, &slice.study, &slice.series, &slice.frame_of_reference].map(Clone::clone);
-        let key = (slice.series_number, ids, slice.modality.clone(), slice.rows(), slice.columns(), slice.place.is_some());
+        let key =
+            (slice.series_number, ids, slice.modality.clone(), slice.rows(), slice.columns(), slice.place.is_some());
         named.entry(key).or_default().push(slice);
     }
     let groups = named.into_values().flat_map(alike);

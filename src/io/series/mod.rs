@@ -101,8 +101,7 @@ impl Found {
         notes.extend(others(&series, index));
         let candidate = self.candidates.swap_remove(index);
         let mut scan = candidate.open(path, monitor, &|preview| show(Arrival::Slice(preview)))?;
-        notes.append(&mut scan.notes);
-        scan.notes = notes;
+        scan.notes.append(&mut notes);
         if series.len() > 1 {
             (scan.among.number, scan.among.series) = (index + 1, series);
         }
@@ -115,12 +114,14 @@ impl Found {
             return Err("a DICOM series is one volume; choose another by --series".to_owned());
         }
         let among = |indices: Vec<usize>| indices.into_iter().rev().max_by_key(|index| self.candidates[*index].rank());
-        let listed = || series.iter().map(|one| format!("{}: {}", one.number, one.words())).collect::<Vec<_>>().join("; ");
+        let listed =
+            || series.iter().map(|one| format!("{}: {}", one.number, one.words())).collect::<Vec<_>>().join("; ");
         match &choice.series {
             None => {
-                let index = among((0..series.len()).collect()).ok_or("no series")?;
-                match &series[index].unusable {
-                    Some(why) if series.len() > 1 => Err(format!("no series stacks; of the likeliest, {why}; found {}", listed())),
+                let whole = (0..series.len()).filter(|index| !self.is_fragment(*index));
+                let index = among(whole.collect()).ok_or("no series")?;
+                match &self.candidates[index].stack {
+                    Err(why) if series.len() > 1 => Err(format!("{}; found {}", why.named, listed())),
                     _ => Ok(index),
                 }
             }
@@ -132,6 +133,18 @@ impl Found {
                     .ok_or_else(|| format!("no series with the UID {uid}; found {}", listed()))
             }
         }
+    }
+
+    /// Whether a candidate is what was left of a larger one that does not stack: a few slices of its series, or a lone slice of
+    /// its kind. No one means these.
+    fn is_fragment(&self, index: usize) -> bool {
+        let candidate = &self.candidates[index];
+        self.candidates.iter().any(|other| {
+            let is_larger = other.stack.is_err() && other.slices.len() > candidate.slices.len();
+            let [one, another] = [&candidate.slices[0], &other.slices[0]];
+            let is_of_it = one.series == another.series || candidate.slices.len() == 1;
+            is_larger && is_of_it && one.modality == another.modality
+        })
     }
 
     /// The error of files without a single slice.

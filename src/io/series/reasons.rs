@@ -30,7 +30,7 @@ pub(super) fn counted(skipped: &[Refused], foreign: usize) -> String {
 pub(super) fn name_misfits(candidates: &mut [Candidate]) {
     for index in 0..candidates.len() {
         let stack = &candidates[index];
-        let Some(gap) = stack.stack.as_ref().err().and_then(|why| why.slice) else { continue };
+        let Some(gap) = stack.stack.as_ref().err().and_then(|why| why.gap) else { continue };
         let Some([below, above]) = stack.slices.get(gap..gap + 2).and_then(|pair| <&[Slice; 2]>::try_from(pair).ok())
         else {
             continue;
@@ -43,7 +43,7 @@ pub(super) fn name_misfits(candidates: &mut [Candidate]) {
             difference(below, slice).filter(|_| lies_there)
         });
         if let (Some(what), Err(why)) = (misfit, &mut candidates[index].stack) {
-            why.what = format!("{}: the slice that belongs there has {what}", why.what);
+            why.and(&format!("; the slice that belongs there has {what}"));
         }
     }
 }

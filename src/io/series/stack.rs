@@ -21,24 +21,51 @@ pub(super) struct Stack {
     pub(super) notes: Vec<Note>,
 }
 
-/// Why slices make no grid. The words name no file.
+/// Why slices make no grid.
 #[derive(Debug, Clone)]
 pub(super) struct NoStack {
+    /// Without the name of a file, for a note.
     pub(super) what: String,
-    /// The slice that does not fit, or the one before the gap.
-    pub(super) slice: Option<usize>,
+    /// With the names of files, for an error on screen.
+    pub(super) named: String,
+    /// The slice before a gap.
+    pub(super) gap: Option<usize>,
 }
 
 impl From<String> for NoStack {
     fn from(what: String) -> Self {
-        Self { what, slice: None }
+        Self { named: what.clone(), what, gap: None }
     }
 }
 
-impl From<Misfit> for NoStack {
-    fn from(misfit: Misfit) -> Self {
-        let name = format!("slice {} of the stack", misfit.slice + 1);
-        Self { what: misfit.words(&name), slice: Some(misfit.slice) }
+impl NoStack {
+    fn of(misfit: &Misfit, slices: &[Slice]) -> Self {
+        Self {
+            what: misfit.words(&format!("slice {} of the stack", misfit.slice + 1)),
+            named: misfit.words(&slices[misfit.slice].stored.source.name()),
+            gap: Some(misfit.slice),
+        }
+    }
+
+    /// Slices lie on each other, and nothing tells them apart: the one at `index` and the next.
+    pub(super) fn mixed(slices: &[Slice], index: usize) -> Self {
+        let words = |one: &str, other: &str| {
+            format!(
+                "slices lie on each other and differ ({one} and {other}): phases are mixed, and no kernel, thickness, acquisition number or time tells them apart; choose the files of one"
+            )
+        };
+        let name = |index: usize| slices[index].stored.source.name();
+        Self {
+            what: words(&format!("slice {} of the stack", index + 1), "the next"),
+            named: words(&name(index), &name(index + 1)),
+            gap: None,
+        }
+    }
+
+    /// Adds what else is known.
+    pub(super) fn and(&mut self, more: &str) {
+        self.what.push_str(more);
+        self.named.push_str(more);
     }
 }
 
@@ -99,7 +126,9 @@ pub(super) fn stack(slices: &[Slice]) -> Result<Stack, NoStack> {
     let mut notes = Vec::new();
     let Some(Place { position: place, along_row, down_column }) = first.place else {
         if slices.len() > 1 {
-            return Err(format!("{} slices that do not say where they lie (no ImagePositionPatient)", slices.len()).into());
+            return Err(
+                format!("{} slices that do not say where they lie (no ImagePositionPatient)", slices.len()).into()
+            );
         }
         notes.push(Note::serious("the file does not say where it lies: orientation is a guess"));
         let matrix = DMat3::from_diagonal(DVec3::new(-dx, -dy, thickness(first, &mut notes)));
@@ -117,7 +146,8 @@ pub(super) fn stack(slices: &[Slice]) -> Result<Stack, NoStack> {
             pixel_mm: first.spacing_mm,
             spacing_mm: first.between_slices_mm,
             thickness_mm: first.thickness_mm,
-        })?;
+        });
+        let line = line.map_err(|misfit| NoStack::of(&misfit, slices))?;
         match line {
             Line::Even { origin, step, note } => {
                 notes.extend(note);
