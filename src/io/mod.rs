@@ -1,6 +1,7 @@
 //! Opens a scan: a NIfTI file, a DICOM file, or a folder of DICOM files. Told by bytes, never by names.
 
 mod arriving;
+pub mod codec;
 mod dicom;
 mod gzip;
 mod nifti;
