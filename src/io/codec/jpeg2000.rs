@@ -26,16 +26,37 @@ pub(super) fn decode(bytes: &[u8], layout: &Layout) -> Result<Frame, String> {
     if (component.width() as usize, component.height() as usize) != (layout.columns, layout.rows) {
         return Err(format!("JPEG 2000: {} rows x {} columns were unpacked", component.height(), component.width()));
     }
+    let samples = samples(component.data(), &stream, layout)?;
+    Ok(Frame { samples, lossy: stream.lossy, precision: stream.size.precision })
+}
+
+/// The stored bits of the numbers that were unpacked.
+///
+/// Where the two headers differ about the sign, the DICOM header is right about it and the stream about the number of bits: pydicom,
+/// `_apply_sign_correction`, and GDCM give the numbers that follow. They differ from what BitsStored makes of the same bits where the stream
+/// has more bits than BitsStored and uses them; that is refused.
+fn samples(values: &[i32], stream: &Codestream, layout: &Layout) -> Result<Vec<u16>, String> {
     let bits_above = 32 - u32::from(stream.size.precision);
-    let allocated = u16::MAX >> (16 - layout.bits_allocated);
     let convert = |value: i32| match (stream.signed, layout.signed) {
         (true, true) | (false, false) => value,
-        // pydicom, `_apply_sign_correction`: the DICOM header is right about the sign, and the stream about the number of bits.
         (false, true) => value << bits_above >> bits_above,
         (true, false) => ((value as u32) << bits_above >> bits_above) as i32,
     };
-    let samples = component.data().iter().map(|&value| convert(value) as u16 & allocated).collect();
-    Ok(Frame { samples, lossy: stream.lossy, precision: stream.size.precision })
+    if stream.signed != layout.signed && stream.size.precision > layout.bits_stored {
+        let bits = u32::from(layout.bits_stored);
+        let held = if layout.signed { -(1 << (bits - 1))..1 << (bits - 1) } else { 0..1 << bits };
+        if let Some(value) = values.iter().map(|&value| convert(value)).find(|value| !held.contains(value)) {
+            let sign = |signed| if signed { "signed" } else { "unsigned" };
+            return Err(format!(
+                "JPEG 2000: the stream's {} numbers of {} bits and the DICOM header's {} ones of BitsStored {bits} disagree about the pixel value {value}",
+                sign(stream.signed),
+                stream.size.precision,
+                sign(layout.signed)
+            ));
+        }
+    }
+    let allocated = u16::MAX >> (16 - layout.bits_allocated);
+    Ok(values.iter().map(|&value| convert(value) as u16 & allocated).collect())
 }
 
 /// The codestream in a JP2 file: the contents of its box `jp2c` (T.800 I.5.4).

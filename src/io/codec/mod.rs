@@ -57,8 +57,8 @@ pub enum Codec {
 /// Pixels that a stream of any length may unpack to: 2048 x 2048, four times the largest matrix of common CT.
 const SMALL_FRAME_PIXELS: usize = 1 << 22;
 
-/// Pixels that each byte of a stream may unpack to beyond that: dicom-rs, `COMPRESSION_RATIO_THRESHOLD` of its JPEG 2000 adapter.
-const PIXELS_PER_BYTE: usize = 64;
+/// Pixels of 2 bytes that each byte of a stream may unpack to beyond that: dicom-rs, `COMPRESSION_RATIO_THRESHOLD` of its JPEG 2000 adapter, 64.
+const PIXELS_PER_BYTE: usize = 32;
 
 /// Decodes one frame of one sample per pixel from the joined bytes of its fragments.
 ///

@@ -10,12 +10,26 @@ use super::markers::be16;
 const SIZ: u8 = 0x51;
 const COD: u8 = 0x52;
 const COC: u8 = 0x53;
+const QCD: u8 = 0x5C;
+const QCC: u8 = 0x5D;
 const SOT: u8 = 0x90;
 const SOD: u8 = 0x93;
 const EOC: u8 = 0xD9;
 
 /// Bytes that a tile-part takes at least: its SOT segment and the SOD marker.
 const TILE_PART_BYTES: usize = 14;
+
+/// Bytes that a code-block with coded samples takes at least: its bits in the packet header, for as many passes as cost time (T.800 B.10).
+const CODED_BLOCK_BYTES: u64 = 3;
+
+/// Samples in a code-block at most (T.800 A.6.1).
+const BLOCK_SAMPLES: u64 = 1 << 12;
+
+/// Samples that a stream of any length may code: 1448 x 1448. Each can cost up to about 90 passes, half a microsecond in all.
+const SMALL_STREAM_SAMPLES: u64 = 1 << 21;
+
+/// Samples that each byte of a stream may code beyond that: half a bit for each.
+const SAMPLES_PER_BYTE: u64 = 16;
 
 /// Code-blocks that a stream of any length may announce: a 1024 x 1024 image in the smallest blocks, 4 x 4.
 const SMALL_STREAM_BLOCKS: u64 = 1 << 16;
@@ -109,6 +123,12 @@ impl Codestream {
             blocks = blocks.saturating_add(tile_blocks);
         }
         let bytes = self.end as u64;
+        // What no byte codes is blank, and costs little.
+        let coded = (bytes / CODED_BLOCK_BYTES * BLOCK_SAMPLES).min((self.size.rows * self.size.columns) as u64);
+        if coded > SMALL_STREAM_SAMPLES.max(bytes * SAMPLES_PER_BYTE) {
+            let Size { rows, columns, .. } = self.size;
+            return Err(format!("{bytes} bytes are too few for an image of {rows} rows x {columns} columns that is not blank"));
+        }
         if packets > bytes {
             return Err(format!("the header announces {packets} packets but the stream has {bytes} bytes"));
         }
@@ -232,14 +252,33 @@ fn read_style(marker: u8, body: &[u8], style: &mut Option<Style>) -> Result<(), 
             };
             *style = Some(Style::of_component(flags, layers, rest)?);
         }
-        // CAP, TLM, PRF, PLM, PLT, CPF, QCD, QCC, CRG, COM: pointers and comments, and steps that change no count.
-        0x50 | 0x55..=0x59 | 0x5C | 0x5D | 0x63 | 0x64 => {}
+        QCD => check_steps(body)?,
+        QCC => check_steps(body.get(1..).unwrap_or_default())?,
+        // CAP, TLM, PRF, PLM, PLT, CPF, CRG, COM: pointers and comments.
+        0x50 | 0x55..=0x59 | 0x63 | 0x64 => {}
         0x5E => return Err("a region of interest (RGN) is not read".into()),
         0x5F => return Err("changes of progression order (POC) are not read".into()),
         0x60 | 0x61 => return Err("packed packet headers (PPM, PPT) are not read".into()),
         _ => return Err(format!("the marker FF {marker:02X} is not read")),
     }
     Ok(())
+}
+
+/// Refuses quantization (T.800 A.6.4) that leaves a band fewer than no bits: guard bits + exponent - 1 is below 0.
+fn check_steps(body: &[u8]) -> Result<(), String> {
+    let (&style, steps) = body.split_first().ok_or("the quantization (QCD, QCC) is cut")?;
+    let smallest = match style & 31 {
+        // The exponent alone.
+        0 => steps.iter().map(|step| step >> 3).min(),
+        // One exponent, which falls by one with each resolution.
+        1 => Some(0),
+        2 => steps.chunks_exact(2).map(|step| step[0] >> 3).min(),
+        kind => return Err(format!("quantization of kind {kind} is not valid")),
+    };
+    match smallest {
+        Some(smallest) if style >> 5 > 0 || smallest > 0 => Ok(()),
+        _ => Err("the quantization leaves no bits for a band".into()),
+    }
 }
 
 impl Style {
