@@ -134,7 +134,7 @@ fn predict(values: &[u16], at: usize, since: usize, how: &Lossless) -> u16 {
     if at < since + columns {
         return values[at - 1];
     }
-    if at % columns == 0 {
+    if at.is_multiple_of(columns) {
         return values[at - columns];
     }
     let [a, b, c] = [1, columns, columns + 1].map(|back| i64::from(values[at - back]));
@@ -145,7 +145,7 @@ fn predict(values: &[u16], at: usize, since: usize, how: &Lossless) -> u16 {
         4 => a + b - c,
         5 => a + (b - c).div_euclid(2),
         6 => b + (a - c).div_euclid(2),
-        _ => (a + b) / 2,
+        _ => (a + b).div_euclid(2),
     };
     prediction.rem_euclid(65536) as u16
 }

@@ -50,7 +50,11 @@ pub(super) fn decode(
         row = end;
     }
     bits.end()?;
-    values.iter_mut().for_each(|value| *value <<= scan.point_transform);
+    if scan.point_transform > 0 {
+        for value in &mut values {
+            *value <<= scan.point_transform;
+        }
+    }
     Ok(values)
 }
 

@@ -127,7 +127,9 @@ impl Codestream {
         let coded = (bytes / CODED_BLOCK_BYTES * BLOCK_SAMPLES).min((self.size.rows * self.size.columns) as u64);
         if coded > SMALL_STREAM_SAMPLES.max(bytes * SAMPLES_PER_BYTE) {
             let Size { rows, columns, .. } = self.size;
-            return Err(format!("{bytes} bytes are too few for an image of {rows} rows x {columns} columns that is not blank"));
+            return Err(format!(
+                "{bytes} bytes are too few for an image of {rows} rows x {columns} columns that is not blank"
+            ));
         }
         if packets > bytes {
             return Err(format!("the header announces {packets} packets but the stream has {bytes} bytes"));

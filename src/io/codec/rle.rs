@@ -71,7 +71,7 @@ fn unpack(mut packed: &[u8], pixels: usize) -> Result<Vec<u8>, String> {
             }
         };
     }
-    if plane.len() > pixels + 1 || (plane.len() > pixels && pixels % 2 == 0) {
+    if plane.len() > pixels + 1 || (plane.len() > pixels && pixels.is_multiple_of(2)) {
         return Err(format!("unpacks to {} pixels, more than {pixels}", plane.len()));
     }
     plane.truncate(pixels);
