@@ -3,6 +3,7 @@
 mod archive;
 mod arriving;
 mod choice;
+pub mod codec;
 mod dicom;
 mod gzip;
 mod nifti;

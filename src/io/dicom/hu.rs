@@ -8,6 +8,7 @@ use super::slice::Slice;
 use super::stored::{Numbers, Stored};
 use super::syntax::Packing;
 use crate::io::AIR_HU;
+use crate::io::codec::{self, Codec, Layout};
 
 /// Below this, f32 holds the sum of a whole number and one of 16 bits as it is.
 const MOST_WHOLE: f64 = 1e6;
@@ -35,7 +36,8 @@ pub(in crate::io) fn decode(slice: &Slice) -> Result<Decoded, Refused> {
         let count = stored.rows * stored.columns;
         let mut decoded = match (stored.numbers, stored.bits_allocated) {
             (Numbers::Whole, 8 | 16) => words(slice, bytes)?,
-            _ => numbers(slice, &bytes),
+            _ if stored.syntax.packing == Packing::Plain => numbers(slice, &bytes),
+            _ => return Err(Refused::Unsuitable(format!("compressed pixels of {} bits", stored.bits_allocated))),
         };
         if decoded.hu.len() < count {
             return Err(Refused::Damaged(format!("{} pixels, {count} expected", decoded.hu.len())));
@@ -87,16 +89,33 @@ fn meaning(stored: &Stored, raw: &[u16]) -> (usize, impl Fn(u16) -> i32 + use<>)
     (overfull, value)
 }
 
-/// The words of a frame, unpacked.
+/// The words of a frame, unpacked; and whether they lost something on the way.
 fn unpacked(stored: &Stored, bytes: Vec<u8>) -> Result<(Vec<u16>, bool), Refused> {
-    match stored.syntax.packing {
-        Packing::Plain if stored.bits_allocated == 8 => Ok((bytes.into_iter().map(u16::from).collect(), false)),
-        Packing::Plain if stored.big_endian => {
-            Ok((bytes.as_chunks().0.iter().map(|pair| u16::from_be_bytes(*pair)).collect(), false))
+    let codec = match stored.syntax.packing {
+        Packing::Plain if stored.bits_allocated == 8 => return Ok((bytes.into_iter().map(u16::from).collect(), false)),
+        Packing::Plain => {
+            let pairs = bytes.as_chunks().0.iter();
+            let words = match stored.big_endian {
+                true => pairs.map(|pair| u16::from_be_bytes(*pair)).collect(),
+                false => pairs.map(|pair| u16::from_le_bytes(*pair)).collect(),
+            };
+            return Ok((words, false));
         }
-        Packing::Plain => Ok((bytes.as_chunks().0.iter().map(|pair| u16::from_le_bytes(*pair)).collect(), false)),
-        _ => Err(Refused::Unsuitable("compressed".to_owned())),
-    }
+        Packing::Rle => Codec::Rle,
+        Packing::Jpeg => Codec::Jpeg,
+        Packing::JpegLs => Codec::JpegLs,
+        Packing::Jpeg2000 => Codec::Jpeg2000,
+    };
+    let layout = Layout {
+        rows: stored.rows,
+        columns: stored.columns,
+        bits_allocated: stored.bits_allocated,
+        bits_stored: stored.bits_stored,
+        signed: stored.signed,
+    };
+    let frame = codec::decode(codec, &bytes, &layout)
+        .map_err(|what| Refused::Damaged(format!("its pixels cannot be decoded: {what}")))?;
+    Ok((frame.samples, frame.lossy))
 }
 
 /// Numbers of 32 bits, and floating-point ones, which no compressed syntax holds.
