@@ -2,6 +2,7 @@
 
 mod args;
 mod audit;
+mod choice;
 mod compute;
 mod demo;
 mod explain;
@@ -23,7 +24,7 @@ use args::Command;
 
 use crate::job::Cancelled;
 use crate::nn::threads;
-use crate::pipeline::BadInput;
+use crate::pipeline::{self, BadInput};
 use crate::ui;
 
 /// Exit codes: 0 done, 2 usage (clap's own), and these.
@@ -45,7 +46,7 @@ pub fn run() -> ExitCode {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             // A closed pipe (`parallax info … | head`) leaves no one to tell.
-            writeln!(std::io::stderr(), "parallax: {error:#}").ok();
+            writeln!(std::io::stderr(), "parallax: {}", harmless(&pipeline::in_words(&error))).ok();
             ExitCode::from(exit_code(&error))
         }
     }
@@ -83,14 +84,38 @@ fn exit_code(error: &anyhow::Error) -> u8 {
     }
 }
 
-/// Prints to standard output; a closed pipe is not an error.
+/// Prints words to standard output; a closed pipe is not an error.
 pub(super) fn say(text: &str) {
-    writeln!(std::io::stdout(), "{text}").ok(); // a reader that left wants no more
+    writeln!(std::io::stdout(), "{}", harmless(text)).ok(); // a reader that left wants no more
+}
+
+/// Prints a JSON text to standard output, where what could steer a terminal is written by its number.
+pub(super) fn say_json(json: &str) {
+    // None of them needs more than four digits.
+    let written = |c: char| if steers(c) { format!("\\u{:04x}", u32::from(c)) } else { c.to_string() };
+    writeln!(std::io::stdout(), "{}", json.chars().map(written).collect::<String>()).ok(); // a reader that left wants no more
+}
+
+/// Whether a character moves the cursor, colours the terminal, or turns the direction of text: files must not do that by what they say.
+/// Source: Unicode 16, general category Cc and property Bidi_Control.
+fn steers(c: char) -> bool {
+    let turns = matches!(c, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
+    turns || (c.is_control() && c != '\n' && c != '\t')
+}
+
+fn harmless(text: &str) -> String {
+    text.chars().map(|c| if steers(c) { char::REPLACEMENT_CHARACTER } else { c }).collect()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_a_file_says_moves_no_cursor() {
+        assert_eq!(harmless("a\tb\n\u{1b}[2Jc\u{9b}d\u{202e}e\r"), "a\tb\n\u{fffd}[2Jc\u{fffd}d\u{fffd}e\u{fffd}");
+        assert_eq!(harmless("Größe 5 mm, 肺"), "Größe 5 mm, 肺");
+    }
 
     #[test]
     fn each_kind_of_error_has_its_exit_code() {

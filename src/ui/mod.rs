@@ -3,6 +3,7 @@
 mod action;
 mod annotations;
 mod app;
+mod arriving;
 mod compute_panel;
 mod display;
 mod export_dialog;
@@ -13,12 +14,14 @@ mod lambda_bar;
 mod measure;
 mod model_panel;
 mod navigate;
+mod open_scan;
 mod panes;
 mod picker;
 mod picture;
 mod presets;
 mod preview;
 mod result_panel;
+mod series_panel;
 mod session;
 mod session_file;
 mod slice_bar;
@@ -40,12 +43,15 @@ pub use app::App;
 pub use picker::{Answer, Ask, Picker, SystemPicker};
 
 use crate::gpu::raise_limits;
+use crate::io::Choice;
 
 /// What the window is opened with.
 #[derive(Debug, Default)]
 pub struct Start {
     /// Or a session file.
     pub scan: Option<PathBuf>,
+    /// Which of the volumes of the scan's path.
+    pub choice: Choice,
     pub autoencoder: Option<PathBuf>,
     pub classifier: Option<PathBuf>,
     pub segmenter: Option<PathBuf>,

@@ -7,6 +7,7 @@ use super::action::Action;
 use super::theme;
 use super::viewer::{CENTER_HU, WIDTH_HU};
 use crate::frame;
+use crate::pipeline;
 use crate::settings::{Preset, Presets};
 
 /// More than anyone looks through.
@@ -87,7 +88,7 @@ fn json_ui(ui: &mut Ui, presets: &mut Presets) {
                     *presets = read;
                     Draft::default()
                 }
-                Err(error) => Draft { error: Some(format!("{error:#}")), ..draft.clone() },
+                Err(error) => Draft { error: Some(pipeline::in_words(&error)), ..draft.clone() },
             };
         }
     });

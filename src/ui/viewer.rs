@@ -5,7 +5,8 @@ use serde::{Deserialize, Serialize};
 
 use super::display::{Display, Layout};
 use super::measure::{Act, Measurements};
-use super::session::{Explained, OpenScan};
+use super::open_scan::OpenScan;
+use super::session::Explained;
 use crate::frame::camera::Camera;
 use crate::frame::measure::Measurement;
 use crate::frame::{PRESETS, Plane, Window};
