@@ -48,7 +48,12 @@ pub fn inspect(path: &Path, choice: &Choice, recipe: &Recipe, monitor: &Monitor)
                 return Ok(Opened::Checkpoint { checkpoint: Box::new(checkpoint), kind });
             }
             Err(weights::Error::NotACheckpoint { .. }) => {}
-            Err(error) => return Err(BadInput::mark(error)),
+            // A zip archive may hold a study instead.
+            Err(error) if is_stack(path) || io::list(path, monitor).is_ok_and(|found| found.is_empty()) => {
+                return Err(BadInput::mark(error));
+            }
+            Err(error) if super::is_model(path) => return Err(BadInput::mark(error)),
+            Err(_) => {}
         }
     }
     let scan = open(path, choice, monitor)?;
@@ -95,11 +100,15 @@ fn open(path: &Path, choice: &Choice, monitor: &Monitor) -> Result<Scan> {
     if listed.is_empty() {
         return Err(BadInput::mark(error));
     }
-    let rows: Vec<_> = listed.iter().map(row).collect();
+    let said = error.to_string();
+    let rows: Vec<_> = listed.iter().map(|series| row(series, &said)).collect();
     Err(BadInput::mark(anyhow!("{error}; what is there:\n{}", rows.join("\n"))))
 }
 
-fn row(series: &Series) -> String {
-    let why = series.unusable.as_ref().map_or_else(String::new, |why| format!("; cannot be opened: {why}"));
-    format!("{:4}  {}{why}", series.number, series.words())
+/// A series, in its words unless they are said already, and why it cannot be opened.
+fn row(series: &Series, said: &str) -> String {
+    let words = Some(series.words()).filter(|words| !said.contains(words));
+    let why = series.unusable.as_ref().map(|why| format!("cannot be opened: {why}"));
+    let words = words.into_iter().chain(why).collect::<Vec<_>>().join("; ");
+    format!("{:4}  {words}", series.number)
 }

@@ -29,6 +29,7 @@ mod runs;
 mod scans;
 mod schema;
 mod search;
+mod series;
 mod sessions;
 mod shaders;
 mod tiny_models;

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use glam::{DAffine3, DMat3, DVec3};
 use parallax::export::nifti::nifti_bytes;
-use parallax::io::{self, Choice, Error, Geometry, Scan};
+use parallax::io::{self, Arrival, Choice, Error, Geometry, Scan};
 use parallax::job::Monitor;
 use parallax::pipeline::{self, Opened};
 use parallax::preprocess::Recipe;
@@ -159,8 +159,12 @@ fn the_first_and_the_middle_slice_are_shown_while_a_file_is_read() {
     for volume in [whole, float] {
         std::fs::write(&path, nifti_bytes(&volume, "a test").expect("written")).expect("written");
         let (monitor, shown) = (Monitor::default(), RefCell::new(Vec::new()));
-        let show = |preview| shown.borrow_mut().push((preview, monitor.progress().expect("reading").done));
-        let scan = io::open_and_show(&path, &monitor, &show).expect("a scan");
+        let show = |arrival| {
+            if let Arrival::Slice(preview) = arrival {
+                shown.borrow_mut().push((preview, monitor.progress().expect("reading").done));
+            }
+        };
+        let scan = io::open_and_show(&path, &Choice::default(), &monitor, &show).expect("a scan");
         let shown = shown.into_inner();
         assert_eq!(shown.len(), 2);
         for ((preview, done), k) in shown.iter().zip([0, 3]) {
