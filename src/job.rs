@@ -1,10 +1,13 @@
 //! Work off the UI thread: a named thread, its latest progress, a flag that stops it, one answer.
 
-use std::panic::{AssertUnwindSafe, catch_unwind};
+mod panics;
+
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, TryRecvError, sync_channel};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
+
+pub use self::panics::{Panicked, quietly};
 
 /// The work was told to stop. Not a failure: stages turn it into `Empty`, never into a message.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -185,13 +188,8 @@ impl<T: Send + 'static> Job<T> {
         std::thread::Builder::new().name(name.to_owned()).spawn(move || {
             let guard = lock(&turn.0);
             let answer = worker.check().map_err(anyhow::Error::from).and_then(|()| {
-                catch_unwind(AssertUnwindSafe(|| work(&worker))).unwrap_or_else(|panic| {
-                    let said = panic
-                        .downcast_ref::<String>()
-                        .map(String::as_str)
-                        .or_else(|| panic.downcast_ref::<&str>().copied())
-                        .unwrap_or("no message");
-                    Err(anyhow::anyhow!("{name} stopped unexpectedly: {said}; please report this"))
+                quietly(|| work(&worker)).unwrap_or_else(|panicked| {
+                    Err(anyhow::anyhow!("{name} stopped unexpectedly: {panicked}; please report this"))
                 })
             });
             drop(guard);

@@ -1,6 +1,9 @@
 //! open -> prepare -> predict -> explain: the one path through the program, used by the window and by the command line.
 
 mod check;
+mod chosen;
+mod fault;
+mod inspect;
 
 use std::ops::Range;
 use std::path::Path;
@@ -10,8 +13,11 @@ use anyhow::{Context, Result, anyhow};
 use candle_core::{Device, Tensor};
 use glam::{DAffine3, DMat3, DVec3};
 
+pub use self::chosen::{choice, which};
+pub use self::fault::{BadInput, in_words};
+pub use self::inspect::{Opened, inspect};
 use crate::io::{self, Among, Arrival, Choice, Note, Scan, Weight};
-use crate::job::{Cancelled, Monitor};
+use crate::job::Monitor;
 use crate::latent_shift::objective::{ClassScore, LungSize, Objective};
 use crate::latent_shift::saliency::{self, Saliency};
 use crate::latent_shift::{self, Counterfactual, Options};
@@ -20,28 +26,7 @@ use crate::nn::{denormals, device};
 use crate::preprocess::{self, Prepared, Recipe};
 use crate::volume::phantom::{self, Dials, Phantom};
 use crate::volume::{Grid, Volume};
-use crate::weights::{self, Checkpoint};
-
-/// The fault lies in what was given: a file, a name, a slab. The command line has an exit code for it.
-#[derive(Debug, thiserror::Error)]
-#[error("{0:#}")]
-pub struct BadInput(pub anyhow::Error);
-
-impl BadInput {
-    pub fn new(error: impl Into<anyhow::Error>) -> Self {
-        Self(error.into())
-    }
-
-    /// Marks an error as one of the input, unless the work was only cancelled.
-    fn mark(error: impl Into<anyhow::Error>) -> anyhow::Error {
-        let error = error.into();
-        if error.chain().any(|e| e.is::<Cancelled>() || matches!(e.downcast_ref(), Some(io::Error::Cancelled(_)))) {
-            Cancelled.into()
-        } else {
-            Self(error).into()
-        }
-    }
-}
+use crate::weights::Checkpoint;
 
 /// What goes into the networks: a scan with its preparation, or a stack from a file, which skips it.
 #[derive(Debug, Clone)]
@@ -67,12 +52,15 @@ impl Input {
         }
     }
 
-    /// What the reader found and what preparation did, the weightiest first.
+    /// All that a person should know of the input, the weightiest first: what the reader found, and what preparation did. The window
+    /// and every command say these.
     pub fn notes(&self) -> Vec<Note> {
-        let Some(scan) = &self.scan else { return Vec::new() };
-        let mut notes = [scan.notes.clone(), check::check(&scan.volume, &self.prepared)].concat();
-        notes.sort_by_key(|note| note.weight);
-        notes
+        self.scan.as_ref().map_or_else(check::of_stack, |scan| check::of_scan(scan, &self.prepared))
+    }
+
+    /// What opens this input again where its path holds more than one volume.
+    pub fn choice(&self) -> Choice {
+        self.scan.as_deref().map(choice).unwrap_or_default()
     }
 
     /// All notes that are more than facts, for files.
@@ -187,7 +175,12 @@ impl Request {
 
 /// Opens a scan and prepares it by a recipe; or a `.safetensors` stack, which is taken as it is.
 pub fn open(path: &Path, recipe: &Recipe, monitor: &Monitor) -> Result<Input> {
-    open_and_show(path, &Choice::default(), recipe, monitor, &|_| {})
+    open_chosen(path, &Choice::default(), recipe, monitor)
+}
+
+/// Opens and prepares the chosen one of the volumes that a path holds.
+pub fn open_chosen(path: &Path, choice: &Choice, recipe: &Recipe, monitor: &Monitor) -> Result<Input> {
+    open_and_show(path, choice, recipe, monitor, &|_| {})
 }
 
 /// Opens and prepares a scan; `show` is given what the path holds and a few slices while the others are still being read.
@@ -199,6 +192,7 @@ pub fn open_and_show(
     show: &dyn Fn(Arrival),
 ) -> Result<Input> {
     if is_stack(path) {
+        chosen::refuse(choice, "a stack of slices", path)?;
         return stack(path, recipe).map_err(BadInput::mark);
     }
     let scan = io::open_and_show(path, choice, monitor, show).map_err(BadInput::mark)?;
@@ -266,56 +260,6 @@ fn stack(path: &Path, recipe: &Recipe) -> Result<Input> {
     let grid = Grid { shape, world_from_voxel: DAffine3::from_mat3_translation(axes, -(axes * middle)) };
     let volume = Volume::from_f32(grid, voxels);
     Ok(Input::new(None, Prepared { volume, recipe, oriented: grid, spaced: grid }))
-}
-
-/// What `info` was pointed at.
-pub enum Opened {
-    /// With the SHA-256 that results name it by.
-    Scan {
-        scan: Box<Scan>,
-        sha256: String,
-    },
-    Checkpoint {
-        checkpoint: Box<Checkpoint>,
-        kind: Option<String>,
-    },
-}
-
-/// A scan, a model card or a checkpoint, told by what it holds.
-pub fn inspect(path: &Path, monitor: &Monitor) -> Result<Opened> {
-    if path.extension().is_some_and(|ext| ext.eq_ignore_ascii_case("toml")) {
-        let card = Card::open(path).map_err(BadInput::mark)?;
-        let checkpoint = Checkpoint::open(&card.weights).map_err(BadInput::mark)?;
-        return Ok(Opened::Checkpoint { checkpoint: Box::new(checkpoint), kind: Some(card.kind.to_string()) });
-    }
-    if path.is_file() {
-        match Checkpoint::open(path) {
-            Ok(checkpoint) if is_stack(path) && checkpoint.shape("stack").is_some_and(|shape| shape.len() == 4) => {
-                let input = stack(path, &Recipe::default()).map_err(BadInput::mark)?;
-                let scan = Scan {
-                    volume: input.display_volume(),
-                    source: path.to_owned(),
-                    format: "stack of slices, safetensors".to_owned(),
-                    geometry: io::Geometry::Spacing,
-                    notes: vec![Note::serious(
-                        "a stack does not say where it lies: the published pipeline's spacing is assumed",
-                    )],
-                    window_hu: None,
-                    study: None,
-                    among: Among::default(),
-                };
-                return Ok(Opened::Scan { scan: Box::new(scan), sha256: input.sha256().to_owned() });
-            }
-            Ok(checkpoint) => {
-                let kind = models::Kind::of(&checkpoint).map(|kind| kind.to_string());
-                return Ok(Opened::Checkpoint { checkpoint: Box::new(checkpoint), kind });
-            }
-            Err(weights::Error::NotACheckpoint { .. }) => {}
-            Err(error) => return Err(BadInput::mark(error)),
-        }
-    }
-    let scan = io::open(path, monitor).map_err(BadInput::mark)?;
-    Ok(Opened::Scan { sha256: scan.sha256(), scan: Box::new(scan) })
 }
 
 /// Whether a file's name is that of a model card or a checkpoint. A `.safetensors` file may be a stack: it is none here.

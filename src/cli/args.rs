@@ -8,6 +8,7 @@ use std::str::FromStr;
 use clap::builder::PossibleValue;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+use super::choice::ChoiceArgs;
 use super::compute::ComputeArgs;
 use crate::export::{Annotation, Kind, Layout, Patient, Style};
 use crate::latent_shift::{HeatmapMethod, Options, SearchWay};
@@ -29,8 +30,10 @@ pub struct Arguments {
 /// The window, when no command is named.
 #[derive(Debug, Args)]
 pub struct WindowArgs {
-    /// NIfTI file, DICOM file or folder, .safetensors stack, or .parallax session to open in the window
+    /// Scan, folder or zip archive of scans, .safetensors stack, or .parallax session to open in the window
     scan: Option<PathBuf>,
+    #[command(flatten)]
+    choice: ChoiceArgs,
     /// Model card or checkpoint of the slice autoencoder
     #[arg(long, value_name = "CARD")]
     autoencoder: Option<PathBuf>,
@@ -54,6 +57,7 @@ impl WindowArgs {
     pub fn start(self) -> Start {
         Start {
             scan: self.scan,
+            choice: self.choice.choice(),
             autoencoder: self.autoencoder,
             classifier: self.classifier,
             segmenter: self.segmenter,
@@ -84,7 +88,14 @@ pub enum Command {
 
 #[derive(Debug, Args)]
 pub struct InfoArgs {
+    /// Scan, folder or zip archive of scans, .safetensors stack, model card or checkpoint
+    #[arg(id = "scan", value_name = "PATH")]
     pub path: PathBuf,
+    #[command(flatten)]
+    pub choice: ChoiceArgs,
+    /// Model card of the network that the scan is checked for [default: the published ones]
+    #[arg(long, value_name = "CARD")]
+    pub card: Option<PathBuf>,
     /// Machine-readable output
     #[arg(long)]
     pub json: bool,
@@ -93,6 +104,8 @@ pub struct InfoArgs {
 #[derive(Debug, Args)]
 pub struct PrepareArgs {
     pub scan: PathBuf,
+    #[command(flatten)]
+    pub choice: ChoiceArgs,
     /// Model card of the network that it is for [default: the published ones]
     #[arg(long, value_name = "CARD")]
     pub card: Option<PathBuf>,
@@ -156,6 +169,8 @@ pub struct PhantomArgs {
 #[derive(Debug, Args)]
 pub struct PredictArgs {
     pub scan: PathBuf,
+    #[command(flatten)]
+    pub choice: ChoiceArgs,
     #[arg(long, value_name = "CARD")]
     pub classifier: PathBuf,
     /// How many classes to list, highest first
@@ -207,6 +222,8 @@ pub enum Heatmap {
 #[derive(Debug, Args)]
 pub struct ExplainArgs {
     pub scan: PathBuf,
+    #[command(flatten)]
+    pub choice: ChoiceArgs,
     /// Model card or checkpoint of the slice autoencoder
     #[arg(long, value_name = "CARD")]
     pub autoencoder: PathBuf,

@@ -5,7 +5,7 @@ use std::time::Instant;
 use anyhow::{Result, bail};
 
 use super::args::{ExplainArgs, OutputArgs};
-use super::{Usage, compute, progress, say};
+use super::{Usage, compute, progress, say, say_json};
 use crate::export::report::{Asked, Report, Timing, report};
 use crate::export::{self, Run, tensors, write};
 use crate::job::{Cancelled, Monitor};
@@ -25,7 +25,7 @@ pub(super) fn run(args: &ExplainArgs) -> Result<()> {
         slab: args.slab.0.clone(),
         options: args.options(),
     };
-    let input = pipeline::open(&args.scan, request.recipe()?, &monitor)?;
+    let input = pipeline::open_chosen(&args.scan, &args.choice.choice(), request.recipe()?, &monitor)?;
     explain(&input, &request, &args.outputs, monitor)?;
     Ok(())
 }
@@ -37,7 +37,7 @@ pub(super) fn explain(input: &Input, request: &Request, outputs: &OutputArgs, mo
     let result = pipeline::explain(input, request, &monitor)?;
     let report = report(input, &Asked::of(request), &result, &Timing::of(&monitor));
     if outputs.json {
-        say(&report.json()?);
+        say_json(&report.json()?);
     } else {
         summarize(input, &result, outputs, began);
     }

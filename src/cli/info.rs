@@ -1,29 +1,39 @@
-//! `parallax info`: what a scan, a model card or a checkpoint holds.
+//! `parallax info`: what a scan, a folder of scans, a model card or a checkpoint holds.
 
 use anyhow::Result;
 use serde_json::{Value, json};
 
 use super::args::InfoArgs;
-use super::{progress, say};
+use super::{progress, say, say_json};
 use crate::files::printable;
-use crate::io::Scan;
+use crate::io::{Note, Scan, Series};
 use crate::pipeline::{self, Opened};
+use crate::preprocess::Recipe;
 use crate::volume::orientation;
 use crate::weights::Checkpoint;
 
 pub(super) fn run(args: &InfoArgs) -> Result<()> {
     let monitor = progress::monitor()?;
-    let facts = match pipeline::inspect(&args.path, &monitor)? {
-        Opened::Scan { scan, sha256 } => scan_facts(&scan, &sha256),
-        Opened::Checkpoint { checkpoint, kind } => checkpoint_facts(&checkpoint, kind.as_deref()),
+    let recipe = args.card.as_deref().map_or_else(|| Ok(Recipe::default()), pipeline::recipe)?;
+    let opened = pipeline::inspect(&args.path, &args.choice.choice(), &recipe, &monitor)?;
+    let facts = match &opened {
+        Opened::Scan { scan, notes, sha256 } => scan_facts(scan, notes, sha256),
+        Opened::Checkpoint { checkpoint, kind } => checkpoint_facts(checkpoint, kind.as_deref()),
     };
     if args.json {
-        let facts: serde_json::Map<_, _> = facts.into_iter().map(|(name, value)| (name.to_owned(), value)).collect();
-        say(&serde_json::to_string_pretty(&facts)?);
-    } else {
-        for (name, value) in &facts {
-            say(&format!("{:16} {}", name.replace('_', " "), plain(value)));
+        let mut facts: serde_json::Map<_, _> =
+            facts.into_iter().map(|(name, value)| (name.to_owned(), value)).collect();
+        if let Opened::Scan { scan, .. } = &opened {
+            facts.insert("series".to_owned(), series_json(scan));
         }
+        say_json(&serde_json::to_string_pretty(&facts)?);
+        return Ok(());
+    }
+    for (name, value) in &facts {
+        say(&format!("{:16} {}", name.replace('_', " "), plain(value)));
+    }
+    if let Opened::Scan { scan, .. } = &opened {
+        series_rows(scan).iter().for_each(|row| say(row));
     }
     Ok(())
 }
@@ -31,14 +41,14 @@ pub(super) fn run(args: &InfoArgs) -> Result<()> {
 /// What there is to say, the most telling first.
 type Facts = Vec<(&'static str, Value)>;
 
-fn scan_facts(scan: &Scan, sha256: &str) -> Facts {
+fn scan_facts(scan: &Scan, notes: &[Note], sha256: &str) -> Facts {
     let grid = &scan.volume.grid;
     let (least, most) =
         scan.volume.voxels.iter().fold((f32::INFINITY, f32::NEG_INFINITY), |(l, m), x| (l.min(x), m.max(x)));
     let m = grid.world_from_voxel;
     let rows: Vec<[f64; 4]> =
         (0..3).map(|r| [m.matrix3.x_axis[r], m.matrix3.y_axis[r], m.matrix3.z_axis[r], m.translation[r]]).collect();
-    vec![
+    let mut facts = vec![
         ("kind", json!("scan")),
         ("format", json!(scan.format)),
         ("shape", json!(grid.shape)),
@@ -49,9 +59,55 @@ fn scan_facts(scan: &Scan, sha256: &str) -> Facts {
         ("geometry_from", json!(format!("{:?}", scan.geometry).to_lowercase())),
         ("range_hu", json!([least, most])),
         ("window_hu", json!(scan.window_hu)),
-        ("warnings", json!(scan.notes.iter().map(|note| &note.text).collect::<Vec<_>>())),
+        ("warnings", json!(notes.iter().map(|note| &note.text).collect::<Vec<_>>())),
         ("sha256", json!(sha256)),
-    ]
+    ];
+    if scan.among.volumes > 1 {
+        facts.extend([("volume", json!(scan.among.volume)), ("volumes", json!(scan.among.volumes))]);
+    }
+    if let Some(whole) = &scan.among.whole {
+        facts.push(("slices_of_whole_series", json!(whole.slices)));
+    }
+    facts
+}
+
+/// All that the path holds, each as an object.
+fn series_json(scan: &Scan) -> Value {
+    let object = |series: &Series| {
+        let Series { number, uid, modality, description, kernel, slices, size, spacing_mm, thickness_mm, unusable } =
+            series;
+        json!({
+            "number": number,
+            "uid": uid,
+            "modality": modality,
+            "description": description,
+            "slices": slices,
+            "size": size,
+            "spacing_mm": spacing_mm,
+            "thickness_mm": thickness_mm,
+            "kernel": kernel,
+            "unusable": unusable,
+            "opened": *number == scan.among.number,
+        })
+    };
+    scan.among.series.iter().map(object).collect()
+}
+
+/// All that the path holds, each in a row, and below it why it cannot be opened.
+fn series_rows(scan: &Scan) -> Vec<String> {
+    let series = &scan.among.series;
+    let mut rows = Vec::new();
+    if !series.is_empty() {
+        rows.push(format!("{:16} {}", "series", series.len()));
+    }
+    for series in series {
+        let opened = if series.number == scan.among.number { " (opened)" } else { "" };
+        let description = Some(&series.description).filter(|text| !text.is_empty());
+        let description = description.map_or_else(String::new, |text| format!("  \"{text}\""));
+        rows.push(format!("{:4}  {}{description}{opened}", series.number, series.words()));
+        rows.extend(series.unusable.as_ref().map(|why| format!("      cannot be opened: {why}")));
+    }
+    rows
 }
 
 fn checkpoint_facts(checkpoint: &Checkpoint, kind: Option<&str>) -> Facts {
@@ -76,6 +132,10 @@ fn plain(value: &Value) -> String {
             n.as_f64().filter(|_| !n.is_i64() && !n.is_u64()).map_or(n.to_string(), |x| format!("{:.4}", x + 0.0))
         }
         Value::Array(items) if items.is_empty() => "none".to_owned(),
+        // Sentences, each on a line of its own, below the first.
+        Value::Array(items) if items.iter().all(Value::is_string) => {
+            items.iter().map(plain).collect::<Vec<_>>().join(&format!("\n{:17}", ""))
+        }
         Value::Array(items) => items.iter().map(plain).collect::<Vec<_>>().join(if items.iter().any(Value::is_array) {
             "; "
         } else {

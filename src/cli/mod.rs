@@ -2,6 +2,7 @@
 
 mod args;
 mod audit;
+mod choice;
 mod compute;
 mod demo;
 mod explain;
@@ -24,7 +25,7 @@ use args::Command;
 use crate::files;
 use crate::job::Cancelled;
 use crate::nn::threads;
-use crate::pipeline::BadInput;
+use crate::pipeline::{self, BadInput};
 use crate::ui;
 
 /// Exit codes: 0 done, 2 usage (clap's own), and these.
@@ -46,7 +47,7 @@ pub fn run() -> ExitCode {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             // A closed pipe (`parallax info … | head`) leaves no one to tell.
-            writeln!(std::io::stderr(), "parallax: {}", shown(&format!("{error:#}"))).ok();
+            writeln!(std::io::stderr(), "parallax: {}", harmless(&pipeline::in_words(&error))).ok();
             ExitCode::from(exit_code(&error))
         }
     }
@@ -84,14 +85,24 @@ fn exit_code(error: &anyhow::Error) -> u8 {
     }
 }
 
-/// Prints to standard output; a closed pipe is not an error.
+/// Prints words to standard output; a closed pipe is not an error.
 pub(super) fn say(text: &str) {
-    writeln!(std::io::stdout(), "{}", shown(text)).ok(); // a reader that left wants no more
+    writeln!(std::io::stdout(), "{}", harmless(text)).ok(); // a reader that left wants no more
 }
 
-/// Words may hold what a file says: its lines stay, and nothing in them steers the terminal.
-fn shown(text: &str) -> String {
-    text.split('\n').map(files::printable).collect::<Vec<_>>().join("\n")
+/// Prints a JSON text to standard output, where what could steer a terminal is written by its number.
+pub(super) fn say_json(json: &str) {
+    let written = json.split('\n').map(files::printable).collect::<Vec<_>>().join("\n");
+    writeln!(std::io::stdout(), "{written}").ok(); // a reader that left wants no more
+}
+
+/// Whether a letter would move the cursor, colour the terminal, or turn the direction of text: files must not do that by what they say.
+fn steers(c: char) -> bool {
+    !files::is_plain(c) && c != '\n' && c != '\t'
+}
+
+fn harmless(text: &str) -> String {
+    text.chars().map(|c| if steers(c) { char::REPLACEMENT_CHARACTER } else { c }).collect()
 }
 
 #[cfg(test)]
@@ -99,8 +110,9 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_printed_steers_no_terminal() {
-        assert_eq!(shown("a tensor\n  \u{1b}[2J\r"), "a tensor\n  \\u001b[2J\\u000d");
+    fn what_a_file_says_moves_no_cursor() {
+        assert_eq!(harmless("a\tb\n\u{1b}[2Jc\u{9b}d\u{202e}e\r"), "a\tb\n\u{fffd}[2Jc\u{fffd}d\u{fffd}e\u{fffd}");
+        assert_eq!(harmless("Größe 5 mm, 肺"), "Größe 5 mm, 肺");
     }
 
     #[test]

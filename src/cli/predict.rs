@@ -4,14 +4,14 @@ use anyhow::Result;
 use serde_json::json;
 
 use super::args::PredictArgs;
-use super::{compute, progress, say};
+use super::{compute, progress, say, say_json};
 use crate::pipeline;
 
 pub(super) fn run(args: &PredictArgs) -> Result<()> {
     compute::start(&args.compute)?;
     let monitor = progress::monitor()?;
     let classifier = pipeline::load_classifier(&args.classifier, &monitor)?;
-    let input = pipeline::open(&args.scan, &classifier.recipe, &monitor)?;
+    let input = pipeline::open_chosen(&args.scan, &args.choice.choice(), &classifier.recipe, &monitor)?;
     let scores = pipeline::predict(&input, &*classifier.network, &monitor)?;
     let mut order: Vec<usize> = (0..scores.len()).collect();
     order.sort_by(|&a, &b| scores[b].1.total_cmp(&scores[a].1));
@@ -19,7 +19,7 @@ pub(super) fn run(args: &PredictArgs) -> Result<()> {
     if args.json {
         let rows: Vec<_> =
             order.iter().map(|&i| json!({ "index": i, "label": scores[i].0, "probability": scores[i].1 })).collect();
-        say(&serde_json::to_string_pretty(&json!({
+        say_json(&serde_json::to_string_pretty(&json!({
             "notice": crate::export::report::NOTICE,
             "input_sha256": input.sha256(),
             "warnings": input.warnings(),

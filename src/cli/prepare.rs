@@ -17,7 +17,7 @@ pub(super) fn run(args: &PrepareArgs) -> Result<()> {
     write::check(&args.out, args.overwrite)?;
     let monitor = progress::monitor()?;
     let recipe = args.card.as_deref().map_or_else(|| Ok(Recipe::default()), pipeline::recipe)?;
-    let input = pipeline::open(&args.scan, &recipe, &monitor)?;
+    let input = pipeline::open_chosen(&args.scan, &args.choice.choice(), &recipe, &monitor)?;
     let stack = &input.prepared.volume;
     let bytes = if tensors {
         tensors::stack_bytes(stack)?

@@ -29,7 +29,7 @@ pub(super) fn run(args: &ExplainArgs, path: &Path) -> Result<()> {
         slab: Some(record.slab()),
         options,
     };
-    let input = pipeline::open(&args.scan, request.recipe()?, &monitor)?;
+    let input = pipeline::open_chosen(&args.scan, &args.choice.or(record.choice()), request.recipe()?, &monitor)?;
     let (_, scored_by) = request.target.scored_by();
     record.check(input.sha256(), &request.autoencoder.sha256, scored_by).map_err(BadInput)?;
     let report = explain::explain(&input, &request, &args.outputs, monitor)?;

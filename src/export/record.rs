@@ -5,14 +5,17 @@ use std::path::Path;
 use anyhow::{Context, Result, anyhow, bail};
 use serde::Deserialize;
 
-use super::report::{FORMAT, OptionsReport, Report, ScoresReport, Term, VERSION};
+use super::report::{ChosenReport, FORMAT, OptionsReport, Report, ScoresReport, Term, VERSION};
 use crate::files;
+use crate::io::Choice;
 use crate::latent_shift::Options;
 
 /// A record of thousands of steps and of every class takes a hundredth of this.
 const MAX_BYTES: u64 = 64 << 20;
 /// Numbers as near as this are the same: processors round sums of f32 in their own ways. Lambdas beyond 1 by their size.
 const SAME: f64 = 1e-6;
+/// The oldest version whose runs can be repeated: it only lacks which series was opened.
+const OLDEST: u32 = 3;
 
 /// What every version holds.
 #[derive(Deserialize)]
@@ -23,7 +26,7 @@ struct Heading {
 
 #[derive(Debug, Deserialize)]
 pub struct Record {
-    input: Hashed,
+    input: RecordedInput,
     autoencoder: Hashed,
     scored_by: Hashed,
     terms: Vec<Term>,
@@ -35,6 +38,13 @@ pub struct Record {
     lambdas: Vec<f64>,
     sweep_scores: Vec<f64>,
     complete: bool,
+}
+
+#[derive(Debug, Deserialize)]
+struct RecordedInput {
+    sha256: String,
+    #[serde(flatten)]
+    choice: ChosenReport,
 }
 
 #[derive(Debug, Deserialize)]
@@ -53,14 +63,20 @@ impl Record {
         if heading.format != FORMAT {
             bail!("its format is {:?}, and {FORMAT:?} is wanted", heading.format);
         }
-        if heading.version != VERSION {
-            bail!("it is of version {}, and this Parallax reads version {VERSION}", heading.version);
+        if !(OLDEST..=VERSION).contains(&heading.version) {
+            bail!("it is of version {}, and this Parallax reads versions {OLDEST} to {VERSION}", heading.version);
         }
         let record: Self = serde_json::from_str(text).context("it is damaged")?;
         if !record.complete {
             bail!("the run was cancelled: where it would have ended was never known");
         }
         Ok(record)
+    }
+
+    /// Which of the volumes of its path the run was of.
+    pub fn choice(&self) -> Choice {
+        let ChosenReport { series, volume } = &self.input.choice;
+        Choice { series: series.clone(), volume: *volume }
     }
 
     pub fn slab(&self) -> std::ops::Range<usize> {
@@ -93,14 +109,14 @@ impl Record {
     /// Refuses another input and other networks than the run's: each that differs is named.
     pub fn check(&self, input: &str, autoencoder: &str, scored_by: &str) -> Result<()> {
         let pairs = [
-            ("the scan's voxels", &self.input, input),
-            ("the autoencoder", &self.autoencoder, autoencoder),
-            ("the network that gives the score", &self.scored_by, scored_by),
+            ("the scan's voxels", &self.input.sha256, input),
+            ("the autoencoder", &self.autoencoder.sha256, autoencoder),
+            ("the network that gives the score", &self.scored_by.sha256, scored_by),
         ];
         let others: Vec<_> = pairs
             .into_iter()
-            .filter(|(_, then, now)| then.sha256 != *now)
-            .map(|(what, then, now)| format!("{what}: SHA-256 was {}, is {now}", then.sha256))
+            .filter(|(_, then, now)| then != now)
+            .map(|(what, then, now)| format!("{what}: SHA-256 was {then}, is {now}"))
             .collect();
         if others.is_empty() { Ok(()) } else { Err(anyhow!("not what the record is of. {}", others.join("; "))) }
     }

@@ -3,6 +3,7 @@
 use anyhow::{Context, Result, anyhow};
 use serde::{Deserialize, Serialize};
 
+use crate::io::{Choice, Which};
 use crate::job::Monitor;
 use crate::latent_shift::{Counterfactual, HeatmapMethod, Options, SearchWay};
 use crate::nn::{device, threads};
@@ -10,7 +11,7 @@ use crate::pipeline::{Input, Request, Target};
 use crate::quality::{self, Drift, Quality};
 
 /// Bumped when a field comes, goes or changes its meaning, here and in `assets/result.schema.json`.
-pub(super) const VERSION: u32 = 3;
+pub(super) const VERSION: u32 = 4;
 pub(super) const FORMAT: &str = "parallax result";
 pub const NOTICE: &str = "Research use only. Not for diagnosis. Counterfactual images are synthetic.";
 
@@ -65,10 +66,28 @@ struct Program {
 pub(super) struct InputReport {
     /// Of the voxels, not of the file: f32, little-endian.
     pub(super) sha256: String,
+    /// Which of the series of its folder or archive, and which of the volumes of its file; nothing where there is one alone.
+    #[serde(flatten)]
+    choice: ChosenReport,
     format: String,
     scan_shape: [usize; 3],
     stack_shape: [usize; 3],
     warnings: Vec<String>,
+}
+
+/// What opens the input again, from the path that it came from.
+#[derive(Debug, Default, Serialize, Deserialize)]
+pub(super) struct ChosenReport {
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) series: Option<Which>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) volume: Option<usize>,
+}
+
+impl From<Choice> for ChosenReport {
+    fn from(Choice { series, volume }: Choice) -> Self {
+        Self { series, volume }
+    }
 }
 
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -281,6 +300,7 @@ pub fn report(input: &Input, asked: &Asked, result: &Counterfactual, timing: &Ti
         program: Program { name: env!("CARGO_PKG_NAME"), version: env!("CARGO_PKG_VERSION") },
         input: InputReport {
             sha256: input.sha256().to_owned(),
+            choice: input.choice().into(),
             format: input.scan.as_ref().map_or("stack".to_owned(), |scan| scan.format.clone()),
             scan_shape: input.display_volume().grid.shape,
             stack_shape: result.grid.shape,

@@ -2,20 +2,23 @@
 
 use std::str::FromStr;
 
+use serde::{Deserialize, Serialize};
+
 use super::Preview;
 use crate::volume::Volume;
 
 /// Which of the volumes of a path to open. The default is the CT with the most axial slices that stacks, and the first volume
 /// in time.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Choice {
     pub series: Option<Which>,
     /// Of a file of several volumes, counted from 1.
     pub volume: Option<usize>,
 }
 
-/// One series of those listed.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// One series of those listed. In files it is a number, or the UID as text.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(untagged)]
 pub enum Which {
     /// As listed, counted from 1.
     Number(usize),

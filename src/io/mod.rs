@@ -3,15 +3,14 @@
 mod archive;
 mod arriving;
 mod choice;
+pub mod codec;
 mod dicom;
 mod gzip;
 mod nifti;
 mod note;
-mod phases;
 mod preview;
 mod series;
 mod source;
-mod stacking;
 pub mod study;
 
 use std::path::{Path, PathBuf};
@@ -21,6 +20,8 @@ use sha2::{Digest, Sha256};
 pub use self::choice::{Arrival, Choice, Series, Which};
 pub use self::note::{Note, Weight};
 pub use self::preview::Preview;
+use self::series::files::Files;
+use self::source::Source;
 use self::study::Study;
 use crate::job::{Cancelled, Monitor};
 use crate::volume::{Grid, Volume, Voxels};
@@ -113,31 +114,58 @@ pub fn open(path: &Path, monitor: &Monitor) -> Result<Scan, Error> {
     open_and_show(path, &Choice::default(), monitor, &|_| {})
 }
 
-/// Lists what `path` holds: the series of a folder or an archive. A file by itself is one of one.
-pub fn list(_path: &Path, monitor: &Monitor) -> Result<Vec<Series>, Error> {
+/// Lists what `path` holds: the series of a folder, an archive or a DICOMDIR. What is a volume by itself is no list.
+pub fn list(path: &Path, monitor: &Monitor) -> Result<Vec<Series>, Error> {
     monitor.step("opening", 0, 0)?;
-    Ok(Vec::new())
+    match held(path, monitor)? {
+        Held::Volume(_) => Ok(Vec::new()),
+        Held::Files(files) => Ok(series::Found::of(files, monitor)?.list()),
+    }
 }
 
 /// Opens a scan; `show` is given what the path holds and a few slices while the others are still being read.
-pub fn open_and_show(
-    path: &Path,
-    _choice: &Choice,
-    monitor: &Monitor,
-    show: &dyn Fn(Arrival),
-) -> Result<Scan, Error> {
+pub fn open_and_show(path: &Path, choice: &Choice, monitor: &Monitor, show: &dyn Fn(Arrival)) -> Result<Scan, Error> {
     monitor.step("opening", 0, 0)?;
-    let show = &|preview| show(Arrival::Slice(preview));
-    let io = |source| Error::Io { source, path: path.to_owned() };
-    let mut scan = if path.is_dir() {
-        series::open_folder(path, monitor, show)?
-    } else if nifti::sniff(std::fs::File::open(path).map_err(io)?).map_err(io)? {
-        nifti::open(path, monitor, show)?
-    } else {
-        series::open_files(path, vec![path.to_owned()], monitor, show)?
+    let mut scan = match held(path, monitor)? {
+        Held::Volume(_source) => nifti::open(path, monitor, &|preview| show(Arrival::Slice(preview)))?,
+        Held::Files(files) => {
+            let is_alone = files.sources.len() == 1;
+            let found = series::Found::of(files, monitor)?;
+            let mut scan = found.open(path, choice, monitor, show)?;
+            if is_alone && path.is_file() {
+                series::say_whole(&mut scan, path, monitor)?;
+            }
+            scan
+        }
     };
     scan.notes.sort_by_key(|note| note.weight);
     Ok(scan)
+}
+
+/// What a path holds.
+enum Held {
+    /// A file that is a volume by itself.
+    Volume(Source),
+    /// Files to find series in.
+    Files(Files),
+}
+
+fn held(path: &Path, monitor: &Monitor) -> Result<Held, Error> {
+    let io = |source| Error::Io { source, path: path.to_owned() };
+    if path.is_dir() {
+        return Files::of_folder(path, monitor).map(Held::Files);
+    }
+    let source = Source::File(path.to_owned());
+    if nifti::sniff(source::regular(path).map_err(io)?).map_err(io)? {
+        return Ok(Held::Volume(source));
+    }
+    if series::files::is_archive(&source) {
+        return Files::of_archive(path).map(Held::Files);
+    }
+    if dicom::is_directory(&source) {
+        return Files::of_directory(&source, monitor).map(Held::Files);
+    }
+    Ok(Held::Files(Files { sources: vec![source], notes: Vec::new() }))
 }
 
 /// SHA-256 of voxels as little-endian f32, `i` fastest.

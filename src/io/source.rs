@@ -99,7 +99,10 @@ impl Source {
 /// Opens a file that has an end: a pipe would wait for ever, and a device may never stop.
 pub(super) fn regular(path: &Path) -> io::Result<File> {
     if !std::fs::metadata(path)?.is_file() {
-        return Err(io::Error::new(io::ErrorKind::InvalidInput, "not a regular file, but a pipe, a socket or a device"));
+        return Err(io::Error::new(
+            io::ErrorKind::InvalidInput,
+            "not a regular file, but a pipe, a socket or a device",
+        ));
     }
     File::open(path)
 }

@@ -6,7 +6,7 @@ use std::fmt;
 use dicom_core::Tag;
 use dicom_dictionary_std::tags;
 
-use super::dicom::{Object, Slice, header, text};
+use super::dicom::{Dataset, Slice, header};
 
 /// All that is ever taken of patient and study: what a PACS files by. Whatever else a file says stays in it.
 pub const FILED_BY: [Tag; 10] = [
@@ -37,8 +37,8 @@ pub struct Instance {
 }
 
 impl Instance {
-    pub(super) fn of(object: &Object) -> Option<Self> {
-        let (class_uid, uid) = uid(object, tags::SOP_CLASS_UID).zip(uid(object, tags::SOP_INSTANCE_UID))?;
+    pub(super) fn of(data: &Dataset) -> Option<Self> {
+        let (class_uid, uid) = uid(data, tags::SOP_CLASS_UID).zip(uid(data, tags::SOP_INSTANCE_UID))?;
         Some(Self { class_uid, uid })
     }
 }
@@ -65,16 +65,15 @@ impl fmt::Debug for Study {
 }
 
 impl Study {
-    /// Of the slices of one series, in their order; nothing where the series does not say which study it is of.
-    pub(super) fn of(slices: &[Slice]) -> Option<Self> {
+    /// Reads it from the slices of one series, in their order; `None` where the series does not say which study it is of.
+    /// Where slices are not `as_stored` but resampled, no file stands for one.
+    pub(super) fn of(slices: &[Slice], as_stored: bool) -> Option<Self> {
         let first = slices.first()?;
-        let object = header(&first.path).ok()?; // it was read a moment ago; a file that went since then names no study
-        let said = |tags: &[Tag]| -> Vec<Attribute> {
-            let said = tags.iter().filter_map(|&tag| Some((tag, text(&object, tag)?)));
-            said.filter(|(_, value)| !value.is_empty()).collect()
-        };
+        let data = header::read(&first.stored.source).ok()?.data; // it was read a moment ago; a file that went since names no study
+        let said =
+            |tags: &[Tag]| -> Vec<Attribute> { tags.iter().filter_map(|&tag| Some((tag, data.text(tag)?))).collect() };
         let mut loss = said(&LOSS);
-        if first.syntax.is_lossy() {
+        if first.stored.syntax.is_lossy() {
             loss.retain(|(tag, _)| *tag != LOSS[0]);
             loss.insert(0, (LOSS[0], "01".to_owned()));
         } else if loss.first().is_none_or(|(_, said)| said != "01") {
@@ -83,10 +82,10 @@ impl Study {
         let instances: Option<Vec<Instance>> = slices.iter().map(|slice| slice.instance.clone()).collect();
         let apart = |all: &Vec<Instance>| all.iter().map(|one| &one.uid).collect::<HashSet<_>>().len() == all.len();
         Some(Self {
-            uid: uid(&object, tags::STUDY_INSTANCE_UID)?,
-            frame_of_reference_uid: uid(&object, tags::FRAME_OF_REFERENCE_UID).filter(|_| first.place.is_some()),
-            series_uid: uid(&object, tags::SERIES_INSTANCE_UID)?,
-            instances: instances.filter(apart).unwrap_or_default(),
+            uid: uid(&data, tags::STUDY_INSTANCE_UID)?,
+            frame_of_reference_uid: uid(&data, tags::FRAME_OF_REFERENCE_UID).filter(|_| first.place.is_some()),
+            series_uid: uid(&data, tags::SERIES_INSTANCE_UID)?,
+            instances: instances.filter(|all| as_stored && apart(all)).unwrap_or_default(),
             filed_by: said(&FILED_BY),
             loss,
         })
@@ -94,7 +93,7 @@ impl Study {
 }
 
 /// Digits and dots, at most 64 (PS3.5, 9.1). What is none would make a file that no PACS takes.
-fn uid(object: &Object, tag: Tag) -> Option<String> {
+fn uid(data: &Dataset, tag: Tag) -> Option<String> {
     let is_uid = |uid: &String| (1..=64).contains(&uid.len()) && uid.bytes().all(|b| b.is_ascii_digit() || b == b'.');
-    text(object, tag).filter(is_uid)
+    data.text(tag).filter(is_uid)
 }

@@ -1,7 +1,7 @@
 //! The input check: what a person should know before a network's answer to a scan, in plain words.
 
-use crate::io::Note;
-use crate::preprocess::Prepared;
+use crate::io::{Note, Scan};
+use crate::preprocess::{self, Prepared, Recipe};
 use crate::volume::{Grid, Volume, Voxels, orientation};
 
 /// Air is about -1000 HU. Where nothing is below this, there is none in the patient and none around.
@@ -15,7 +15,30 @@ const FEW_SLICES: usize = 10;
 /// From here on an oblique scan is worth a word, degrees.
 const OBLIQUE_DEGREES: f64 = 1.0;
 
-pub(super) fn check(scan: &Volume, prepared: &Prepared) -> Vec<Note> {
+/// Of a scan: what its reader found, and what preparation did. The weightiest come first.
+pub(super) fn of_scan(scan: &Scan, prepared: &Prepared) -> Vec<Note> {
+    sorted([scan.notes.clone(), check(&scan.volume, prepared)].concat())
+}
+
+/// Of a scan that no network can be given.
+pub(super) fn unprepared(scan: &Scan, recipe: &Recipe, why: &preprocess::Error) -> Vec<Note> {
+    let numbers = numbers(&scan.volume.voxels, recipe.hu);
+    let why = Note::serious(format!("it cannot be prepared for the networks: {why}"));
+    sorted([scan.notes.clone(), vec![why], numbers].concat())
+}
+
+/// Of a bare stack.
+pub(super) fn of_stack() -> Vec<Note> {
+    let text = "a stack does not say where it lies: it is taken to be axial, with the spacing that the networks expect";
+    vec![Note::serious(text)]
+}
+
+fn sorted(mut notes: Vec<Note>) -> Vec<Note> {
+    notes.sort_by_key(|note| note.weight);
+    notes
+}
+
+fn check(scan: &Volume, prepared: &Prepared) -> Vec<Note> {
     let mut notes = numbers(&scan.voxels, prepared.recipe.hu);
     let side = prepared.recipe.side;
     for (axis, name) in ["right-left", "front-back"].iter().enumerate() {

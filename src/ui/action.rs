@@ -11,6 +11,7 @@ use super::measure::Act;
 use super::session::Role;
 use super::viewer::Pace;
 use crate::frame::{Plane, Window};
+use crate::io::Choice;
 use crate::latent_shift::Options;
 use crate::settings::{Mouse, Panels, Presets, ScoredBy};
 
@@ -30,6 +31,8 @@ pub(super) enum Action {
     /// Ask by a dialog.
     Ask(Wanted),
     Open(PathBuf),
+    /// One of the volumes that a path holds.
+    OpenChosen(PathBuf, Choice),
     /// The built-in scan and networks.
     Demo,
     CancelOpening,

@@ -17,6 +17,7 @@ use super::{
     result_panel, slice_bar, start_panel, status_bar, theme, toolbar, widgets,
 };
 use crate::gpu::SliceRenderer;
+use crate::io::Choice;
 use crate::job::{Job, Turn};
 use crate::settings::{ExportChoices, ScoredBy, Settings};
 
@@ -107,7 +108,7 @@ impl App {
             }
         }
         if let Some(scan) = start.scan {
-            session.open(scan);
+            session.open(scan, start.choice);
         }
     }
 
@@ -125,7 +126,8 @@ impl App {
     fn apply(&mut self, action: Action, frame: &eframe::Frame) {
         match action {
             Action::Ask(wanted) => self.ask(wanted, frame),
-            Action::Open(path) => self.session.open(path),
+            Action::Open(path) => self.session.open(path, Choice::default()),
+            Action::OpenChosen(path, choice) => self.session.open(path, choice),
             Action::Demo => self.begin_demo(),
             Action::CancelOpening => self.session.cancel_opening(),
             Action::Drop(paths) => self.session.drop_files(paths),

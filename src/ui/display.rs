@@ -4,7 +4,8 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use super::session::{Explained, OpenScan, Session};
+use super::open_scan::OpenScan;
+use super::session::{Explained, Session};
 use super::viewer::Viewer;
 use crate::frame::{Content, Generated, Layers, Look, Overlay, Plane, Sampling, Shade};
 use crate::latent_shift::HeatmapMethod;

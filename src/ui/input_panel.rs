@@ -6,7 +6,9 @@ use eframe::egui::{Align2, CollapsingHeader, Color32, Label, RichText, Sense, Sh
 
 use super::action::{Action, Place, Wanted};
 use super::compute_panel::progress_text;
-use super::session::{OpenScan, Session, Waiting};
+use super::open_scan::OpenScan;
+use super::series_panel::{among_ui, series_ui};
+use super::session::{Session, Waiting};
 use super::theme;
 use super::widgets::{Chosen, error_ui, note_ui, path_field_ui, step_heading_ui};
 use crate::io::{Note, Weight};
@@ -25,13 +27,17 @@ pub(super) fn input_panel_ui(ui: &mut Ui, session: &Session, actions: &mut Vec<A
         ui.horizontal(|ui| {
             if ui
                 .button("Open file…")
-                .on_hover_text("NIfTI, DICOM or a session (Ctrl+O)")
+                .on_hover_text("A scan, a zip archive of scans, or a session (Ctrl+O)")
                 .on_disabled_hover_text(why)
                 .clicked()
             {
                 actions.push(Action::Ask(Wanted::ScanFile));
             }
-            if ui.button("Open folder…").on_hover_text("A folder of DICOM files").on_disabled_hover_text(why).clicked()
+            if ui
+                .button("Open folder…")
+                .on_hover_text("A folder of scans (Ctrl+Shift+O)")
+                .on_disabled_hover_text(why)
+                .clicked()
             {
                 actions.push(Action::Ask(Wanted::ScanFolder));
             }
@@ -63,7 +69,7 @@ pub(super) fn input_panel_ui(ui: &mut Ui, session: &Session, actions: &mut Vec<A
     error_ui(ui, session.restored.error(), Place::Session, actions);
     if let Some(waiting) = &session.waiting {
         let name = match waiting {
-            Waiting::Scan(scan) => scan_name(scan),
+            Waiting::Scan(scan) => scan.name(),
             Waiting::Session(restored) => file_name(&restored.path),
         };
         note_ui(ui, &format!("{name} is open. Showing it drops the result"));
@@ -76,29 +82,32 @@ pub(super) fn input_panel_ui(ui: &mut Ui, session: &Session, actions: &mut Vec<A
             }
         });
     }
+    series_ui(ui, session, actions);
     if let Some(scan) = ready {
         facts_ui(ui, scan);
+        among_ui(ui, session, scan, actions);
+        notes_ui(ui, scan);
     }
-}
-
-fn scan_name(scan: &OpenScan) -> String {
-    scan.path.as_deref().map_or_else(|| "The demo's phantom".to_owned(), file_name)
 }
 
 fn file_name(path: &Path) -> String {
     path.file_name().unwrap_or(path.as_os_str()).to_string_lossy().into_owned()
 }
 
-/// What was opened, in two lines, and what is wrong with it.
+/// What was opened, in three lines.
 fn facts_ui(ui: &mut Ui, scan: &OpenScan) {
     let grid = scan.layers.scan.grid;
     let ([ni, nj, nk], [di, dj, dk]) = (grid.shape, grid.spacing_mm());
     let color = theme::colors(ui).weak;
     let weak = |text: String| RichText::new(text).small().color(color);
-    ui.label(RichText::new(scan_name(scan)).color(theme::colors(ui).strong));
+    ui.label(RichText::new(scan.name()).color(theme::colors(ui).strong));
     ui.label(weak(format!("{ni} × {nj} × {nk} voxels of {di:.2} × {dj:.2} × {dk:.2} mm, {}", axis_codes(&grid))));
     let format = scan.input.scan.as_ref().map_or("stack, not a scan: no preparation", |scan| &scan.format);
     ui.label(weak(format!("{format}; the networks see {} slices", scan.stack_slices())));
+}
+
+/// What may be wrong with it, the worst first.
+fn notes_ui(ui: &mut Ui, scan: &OpenScan) {
     let (first, more) = scan.notes.split_at(scan.notes.len().min(NOTES_SHOWN));
     for note in first {
         weighed_ui(ui, note);

@@ -3,6 +3,7 @@
 mod action;
 mod annotations;
 mod app;
+mod arriving;
 mod compute_panel;
 mod display;
 mod export_dialog;
@@ -14,12 +15,14 @@ mod measure;
 mod measurements;
 mod model_panel;
 mod navigate;
+mod open_scan;
 mod panes;
 mod picker;
 mod picture;
 mod presets;
 mod preview;
 mod result_panel;
+mod series_panel;
 mod session;
 mod session_file;
 mod slice_bar;
@@ -44,6 +47,7 @@ pub use presets::presets_from_json;
 pub use session_file::check_session;
 
 use crate::gpu::raise_limits;
+use crate::io::Choice;
 
 const APP_ID: &str = "parallax";
 
@@ -52,6 +56,8 @@ const APP_ID: &str = "parallax";
 pub struct Start {
     /// Or a session file.
     pub scan: Option<PathBuf>,
+    /// Which of the volumes of the scan's path.
+    pub choice: Choice,
     pub autoencoder: Option<PathBuf>,
     pub classifier: Option<PathBuf>,
     pub segmenter: Option<PathBuf>,

@@ -19,6 +19,24 @@ pub enum Ask {
     ExportFolder,
 }
 
+/// Endings of files that open as a scan or a session.
+const SCANS: [&str; 14] = [
+    "nii",
+    "nii.gz",
+    "hdr",
+    "img",
+    "nrrd",
+    "nhdr",
+    "mha",
+    "mhd",
+    "dcm",
+    "ima",
+    "DICOMDIR",
+    "zip",
+    "safetensors",
+    "parallax",
+];
+
 /// The answer when it comes; `None` = no choice was made.
 pub type Answer = Pin<Box<dyn Future<Output = Option<PathBuf>> + Send>>;
 
@@ -34,8 +52,12 @@ impl Picker for SystemPicker {
     fn pick(&self, ask: Ask, frame: &eframe::Frame) -> Answer {
         let dialog = rfd::AsyncFileDialog::new().set_parent(frame);
         match ask {
-            Ask::ScanFile => path(dialog.set_title("Open a CT file or a session").pick_file()),
-            Ask::ScanFolder => path(dialog.set_title("Open a folder of DICOM files").pick_folder()),
+            Ask::ScanFile => {
+                // The first filter is the one that is on: many DICOM files and every DICOMDIR have no ending to know them by.
+                let dialog = dialog.set_title("Open a CT file or a session").add_filter("All files", &["*"]);
+                path(dialog.add_filter("Scans and sessions", &SCANS).pick_file())
+            }
+            Ask::ScanFolder => path(dialog.set_title("Open a folder of scans").pick_folder()),
             Ask::Model => path(dialog.set_title("Choose a model card or checkpoint").pick_file()),
             Ask::SaveSession => {
                 let dialog = dialog.set_title("Save the session").set_file_name("session.parallax");

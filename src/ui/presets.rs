@@ -7,7 +7,7 @@ use super::action::Action;
 use super::theme;
 use super::viewer::{CENTER_HU, WIDTH_HU};
 use crate::settings::{Preset, Presets};
-use crate::{files, frame};
+use crate::{files, frame, pipeline};
 
 /// More than anyone looks through.
 const MOST: usize = 40;
@@ -91,7 +91,7 @@ fn json_ui(ui: &mut Ui, presets: &mut Presets) {
                     *presets = read;
                     Draft::default()
                 }
-                Err(error) => Draft { error: Some(format!("{error:#}")), ..draft.clone() },
+                Err(error) => Draft { error: Some(pipeline::in_words(&error)), ..draft.clone() },
             };
         }
     });

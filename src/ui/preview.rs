@@ -32,7 +32,7 @@ impl From<Preview> for EarlySlice {
 }
 
 /// The plane that a scan's slices lie in.
-fn plane_of_slices(grid: &Grid) -> Plane {
+pub(super) fn plane_of_slices(grid: &Grid) -> Plane {
     let AxisCodes([_, _, (world, _)]) = axis_codes(grid);
     [Plane::Sagittal, Plane::Coronal, Plane::Axial][world]
 }

@@ -3,52 +3,28 @@
 mod restore;
 
 use std::ops::Range;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Instant;
 
 use anyhow::anyhow;
 use restore::hold_against;
 
+use super::arriving::{Arriving, Listing};
+use super::open_scan::OpenScan;
 use super::preview::EarlySlice;
 use super::session_file::{self, Restored};
 use super::stage::Stage;
 use crate::demo;
 use crate::export::report::{Asked, Report, Timing, report};
-use crate::frame::{HEATMAPS, Layers, Shift, Window};
-use crate::io::{Arrival, Choice, Note};
-use crate::job::{Job, Latest, Monitor, Turn};
+use crate::frame::{HEATMAPS, Layers, Shift};
+use crate::io::Choice;
+use crate::job::{Job, Monitor, Turn};
 use crate::latent_shift::{Counterfactual, HeatmapMethod};
 use crate::models::{self, Autoencoder, Classifier, Kind, Segmenter, label_index};
-use crate::pipeline::{self, Input, Model, Request, Target};
+use crate::pipeline::{self, Model, Request, Target};
 use crate::preprocess::Recipe;
 use crate::settings::{ScoredBy, Settings, absolute};
-
-/// A scan with what panels say of it.
-pub(super) struct OpenScan {
-    /// `None` for what was drawn, not opened.
-    pub(super) path: Option<PathBuf>,
-    pub(super) input: Input,
-    /// The scan on its own grid, HU.
-    pub(super) layers: Arc<Layers>,
-    /// The window that the scan asks for, or the preset for soft tissue.
-    pub(super) window: Window,
-    /// The input check, the weightiest first.
-    pub(super) notes: Vec<Note>,
-}
-
-impl OpenScan {
-    pub(super) fn new(input: Input, path: Option<PathBuf>) -> Self {
-        let window = Window::stored(input.scan.as_ref().and_then(|scan| scan.window_hu));
-        let layers = Arc::new(Layers { scan: input.display_volume(), shift: None });
-        Self { notes: input.notes(), window, layers, input, path }
-    }
-
-    /// Slices of the stack that the networks see: what slabs are counted in.
-    pub(super) fn stack_slices(&self) -> usize {
-        self.input.prepared.volume.grid.shape[2]
-    }
-}
 
 /// A network and the card it was loaded from.
 pub(super) struct Loaded<N: ?Sized> {
@@ -113,8 +89,8 @@ pub(super) struct Session {
     /// Slices that may change; `None` = all. Belongs to the scan, so it is not kept between runs.
     pub(super) slab: Option<Range<usize>>,
     pub(super) scan: Stage<OpenScan>,
-    /// Of the scan that is being opened.
-    early: Latest<EarlySlice>,
+    /// What has come of the scan that is being opened, or was opened last.
+    arriving: Arriving,
     pub(super) autoencoder: Stage<Loaded<dyn Autoencoder>>,
     pub(super) classifier: Stage<Loaded<dyn Classifier>>,
     pub(super) segmenter: Stage<Loaded<dyn Segmenter>>,
@@ -149,7 +125,7 @@ impl Session {
             settings,
             slab: None,
             scan: Stage::default(),
-            early: Latest::default(),
+            arriving: Arriving::default(),
             autoencoder: Stage::default(),
             classifier: Stage::default(),
             segmenter: Stage::default(),
@@ -176,33 +152,55 @@ impl Session {
         Job::spawn(name, turn, move || wake(), work)
     }
 
-    /// Opens a scan or a session. While a run goes on this is refused: it would throw the run away.
-    pub(super) fn open(&mut self, path: PathBuf) {
+    /// Opens a scan, one of the volumes that its path holds, or a session. While a run goes on this is refused: it would throw the run
+    /// away.
+    pub(super) fn open(&mut self, path: PathBuf, choice: Choice) {
         if self.run.running().is_some() {
             self.scan.fail(anyhow!("a run is going on; cancel it, or let it end, before opening another scan"));
             return;
         }
+        let known = self.listing_of(&path);
         self.waiting = None;
         self.explains_when_ready = false; // no run begins by itself on a scan that someone opened
         self.cancel_opening();
         if session_file::is_session(&path) {
+            if choice != Choice::default() {
+                self.scan
+                    .fail(anyhow!("a session opens the series that it was saved with; open it without another choice"));
+                return;
+            }
             let job =
                 self.spawn("open", &Turn::default(), move |monitor| Ok(Arc::new(session_file::open(path, monitor)?)));
             self.restored.follow(job);
             return;
         }
-        let (recipe, early) = (self.recipe(), Latest::default());
-        self.early = early.clone();
+        self.arriving = Arriving::new(Some(path.clone()), choice, known.as_deref());
+        let (recipe, arriving) = (self.recipe(), self.arriving.clone());
         let job = self.spawn("open", &Turn::default(), move |monitor| {
-            let show = |arrival| {
-                if let Arrival::Slice(preview) = arrival {
-                    early.put(EarlySlice::from(preview));
-                }
-            };
-            let input = pipeline::open_and_show(&path, &Choice::default(), &recipe, monitor, &show)?;
-            Ok(Arc::new(OpenScan::new(input, Some(path))))
+            Ok(Arc::new(OpenScan::open(path, &arriving, &recipe, monitor)?))
         });
         self.scan.follow(job);
+    }
+
+    /// What a path held when it was looked at last.
+    fn listing_of(&self, path: &Path) -> Option<Arc<Listing>> {
+        let arrived = self.arriving.listing().filter(|_| self.arriving.path.as_deref() == Some(path));
+        let open = || self.scan.ready().filter(|scan| scan.path.as_deref() == Some(path))?.listing.clone();
+        arrived.or_else(open)
+    }
+
+    /// The volumes to choose from, and the path that holds them: of the scan that is being opened, could not be opened, or is open.
+    pub(super) fn choosable(&self) -> Option<(&Path, Arc<Listing>)> {
+        let ready = self.scan.ready();
+        let open = ready.and_then(|scan| Some((scan.path.as_deref()?, scan.listing.clone()?)));
+        let comes = self.scan.running().is_some() || self.scan.error().is_some() || ready.is_none();
+        let coming = || Some((self.arriving.path.as_deref()?, self.arriving.listing()?));
+        if comes { coming().or(open) } else { open }
+    }
+
+    /// What is being opened; `None` while nothing is.
+    pub(super) fn arriving(&self) -> Option<&Arriving> {
+        self.scan.running().map(|_| &self.arriving)
     }
 
     /// The work on a scan or a session that is being opened.
@@ -213,10 +211,13 @@ impl Session {
     /// A slice of the scan that is being opened, with the work on it; none where it would hide a result.
     pub(super) fn early(&self) -> Option<(Arc<EarlySlice>, &Monitor)> {
         let opening = self.scan.running().filter(|_| self.run.ready().is_none())?;
-        Some((self.early.get()?, opening))
+        Some((self.arriving.slice.get()?, opening))
     }
 
     pub(super) fn cancel_opening(&mut self) {
+        if self.scan.running().is_some() && self.scan.ready().is_some() {
+            self.arriving = Arriving::default(); // what is open is chosen from again
+        }
         self.scan.cancel();
         self.restored.cancel();
     }
@@ -238,9 +239,9 @@ impl Session {
         self.load(Role::Autoencoder, cards.autoencoder);
         self.load(Role::Classifier, cards.classifier);
         self.load(Role::Segmenter, cards.segmenter);
-        self.early = Latest::default();
+        self.arriving = Arriving::default();
         let job = self.spawn("draw", &Turn::default(), move |monitor| {
-            Ok(Arc::new(OpenScan::new(demo::input(&recipe, monitor)?, None)))
+            Ok(Arc::new(OpenScan::drawn(demo::input(&recipe, monitor)?)))
         });
         self.scan.follow(job);
         self.explains_when_ready = true;
@@ -257,7 +258,7 @@ impl Session {
             }
         }
         match (scans.pop(), scans.len()) {
-            (Some(scan), 0) => self.open(scan),
+            (Some(scan), 0) => self.open(scan, Choice::default()),
             (Some(_), others) => {
                 let all = others + 1;
                 self.scan.fail(anyhow!("{all} files were dropped; drop one file, or the folder that holds the series"));
@@ -387,11 +388,9 @@ impl Session {
         if busy || scan.input.prepared.recipe == recipe {
             return;
         }
-        self.early = Latest::default();
+        self.arriving = Arriving::new(scan.path.clone(), scan.input.choice(), scan.listing.as_deref());
         let job = self.spawn("prepare", &Turn::default(), move |monitor| {
-            let input = pipeline::prepare(&opened, &recipe, monitor)?;
-            let (layers, path) = (Arc::clone(&scan.layers), scan.path.clone());
-            Ok(Arc::new(OpenScan { notes: input.notes(), window: scan.window, layers, input, path }))
+            Ok(Arc::new(scan.prepared_again(&opened, &recipe, monitor)?))
         });
         self.scan.follow(job);
     }

@@ -11,9 +11,11 @@ use eframe::egui::{RichText, Ui};
 use serde::{Deserialize, Serialize};
 
 use super::action::{Action, Place, Wanted};
+use super::arriving::Arriving;
 use super::measurements::MOST;
+use super::open_scan::OpenScan;
 use super::picture::{free_name, named};
-use super::session::{Explained, Loaded, OpenScan, Role, Session};
+use super::session::{Explained, Loaded, Role, Session};
 use super::stage::Stage;
 use super::theme;
 use super::viewer::{SavedView, Viewer};
@@ -22,6 +24,7 @@ use crate::demo;
 use crate::export::report::{Asked, Timing};
 use crate::export::session::{Outline, SavedSession, session_bytes};
 use crate::export::write;
+use crate::io::Choice;
 use crate::job::{Job, Monitor, Turn};
 use crate::latent_shift::Options;
 use crate::models::check_labels;
@@ -54,6 +57,9 @@ pub(super) struct Document {
 struct SavedScan {
     /// `None` for the demo's, which is drawn again.
     path: Option<PathBuf>,
+    /// Which of the volumes of the path; none in files of before there was a choice.
+    #[serde(default)]
+    choice: Choice,
     sha256: String,
     recipe: Recipe,
 }
@@ -95,7 +101,12 @@ impl Document {
         });
         let recipe = scan.input.prepared.recipe.clone();
         Some(Self {
-            scan: SavedScan { path: scan.path.as_deref().map(absolute), sha256: String::new(), recipe },
+            scan: SavedScan {
+                path: scan.path.as_deref().map(absolute),
+                choice: scan.input.choice(),
+                sha256: String::new(),
+                recipe,
+            },
             autoencoder: SavedNetwork::of(&session.autoencoder),
             classifier: SavedNetwork::of(&session.classifier),
             segmenter: SavedNetwork::of(&session.segmenter),
@@ -195,7 +206,8 @@ pub(super) fn open(path: PathBuf, monitor: &Monitor) -> Result<Restored> {
         }
         Err(error) => {
             monitor.check()?;
-            (None, None, Some(format!("the session's scan cannot be opened, nor its result shown: {error:#}")))
+            let why = pipeline::in_words(&error);
+            (None, None, Some(format!("the session's scan cannot be opened, nor its result shown: {why}")))
         }
     };
     Ok(Restored { path, document, scan, run, trouble })
@@ -215,11 +227,14 @@ pub fn check_session(path: &Path) -> Result<()> {
 }
 
 fn open_scan(saved: &SavedScan, monitor: &Monitor) -> Result<Arc<OpenScan>> {
-    let input = match &saved.path {
-        Some(path) => pipeline::open(path, &saved.recipe, monitor)?,
-        None => demo::input(&saved.recipe, monitor)?,
+    let scan = match &saved.path {
+        Some(path) => {
+            let arriving = Arriving::new(Some(path.clone()), saved.choice.clone(), None);
+            OpenScan::open(path.clone(), &arriving, &saved.recipe, monitor)?
+        }
+        None => OpenScan::drawn(demo::input(&saved.recipe, monitor)?),
     };
-    Ok(Arc::new(OpenScan::new(input, saved.path.clone())))
+    Ok(Arc::new(scan))
 }
 
 fn name_of(scan: &SavedScan) -> String {

@@ -9,6 +9,7 @@ use eframe::egui::{
 
 use super::action::{Action, Place};
 use super::theme;
+use crate::pipeline;
 
 /// What a person did with a path field.
 pub(super) enum Chosen {
@@ -83,7 +84,7 @@ pub(super) fn step_heading_ui(ui: &mut Ui, number: usize, title: &str) {
 /// An error in its place: what, where, what to do; to copy, and to put away.
 pub(super) fn error_ui(ui: &mut Ui, error: Option<&anyhow::Error>, place: Place, actions: &mut Vec<Action>) {
     let Some(error) = error else { return };
-    let text = format!("{error:#}");
+    let text = pipeline::in_words(error);
     ui.label(RichText::new(&text).color(theme::colors(ui).red));
     ui.horizontal(|ui| {
         if ui.small_button("Copy").clicked() {

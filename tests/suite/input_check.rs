@@ -5,7 +5,7 @@ use std::sync::Arc;
 use egui_kittest::kittest::Queryable;
 use glam::{DAffine3, DMat3, DVec3};
 use parallax::export::nifti::nifti_bytes;
-use parallax::io::{Geometry, Note, Scan, Weight};
+use parallax::io::{Among, Geometry, Note, Scan, Weight};
 use parallax::job::Monitor;
 use parallax::pipeline::{self, Input};
 use parallax::preprocess::Recipe;
@@ -33,7 +33,7 @@ fn prepared(volume: Volume, notes: Vec<Note>) -> Input {
         notes,
         window_hu: None,
         study: None,
-        among: parallax::io::Among::default(),
+        among: Among::default(),
     };
     pipeline::prepare(&Arc::new(scan), &RECIPE, &Monitor::default()).expect("prepared")
 }

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use glam::{DAffine3, DMat3, DVec3};
 use parallax::export::nifti::nifti_bytes;
-use parallax::io::{self, Error, Geometry, Scan};
+use parallax::io::{self, Arrival, Choice, Error, Geometry, Scan};
 use parallax::job::Monitor;
 use parallax::pipeline::{self, Opened};
 use parallax::preprocess::Recipe;
@@ -160,11 +160,11 @@ fn the_first_and_the_middle_slice_are_shown_while_a_file_is_read() {
         std::fs::write(&path, nifti_bytes(&volume, "a test").expect("written")).expect("written");
         let (monitor, shown) = (Monitor::default(), RefCell::new(Vec::new()));
         let show = |arrival| {
-            if let io::Arrival::Slice(preview) = arrival {
+            if let Arrival::Slice(preview) = arrival {
                 shown.borrow_mut().push((preview, monitor.progress().expect("reading").done));
             }
         };
-        let scan = io::open_and_show(&path, &io::Choice::default(), &monitor, &show).expect("a scan");
+        let scan = io::open_and_show(&path, &Choice::default(), &monitor, &show).expect("a scan");
         let shown = shown.into_inner();
         assert_eq!(shown.len(), 2);
         for ((preview, done), k) in shown.iter().zip([0, 3]) {
@@ -365,11 +365,14 @@ fn info_tells_a_stack_from_a_checkpoint() {
     let save = |name: &str, shape: &[usize]| {
         let tensor = Tensor::full(0.5_f32, shape, &Device::Cpu).and_then(|t| t.to_dtype(DType::F32)).expect("a tensor");
         candle_core::safetensors::save(&[(name.to_owned(), tensor)].into(), &path).expect("written");
-        pipeline::inspect(&path, &Monitor::default()).unwrap_or_else(|e| panic!("{e}"))
+        pipeline::inspect(&path, &Choice::default(), &Recipe::default(), &Monitor::default())
+            .unwrap_or_else(|e| panic!("{e}"))
     };
-    let Opened::Scan { scan, sha256 } = save("stack", &[3, 1, 4, 5]) else { panic!("a stack") };
+    let Opened::Scan { scan, notes, sha256 } = save("stack", &[3, 1, 4, 5]) else { panic!("a stack") };
     let input = pipeline::open(&path, &Recipe::default(), &Monitor::default()).unwrap_or_else(|e| panic!("{e}"));
     assert_eq!(sha256, input.sha256(), "what a result calls it");
+    assert_eq!(notes, input.notes(), "what the window and explain say of it");
+    assert!(notes[0].text.contains("does not say where it lies"), "{notes:?}");
     assert_eq!(scan.volume.grid.shape, [5, 4, 3]);
     assert!(values(&scan).iter().all(|hu| *hu == 0.0) && scan.format.contains("stack"), "{}", scan.format);
     assert!(matches!(save("stack", &[3, 4]), Opened::Checkpoint { kind: None, .. }));

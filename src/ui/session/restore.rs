@@ -6,7 +6,7 @@ use anyhow::anyhow;
 
 use super::super::session_file::Restored;
 use super::super::stage::Stage;
-use super::{Arrived, Loaded, Role, Session, Waiting};
+use super::{Arrived, Arriving, Loaded, Role, Session, Waiting};
 
 impl Session {
     /// Shows what waits: the results of the scan before go.
@@ -50,6 +50,7 @@ impl Session {
             self.saved_with.push((role, network.sha256.clone()));
         }
         self.scan.dismiss();
+        self.arriving = Arriving::default();
         if restored.scan.is_some() {
             self.scan.swap(&mut restored.scan.clone());
             self.run.clear(); // its pictures are those of another scan

@@ -1,0 +1,114 @@
+//! What a file or a folder is, for `parallax info`: a scan, a model card or a checkpoint.
+
+use std::cell::RefCell;
+use std::path::Path;
+use std::sync::Arc;
+
+use anyhow::{Result, anyhow};
+
+use super::{BadInput, Input, check, chosen, is_stack, stack};
+use crate::io::{self, Among, Arrival, Choice, Note, Scan, Series};
+use crate::job::Monitor;
+use crate::models::{self, Card};
+use crate::preprocess::{self, Recipe};
+use crate::weights::{self, Checkpoint};
+
+/// What `info` was pointed at.
+pub enum Opened {
+    Scan {
+        scan: Arc<Scan>,
+        /// All that the window says of it, the weightiest first.
+        notes: Vec<Note>,
+        /// By which results name it.
+        sha256: String,
+    },
+    Checkpoint {
+        checkpoint: Box<Checkpoint>,
+        kind: Option<String>,
+    },
+}
+
+/// A scan, a model card or a checkpoint, told by what it holds. A scan is prepared by the recipe, since what that does to it is said too.
+pub fn inspect(path: &Path, choice: &Choice, recipe: &Recipe, monitor: &Monitor) -> Result<Opened> {
+    if path.extension().is_some_and(|ext| ext.eq_ignore_ascii_case("toml")) {
+        chosen::refuse(choice, "a model card", path)?;
+        let card = Card::open(path).map_err(BadInput::mark)?;
+        let checkpoint = Checkpoint::open(&card.weights).map_err(BadInput::mark)?;
+        return Ok(Opened::Checkpoint { checkpoint: Box::new(checkpoint), kind: Some(card.kind.to_string()) });
+    }
+    if path.is_file() {
+        match Checkpoint::open(path) {
+            Ok(checkpoint) if is_stack(path) && checkpoint.shape("stack").is_some_and(|shape| shape.len() == 4) => {
+                chosen::refuse(choice, "a stack of slices", path)?;
+                return Ok(of_stack(&stack(path, recipe).map_err(BadInput::mark)?, path));
+            }
+            Ok(checkpoint) => {
+                chosen::refuse(choice, "a checkpoint", path)?;
+                let kind = models::Kind::of(&checkpoint).map(|kind| kind.to_string());
+                return Ok(Opened::Checkpoint { checkpoint: Box::new(checkpoint), kind });
+            }
+            Err(weights::Error::NotACheckpoint { .. }) => {}
+            // A zip archive may hold a study instead.
+            Err(error) if is_stack(path) || io::list(path, monitor).is_ok_and(|found| found.is_empty()) => {
+                return Err(BadInput::mark(error));
+            }
+            Err(error) if super::is_model(path) => return Err(BadInput::mark(error)),
+            Err(_) => {}
+        }
+    }
+    let scan = open(path, choice, monitor)?;
+    let notes = match preprocess::prepare(&scan.volume, recipe, monitor) {
+        Ok(prepared) => check::of_scan(&scan, &prepared),
+        Err(preprocess::Error::Cancelled(cancelled)) => return Err(cancelled.into()),
+        Err(error) => check::unprepared(&scan, recipe, &error),
+    };
+    Ok(Opened::Scan { sha256: scan.sha256(), notes, scan: Arc::new(scan) })
+}
+
+fn of_stack(input: &Input, path: &Path) -> Opened {
+    let scan = Scan {
+        volume: input.display_volume(),
+        source: path.to_owned(),
+        format: "stack of slices, safetensors".to_owned(),
+        geometry: io::Geometry::Spacing,
+        notes: Vec::new(),
+        window_hu: None,
+        study: None,
+        among: Among::default(),
+    };
+    Opened::Scan { scan: Arc::new(scan), notes: input.notes(), sha256: input.sha256().to_owned() }
+}
+
+/// Opens a scan. Where none opens, the error lists what is there.
+fn open(path: &Path, choice: &Choice, monitor: &Monitor) -> Result<Scan> {
+    let listed = RefCell::new(Vec::new());
+    let show = |arrival| {
+        if let Arrival::Listed(series) = arrival {
+            listed.replace(series);
+        }
+    };
+    let error = match io::open_and_show(path, choice, monitor, &show) {
+        Ok(scan) => return Ok(scan),
+        Err(io::Error::Cancelled(cancelled)) => return Err(cancelled.into()),
+        Err(error) => error,
+    };
+    let mut listed = listed.into_inner();
+    if listed.is_empty() {
+        // That it cannot be listed either is no news.
+        listed = io::list(path, monitor).unwrap_or_default();
+    }
+    if listed.is_empty() {
+        return Err(BadInput::mark(error));
+    }
+    let said = error.to_string();
+    let rows: Vec<_> = listed.iter().map(|series| row(series, &said)).collect();
+    Err(BadInput::mark(anyhow!("{error}; what is there:\n{}", rows.join("\n"))))
+}
+
+/// A series, in its words unless they are said already, and why it cannot be opened.
+fn row(series: &Series, said: &str) -> String {
+    let words = Some(series.words()).filter(|words| !said.contains(words));
+    let why = series.unusable.as_ref().map(|why| format!("cannot be opened: {why}"));
+    let words = words.into_iter().chain(why).collect::<Vec<_>>().join("; ");
+    format!("{:4}  {words}", series.number)
+}
