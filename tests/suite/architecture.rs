@@ -41,7 +41,7 @@ const FENCES: [(&str, &[&str]); 30] = [
     ("flate2", &["io", "export"]),
     ("dicom_core", &["io", "export"]),
     ("dicom_dictionary_std", &["io", "export"]),
-    ("dicom_object", &["io", "export"]),
+    ("dicom_object", &["export"]),
     ("dicom_encoding", &["io"]),
     ("charls", &["io"]),
     ("jpeg2k", &["io"]),

@@ -98,10 +98,11 @@ impl Found {
             let reasons = reasons::counted(&self.skipped, self.foreign.len());
             notes.push(Note::caution(format!("{left_out} of {} files were left out: {reasons}", self.total)));
         }
-        notes.extend(others(&series, index));
         let candidate = self.candidates.swap_remove(index);
         let mut scan = candidate.open(path, monitor, &|preview| show(Arrival::Slice(preview)))?;
-        scan.notes.append(&mut notes);
+        notes.append(&mut scan.notes);
+        notes.extend(others(&series, index));
+        scan.notes = notes;
         if series.len() > 1 {
             (scan.among.number, scan.among.series) = (index + 1, series);
         }
