@@ -4,15 +4,25 @@ mod archive;
 mod arriving;
 mod choice;
 mod dicom;
+mod fault;
+mod files;
+mod glance;
 mod gzip;
+mod memory;
+mod metaimage;
 mod nifti;
 mod note;
+mod nrrd;
+mod numbers;
 mod phases;
+mod plan;
 mod preview;
 mod series;
 mod source;
 mod stacking;
+mod stream;
 pub mod study;
+mod units;
 
 use std::path::{Path, PathBuf};
 
@@ -21,6 +31,7 @@ use sha2::{Digest, Sha256};
 pub use self::choice::{Arrival, Choice, Series, Which};
 pub use self::note::{Note, Weight};
 pub use self::preview::Preview;
+use self::source::Source;
 use self::study::Study;
 use crate::job::{Cancelled, Monitor};
 use crate::volume::{Grid, Volume, Voxels};
@@ -47,6 +58,8 @@ pub enum Geometry {
     Qform,
     /// Neither form: spacing only, nibabel's fallback; left and right are a guess.
     Spacing,
+    /// The directions in the header of a NRRD or MetaImage file.
+    Header,
     Dicom,
 }
 
@@ -120,19 +133,13 @@ pub fn list(_path: &Path, monitor: &Monitor) -> Result<Vec<Series>, Error> {
 }
 
 /// Opens a scan; `show` is given what the path holds and a few slices while the others are still being read.
-pub fn open_and_show(
-    path: &Path,
-    _choice: &Choice,
-    monitor: &Monitor,
-    show: &dyn Fn(Arrival),
-) -> Result<Scan, Error> {
+pub fn open_and_show(path: &Path, choice: &Choice, monitor: &Monitor, show: &dyn Fn(Arrival)) -> Result<Scan, Error> {
     monitor.step("opening", 0, 0)?;
     let show = &|preview| show(Arrival::Slice(preview));
-    let io = |source| Error::Io { source, path: path.to_owned() };
     let mut scan = if path.is_dir() {
         series::open_folder(path, monitor, show)?
-    } else if nifti::sniff(std::fs::File::open(path).map_err(io)?).map_err(io)? {
-        nifti::open(path, monitor, show)?
+    } else if let Some((format, header)) = files::recognise(&Source::File(path.to_owned())).map_err(|f| f.at(path))? {
+        format.open(&header, choice.volume, monitor, show)?
     } else {
         series::open_files(path, vec![path.to_owned()], monitor, show)?
     };
@@ -161,7 +168,9 @@ pub fn voxels_sha256(voxels: &Voxels) -> String {
 /// A grid that a scan can have; the error says what is wrong with its numbers, which come from the file.
 fn check_grid(grid: &Grid) -> Result<(), String> {
     let spacing = grid.spacing_mm();
-    if !grid.world_from_voxel.is_finite() || !spacing.iter().all(|mm| SPACING_MM.contains(mm)) {
+    // As f32: headers hold 0.01 as 0.0099999998.
+    let fits = |mm: &f64| (*SPACING_MM.start() as f32..=*SPACING_MM.end() as f32).contains(&(*mm as f32));
+    if !grid.world_from_voxel.is_finite() || !spacing.iter().all(fits) {
         let [a, b, c] = spacing;
         let (least, most) = (SPACING_MM.start(), SPACING_MM.end());
         return Err(format!("a spacing of {a} x {b} x {c} mm, where a scan has {least} to {most} mm"));
