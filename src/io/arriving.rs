@@ -5,7 +5,7 @@ use std::ops::Range;
 
 use rayon::prelude::*;
 
-use super::{AIR_HU, Note, reserve};
+use super::{AIR_HU, Note, memory, reserve};
 use crate::volume::Voxels;
 
 /// Numbers looked at together: 64 kB, which the first caches hold.
@@ -30,23 +30,38 @@ enum Kept {
 }
 
 impl Arriving {
+    /// Room for all, where the file's own length proves that they are there.
     pub(super) fn new(total: usize) -> Result<Self, String> {
-        Ok(Self { voxels: Kept::Whole(reserve(total)?), total, odd: 0 })
+        Self::growing(total, total)
+    }
+
+    /// Room for as many as are `likely`; more is made as they come. Of packed numbers none knows how many there are.
+    pub(super) fn growing(total: usize, likely: usize) -> Result<Self, String> {
+        let likely = likely.min(total);
+        memory::room_for(likely.saturating_mul(size_of::<i16>()))?;
+        Ok(Self { voxels: Kept::Whole(reserve(likely)?), total, odd: 0 })
     }
 
     pub(super) fn extend(&mut self, values: &[f32]) -> Result<(), String> {
         values.chunks(PART).try_for_each(|part| self.extend_by(part))
     }
 
-    /// The same of whole numbers of 16 bits.
-    pub(super) fn extend_whole(&mut self, values: impl Iterator<Item = i16>) {
+    /// Takes whole numbers of 16 bits, which need no look.
+    pub(super) fn extend_whole(&mut self, values: impl ExactSizeIterator<Item = i16>) -> Result<(), String> {
         match &mut self.voxels {
-            Kept::Whole(whole) => whole.extend(values),
-            Kept::Any(any) => any.extend(values.map(f32::from)),
+            Kept::Whole(whole) => {
+                make_room(whole, values.len(), self.total)?;
+                whole.extend(values);
+            }
+            Kept::Any(any) => {
+                make_room(any, values.len(), self.total)?;
+                any.extend(values.map(f32::from));
+            }
         }
+        Ok(())
     }
 
-    /// The same of so many that `read` gets, a part at a time, on all threads: it is told which number of all a part begins with.
+    /// Takes as many as `read` gets, a part at a time, on all threads: it is told which number of all a part begins with.
     pub(super) fn extend_read<E: From<io::Error> + Send>(
         &mut self,
         count: usize,
@@ -73,14 +88,18 @@ impl Arriving {
         };
         if let Kept::Whole(whole) = &mut self.voxels {
             if all_fit(part) {
+                make_room(whole, part.len(), self.total)?;
                 whole.extend(part.iter().map(|&value| (value + AT_THE_END).to_bits() as i16));
                 return Ok(());
             }
-            let mut any = reserve(self.total)?;
+            let room = whole.capacity().max(whole.len() + part.len());
+            memory::room_for(room.saturating_mul(size_of::<f32>()))?;
+            let mut any = reserve(room)?;
             any.extend(whole.iter().map(|&hu| f32::from(hu)));
             self.voxels = Kept::Any(any);
         }
         if let Kept::Any(any) = &mut self.voxels {
+            make_room(any, part.len(), self.total)?;
             any.extend_from_slice(part);
         }
         Ok(())
@@ -112,6 +131,19 @@ impl Arriving {
             Kept::Any(hu) => Voxels::F32(hu.into()),
         }
     }
+}
+
+/// Room for `more`: twice as much as there was, but no more than `total` in all.
+fn make_room<T>(values: &mut Vec<T>, more: usize, total: usize) -> Result<(), String> {
+    let needed = values.len().saturating_add(more);
+    if needed <= values.capacity() {
+        return Ok(());
+    }
+    let room = values.capacity().saturating_mul(2).min(total).max(needed) - values.len();
+    memory::room_for(room.saturating_mul(size_of::<T>()))?;
+    values
+        .try_reserve_exact(room)
+        .map_err(|_full| format!("{total} voxels, for which there is no memory; crop the scan first"))
 }
 
 /// Whether all are whole numbers of 16 bits. It looks at every one, which the CPU's vectors do faster than stop at the first.

@@ -4,6 +4,9 @@ use std::io::{BufRead, Read};
 
 use flate2::bufread::GzDecoder;
 
+/// Members without a byte, one after the other, that are no attack: bgzip ends a file with one.
+const MOST_EMPTY: usize = 1000;
+
 /// The members of a gzip file, unpacked one after the other. Zeros behind a member are passed over, as `gzip` does: disks and
 /// tapes that write whole blocks leave them. Anything else there is an error.
 pub(super) struct Members<R>(Option<GzDecoder<R>>);
@@ -16,11 +19,16 @@ impl<R: BufRead> Members<R> {
 
 impl<R: BufRead> Read for Members<R> {
     fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
+        let mut empty = 0;
         while let Some(mut member) = self.0.take() {
             let count = member.read(buffer)?;
             if count > 0 || buffer.is_empty() {
                 self.0 = Some(member);
                 return Ok(count);
+            }
+            empty += 1;
+            if empty > MOST_EMPTY {
+                return Err(std::io::Error::new(std::io::ErrorKind::InvalidData, "a gzip of thousands of empty parts"));
             }
             let mut rest = member.into_inner();
             if !at_end_after_zeros(&mut rest)? {
@@ -73,5 +81,6 @@ mod tests {
         assert_eq!(unpacked(&[two.clone(), vec![0; 700]].concat()).unwrap(), "one two");
         assert!(unpacked(&[two.clone(), b"more".to_vec()].concat()).is_err(), "what is neither zeros nor gzip");
         assert!(unpacked(&two[..two.len() - 1]).is_err(), "a checksum that is cut");
+        assert!(unpacked(&packed("").repeat(MOST_EMPTY + 1)).is_err(), "empty members without end");
     }
 }

@@ -5,13 +5,23 @@ mod arriving;
 mod choice;
 pub mod codec;
 mod dicom;
+mod fault;
+mod files;
+mod glance;
 mod gzip;
+mod memory;
+mod metaimage;
 mod nifti;
 mod note;
+mod nrrd;
+mod numbers;
+mod plan;
 mod preview;
 mod series;
 mod source;
+mod stream;
 pub mod study;
+mod units;
 
 use std::path::{Path, PathBuf};
 
@@ -48,6 +58,8 @@ pub enum Geometry {
     Qform,
     /// Neither form: spacing only, nibabel's fallback; left and right are a guess.
     Spacing,
+    /// The directions in the header of a NRRD or MetaImage file.
+    Header,
     Dicom,
 }
 
@@ -118,24 +130,34 @@ pub fn open(path: &Path, monitor: &Monitor) -> Result<Scan, Error> {
 pub fn list(path: &Path, monitor: &Monitor) -> Result<Vec<Series>, Error> {
     monitor.step("opening", 0, 0)?;
     match held(path, monitor)? {
-        Held::Volume(_) => Ok(Vec::new()),
-        Held::Files(files) => Ok(series::Found::of(files, monitor)?.list()),
+        Held::Volume(..) => Ok(Vec::new()),
+        Held::Files(files) => {
+            let found = series::Found::of(files, monitor)?;
+            let volumes = found.volumes();
+            Ok(if volumes.is_empty() { found.list() } else { volumes.list(monitor) })
+        }
     }
 }
 
 /// Opens a scan; `show` is given what the path holds and a few slices while the others are still being read.
 pub fn open_and_show(path: &Path, choice: &Choice, monitor: &Monitor, show: &dyn Fn(Arrival)) -> Result<Scan, Error> {
     monitor.step("opening", 0, 0)?;
+    let show_slice = &|preview| show(Arrival::Slice(preview));
     let mut scan = match held(path, monitor)? {
-        Held::Volume(_source) => nifti::open(path, monitor, &|preview| show(Arrival::Slice(preview)))?,
+        Held::Volume(format, header) => format.open(&header, choice.volume, monitor, show_slice)?,
         Held::Files(files) => {
             let is_alone = files.sources.len() == 1;
             let found = series::Found::of(files, monitor)?;
-            let mut scan = found.open(path, choice, monitor, show)?;
-            if is_alone && path.is_file() {
-                series::say_whole(&mut scan, path, monitor)?;
+            let volumes = found.volumes();
+            if volumes.is_empty() {
+                let mut scan = found.open(path, choice, monitor, show)?;
+                if is_alone && path.is_file() {
+                    series::say_whole(&mut scan, path, monitor)?;
+                }
+                scan
+            } else {
+                volumes.open(path, choice, monitor, show)?
             }
-            scan
         }
     };
     scan.notes.sort_by_key(|note| note.weight);
@@ -145,7 +167,7 @@ pub fn open_and_show(path: &Path, choice: &Choice, monitor: &Monitor, show: &dyn
 /// What a path holds.
 enum Held {
     /// A file that is a volume by itself.
-    Volume(Source),
+    Volume(files::Format, Source),
     /// Files to find series in.
     Files(Files),
 }
@@ -156,8 +178,9 @@ fn held(path: &Path, monitor: &Monitor) -> Result<Held, Error> {
         return Files::of_folder(path, monitor).map(Held::Files);
     }
     let source = Source::File(path.to_owned());
-    if nifti::sniff(source::regular(path).map_err(io)?).map_err(io)? {
-        return Ok(Held::Volume(source));
+    source::regular(path).map_err(io)?;
+    if let Some((format, header)) = files::recognise(&source).map_err(|fault| fault.at(path))? {
+        return Ok(Held::Volume(format, header));
     }
     if series::files::is_archive(&source) {
         return Files::of_archive(path).map(Held::Files);
@@ -189,7 +212,9 @@ pub fn voxels_sha256(voxels: &Voxels) -> String {
 /// A grid that a scan can have; the error says what is wrong with its numbers, which come from the file.
 fn check_grid(grid: &Grid) -> Result<(), String> {
     let spacing = grid.spacing_mm();
-    if !grid.world_from_voxel.is_finite() || !spacing.iter().all(|mm| SPACING_MM.contains(mm)) {
+    // As f32: headers hold 0.01 as 0.0099999998.
+    let fits = |mm: &f64| (*SPACING_MM.start() as f32..=*SPACING_MM.end() as f32).contains(&(*mm as f32));
+    if !grid.world_from_voxel.is_finite() || !spacing.iter().all(fits) {
         let [a, b, c] = spacing;
         let (least, most) = (SPACING_MM.start(), SPACING_MM.end());
         return Err(format!("a spacing of {a} x {b} x {c} mm, where a scan has {least} to {most} mm"));

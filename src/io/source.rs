@@ -96,6 +96,18 @@ impl Source {
     }
 }
 
+/// The name of a file beside a header as the header says it, by its name alone; the error says what is wrong with it. A header from
+/// elsewhere must not read this machine's other folders.
+pub(super) fn name_beside(said: &str) -> Result<String, String> {
+    let name = said.strip_prefix("./").or_else(|| said.strip_prefix(".\\")).unwrap_or(said);
+    let elsewhere = name.is_empty() || name == ".." || name.contains(['/', '\\', ':', '\0']);
+    let shown: String = said.chars().filter(|letter| !letter.is_control()).take(120).collect();
+    if elsewhere {
+        return Err(format!("{shown}, which is no file beside the header; lay it there and name it alone"));
+    }
+    Ok(name.to_owned())
+}
+
 /// Opens a file that has an end: a pipe would wait for ever, and a device may never stop.
 pub(super) fn regular(path: &Path) -> io::Result<File> {
     if !std::fs::metadata(path)?.is_file() {

@@ -27,7 +27,7 @@ const BESIDE: [(&str, &str, &str); 2] = [
 ];
 
 /// Crates and the modules that may name them; each of these does.
-const FENCES: [(&str, &[&str]); 30] = [
+const FENCES: [(&str, &[&str]); 29] = [
     ("candle_core", &["nn", "weights", "models", "latent_shift", "pipeline"]),
     ("candle_nn", &["nn", "weights", "models", "latent_shift", "pipeline"]),
     ("rayon", &["volume", "nn", "io"]),
@@ -37,11 +37,10 @@ const FENCES: [(&str, &[&str]); 30] = [
     ("eframe", &["gpu", "ui"]),
     ("rfd", &["ui"]),
     ("open", &["ui"]),
-    ("nifti", &["io"]),
     ("flate2", &["io", "export"]),
     ("dicom_core", &["io", "export"]),
     ("dicom_dictionary_std", &["io", "export"]),
-    ("dicom_object", &["io", "export"]),
+    ("dicom_object", &["export"]),
     ("dicom_encoding", &["io"]),
     ("charls", &["io"]),
     ("jpeg2k", &["io"]),

@@ -37,13 +37,13 @@ pub(super) enum Value {
 pub(in crate::io) fn name_of(tag: Tag) -> String {
     StandardDataDictionary
         .by_tag(tag)
-        .filter(|_| tag.group() % 2 == 0)
+        .filter(|_| tag.group().is_multiple_of(2))
         .map_or_else(|| tag.to_string(), |entry| entry.alias.to_owned())
 }
 
 /// The dictionary's VR of a tag; none of a private one. Where it hangs on the pixels' sign, that of unsigned ones.
 pub(super) fn vr_of(tag: Tag) -> Option<VR> {
-    match StandardDataDictionary.by_tag(tag).filter(|_| tag.group() % 2 == 0)?.vr {
+    match StandardDataDictionary.by_tag(tag).filter(|_| tag.group().is_multiple_of(2))?.vr {
         VirtualVr::Exact(vr) => Some(vr),
         VirtualVr::Xs => Some(VR::US),
         _ => Some(VR::OW),

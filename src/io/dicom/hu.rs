@@ -69,7 +69,7 @@ fn words(slice: &Slice, bytes: Vec<u8>) -> Result<Decoded, Refused> {
 /// What the stored words mean, and how many of them hold more bits than BitsStored says. A scanner that stores metal beyond its
 /// 12 bits means what it stores; where the bits above those stored are an overlay's, they mean nothing.
 fn meaning(stored: &Stored, raw: &[u16]) -> (usize, impl Fn(u16) -> i32 + use<>) {
-    let (bits, allocated, signed) = (stored.bits_stored, stored.bits_allocated, stored.signed);
+    let (bits, allocated, signed) = (stored.bits_used, stored.bits_allocated, stored.signed);
     let sign = 1_u16 << (bits - 1);
     let ones = if bits >= allocated { 0 } else { (u16::MAX >> (16 - allocated)) >> bits };
     let above = move |raw: u16| if bits >= 16 { 0 } else { raw >> bits };
@@ -95,10 +95,9 @@ fn unpacked(stored: &Stored, bytes: Vec<u8>) -> Result<(Vec<u16>, bool), Refused
         Packing::Plain if stored.bits_allocated == 8 => return Ok((bytes.into_iter().map(u16::from).collect(), false)),
         Packing::Plain => {
             let pairs = bytes.as_chunks().0.iter();
-            let words = match stored.big_endian {
-                true => pairs.map(|pair| u16::from_be_bytes(*pair)).collect(),
-                false => pairs.map(|pair| u16::from_le_bytes(*pair)).collect(),
-            };
+            let word =
+                if stored.big_endian { |pair| u16::from_be_bytes(pair) } else { |pair| u16::from_le_bytes(pair) };
+            let words = pairs.map(|pair| word(*pair)).collect();
             return Ok((words, false));
         }
         Packing::Rle => Codec::Rle,
@@ -110,7 +109,7 @@ fn unpacked(stored: &Stored, bytes: Vec<u8>) -> Result<(Vec<u16>, bool), Refused
         rows: stored.rows,
         columns: stored.columns,
         bits_allocated: stored.bits_allocated,
-        bits_stored: stored.bits_stored,
+        bits_stored: stored.bits_used,
         signed: stored.signed,
     };
     let frame = codec::decode(codec, &bytes, &layout)

@@ -138,7 +138,7 @@ impl Padding {
         };
         let as_pixel = |number: f64| match stored.numbers {
             Numbers::Whole if stored.bits_allocated <= 16 => {
-                sign_extended(number as i64 as u16, stored.bits_stored, stored.signed) as f64
+                sign_extended(number as i64 as u16, stored.bits_used, stored.signed) as f64
             }
             _ => number,
         };

@@ -173,12 +173,12 @@ fn normal(said: &str) -> String {
 
 /// The window stored with a slice. It changes no voxel: what cannot be read is said and left.
 fn window(data: &Dataset, notes: &mut Vec<Note>) -> Option<[f32; 2]> {
-    let mut first = |tag| match data.numbers(tag) {
-        Ok(numbers) => numbers.map(|numbers| numbers[0]),
-        Err(_) => {
-            notes.push(Note::caution(format!("{} cannot be read: no window is taken from the files", name_of(tag))));
-            None
+    let mut first = |tag| {
+        if let Ok(numbers) = data.numbers(tag) {
+            return numbers.map(|numbers| numbers[0]);
         }
+        notes.push(Note::caution(format!("{} cannot be read: no window is taken from the files", name_of(tag))));
+        None
     };
     let (center, width) = (first(tags::WINDOW_CENTER)?, first(tags::WINDOW_WIDTH)?);
     (width > 0.0).then_some([center as f32, width as f32])

@@ -34,7 +34,7 @@ pub(in crate::io) struct Stored {
     /// Of each number; 8, 16 or 32 of whole ones.
     pub(super) bits_allocated: u16,
     /// Of each whole number, from the lowest on.
-    pub(super) bits_stored: u16,
+    pub(super) bits_used: u16,
     pub(super) signed: bool,
     pub(super) big_endian: bool,
     /// Whether the bits above those stored hold something else: an overlay, as files before 2004 kept it.
@@ -92,7 +92,7 @@ impl Stored {
             frames,
             numbers,
             bits_allocated,
-            bits_stored,
+            bits_used: bits_stored,
             signed,
             big_endian: data.big_endian || header.syntax.big_endian_pixels,
             has_overlay_bits: has_overlay_bits(data),
@@ -105,7 +105,7 @@ impl Stored {
     }
 
     pub(in crate::io) fn bits_stored(&self) -> u16 {
-        self.bits_stored
+        self.bits_used
     }
 
     pub(in crate::io) fn bits_allocated(&self) -> u16 {

@@ -124,9 +124,11 @@ fn notes_of(slices: &[Slice]) -> Vec<Note> {
     for note in slices.iter().flat_map(|slice| &slice.notes) {
         counts.entry(&note.text).or_insert((0, note)).0 += 1;
     }
-    let of_some = |(count, note): (usize, &Note)| match count == slices.len() {
-        true => note.clone(),
-        false => Note { weight: note.weight, text: format!("{} (in {count} of {} slices)", note.text, slices.len()) },
+    let of_some = |(count, note): (usize, &Note)| {
+        if count == slices.len() {
+            return note.clone();
+        }
+        Note { weight: note.weight, text: format!("{} (in {count} of {} slices)", note.text, slices.len()) }
     };
     let mut notes: Vec<Note> = counts.into_values().map(of_some).collect();
     if let Some(other) = slices.iter().filter_map(|slice| slice.modality.as_deref()).find(|said| *said != "CT") {

@@ -82,7 +82,7 @@ impl Files {
         for record in listed.data.items(tags::DIRECTORY_RECORD_SEQUENCE) {
             let Some(name) = record.text(tags::REFERENCED_FILE_ID) else { continue };
             let parts: Vec<&str> = name.split(['\\', '/']).map(str::trim).filter(|part| !part.is_empty()).collect();
-            let leads_out = parts.len() > MOST_PARTS || parts.iter().any(|part| *part == "..");
+            let leads_out = parts.len() > MOST_PARTS || parts.contains(&"..");
             match (!leads_out).then(|| below(directory, &parts)).flatten() {
                 Some(source) => sources.push(source),
                 None => missing += 1,

@@ -10,6 +10,7 @@ mod reasons;
 mod rounding;
 mod stack;
 mod upright;
+mod volumes;
 
 use std::path::Path;
 
@@ -17,6 +18,7 @@ use rayon::prelude::*;
 
 use self::candidate::Candidate;
 use self::files::Files;
+use self::volumes::Volumes;
 use super::dicom::{Refused, Slice, describe};
 use super::source::Source;
 use super::{Arrival, Choice, Error, Note, Scan, Series, Which, Whole};
@@ -34,7 +36,7 @@ pub(super) struct Found {
     candidates: Vec<Candidate>,
     skipped: Vec<Refused>,
     /// Files that are no DICOM.
-    pub(super) foreign: Vec<Source>,
+    foreign: Vec<Source>,
     notes: Vec<Note>,
     total: usize,
 }
@@ -63,6 +65,11 @@ impl Found {
         }
         reasons::name_misfits(&mut candidates);
         Ok(Self { candidates, skipped, foreign, notes, total })
+    }
+
+    /// The files that are volumes by themselves; none where there are slices, which these lie beside.
+    pub(super) fn volumes(&self) -> Volumes {
+        if self.candidates.is_empty() { Volumes::among(&self.foreign) } else { Volumes::default() }
     }
 
     /// What a person chooses from.
@@ -98,10 +105,11 @@ impl Found {
             let reasons = reasons::counted(&self.skipped, self.foreign.len());
             notes.push(Note::caution(format!("{left_out} of {} files were left out: {reasons}", self.total)));
         }
-        notes.extend(others(&series, index));
         let candidate = self.candidates.swap_remove(index);
         let mut scan = candidate.open(path, monitor, &|preview| show(Arrival::Slice(preview)))?;
-        scan.notes.append(&mut notes);
+        notes.append(&mut scan.notes);
+        notes.extend(others(&series, index));
+        scan.notes = notes;
         if series.len() > 1 {
             (scan.among.number, scan.among.series) = (index + 1, series);
         }
