@@ -33,7 +33,9 @@ pub(super) fn run(args: &InfoArgs) -> Result<()> {
         say(&format!("{:16} {}", name.replace('_', " "), plain(value)));
     }
     if let Opened::Scan { scan, .. } = &opened {
-        series_rows(scan).iter().for_each(|row| say(row));
+        for row in series_rows(scan) {
+            say(&row);
+        }
     }
     Ok(())
 }

@@ -166,7 +166,7 @@ mod tests {
     fn a_slice_without_air_has_a_window_of_its_own_and_one_without_voxels_no_picture() {
         let Volume { grid, .. } = slice();
         let magnetic = Volume::from_f32(grid, (0..20).map(|i| i as f32 * 100.0).collect::<Vec<_>>());
-        let greys: Vec<u8> = thumbnail(&magnetic).unwrap().pixels.iter().map(|pixel| pixel.r()).collect();
+        let greys: Vec<u8> = thumbnail(&magnetic).unwrap().pixels.iter().map(eframe::egui::Color32::r).collect();
         assert!(greys.iter().any(|grey| (60..200).contains(grey)) && greys.contains(&255));
         let nothing = Grid { shape: [0, 5, 1], ..grid };
         assert!(thumbnail(&Volume::from_f32(nothing, Vec::new())).is_none());

@@ -65,16 +65,11 @@ impl OpenScan {
     /// What its file or folder is called, and which of the volumes there it is.
     pub(super) fn name(&self) -> String {
         let Some(path) = &self.path else { return "The demo's phantom".to_owned() };
-        let mut name = path.file_name().unwrap_or(path.as_os_str()).to_string_lossy().into_owned();
-        if let Some(among) = self.input.scan.as_ref().map(|scan| &scan.among) {
-            if among.series.len() > 1 {
-                name.push_str(&format!(", series {}", among.number));
-            }
-            if among.volumes > 1 {
-                name.push_str(&format!(", volume {}", among.volume));
-            }
-        }
-        name
+        let name = path.file_name().unwrap_or(path.as_os_str()).to_string_lossy().into_owned();
+        let among = self.input.scan.as_ref().map(|scan| &scan.among);
+        let series = among.filter(|among| among.series.len() > 1).map(|among| format!("series {}", among.number));
+        let volume = among.filter(|among| among.volumes > 1).map(|among| format!("volume {}", among.volume));
+        [Some(name), series, volume].into_iter().flatten().collect::<Vec<_>>().join(", ")
     }
 
     /// The same path with another one of its volumes in time.

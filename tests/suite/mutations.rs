@@ -262,8 +262,10 @@ fn networks() -> Vec<Trial> {
     vec![trial("i3resnet", "classifier", 300), trial("lung_unet", "segmenter", 300), trial("vqgan", "autoencoder", 100)]
 }
 
-const GROUPS: [(&str, fn() -> Vec<Trial>); 4] =
-    [("scans", scans), ("checkpoints", checkpoints), ("texts", texts), ("networks", networks)];
+/// A name, and what makes the trials of that name.
+type Group = (&'static str, fn() -> Vec<Trial>);
+
+const GROUPS: [Group; 4] = [("scans", scans), ("checkpoints", checkpoints), ("texts", texts), ("networks", networks)];
 
 /// Runs a group in a process of its own: what it takes is its own, and an abort takes nothing else with it.
 fn try_group(name: &str) {
@@ -317,7 +319,7 @@ fn of_one_group() {
             let (taken, took) = try_input(parser, number, feed, &folder, &input);
             (most, longest) = (most.max(taken), longest.max(took));
         }
-        println!("{parser}: {} bytes and {longest:?} at most", most);
+        println!("{parser}: {most} bytes and {longest:?} at most");
     }
 }
 
