@@ -250,7 +250,10 @@ mod tests {
     #[test]
     fn hexadecimal_digits_are_bytes() {
         let mut bytes = Vec::new();
-        Stream::of(b"00 fF\n1").decoded_hex().read_to_end(&mut bytes).unwrap_err();
+        Stream::of(b"00 fF\n").decoded_hex().read_to_end(&mut bytes).unwrap();
         assert_eq!(bytes, [0, 255]);
+        for odd in [&b"00 fF\n1"[..], b"0g"] {
+            Stream::of(odd).decoded_hex().read_to_end(&mut Vec::new()).unwrap_err();
+        }
     }
 }
