@@ -50,7 +50,12 @@ fn every_file_reads_as_other_readers_read_it() {
         let columns = [place.matrix3.x_axis, place.matrix3.y_axis, place.matrix3.z_axis, place.translation];
         for (row, wanted) in file.affine.iter().enumerate() {
             for (column, wanted) in columns.iter().zip(wanted) {
-                assert!((column[row] - wanted).abs() < AFFINE_MM, "{name}: {place:?}, {} {:?}", file.reader, file.affine);
+                assert!(
+                    (column[row] - wanted).abs() < AFFINE_MM,
+                    "{name}: {place:?}, {} {:?}",
+                    file.reader,
+                    file.affine
+                );
             }
         }
         let guessed = scan.notes.iter().any(|note| note.text.contains("left and right are a guess"));
@@ -164,7 +169,9 @@ fn what_no_metaimage_scan_has_is_refused_in_words() {
 
 #[test]
 fn numbers_without_their_header_name_it() {
-    for (numbers, header) in [("apart.raw", "apart.mhd"), ("apart_packed.zraw", "apart_packed.mhd"), ("detached.raw", "detached.nhdr")] {
+    for (numbers, header) in
+        [("apart.raw", "apart.mhd"), ("apart_packed.zraw", "apart_packed.mhd"), ("detached.raw", "detached.nhdr")]
+    {
         let path = support::data("formats").join(numbers);
         refused(open(&path, None), &format!("choose {header}"));
     }
@@ -181,7 +188,9 @@ fn spoilt_files_are_errors_never_panics() {
         let mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
         (mixed ^ (mixed >> 31)) as usize
     };
-    for name in ["second.nii", "volumes_plain.nii", "attached.mha", "volumes.mha", "ascii.nrrd", "gzip.nrrd", "list_first.nrrd"] {
+    for name in
+        ["second.nii", "volumes_plain.nii", "attached.mha", "volumes.mha", "ascii.nrrd", "gzip.nrrd", "list_first.nrrd"]
+    {
         let whole = std::fs::read(support::data("formats").join(name)).expect("a file");
         for round in 0..60 {
             let mut bytes = whole.clone();

@@ -193,7 +193,6 @@ fn damaged_files_are_errors_never_panics() {
     }
 }
 
-
 #[test]
 fn spacings_that_no_scan_has_are_refused_with_the_units_that_the_header_claims() {
     let with = |spacing: f32, units: u8| {

@@ -177,9 +177,10 @@ fn a_qfac_of_zero_is_one_and_said() {
 
 #[test]
 fn units_are_taken_at_their_word_where_a_scan_can_be_so() {
-    for (units, stored, mm, word) in
-        [(3, 10.0_f32, 0.01, "10 x 10 x 10 of them are 0.01 x 0.01 x 0.01 mm, which is taken"), (1, 7e-4, 0.7, "metres")]
-    {
+    for (units, stored, mm, word) in [
+        (3, 10.0_f32, 0.01, "10 x 10 x 10 of them are 0.01 x 0.01 x 0.01 mm, which is taken"),
+        (1, 7e-4, 0.7, "metres"),
+    ] {
         let file = with(|file| {
             file.codes(0, 0);
             file.floats(PIXDIM + 4, &[stored; 3]);
@@ -229,7 +230,9 @@ fn bits_that_are_not_the_kinds_are_said_or_refused() {
 
 #[test]
 fn kinds_that_are_not_one_number_are_refused_by_name() {
-    for (datatype, name) in [(1, "Binary"), (32, "Complex"), (128, "Rgb24"), (1536, "Float128"), (2304, "Rgba32"), (77, "unknown")] {
+    for (datatype, name) in
+        [(1, "Binary"), (32, "Complex"), (128, "Rgb24"), (1536, "Float128"), (2304, "Rgba32"), (77, "unknown")]
+    {
         refused(with(|file| file.put(DATATYPE, &i16::to_le_bytes(datatype))).open(), &[name]);
     }
     let labels = with(|file| file.put(INTENT, &1002_i16.to_le_bytes())).open().expect("a scan");
