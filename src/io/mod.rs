@@ -43,7 +43,7 @@ pub enum Error {
     Cancelled(#[from] Cancelled),
     #[error("cannot read: {source}: {}", path.display())]
     Io { source: std::io::Error, path: PathBuf },
-    #[error("not a scan: neither NIfTI nor DICOM; choose a .nii, .nii.gz, or a DICOM file or folder: {}", path.display())]
+    #[error("not a scan: neither DICOM nor NIfTI, NRRD or MetaImage; choose a file of these, a folder or a .zip of them: {}", path.display())]
     NotAScan { path: PathBuf },
     #[error("the file is cut or damaged: {what}; get it again: {}", path.display())]
     Damaged { what: String, path: PathBuf },

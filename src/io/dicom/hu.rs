@@ -1,7 +1,5 @@
 //! The pixels of a slice in HU.
 
-use std::panic::{AssertUnwindSafe, catch_unwind};
-
 use super::Refused;
 use super::rescale::{Padding, Rescale, sign_extended};
 use super::slice::Slice;
@@ -9,6 +7,7 @@ use super::stored::{Numbers, Stored};
 use super::syntax::Packing;
 use crate::io::AIR_HU;
 use crate::io::codec::{self, Codec, Layout};
+use crate::job::quietly;
 
 /// Below this, f32 holds the sum of a whole number and one of 16 bits as it is.
 const MOST_WHOLE: f64 = 1e6;
@@ -173,5 +172,5 @@ fn pad(slice: &Slice, decoded: &mut Decoded, value: impl Fn(usize) -> f64) {
 
 /// Runs a decoder that may panic on hostile bytes.
 fn guarded<T>(work: impl FnOnce() -> T) -> Result<T, Refused> {
-    catch_unwind(AssertUnwindSafe(work)).map_err(|_panic| Refused::Damaged("it is beyond reading".to_owned()))
+    quietly(work).map_err(|_panicked| Refused::Damaged("it is beyond reading".to_owned()))
 }
