@@ -14,7 +14,7 @@ use super::syntax::Syntax;
 use crate::io::source::Source;
 
 /// So much of a file is read at first, and then more, until its pixels begin.
-const READ_BYTES: [u64; 4] = [1 << 16, 1 << 20, 1 << 24, 1 << 28];
+const READ_BYTES: [u64; 4] = [1 << 14, 1 << 18, 1 << 23, 1 << 28];
 const PREAMBLE: usize = 128;
 const MAGIC: &[u8] = b"DICM";
 

@@ -50,19 +50,30 @@ pub(in crate::io) fn decode(slice: &Slice) -> Result<Decoded, Refused> {
 fn words(slice: &Slice, bytes: Vec<u8>) -> Result<Decoded, Refused> {
     let stored = &*slice.stored;
     let (raw, lossy) = unpacked(stored, bytes)?;
+    let (bits, signed) = (stored.bits_used, stored.signed);
     let (overfull, value) = meaning(stored, &raw);
     let mut decoded = Decoded { overfull, lossy: lossy || slice.stored.syntax.is_lossy(), ..Decoded::default() };
+    if overfull == 0 {
+        rescaled(slice, &mut decoded, &raw, |raw| sign_extended(raw, bits, signed));
+    } else {
+        rescaled(slice, &mut decoded, &raw, value);
+    }
+    Ok(decoded)
+}
+
+/// Makes HU of words, each of which means a `value`. Inlined for each meaning, so that the CPU's vectors do the usual one.
+#[inline]
+fn rescaled(slice: &Slice, decoded: &mut Decoded, raw: &[u16], value: impl Fn(u16) -> i32) {
     decoded.hu = match &slice.rescale {
         Rescale::Linear { slope, intercept }
             if *slope == 1.0 && intercept.fract() == 0.0 && intercept.abs() < MOST_WHOLE =>
         {
             let intercept = *intercept as i32;
-            raw.iter().map(|raw| (value(*raw) + intercept) as f32).collect() // the same, by the CPU's vectors
+            raw.iter().map(|raw| (value(*raw) + intercept) as f32).collect()
         }
         rescale => raw.iter().map(|raw| rescale.hu(i64::from(value(*raw)))).collect(),
     };
-    pad(slice, &mut decoded, |index| f64::from(value(raw[index])));
-    Ok(decoded)
+    pad(slice, decoded, |index| f64::from(value(raw[index])));
 }
 
 /// What the stored words mean, and how many of them hold more bits than BitsStored says. A scanner that stores metal beyond its
@@ -94,9 +105,11 @@ fn unpacked(stored: &Stored, bytes: Vec<u8>) -> Result<(Vec<u16>, bool), Refused
         Packing::Plain if stored.bits_allocated == 8 => return Ok((bytes.into_iter().map(u16::from).collect(), false)),
         Packing::Plain => {
             let pairs = bytes.as_chunks().0.iter();
-            let word =
-                if stored.big_endian { |pair| u16::from_be_bytes(pair) } else { |pair| u16::from_le_bytes(pair) };
-            let words = pairs.map(|pair| word(*pair)).collect();
+            let words = if stored.big_endian {
+                pairs.map(|pair| u16::from_be_bytes(*pair)).collect()
+            } else {
+                pairs.map(|pair| u16::from_le_bytes(*pair)).collect()
+            };
             return Ok((words, false));
         }
         Packing::Rle => Codec::Rle,
