@@ -68,7 +68,9 @@ impl Series {
         let [columns, rows] = self.size;
         let slices = if self.slices == 1 { "slice" } else { "slices" };
         let mut words = vec![self.modality.clone(), format!("{} {slices} of {columns} x {rows}", self.slices)];
-        words.extend(self.spacing_mm.map(|[x, y, z]| format!("{x:.4} x {y:.4} x {z:.4} mm").replace(".0000", "")));
+        // To a tenth of a micrometre, without the zeros behind.
+        let mm = |x: f64| (x * 1e4).round() / 1e4;
+        words.extend(self.spacing_mm.map(|[x, y, z]| format!("{} x {} x {} mm", mm(x), mm(y), mm(z))));
         words.extend(self.thickness_mm.map(|mm| format!("thickness {mm} mm")));
         words.extend(self.kernel.as_ref().map(|kernel| format!("kernel {kernel}")));
         words.join(", ")

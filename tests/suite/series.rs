@@ -103,7 +103,7 @@ fn is_chosen(window: &Window, number: usize) -> bool {
 }
 
 fn card(number: usize, slices: usize, kernel: &str) -> String {
-    format!("Series {number}: CT, {slices} slices of 48 x 40, 7.5000 x 7.5000 x 5 mm, kernel {kernel}")
+    format!("Series {number}: CT, {slices} slices of 48 x 40, 7.5 x 7.5 x 5 mm, kernel {kernel}")
 }
 
 #[test]

@@ -176,9 +176,9 @@ fn others(series: &[Series], opened: usize) -> Option<Note> {
     if others.is_empty() {
         return None;
     }
-    let words = |one: &&Series| match &one.unusable {
-        Some(why) => format!("series {}: {}, which does not stack ({why})", one.number, one.words()),
-        None => format!("series {}: {}", one.number, one.words()),
+    let words = |one: &&Series| {
+        let stacks = if one.unusable.is_some() { ", which does not stack" } else { "" };
+        format!("series {}: {}{stacks}", one.number, one.words())
     };
     let listed = others.iter().take(LISTED).map(words);
     let more = (others.len() > LISTED).then(|| format!("{} more", others.len() - LISTED));
