@@ -50,7 +50,7 @@ pub(in crate::io) fn decode(slice: &Slice) -> Result<Decoded, Refused> {
 fn words(slice: &Slice, bytes: Vec<u8>) -> Result<Decoded, Refused> {
     let stored = &*slice.stored;
     let (raw, lossy) = unpacked(stored, bytes)?;
-    let (overfull, value) = meaning(stored, &raw);
+    let (overfull, value) = meaning(stored, &raw, &slice.padding);
     let mut decoded = Decoded { overfull, lossy: lossy || slice.stored.syntax.is_lossy(), ..Decoded::default() };
     decoded.hu = match &slice.rescale {
         Rescale::Linear { slope, intercept }
@@ -66,8 +66,9 @@ fn words(slice: &Slice, bytes: Vec<u8>) -> Result<Decoded, Refused> {
 }
 
 /// What the stored words mean, and how many of them hold more bits than BitsStored says. A scanner that stores metal beyond its
-/// 12 bits means what it stores; where the bits above those stored are an overlay's, they mean nothing.
-fn meaning(stored: &Stored, raw: &[u16]) -> (usize, impl Fn(u16) -> i32 + use<>) {
+/// 12 bits means what it stores, and padding may lie beyond them; where the bits above those stored are an overlay's, they mean
+/// nothing.
+fn meaning<'a>(stored: &Stored, raw: &[u16], padding: &'a Padding) -> (usize, impl Fn(u16) -> i32 + use<'a>) {
     let (bits, allocated, signed) = (stored.bits_used, stored.bits_allocated, stored.signed);
     let sign = 1_u16 << (bits - 1);
     let ones = if bits >= allocated { 0 } else { (u16::MAX >> (16 - allocated)) >> bits };
@@ -79,8 +80,17 @@ fn meaning(stored: &Stored, raw: &[u16]) -> (usize, impl Fn(u16) -> i32 + use<>)
         0 => !is_negative(raw) || !filled || ones == 0,
         bits_above => is_negative(raw) && bits_above == ones,
     };
-    let overfull = if ones == 0 || stored.has_overlay_bits { 0 } else { raw.iter().filter(|raw| !fits(**raw)).count() };
+    let is_padding = move |raw: u16| padding.holds(sign_extended(raw, allocated, signed).into());
+    let (mut overfull, mut padded) = (0, false);
+    if ones != 0 && !stored.has_overlay_bits {
+        for raw in raw.iter().filter(|raw| !fits(**raw)) {
+            let pads = is_padding(*raw);
+            padded |= pads;
+            overfull += usize::from(!pads);
+        }
+    }
     let value = move |raw: u16| match overfull {
+        _ if padded && !fits(raw) && is_padding(raw) => sign_extended(raw, allocated, signed),
         0 => sign_extended(raw, bits, signed),
         _ if !filled && above(raw) == 0 => sign_extended(raw, bits, signed),
         _ => sign_extended(raw, allocated, signed),

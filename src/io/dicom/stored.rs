@@ -3,7 +3,7 @@
 use std::io::Read;
 use std::sync::OnceLock;
 
-use dicom_core::Tag;
+use dicom_core::{Tag, VR};
 use dicom_dictionary_std::tags;
 
 use super::Refused;
@@ -12,6 +12,7 @@ use super::fragments::{Fragments, Place};
 use super::header::{EXTENDED_OFFSET_TABLE, Header, inflate};
 use super::parse::Pixels;
 use super::syntax::{Packing, Syntax};
+use crate::io::Note;
 use crate::io::source::{Loaded, Source};
 
 /// What kind of numbers the pixels are.
@@ -39,6 +40,8 @@ pub(in crate::io) struct Stored {
     pub(super) big_endian: bool,
     /// Whether the bits above those stored hold something else: an overlay, as files before 2004 kept it.
     pub(super) has_overlay_bits: bool,
+    /// Whether bytes lie in big-endian words (PS3.5, 8.1.1): the second comes first.
+    is_swapped: bool,
     pixels: Pixels,
     deflated_from: Option<u64>,
     extended_offsets: Option<Vec<u64>>,
@@ -96,12 +99,17 @@ impl Stored {
             signed,
             big_endian: data.big_endian || header.syntax.big_endian_pixels,
             has_overlay_bits: has_overlay_bits(data),
+            is_swapped: data.big_endian && bits_allocated == 8 && pixels.vr == VR::OW,
             pixels,
             deflated_from: header.deflated_from,
             extended_offsets: extended_offsets(data),
             loaded: OnceLock::new(),
             fragments: OnceLock::new(),
         })
+    }
+
+    pub(super) fn is_float(&self) -> bool {
+        self.numbers != Numbers::Whole
     }
 
     pub(in crate::io) fn bits_stored(&self) -> u16 {
@@ -137,6 +145,16 @@ impl Stored {
         }
     }
 
+    /// What to say where a whole frame more lies behind those that the header declares.
+    pub(super) fn surplus(&self) -> Option<Note> {
+        let needed = self.frame_bytes() * self.frames as u64;
+        let held = self.pixels.length.filter(|held| *held >= needed + self.frame_bytes())?;
+        Some(Note::serious(format!(
+            "{} holds {held} bytes, and Rows, Columns, BitsAllocated and NumberOfFrames ask for {needed}: one of them may be wrong, and what lies behind is left out",
+            name_of(self.pixels.tag)
+        )))
+    }
+
     /// The bytes of one frame, as packed as the syntax says.
     pub(super) fn frame(&self, frame: usize) -> Result<Vec<u8>, Refused> {
         let damaged = |error: std::io::Error| Refused::Damaged(format!("its pixels cannot be read ({error})"));
@@ -151,8 +169,17 @@ impl Stored {
         }
         let loaded = self.loaded()?;
         if self.syntax.packing == Packing::Plain && self.pixels.length.is_some() {
-            let mut bytes = vec![0; size as usize]; // `check_length` has seen that the file has as many
-            loaded.read_exact_at(&mut bytes, self.pixels.offset + size * frame as u64).map_err(damaged)?;
+            let start = size * frame as u64;
+            // `check_length` has seen that the file has as many; a byte more on either side where words are read.
+            let (from, to) =
+                if self.is_swapped { (start & !1, (start + size).next_multiple_of(2)) } else { (start, start + size) };
+            let mut bytes = vec![0; (to - from) as usize];
+            loaded.read_exact_at(&mut bytes, self.pixels.offset + from).map_err(damaged)?;
+            if self.is_swapped {
+                bytes.as_chunks_mut::<2>().0.iter_mut().for_each(|word| word.reverse());
+                bytes.drain(..(start - from) as usize);
+                bytes.truncate(size as usize);
+            }
             return Ok(bytes);
         }
         let fragments = self.fragments_of(frame, &loaded)?;
@@ -162,6 +189,14 @@ impl Stored {
             let (now, later) = rest.split_at_mut(length as usize);
             loaded.read_exact_at(now, offset).map_err(damaged)?;
             rest = later;
+        }
+        // An odd number of bytes is padded to an even one.
+        if self.syntax.packing == Packing::Plain && !(size..=size + 1).contains(&(bytes.len() as u64)) {
+            return Err(Refused::Damaged(format!(
+                "its transfer syntax is {}, but its pixels are {} bytes in fragments, where {size} belong: they are compressed in a way that the file does not name",
+                self.syntax.name,
+                bytes.len()
+            )));
         }
         Ok(bytes)
     }
