@@ -85,9 +85,10 @@ impl Dataset {
         self.elements.extend(other.elements.iter().map(|(tag, element)| (*tag, element.clone())));
     }
 
-    /// The first items of all sequences.
+    /// The first items of all sequences that are not private: what those hold means what their maker alone knows.
     pub(super) fn first_items(&self) -> impl Iterator<Item = &Self> {
-        self.elements.values().filter_map(|element| match &element.value {
+        let standard = self.elements.iter().filter(|(tag, _)| tag.group().is_multiple_of(2));
+        standard.filter_map(|(_, element)| match &element.value {
             Value::Items(items) => items.first(),
             Value::Bytes(_) => None,
         })
@@ -110,6 +111,23 @@ impl Dataset {
         let text = decoded.unwrap_or_else(|| String::from_utf8_lossy(bytes).into_owned());
         let text = text.trim_matches(is_blank);
         (!text.is_empty()).then(|| text.to_owned())
+    }
+
+    /// The value as slices are told apart by it: text as it is, but numbers in one way, however they are written; none where it
+    /// is absent or empty. Two exporters round differently: numbers count to the fourth decimal.
+    pub(super) fn compared(&self, tag: Tag) -> Option<String> {
+        let element = self.elements.get(&tag)?;
+        let written = |number: f64| if number.fract() == 0.0 { number.to_string() } else { format!("{number:.4}") };
+        match (self.binary(tag, element.vr), &element.value) {
+            (Some(vr), Value::Bytes(bytes)) => {
+                let numbers = self.unpacked(bytes, vr)?.into_iter().map(written).collect::<Vec<_>>();
+                (!numbers.is_empty()).then(|| numbers.join("\\"))
+            }
+            _ => self.text(tag).map(|said| match said.parse::<f64>() {
+                Ok(number) if said.contains(['.', 'e', 'E']) => format!("{number:.4}"),
+                _ => said,
+            }),
+        }
     }
 
     /// All numbers of a value; none where it is absent or empty. Empty ones at its end count as a slip of the pen.

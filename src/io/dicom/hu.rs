@@ -51,12 +51,11 @@ fn words(slice: &Slice, bytes: Vec<u8>) -> Result<Decoded, Refused> {
     let stored = &*slice.stored;
     let (raw, lossy) = unpacked(stored, bytes)?;
     let (bits, signed) = (stored.bits_used, stored.signed);
-    let (overfull, value) = meaning(stored, &raw);
+    let (overfull, value) = meaning(stored, &raw, &slice.padding);
     let mut decoded = Decoded { overfull, lossy: lossy || slice.stored.syntax.is_lossy(), ..Decoded::default() };
-    if overfull == 0 {
-        rescaled(slice, &mut decoded, &raw, |raw| sign_extended(raw, bits, signed));
-    } else {
-        rescaled(slice, &mut decoded, &raw, value);
+    match value {
+        None => rescaled(slice, &mut decoded, &raw, |raw| sign_extended(raw, bits, signed)),
+        Some(value) => rescaled(slice, &mut decoded, &raw, value),
     }
     Ok(decoded)
 }
@@ -76,9 +75,11 @@ fn rescaled(slice: &Slice, decoded: &mut Decoded, raw: &[u16], value: impl Fn(u1
     pad(slice, decoded, |index| f64::from(value(raw[index])));
 }
 
-/// What the stored words mean, and how many of them hold more bits than BitsStored says. A scanner that stores metal beyond its
-/// 12 bits means what it stores; where the bits above those stored are an overlay's, they mean nothing.
-fn meaning(stored: &Stored, raw: &[u16]) -> (usize, impl Fn(u16) -> i32 + use<>) {
+/// How many of the stored words hold more bits than BitsStored says, and what words mean; `None` where all mean their stored
+/// bits alone. A scanner that stores metal beyond its
+/// 12 bits means what it stores, and padding may lie beyond them; where the bits above those stored are an overlay's, they mean
+/// nothing.
+fn meaning<'a>(stored: &Stored, raw: &[u16], padding: &'a Padding) -> (usize, Option<impl Fn(u16) -> i32 + use<'a>>) {
     let (bits, allocated, signed) = (stored.bits_used, stored.bits_allocated, stored.signed);
     let sign = 1_u16 << (bits - 1);
     let ones = if bits >= allocated { 0 } else { (u16::MAX >> (16 - allocated)) >> bits };
@@ -90,13 +91,22 @@ fn meaning(stored: &Stored, raw: &[u16]) -> (usize, impl Fn(u16) -> i32 + use<>)
         0 => !is_negative(raw) || !filled || ones == 0,
         bits_above => is_negative(raw) && bits_above == ones,
     };
-    let overfull = if ones == 0 || stored.has_overlay_bits { 0 } else { raw.iter().filter(|raw| !fits(**raw)).count() };
+    let is_padding = move |raw: u16| padding.holds(sign_extended(raw, allocated, signed).into());
+    let (mut overfull, mut padded) = (0, false);
+    if ones != 0 && !stored.has_overlay_bits {
+        for raw in raw.iter().filter(|raw| !fits(**raw)) {
+            let pads = is_padding(*raw);
+            padded |= pads;
+            overfull += usize::from(!pads);
+        }
+    }
     let value = move |raw: u16| match overfull {
+        _ if padded && !fits(raw) && is_padding(raw) => sign_extended(raw, allocated, signed),
         0 => sign_extended(raw, bits, signed),
         _ if !filled && above(raw) == 0 => sign_extended(raw, bits, signed),
         _ => sign_extended(raw, allocated, signed),
     };
-    (overfull, value)
+    (overfull, (overfull > 0 || padded).then_some(value))
 }
 
 /// The words of a frame, unpacked; and whether they lost something on the way.

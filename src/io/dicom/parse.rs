@@ -39,6 +39,7 @@ pub(super) struct Parsed {
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Pixels {
     pub(super) tag: Tag,
+    pub(super) vr: VR,
     /// Of their first byte, from the beginning of the bytes that were parsed.
     pub(super) offset: u64,
     /// In bytes; none where they come in fragments.
@@ -72,10 +73,10 @@ pub(super) fn dataset(bytes: &[u8], at: usize, total: u64, big_endian: bool) -> 
             continue;
         }
         if [tags::PIXEL_DATA, tags::FLOAT_PIXEL_DATA, tags::DOUBLE_FLOAT_PIXEL_DATA].contains(&tag) {
-            let (_, length) = walk.head(tag)?;
+            let (vr, length) = walk.head(tag)?;
             let offset = walk.at as u64;
             let length = (length != UNDEFINED).then_some(u64::from(length));
-            return Ok(Parsed { data, pixels: Some(Pixels { tag, offset, length }) });
+            return Ok(Parsed { data, pixels: Some(Pixels { tag, vr, offset, length }) });
         }
         let (tag, element) = walk.element(0)?;
         data.insert(tag, element);

@@ -138,7 +138,9 @@ impl Padding {
         };
         let as_pixel = |number: f64| match stored.numbers {
             Numbers::Whole if stored.bits_allocated <= 16 => {
-                sign_extended(number as i64 as u16, stored.bits_used, stored.signed) as f64
+                let word = number as i64 as u16;
+                let bits = if fits(word, stored) { stored.bits_used } else { stored.bits_allocated };
+                sign_extended(word, bits, stored.signed) as f64
             }
             _ => number,
         };
@@ -154,6 +156,11 @@ impl Padding {
         Ok(if touches_the_body { Self::Kept(hu(value)) } else { Self::Air(least..=most) })
     }
 
+    /// Whether the numbers that become air hold this one, stored.
+    pub(super) fn holds(&self, value: f64) -> bool {
+        matches!(self, Self::Air(range) if range.contains(&value))
+    }
+
     /// Whether a number, stored and in HU, becomes air. A lossy syntax changes padding a little: where it lies below air, as on
     /// every scanner's round field of view, what is nearer to it than to air is padding too.
     #[inline]
@@ -165,6 +172,15 @@ impl Padding {
             _ => false,
         }
     }
+}
+
+/// Whether a word holds no more bits than BitsStored says: above them lie zeros, or the sign of a negative number. Scanners pad
+/// with words that do.
+fn fits(word: u16, stored: &Stored) -> bool {
+    let (bits, allocated) = (stored.bits_used, stored.bits_allocated);
+    let word = word & u16::MAX >> (16 - allocated);
+    let whole = sign_extended(word, allocated, stored.signed);
+    bits >= allocated || word >> bits == 0 || sign_extended(word, bits, stored.signed) == whole
 }
 
 /// A stored number of `bits`, whose highest is its sign where it is signed.

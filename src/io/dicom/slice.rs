@@ -48,7 +48,7 @@ pub(in crate::io) struct Slice {
 pub(in crate::io) type Attribute = usize;
 
 /// What tells reconstructions, passes, phases and points in time apart, the surest first.
-pub(in crate::io) const ATTRIBUTES: [Tag; 23] = [
+pub(in crate::io) const ATTRIBUTES: [Tag; 27] = [
     tags::CONVOLUTION_KERNEL,
     tags::SLICE_THICKNESS,
     tags::ACQUISITION_NUMBER,
@@ -69,12 +69,18 @@ pub(in crate::io) const ATTRIBUTES: [Tag; 23] = [
     tags::SERIES_NUMBER,
     tags::SERIES_DESCRIPTION,
     tags::PATIENT_POSITION,
+    tags::ACQUISITION_DATE,
+    tags::ACQUISITION_DATE_TIME,
+    tags::FRAME_ACQUISITION_DATE_TIME,
     tags::ACQUISITION_TIME,
+    tags::CONTENT_DATE,
     tags::CONTENT_TIME,
     tags::SERIES_TIME,
 ];
 
 pub(in crate::io) const KERNEL: Attribute = 0;
+const IMAGE_TYPE: Attribute = 9;
+const FRAME_TYPE: Attribute = 10;
 
 /// Where a slice lies, RAS+ millimetres.
 #[derive(Debug, Clone, Copy)]
@@ -123,7 +129,17 @@ impl Slice {
             let what = format!("PixelSpacing {between_rows}\\{between_columns}, where a scan has {least} to {most} mm");
             return Err(Refused::Unsuitable(what));
         }
-        let mut notes = Vec::new();
+        let mut notes = Vec::from_iter(stored.surplus());
+        if data.number(tags::PIXEL_REPRESENTATION)?.is_none() && !stored.is_float() {
+            notes.push(Note::serious(
+                "the files have no PixelRepresentation: stored numbers are taken to be unsigned".to_owned(),
+            ));
+        }
+        if data.text(tags::IMAGE_TYPE).is_some_and(|said| is_localizer(&said)) {
+            notes.push(Note::serious(
+                "ImageType says LOCALIZER: a projection through the patient, no slice, and its numbers are not Hounsfield units of tissue".to_owned(),
+            ));
+        }
         let rescale = Rescale::of(data, stored, &mut notes)?;
         let padding = Padding::of(data, stored, &rescale)?;
         let text = |tag| data.text(tag).unwrap_or_default();
@@ -141,7 +157,7 @@ impl Slice {
             thickness_mm: length_mm(tags::SLICE_THICKNESS)?,
             between_slices_mm: length_mm(tags::SPACING_BETWEEN_SLICES)?,
             window_hu: window(data, &mut notes),
-            attributes: ATTRIBUTES.map(|tag| data.text(tag).map(|said| normal(&said))),
+            attributes: ATTRIBUTES.map(|tag| data.compared(tag)),
             modality: data
                 .text(tags::MODALITY)
                 .map(|said| said.chars().filter(char::is_ascii_alphanumeric).take(16).collect::<String>())
@@ -161,14 +177,22 @@ impl Slice {
     pub(in crate::io) fn columns(&self) -> usize {
         self.stored.columns
     }
+
+    pub(in crate::io) fn is_localizer(&self) -> bool {
+        self.attributes[IMAGE_TYPE].as_deref().is_some_and(is_localizer)
+    }
+
+    /// Whether a program made it of other images, as it says itself.
+    pub(in crate::io) fn is_derived(&self) -> bool {
+        [IMAGE_TYPE, FRAME_TYPE]
+            .iter()
+            .any(|at| self.attributes[*at].as_deref().is_some_and(|said| said.starts_with("DERIVED")))
+    }
 }
 
-/// A value as it is compared: numbers to the fourth decimal, for two exporters round differently.
-fn normal(said: &str) -> String {
-    match said.parse::<f64>() {
-        Ok(number) if said.contains(['.', 'e', 'E']) => format!("{number:.4}"),
-        _ => said.to_owned(),
-    }
+/// Whether ImageType says that the image shows the patient from outside, to plan slices on.
+fn is_localizer(image_type: &str) -> bool {
+    image_type.split('\\').any(|part| part.trim() == "LOCALIZER")
 }
 
 /// The window stored with a slice. It changes no voxel: what cannot be read is said and left.

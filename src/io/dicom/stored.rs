@@ -3,7 +3,7 @@
 use std::io::Read;
 use std::sync::OnceLock;
 
-use dicom_core::Tag;
+use dicom_core::{Tag, VR};
 use dicom_dictionary_std::tags;
 
 use super::Refused;
@@ -12,6 +12,7 @@ use super::fragments::{Fragments, Place};
 use super::header::{EXTENDED_OFFSET_TABLE, Header, inflate};
 use super::parse::Pixels;
 use super::syntax::{Packing, Syntax};
+use crate::io::Note;
 use crate::io::source::{Loaded, Source};
 
 /// What kind of numbers the pixels are.
@@ -104,6 +105,15 @@ impl Stored {
         })
     }
 
+    /// Whether bytes lie in big-endian words (PS3.5, 8.1.1): the second comes first.
+    fn is_swapped(&self) -> bool {
+        self.big_endian && self.bits_allocated == 8 && self.pixels.vr == VR::OW
+    }
+
+    pub(super) fn is_float(&self) -> bool {
+        self.numbers != Numbers::Whole
+    }
+
     pub(in crate::io) fn bits_stored(&self) -> u16 {
         self.bits_used
     }
@@ -137,6 +147,16 @@ impl Stored {
         }
     }
 
+    /// What to say where a whole frame more lies behind those that the header declares.
+    pub(super) fn surplus(&self) -> Option<Note> {
+        let needed = self.frame_bytes() * self.frames as u64;
+        let held = self.pixels.length.filter(|held| *held >= needed + self.frame_bytes())?;
+        Some(Note::serious(format!(
+            "{} holds {held} bytes, and Rows, Columns, BitsAllocated and NumberOfFrames ask for {needed}: one of them may be wrong, and what lies behind is left out",
+            name_of(self.pixels.tag)
+        )))
+    }
+
     /// The bytes of one frame, as packed as the syntax says.
     pub(super) fn frame(&self, frame: usize) -> Result<Vec<u8>, Refused> {
         let damaged = |error: std::io::Error| Refused::Damaged(format!("its pixels cannot be read ({error})"));
@@ -151,8 +171,20 @@ impl Stored {
         }
         let loaded = self.loaded()?;
         if self.syntax.packing == Packing::Plain && self.pixels.length.is_some() {
-            let mut bytes = vec![0; size as usize]; // `check_length` has seen that the file has as many
-            loaded.read_exact_at(&mut bytes, self.pixels.offset + size * frame as u64).map_err(damaged)?;
+            let start = size * frame as u64;
+            // `check_length` has seen that the file has as many; a byte more on either side where words are read.
+            let (from, to) = if self.is_swapped() {
+                (start & !1, (start + size).next_multiple_of(2))
+            } else {
+                (start, start + size)
+            };
+            let mut bytes = vec![0; (to - from) as usize];
+            loaded.read_exact_at(&mut bytes, self.pixels.offset + from).map_err(damaged)?;
+            if self.is_swapped() {
+                bytes.as_chunks_mut::<2>().0.iter_mut().for_each(|word| word.reverse());
+                bytes.drain(..(start - from) as usize);
+                bytes.truncate(size as usize);
+            }
             return Ok(bytes);
         }
         let fragments = self.fragments_of(frame, &loaded)?;
@@ -162,6 +194,14 @@ impl Stored {
             let (now, later) = rest.split_at_mut(length as usize);
             loaded.read_exact_at(now, offset).map_err(damaged)?;
             rest = later;
+        }
+        // An odd number of bytes is padded to an even one.
+        if self.syntax.packing == Packing::Plain && !(size..=size + 1).contains(&(bytes.len() as u64)) {
+            return Err(Refused::Damaged(format!(
+                "its transfer syntax is {}, but its pixels are {} bytes in fragments, where {size} belong: they are compressed in a way that the file does not name",
+                self.syntax.name,
+                bytes.len()
+            )));
         }
         Ok(bytes)
     }

@@ -41,10 +41,13 @@ impl Candidate {
         &self.slices[0] // a group has one at least
     }
 
-    /// By which the scan to open is chosen where no one chooses: CT before others, what stacks, axial slices, the most of them.
-    pub(super) fn rank(&self) -> (bool, bool, bool, usize) {
+    /// By which the scan to open is chosen where no one chooses: CT before others, what stacks, no localizer, axial slices,
+    /// the most of them; of as many, those that no program derived from others.
+    pub(super) fn rank(&self) -> impl Ord + use<> {
         let is_ct = self.first().modality.as_deref().is_none_or(|modality| modality == "CT");
-        (is_ct, self.stack.is_ok(), is_axial(&self.slices), self.slices.len())
+        let first = self.first();
+        let axial = is_axial(&self.slices);
+        (is_ct, self.stack.is_ok(), !first.is_localizer(), axial, self.slices.len(), !first.is_derived())
     }
 
     /// What a person chooses by; `number` is its place in the list.

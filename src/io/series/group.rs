@@ -1,7 +1,7 @@
 //! Slices that may be one stack: of one patient, study, series and frame of reference, of one size, spacing and orientation.
 //! Spacing and orientation are compared by tolerance, for two exporters of one scan round differently.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use glam::DVec3;
 
@@ -26,7 +26,7 @@ pub(super) struct Group {
 /// Groups slices. The order of the groups is that of their series' numbers and UIDs.
 pub(super) fn groups(slices: Vec<Slice>) -> Vec<Group> {
     let mut named: BTreeMap<_, Vec<Slice>> = BTreeMap::new();
-    for slice in slices {
+    for slice in completed(slices) {
         let ids = [&slice.patient, &slice.study, &slice.series, &slice.frame_of_reference].map(Clone::clone);
         let key =
             (slice.series_number, ids, slice.modality.clone(), slice.rows(), slice.columns(), slice.place.is_some());
@@ -38,6 +38,25 @@ pub(super) fn groups(slices: Vec<Slice>) -> Vec<Group> {
     groups.extend(still_alone.into_iter().map(|slice| vec![slice]));
     let groups = groups.into_iter().map(|slices| Group { slices, notes: Vec::new() });
     groups.chain(together).collect()
+}
+
+/// Gives slices that do not name their patient, study or frame of reference those of their series, where it has one alone.
+fn completed(mut slices: Vec<Slice>) -> Vec<Slice> {
+    let fields: [fn(&mut Slice) -> &mut String; 3] =
+        [|slice| &mut slice.patient, |slice| &mut slice.study, |slice| &mut slice.frame_of_reference];
+    for field in fields {
+        let mut named: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
+        for slice in &mut slices {
+            named.entry(slice.series.clone()).or_default().insert(field(slice).clone());
+        }
+        for slice in slices.iter_mut().filter(|slice| !slice.series.is_empty()) {
+            let mut others = named[&slice.series].iter().filter(|said| !said.is_empty());
+            if let (true, Some(only), None) = (field(slice).is_empty(), others.next(), others.next()) {
+                field(slice).clone_from(only);
+            }
+        }
+    }
+    slices
 }
 
 /// Divides slices by spacing and orientation.
@@ -73,12 +92,18 @@ fn directions(place: &Place) -> [DVec3; 2] {
     [place.along_row, place.down_column]
 }
 
-/// Files that stand alone in their series, together again: some anonymisers give each file a series, a study or a frame of
-/// reference of its own. Gives the groups, and what stays alone.
+/// Files that stand alone in their series, together again: some anonymisers give each file a series, a study, a frame of
+/// reference or a patient of its own. What is of several patients is taken together only where all name one series. Gives the groups, and what stays alone.
 fn reunited(alone: Vec<Slice>) -> (Vec<Group>, Vec<Slice>) {
     let mut buckets: BTreeMap<_, Vec<Slice>> = BTreeMap::new();
+    let mut of_series: BTreeMap<String, usize> = BTreeMap::new();
+    for slice in alone.iter().filter(|slice| !slice.series.is_empty()) {
+        *of_series.entry(slice.series.clone()).or_default() += 1;
+    }
     for slice in alone {
-        let key = (slice.patient.clone(), slice.modality.clone(), slice.rows(), slice.columns(), slice.place.is_some());
+        let is_shared = of_series.get(&slice.series).is_some_and(|files| *files >= FEWEST_ALONE);
+        let owner = if is_shared { slice.series.clone() } else { slice.patient.clone() };
+        let key = (is_shared, owner, slice.modality.clone(), slice.rows(), slice.columns(), slice.place.is_some());
         buckets.entry(key).or_default().push(slice);
     }
     let (mut together, mut still_alone) = (Vec::new(), Vec::new());
@@ -87,8 +112,13 @@ fn reunited(alone: Vec<Slice>) -> (Vec<Group>, Vec<Slice>) {
             still_alone.extend(slices);
             continue;
         }
+        let (own, one) = if slices.iter().any(|slice| slice.patient != slices[0].patient) {
+            ("patient, study, frame of reference or number of the series", "series UID")
+        } else {
+            ("series", "patient")
+        };
         let note = format!(
-            "each of {} files names a series of its own: they were taken together because they are of one patient, size, spacing and orientation",
+            "each of {} files names a {own} of its own: they were taken together because they are of one {one}, size, spacing and orientation",
             slices.len()
         );
         together.push(Group { slices, notes: vec![Note::serious(note)] });

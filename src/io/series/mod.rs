@@ -165,9 +165,29 @@ impl Found {
                 let what = format!("none of its {} files is a CT slice: {reasons}", self.total);
                 Error::Unsuitable { what, path: path.to_owned() }
             }
-            None => Error::NotAScan { path: path.to_owned() },
+            None => match self.foreign.iter().find_map(packed) {
+                Some(what) => Error::Unsuitable { what: what.to_owned(), path: path.to_owned() },
+                None => Error::NotAScan { path: path.to_owned() },
+            },
         }
     }
+}
+
+/// What to say of a file that is packed in a way that is not looked into.
+fn packed(source: &Source) -> Option<&'static str> {
+    const TAR: usize = 257;
+    let head = source.head(TAR as u64 + 5).ok()?;
+    let begins: [(&[u8], &str); 6] = [
+        (b"PK\x03\x04", "it holds a .zip archive and no scan beside it; choose the archive"),
+        (b"\x1f\x8b", "packed by gzip, and no NIfTI, NRRD or MetaImage file within; unpack it first"),
+        (b"7z\xbc\xaf", "a 7z archive; unpack it first"),
+        (b"Rar!", "a RAR archive; unpack it first"),
+        (b"\xfd7zXZ", "packed by xz; unpack it first"),
+        (b"BZh", "packed by bzip2; unpack it first"),
+    ];
+    let is_tar = head.get(TAR..).is_some_and(|rest| rest.starts_with(b"ustar"));
+    let found = begins.iter().find(|(begin, _)| head.starts_with(begin)).map(|(_, what)| *what);
+    found.or_else(|| is_tar.then_some("a tar archive; unpack it first"))
 }
 
 /// What else could have been opened, in words that name no patient.

@@ -61,6 +61,14 @@ fn difference(of: &Slice, slice: &Slice) -> Option<String> {
     if !has_orientation_of(of, slice) {
         return Some("another ImageOrientationPatient".to_owned());
     }
+    if let (Some(one), Some(other)) = (slice.series_number, of.series_number)
+        && one != other
+    {
+        return Some(format!("SeriesNumber {one}, where the others have {other}"));
+    }
+    if slice.modality != of.modality {
+        return Some("another Modality".to_owned());
+    }
     let names = [
         (&slice.study, &of.study, "StudyInstanceUID"),
         (&slice.frame_of_reference, &of.frame_of_reference, "FrameOfReferenceUID"),
