@@ -11,6 +11,7 @@ mod command;
 mod demo;
 mod dicom;
 mod dicom_export;
+mod dicom_odd;
 mod encoders;
 mod export_dialog;
 mod exports;
