@@ -336,6 +336,16 @@ fn a_series_whose_files_name_patients_of_their_own_is_whole_with_a_word() {
 }
 
 #[test]
+fn a_negative_slope_is_said_and_skewed_axes_are_refused() {
+    let scan = opened(&series(|_, file| file.text(0x0028_1053, *b"DS", "-1")));
+    assert!(says(&scan, "RescaleSlope is -1"), "{:?}", scan.notes);
+    // Columns lean by 20 degrees.
+    let leaning = "1\\0\\0\\0.342020\\0.939693\\0";
+    let error = open(&series(|_, file| file.text(ORIENTATION, *b"DS", leaning))).expect_err("no slice is a rhombus");
+    assert!(error.contains("ImageOrientationPatient") && error.contains("not perpendicular"), "{error}");
+}
+
+#[test]
 fn a_slice_of_another_series_number_or_modality_is_named() {
     for (tag, vr, value, words) in [
         (0x0020_0011, b"IS", "7", "SeriesNumber 7, where the others have 2"),

@@ -157,6 +157,11 @@ impl Dataset {
     /// The one number of a value, or the first where all are equal; none where it is absent or empty.
     pub(in crate::io) fn number(&self, tag: Tag) -> Result<Option<f64>, Refused> {
         let Some(numbers) = self.numbers(tag)? else { return Ok(None) };
+        // A number of 16 bits, written with 32 where no VR says so.
+        let is_widened = !self.big_endian && vr_of(tag) == Some(VR::US) && self.bytes(tag).map(<[u8]>::len) == Some(4);
+        if let ([number, 0.0], true) = (numbers.as_slice(), is_widened) {
+            return Ok(Some(*number));
+        }
         if numbers.iter().any(|number| *number != numbers[0]) {
             return Err(Refused::Unsuitable(format!(
                 "{} is {}, where one number belongs",

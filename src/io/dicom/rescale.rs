@@ -49,6 +49,11 @@ impl Rescale {
         if slope == Some(0.0) {
             return Err(Refused::Unsuitable("RescaleSlope is 0, which makes all voxels one number".to_owned()));
         }
+        if let Some(slope) = slope.filter(|slope| *slope < 0.0) {
+            let what =
+                format!("RescaleSlope is {slope}, a negative number: what is dense looks thin where it is wrong");
+            notes.push(Note::serious(what));
+        }
         let missing = match (slope, intercept) {
             (None, None) => Some(
                 "neither RescaleSlope nor RescaleIntercept: stored numbers are taken to be Hounsfield units, which they may not be",

@@ -82,6 +82,9 @@ pub(in crate::io) const KERNEL: Attribute = 0;
 const IMAGE_TYPE: Attribute = 9;
 const FRAME_TYPE: Attribute = 10;
 
+/// Rows and columns of a slice meet at a right angle, but for what two written decimals leave: 3 degrees.
+const PERPENDICULAR_SINE: f64 = 0.9986;
+
 /// Where a slice lies, RAS+ millimetres.
 #[derive(Debug, Clone, Copy)]
 pub(in crate::io) struct Place {
@@ -214,7 +217,7 @@ fn place(data: &Dataset) -> Result<Option<Place>, Refused> {
     let orientation = data.exactly::<6>(tags::IMAGE_ORIENTATION_PATIENT)?;
     let Some((position, [a, b, c, d, e, f])) = position.zip(orientation) else { return Ok(None) };
     let (along_row, down_column) = (ras([a, b, c]).normalize_or_zero(), ras([d, e, f]).normalize_or_zero());
-    if along_row.cross(down_column).length() < 0.9 {
+    if along_row.cross(down_column).length() < PERPENDICULAR_SINE {
         return Err(Refused::Unsuitable(format!(
             "ImageOrientationPatient {a}\\{b}\\{c}\\{d}\\{e}\\{f}, whose axes are not perpendicular"
         )));
