@@ -1,5 +1,9 @@
 //! What the targets have in common: the parsers that the program's own tests feed, here with what LLVM's fuzzer makes.
 
+pub mod codecs;
+#[expect(dead_code, reason = "the suite draws its own images")]
+#[path = "../tests/suite/encoders.rs"]
+mod encoders;
 #[path = "../tests/suite/mutations/parsers.rs"]
 mod parsers;
 
