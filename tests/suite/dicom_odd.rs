@@ -267,6 +267,14 @@ fn a_sign_that_is_not_said_is_a_guess_that_is_said() {
 }
 
 #[test]
+fn rows_and_columns_at_no_right_angle_are_said() {
+    let scan = opened(&series(|_, file| file.text(ORIENTATION, b"DS", "1\\0\\0\\0.342\\0.94\\0")));
+    assert!(says(&scan, "meet at 70.0 degrees"), "{:?}", scan.notes);
+    let scan = opened(&series(|_, file| file.text(ORIENTATION, b"DS", "1\\0\\0\\0.01\\1\\0")));
+    assert!(scan.notes.is_empty(), "{:?}", scan.notes);
+}
+
+#[test]
 fn bytes_in_big_endian_words_are_read_in_their_order() {
     const ODD_COLUMNS: usize = 3;
     const ODD_ROWS: usize = 3;

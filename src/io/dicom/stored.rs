@@ -40,8 +40,6 @@ pub(in crate::io) struct Stored {
     pub(super) big_endian: bool,
     /// Whether the bits above those stored hold something else: an overlay, as files before 2004 kept it.
     pub(super) has_overlay_bits: bool,
-    /// Whether bytes lie in big-endian words (PS3.5, 8.1.1): the second comes first.
-    is_swapped: bool,
     pixels: Pixels,
     deflated_from: Option<u64>,
     extended_offsets: Option<Vec<u64>>,
@@ -99,7 +97,6 @@ impl Stored {
             signed,
             big_endian: data.big_endian || header.syntax.big_endian_pixels,
             has_overlay_bits: has_overlay_bits(data),
-            is_swapped: data.big_endian && bits_allocated == 8 && pixels.vr == VR::OW,
             pixels,
             deflated_from: header.deflated_from,
             extended_offsets: extended_offsets(data),
@@ -145,6 +142,11 @@ impl Stored {
         }
     }
 
+    /// Whether bytes lie in big-endian words (PS3.5, 8.1.1): the second comes first.
+    fn is_swapped(&self) -> bool {
+        self.big_endian && !self.syntax.big_endian_pixels && self.bits_allocated == 8 && self.pixels.vr == VR::OW
+    }
+
     /// What to say where a whole frame more lies behind those that the header declares.
     pub(super) fn surplus(&self) -> Option<Note> {
         let needed = self.frame_bytes() * self.frames as u64;
@@ -171,11 +173,14 @@ impl Stored {
         if self.syntax.packing == Packing::Plain && self.pixels.length.is_some() {
             let start = size * frame as u64;
             // `check_length` has seen that the file has as many; a byte more on either side where words are read.
-            let (from, to) =
-                if self.is_swapped { (start & !1, (start + size).next_multiple_of(2)) } else { (start, start + size) };
+            let (from, to) = if self.is_swapped() {
+                (start & !1, (start + size).next_multiple_of(2))
+            } else {
+                (start, start + size)
+            };
             let mut bytes = vec![0; (to - from) as usize];
             loaded.read_exact_at(&mut bytes, self.pixels.offset + from).map_err(damaged)?;
-            if self.is_swapped {
+            if self.is_swapped() {
                 bytes.as_chunks_mut::<2>().0.iter_mut().for_each(|word| word.reverse());
                 bytes.drain(..(start - from) as usize);
                 bytes.truncate(size as usize);
