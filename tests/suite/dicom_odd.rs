@@ -32,20 +32,20 @@ impl File {
     fn axial(k: usize) -> Self {
         let mut file = Self { syntax: LITTLE_ENDIAN, elements: Vec::new(), pixels: None };
         for (tag, vr, text) in [
-            (0x0008_0008, b"CS", "ORIGINAL\\PRIMARY\\AXIAL"),
-            (0x0008_0016, b"UI", CT),
-            (0x0008_0060, b"CS", "CT"),
-            (0x0010_0020, b"LO", "P1"),
-            (0x0018_0050, b"DS", "3"),
-            (0x0020_000d, b"UI", "1.2"),
-            (0x0020_000e, b"UI", "1.2.3"),
-            (0x0020_0011, b"IS", "2"),
-            (0x0020_0052, b"UI", "1.2.9"),
-            (ORIENTATION, b"DS", "1\\0\\0\\0\\1\\0"),
-            (0x0028_0004, b"CS", "MONOCHROME2"),
-            (0x0028_0030, b"DS", "0.7\\0.9"),
-            (0x0028_1052, b"DS", "-1024"),
-            (0x0028_1053, b"DS", "1"),
+            (0x0008_0008, *b"CS", "ORIGINAL\\PRIMARY\\AXIAL"),
+            (0x0008_0016, *b"UI", CT),
+            (0x0008_0060, *b"CS", "CT"),
+            (0x0010_0020, *b"LO", "P1"),
+            (0x0018_0050, *b"DS", "3"),
+            (0x0020_000d, *b"UI", "1.2"),
+            (0x0020_000e, *b"UI", "1.2.3"),
+            (0x0020_0011, *b"IS", "2"),
+            (0x0020_0052, *b"UI", "1.2.9"),
+            (ORIENTATION, *b"DS", "1\\0\\0\\0\\1\\0"),
+            (0x0028_0004, *b"CS", "MONOCHROME2"),
+            (0x0028_0030, *b"DS", "0.7\\0.9"),
+            (0x0028_1052, *b"DS", "-1024"),
+            (0x0028_1053, *b"DS", "1"),
         ] {
             file = file.text(tag, vr, text);
         }
@@ -60,7 +60,7 @@ impl File {
         ] {
             file = file.number(tag, number);
         }
-        file.text(POSITION, b"DS", &format!("-31\\12\\{}", GAP_MM * k as f64)).words(&stored(k))
+        file.text(POSITION, *b"DS", &format!("-31\\12\\{}", GAP_MM * k as f64)).words(&stored(k))
     }
 
     fn with(mut self, tag: u32, vr: [u8; 2], bytes: &[u8]) -> Self {
@@ -69,9 +69,9 @@ impl File {
         self
     }
 
-    fn text(self, tag: u32, vr: &[u8; 2], text: &str) -> Self {
+    fn text(self, tag: u32, vr: [u8; 2], text: &str) -> Self {
         let even = if text.len() % 2 == 1 { format!("{text} ") } else { text.to_owned() };
-        self.with(tag, *vr, even.as_bytes())
+        self.with(tag, vr, even.as_bytes())
     }
 
     fn number(self, tag: u32, number: u16) -> Self {
@@ -191,7 +191,7 @@ fn enhanced(frames: &[(usize, Vec<u8>)]) -> File {
     let words: Vec<u16> = frames.iter().flat_map(|(k, _)| stored(*k)).collect();
     let count = frames.len().to_string();
     let all: Vec<u8> = groups.iter().flat_map(|group| an_item(group)).collect();
-    File::axial(0).without(POSITION).text(0x0028_0008, b"IS", &count).with(0x5200_9230, *b"SQ", &all).words(&words)
+    File::axial(0).without(POSITION).text(0x0028_0008, *b"IS", &count).with(0x5200_9230, *b"SQ", &all).words(&words)
 }
 
 #[test]
@@ -268,9 +268,9 @@ fn a_sign_that_is_not_said_is_a_guess_that_is_said() {
 
 #[test]
 fn rows_and_columns_at_no_right_angle_are_said() {
-    let scan = opened(&series(|_, file| file.text(ORIENTATION, b"DS", "1\\0\\0\\0.342\\0.94\\0")));
+    let scan = opened(&series(|_, file| file.text(ORIENTATION, *b"DS", "1\\0\\0\\0.342\\0.94\\0")));
     assert!(says(&scan, "meet at 70.0 degrees"), "{:?}", scan.notes);
-    let scan = opened(&series(|_, file| file.text(ORIENTATION, b"DS", "1\\0\\0\\0.01\\1\\0")));
+    let scan = opened(&series(|_, file| file.text(ORIENTATION, *b"DS", "1\\0\\0\\0.01\\1\\0")));
     assert!(scan.notes.is_empty(), "{:?}", scan.notes);
 }
 
@@ -301,8 +301,8 @@ fn two(first: impl Fn(usize, File) -> File, second: impl Fn(usize, File) -> File
 #[test]
 fn scans_of_two_days_are_told_apart_by_their_dates() {
     for (tag, vr, days, name) in [
-        (0x0008_0022, b"DA", ["20200101", "20200301"], "AcquisitionDate"),
-        (0x0008_002a, b"DT", ["20200101100000", "20200101100030"], "AcquisitionDateTime"),
+        (0x0008_0022, *b"DA", ["20200101", "20200301"], "AcquisitionDate"),
+        (0x0008_002a, *b"DT", ["20200101100000", "20200101100030"], "AcquisitionDateTime"),
     ] {
         let scan = opened(&two(|_, file| file.text(tag, vr, days[0]), |_, file| file.text(tag, vr, days[1])));
         assert!(voxels(&scan) == plain() && says(&scan, name), "{name}: {:?}", scan.notes);
@@ -311,14 +311,14 @@ fn scans_of_two_days_are_told_apart_by_their_dates() {
 
 #[test]
 fn the_original_comes_before_what_was_derived_from_it() {
-    let scan = opened(&two(|_, file| file, |_, file| file.text(0x0008_0008, b"CS", "DERIVED\\SECONDARY\\MPR")));
+    let scan = opened(&two(|_, file| file, |_, file| file.text(0x0008_0008, *b"CS", "DERIVED\\SECONDARY\\MPR")));
     assert!(voxels(&scan) == plain() && says(&scan, "ImageType"), "{:?}", scan.notes);
 }
 
 #[test]
 fn a_localizer_is_said_to_be_none_of_the_slices() {
-    let localizer = File::axial(0).text(0x0008_0008, b"CS", "ORIGINAL\\PRIMARY\\LOCALIZER");
-    let localizer = localizer.text(ORIENTATION, b"DS", "1\\0\\0\\0\\0\\-1");
+    let localizer = File::axial(0).text(0x0008_0008, *b"CS", "ORIGINAL\\PRIMARY\\LOCALIZER");
+    let localizer = localizer.text(ORIENTATION, *b"DS", "1\\0\\0\\0\\0\\-1");
     assert!(says(&opened(std::slice::from_ref(&localizer)), "LOCALIZER"));
     let scan = opened(&[series(|_, file| file), vec![localizer]].concat());
     assert!(voxels(&scan) == plain() && !says(&scan, "LOCALIZER"), "{:?}", scan.notes);
@@ -328,7 +328,7 @@ fn a_localizer_is_said_to_be_none_of_the_slices() {
 fn what_a_file_does_not_say_of_its_patient_study_or_frame_is_that_of_its_series() {
     for tag in [0x0010_0020, 0x0020_000d, 0x0020_0052] {
         for half in [0, 1] {
-            let scan = opened(&series(|k, file| if k % 2 == half { file.text(tag, b"LO", "") } else { file }));
+            let scan = opened(&series(|k, file| if k % 2 == half { file.text(tag, *b"LO", "") } else { file }));
             assert_eq!(voxels(&scan), plain(), "{tag:08x}");
         }
     }
@@ -336,18 +336,18 @@ fn what_a_file_does_not_say_of_its_patient_study_or_frame_is_that_of_its_series(
 
 #[test]
 fn a_series_whose_files_name_patients_of_their_own_is_whole_with_a_word() {
-    let scan = opened(&series(|k, file| file.text(0x0010_0020, b"LO", &format!("anon{k}"))));
+    let scan = opened(&series(|k, file| file.text(0x0010_0020, *b"LO", &format!("anon{k}"))));
     assert!(voxels(&scan) == plain() && says(&scan, "a patient, study"), "{:?}", scan.notes);
     // Two patients stay apart.
-    let scan = opened(&two(|_, file| file, |_, file| file.text(0x0010_0020, b"LO", "P2")));
+    let scan = opened(&two(|_, file| file, |_, file| file.text(0x0010_0020, *b"LO", "P2")));
     assert_eq!(scan.volume.grid.shape[2], SLICES);
 }
 
 #[test]
 fn a_slice_of_another_series_number_or_modality_is_named() {
     for (tag, vr, value, words) in [
-        (0x0020_0011, b"IS", "7", "SeriesNumber 7, where the others have 2"),
-        (0x0008_0060, b"CS", "OT", "another Modality"),
+        (0x0020_0011, *b"IS", "7", "SeriesNumber 7, where the others have 2"),
+        (0x0008_0060, *b"CS", "OT", "another Modality"),
     ] {
         let files = series(|k, file| if k == 4 { file.text(tag, vr, value) } else { file });
         let error = open(&files).expect_err("a hole");
