@@ -32,20 +32,20 @@ impl File {
     fn axial(k: usize) -> Self {
         let mut file = Self { syntax: LITTLE_ENDIAN, elements: Vec::new(), pixels: None };
         for (tag, vr, text) in [
-            (0x0008_0008, b"CS", "ORIGINAL\\PRIMARY\\AXIAL"),
-            (0x0008_0016, b"UI", CT),
-            (0x0008_0060, b"CS", "CT"),
-            (0x0010_0020, b"LO", "P1"),
-            (0x0018_0050, b"DS", "3"),
-            (0x0020_000d, b"UI", "1.2"),
-            (0x0020_000e, b"UI", "1.2.3"),
-            (0x0020_0011, b"IS", "2"),
-            (0x0020_0052, b"UI", "1.2.9"),
-            (ORIENTATION, b"DS", "1\\0\\0\\0\\1\\0"),
-            (0x0028_0004, b"CS", "MONOCHROME2"),
-            (0x0028_0030, b"DS", "0.7\\0.9"),
-            (0x0028_1052, b"DS", "-1024"),
-            (0x0028_1053, b"DS", "1"),
+            (0x0008_0008, *b"CS", "ORIGINAL\\PRIMARY\\AXIAL"),
+            (0x0008_0016, *b"UI", CT),
+            (0x0008_0060, *b"CS", "CT"),
+            (0x0010_0020, *b"LO", "P1"),
+            (0x0018_0050, *b"DS", "3"),
+            (0x0020_000d, *b"UI", "1.2"),
+            (0x0020_000e, *b"UI", "1.2.3"),
+            (0x0020_0011, *b"IS", "2"),
+            (0x0020_0052, *b"UI", "1.2.9"),
+            (ORIENTATION, *b"DS", "1\\0\\0\\0\\1\\0"),
+            (0x0028_0004, *b"CS", "MONOCHROME2"),
+            (0x0028_0030, *b"DS", "0.7\\0.9"),
+            (0x0028_1052, *b"DS", "-1024"),
+            (0x0028_1053, *b"DS", "1"),
         ] {
             file = file.text(tag, *vr, text);
         }
@@ -267,6 +267,14 @@ fn a_sign_that_is_not_said_is_a_guess_that_is_said() {
 }
 
 #[test]
+fn rows_and_columns_at_no_right_angle_are_said() {
+    let scan = opened(&series(|_, file| file.text(ORIENTATION, *b"DS", "1\\0\\0\\0.342\\0.94\\0")));
+    assert!(says(&scan, "meet at 70.0 degrees"), "{:?}", scan.notes);
+    let scan = opened(&series(|_, file| file.text(ORIENTATION, *b"DS", "1\\0\\0\\0.01\\1\\0")));
+    assert!(scan.notes.is_empty(), "{:?}", scan.notes);
+}
+
+#[test]
 fn bytes_in_big_endian_words_are_read_in_their_order() {
     const ODD_COLUMNS: usize = 3;
     const ODD_ROWS: usize = 3;
@@ -293,8 +301,8 @@ fn two(first: impl Fn(usize, File) -> File, second: impl Fn(usize, File) -> File
 #[test]
 fn scans_of_two_days_are_told_apart_by_their_dates() {
     for (tag, vr, days, name) in [
-        (0x0008_0022, b"DA", ["20200101", "20200301"], "AcquisitionDate"),
-        (0x0008_002a, b"DT", ["20200101100000", "20200101100030"], "AcquisitionDateTime"),
+        (0x0008_0022, *b"DA", ["20200101", "20200301"], "AcquisitionDate"),
+        (0x0008_002a, *b"DT", ["20200101100000", "20200101100030"], "AcquisitionDateTime"),
     ] {
         let scan = opened(&two(|_, file| file.text(tag, *vr, days[0]), |_, file| file.text(tag, *vr, days[1])));
         assert!(voxels(&scan) == plain() && says(&scan, name), "{name}: {:?}", scan.notes);
@@ -348,8 +356,8 @@ fn a_negative_slope_is_said_and_skewed_axes_are_refused() {
 #[test]
 fn a_slice_of_another_series_number_or_modality_is_named() {
     for (tag, vr, value, words) in [
-        (0x0020_0011, b"IS", "7", "SeriesNumber 7, where the others have 2"),
-        (0x0008_0060, b"CS", "OT", "another Modality"),
+        (0x0020_0011, *b"IS", "7", "SeriesNumber 7, where the others have 2"),
+        (0x0008_0060, *b"CS", "OT", "another Modality"),
     ] {
         let files = series(|k, file| if k == 4 { file.text(tag, *vr, value) } else { file });
         let error = open(&files).expect_err("a hole");

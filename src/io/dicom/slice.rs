@@ -78,6 +78,10 @@ pub(in crate::io) const ATTRIBUTES: [Tag; 27] = [
     tags::SERIES_TIME,
 ];
 
+/// Rows and columns that are off a right angle by no more are upright: direction cosines are written with two decimals at
+/// least.
+const UPRIGHT_DEGREES: f64 = 1.0;
+
 pub(in crate::io) const KERNEL: Attribute = 0;
 const IMAGE_TYPE: Attribute = 9;
 const FRAME_TYPE: Attribute = 10;
@@ -155,7 +159,7 @@ impl Slice {
             series: text(tags::SERIES_INSTANCE_UID),
             frame_of_reference: text(tags::FRAME_OF_REFERENCE_UID),
             instance: Instance::of(data),
-            place: place(data)?,
+            place: place(data, &mut notes)?,
             spacing_mm: [between_columns, between_rows],
             thickness_mm: length_mm(tags::SLICE_THICKNESS)?,
             between_slices_mm: length_mm(tags::SPACING_BETWEEN_SLICES)?,
@@ -212,7 +216,7 @@ fn window(data: &Dataset, notes: &mut Vec<Note>) -> Option<[f32; 2]> {
 }
 
 /// Where the slice lies; `None` where the file does not say.
-fn place(data: &Dataset) -> Result<Option<Place>, Refused> {
+fn place(data: &Dataset, notes: &mut Vec<Note>) -> Result<Option<Place>, Refused> {
     let position = data.exactly::<3>(tags::IMAGE_POSITION_PATIENT)?;
     let orientation = data.exactly::<6>(tags::IMAGE_ORIENTATION_PATIENT)?;
     let Some((position, [a, b, c, d, e, f])) = position.zip(orientation) else { return Ok(None) };
@@ -220,6 +224,13 @@ fn place(data: &Dataset) -> Result<Option<Place>, Refused> {
     if along_row.cross(down_column).length() < PERPENDICULAR_SINE {
         return Err(Refused::Unsuitable(format!(
             "ImageOrientationPatient {a}\\{b}\\{c}\\{d}\\{e}\\{f}, whose axes are not perpendicular"
+        )));
+    }
+    let off = 90.0 - along_row.angle_between(down_column).to_degrees();
+    if off.abs() > UPRIGHT_DEGREES {
+        notes.push(Note::serious(format!(
+            "rows and columns meet at {:.1} degrees by ImageOrientationPatient, where slices have 90: one of its numbers may be wrong",
+            90.0 - off
         )));
     }
     Ok(Some(Place { position: ras(position), along_row, down_column }))

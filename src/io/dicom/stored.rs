@@ -147,6 +147,11 @@ impl Stored {
         }
     }
 
+    /// Whether bytes lie in big-endian words (PS3.5, 8.1.1): the second comes first.
+    fn is_swapped(&self) -> bool {
+        self.big_endian && !self.syntax.big_endian_pixels && self.bits_allocated == 8 && self.pixels.vr == VR::OW
+    }
+
     /// What to say where a whole frame more lies behind those that the header declares.
     pub(super) fn surplus(&self) -> Option<Note> {
         let needed = self.frame_bytes() * self.frames as u64;
