@@ -47,7 +47,7 @@ impl File {
             (0x0028_1052, *b"DS", "-1024"),
             (0x0028_1053, *b"DS", "1"),
         ] {
-            file = file.text(tag, *vr, text);
+            file = file.text(tag, vr, text);
         }
         for (tag, number) in [
             (0x0028_0002, 1),
@@ -268,8 +268,8 @@ fn a_sign_that_is_not_said_is_a_guess_that_is_said() {
 
 #[test]
 fn rows_and_columns_at_no_right_angle_are_said() {
-    let scan = opened(&series(|_, file| file.text(ORIENTATION, *b"DS", "1\\0\\0\\0.342\\0.94\\0")));
-    assert!(says(&scan, "meet at 70.0 degrees"), "{:?}", scan.notes);
+    let scan = opened(&series(|_, file| file.text(ORIENTATION, *b"DS", "1\\0\\0\\0.0349\\0.9994\\0")));
+    assert!(says(&scan, "meet at 88.0 degrees"), "{:?}", scan.notes);
     let scan = opened(&series(|_, file| file.text(ORIENTATION, *b"DS", "1\\0\\0\\0.01\\1\\0")));
     assert!(scan.notes.is_empty(), "{:?}", scan.notes);
 }
@@ -304,7 +304,7 @@ fn scans_of_two_days_are_told_apart_by_their_dates() {
         (0x0008_0022, *b"DA", ["20200101", "20200301"], "AcquisitionDate"),
         (0x0008_002a, *b"DT", ["20200101100000", "20200101100030"], "AcquisitionDateTime"),
     ] {
-        let scan = opened(&two(|_, file| file.text(tag, *vr, days[0]), |_, file| file.text(tag, *vr, days[1])));
+        let scan = opened(&two(|_, file| file.text(tag, vr, days[0]), |_, file| file.text(tag, vr, days[1])));
         assert!(voxels(&scan) == plain() && says(&scan, name), "{name}: {:?}", scan.notes);
     }
 }
@@ -359,7 +359,7 @@ fn a_slice_of_another_series_number_or_modality_is_named() {
         (0x0020_0011, *b"IS", "7", "SeriesNumber 7, where the others have 2"),
         (0x0008_0060, *b"CS", "OT", "another Modality"),
     ] {
-        let files = series(|k, file| if k == 4 { file.text(tag, *vr, value) } else { file });
+        let files = series(|k, file| if k == 4 { file.text(tag, vr, value) } else { file });
         let error = open(&files).expect_err("a hole");
         assert!(error.contains(words), "{error}");
     }

@@ -15,6 +15,7 @@ mod dicom_odd;
 mod encoders;
 mod export_dialog;
 mod exports;
+mod folders;
 mod formats;
 mod gradients;
 mod hostile;

@@ -105,11 +105,6 @@ impl Stored {
         })
     }
 
-    /// Whether bytes lie in big-endian words (PS3.5, 8.1.1): the second comes first.
-    fn is_swapped(&self) -> bool {
-        self.big_endian && self.bits_allocated == 8 && self.pixels.vr == VR::OW
-    }
-
     pub(super) fn is_float(&self) -> bool {
         self.numbers != Numbers::Whole
     }
