@@ -335,6 +335,13 @@ fn what_a_file_does_not_say_of_its_patient_study_or_frame_is_that_of_its_series(
 }
 
 #[test]
+fn a_patient_is_one_in_whatever_case_and_with_whatever_spaces_the_identifier_is_spelt() {
+    let spelt = |k: usize| ["Ab 12", "AB  12", " ab 12"][k % 3];
+    let scan = opened(&series(|k, file| file.text(0x0010_0020, *b"LO", spelt(k))));
+    assert!(voxels(&scan) == plain() && !says(&scan, "a patient, study"), "{:?}", scan.notes);
+}
+
+#[test]
 fn a_series_whose_files_name_patients_of_their_own_is_whole_with_a_word() {
     let scan = opened(&series(|k, file| file.text(0x0010_0020, *b"LO", &format!("anon{k}"))));
     assert!(voxels(&scan) == plain() && says(&scan, "a patient, study"), "{:?}", scan.notes);

@@ -154,7 +154,7 @@ impl Slice {
         Ok(Self {
             stored: Arc::clone(stored),
             frame,
-            patient: data.text(tags::PATIENT_ID).unwrap_or_else(|| text(tags::PATIENT_NAME)),
+            patient: spelt_alike(&data.text(tags::PATIENT_ID).unwrap_or_else(|| text(tags::PATIENT_NAME))),
             study: text(tags::STUDY_INSTANCE_UID),
             series: text(tags::SERIES_INSTANCE_UID),
             frame_of_reference: text(tags::FRAME_OF_REFERENCE_UID),
@@ -195,6 +195,11 @@ impl Slice {
             .iter()
             .any(|at| self.attributes[*at].as_deref().is_some_and(|said| said.starts_with("DERIVED")))
     }
+}
+
+/// A patient's identifier as it is compared: exporters differ in its case and in its spaces.
+fn spelt_alike(identifier: &str) -> String {
+    identifier.split_whitespace().collect::<Vec<_>>().join(" ").to_lowercase()
 }
 
 /// Whether ImageType says that the image shows the patient from outside, to plan slices on.
