@@ -28,6 +28,7 @@ pub mod export;
 pub mod files;
 pub mod frame;
 pub mod gpu;
+pub mod graph;
 pub mod io;
 pub mod job;
 pub mod latent_shift;

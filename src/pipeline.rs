@@ -92,9 +92,9 @@ pub struct Model<T: ?Sized> {
 #[derive(Clone)]
 pub enum Target {
     /// Weighted sum of class probabilities: `(label index, weight)`, plus `offset`.
-    Classes { classifier: Arc<Model<dyn Classifier>>, terms: Vec<(usize, f64)>, offset: f64 },
+    Classes { classifier: Arc<Model<Classifier>>, terms: Vec<(usize, f64)>, offset: f64 },
     /// 1 - mean of the segmenter's p/(1+p) over its first channel.
-    LungSize { segmenter: Arc<Model<dyn Segmenter>> },
+    LungSize { segmenter: Arc<Model<Segmenter>> },
 }
 
 impl Target {
@@ -285,14 +285,14 @@ pub fn load_autoencoder(card: &Path, monitor: &Monitor) -> Result<Arc<Model<dyn 
     }
 }
 
-pub fn load_classifier(card: &Path, monitor: &Monitor) -> Result<Arc<Model<dyn Classifier>>> {
+pub fn load_classifier(card: &Path, monitor: &Monitor) -> Result<Arc<Model<Classifier>>> {
     match load(card, "a classifier", monitor)? {
         (Network::Classifier(network), model) => Ok(model.with(network)),
         (other, _) => Err(wrong(card, &other, "a classifier")),
     }
 }
 
-pub fn load_segmenter(card: &Path, monitor: &Monitor) -> Result<Arc<Model<dyn Segmenter>>> {
+pub fn load_segmenter(card: &Path, monitor: &Monitor) -> Result<Arc<Model<Segmenter>>> {
     match load(card, "a segmenter", monitor)? {
         (Network::Segmenter(network), model) => Ok(model.with(network)),
         (other, _) => Err(wrong(card, &other, "a segmenter")),
@@ -327,20 +327,20 @@ fn wrong(card: &Path, network: &Network, wanted: &str) -> anyhow::Error {
 }
 
 /// `(label, probability)` by label index.
-pub fn predict(input: &Input, classifier: &dyn Classifier, monitor: &Monitor) -> Result<Vec<(String, f64)>> {
+pub fn predict(input: &Input, classifier: &Classifier, monitor: &Monitor) -> Result<Vec<(String, f64)>> {
     monitor.step("scoring the scan", 0, 0)?;
     let scores = probabilities(&input.prepared.volume, classifier, monitor)?;
     Ok(classifier.labels().iter().cloned().zip(scores).collect())
 }
 
 /// Every label's probability, by index, for a volume on the networks' grid.
-pub fn probabilities(volume: &Volume, classifier: &dyn Classifier, monitor: &Monitor) -> Result<Vec<f64>> {
+pub fn probabilities(volume: &Volume, classifier: &Classifier, monitor: &Monitor) -> Result<Vec<f64>> {
     denormals::flush();
     let [width, height, slices] = volume.grid.shape;
     let pixels: Vec<f32> = volume.voxels.iter().collect();
     let stack = Tensor::from_vec(pixels, (slices, 1, height, width), &Device::Cpu)?;
-    let logits = models::forward(&classifier.stages(), &stack, || monitor.check().map_err(anyhow::Error::from))?;
-    let scores: Vec<f32> = candle_nn::ops::sigmoid(&logits.flatten_all()?)?.to_vec1()?;
+    let logits = classifier.plan(stack.dims())?.forward(&[stack], &|_, _| monitor.check()).map_err(|error| told(error.into()))?;
+    let scores: Vec<f32> = classifier.probabilities().of(&logits[0])?.flatten_all()?.to_vec1()?;
     if !scores.iter().all(|score| score.is_finite()) {
         return Err(BadInput::mark(latent_shift::Error::NotFinite("a score".to_owned())));
     }
@@ -356,7 +356,7 @@ pub fn reconstruct(input: &Input, autoencoder: &dyn Autoencoder, monitor: &Monit
 /// What saliency methods say of these labels, in their order.
 pub fn saliency(
     input: &Input,
-    classifier: &dyn Classifier,
+    classifier: &Classifier,
     labels: &[usize],
     monitor: &Monitor,
 ) -> Result<Vec<Saliency>> {

@@ -34,7 +34,7 @@ const MOST_SEEDS: u64 = 100_000;
 pub struct Plan {
     pub autoencoder: Arc<Model<dyn Autoencoder>>,
     /// Has a label of each finding's name.
-    pub classifier: Arc<Model<dyn Classifier>>,
+    pub classifier: Arc<Model<Classifier>>,
     /// Of the phantoms: none that the networks were trained on.
     pub seeds: Range<u64>,
     pub findings: Vec<Finding>,

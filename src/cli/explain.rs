@@ -71,7 +71,7 @@ impl OutputArgs {
 pub(super) fn target(
     args: &ExplainArgs,
     offset: f64,
-    terms: impl FnOnce(&Model<dyn Classifier>) -> Result<Vec<(usize, f64)>>,
+    terms: impl FnOnce(&Model<Classifier>) -> Result<Vec<(usize, f64)>>,
     monitor: &Monitor,
 ) -> Result<Target> {
     if let Some(card) = &args.segmenter {

@@ -17,7 +17,7 @@ pub(super) fn run(args: &ExplainArgs, path: &Path) -> Result<()> {
     args.outputs.check()?;
     let monitor = progress::monitor()?;
     // Another classifier has other labels: that it is another one is said below.
-    let terms = |classifier: &Model<dyn Classifier>| {
+    let terms = |classifier: &Model<Classifier>| {
         if !record.is_scored_by(&classifier.sha256) {
             return Ok(Vec::new());
         }

@@ -31,8 +31,10 @@ pub fn gradient(
     let mut parts = vec![nothing(slab.start)?];
     let step = |at: usize| monitor.step("gradient of the decoder", at - slab.start, slab.len());
     parts.extend(in_chunks(slab.clone(), chunk, monitor, step, |at, n| {
-        let (_, pull_back) = autoencoder.trail(&latents.narrow(0, at, n)?.contiguous()?, [height, width])?;
-        Ok(pull_back(&cotangent.narrow(0, at, n)?)?)
+        let latents = latents.narrow(0, at, n)?.contiguous()?;
+        let check = |_, _| monitor.check();
+        let (_, tape) = autoencoder.decoder(latents.dims(), [height, width])?.record(&[latents], &check)?;
+        Ok(tape.into_vjp(&[cotangent.narrow(0, at, n)?.contiguous()?], &check)?.remove(0))
     })?);
     parts.push(nothing(slices - slab.end)?);
     parts.retain(|part| part.elem_count() > 0);

@@ -21,6 +21,7 @@ pub use result::{Counterfactual, Scores, Step, Trial};
 pub use run::{explain, reconstruct};
 use serde::{Deserialize, Serialize};
 
+use crate::graph;
 use crate::job::Cancelled;
 
 /// What can stop a run.
@@ -52,6 +53,15 @@ pub enum Error {
         "the published search only lowers a score, and a drop of {0} would raise it; use the aimed search, the path, or a range"
     )]
     OnlyLowers(f64),
+}
+
+impl From<graph::Error> for Error {
+    fn from(error: graph::Error) -> Self {
+        match error {
+            graph::Error::Cancelled(cancelled) => Self::Cancelled(cancelled),
+            graph::Error::Tensor(error) => Self::Tensor(error),
+        }
+    }
 }
 
 /// How lambda is searched, where no range is given.

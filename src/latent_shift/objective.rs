@@ -2,11 +2,12 @@
 
 use std::sync::Arc;
 
-use candle_core::{DType, Tensor, Var};
+use candle_core::{DType, Tensor};
+use candle_nn::ops::sigmoid;
 
 use super::Error;
 use crate::job::Monitor;
-use crate::models::{self, Classifier, Segmenter};
+use crate::models::{Classifier, Segmenter};
 
 /// What is said of one stack.
 #[derive(Debug, Clone, PartialEq)]
@@ -49,54 +50,50 @@ pub trait Objective: Send + Sync {
 
 /// A weighted sum of class probabilities, plus an offset: the reference's `ModelWrapper` with its `adjustment`.
 pub struct ClassScore {
-    pub classifier: Arc<dyn Classifier>,
+    pub classifier: Arc<Classifier>,
     /// `(label index, weight)`.
     pub terms: Vec<(usize, f64)>,
     pub offset: f64,
 }
 
 impl ClassScore {
-    /// `[labels]` to a scalar.
-    fn combine(&self, logits: &Tensor) -> candle_core::Result<Tensor> {
-        let probabilities = candle_nn::ops::sigmoid(&logits.flatten_all()?)?;
+    fn scored(&self, logits: &Tensor) -> Result<Scored, Error> {
+        let probabilities = self.classifier.probabilities().of(logits)?.flatten_all()?;
         let mut sum = Tensor::full(self.offset as f32, (), logits.device())?.to_dtype(logits.dtype())?;
         for &(label, weight) in &self.terms {
             sum = (sum + (probabilities.get(label)? * weight)?)?;
         }
-        Ok(sum)
+        let logits = logits.to_dtype(DType::F32)?.flatten_all()?.to_vec1()?;
+        Ok(Scored { score: scalar(&sum)?, logits: logits.into() })
     }
 
-    fn scored(&self, logits: &Tensor) -> Result<Scored, Error> {
-        let score = scalar(&self.combine(logits)?)?;
-        let logits = logits.to_dtype(DType::F32)?.flatten_all()?.to_vec1()?;
-        Ok(Scored { score, logits: logits.into() })
+    /// d score / d logits, `[1, labels]`.
+    fn cotangent(&self, logits: &Tensor) -> Result<Tensor, Error> {
+        let mut weights = vec![0.0; logits.elem_count()];
+        for &(label, weight) in &self.terms {
+            weights[label] += weight;
+        }
+        let weights = Tensor::from_vec(weights, logits.dims(), logits.device())?.to_dtype(logits.dtype())?;
+        Ok(self.classifier.probabilities().vjp(logits, &weights)?)
     }
 }
 
 impl Objective for ClassScore {
     fn score(&self, stack: &Tensor, monitor: &Monitor) -> Result<Scored, Error> {
-        let check = || monitor.check().map_err(Error::from);
-        let logits = models::forward(&self.classifier.stages(), stack, check)?;
-        self.scored(&logits)
+        let logits = self.classifier.plan(stack.dims())?.forward(&[stack.clone()], &|_, _| monitor.check())?;
+        self.scored(&logits[0])
     }
 
-    /// Forward through the stages, each leaving its trail, and back.
     fn gradient(
         &self,
         stack: &Tensor,
         _slab: std::ops::Range<usize>,
         monitor: &Monitor,
     ) -> Result<(Scored, Tensor), Error> {
-        let stages = self.classifier.stages();
-        let check = || monitor.check().map_err(Error::from);
-        let (logits, mut trails) = models::trail(&stages, stack, check)?;
-        let logits = Var::from_tensor(&logits)?;
-        let mut cotangent = gradient_at(&self.combine(&logits)?, &logits)?;
-        while let Some(pull_back) = trails.pop() {
-            monitor.step("gradient of the classifier", stages.len() - 1 - trails.len(), stages.len())?;
-            cotangent = pull_back(&cotangent)?;
-        }
-        Ok((self.scored(&logits)?, cotangent))
+        let (logits, tape) = self.classifier.plan(stack.dims())?.record(&[stack.clone()], &|_, _| monitor.check())?;
+        let step = |done, of| monitor.step("gradient of the classifier", done, of);
+        let gradient = tape.into_vjp(&[self.cotangent(&logits[0])?], &step)?.remove(0);
+        Ok((self.scored(&logits[0])?, gradient))
     }
 
     fn around<'a>(&'a self, stack: &Tensor, slab: std::ops::Range<usize>, _: &Monitor) -> Result<SlabScore<'a>, Error> {
@@ -114,23 +111,31 @@ impl Objective for ClassScore {
 /// The lung protocol: 1 - mean of the segmenter's p/(1+p) over its first channel, "No Lung". Lower is less lung.
 /// p/(1+p) is what the reference's sigmoid of a log-softmax amounts to.
 pub struct LungSize {
-    pub segmenter: Arc<dyn Segmenter>,
+    pub segmenter: Arc<Segmenter>,
 }
 
 impl LungSize {
     /// The sum over the slice, and over how many pixels, from log-probabilities `[1, classes, h, w]`.
-    fn sum(log_probabilities: &Tensor) -> candle_core::Result<(Tensor, usize)> {
-        let none = log_probabilities.narrow(1, 0, 1)?;
-        Ok((candle_nn::ops::sigmoid(&none)?.to_dtype(DType::F64)?.sum_all()?, none.elem_count()))
+    fn sum(log_probabilities: &Tensor) -> Result<(f64, usize), Error> {
+        let none = sigmoid(&log_probabilities.narrow(1, 0, 1)?)?;
+        Ok((scalar(&none.to_dtype(DType::F64)?.sum_all()?)?, none.elem_count()))
+    }
+
+    /// d sum / d log-probabilities.
+    fn cotangent(log_probabilities: &Tensor) -> Result<Tensor, Error> {
+        let none = sigmoid(&log_probabilities.narrow(1, 0, 1)?)?;
+        let slope = (&none * none.affine(-1.0, 1.0)?)?;
+        Ok(slope.pad_with_zeros(1, 0, log_probabilities.dim(1)? - 1)?)
     }
 
     /// Sum and count over all slices of a stack, a slice at a time: each costs the memory of one.
     fn total(&self, stack: &Tensor, monitor: &Monitor) -> Result<(f64, usize), Error> {
         let mut total = (0.0, 0);
         for i in 0..stack.dim(0)? {
-            monitor.check()?;
-            let (sum, count) = Self::sum(&self.segmenter.log_probabilities(&stack.narrow(0, i, 1)?)?)?;
-            total = (total.0 + scalar(&sum)?, total.1 + count);
+            let slice = stack.narrow(0, i, 1)?.contiguous()?;
+            let plan = self.segmenter.plan(slice.dims())?;
+            let (sum, count) = Self::sum(&plan.forward(&[slice], &|_, _| monitor.check())?[0])?;
+            total = (total.0 + sum, total.1 + count);
         }
         Ok(total)
     }
@@ -148,23 +153,22 @@ impl Objective for LungSize {
         slab: std::ops::Range<usize>,
         monitor: &Monitor,
     ) -> Result<(Scored, Tensor), Error> {
-        let slices = stack.dim(0)?;
+        let (slices, check) = (stack.dim(0)?, |_, _| monitor.check());
         let (mut total, mut pixels) = (0.0, 0);
         let mut gradients = Vec::with_capacity(slices);
         for i in 0..slices {
             monitor.step("gradient of the segmenter", i, slices)?;
-            let slice = stack.narrow(0, i, 1)?;
+            let slice = stack.narrow(0, i, 1)?.contiguous()?;
+            let plan = self.segmenter.plan(slice.dims())?;
             let (sum, count) = if slab.contains(&i) {
-                let (output, pull_back) = self.segmenter.trail(&slice.contiguous()?)?;
-                let output = Var::from_tensor(&output)?;
-                let (sum, count) = Self::sum(&output)?;
-                gradients.push(pull_back(&gradient_at(&sum, &output)?)?);
-                (sum, count)
+                let (outputs, tape) = plan.record(&[slice], &check)?;
+                gradients.extend(tape.into_vjp(&[Self::cotangent(&outputs[0])?], &check)?);
+                Self::sum(&outputs[0])?
             } else {
                 gradients.push(slice.zeros_like()?);
-                Self::sum(&self.segmenter.log_probabilities(&slice)?)?
+                Self::sum(&plan.forward(&[slice], &check)?[0])?
             };
-            total += scalar(&sum)?;
+            total += sum;
             pixels += count;
         }
         let gradient = (Tensor::cat(&gradients, 0)? * (-1.0 / pixels as f64))?;
@@ -184,12 +188,6 @@ impl Objective for LungSize {
             Ok(Scored::from(1.0 - (before + sum + after) / (n_before + count + n_after) as f64))
         }))
     }
-}
-
-/// d `value` / d `input`, without the graph that made it.
-pub(super) fn gradient_at(value: &Tensor, input: &Var) -> Result<Tensor, Error> {
-    let mut gradients = value.backward()?;
-    Ok(gradients.remove(input).ok_or(Error::NoGradient)?.detach())
 }
 
 fn scalar(tensor: &Tensor) -> Result<f64, Error> {

@@ -123,12 +123,24 @@ fn through(
 ) -> Result<(Tensor, Tensor), Error> {
     let (slices, _, height, width) = input.dims4()?;
     let step = |at: usize| monitor.step("encoding", at, slices);
-    let encode = |at, n| Ok(autoencoder.encode(&input.narrow(0, at, n)?)?);
+    let check = |_, _| monitor.check();
+    let encode = |at, n| Ok(autoencoder.encode(&input.narrow(0, at, n)?.contiguous()?, &check)?);
     let latents = Tensor::cat(&in_chunks(0..slices, chunk, monitor, step, encode)?, 0)?;
     let step = |at: usize| monitor.step("reconstructing", at, slices);
-    let decode = |at, n| Ok(autoencoder.decode(&latents.narrow(0, at, n)?, [height, width])?);
+    let decode = |at, n| decoded(autoencoder, &latents.narrow(0, at, n)?, [height, width], monitor);
     let reconstruction = Tensor::cat(&in_chunks(0..slices, chunk, monitor, step, decode)?, 0)?;
     Ok((latents, reconstruction))
+}
+
+/// Latents as slices of height and width `size`.
+fn decoded(
+    autoencoder: &dyn Autoencoder,
+    latents: &Tensor,
+    size: [usize; 2],
+    monitor: &Monitor,
+) -> Result<Tensor, Error> {
+    let plan = autoencoder.decoder(latents.dims(), size)?;
+    Ok(plan.forward(&[latents.contiguous()?], &|_, _| monitor.check())?.remove(0))
 }
 
 /// The slab as it moves along its path, and what is known of it.
@@ -172,7 +184,7 @@ impl Shift<'_> {
     /// What is said of the slab at a lambda, and its pixels `[slab, height, width]`: decoded and scored even where they are known.
     fn anew(&self, lambda: f64) -> Result<(Scored, Vec<f32>), Error> {
         let latents = self.path.at(lambda)?;
-        let decode = |at, n| Ok(self.autoencoder.decode(&latents.narrow(0, at, n)?, self.size)?);
+        let decode = |at, n| decoded(self.autoencoder, &latents.narrow(0, at, n)?, self.size, self.monitor);
         let check = |_| self.monitor.check();
         let slab = Tensor::cat(&in_chunks(0..self.slab.len(), &self.chunk, self.monitor, check, decode)?, 0)?;
         let pixels = pixels(&slab)?;

@@ -6,12 +6,11 @@
 
 use std::ops::Range;
 
-use candle_core::{DType, Device, Tensor, Var};
+use candle_core::{DType, Device, Tensor};
 
 use super::Error;
-use super::objective::gradient_at;
 use crate::job::Monitor;
-use crate::models::{self, Classifier};
+use crate::models::Classifier;
 use crate::volume::{Grid, Volume};
 
 /// Points between air and the scan, at the middles of as many equal parts. Sundararajan, Taly and Yan (2017, arXiv
@@ -42,7 +41,7 @@ pub struct Saliency {
 pub fn saliency(
     stack: &Volume,
     hu_from_unit: [f32; 2],
-    classifier: &dyn Classifier,
+    classifier: &Classifier,
     labels: &[usize],
     monitor: &Monitor,
 ) -> Result<Vec<Saliency>, Error> {
@@ -62,29 +61,26 @@ pub fn saliency(
 
 /// d logit / d stack for each label, `[slices, 1, h, w]`, signed: one pass forward, and one back for each.
 pub fn gradients(
-    classifier: &dyn Classifier,
+    classifier: &Classifier,
     stack: &Tensor,
     labels: &[usize],
     monitor: &Monitor,
 ) -> Result<Vec<Tensor>, Error> {
-    let stages = classifier.stages();
-    let (logits, mut trails) = models::trail(&stages, stack, || monitor.check().map_err(Error::from))?;
-    let logits = Var::from_tensor(&logits)?;
-    let of_logit = |&label: &usize| gradient_at(&logits.flatten_all()?.get(label)?, &logits);
-    let mut cotangents = labels.iter().map(of_logit).collect::<Result<Vec<_>, Error>>()?;
-    while let Some(pull_back) = trails.pop() {
-        for cotangent in &mut cotangents {
-            monitor.check()?;
-            *cotangent = pull_back(cotangent)?;
-        }
-    }
-    Ok(cotangents)
+    let check = |_, _| monitor.check();
+    let (logits, tape) = classifier.plan(stack.dims())?.record(&[stack.clone()], &check)?;
+    let of_logit = |&label: &usize| {
+        let mut one = vec![0.0; logits[0].elem_count()];
+        one[label] = 1.0;
+        let one = Tensor::from_vec(one, logits[0].dims(), &Device::Cpu)?.to_dtype(stack.dtype())?;
+        Ok(tape.vjp(&[one], &check)?.remove(0))
+    };
+    labels.iter().map(of_logit).collect()
 }
 
 /// Each voxel's share of logit(stack) - logit(air), `[slices, 1, h, w]`, signed: the stack times the mean of the gradients on
 /// the straight line from air, which is 0, to it.
 pub fn integrated_gradients(
-    classifier: &dyn Classifier,
+    classifier: &Classifier,
     stack: &Tensor,
     labels: &[usize],
     monitor: &Monitor,
@@ -107,7 +103,7 @@ pub type Cube = [Range<usize>; 3];
 /// By how much each label's logit falls when one cube after the other is set to `filling`; 0 where it rises, and beyond the
 /// cubes (Zeiler and Fergus 2014, arXiv 1311.2901, section 4.2).
 pub fn occlusion(
-    classifier: &dyn Classifier,
+    classifier: &Classifier,
     stack: &Volume,
     cubes: &[Cube],
     filling: f32,
@@ -199,9 +195,9 @@ fn rows(cube: &Cube, grid: &Grid) -> impl Iterator<Item = Range<usize>> {
     })
 }
 
-fn logits(classifier: &dyn Classifier, stack: &Tensor, monitor: &Monitor) -> Result<Vec<f32>, Error> {
-    let logits = models::forward(&classifier.stages(), stack, || monitor.check().map_err(Error::from))?;
-    finite(logits.to_dtype(DType::F32)?.flatten_all()?.to_vec1()?, "a logit")
+fn logits(classifier: &Classifier, stack: &Tensor, monitor: &Monitor) -> Result<Vec<f32>, Error> {
+    let logits = classifier.plan(stack.dims())?.forward(&[stack.clone()], &|_, _| monitor.check())?;
+    finite(logits[0].to_dtype(DType::F32)?.flatten_all()?.to_vec1()?, "a logit")
 }
 
 /// Voxels to `[slices, 1, height, width]`.

@@ -1,13 +1,12 @@
 //! Model cards: a few lines of toml beside the weights that say what a checkpoint cannot.
 
 use std::collections::HashMap;
-use std::fmt;
 use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
 
-use super::Error;
+use super::{Error, Kind};
 use crate::files;
 use crate::preprocess::Recipe;
 use crate::weights::Checkpoint;
@@ -18,40 +17,6 @@ const MAX_CARD_BYTES: u64 = 4 << 20;
 const SIDES: RangeInclusive<usize> = 1..=4096;
 /// The longest of the published phenotypes has half as many letters.
 const MAX_LABEL_LETTERS: usize = 200;
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Kind {
-    Vqgan,
-    I3resnet,
-    LungUnet,
-}
-
-impl Kind {
-    /// Told from the names of the tensors.
-    pub fn of(checkpoint: &Checkpoint) -> Option<Self> {
-        let has = |part: &str| checkpoint.names().any(|name| name.contains(part));
-        if has("quantize.embedding") && has("post_quant_conv.weight") {
-            Some(Self::Vqgan)
-        } else if has("layer1.0.conv1.weight") && has("contrastive_head.weight") {
-            Some(Self::I3resnet)
-        } else if has("down_path.0.block.0.weight") {
-            Some(Self::LungUnet)
-        } else {
-            None
-        }
-    }
-}
-
-impl fmt::Display for Kind {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Vqgan => "VQGAN slice autoencoder",
-            Self::I3resnet => "inflated 3-D ResNet classifier",
-            Self::LungUnet => "lung U-Net segmenter",
-        })
-    }
-}
 
 /// What decoded numbers y, about -1..=1, become.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
@@ -139,12 +104,8 @@ impl Card {
             kind,
             weights: path.to_owned(),
             config,
-            side: match kind {
-                Kind::Vqgan => Some(256),
-                Kind::I3resnet => Some(224),
-                Kind::LungUnet => None,
-            },
-            turned: kind != Kind::LungUnet,
+            side: kind.defaults.side,
+            turned: kind.defaults.turned,
             decode: Decode::default(),
             labels: None,
             recipe: Recipe::default(),

@@ -4,15 +4,30 @@
 mod blocks;
 mod config;
 
+use std::sync::Arc;
+
 use candle_core::{D, DType, Device, Result, Tensor};
 
-use self::blocks::{Decoder, Encoder};
+use self::blocks::conv_1x1;
 use self::config::Sizes;
-use super::stage::pull_by_graph;
-use super::{Autoencoder, Card, Decode, Error, PullBack, fits, halves};
-use crate::nn::conv::{Conv2d, Shape, conv2d};
-use crate::nn::{device, resize};
+use super::registry::{Architecture, Defaults, Role};
+use super::roles::{halves, planned};
+use super::{Autoencoder, Card, Decode, Error, Network, turned};
+use crate::graph::ops::Size;
+use crate::graph::{self, Check, Graph, Plan};
+use crate::nn::device;
 use crate::weights::Checkpoint;
+
+pub(super) const ARCHITECTURE: Architecture = Architecture {
+    name: "vqgan",
+    title: "VQGAN slice autoencoder",
+    role: Role::Autoencoder,
+    recognises: |has| has("quantize.embedding") && has("post_quant_conv.weight"),
+    defaults: Defaults { side: Some(256), turned: true },
+    load: |card, checkpoint, dtype, device| {
+        Ok(Network::Autoencoder(Arc::new(Vqgan::load(card, checkpoint, dtype, device)?)))
+    },
+};
 
 /// The loss and its discriminator, saved with the model.
 const UNUSED: [&str; 2] = ["loss.", "num_batches_tracked"];
@@ -21,16 +36,14 @@ pub struct Vqgan {
     side: Option<usize>,
     turned: bool,
     scale: Decode,
-    encoder: Encoder,
-    quant_conv: Conv2d,
+    /// From a stack to latents before they are quantised.
+    encoder: Graph,
     embedding: Tensor, // [codes, channels]
-    post_quant_conv: Conv2d,
-    decoder: Decoder,
-    /// Resolutions, and channels of the first.
+    /// From latents to -1..=1 on the network's own grid.
+    decoder: Graph,
+    /// Resolutions.
     levels: usize,
-    width: usize,
-    /// What a gradient of one slice takes, bytes per pixel of the network's own grid.
-    bytes_per_pixel: usize,
+    dtype: DType,
     device: Device,
 }
 
@@ -51,95 +64,91 @@ impl Vqgan {
             return Err(Error::Card { what, path: checkpoint.path().to_owned() });
         }
         let vb = checkpoint.builder(dtype);
-        let pointwise = Shape { kernel: 1, stride: 1, padding: 0 };
-        let network = Self {
-            side: card.side,
-            turned: card.turned,
-            scale: card.decode,
-            encoder: Encoder::new(&sizes, &vb.pp("encoder"))?,
-            quant_conv: conv2d(sizes.z_channels, sizes.embed_dim, pointwise, &vb.pp("quant_conv"))?,
-            embedding: vb.get((sizes.n_embed, sizes.embed_dim), "quantize.embedding.weight")?.to_device(device)?,
-            post_quant_conv: conv2d(sizes.embed_dim, sizes.z_channels, pointwise, &vb.pp("post_quant_conv"))?,
-            decoder: Decoder::new(&sizes, &vb.pp("decoder"))?,
-            levels: sizes.widths.len(),
-            width: sizes.ch,
-            bytes_per_pixel: sizes.gradient_bytes_per_pixel(),
-            device: device.clone(),
-        };
+
+        let mut g = Graph::new();
+        let x = g.input();
+        let mut x = g.affine(x, 2.0, -1.0);
+        if let Some(side) = card.side {
+            x = g.resize(x, Size::Smaller(side), true);
+        }
+        if card.turned {
+            x = turned(&mut g, x);
+        }
+        g.name(x, "model_input");
+        let x = blocks::encoder(&mut g, x, &sizes, &vb.pp("encoder"))?;
+        let x = g.conv(x, conv_1x1([sizes.z_channels, sizes.embed_dim], &vb.pp("quant_conv"))?);
+        let encoder = g.finish(&[x]).fused();
+
+        let mut g = Graph::new();
+        let z = g.input();
+        let z = g.conv(z, conv_1x1([sizes.embed_dim, sizes.z_channels], &vb.pp("post_quant_conv"))?);
+        g.name(z, "post_quant_conv");
+        let y = blocks::decoder(&mut g, z, &sizes, &vb.pp("decoder"))?;
+        let decoder = g.finish(&[y]).fused();
+
+        let embedding = vb.get((sizes.n_embed, sizes.embed_dim), "quantize.embedding.weight")?.to_device(device)?;
         checkpoint.finish(&UNUSED)?;
-        Ok(network)
+        let (side, turned, scale, levels) = (card.side, card.turned, card.decode, sizes.widths.len());
+        Ok(Self { side, turned, scale, encoder, embedding, decoder, levels, dtype, device: device.clone() })
     }
 
-    /// The encoder's input: -1..=1, resized, turned.
-    pub fn model_input(&self, stack: &Tensor) -> Result<Tensor> {
-        let (slices, _, h, w) = stack.dims4()?;
-        let [height, width] = self.side.map_or([h, w], |side| fit([h, w], side));
-        halves([height, width], self.levels)?;
-        // What its first convolution gives, and what its first norm makes of that.
-        fits([2 * slices, self.width, height, width], [slices, height, width], &self.device)?;
-        let mut x = stack.affine(2.0, -1.0)?;
-        if let Some(side) = self.side {
-            x = resize::bilinear_antialias(&x, fit([h, w], side))?;
+    /// The pass from a stack `[slices, 1, height, width]` to latents before they are quantised, `[slices, channels, h, w]`.
+    pub fn encoder(&self, stack: &[usize]) -> Result<Plan> {
+        if let [_, _, h, w] = stack {
+            halves(self.side.map_or([*h, *w], |side| Size::Smaller(side).of([*h, *w])), self.levels)?;
         }
-        if self.turned { turn(&x) } else { Ok(x) }
+        planned(&self.encoder, stack, self.dtype, &self.device)
     }
 
-    /// From the decoder's output to the stack's own grid and range, on the CPU.
-    fn finished(&self, y: &Tensor, size: [usize; 2]) -> Result<Tensor> {
-        let y = if self.turned { turn(y)? } else { y.clone() };
-        let y = resize::bilinear_antialias(&y, size)?.to_device(&Device::Cpu)?;
-        match self.scale {
-            Decode::Inverse => y.affine(0.5, 0.5),
-            Decode::Reference => y.affine(0.25, 0.5),
-        }
-    }
-
-    /// Before quantisation: `[slices, channels, h, w]`.
-    pub fn continuous_latents(&self, input: &Tensor) -> Result<Tensor> {
-        input.apply(&self.encoder)?.apply(&self.quant_conv)
+    /// The networks themselves, to look into: encoder and decoder.
+    pub fn graphs(&self) -> [&Graph; 2] {
+        [&self.encoder, &self.decoder]
     }
 
     /// The code of each latent, `[slices, h, w]`, by `VectorQuantizer2`: the first nearest row.
     pub fn codes(&self, z: &Tensor) -> Result<Tensor> {
         let (n, c, h, w) = z.dims4()?;
-        let rows = z.permute((0, 2, 3, 1))?.reshape((n * h * w, c))?;
+        let rows = device::copied(z, &self.device)?.permute((0, 2, 3, 1))?.reshape((n * h * w, c))?;
         let squares = rows.sqr()?.sum_keepdim(1)?.broadcast_add(&self.embedding.sqr()?.sum(1)?)?;
         let distance = (squares - (rows.matmul(&self.embedding.t()?)? * 2.0)?)?;
         distance.argmin(D::Minus1)?.reshape((n, h, w))
     }
+
+    /// Latents as the decoder was trained on them: each the nearest code.
+    fn quantized(&self, z: &Tensor) -> Result<Tensor> {
+        let (n, c, h, w) = z.dims4()?;
+        let nearest = self.embedding.index_select(&self.codes(z)?.flatten_all()?, 0)?.to_device(&Device::Cpu)?;
+        let nearest = nearest.reshape((n, h, w, c))?.permute((0, 3, 1, 2))?;
+        // z + (e - z), not e: the reference's straight-through form, and its rounding.
+        (z + (nearest - z)?)?.contiguous()
+    }
 }
 
 impl Autoencoder for Vqgan {
-    fn encode(&self, stack: &Tensor) -> Result<Tensor> {
-        let z = self.continuous_latents(&self.model_input(&device::copied(stack, &self.device)?)?)?;
-        let (n, c, h, w) = z.dims4()?;
-        let nearest = self.embedding.index_select(&self.codes(&z)?.flatten_all()?, 0)?;
-        let nearest = nearest.reshape((n, h, w, c))?.permute((0, 3, 1, 2))?;
-        // z + (e - z), not e: the reference's straight-through form, and its rounding.
-        (&z + (nearest - &z)?)?.contiguous()?.to_device(&Device::Cpu)
+    fn encode(&self, stack: &Tensor, check: Check<'_>) -> std::result::Result<Tensor, graph::Error> {
+        let z = self.encoder(stack.dims())?.forward(&[stack.clone()], check)?;
+        Ok(self.quantized(&z[0])?)
     }
 
-    fn decode(&self, latents: &Tensor, size: [usize; 2]) -> Result<Tensor> {
-        let z = device::copied(latents, &self.device)?.apply(&self.post_quant_conv)?;
-        self.finished(&z.apply(&self.decoder)?, size)
-    }
-
-    fn trail(&self, latents: &Tensor, size: [usize; 2]) -> Result<(Tensor, PullBack<'_>)> {
-        let (_, _, h, w) = latents.dims4()?;
-        let z = device::copied(latents, &self.device)?.apply(&self.post_quant_conv)?;
-        let (y, back) = self.decoder.trail(&z)?;
-        let finished = self.finished(&y, size)?;
-        let pull_back = move |gradient: &Tensor| {
-            let gradient = back(&pull_by_graph(|y| self.finished(y, size), &y, gradient)?)?;
-            self.post_quant_conv.pull_back(&gradient, [h, w], None, None)?.to_device(&Device::Cpu)
+    fn decoder(&self, latents: &[usize], size: [usize; 2]) -> Result<Plan> {
+        let mut g = self.decoder.clone();
+        let mut y = g.output();
+        if self.turned {
+            y = turned(&mut g, y);
+        }
+        y = g.resize(y, Size::Fixed(size), true);
+        y = match self.scale {
+            Decode::Inverse => g.affine(y, 0.5, 0.5),
+            Decode::Reference => g.affine(y, 0.25, 0.5),
         };
-        Ok((finished, Box::new(pull_back)))
+        planned(&g.finish(&[y]), latents, self.dtype, &self.device)
     }
 
     fn room(&self, size: [usize; 2]) -> Option<usize> {
-        let [h, w] = self.side.map_or(size, |side| fit(size, side));
-        let slices = device::free_bytes(&self.device)? / self.bytes_per_pixel.saturating_mul(h * w).max(1);
-        Some(slices.max(1))
+        let free = device::free_bytes(&self.device)? as u64;
+        let latents = self.encoder(&[1, 1, size[0], size[1]]).ok()?;
+        let of_slice = self.decoder(latents.outputs().first()?, size).ok()?.gradient_bytes();
+        Some(usize::try_from(free / of_slice.max(1)).unwrap_or(usize::MAX).max(1))
     }
 
     fn unit_from_decoded(&self) -> [f32; 2] {
@@ -147,51 +156,5 @@ impl Autoencoder for Vqgan {
             Decode::Inverse => [1.0, 0.0],
             Decode::Reference => [2.0, -0.5],
         }
-    }
-}
-
-/// torchvision's `Resize(side)`: the smaller edge becomes `side`, the other keeps the aspect, rounded down.
-fn fit([h, w]: [usize; 2], side: usize) -> [usize; 2] {
-    let longer = |long: usize, short: usize| side.saturating_mul(long) / short.max(1);
-    if h <= w { [side, longer(w, h)] } else { [longer(h, w), side] }
-}
-
-/// A quarter turn and a mirror, out[i, j] = x[n-1-j, n-1-i]: how the published networks were fed. Its own inverse.
-pub(super) fn turn(x: &Tensor) -> Result<Tensor> {
-    x.transpose(D::Minus1, D::Minus2)?.contiguous()?.flip(&[2, 3])
-}
-
-#[cfg(test)]
-mod tests {
-    use candle_core::IndexOp;
-
-    use super::*;
-
-    #[test]
-    fn turning_twice_changes_nothing() -> Result<()> {
-        let x = Tensor::arange(0_f32, 12.0, &Device::Cpu)?.reshape((1, 1, 3, 4))?;
-        let turned = turn(&x)?;
-        assert_eq!(turned.dims(), [1, 1, 4, 3]);
-        assert_eq!(turned.i((0, 0, 0))?.to_vec1::<f32>()?, [11.0, 7.0, 3.0]);
-        assert_eq!(turn(&turned)?.flatten_all()?.to_vec1::<f32>()?, x.flatten_all()?.to_vec1::<f32>()?);
-        Ok(())
-    }
-
-    #[test]
-    fn turning_is_the_published_rotation_and_flip_both_ways() -> Result<()> {
-        let goldens = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/data/resize.safetensors");
-        let g = candle_core::safetensors::load(goldens, &Device::Cpu)?;
-        for name in ["rf_enc", "rf_dec"] {
-            let gap = (turn(&g["rect40x56"])? - &g[name])?.abs()?.sum_all()?.to_scalar::<f32>()?;
-            assert_eq!(gap, 0.0, "{name}");
-        }
-        Ok(())
-    }
-
-    #[test]
-    fn the_smaller_edge_becomes_the_side() {
-        assert_eq!(fit([40, 56], 64), [64, 89]);
-        assert_eq!(fit([56, 40], 64), [89, 64]);
-        assert_eq!(fit([224, 224], 256), [256, 256]);
     }
 }

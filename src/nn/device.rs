@@ -99,7 +99,7 @@ thread_local! {
 }
 
 /// Whether our own kernels run there; elsewhere the layers are candle's operations.
-pub(super) fn has_kernels(device: &Device) -> bool {
+pub(crate) fn has_kernels(device: &Device) -> bool {
     device.is_cpu() && !AS_ON_A_GPU.get()
 }
 

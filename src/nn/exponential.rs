@@ -14,7 +14,7 @@ const SERIES: [f64; 8] = [1.0 / 5040.0, 1.0 / 720.0, 1.0 / 120.0, 1.0 / 24.0, 1.
 
 /// Within 0.6 * 2^-23, relative. x = n ln 2 + r, and the series of e^r, in f64.
 #[inline(always)]
-pub(super) fn exp(x: f32) -> f32 {
+pub(crate) fn exp(x: f32) -> f32 {
     let x = if x < LEAST { LEAST } else { x }; // a NaN stays one
     let x = f64::from(if x > MOST { MOST } else { x });
     let rounded = x * std::f64::consts::LOG2_E + ROUND;

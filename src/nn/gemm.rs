@@ -10,7 +10,7 @@ use candle_core::{CpuStorage, Layout, Result, bail};
 use rayon::iter::ParallelIterator;
 
 /// f32 or f64.
-pub(super) trait Real:
+pub(crate) trait Real:
     Copy
     + Default
     + Send
@@ -104,7 +104,7 @@ real!(f64, F64, dgemm, f64::exp);
 
 /// A matrix in a slice: `[rows, columns]` from `offset`, with strides.
 #[derive(Clone, Copy)]
-pub(super) struct Matrix<'a, T> {
+pub(crate) struct Matrix<'a, T> {
     pub values: &'a [T],
     pub offset: usize,
     pub shape: [usize; 2],
@@ -117,7 +117,7 @@ fn reach(offset: usize, shape: [usize; 2], strides: [usize; 2]) -> usize {
 }
 
 /// An output shared by threads that write different columns of it.
-pub(super) struct Columns<'a, T> {
+pub(crate) struct Columns<'a, T> {
     start: *mut T,
     len: usize,
     /// Holds the borrow: no one else reads or writes meanwhile.
@@ -128,13 +128,13 @@ pub(super) struct Columns<'a, T> {
 unsafe impl<T: Send> Sync for Columns<'_, T> {}
 
 impl<'a, T> Columns<'a, T> {
-    pub(super) fn new(values: &'a mut [T]) -> Self {
+    pub(crate) fn new(values: &'a mut [T]) -> Self {
         Self { start: values.as_mut_ptr(), len: values.len(), _borrow: std::marker::PhantomData }
     }
 
     /// Over room for `len` elements, none of which is there yet: they become the vector's by its `set_len`. A large vector of zeros
     /// would be written by one thread, once for nothing.
-    pub(super) fn fresh(values: &'a mut Vec<T>, len: usize) -> Self {
+    pub(crate) fn fresh(values: &'a mut Vec<T>, len: usize) -> Self {
         values.clear();
         values.reserve_exact(len);
         Self { start: values.as_mut_ptr(), len, _borrow: std::marker::PhantomData }
@@ -144,7 +144,7 @@ impl<'a, T> Columns<'a, T> {
     ///
     /// # Safety
     /// No one else touches these elements of the output while the piece lives.
-    pub(super) unsafe fn filled(&self, elements: Range<usize>, value: T) -> &'a mut [T]
+    pub(crate) unsafe fn filled(&self, elements: Range<usize>, value: T) -> &'a mut [T]
     where
         T: Copy,
     {
@@ -161,7 +161,7 @@ impl<'a, T> Columns<'a, T> {
     ///
     /// # Safety
     /// No one else touches these elements of the output during the call.
-    pub(super) unsafe fn copy(&self, first: usize, values: &[T])
+    pub(crate) unsafe fn copy(&self, first: usize, values: &[T])
     where
         T: Copy,
     {
@@ -174,7 +174,7 @@ impl<'a, T> Columns<'a, T> {
     ///
     /// # Safety
     /// They are there: given, or made before. No one else touches these elements of the output while the piece lives.
-    pub(super) unsafe fn piece(&self, elements: Range<usize>) -> &'a mut [T] {
+    pub(crate) unsafe fn piece(&self, elements: Range<usize>) -> &'a mut [T] {
         assert!(elements.start <= elements.end && elements.end <= self.len, "the piece lies in its slice");
         // SAFETY: the assert bounds the elements, which lie in one allocation; the caller keeps others away.
         unsafe { std::slice::from_raw_parts_mut(self.start.add(elements.start), elements.len()) }
@@ -186,7 +186,7 @@ impl<T: Real> Columns<'_, T> {
     ///
     /// # Safety
     /// With another `beta` these elements of the output are there. No other thread touches them during the call.
-    pub(super) unsafe fn multiply_into(
+    pub(crate) unsafe fn multiply_into(
         &self,
         a: Matrix<'_, T>,
         b: Matrix<'_, T>,
@@ -223,19 +223,19 @@ impl<T: Real> Columns<'_, T> {
 }
 
 /// So many zeros, written by all threads.
-pub(super) fn zeros<T: Copy + Default + Send + Sync>(count: usize) -> Vec<T> {
+pub(crate) fn zeros<T: Copy + Default + Send + Sync>(count: usize) -> Vec<T> {
     rayon::iter::repeat_n(T::default(), count).collect()
 }
 
 /// `c = a b`, `c` dense.
-pub(super) fn multiply<T: Real>(a: Matrix<'_, T>, b: Matrix<'_, T>, c: &mut [T]) {
+pub(crate) fn multiply<T: Real>(a: Matrix<'_, T>, b: Matrix<'_, T>, c: &mut [T]) {
     let n = b.shape[1];
     // SAFETY: `c` is borrowed here alone.
     unsafe { Columns::new(c).multiply_into(a, b, T::default(), 0, n) }
 }
 
 /// The elements of a contiguous tensor.
-pub(super) fn contiguous<'a, T: Real>(storage: &'a CpuStorage, layout: &Layout) -> Result<&'a [T]> {
+pub(crate) fn contiguous<'a, T: Real>(storage: &'a CpuStorage, layout: &Layout) -> Result<&'a [T]> {
     match layout.contiguous_offsets() {
         Some((start, end)) => Ok(&T::slice(storage)?[start..end]),
         None => bail!("this layer needs a contiguous tensor, found strides {:?}", layout.stride()),

@@ -6,38 +6,38 @@ use candle_core::{Result, bail};
 
 /// By axis: depth, height, width. A 2-D convolution is 1 deep.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Geometry {
-    pub(super) kernel: [usize; 3],
-    pub(super) stride: [usize; 3],
-    pub(super) padding: [usize; 3],
+pub(crate) struct Geometry {
+    pub(crate) kernel: [usize; 3],
+    pub(crate) stride: [usize; 3],
+    pub(crate) padding: [usize; 3],
 }
 
 /// The sizes of one pass: how many volumes, and what each is before and after, by axis.
 #[derive(Clone, Copy)]
-pub(super) struct Images {
-    pub(super) samples: usize,
-    pub(super) input: [usize; 3],
-    pub(super) output: [usize; 3],
+pub(crate) struct Images {
+    pub(crate) samples: usize,
+    pub(crate) input: [usize; 3],
+    pub(crate) output: [usize; 3],
 }
 
 impl Images {
     /// Of one sample: voxels before, positions after.
-    pub(super) fn counts(&self) -> [usize; 2] {
+    pub(crate) fn counts(&self) -> [usize; 2] {
         [self.input, self.output].map(|size| size.iter().product())
     }
 }
 
 impl Geometry {
-    pub(super) fn taps(&self) -> usize {
+    pub(crate) fn taps(&self) -> usize {
         self.kernel.iter().product()
     }
 
     /// Whether the im2col matrix is the input itself.
-    pub(super) fn pointwise(&self) -> bool {
+    pub(crate) fn pointwise(&self) -> bool {
         self.kernel == [1; 3] && self.stride == [1; 3] && self.padding == [0; 3]
     }
 
-    pub(super) fn output(&self, input: [usize; 3]) -> Result<[usize; 3]> {
+    pub(crate) fn output(&self, input: [usize; 3]) -> Result<[usize; 3]> {
         let mut output = [0; 3];
         for axis in 0..3 {
             let padded = input[axis] + 2 * self.padding[axis];
@@ -55,7 +55,7 @@ impl Geometry {
     }
 
     /// Which of so many output slices see any of some input slices.
-    pub(super) fn seeing(&self, slices: &Range<usize>, outputs: usize) -> Range<usize> {
+    pub(crate) fn seeing(&self, slices: &Range<usize>, outputs: usize) -> Range<usize> {
         let ([taps, ..], [stride, ..], [padding, ..]) = (self.kernel, self.stride, self.padding);
         let first = (slices.start + padding + 1).saturating_sub(taps).div_ceil(stride);
         let end = (slices.end + padding).div_ceil(stride); // slice z sees from z * stride - padding on
@@ -64,7 +64,7 @@ impl Geometry {
 
     /// Of the convolution that takes the output's gradient to the input's, where that is one: at stride 1, unless there is
     /// more padding than a tap can see.
-    pub(super) fn mirrored(&self) -> Option<Self> {
+    pub(crate) fn mirrored(&self) -> Option<Self> {
         let mut padding = self.kernel;
         for (axis, padded) in padding.iter_mut().zip(self.padding) {
             *axis = axis.checked_sub(padded + 1)?;

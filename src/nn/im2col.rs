@@ -24,16 +24,16 @@ fn block(rows: usize, positions: usize, samples: usize) -> usize {
 }
 
 /// One convolution's numbers.
-pub(super) struct Kernel<'a, T> {
-    pub(super) weight: &'a [T],      // [out, in * taps]
-    pub(super) bias: &'a [f64],      // [out], or empty
-    pub(super) channels: [usize; 2], // in, out
-    pub(super) geometry: &'a Geometry,
+pub(crate) struct Kernel<'a, T> {
+    pub(crate) weight: &'a [T],      // [out, in * taps]
+    pub(crate) bias: &'a [f64],      // [out], or empty
+    pub(crate) channels: [usize; 2], // in, out
+    pub(crate) geometry: &'a Geometry,
 }
 
 impl<T: Real> Kernel<'_, T> {
     /// `[n, in, input]` to `[n, out, output]`.
-    pub(super) fn forward(&self, x: &[T], images: &Images, after: &After<'_, T>) -> Vec<T> {
+    pub(crate) fn forward(&self, x: &[T], images: &Images, after: &After<'_, T>) -> Vec<T> {
         let ([c_in, c_out], Images { samples, input, output }) = (self.channels, *images);
         let rows = c_in * self.geometry.taps();
         let [voxels, positions] = images.counts();
@@ -75,7 +75,7 @@ impl<T: Real> Kernel<'_, T> {
     }
 
     /// From the output's gradient `[n, out, output]` to the input's `[n, in, input]`.
-    pub(super) fn backward(&self, g: &[T], images: &Images) -> Vec<T> {
+    pub(crate) fn backward(&self, g: &[T], images: &Images) -> Vec<T> {
         let ([c_in, c_out], Images { samples, input, .. }) = (self.channels, *images);
         let [voxels, positions] = images.counts();
         let mut gx = zeros(samples * c_in * voxels);

@@ -1,29 +1,25 @@
-//! The layers that candle lacks, or gets wrong or slow, each with an exact gradient in its input. Weights are frozen:
-//! no gradient of a weight is ever computed.
+//! Arithmetic under the operations of [`crate::graph`]: kernels over slices of numbers on the CPU, the threads and the device that
+//! they run on.
 //!
-//! Everything works in f32 and in f64; the suite proves each layer by central differences and against PyTorch.
-//! On a CPU our own kernels run; elsewhere the layers are made of candle's operations (`composed`), each held beside its CPU twin.
+//! Everything works in f32 and in f64; the suite proves each operation by central differences and against PyTorch.
 #![expect(
     clippy::inline_always,
     reason = "only what is inlined is compiled for the instruction set of its caller, see simd"
 )]
 
 mod after;
-mod composed;
-pub mod conv;
+#[cfg(feature = "cuda")]
+pub(crate) mod cuda;
 pub mod denormals;
 pub mod device;
+pub mod epilogue;
 mod exponential;
-mod gemm;
-mod geometry;
-pub mod group_norm;
-mod im2col;
-mod kernel;
+pub(crate) mod gemm;
+pub(crate) mod geometry;
+pub(crate) mod im2col;
+pub mod mask;
 mod memory;
-pub mod norm;
-pub mod pool;
-pub mod resize;
-mod simd;
+pub(crate) mod numbers;
+pub(crate) mod simd;
 pub mod threads;
-pub mod trail;
-mod winograd;
+pub(crate) mod winograd;

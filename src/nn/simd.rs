@@ -5,7 +5,7 @@
 #![expect(unsafe_code, reason = "vector instructions exist on some CPUs only")]
 
 /// An instruction set: its vectors, and arithmetic on them.
-pub(super) trait Simd: Copy + Send + Sync {
+pub(crate) trait Simd: Copy + Send + Sync {
     type Vector: Copy + Send + Sync;
     /// Numbers in a vector.
     const LANES: usize;
@@ -38,13 +38,13 @@ pub(super) trait Simd: Copy + Send + Sync {
 
 /// What is compiled for each instruction set. `run` and all it calls are to be `#[inline(always)]`, since only what is inlined
 /// into [`Simd::compiled`] uses the set's instructions.
-pub(super) trait Work {
+pub(crate) trait Work {
     fn run<S: Simd>(self, simd: S);
 }
 
 /// The best set of this CPU, or one that a test wants.
 #[derive(Clone, Copy, Debug)]
-pub(super) enum Instructions {
+pub(crate) enum Instructions {
     #[cfg(target_arch = "x86_64")]
     Avx512(Avx512),
     #[cfg(target_arch = "x86_64")]
@@ -53,12 +53,12 @@ pub(super) enum Instructions {
 }
 
 impl Instructions {
-    pub(super) fn best() -> Self {
+    pub(crate) fn best() -> Self {
         Self::all().next().unwrap_or(Self::Portable(Portable))
     }
 
     /// All that this CPU has, the best first.
-    pub(super) fn all() -> impl Iterator<Item = Self> {
+    pub(crate) fn all() -> impl Iterator<Item = Self> {
         #[cfg(target_arch = "x86_64")]
         let vectors = [Avx512::found().map(Self::Avx512), Avx2::found().map(Self::Avx2)];
         #[cfg(not(target_arch = "x86_64"))]
@@ -66,7 +66,7 @@ impl Instructions {
         vectors.into_iter().flatten().chain([Self::Portable(Portable)])
     }
 
-    pub(super) fn lanes(self) -> usize {
+    pub(crate) fn lanes(self) -> usize {
         match self {
             #[cfg(target_arch = "x86_64")]
             Self::Avx512(_) => Avx512::LANES,
@@ -76,7 +76,7 @@ impl Instructions {
         }
     }
 
-    pub(super) fn run(self, work: impl Work) {
+    pub(crate) fn run(self, work: impl Work) {
         match self {
             #[cfg(target_arch = "x86_64")]
             Self::Avx512(simd) => simd.compiled(work),
@@ -89,7 +89,7 @@ impl Instructions {
 
 /// Four numbers in plain Rust, which is what SSE2 and NEON hold.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Portable;
+pub(crate) struct Portable;
 
 impl Simd for Portable {
     type Vector = [f32; 4];
@@ -154,7 +154,7 @@ impl Simd for Portable {
 }
 
 #[cfg(target_arch = "x86_64")]
-pub(super) use x86::{Avx2, Avx512};
+pub(crate) use x86::{Avx2, Avx512};
 
 #[cfg(target_arch = "x86_64")]
 mod x86 {
@@ -171,20 +171,20 @@ mod x86 {
 
     /// Made by `found` alone.
     #[derive(Clone, Copy, Debug)]
-    pub(in super::super) struct Avx512(());
+    pub(crate) struct Avx512(());
 
     /// AVX2 with FMA. Made by `found` alone.
     #[derive(Clone, Copy, Debug)]
-    pub(in super::super) struct Avx2(());
+    pub(crate) struct Avx2(());
 
     impl Avx512 {
-        pub(super) fn found() -> Option<Self> {
+        pub(crate) fn found() -> Option<Self> {
             is_x86_feature_detected!("avx512f").then_some(Self(()))
         }
     }
 
     impl Avx2 {
-        pub(super) fn found() -> Option<Self> {
+        pub(crate) fn found() -> Option<Self> {
             (is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma")).then_some(Self(()))
         }
     }

@@ -22,6 +22,7 @@ use crate::io::Choice;
 use crate::job::{Job, Monitor, Turn};
 use crate::latent_shift::{Counterfactual, HeatmapMethod};
 use crate::models::{self, Autoencoder, Classifier, Kind, Segmenter, label_index};
+pub(super) use crate::models::Role;
 use crate::pipeline::{self, Model, Request, Target};
 use crate::preprocess::Recipe;
 use crate::settings::{ScoredBy, Settings, absolute};
@@ -76,14 +77,6 @@ pub(super) enum Waiting {
     Session(Arc<Restored>),
 }
 
-/// Which network is meant.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Role {
-    Autoencoder,
-    Classifier,
-    Segmenter,
-}
-
 pub(super) struct Session {
     pub(super) settings: Settings,
     /// Slices that may change; `None` = all. Belongs to the scan, so it is not kept between runs.
@@ -92,8 +85,8 @@ pub(super) struct Session {
     /// What has come of the scan that is being opened, or was opened last.
     arriving: Arriving,
     pub(super) autoencoder: Stage<Loaded<dyn Autoencoder>>,
-    pub(super) classifier: Stage<Loaded<dyn Classifier>>,
-    pub(super) segmenter: Stage<Loaded<dyn Segmenter>>,
+    pub(super) classifier: Stage<Loaded<Classifier>>,
+    pub(super) segmenter: Stage<Loaded<Segmenter>>,
     pub(super) run: Stage<Explained>,
     /// The result that gave way to the one shown, or that a cancelled run did not replace.
     pub(super) aside: Option<Arc<Explained>>,
@@ -468,9 +461,7 @@ impl Session {
         });
         for (path, answer) in told {
             match answer {
-                Ok(Kind::Vqgan) => self.load(Role::Autoencoder, path),
-                Ok(Kind::I3resnet) => self.load(Role::Classifier, path),
-                Ok(Kind::LungUnet) => self.load(Role::Segmenter, path),
+                Ok(kind) => self.load(kind.role, path),
                 Err(error) => self.scan.fail(error),
             }
         }

@@ -8,11 +8,6 @@ use crate::files;
 use crate::models::Error;
 use crate::weights::Checkpoint;
 
-/// Tensors of a residual block that its gradient by candle's graph kept or made, measured on a GPU; and what candle's matrix of a
-/// 3 x 3 convolution's inputs takes beside them. The way back by hand keeps two: the rest is left to the screen and to others.
-const TENSORS_PER_BLOCK: usize = 14;
-const MATRIX_TENSORS: usize = 10;
-
 /// No VQGAN has more blocks at one resolution.
 const MAX_BLOCKS: usize = 64;
 /// Each level halves the slice: the least of 2^16 pixels a side has one left.
@@ -37,14 +32,6 @@ pub(super) struct Sizes {
 }
 
 impl Sizes {
-    /// What the gradient of one slice through the decoder takes in f32, bytes per pixel of the slice. Encoding takes less.
-    pub(super) fn gradient_bytes_per_pixel(&self) -> usize {
-        let blocks = (self.num_res_blocks + 1) * TENSORS_PER_BLOCK;
-        let level = |(i, width): (usize, &usize)| blocks.saturating_mul(*width) >> (2 * i);
-        let kept = self.widths.iter().enumerate().map(level).fold(0, usize::saturating_add);
-        kept.saturating_add(MATRIX_TENSORS.saturating_mul(self.ch)).saturating_mul(size_of::<f32>())
-    }
-
     pub(super) fn of(checkpoint: &Checkpoint) -> Result<Self, Error> {
         let size = |name: &str, axis: usize| {
             let found = checkpoint.shape(name).and_then(|shape| shape.get(axis)).copied();

@@ -19,7 +19,7 @@ use rayon::prelude::*;
 use self::block::Pass;
 use self::tiles::Plan;
 use self::transform::POINTS;
-pub(super) use self::weights::Kernels;
+pub(crate) use self::weights::Kernels;
 use self::weights::Pack;
 use super::after::After;
 use super::gemm::Columns;
@@ -50,27 +50,27 @@ fn group_of(channels: usize, size: usize, group: usize) -> (usize, usize) {
 }
 
 /// One convolution's numbers.
-pub(super) struct Winograd<'a> {
-    pub(super) kernels: Kernels<'a>,
-    pub(super) bias: &'a [f64], // [out], or empty
-    pub(super) geometry: &'a Geometry,
-    pub(super) instructions: Instructions,
+pub(crate) struct Winograd<'a> {
+    pub(crate) kernels: Kernels<'a>,
+    pub(crate) bias: &'a [f64], // [out], or empty
+    pub(crate) geometry: &'a Geometry,
+    pub(crate) instructions: Instructions,
 }
 
 impl Winograd<'_> {
     /// Whether a convolution is one of these.
-    pub(super) fn fits(geometry: &Geometry) -> bool {
+    pub(crate) fn fits(geometry: &Geometry) -> bool {
         geometry.kernel[1..] == [3; 2] && geometry.stride == [1; 3]
     }
 
     /// Whether it is faster than im2col on outputs of this size. However many samples there are: one alone is to give what it
     /// gives among others.
-    pub(super) fn pays(output: [usize; 3]) -> bool {
+    pub(crate) fn pays(output: [usize; 3]) -> bool {
         Images { samples: 1, input: output, output }.tiles() >= FEWEST_TILES
     }
 
     /// `[samples, in, input]` to `[samples, out, output]`.
-    pub(super) fn forward(&self, x: &[f32], images: &Images, after: &After<'_, f32>) -> Vec<f32> {
+    pub(crate) fn forward(&self, x: &[f32], images: &Images, after: &After<'_, f32>) -> Vec<f32> {
         let [c_in, c_out] = self.kernels.channels;
         let [voxels, positions] = images.counts();
         assert_eq!(x.len(), images.samples * c_in * voxels, "the input has its shape");

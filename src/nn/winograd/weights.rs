@@ -9,13 +9,13 @@ use crate::nn::simd::{Simd, Work};
 const INPUTS: usize = 8;
 
 /// Where the 3 x 3 kernels come from.
-pub(in crate::nn) struct Kernels<'a> {
+pub(crate) struct Kernels<'a> {
     /// `[out, in, depth]`; where there is a mirror, those of the convolution that this is the gradient of, `[in, out, depth]`.
-    pub(in crate::nn) loaded: &'a [[f32; 9]],
+    pub(crate) loaded: &'a [[f32; 9]],
     /// What each input channel is multiplied with, where taps are taken in reverse.
-    pub(in crate::nn) mirror: Option<&'a [f64]>,
-    pub(in crate::nn) channels: [usize; 2], // in, out
-    pub(in crate::nn) depth: usize,
+    pub(crate) mirror: Option<&'a [f64]>,
+    pub(crate) channels: [usize; 2], // in, out
+    pub(crate) depth: usize,
 }
 
 impl Kernels<'_> {

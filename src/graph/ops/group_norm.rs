@@ -3,105 +3,106 @@
 //! candle's own is right, and made of a dozen passes, which two cores feel more than the convolutions' arithmetic. The loops here
 //! are plain ones that the compiler turns into vectors, those of the best instruction set there is.
 
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 
-use candle_core::{
-    CpuStorage, CustomOp1, CustomOp2, DType, Device, Layout, Module, Result, Shape, Storage, Tensor, bail,
-};
+use candle_core::{DType, Result, Tensor, bail};
 use candle_nn::VarBuilder;
 use rayon::prelude::*;
 
-use super::composed;
-use super::device::has_kernels;
-use super::gemm::{Real, contiguous, zeros};
+use super::lines::{Lines, Then, blend, moments};
 use super::norm::channelwise_on;
-use super::simd::{Instructions, Simd, Work};
+use super::{Operation, Pass, Saved, Saves, Step, Sum, only};
+use crate::nn::device::has_kernels;
+use crate::nn::gemm::{Real, zeros};
+use crate::nn::numbers::{Held, by_type, tensor};
+use crate::nn::simd::{Instructions, Simd, Work};
 
-/// Channels in groups, each brought to mean 0 and deviation 1, then scaled and shifted by channel: `[n, c, …]`.
+/// Channels in groups, each brought to mean 0 and deviation 1, then scaled and shifted by channel: `[n, c, …]`; perhaps with the
+/// swish that follows, x * sigmoid(x).
 #[derive(Clone)]
-pub struct GroupNorm(pub(super) Arc<Groups>);
+pub struct GroupNorm {
+    groups: Arc<Groups>,
+    then: Then,
+}
 
-/// [`GroupNorm`], then swish: x * sigmoid(x).
-pub struct Swished<'a>(pub &'a GroupNorm);
-
-pub(super) struct Groups {
+struct Groups {
     count: usize,
     weight: Vec<f64>,
     bias: Vec<f64>,
     eps: f64,
-    /// Made by the first pass on a device that is no CPU.
-    on_device: OnceLock<Arc<composed::GroupNorm>>,
-}
-
-#[derive(Clone, Copy, PartialEq)]
-enum Then {
-    Nothing,
-    Swish,
-}
-
-struct Forward(Arc<Groups>, Then);
-
-/// From `x` and the gradient of the outputs to that of `x`, to which `skip` is added.
-struct Backward<'a> {
-    groups: &'a Groups,
-    then: Then,
-    skip: Option<&'a Tensor>,
 }
 
 impl GroupNorm {
     /// `weight` and `bias` are `[c]`.
-    pub fn from_tensors(weight: &Tensor, bias: &Tensor, groups: usize, eps: f64) -> Result<Self> {
+    pub fn new(weight: &Tensor, bias: &Tensor, groups: usize, eps: f64) -> Result<Self> {
         let f64s = |t: &Tensor| t.to_dtype(DType::F64)?.to_vec1::<f64>();
         let (weight, bias) = (f64s(weight)?, f64s(bias)?);
         if groups == 0 || weight.len() % groups != 0 || weight.len() != bias.len() {
             bail!("group norm of {} channels, {} biases, in {groups} groups", weight.len(), bias.len());
         }
-        Ok(Self(Arc::new(Groups { count: groups, weight, bias, eps, on_device: OnceLock::new() })))
+        Ok(Self { groups: Arc::new(Groups { count: groups, weight, bias, eps }), then: Then::Nothing })
     }
 }
 
-impl GroupNorm {
-    fn apply(&self, x: &Tensor, then: Then) -> Result<Tensor> {
-        if has_kernels(x.device()) {
-            x.contiguous()?.apply_op1(Forward(Arc::clone(&self.0), then))
+impl Operation for GroupNorm {
+    fn name(&self) -> String {
+        format!("group norm of {} channels in {} groups", self.groups.weight.len(), self.groups.count)
+    }
+
+    fn shape(&self, inputs: &[&[usize]]) -> Result<Vec<usize>> {
+        let shape = only(inputs)?;
+        self.groups.plane(shape)?;
+        Ok(shape.to_vec())
+    }
+
+    fn saves(&self) -> Saves {
+        Saves::Inputs
+    }
+
+    fn forward(&self, inputs: &[&Tensor], save: bool) -> Result<(Tensor, Saved)> {
+        let (x, Self { groups, then }) = (inputs[0].contiguous()?, self);
+        let plane = groups.plane(x.dims())?;
+        let y = if has_kernels(x.device()) {
+            let held = Held::of(&x);
+            by_type!(x, T => tensor(groups.forward::<T>(held.numbers()?, plane, *then), x.dims())?)
         } else {
-            self.0.on(x.dtype(), x.device())?.forward(x, then == Then::Swish)
-        }
+            groups.lines_of(&x)?.of(&x, None, *then)?
+        };
+        Ok((y, if save { Saved::Tensors(vec![x]) } else { Saved::Nothing }))
     }
-}
 
-impl Swished<'_> {
-    /// From the gradient of the outputs at `x` to that of `x`, `[n, c, …]` all, outside of any graph. To it `skip` is added, another
-    /// part of the same gradient.
-    pub fn pull_back(&self, x: &Tensor, gradient: &Tensor, skip: Option<&Tensor>) -> Result<Tensor> {
-        let (x, gradient, groups) = (x.contiguous()?, gradient.contiguous()?, &self.0.0);
-        if has_kernels(x.device()) {
-            let skip = skip.map(Tensor::contiguous).transpose()?;
-            return x.apply_op2_no_bwd(&gradient, &Backward { groups, then: Then::Swish, skip: skip.as_ref() });
+    fn vjp(&self, pass: &Pass<'_>, gradient: &Tensor, into: Vec<Option<Sum>>) -> Result<Vec<Option<Tensor>>> {
+        let (x, Self { groups, then }) = (pass.saved.tensor(0)?, self);
+        let Some(Some(sum)) = into.into_iter().next() else { return Ok(vec![None]) };
+        if !has_kernels(x.device()) {
+            return Ok(vec![Some(sum.with(groups.vjp_by_lines(x, gradient, *then)?)?)]);
         }
-        let pulled = groups.on(x.dtype(), x.device())?.pull_back(&x, &gradient, true)?;
-        match skip {
-            Some(skip) => pulled + skip,
-            None => Ok(pulled),
+        let (plane, gradient) = (groups.plane(x.dims())?, gradient.contiguous()?);
+        let Sum { others, mask } = sum;
+        let others = others.map(|others| others.contiguous()).transpose()?;
+        if gradient.dims() != x.dims() || others.as_ref().is_some_and(|others| others.dims() != x.dims()) {
+            bail!("a gradient of {:?} beside a group norm's {:?}", gradient.dims(), x.dims());
         }
+        let (held, of_gradient, others) = (Held::of(x), Held::of(&gradient), others.as_ref().map(Held::of));
+        let pulled = by_type!(x, T => {
+            let others = others.as_ref().map(Held::numbers).transpose()?;
+            let both = [held.numbers::<T>()?, of_gradient.numbers::<T>()?];
+            tensor(groups.backward(both, others, plane, *then), x.dims())?
+        });
+        Ok(vec![Some(Sum { others: None, mask }.with(pulled)?)])
     }
-}
 
-impl Module for GroupNorm {
-    fn forward(&self, x: &Tensor) -> Result<Tensor> {
-        self.apply(x, Then::Nothing)
-    }
-}
-
-impl Module for Swished<'_> {
-    fn forward(&self, x: &Tensor) -> Result<Tensor> {
-        self.0.apply(x, Then::Swish)
+    fn absorbing(&self, step: &Step) -> Option<Arc<dyn Operation>> {
+        match step {
+            Step::Swish if self.then == Then::Nothing => Some(Arc::new(Self { then: Then::Swish, ..self.clone() })),
+            _ => None,
+        }
     }
 }
 
 /// "weight" and "bias", each `[channels]`.
 pub fn group_norm(groups: usize, channels: usize, eps: f64, vb: &VarBuilder) -> Result<GroupNorm> {
-    GroupNorm::from_tensors(&vb.get(channels, "weight")?, &vb.get(channels, "bias")?, groups, eps)
+    GroupNorm::new(&vb.get(channels, "weight")?, &vb.get(channels, "bias")?, groups, eps)
 }
 
 /// The sum of a number made of each pair of elements, in f64: sixteen lanes, so that it keeps pace with memory.
@@ -130,16 +131,6 @@ impl Groups {
             bail!("group norm over {} channels, found {dims:?}", self.weight.len());
         }
         Ok(dims[2..].iter().product())
-    }
-
-    /// These numbers where our loops do not run.
-    pub(super) fn on(&self, dtype: DType, device: &Device) -> Result<&Arc<composed::GroupNorm>> {
-        if let Some(made) = self.on_device.get() {
-            return Ok(made);
-        }
-        let [weight, bias] = [&self.weight, &self.bias].map(|numbers| channelwise_on(numbers, dtype, device));
-        let made = composed::GroupNorm { groups: self.count, weight: weight?, bias: bias?, eps: self.eps };
-        Ok(self.on_device.get_or_init(|| Arc::new(made)))
     }
 
     fn channels(&self) -> usize {
@@ -184,6 +175,53 @@ impl Groups {
     }
 }
 
+/// The same by candle's operations, for devices that our loops do not run on.
+impl Groups {
+    fn grouped(&self, x: &Tensor) -> Result<Tensor> {
+        x.reshape((x.dim(0)? * self.count, ()))
+    }
+
+    /// Mean and 1 / deviation of each group of each sample, `[n * groups]`.
+    fn standard(&self, x: &Tensor) -> Result<[Tensor; 2]> {
+        let grouped = self.grouped(x)?;
+        let [mean, variance] = moments(&grouped, &grouped)?;
+        Ok([mean, (variance + self.eps)?.sqrt()?.recip()?])
+    }
+
+    /// One number of each group, for each of its channels: `[n * c]`.
+    fn spread(&self, of_group: &Tensor, n: usize) -> Result<Tensor> {
+        let channels = self.channels();
+        let wide = of_group.reshape((n * self.count, 1))?.broadcast_as((n * self.count, channels))?;
+        wide.contiguous()?.flatten_all()
+    }
+
+    /// (x - mean) \* rate \* weight + bias as lines, `[n * c]`.
+    fn lines_of(&self, x: &Tensor) -> Result<Lines> {
+        let ([mean, rate], n) = (self.standard(x)?, x.dim(0)?);
+        let [weight, bias] = [&self.weight, &self.bias].map(|of| channelwise_on(of, x.dtype(), x.device())?.repeat(n));
+        let scale = (self.spread(&rate, n)? * weight?)?;
+        let shift = (bias? - (self.spread(&mean, n)? * &scale)?)?;
+        Ok(Lines { scale, shift })
+    }
+
+    /// With h = (x - mean) \* rate and u = d loss / d h: d loss / d x = rate \* (u - mean(u) - h \* mean(u h)), and
+    /// mean(u h) = rate \* cov(u, x).
+    fn vjp_by_lines(&self, x: &Tensor, gradient: &Tensor, then: Then) -> Result<Tensor> {
+        let ([mean, rate], n) = (self.standard(x)?, x.dim(0)?);
+        let mut u = gradient.clone();
+        if then == Then::Swish {
+            u = self.lines_of(x)?.swish_slope(&u, x)?;
+        }
+        let weight = channelwise_on(&self.weight, x.dtype(), x.device())?;
+        let u = Lines { shift: weight.zeros_like()?, scale: weight }.of(&u, None, Then::Nothing)?;
+        let [level, along] = moments(&self.grouped(&u)?, &self.grouped(x)?)?;
+        let slope = ((&rate * &rate)? * &rate)?.mul(&along)?;
+        let shift = ((&slope * mean)? - (&rate * level)?)?;
+        let [rate, slope, shift] = [rate, slope.neg()?, shift].map(|of_group| self.spread(&of_group, n));
+        blend(&u, &rate?, x, &slope?, &shift?)
+    }
+}
+
 /// One group of one sample, forward: `x` to `y`.
 struct Normed<'a, T> {
     groups: &'a Groups,
@@ -203,7 +241,7 @@ impl<T: Real> Work for Normed<'_, T> {
             let scale = weight * rate;
             let normed = |x: T| (x - mean) * scale + bias;
             match self.then {
-                Then::Nothing => y.iter_mut().zip(x).for_each(|(y, x)| *y = normed(*x)),
+                Then::Nothing | Then::Relu => y.iter_mut().zip(x).for_each(|(y, x)| *y = normed(*x)),
                 Then::Swish => y.iter_mut().zip(x).for_each(|(y, x)| *y = normed(*x) * sigmoid(normed(*x))),
             }
         }
@@ -238,7 +276,7 @@ impl<T: Real> Work for PulledBack<'_, T> {
             };
             let voxels = u.iter_mut().zip(x.iter().zip(g));
             match self.then {
-                Then::Nothing => voxels.for_each(|(u, (_, g))| *u = *g * weight),
+                Then::Nothing | Then::Relu => voxels.for_each(|(u, (_, g))| *u = *g * weight),
                 Then::Swish => voxels.for_each(|(u, (x, g))| *u = *g * slope(*x) * weight),
             }
         }
@@ -251,53 +289,5 @@ impl<T: Real> Work for PulledBack<'_, T> {
         for (u, skip) in self.gx.iter_mut().zip(self.skip.unwrap_or_default()) {
             *u += *skip;
         }
-    }
-}
-
-impl CustomOp1 for Forward {
-    fn name(&self) -> &'static str {
-        "group norm"
-    }
-
-    fn cpu_fwd(&self, x: &CpuStorage, layout: &Layout) -> Result<(CpuStorage, Shape)> {
-        let plane = self.0.plane(layout.dims())?;
-        let storage = match x {
-            CpuStorage::F64(_) => f64::storage(self.0.forward::<f64>(contiguous(x, layout)?, plane, self.1)),
-            _ => f32::storage(self.0.forward::<f32>(contiguous(x, layout)?, plane, self.1)),
-        };
-        Ok((storage, layout.shape().clone()))
-    }
-
-    fn bwd(&self, arg: &Tensor, _: &Tensor, gradient: &Tensor) -> Result<Option<Tensor>> {
-        let backward = Backward { groups: &self.0, then: self.1, skip: None };
-        Ok(Some(arg.apply_op2_no_bwd(&gradient.contiguous()?, &backward)?))
-    }
-}
-
-impl Backward<'_> {
-    fn pulled_back<T: Real>(&self, x: (&CpuStorage, &Layout), g: (&CpuStorage, &Layout)) -> Result<Vec<T>> {
-        let plane = self.groups.plane(x.1.dims())?;
-        let both = [contiguous(x.0, x.1)?, contiguous(g.0, g.1)?];
-        let Some(skip) = self.skip else { return Ok(self.groups.backward(both, None, plane, self.then)) };
-        let (storage, layout) = skip.storage_and_layout();
-        let Storage::Cpu(storage) = &*storage else { bail!("a skip on another device") };
-        Ok(self.groups.backward(both, Some(contiguous(storage, layout)?), plane, self.then))
-    }
-}
-
-impl CustomOp2 for Backward<'_> {
-    fn name(&self) -> &'static str {
-        "gradient of group norm"
-    }
-
-    fn cpu_fwd(&self, x: &CpuStorage, lx: &Layout, g: &CpuStorage, lg: &Layout) -> Result<(CpuStorage, Shape)> {
-        if lg.dims() != lx.dims() || self.skip.is_some_and(|skip| skip.dims() != lx.dims()) {
-            bail!("a gradient of {:?} beside a group norm's {:?}", lg.shape(), lx.shape());
-        }
-        let storage = match x {
-            CpuStorage::F64(_) => f64::storage(self.pulled_back::<f64>((x, lx), (g, lg))?),
-            _ => f32::storage(self.pulled_back::<f32>((x, lx), (g, lg))?),
-        };
-        Ok((storage, lx.shape().clone()))
     }
 }

@@ -3,11 +3,12 @@
 use candle_core::{D, Result, Tensor, bail};
 use candle_nn::ops::sigmoid;
 
-use super::node;
+use super::AtZero;
+use crate::nn::mask::Mask;
 
 /// What is done to the values of lines.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(in super::super) enum Then {
+pub(super) enum Then {
     Nothing,
     Swish,
     Relu,
@@ -15,9 +16,9 @@ pub(in super::super) enum Then {
 
 /// Scale and shift; of each channel `[c]`, or of each channel of each sample `[n * c]`.
 #[derive(Clone)]
-pub(in super::super) struct Lines {
-    pub(in super::super) scale: Tensor,
-    pub(in super::super) shift: Tensor,
+pub(super) struct Lines {
+    pub(super) scale: Tensor,
+    pub(super) shift: Tensor,
 }
 
 /// Numbers by channel beside `x`, `[n, c, …]`.
@@ -28,15 +29,34 @@ fn beside(numbers: &Tensor, x: &Tensor) -> Result<Tensor> {
 }
 
 impl Lines {
-    /// scale x + shift, with its gradient.
-    pub(in super::super) fn node(self, x: &Tensor) -> Result<Tensor> {
-        let y = self.of(&x.detach().contiguous()?, None, Then::Nothing)?;
-        let linear = Self { shift: self.shift.zeros_like()?, ..self };
-        node("lines", x, y, move |gradient| linear.of(gradient, None, Then::Nothing))
+    /// relu(scale x + shift + skip), of these what there is, and what the ReLU lets through where that is to be `save`d.
+    pub(super) fn of_relu(
+        &self,
+        x: &Tensor,
+        skip: Option<&Tensor>,
+        at_zero: Option<AtZero>,
+        save: bool,
+    ) -> Result<(Tensor, Option<Mask>)> {
+        let Some(at_zero) = at_zero else { return Ok((self.of(x, skip, Then::Nothing)?, None)) };
+        if !save {
+            return Ok((self.of(x, skip, Then::Relu)?, None));
+        }
+        let (y, passes) = match at_zero {
+            AtZero::Nothing => {
+                let y = self.of(x, skip, Then::Relu)?;
+                let passes = y.gt(0.0)?; // as before the ReLU
+                (y, passes)
+            }
+            AtZero::All => {
+                let y = self.of(x, skip, Then::Nothing)?;
+                (relu(&y)?, y.ge(0.0)?)
+            }
+        };
+        Ok((y, Some(Mask::on_device(passes))))
     }
 
     /// then(scale x + shift + skip), of `[n, c, …]`.
-    pub(in super::super) fn of(&self, x: &Tensor, skip: Option<&Tensor>, then: Then) -> Result<Tensor> {
+    pub(super) fn of(&self, x: &Tensor, skip: Option<&Tensor>, then: Then) -> Result<Tensor> {
         if let Some(skip) = skip
             && skip.shape() != x.shape()
         {
@@ -76,7 +96,7 @@ impl Lines {
         let (lines, plane) = (shape[0] * shape[1], shape[2..].iter().product::<usize>());
         let inputs = [tensors, &[&self.scale, &self.shift]].concat();
         let numbers = [&[plane, lines, self.scale.elem_count()], flags].concat();
-        super::cuda::launch(kernel, &inputs, &numbers, shape, [plane, lines, 1])
+        crate::nn::cuda::launch(kernel, &inputs, &numbers, shape, [plane, lines, 1])
     }
 }
 
@@ -91,7 +111,7 @@ pub(super) fn blend(a: &Tensor, scale: &Tensor, b: &Tensor, slope: &Tensor, shif
     if a.device().is_cuda() {
         let (lines, plane) = (a.dim(0)? * a.dim(1)?, a.dims()[2..].iter().product::<usize>());
         let inputs = [a, b, scale, slope, shift];
-        return super::cuda::launch("blend", &inputs, &[plane, lines, lines], a.dims(), [plane, lines, 1]);
+        return crate::nn::cuda::launch("blend", &inputs, &[plane, lines, lines], a.dims(), [plane, lines, 1]);
     }
     let weighted = |x: &Tensor, by: &Tensor| x.broadcast_mul(&beside(by, x)?);
     (weighted(a, scale)? + weighted(b, slope)?)?.broadcast_add(&beside(shift, a)?)
@@ -102,7 +122,7 @@ pub(super) fn moments(a: &Tensor, b: &Tensor) -> Result<[Tensor; 2]> {
     #[cfg(feature = "cuda")]
     if a.device().is_cuda() {
         let (rows, n) = a.dims2()?;
-        let both = super::cuda::launch("moments", &[a, b], &[n, rows], &[2, rows], [super::cuda::THREADS, rows, 1])?;
+        let both = crate::nn::cuda::launch("moments", &[a, b], &[n, rows], &[2, rows], [crate::nn::cuda::THREADS, rows, 1])?;
         return Ok([both.get(0)?, both.get(1)?]);
     }
     let centred = |x: &Tensor| x.broadcast_sub(&x.mean_keepdim(D::Minus1)?);

@@ -2,18 +2,18 @@
 
 use candle_core::{Result, Tensor};
 
-use super::super::geometry::Geometry;
+use crate::nn::geometry::Geometry;
 
 /// Windows over volumes of a size.
 #[derive(Debug, Clone, Copy)]
-pub(in super::super) struct Taps {
+pub(super) struct Taps {
     geometry: Geometry,
     input: [usize; 3],
     output: [usize; 3],
 }
 
 impl Taps {
-    pub(in super::super) fn new(geometry: Geometry, input: [usize; 3]) -> Result<Self> {
+    pub(super) fn new(geometry: Geometry, input: [usize; 3]) -> Result<Self> {
         Ok(Self { geometry, input, output: geometry.output(input)? })
     }
 
@@ -44,7 +44,7 @@ impl Taps {
         #[cfg(feature = "cuda")]
         if x.device().is_cuda() {
             let shape = [n, c * self.count(), self.positions()];
-            return super::cuda::launch("unfold", &[x], &self.numbers(c), &shape, [shape[2], shape[1], n]);
+            return crate::nn::cuda::launch("unfold", &[x], &self.numbers(c), &shape, [shape[2], shape[1], n]);
         }
         let padded = self.padded(x, 0.0)?;
         let seen = self.all().map(|tap| self.seen(&padded, tap)).collect::<Result<Vec<_>>>()?;
@@ -57,7 +57,7 @@ impl Taps {
         let [d, h, w] = self.input;
         #[cfg(feature = "cuda")]
         if columns.device().is_cuda() {
-            return super::cuda::launch("fold", &[columns], &self.numbers(c), &[n, c, d, h, w], [d * h * w, c, n]);
+            return crate::nn::cuda::launch("fold", &[columns], &self.numbers(c), &[n, c, d, h, w], [d * h * w, c, n]);
         }
         let [od, oh, ow] = self.output;
         let columns = columns.reshape((n, c, self.count(), self.positions()))?;

@@ -1,20 +1,20 @@
 //! Convolutions as products of matrices: what the taps see by the weights, or the weights by the gradient, folded.
 
-use std::sync::{Arc, OnceLock};
+use std::sync::OnceLock;
 
 use candle_core::{Result, Tensor};
 
-use super::super::after::{AtZero, Mask, Passing};
-use super::super::geometry::Geometry;
-use super::lines::{Lines, Then, relu};
-use super::taps::Taps;
-use super::{node, node2};
+use crate::graph::ops::AtZero;
+use crate::graph::ops::lines::{Lines, Then};
+use crate::graph::ops::taps::Taps;
+use crate::nn::geometry::Geometry;
+use crate::nn::mask::Mask;
 
 /// Most numbers of the matrix of several images: 1 GiB of f32. A larger one is no faster.
 const MATRIX: usize = 1 << 28;
 
 /// Frozen numbers of a convolution and of what follows it, on a device.
-pub(in super::super) struct Convolution {
+pub(super) struct Convolution {
     weight: Tensor, // [out, in, kd, kh, kw]
     geometry: Geometry,
     after: Lines,
@@ -32,63 +32,23 @@ enum Backward {
 impl Convolution {
     /// `weight` is `[out, in, kd, kh, kw]`; the lines are the norm's, the bias within their shift; the last ones follow the skip
     /// and the ReLU. Of the two norms there is one at most.
-    pub(in super::super) fn new(weight: Tensor, after: Lines, last: Option<Lines>, geometry: Geometry) -> Self {
+    pub(super) fn new(weight: Tensor, after: Lines, last: Option<Lines>, geometry: Geometry) -> Self {
         Self { weight, geometry, after, last, backward: OnceLock::new() }
     }
 
-    /// last(relu(lines(conv(x)) + skip)), and what the ReLU lets through.
-    pub(in super::super) fn trail(&self, x: &Tensor, skip: Option<&Tensor>, at_zero: AtZero) -> Result<(Tensor, Mask)> {
-        let y = convolve(x, &self.weight, self.geometry)?;
-        let (y, passes) = match at_zero {
-            AtZero::Nothing => {
-                let y = self.after.of(&y, skip, Then::Relu)?;
-                let passes = y.gt(0.0)?; // as before the ReLU
-                (y, passes)
-            }
-            AtZero::All => {
-                let y = self.after.of(&y, skip, Then::Nothing)?;
-                (relu(&y)?, y.ge(0.0)?)
-            }
-        };
-        Ok((self.finished(y)?, Mask(Passing::Device(passes))))
-    }
-
-    fn finished(&self, y: Tensor) -> Result<Tensor> {
-        match &self.last {
-            Some(last) => last.of(&y, None, Then::Nothing),
-            None => Ok(y),
-        }
-    }
-
-    /// last(relu(lines(conv(x)) + skip)), of these what there is: `[n, in, d, h, w]` to `[n, out, d', h', w']`.
-    pub(in super::super) fn forward(
-        self: &Arc<Self>,
+    /// last(relu(lines(conv(x)) + skip)), of these what there is, and what the ReLU lets through where that is to be `save`d:
+    /// `[n, in, d, h, w]` to `[n, out, d', h', w']`.
+    pub(super) fn forward(
+        &self,
         x: &Tensor,
         skip: Option<&Tensor>,
         relu: Option<AtZero>,
-    ) -> Result<Tensor> {
-        let (_, _, d, h, w) = x.dims5()?;
-        let (plain, beside) = (x.detach(), skip.map(Tensor::detach));
-        let tracked = x.track_op() || skip.is_some_and(Tensor::track_op);
-        let (y, mask) = if let (Some(at_zero), true) = (relu, tracked) {
-            let (y, mask) = self.trail(&plain, beside.as_ref(), at_zero)?;
-            (y, Some(mask))
-        } else {
-            let then = if relu.is_some() { Then::Relu } else { Then::Nothing };
-            let y = self.after.of(&convolve(&plain, &self.weight, self.geometry)?, beside.as_ref(), then)?;
-            (self.finished(y)?, None)
-        };
-        let of = Arc::clone(self);
-        let through = move |gradient: &Tensor| match &mask {
-            Some(mask) => mask.pass(gradient),
-            None => Ok(gradient.clone()),
-        };
-        match skip {
-            None => node("convolution", x, y, move |gradient| of.pull_back(&through(gradient)?, [d, h, w])),
-            Some(skip) => node2("convolution and skip", [x, skip], y, move |gradient| {
-                let gradient = through(gradient)?;
-                Ok([of.pull_back(&gradient, [d, h, w])?, gradient])
-            }),
+        save: bool,
+    ) -> Result<(Tensor, Option<Mask>)> {
+        let (y, mask) = self.after.of_relu(&convolve(x, &self.weight, self.geometry)?, skip, relu, save)?;
+        match &self.last {
+            Some(last) => Ok((last.of(&y, None, Then::Nothing)?, mask)),
+            None => Ok((y, mask)),
         }
     }
 
@@ -109,7 +69,7 @@ impl Convolution {
     }
 
     /// From the output's gradient to that of the input, whose depth, height and width are told.
-    pub(in super::super) fn pull_back(&self, gradient: &Tensor, input: [usize; 3]) -> Result<Tensor> {
+    pub(super) fn vjp(&self, gradient: &Tensor, input: [usize; 3]) -> Result<Tensor> {
         match self.backward()? {
             Backward::Mirrored(weight, geometry) => convolve(gradient, weight, *geometry),
             Backward::Transposed(weight) => {

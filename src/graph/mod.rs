@@ -1,0 +1,148 @@
+//! Networks as data: a [`Graph`] of operations on tensors, whose weights are frozen, and one machinery for its gradient.
+//!
+//! A graph is built once, from a checkpoint; [`Graph::fused`] merges what the kernels do in one pass. For inputs of a shape a
+//! [`Plan`] says which values live how long and how many bytes that takes. [`Plan::forward`] gives the outputs;
+//! [`Plan::record`] gives them with a [`Tape`], whose vjp takes the gradient of the outputs to that of the inputs.
+//!
+//! Each operation has one home in [`ops`]: its shape, its forward pass, its vector-Jacobian product (vjp) and what it saves for that.
+//! On a CPU our own kernels run; elsewhere the operations are made of candle's.
+//!
+//! A network of one's own is one function that builds its graph:
+//!
+//! ```
+//! use candle_core::{DType, Device, Tensor};
+//! use parallax::graph::{Graph, Plan, ops::{AtZero, Conv}};
+//!
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! let random = |shape: &[usize]| Tensor::randn(0_f32, 0.1, shape, &Device::Cpu);
+//! let mut g = Graph::new();
+//! let x = g.input();
+//! let conv = Conv::new(&random(&[4, 1, 3, 3, 3])?, None)?.padded([1; 3]);
+//! let y = g.conv(x, conv);
+//! let y = g.relu(y, AtZero::Nothing);
+//! let y = g.global_mean(y); // [n, 4]
+//! let graph = g.finish(&[y]).fused();
+//!
+//! let plan = Plan::new(&graph, &[&[1, 1, 8, 16, 16]], DType::F32)?;
+//! let x = random(&[1, 1, 8, 16, 16])?;
+//! let (y, tape) = plan.record(&[x], &|_, _| Ok(()))?;
+//! let gradient = tape.vjp(&[y[0].ones_like()?], &|_, _| Ok(()))?;
+//! assert_eq!(gradient[0].dims(), [1, 1, 8, 16, 16]);
+//! # Ok(())
+//! # }
+//! ```
+
+mod build;
+mod fuse;
+pub mod ops;
+mod plan;
+mod run;
+
+use std::sync::Arc;
+
+pub use plan::Plan;
+pub use run::{Check, Tape};
+
+use self::ops::Operation;
+use crate::job::Cancelled;
+
+/// What can stop a pass through a graph.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    #[error(transparent)]
+    Cancelled(#[from] Cancelled),
+    #[error(transparent)]
+    Tensor(#[from] candle_core::Error),
+}
+
+/// A tensor of a graph, known by the number of the node that gives it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Value(usize);
+
+/// One operation and what it is applied to; an input where there is no operation.
+#[derive(Clone)]
+struct Node {
+    operation: Option<Arc<dyn Operation>>,
+    inputs: Vec<Value>,
+    /// Where the value has one.
+    name: Option<String>,
+}
+
+/// Operations in an order in which each follows what it needs. A copy shares the weights.
+#[derive(Clone, Default)]
+pub struct Graph {
+    nodes: Vec<Node>,
+    outputs: Vec<Value>,
+}
+
+impl Graph {
+    /// A graph of nothing.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Another input; inputs are given in the order of these calls.
+    pub fn input(&mut self) -> Value {
+        self.nodes.push(Node { operation: None, inputs: Vec::new(), name: None });
+        Value(self.nodes.len() - 1)
+    }
+
+    /// What an operation gives of values of this graph.
+    pub fn apply(&mut self, operation: impl Operation + 'static, inputs: &[Value]) -> Value {
+        self.nodes.push(Node { operation: Some(Arc::new(operation)), inputs: inputs.to_vec(), name: None });
+        Value(self.nodes.len() - 1)
+    }
+
+    /// Gives a value a name, by which messages and tests know it.
+    pub fn name(&mut self, value: Value, name: &str) {
+        self.nodes[value.0].name = Some(name.to_owned());
+    }
+
+    /// The value of that name.
+    pub fn named(&self, name: &str) -> Option<Value> {
+        self.nodes.iter().position(|node| node.name.as_deref() == Some(name)).map(Value)
+    }
+
+    /// Goes on with another graph, whose one input is a value of this one. Gives its only output.
+    pub fn append(&mut self, other: &Self, input: Value) -> Value {
+        let mut place = Vec::with_capacity(other.nodes.len());
+        for node in &other.nodes {
+            place.push(if node.operation.is_none() {
+                input
+            } else {
+                let inputs = node.inputs.iter().map(|value| place[value.0]).collect();
+                self.nodes.push(Node { inputs, ..node.clone() });
+                Value(self.nodes.len() - 1)
+            });
+        }
+        place[other.output().0]
+    }
+
+    /// The graph whose outputs these are.
+    #[must_use]
+    pub fn finish(self, outputs: &[Value]) -> Self {
+        Self { outputs: outputs.to_vec(), ..self }
+    }
+
+    /// The only output, to go on building from.
+    ///
+    /// # Panics
+    /// Where the graph is not finished, or has other than one output.
+    pub fn output(&self) -> Value {
+        assert_eq!(self.outputs.len(), 1, "a graph of one output");
+        self.outputs[0]
+    }
+
+    /// How many operations there are.
+    pub fn operations(&self) -> usize {
+        self.nodes.iter().filter(|node| node.operation.is_some()).count()
+    }
+
+    /// By value: how often it is used, as an output too.
+    fn uses(&self) -> Vec<usize> {
+        let mut uses = vec![0; self.nodes.len()];
+        let inputs = self.nodes.iter().flat_map(|node| &node.inputs);
+        inputs.chain(&self.outputs).for_each(|value| uses[value.0] += 1);
+        uses
+    }
+}

@@ -1,0 +1,319 @@
+//! The numbers of a convolution, and its passes: forward, and from the output's gradient to the input's.
+
+use std::sync::{Arc, OnceLock};
+
+use candle_core::{DType, Device, Result, Tensor, bail};
+
+use super::device::Convolution;
+use crate::graph::ops::AtZero;
+use crate::graph::ops::lines::Lines;
+use crate::graph::ops::norm::{BatchNorm, channelwise_on};
+use crate::nn::device::has_kernels;
+use crate::nn::epilogue::Epilogue;
+use crate::nn::gemm::{Columns, Real};
+use crate::nn::geometry::{Geometry, Images};
+use crate::nn::im2col;
+use crate::nn::mask::Mask;
+use crate::nn::numbers::{Held, tensor};
+use crate::nn::simd::Instructions;
+use crate::nn::winograd::{Kernels, Winograd};
+
+/// Weights as numbers of one kind.
+pub(super) enum Numbers {
+    F32(Weights<f32>),
+    F64(Weights<f64>),
+}
+
+pub(super) struct Weights<T> {
+    /// `[out, in * taps]`, as they were loaded; of a gradient's kernel, those of the convolution it is the gradient of.
+    loaded: Arc<Vec<T>>,
+    /// The gradient's own `[out, in * taps]`: made by the first pass that wants them.
+    mirrored: OnceLock<Vec<T>>,
+}
+
+impl<T> From<Arc<Vec<T>>> for Weights<T> {
+    fn from(loaded: Arc<Vec<T>>) -> Self {
+        Self { loaded, mirrored: OnceLock::new() }
+    }
+}
+
+impl Numbers {
+    /// The same loaded weights for another kernel.
+    fn shared(&self) -> Self {
+        match self {
+            Self::F32(weights) => Self::F32(Arc::clone(&weights.loaded).into()),
+            Self::F64(weights) => Self::F64(Arc::clone(&weights.loaded).into()),
+        }
+    }
+}
+
+pub(super) struct Kernel {
+    weight: Numbers,
+    /// Of a gradient's kernel: what its original's norm multiplies each output channel with, 1 where it has none.
+    mirror: Option<Vec<f64>>,
+    /// One per output channel; none is nothing to add.
+    bias: Vec<f64>,
+    /// Of the outputs, before a skip and a ReLU; or after them.
+    norm: Option<BatchNorm>,
+    norm_last: Option<BatchNorm>,
+    channels: [usize; 2], // in, out
+    geometry: Geometry,
+    /// Made by the first gradient. None where the gradient is no convolution.
+    gradient: OnceLock<Option<Arc<Kernel>>>,
+    /// Made by the first pass on a device that is no CPU.
+    on_device: OnceLock<Arc<Convolution>>,
+}
+
+impl Kernel {
+    pub(super) fn new(weight: Numbers, bias: Vec<f64>, channels: [usize; 2], geometry: Geometry) -> Self {
+        Self {
+            weight,
+            mirror: None,
+            bias,
+            norm: None,
+            norm_last: None,
+            channels,
+            geometry,
+            gradient: OnceLock::new(),
+            on_device: OnceLock::new(),
+        }
+    }
+
+    /// The same convolution with a norm: before its skip and ReLU, or `last`.
+    pub(super) fn normed(&self, norm: BatchNorm, last: bool) -> Self {
+        let kernel = Self::new(self.weight.shared(), self.bias.clone(), self.channels, self.geometry);
+        let (norm, norm_last) = if last { (None, Some(norm)) } else { (Some(norm), None) };
+        Self { norm, norm_last, ..kernel }
+    }
+
+    /// In, out.
+    pub(super) fn channels(&self) -> [usize; 2] {
+        self.channels
+    }
+
+    pub(super) fn geometry(&self) -> Geometry {
+        self.geometry
+    }
+
+    pub(super) fn has_norm(&self) -> bool {
+        self.norm.is_some() || self.norm_last.is_some()
+    }
+
+    /// The same weights and biases elsewhere: without a norm.
+    pub(super) fn placed(&self, geometry: Geometry) -> Self {
+        Self::new(self.weight.shared(), self.bias.clone(), self.channels, geometry)
+    }
+
+    /// What the norm, wherever it stands, multiplies each output channel with.
+    fn scale(&self) -> Vec<f64> {
+        let norm = self.norm.as_ref().or(self.norm_last.as_ref());
+        norm.map_or_else(|| vec![1.0; self.channels[1]], |norm| norm.by_channel().scale.clone())
+    }
+
+    /// The convolution from the output's gradient to the input's: taps in reverse, input and output channels exchanged, times
+    /// the norm's scale.
+    fn gradient(&self) -> Option<&Arc<Self>> {
+        let make = || {
+            let geometry = self.geometry.mirrored()?;
+            let [c_in, c_out] = self.channels;
+            let kernel = Self::new(self.weight.shared(), Vec::new(), [c_out, c_in], geometry);
+            Some(Arc::new(Self { mirror: Some(self.scale()), ..kernel }))
+        };
+        self.gradient.get_or_init(make).as_ref()
+    }
+
+    /// The weights `[out, in * taps]` of this kernel itself.
+    fn matrix<'a, T: Real>(&self, weights: &'a Weights<T>) -> &'a [T] {
+        let Some(scale) = &self.mirror else { return &weights.loaded };
+        weights.mirrored.get_or_init(|| mirrored(&weights.loaded, scale, self.channels, self.geometry.taps()))
+    }
+
+    fn forward_f32(&self, weights: &Weights<f32>, x: &[f32], images: &Images, epilogue: &Epilogue<'_, f32>) -> Vec<f32> {
+        if !Winograd::fits(&self.geometry) || !Winograd::pays(images.output) {
+            return self.products(self.matrix(weights)).forward(x, images, epilogue);
+        }
+        let geometry = &self.geometry;
+        let kernels = Kernels {
+            loaded: weights.loaded.as_chunks().0,
+            mirror: self.mirror.as_deref(),
+            channels: self.channels,
+            depth: geometry.kernel[0],
+        };
+        let instructions = Instructions::best();
+        Winograd { kernels, bias: &self.bias, geometry, instructions }.forward(x, images, epilogue)
+    }
+
+    /// last(relu(norm(conv(x)) + skip)), of these what there is, and what the ReLU lets through where that is to be `save`d:
+    /// `[n, in, d, h, w]` to `[n, out, d', h', w']`.
+    pub(super) fn forward(
+        &self,
+        x: &Tensor,
+        skip: Option<&Tensor>,
+        relu: Option<AtZero>,
+        save: bool,
+    ) -> Result<(Tensor, Option<Mask>)> {
+        if skip.is_some() && self.norm_last.is_some() {
+            bail!("a skip before a norm has no gradient here");
+        }
+        if has_kernels(x.device()) {
+            let Self { norm, norm_last, .. } = self;
+            let after = Passed { norm: norm.as_ref(), skip, relu, norm_last: norm_last.as_ref(), mask: None };
+            self.pass(x, &after, save && relu.is_some())
+        } else {
+            self.on(x.device())?.forward(x, skip, relu, save)
+        }
+    }
+
+    /// A pass over the CPU's numbers, with a note of what the ReLU lets through where that is to be `save`d.
+    #[expect(unsafe_code, reason = "the mask is noted from several threads")]
+    fn pass(&self, x: &Tensor, after: &Passed<'_>, save: bool) -> Result<(Tensor, Option<Mask>)> {
+        let (samples, c, d, h, w) = x.dims5()?;
+        let ([c_in, c_out], input) = (self.channels, [d, h, w]);
+        if c != c_in {
+            bail!("this convolution takes {c_in} channels, found {c}");
+        }
+        let output = self.geometry.output(input)?;
+        let images = Images { samples, input, output };
+        let shape = [samples, c_out, output[0], output[1], output[2]];
+        let count: usize = shape.iter().product();
+        if let Some(skip) = after.skip
+            && skip.dims() != shape
+        {
+            bail!("a skip of {:?} beside a convolution's {shape:?}", skip.dims());
+        }
+        let mask = after.mask.map(Mask::bytes).transpose()?;
+        if let Some(mask) = &mask
+            && mask.len() != count
+        {
+            bail!("a mask of {} numbers beside a convolution's {shape:?}", mask.len());
+        }
+        let mut passing = Vec::new();
+        let columns = Columns::fresh(&mut passing, if save { count } else { 0 });
+        let noted = save.then_some(&columns);
+        let (x, skip) = (Held::of(x), after.skip.map(Held::of));
+        let y = match &self.weight {
+            Numbers::F32(weights) => {
+                let skip = skip.as_ref().map(Held::numbers).transpose()?;
+                let epilogue = after.epilogue(skip, noted, mask.as_deref());
+                tensor(self.forward_f32(weights, x.numbers()?, &images, &epilogue), &shape)?
+            }
+            Numbers::F64(weights) => {
+                let skip = skip.as_ref().map(Held::numbers).transpose()?;
+                let epilogue = after.epilogue(skip, noted, mask.as_deref());
+                tensor(self.products(self.matrix(weights)).forward(x.numbers()?, &images, &epilogue), &shape)?
+            }
+        };
+        if save {
+            // SAFETY: the pass has finished every output, and noted each, as there is a ReLU.
+            unsafe { passing.set_len(count) };
+        }
+        Ok((y, save.then(|| Mask::of(&passing))))
+    }
+
+    /// From the gradient of the outputs, once past their ReLU, to that of the input, whose depth, height and width are told. To it
+    /// `others` is added; then what `mask` lets through is left.
+    pub(super) fn vjp(
+        &self,
+        gradient: &Tensor,
+        input: [usize; 3],
+        others: Option<&Tensor>,
+        mask: Option<&Mask>,
+    ) -> Result<Tensor> {
+        if has_kernels(gradient.device())
+            && let Some(kernel) = self.gradient()
+        {
+            let after = Passed { norm: None, skip: others, relu: None, norm_last: None, mask };
+            return Ok(kernel.pass(gradient, &after, false)?.0);
+        }
+        let pulled = if !has_kernels(gradient.device()) {
+            self.on(gradient.device())?.vjp(gradient, input)?
+        } else if let Some(norm) = self.norm.as_ref().or(self.norm_last.as_ref()) {
+            self.scattered(&norm.scaled(gradient)?, input)?
+        } else {
+            self.scattered(gradient, input)?
+        };
+        let pulled = others.map_or_else(|| Ok(pulled.clone()), |others| &pulled + others)?;
+        mask.map_or_else(|| Ok(pulled.clone()), |mask| mask.pass(&pulled))
+    }
+
+    /// From the output's gradient to the input's, whose size it must be told, where a stride leaves gaps.
+    fn scattered(&self, gradient: &Tensor, input: [usize; 3]) -> Result<Tensor> {
+        let (samples, _, d, h, w) = gradient.dims5()?;
+        let images = Images { samples, input, output: [d, h, w] };
+        let shape = [samples, self.channels[0], input[0], input[1], input[2]];
+        let gradient = Held::of(gradient);
+        match &self.weight {
+            Numbers::F32(weights) => {
+                tensor(self.products(&weights.loaded).backward(gradient.numbers()?, &images), &shape)
+            }
+            Numbers::F64(weights) => {
+                tensor(self.products(&weights.loaded).backward(gradient.numbers()?, &images), &shape)
+            }
+        }
+    }
+
+    /// These numbers where our kernels do not run.
+    fn on(&self, device: &Device) -> Result<&Arc<Convolution>> {
+        if let Some(made) = self.on_device.get() {
+            return Ok(made);
+        }
+        let [c_in, c_out] = self.channels;
+        let [kd, kh, kw] = self.geometry.kernel;
+        let shape = (c_out, c_in, kd, kh, kw);
+        let (weight, dtype) = match &self.weight {
+            Numbers::F32(weights) => (Tensor::from_slice(&weights.loaded, shape, device)?, DType::F32),
+            Numbers::F64(weights) => (Tensor::from_slice(&weights.loaded, shape, device)?, DType::F64),
+        };
+        // norm(conv + bias) = scale conv + (scale bias + shift)
+        let (mut scale, mut shift) = (vec![1.0; c_out], self.bias.clone());
+        shift.resize(c_out, 0.0);
+        if let Some(norm) = &self.norm {
+            scale = norm.by_channel().scale.clone();
+            let lines = scale.iter().zip(&norm.by_channel().shift);
+            shift.iter_mut().zip(lines).for_each(|(bias, (scale, shift))| *bias = scale * *bias + shift);
+        }
+        let [scale, shift] = [scale, shift].map(|numbers| channelwise_on(&numbers, dtype, device));
+        let after = Lines { scale: scale?, shift: shift? };
+        let last = self.norm_last.as_ref().map(|norm| norm.on(dtype, device)).transpose()?;
+        let made = Arc::new(Convolution::new(weight, after, last, self.geometry));
+        Ok(self.on_device.get_or_init(|| made))
+    }
+
+    fn products<'a, T>(&'a self, weight: &'a [T]) -> im2col::Kernel<'a, T> {
+        im2col::Kernel { weight, bias: &self.bias, channels: self.channels, geometry: &self.geometry }
+    }
+}
+
+/// What follows a convolution, of tensors.
+struct Passed<'a> {
+    norm: Option<&'a BatchNorm>,
+    skip: Option<&'a Tensor>,
+    relu: Option<AtZero>,
+    norm_last: Option<&'a BatchNorm>,
+    mask: Option<&'a Mask>,
+}
+
+impl Passed<'_> {
+    /// The same of slices of numbers.
+    fn epilogue<'s, T: Real>(
+        &'s self,
+        skip: Option<&'s [T]>,
+        passing: Option<&'s Columns<'s, u8>>,
+        mask: Option<&'s [u8]>,
+    ) -> Epilogue<'s, T> {
+        let [norm, norm_last] = [self.norm, self.norm_last].map(|norm| norm.map(BatchNorm::by_channel));
+        Epilogue { norm, skip, relu: self.relu, passing, norm_last, mask }
+    }
+}
+
+/// `[in, out, taps]` to `[out, in, taps]`, the taps in reverse, each input's times its scale.
+fn mirrored<T: Real>(weight: &[T], scale: &[f64], [c_in, c_out]: [usize; 2], taps: usize) -> Vec<T> {
+    let kernels = (0..c_out * c_in).map(|at| (at / c_in, at % c_in));
+    let mirrored = kernels.flat_map(|(out, input)| {
+        let first = (input * c_out + out) * taps;
+        let scale = T::from_f64(scale[input]);
+        weight[first..first + taps].iter().rev().map(move |w| *w * scale)
+    });
+    mirrored.collect()
+}
+

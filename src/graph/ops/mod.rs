@@ -1,0 +1,184 @@
+//! The operations that graphs are made of, each with its shape, its forward pass, its vector-Jacobian product, and what it saves for
+//! that.
+//!
+//! Tensors are `[n, c, …]`: samples, channels, then depth, height and width, of which slices have the last two. Numbers are f32 or
+//! f64. Weights are frozen: no operation has a gradient of its weights.
+
+mod activation;
+mod arithmetic;
+mod attention;
+mod conv;
+mod group_norm;
+mod join;
+mod lines;
+mod norm;
+mod pool;
+mod resize;
+mod taps;
+mod view;
+
+use std::sync::Arc;
+
+use candle_core::{Result, Tensor};
+
+use self::pool::Places;
+pub use activation::{LogSoftmax, Relu, Swish};
+pub use arithmetic::{Add, Affine};
+pub use attention::Attention;
+pub use conv::{Bias, Conv, conv2d, conv3d};
+pub use join::Concat;
+pub use group_norm::{GroupNorm, group_norm};
+pub use norm::{BatchNorm, batch_norm};
+pub use pool::{AveragePool, GlobalMean, MaxPool, Windows};
+pub use resize::{Nearest, Resize, Size};
+pub use view::{CenterCrop, Flip, Narrow, Pad, Permute, Reshape, Unsqueeze};
+
+pub use crate::nn::epilogue::AtZero;
+use crate::nn::mask::Mask;
+
+/// What an operation does with tensors.
+pub trait Operation: Send + Sync {
+    /// For messages: "convolution 64 to 128".
+    fn name(&self) -> String;
+
+    /// Of the output, from those of the inputs.
+    ///
+    /// # Errors
+    /// In words, where inputs of such shapes have no output.
+    fn shape(&self, inputs: &[&[usize]]) -> Result<Vec<usize>>;
+
+    /// What [`Self::forward`] saves.
+    fn saves(&self) -> Saves;
+
+    /// The output, and what the vjp needs to know of this pass where it is to be `saved`.
+    fn forward(&self, inputs: &[&Tensor], save: bool) -> Result<(Tensor, Saved)>;
+
+    /// From the gradient of the output to those of the inputs, each of which goes `into` a sum. An operation that ends in a ReLU
+    /// whose mask it saved is given the gradient past that mask. `None` is asked for and given where nothing wants a gradient.
+    fn vjp(&self, pass: &Pass<'_>, gradient: &Tensor, into: Vec<Option<Sum>>) -> Result<Vec<Option<Tensor>>>;
+
+    /// What this operation is to the one before it, if that may do it in passing.
+    fn step(&self) -> Option<Step> {
+        None
+    }
+
+    /// This operation and a step that follows it, in one pass. A step's further inputs follow this operation's.
+    fn absorbing(&self, step: &Step) -> Option<Arc<dyn Operation>> {
+        let _ = step;
+        None
+    }
+
+    /// The axis along which this operation does nothing but join its inputs.
+    fn concatenates(&self) -> Option<usize> {
+        None
+    }
+
+    /// Bytes that a pass takes besides its inputs and its output, of f32.
+    fn scratch_bytes(&self, inputs: &[&[usize]]) -> usize {
+        let _ = inputs;
+        0
+    }
+}
+
+/// What may be done to an operation's outputs while the caches hold them.
+pub enum Step {
+    /// A scale and a shift by channel.
+    Norm(BatchNorm),
+    /// Another tensor of that shape is added.
+    Add,
+    Relu(AtZero),
+    Swish,
+}
+
+/// What an operation saves of a forward pass, for a plan to count.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Saves {
+    Nothing,
+    /// One bit for each number of the output.
+    Bits,
+    /// Two bytes for each number of the output.
+    Places,
+    /// All inputs.
+    Inputs,
+    Output,
+}
+
+/// What an operation saved of a forward pass.
+#[derive(Clone, Default)]
+pub enum Saved {
+    #[default]
+    Nothing,
+    /// What its ReLU lets through.
+    Mask(Mask),
+    /// Which place of each window holds its maximum.
+    Places(Arc<Places>),
+    /// Inputs, or the output.
+    Tensors(Vec<Tensor>),
+}
+
+impl Saved {
+    /// What the operation's ReLU lets through, where it has one.
+    pub(super) fn mask(&self) -> Option<&Mask> {
+        match self {
+            Self::Mask(mask) => Some(mask),
+            _ => None,
+        }
+    }
+
+    /// The tensor at `which` of those that were saved.
+    fn tensor(&self, which: usize) -> Result<&Tensor> {
+        match self {
+            Self::Tensors(tensors) if which < tensors.len() => Ok(&tensors[which]),
+            _ => candle_core::bail!("a forward pass saved no tensor {which}"),
+        }
+    }
+}
+
+/// What a vjp knows of the forward pass.
+pub struct Pass<'a> {
+    pub saved: &'a Saved,
+    /// Of the inputs.
+    pub shapes: &'a [&'a [usize]],
+}
+
+/// What a part of a gradient is added to, and what of the sum passes on.
+#[derive(Clone, Default)]
+pub struct Sum {
+    /// The other parts so far.
+    pub(super) others: Option<Tensor>,
+    /// Of the ReLU that gave the value, where this part is the last.
+    pub(super) mask: Option<Mask>,
+}
+
+impl Sum {
+    /// The sum with `part`, past the mask.
+    pub(super) fn with(self, part: Tensor) -> Result<Tensor> {
+        let sum = match self.others {
+            Some(others) => (part + others)?,
+            None => part,
+        };
+        match self.mask {
+            Some(mask) => mask.pass(&sum),
+            None => Ok(sum),
+        }
+    }
+
+    /// The sum without a part, for an input that the output does not depend on.
+    pub(super) fn without(self) -> Result<Option<Tensor>> {
+        let Self { others, mask } = self;
+        others.map(|others| mask.map_or_else(|| Ok(others.clone()), |mask| mask.pass(&others))).transpose()
+    }
+}
+
+/// The sums that are asked for, each with the part that `vjp` makes of the input of that number.
+fn each(into: Vec<Option<Sum>>, vjp: impl Fn(usize) -> Result<Tensor>) -> Result<Vec<Option<Tensor>>> {
+    into.into_iter().enumerate().map(|(which, sum)| sum.map(|sum| sum.with(vjp(which)?)).transpose()).collect()
+}
+
+/// The shape of the only input.
+fn only<'a>(inputs: &[&'a [usize]]) -> Result<&'a [usize]> {
+    match inputs {
+        [only] => Ok(only),
+        _ => candle_core::bail!("one tensor, found {}", inputs.len()),
+    }
+}

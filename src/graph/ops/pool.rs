@@ -1,0 +1,384 @@
+//! Pools over windows of slices and volumes, and the mean over everything.
+
+use std::ops::Range;
+use std::sync::Arc;
+
+use candle_core::{Result, Tensor, bail};
+use rayon::prelude::*;
+
+use super::taps::Taps;
+use super::{Operation, Pass, Saved, Saves, Sum, each, only};
+use crate::nn::device::has_kernels;
+use crate::nn::gemm::{Real, zeros};
+use crate::nn::geometry::Geometry;
+use crate::nn::numbers::{Held, by_type, tensor};
+
+/// Windows along depth, height and width; of slices the depth is 1.
+#[derive(Debug, Clone, Copy)]
+pub struct Windows {
+    pub kernel: [usize; 3],
+    pub stride: [usize; 3],
+    /// Before and behind, along each axis.
+    pub padding: [usize; 3],
+    /// Whether a last window that lies only in part within the padded input counts.
+    pub ceil: bool,
+}
+
+/// Maximum over windows: `[n, c, …]`. Padding never wins; of equal numbers the first in scan order has the gradient, as in PyTorch; a
+/// NaN wins on a CPU alone.
+pub struct MaxPool(pub Windows);
+
+/// Mean over windows: `[n, c, …]`.
+pub struct AveragePool {
+    pub windows: Windows,
+    /// Whether zeros of the padding count.
+    pub count_padding: bool,
+}
+
+/// Mean over everything after the channels: `[n, c, …]` to `[n, c]`.
+pub struct GlobalMean;
+
+/// Where maxima lie: by window, in scan order, the number of the place within it.
+pub struct Places(Vec<u16>);
+
+/// Planes of a batch, each of the same depth, height and width.
+fn planes(shape: &[usize]) -> Result<(usize, [usize; 3])> {
+    match shape {
+        [n, c, h, w] => Ok((n * c, [1, *h, *w])),
+        [n, c, d, h, w] => Ok((n * c, [*d, *h, *w])),
+        _ => bail!("a pool over slices or volumes, found {shape:?}"),
+    }
+}
+
+impl Windows {
+    /// Cubes of side `k`, or squares of slices where the depth is 1.
+    pub fn cubes(k: usize, stride: usize, padding: usize) -> Self {
+        Self { kernel: [k; 3], stride: [stride; 3], padding: [padding; 3], ceil: false }
+    }
+
+    /// Squares of side `k` on slices.
+    pub fn squares(k: usize, stride: usize, padding: usize) -> Self {
+        Self { kernel: [1, k, k], stride: [1, stride, stride], padding: [0, padding, padding], ceil: false }
+    }
+
+    fn output(&self, input: [usize; 3]) -> Result<[usize; 3]> {
+        let mut output = [0; 3];
+        for axis in 0..3 {
+            let [kernel, stride, padding] = [self.kernel[axis], self.stride[axis], self.padding[axis]];
+            let padded = input[axis] + 2 * padding;
+            if input[axis] == 0 || stride == 0 || padded < kernel || 2 * padding > kernel {
+                bail!("a pool of {self:?} does not fit an input of {input:?}");
+            }
+            let surplus = padded - kernel;
+            let whole = if self.ceil { surplus.div_ceil(stride) } else { surplus / stride };
+            // No window begins in the padding behind: PyTorch, `aten/src/ATen/native/Pool.h`.
+            let beyond = self.ceil && whole * stride >= input[axis] + padding;
+            output[axis] = whole + 1 - usize::from(beyond);
+        }
+        Ok(output)
+    }
+
+    fn shape(&self, inputs: &[&[usize]]) -> Result<Vec<usize>> {
+        let shape = only(inputs)?;
+        let [d, h, w] = self.output(planes(shape)?.1)?;
+        Ok(if shape.len() == 4 { vec![shape[0], shape[1], h, w] } else { vec![shape[0], shape[1], d, h, w] })
+    }
+
+    /// What a window sees of the input along an axis.
+    fn range(&self, axis: usize, o: usize, input: [usize; 3]) -> Range<usize> {
+        let first = o * self.stride[axis];
+        let end = (first + self.kernel[axis]).saturating_sub(self.padding[axis]).min(input[axis]);
+        first.saturating_sub(self.padding[axis]).min(end)..end
+    }
+
+    /// How much of a window lies within the padded input along an axis.
+    fn padded(&self, axis: usize, o: usize, input: [usize; 3]) -> usize {
+        let first = o * self.stride[axis];
+        (first + self.kernel[axis]).min(input[axis] + 2 * self.padding[axis]) - first
+    }
+
+    /// As candle's operations see them.
+    fn taps(self, input: [usize; 3]) -> Result<Taps> {
+        if self.ceil && self.output(input)? != (Self { ceil: false, ..self }).output(input)? {
+            bail!("a pool of {self:?} on {input:?} has windows that lie outside; not yet on this device: use --device cpu");
+        }
+        Taps::new(Geometry { kernel: self.kernel, stride: self.stride, padding: self.padding }, input)
+    }
+
+    /// Where a place of a window lies.
+    fn index(&self, out: usize, place: usize, input: [usize; 3], output: [usize; 3]) -> usize {
+        let ([_, kh, kw], [_, oh, ow]) = (self.kernel, output);
+        let along = |axis: usize, o: usize, tap: usize| o * self.stride[axis] + tap - self.padding[axis];
+        let z = along(0, out / (oh * ow), place / (kh * kw));
+        let y = along(1, out / ow % oh, place / kw % kh);
+        (z * input[1] + y) * input[2] + along(2, out % ow, place % kw)
+    }
+
+    /// The place of a voxel in a window.
+    fn place(&self, [z, y, x]: [usize; 3], [oz, oy, ox]: [usize; 3]) -> usize {
+        let tap = |axis: usize, i: usize, o: usize| i + self.padding[axis] - o * self.stride[axis];
+        (tap(0, z, oz) * self.kernel[1] + tap(1, y, oy)) * self.kernel[2] + tap(2, x, ox)
+    }
+
+    /// Calls `visit` with the number of each window, where it stands, and the ranges that it sees.
+    fn each(&self, input: [usize; 3], output: [usize; 3], mut visit: impl FnMut(usize, [usize; 3], [Range<usize>; 3])) {
+        let mut out = 0;
+        for z in 0..output[0] {
+            for y in 0..output[1] {
+                for x in 0..output[2] {
+                    let ranges = [self.range(0, z, input), self.range(1, y, input), self.range(2, x, input)];
+                    visit(out, [z, y, x], ranges);
+                    out += 1;
+                }
+            }
+        }
+    }
+
+    /// The maximum of each window and its place, as `set` wants them.
+    fn maxima<T: Real>(&self, x: &[T], input: [usize; 3], output: [usize; 3], mut set: impl FnMut(usize, T, usize)) {
+        self.each(input, output, |out, at, [zs, ys, xs]| {
+            let (mut best, mut found) = (T::MIN, None);
+            for z in zs {
+                for y in ys.clone() {
+                    let row = (z * input[1] + y) * input[2];
+                    for (value, i) in x[row + xs.start..row + xs.end].iter().zip(xs.clone()) {
+                        if found.is_none() || *value > best || value.partial_cmp(value).is_none() {
+                            (best, found) = (*value, Some([z, y, i]));
+                        }
+                    }
+                }
+            }
+            set(out, best, found.map_or(0, |found| self.place(found, at)));
+        });
+    }
+}
+
+impl Operation for MaxPool {
+    fn name(&self) -> String {
+        format!("maximum over {:?}", self.0.kernel)
+    }
+
+    fn shape(&self, inputs: &[&[usize]]) -> Result<Vec<usize>> {
+        if self.0.kernel.iter().product::<usize>() > usize::from(u16::MAX) {
+            bail!("a pool of {:?} has more places than are counted", self.0);
+        }
+        self.0.shape(inputs)
+    }
+
+    fn saves(&self) -> Saves {
+        Saves::Places
+    }
+
+    fn forward(&self, inputs: &[&Tensor], save: bool) -> Result<(Tensor, Saved)> {
+        let (x, windows) = (inputs[0].contiguous()?, self.0);
+        let shape = self.shape(&[x.dims()])?;
+        let ((_, input), (_, output)) = (planes(x.dims())?, planes(&shape)?);
+        if !has_kernels(x.device()) {
+            let y = max_by_taps(&volumes(&x)?, &windows.taps(input)?)?.reshape(shape)?;
+            let saved = if save { Saved::Tensors(vec![x, y.clone()]) } else { Saved::Nothing };
+            return Ok((y, saved));
+        }
+        let [voxels, positions] = [input, output].map(|size| size.iter().product::<usize>());
+        let count = shape.iter().product();
+        let mut places = zeros::<u16>(if save { count } else { 0 });
+        let held = Held::of(&x);
+        let y = by_type!(x, T => {
+            let mut y = zeros::<T>(count);
+            let planes = y.par_chunks_mut(positions).zip(held.numbers::<T>()?.par_chunks(voxels));
+            if save {
+                planes.zip(places.par_chunks_mut(positions)).for_each(|((y, x), places)| {
+                    // There are no more places than that, see `shape`.
+                    windows.maxima(x, input, output, |out, best, place| (y[out], places[out]) = (best, place as u16));
+                });
+            } else {
+                planes.for_each(|(y, x)| windows.maxima(x, input, output, |out, best, _| y[out] = best));
+            }
+            tensor(y, &shape)?
+        });
+        Ok((y, if save { Saved::Places(Arc::new(Places(places))) } else { Saved::Nothing }))
+    }
+
+    fn vjp(&self, pass: &Pass<'_>, gradient: &Tensor, into: Vec<Option<Sum>>) -> Result<Vec<Option<Tensor>>> {
+        let (windows, shape) = (self.0, only(pass.shapes)?);
+        let (_, input) = planes(shape)?;
+        let Saved::Places(places) = pass.saved else {
+            let [x, maxima] = [volumes(pass.saved.tensor(0)?)?, volumes(pass.saved.tensor(1)?)?];
+            let taps = windows.taps(input)?;
+            return each(into, |_| to_maxima(&x, &taps, &maxima, &volumes(gradient)?)?.reshape(shape));
+        };
+        let gradient = gradient.contiguous()?;
+        let (_, output) = planes(gradient.dims())?;
+        let held = Held::of(&gradient);
+        each(into, |_| {
+            by_type!(gradient, T => {
+                let g = held.numbers::<T>()?;
+                if g.len() != places.0.len() {
+                    bail!("a gradient of another pool");
+                }
+                let [voxels, positions] = [input, output].map(|size| size.iter().product::<usize>());
+                let mut gx = zeros::<T>(shape.iter().product());
+                let planes = g.par_chunks(positions).zip(places.0.par_chunks(positions));
+                gx.par_chunks_mut(voxels).zip(planes).for_each(|(gx, (g, places))| {
+                    for (out, (g, place)) in g.iter().zip(places).enumerate() {
+                        gx[windows.index(out, usize::from(*place), input, output)] += *g;
+                    }
+                });
+                tensor(gx, shape)
+            })
+        })
+    }
+}
+
+impl AveragePool {
+    /// By window, what its sum is divided by.
+    fn counts(&self, input: [usize; 3], output: [usize; 3]) -> Vec<f64> {
+        let mut counts = vec![0.0; output.iter().product()];
+        self.windows.each(input, output, |out, at, ranges| {
+            let count: usize = if self.count_padding {
+                (0..3).map(|axis| self.windows.padded(axis, at[axis], input)).product()
+            } else {
+                ranges.iter().map(Range::len).product()
+            };
+            counts[out] = count.max(1) as f64;
+        });
+        counts
+    }
+
+    /// The counts beside `[n, c, d, h, w]`.
+    fn counts_beside(&self, x: &Tensor, input: [usize; 3], output: [usize; 3]) -> Result<Tensor> {
+        let [d, h, w] = output;
+        let counts = Tensor::from_vec(self.counts(input, output), (1, 1, d, h, w), &candle_core::Device::Cpu)?;
+        counts.to_dtype(x.dtype())?.to_device(x.device())
+    }
+}
+
+impl Operation for AveragePool {
+    fn name(&self) -> String {
+        format!("mean over {:?}", self.windows.kernel)
+    }
+
+    fn shape(&self, inputs: &[&[usize]]) -> Result<Vec<usize>> {
+        self.windows.shape(inputs)
+    }
+
+    fn saves(&self) -> Saves {
+        Saves::Nothing
+    }
+
+    fn forward(&self, inputs: &[&Tensor], _: bool) -> Result<(Tensor, Saved)> {
+        let (x, windows) = (inputs[0].contiguous()?, self.windows);
+        let shape = self.shape(&[x.dims()])?;
+        let ((_, input), (_, output)) = (planes(x.dims())?, planes(&shape)?);
+        if !has_kernels(x.device()) {
+            let taps = windows.taps(input)?;
+            let padded = taps.padded(&volumes(&x)?, 0.0)?;
+            let seen = taps.all().map(|tap| taps.seen(&padded, tap));
+            let sum = seen.reduce(|sum, seen| sum? + seen?).unwrap_or_else(|| bail!("a pool sees nothing"))?;
+            let y = sum.broadcast_div(&self.counts_beside(&x, input, output)?)?;
+            return Ok((y.reshape(shape)?, Saved::Nothing));
+        }
+        let counts = self.counts(input, output);
+        let [voxels, positions] = [input, output].map(|size| size.iter().product::<usize>());
+        let held = Held::of(&x);
+        by_type!(x, T => {
+            let mut y = zeros::<T>(shape.iter().product());
+            y.par_chunks_mut(positions).zip(held.numbers::<T>()?.par_chunks(voxels)).for_each(|(y, x)| {
+                windows.each(input, output, |out, _, [zs, ys, xs]| {
+                    let mut sum = T::default();
+                    for z in zs {
+                        for row in ys.clone().map(|y| (z * input[1] + y) * input[2]) {
+                            x[row + xs.start..row + xs.end].iter().for_each(|x| sum += *x);
+                        }
+                    }
+                    y[out] = sum * T::from_f64(1.0 / counts[out]);
+                });
+            });
+            Ok((tensor(y, &shape)?, Saved::Nothing))
+        })
+    }
+
+    fn vjp(&self, pass: &Pass<'_>, gradient: &Tensor, into: Vec<Option<Sum>>) -> Result<Vec<Option<Tensor>>> {
+        let (gradient, shape, windows) = (gradient.contiguous()?, only(pass.shapes)?, self.windows);
+        let ((_, input), (_, output)) = (planes(shape)?, planes(gradient.dims())?);
+        if !has_kernels(gradient.device()) {
+            let taps = windows.taps(input)?;
+            let shares = volumes(&gradient)?.broadcast_div(&self.counts_beside(&gradient, input, output)?)?;
+            let sum = || taps.all().map(|tap| taps.placed(&shares, tap)).reduce(|sum, placed| sum? + placed?);
+            return each(into, |_| taps.cropped(&sum().unwrap_or_else(|| bail!("a pool sees nothing"))?)?.reshape(shape));
+        }
+        let counts = self.counts(input, output);
+        let [voxels, positions] = [input, output].map(|size| size.iter().product::<usize>());
+        let held = Held::of(&gradient);
+        each(into, |_| {
+            by_type!(gradient, T => {
+                let mut gx = zeros::<T>(shape.iter().product());
+                gx.par_chunks_mut(voxels).zip(held.numbers::<T>()?.par_chunks(positions)).for_each(|(gx, g)| {
+                    windows.each(input, output, |out, _, [zs, ys, xs]| {
+                        let share = g[out] * T::from_f64(1.0 / counts[out]);
+                        for z in zs {
+                            for row in ys.clone().map(|y| (z * input[1] + y) * input[2]) {
+                                gx[row + xs.start..row + xs.end].iter_mut().for_each(|gx| *gx += share);
+                            }
+                        }
+                    });
+                });
+                tensor(gx, shape)
+            })
+        })
+    }
+}
+
+impl Operation for GlobalMean {
+    fn name(&self) -> String {
+        "mean over everything".to_owned()
+    }
+
+    fn shape(&self, inputs: &[&[usize]]) -> Result<Vec<usize>> {
+        match only(inputs)? {
+            [n, c, rest @ ..] if rest.iter().product::<usize>() > 0 => Ok(vec![*n, *c]),
+            other => bail!("a mean over voxels, found {other:?}"),
+        }
+    }
+
+    fn saves(&self) -> Saves {
+        Saves::Nothing
+    }
+
+    fn forward(&self, inputs: &[&Tensor], _: bool) -> Result<(Tensor, Saved)> {
+        let x = inputs[0].contiguous()?;
+        Ok((x.flatten_from(2)?.mean(2)?, Saved::Nothing))
+    }
+
+    fn vjp(&self, pass: &Pass<'_>, gradient: &Tensor, into: Vec<Option<Sum>>) -> Result<Vec<Option<Tensor>>> {
+        let shape = only(pass.shapes)?;
+        let voxels: usize = shape[2..].iter().product();
+        let mut beside = vec![1; shape.len()];
+        beside[..2].copy_from_slice(&shape[..2]);
+        each(into, |_| (gradient / voxels as f64)?.reshape(beside.as_slice())?.broadcast_as(shape)?.contiguous())
+    }
+}
+
+/// As `[n, c, d, h, w]`, of slices 1 deep.
+fn volumes(x: &Tensor) -> Result<Tensor> {
+    if x.rank() == 4 { x.unsqueeze(2) } else { Ok(x.clone()) }
+}
+
+/// The maximum over every window's taps.
+fn max_by_taps(x: &Tensor, taps: &Taps) -> Result<Tensor> {
+    let padded = taps.padded(x, f32::NEG_INFINITY)?;
+    let seen = taps.all().map(|tap| taps.seen(&padded, tap));
+    seen.reduce(|best, seen| best?.maximum(&seen?)).unwrap_or_else(|| bail!("a pool of {taps:?} sees nothing"))
+}
+
+/// Each window's gradient goes to the first place that holds its maximum.
+fn to_maxima(x: &Tensor, taps: &Taps, maxima: &Tensor, gradient: &Tensor) -> Result<Tensor> {
+    let padded = taps.padded(x, f32::NEG_INFINITY)?;
+    let (zeros, mut left) = (gradient.zeros_like()?, gradient.clone());
+    let mut sum = padded.zeros_like()?;
+    for tap in taps.all() {
+        let here = taps.seen(&padded, tap)?.eq(maxima)?;
+        sum = (sum + taps.placed(&here.where_cond(&left, &zeros)?, tap)?)?;
+        left = here.where_cond(&zeros, &left)?;
+    }
+    taps.cropped(&sum)
+}

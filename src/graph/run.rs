@@ -1,0 +1,232 @@
+//! Passes through a planned graph: forward, forward with a tape, and the vjp of what the tape recorded.
+
+use std::ops::Range;
+
+use candle_core::{Device, Tensor, bail};
+
+use super::ops::{Pass, Saved, Sum};
+use super::plan::{Plan, Planned};
+use super::{Error, Value};
+use crate::job::Cancelled;
+use crate::nn::device;
+
+/// Called before each operation with how many are done and how many there are; an error stops the pass.
+pub type Check<'a> = &'a dyn Fn(usize, usize) -> Result<(), Cancelled>;
+
+/// What a forward pass recorded for its gradient.
+pub struct Tape {
+    plan: Plan,
+    /// By segment.
+    records: Vec<Record>,
+}
+
+/// What is known of the pass through a segment.
+#[derive(Clone)]
+enum Record {
+    /// By node, what its operation saved.
+    Saved(Vec<Saved>),
+    /// The values that it starts from, to go through it again.
+    Entries(Vec<(usize, Tensor)>),
+}
+
+impl Plan {
+    /// The outputs.
+    ///
+    /// # Errors
+    /// Where the inputs are not of the plan's shapes, where an operation fails, or where `check` stops the pass.
+    pub fn forward(&self, inputs: &[Tensor], check: Check<'_>) -> Result<Vec<Tensor>, Error> {
+        let mut values = self.0.given(inputs)?;
+        self.0.run(0..values.len(), &mut values, false, check)?;
+        Ok(self.0.outputs(&values)?)
+    }
+
+    /// The outputs, and what the gradient needs to know of this pass. As [`Self::forward`].
+    pub fn record(&self, inputs: &[Tensor], check: Check<'_>) -> Result<(Vec<Tensor>, Tape), Error> {
+        let planned = &*self.0;
+        let mut values = planned.given(inputs)?;
+        let mut records = Vec::with_capacity(planned.segments.len());
+        for (number, segment) in planned.segments.iter().enumerate() {
+            if number + 1 == planned.segments.len() {
+                records.push(Record::Saved(planned.run(segment.clone(), &mut values, true, check)?));
+            } else {
+                let mut entries = Vec::new();
+                for value in planned.entries(segment).into_iter().chain(planned.inputs_in(segment)) {
+                    let Some(tensor) = &values[value] else { return Err(planned.missing(value)) };
+                    entries.push((value, tensor.clone()));
+                }
+                records.push(Record::Entries(entries));
+                planned.run(segment.clone(), &mut values, false, check)?;
+            }
+        }
+        Ok((planned.outputs(&values)?, Tape { plan: self.clone(), records }))
+    }
+}
+
+impl Tape {
+    /// The vector-Jacobian product: from the gradients of the outputs to those of the inputs. An input that no output depends on has
+    /// a gradient of zeros.
+    ///
+    /// # Errors
+    /// Where the gradients are not of the outputs' shapes, where an operation fails, or where `check` stops the pass.
+    pub fn vjp(&self, gradients: &[Tensor], check: Check<'_>) -> Result<Vec<Tensor>, Error> {
+        self.plan.0.vjp(self.records.clone(), gradients, check)
+    }
+
+    /// As [`Self::vjp`], for the last time: what was saved is let go on the way.
+    pub fn into_vjp(self, gradients: &[Tensor], check: Check<'_>) -> Result<Vec<Tensor>, Error> {
+        self.plan.0.vjp(self.records, gradients, check)
+    }
+}
+
+/// Gradients on their way back, by value.
+struct Gradients {
+    sums: Vec<Option<Tensor>>,
+    /// Whether a sum is past the mask of the operation that gave its value.
+    masked: Vec<bool>,
+}
+
+impl Planned {
+    fn missing(&self, value: usize) -> Error {
+        let name = self.operation(value).map_or_else(|| "an input".to_owned(), |operation| operation.name());
+        Error::Tensor(candle_core::Error::Msg(format!("value {value} ({name}) is no longer there")))
+    }
+
+    /// The inputs of the graph that stand among a segment's nodes.
+    fn inputs_in(&self, segment: &Range<usize>) -> impl Iterator<Item = usize> {
+        segment.clone().filter(|at| self.operation(*at).is_none())
+    }
+
+    /// All values, of which the inputs are there.
+    fn given(&self, inputs: &[Tensor]) -> Result<Vec<Option<Tensor>>, Error> {
+        let mut values = vec![None; self.shapes.len()];
+        for (at, input) in self.inputs_in(&(0..self.shapes.len())).zip(inputs) {
+            if input.dims() != self.shapes[at] {
+                let (found, planned) = (input.dims(), &self.shapes[at]);
+                return Err(candle_core::Error::Msg(format!("an input {found:?} of a plan for {planned:?}")).into());
+            }
+            // Weights are frozen, and the gradient is ours: candle's graph records nothing here.
+            values[at] = Some(device::copied(&input.detach(), &self.device)?);
+        }
+        Ok(values)
+    }
+
+    fn outputs(&self, values: &[Option<Tensor>]) -> candle_core::Result<Vec<Tensor>> {
+        let of = |value: &Value| match &values[value.0] {
+            Some(tensor) => tensor.to_device(&Device::Cpu),
+            None => bail!("an output was not computed"),
+        };
+        self.graph.outputs.iter().map(of).collect()
+    }
+
+    /// Runs some nodes, and lets go what none after them uses. Gives what each saved.
+    fn run(
+        &self,
+        nodes: Range<usize>,
+        values: &mut [Option<Tensor>],
+        save: bool,
+        check: Check<'_>,
+    ) -> Result<Vec<Saved>, Error> {
+        let mut saved = Vec::with_capacity(nodes.len());
+        for at in nodes {
+            let node = &self.graph.nodes[at];
+            let Some(operation) = &node.operation else {
+                saved.push(Saved::Nothing);
+                continue;
+            };
+            check(at, self.shapes.len())?;
+            let inputs = node.inputs.iter().map(|value| values[value.0].as_ref().ok_or_else(|| self.missing(value.0)));
+            let inputs = inputs.collect::<Result<Vec<_>, _>>()?;
+            let (y, kept) = operation.forward(&inputs, save && self.varies[at])?;
+            saved.push(kept);
+            values[at] = Some(y);
+            for Value(value) in &node.inputs {
+                if self.last_use[*value] <= at {
+                    values[*value] = None;
+                }
+            }
+        }
+        Ok(saved)
+    }
+
+    fn vjp(&self, records: Vec<Record>, gradients: &[Tensor], check: Check<'_>) -> Result<Vec<Tensor>, Error> {
+        let nodes = self.shapes.len();
+        let mut back = Gradients { sums: vec![None; nodes], masked: vec![false; nodes] };
+        for (Value(value), gradient) in self.graph.outputs.iter().zip(gradients) {
+            if gradient.dims() != self.shapes[*value] {
+                let (found, wanted) = (gradient.dims(), &self.shapes[*value]);
+                return Err(candle_core::Error::Msg(format!("a gradient {found:?} of an output {wanted:?}")).into());
+            }
+            let gradient = device::copied(&gradient.detach(), &self.device)?;
+            back.sums[*value] = Some(match back.sums[*value].take() {
+                Some(sum) => (sum + gradient)?,
+                None => gradient,
+            });
+        }
+        let like = gradients.first().cloned();
+        for (segment, record) in self.segments.iter().zip(records).rev() {
+            let mut saved = match record {
+                Record::Saved(saved) => saved,
+                Record::Entries(entries) => {
+                    let mut values = vec![None; nodes];
+                    entries.into_iter().for_each(|(value, tensor)| values[value] = Some(tensor));
+                    self.run(segment.clone(), &mut values, true, check)?
+                }
+            };
+            for at in segment.clone().rev() {
+                check(nodes - 1 - at, nodes)?;
+                let own = saved.pop().unwrap_or_default();
+                self.vjp_of(at, &own, &saved, segment.start, &mut back)?;
+            }
+        }
+        let all = 0..nodes;
+        let inputs = self.inputs_in(&all).map(|at| match (back.sums[at].take(), &like) {
+            (Some(gradient), _) => Ok(gradient.to_device(&Device::Cpu)?),
+            (None, Some(like)) => Ok(Tensor::zeros(self.shapes[at].as_slice(), like.dtype(), like.device())?),
+            (None, None) => Err(self.missing(at)),
+        });
+        inputs.collect()
+    }
+
+    /// Brings the gradient of a node's output to its inputs. `earlier` is what the nodes before it in its segment saved.
+    fn vjp_of(
+        &self,
+        at: usize,
+        own: &Saved,
+        earlier: &[Saved],
+        start: usize,
+        back: &mut Gradients,
+    ) -> Result<(), Error> {
+        let node = &self.graph.nodes[at];
+        let Some(operation) = &node.operation else { return Ok(()) };
+        let Some(gradient) = back.sums[at].take().filter(|_| self.varies[at]) else { return Ok(()) };
+        let gradient = match own.mask() {
+            Some(mask) if !back.masked[at] => mask.pass(&gradient)?,
+            _ => gradient,
+        };
+        let inputs: Vec<usize> = node.inputs.iter().map(|value| value.0).collect();
+        let once = |value: usize| inputs.iter().filter(|input| **input == value).count() == 1;
+        let mut into = Vec::with_capacity(inputs.len());
+        for &value in &inputs {
+            if !self.varies[value] {
+                into.push(None);
+            } else if once(value) {
+                let last = self.first_use[value] == at;
+                let mask = value.checked_sub(start).and_then(|place| earlier.get(place)).and_then(Saved::mask);
+                let mask = mask.filter(|_| last).cloned();
+                back.masked[value] |= mask.is_some();
+                into.push(Some(Sum { others: back.sums[value].take(), mask }));
+            } else {
+                into.push(Some(Sum::default()));
+            }
+        }
+        let shapes: Vec<&[usize]> = inputs.iter().map(|value| self.shapes[*value].as_slice()).collect();
+        let parts = operation.vjp(&Pass { saved: own, shapes: &shapes }, &gradient, into)?;
+        for (&value, part) in inputs.iter().zip(parts) {
+            back.sums[value] = match (back.sums[value].take(), part) {
+                (Some(sum), Some(part)) => Some((sum + part)?),
+                (sum, part) => sum.or(part),
+            };
+        }
+        Ok(())
+    }
+}

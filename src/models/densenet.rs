@@ -1,0 +1,94 @@
+//! The diabetes classifier: a DenseNet-121 in 3-D (Huang et al. 2017, arXiv 1608.06993), layout of MONAI's
+//! `monai/networks/nets/densenet.py`. Also the example of how to add a network: this file says all that is particular to one.
+
+use candle_core::{DType, Device, Result};
+use candle_nn::VarBuilder;
+
+use super::registry::{Architecture, Defaults, Role};
+use super::{Card, Classifier, Error, Network, Probabilities, labels};
+use crate::graph::ops::{AtZero, Bias, Windows, batch_norm, conv3d};
+use crate::graph::{Graph, Value};
+use crate::weights::Checkpoint;
+
+pub(super) const ARCHITECTURE: Architecture = Architecture {
+    name: "densenet",
+    title: "3-D DenseNet classifier",
+    role: Role::Classifier,
+    recognises: |has| has("features.denseblock1.denselayer1.layers.conv1.weight"),
+    defaults: Defaults { side: None, turned: false },
+    load,
+};
+
+/// Where lightning keeps a network's own tensors.
+const PREFIXES: [&str; 3] = ["model.", "state_dict.", "module."];
+const FIRST: &str = "features.conv0.weight";
+const UNUSED: [&str; 1] = ["num_batches_tracked"];
+const BATCH_NORM_EPS: f64 = 1e-5; // torch's default
+
+fn load(card: &Card, checkpoint: &Checkpoint, dtype: DType, device: &Device) -> std::result::Result<Network, Error> {
+    let prefix = PREFIXES.into_iter().find(|prefix| checkpoint.shape(&format!("{prefix}{FIRST}")).is_some());
+    let checkpoint = prefix.map_or_else(|| checkpoint.clone(), |prefix| checkpoint.within(prefix));
+    let graph = build(&checkpoint, &checkpoint.builder(dtype))?;
+    let classes = checkpoint.shape("class_layers.out.weight").and_then(|shape| shape.first()).copied().unwrap_or(2);
+    checkpoint.finish(&UNUSED)?;
+    let numbered = || (0..classes).map(|class| format!("class {class}")).collect();
+    let labels = labels(card, classes, numbered, checkpoint.path())?;
+    let graph = super::of_volume(card, &graph);
+    // Two classes and more are one question: its answers add up to 1.
+    let probabilities = if classes > 1 { Probabilities::Softmax } else { Probabilities::Sigmoid };
+    Ok(Network::Classifier(Classifier::new(graph, labels, probabilities, dtype, device).into()))
+}
+
+/// `[1, 1, d, h, w]` to logits `[1, classes]`. Widths and depths come from the tensors' shapes.
+fn build(checkpoint: &Checkpoint, vb: &VarBuilder) -> Result<Graph> {
+    let size = |name: &str, axis: usize| checkpoint.shape(name).and_then(|shape| shape.get(axis)).copied();
+    let mut g = Graph::new();
+    let x = g.input();
+    let features = vb.pp("features");
+    let mut channels = size(FIRST, 0).unwrap_or(64);
+    let in_channels = size(FIRST, 1).unwrap_or(1);
+    let stem = conv3d([in_channels, channels], [7; 3], Bias::Without, &features.pp("conv0"))?;
+    let mut x = g.conv(x, stem.strided([2; 3]).padded([3; 3]));
+    x = norm_relu(&mut g, x, channels, &features.pp("norm0"))?;
+    x = g.max_pool(x, Windows::cubes(3, 2, 1));
+    for block in 1.. {
+        let conv = |layer: usize, conv: usize| {
+            format!("features.denseblock{block}.denselayer{layer}.layers.conv{conv}.weight")
+        };
+        let mut layers = vec![x];
+        let within = features.pp(format!("denseblock{block}"));
+        for layer in 1.. {
+            let (Some(width), Some(growth)) = (size(&conv(layer, 1), 0), size(&conv(layer, 2), 0)) else { break };
+            let vb = within.pp(format!("denselayer{layer}.layers"));
+            let all = g.concat(&layers, 1);
+            let y = norm_relu(&mut g, all, channels, &vb.pp("norm1"))?;
+            let y = g.conv(y, conv3d([channels, width], [1; 3], Bias::Without, &vb.pp("conv1"))?);
+            let y = norm_relu(&mut g, y, width, &vb.pp("norm2"))?;
+            layers.push(g.conv(y, conv3d([width, growth], [3; 3], Bias::Without, &vb.pp("conv2"))?.padded([1; 3])));
+            channels += growth;
+        }
+        if layers.len() == 1 {
+            break;
+        }
+        x = g.concat(&layers, 1);
+        let transition = format!("features.transition{block}.conv.weight");
+        if let Some(out) = size(&transition, 0) {
+            let vb = features.pp(format!("transition{block}"));
+            let y = norm_relu(&mut g, x, channels, &vb.pp("norm"))?;
+            let y = g.conv(y, conv3d([channels, out], [1; 3], Bias::Without, &vb.pp("conv"))?);
+            x = g.average_pool(y, Windows::cubes(2, 2, 0));
+            channels = out;
+        }
+        g.name(x, &format!("features.denseblock{block}"));
+    }
+    let x = norm_relu(&mut g, x, channels, &features.pp("norm5"))?;
+    let x = g.global_mean(x);
+    let classes = size("class_layers.out.weight", 0).unwrap_or(2);
+    let logits = g.linear(x, [channels, classes], &vb.pp("class_layers.out"))?;
+    Ok(g.finish(&[logits]).fused())
+}
+
+fn norm_relu(g: &mut Graph, x: Value, channels: usize, vb: &VarBuilder) -> Result<Value> {
+    let x = g.batch_norm(x, batch_norm(channels, BATCH_NORM_EPS, vb)?);
+    Ok(g.relu(x, AtZero::Nothing))
+}

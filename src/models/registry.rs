@@ -1,0 +1,98 @@
+//! The architectures that Parallax can build, each of which says in its own file what it is.
+
+use std::fmt;
+
+use candle_core::{DType, Device};
+use serde::{Deserialize, Deserializer};
+
+use super::{Card, Error, Network, densenet, i3resnet, unet, vqgan};
+use crate::weights::Checkpoint;
+
+/// What a network is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Role {
+    Autoencoder,
+    Classifier,
+    Segmenter,
+}
+
+/// What a bare checkpoint is taken to have been fed.
+#[derive(Debug, Clone, Copy)]
+pub struct Defaults {
+    pub side: Option<usize>,
+    pub turned: bool,
+}
+
+/// One kind of network.
+pub struct Architecture {
+    /// As cards spell it.
+    pub name: &'static str,
+    /// For people.
+    pub title: &'static str,
+    pub role: Role,
+    /// Whether tensors with such parts of names are those of this architecture. It is given a function that says whether there is
+    /// a tensor whose name holds a part.
+    pub(super) recognises: fn(&dyn Fn(&str) -> bool) -> bool,
+    pub(super) defaults: Defaults,
+    /// Builds the network that a card and its checkpoint describe.
+    pub(super) load: fn(&Card, &Checkpoint, DType, &Device) -> Result<Network, Error>,
+}
+
+/// All there are, in the order in which a checkpoint is tried.
+static ALL: [Architecture; 4] =
+    [vqgan::ARCHITECTURE, i3resnet::ARCHITECTURE, unet::ARCHITECTURE, densenet::ARCHITECTURE];
+
+/// One of the architectures.
+#[derive(Clone, Copy)]
+pub struct Kind(&'static Architecture);
+
+impl Kind {
+    /// Told from the names of the tensors.
+    pub fn of(checkpoint: &Checkpoint) -> Option<Self> {
+        let has = |part: &str| checkpoint.names().any(|name| name.contains(part));
+        ALL.iter().find(|architecture| (architecture.recognises)(&has)).map(Self)
+    }
+
+    /// As cards spell it.
+    pub fn named(name: &str) -> Option<Self> {
+        ALL.iter().find(|architecture| architecture.name == name).map(Self)
+    }
+}
+
+impl std::ops::Deref for Kind {
+    type Target = Architecture;
+
+    fn deref(&self) -> &Architecture {
+        self.0
+    }
+}
+
+impl PartialEq for Kind {
+    fn eq(&self, other: &Self) -> bool {
+        self.name == other.name
+    }
+}
+
+impl Eq for Kind {}
+
+impl fmt::Debug for Kind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name)
+    }
+}
+
+impl fmt::Display for Kind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.title)
+    }
+}
+
+impl<'de> Deserialize<'de> for Kind {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let name = String::deserialize(deserializer)?;
+        Self::named(&name).ok_or_else(|| {
+            let known = ALL.each_ref().map(|architecture| architecture.name).join(", ");
+            serde::de::Error::custom(format!("kind = \"{name}\", where Parallax knows {known}"))
+        })
+    }
+}

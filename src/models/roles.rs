@@ -1,0 +1,161 @@
+//! What networks are for, and what each gives: the graph of a pass, planned for an input's size.
+
+use candle_core::{DType, Device, Result, Tensor, bail};
+use candle_nn::ops;
+
+use crate::graph::{self, Check, Graph, Plan};
+use crate::machine;
+
+/// Compresses slices one by one, wherever its weights are; the tensors it is given and gives back lie on the CPU. Slices never mix:
+/// decoding one slice alone gives what decoding it among others gives.
+pub trait Autoencoder: Send + Sync {
+    /// `[slices, 1, height, width]` in `0..=1` to latents `[slices, channels, h, w]`.
+    fn encode(&self, stack: &Tensor, check: Check<'_>) -> std::result::Result<Tensor, graph::Error>;
+
+    /// Of latents of that shape to `[slices, 1, height, width]`; `size` is the stack's height and width, since latents do not know it.
+    fn decoder(&self, latents: &[usize], size: [usize; 2]) -> Result<Plan>;
+
+    /// For how many slices of height and width `size` the network's device has memory at a time, their gradient included; `None`
+    /// where that is the caller's to choose: on the CPU.
+    fn room(&self, _size: [usize; 2]) -> Option<usize> {
+        None
+    }
+
+    /// `[slope, offset]`: what turns decoded values into the stack's `0..=1`. `[1, 0]` for a true inverse;
+    /// `[2, -0.5]` where decoding returns (y+2)/4 as the published code does.
+    fn unit_from_decoded(&self) -> [f32; 2];
+}
+
+/// How logits become probabilities.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Probabilities {
+    /// Each label is a question of its own.
+    Sigmoid,
+    /// The labels are the answers to one question.
+    Softmax,
+}
+
+impl Probabilities {
+    /// Of logits `[1, labels]`, each in `0..=1`.
+    pub fn of(self, logits: &Tensor) -> Result<Tensor> {
+        match self {
+            Self::Sigmoid => ops::sigmoid(logits),
+            Self::Softmax => ops::softmax(logits, 1),
+        }
+    }
+
+    /// From the gradient of the probabilities, `[1, labels]`, to that of the logits.
+    pub fn vjp(self, logits: &Tensor, gradient: &Tensor) -> Result<Tensor> {
+        let p = self.of(logits)?;
+        match self {
+            Self::Sigmoid => gradient * (&p * p.affine(-1.0, 1.0)?)?,
+            Self::Softmax => &p * gradient.broadcast_sub(&(&p * gradient)?.sum_keepdim(1)?)?,
+        }
+    }
+}
+
+/// Gives one logit per label for a whole stack.
+pub struct Classifier {
+    graph: Graph,
+    labels: Vec<String>,
+    probabilities: Probabilities,
+    dtype: DType,
+    device: Device,
+}
+
+impl Classifier {
+    /// Of a graph from a stack `[slices, 1, height, width]` to logits `[1, labels]`.
+    pub fn new(
+        graph: Graph,
+        labels: Vec<String>,
+        probabilities: Probabilities,
+        dtype: DType,
+        device: &Device,
+    ) -> Self {
+        Self { graph, labels, probabilities, dtype, device: device.clone() }
+    }
+
+    pub fn labels(&self) -> &[String] {
+        &self.labels
+    }
+
+    pub fn probabilities(&self) -> Probabilities {
+        self.probabilities
+    }
+
+    /// The pass over a stack of such a shape. Stack and logits lie on the CPU.
+    pub fn plan(&self, stack: &[usize]) -> Result<Plan> {
+        match stack {
+            [0, ..] => bail!("the classifier takes a stack [slices, 1, height, width], found {stack:?}"),
+            [_, 1, _, _] => planned(&self.graph, stack, self.dtype, &self.device),
+            _ => bail!("the classifier takes a stack [slices, 1, height, width], found {stack:?}"),
+        }
+    }
+
+    /// The network itself, to look into.
+    pub fn graph(&self) -> &Graph {
+        &self.graph
+    }
+}
+
+/// Gives each pixel a probability per class, slice by slice.
+pub struct Segmenter {
+    graph: Graph,
+    labels: Vec<String>,
+    /// How many resolutions it works at.
+    levels: usize,
+    dtype: DType,
+    device: Device,
+}
+
+impl Segmenter {
+    /// Of a graph from `[slices, 1, height, width]` to log-softmax `[slices, classes, h, w]`, which halves slices `levels - 1` times.
+    pub fn new(graph: Graph, labels: Vec<String>, levels: usize, dtype: DType, device: &Device) -> Self {
+        Self { graph, labels, levels, dtype, device: device.clone() }
+    }
+
+    pub fn labels(&self) -> &[String] {
+        &self.labels
+    }
+
+    /// The pass over slices of such a shape. Slices and log-softmax lie on the CPU.
+    pub fn plan(&self, slices: &[usize]) -> Result<Plan> {
+        match slices {
+            [_, 1, h, w] => halves([*h, *w], self.levels)?,
+            _ => bail!("the segmenter takes slices [slices, 1, height, width], found {slices:?}"),
+        }
+        planned(&self.graph, slices, self.dtype, &self.device)
+    }
+}
+
+/// A graph for slices or a stack, refused in words where no memory holds it: before anything is computed. A GPU is asked for its
+/// memory by other means.
+pub(super) fn planned(graph: &Graph, input: &[usize], dtype: DType, device: &Device) -> Result<Plan> {
+    let plan = Plan::new(graph, &[input], dtype)?.on(device);
+    let bytes = plan.forward_bytes();
+    let Some(most) = machine::memory_bytes().filter(|most| device.is_cpu() && bytes > *most) else { return Ok(plan) };
+    bail!(
+        "{} slices of {} x {} pixels take at least {} of memory in the network, and this process can have {}; \
+         set a smaller `side` in its card, or give it fewer slices",
+        input[0],
+        input[2],
+        input[3],
+        machine::gigabytes(bytes),
+        machine::gigabytes(most)
+    )
+}
+
+/// Refuses slices that a network has no output for, as each of its levels halves them, before anything is computed.
+pub(super) fn halves(size: [usize; 2], levels: usize) -> Result<()> {
+    let least = u32::try_from(levels.saturating_sub(1)).ok().and_then(|by| 1_usize.checked_shl(by));
+    let least = least.unwrap_or(usize::MAX);
+    if size.iter().any(|pixels| *pixels < least) {
+        let [h, w] = size;
+        bail!(
+            "the network halves a slice {} times, and so needs {least} x {least} pixels, where it was given {h} x {w}; \
+             give it larger slices, or set `side` in its card",
+            levels.saturating_sub(1)
+        );
+    }
+    Ok(())
+}

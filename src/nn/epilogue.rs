@@ -1,0 +1,94 @@
+//! What follows a convolution while the caches still hold its outputs: a batch norm, a skip that is added, a ReLU.
+
+use super::gemm::{Columns, Real};
+
+/// The gradient of a ReLU at exactly 0, of which any from 0 to 1 is one: what of the output's gradient passes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum AtZero {
+    /// As PyTorch has it.
+    Nothing,
+    /// As candle has it.
+    All,
+}
+
+/// y = scale x + shift, by channel.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct ByChannel {
+    pub(crate) scale: Vec<f64>,
+    pub(crate) shift: Vec<f64>,
+}
+
+impl ByChannel {
+    /// Changes some numbers of a channel.
+    #[inline(always)]
+    pub(crate) fn apply<T: Real>(&self, channel: usize, numbers: &mut [T]) {
+        let [scale, shift] = [&self.scale, &self.shift].map(|of| T::from_f64(of[channel]));
+        for x in numbers {
+            *x = *x * scale + shift;
+        }
+    }
+}
+
+/// What is done to each output, in this order. It rounds as the layers do one by one: where a sum is almost 0, a ReLU's gradient
+/// hangs on its last bit, so a scale that was multiplied into the weights would give other gradients.
+#[derive(Clone, Copy)]
+pub(crate) struct Epilogue<'a, T> {
+    pub(crate) norm: Option<&'a ByChannel>,
+    /// Added; as many as there are outputs.
+    pub(crate) skip: Option<&'a [T]>,
+    pub(crate) relu: Option<AtZero>,
+    /// Where to note which outputs the ReLU lets through, 1 or 0; as many as there are outputs.
+    pub(crate) passing: Option<&'a Columns<'a, u8>>,
+    pub(crate) norm_last: Option<&'a ByChannel>,
+    /// Lets through what is not 0 here; as many as there are outputs.
+    pub(crate) mask: Option<&'a [u8]>,
+}
+
+impl<T> Default for Epilogue<'_, T> {
+    /// Nothing.
+    fn default() -> Self {
+        Self { norm: None, skip: None, relu: None, passing: None, norm_last: None, mask: None }
+    }
+}
+
+impl<T: Real> Epilogue<'_, T> {
+    /// Neighbouring outputs of a channel, the first of which is number `at` of all.
+    ///
+    /// # Safety
+    /// No other thread finishes these outputs.
+    #[expect(unsafe_code, reason = "what passes is noted from several threads")]
+    #[inline(always)]
+    pub(crate) unsafe fn finish(&self, channel: usize, at: usize, outputs: &mut [T]) {
+        if let Some(norm) = self.norm {
+            norm.apply(channel, outputs);
+        }
+        if let Some(skip) = self.skip {
+            let skip = &skip[at..][..outputs.len()];
+            outputs.iter_mut().zip(skip).for_each(|(output, skip)| *output += *skip);
+        }
+        if let (Some(at_zero), Some(passing)) = (self.relu, self.passing) {
+            // SAFETY: the caller's promise.
+            let passing = unsafe { passing.filled(at..at + outputs.len(), 0) };
+            let pairs = passing.iter_mut().zip(outputs.iter());
+            match at_zero {
+                AtZero::Nothing => pairs.for_each(|(passes, output)| *passes = u8::from(*output > T::default())),
+                AtZero::All => pairs.for_each(|(passes, output)| *passes = u8::from(*output >= T::default())),
+            }
+        }
+        if self.relu.is_some() {
+            // What is no number stays none, as in torch.
+            for output in outputs.iter_mut() {
+                *output = if *output < T::default() { T::default() } else { *output };
+            }
+        }
+        if let Some(norm) = self.norm_last {
+            norm.apply(channel, outputs);
+        }
+        if let Some(mask) = self.mask {
+            let mask = &mask[at..][..outputs.len()];
+            outputs.iter_mut().zip(mask).for_each(|(output, mask)| {
+                *output = if *mask == 0 { T::default() } else { *output };
+            });
+        }
+    }
+}
