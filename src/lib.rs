@@ -7,12 +7,12 @@
 //! ```
 //!
 //! One path, [`pipeline`], serves both front ends, the window ([`ui`]) and the command line ([`cli`]).
-//! No tensor leaves [`latent_shift`]. Modules use only what stands above them (`tests/suite/architecture.rs`):
+//! A network is a [`graph`] of operations that an architecture of [`models`] builds; no tensor leaves [`latent_shift`]. Modules use only what stands above them (`tests/suite/architecture.rs`):
 //!
 //! | layer | modules |
 //! |---|---|
-//! | 1 | [`files`] what comes from anywhere, [`machine`] what it runs on, [`job`] work off the UI thread, [`volume`] numbers in patient space, [`nn`] exact layers |
-//! | 2 | [`io`] scans, [`preprocess`] to the networks and back, [`weights`] checkpoints |
+//! | 1 | [`files`] what comes from anywhere, [`machine`] what it runs on, [`job`] work off the UI thread, [`volume`] numbers in patient space, [`nn`] arithmetic and the device |
+//! | 2 | [`io`] scans, [`graph`] networks as data and their gradient, [`preprocess`] to the networks and back, [`weights`] checkpoints |
 //! | 3 | [`models`] the networks and their cards |
 //! | 4 | [`latent_shift`] the method |
 //! | 5 | [`pipeline`] open, prepare, predict, explain, [`quality`] what a counterfactual is worth |

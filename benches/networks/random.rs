@@ -187,3 +187,31 @@ fn unet_block(w: &mut Weights, name: &str, [c_in, c_out]: [usize; 2]) -> Result<
     }
     Ok(())
 }
+
+/// MONAI's DenseNet-121 in 3-D with two classes.
+pub(crate) fn densenet121() -> Result<Weights> {
+    let mut w = Weights { tensors: HashMap::new(), random: Random(4) };
+    let growth = 32;
+    w.kernel("features.conv0", &[64, 1, 7, 7, 7])?;
+    w.batch_norm("features.norm0", 64)?;
+    let mut channels = 64;
+    for (block, layers) in [(1, 6), (2, 12), (3, 24), (4, 16)] {
+        for layer in 1..=layers {
+            let name = format!("features.denseblock{block}.denselayer{layer}.layers");
+            w.batch_norm(&format!("{name}.norm1"), channels)?;
+            w.kernel(&format!("{name}.conv1"), &[4 * growth, channels, 1, 1, 1])?;
+            w.batch_norm(&format!("{name}.norm2"), 4 * growth)?;
+            w.kernel(&format!("{name}.conv2"), &[growth, 4 * growth, 3, 3, 3])?;
+            channels += growth;
+        }
+        if block < 4 {
+            w.batch_norm(&format!("features.transition{block}.norm"), channels)?;
+            w.kernel(&format!("features.transition{block}.conv"), &[channels / 2, channels, 1, 1, 1])?;
+            channels /= 2;
+        }
+    }
+    w.batch_norm("features.norm5", channels)?;
+    w.kernel("class_layers.out", &[2, channels])?;
+    w.tensor("class_layers.out.bias", &[2], 0.0, 0.1)?;
+    Ok(w)
+}

@@ -10,7 +10,7 @@ use self::paths::{Named, named};
 /// Modules by layer; each may use only what stands in a layer above its own. `files`, `machine`, `job`, `volume` and `nn` stand on nothing.
 const LAYERS: [&[&str]; 9] = [
     &["files", "machine", "job", "volume", "nn"],
-    &["io", "preprocess", "weights"],
+    &["io", "graph", "preprocess", "weights"],
     &["models"],
     &["latent_shift"],
     &["pipeline", "quality"],
@@ -28,9 +28,9 @@ const BESIDE: [(&str, &str, &str); 2] = [
 
 /// Crates and the modules that may name them; each of these does.
 const FENCES: [(&str, &[&str]); 29] = [
-    ("candle_core", &["nn", "weights", "models", "latent_shift", "pipeline"]),
-    ("candle_nn", &["nn", "weights", "models", "latent_shift", "pipeline"]),
-    ("rayon", &["volume", "nn", "io"]),
+    ("candle_core", &["nn", "graph", "weights", "models", "latent_shift", "pipeline"]),
+    ("candle_nn", &["graph", "weights", "models", "latent_shift"]),
+    ("rayon", &["volume", "nn", "graph", "io"]),
     ("libc", &["nn"]),
     ("safetensors", &["weights", "export"]),
     ("zip", &["io", "weights"]),
