@@ -18,6 +18,9 @@ use crate::nn::numbers::{Held, tensor};
 use crate::nn::simd::Instructions;
 use crate::nn::winograd::{Kernels, Winograd};
 
+/// Of a tile of F(4x4, 3x3): 6 x 6.
+const WINOGRAD_POINTS: usize = 36;
+
 /// Weights as numbers of one kind.
 pub(super) enum Numbers {
     F32(Weights<f32>),
@@ -141,6 +144,13 @@ impl Kernel {
         };
         let instructions = Instructions::best();
         Winograd { kernels, bias: &self.bias, geometry, instructions }.forward(x, images, epilogue)
+    }
+
+    /// Bytes that a pass takes besides its tensors: the weights at Winograd's points, where it goes that way.
+    pub(super) fn scratch_bytes(&self, input: [usize; 3]) -> usize {
+        let fits = Winograd::fits(&self.geometry) && self.geometry.output(input).is_ok_and(Winograd::pays);
+        let weights = self.channels[0] * self.channels[1] * self.geometry.kernel[0];
+        if fits { weights * WINOGRAD_POINTS * size_of::<f32>() } else { 0 }
     }
 
     /// last(relu(norm(conv(x)) + skip)), of these what there is, and what the ReLU lets through where that is to be `save`d:

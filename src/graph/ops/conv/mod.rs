@@ -135,6 +135,11 @@ impl Operation for Conv {
         [Some(input.transpose()), skip].into_iter().flatten().collect()
     }
 
+    fn scratch_bytes(&self, inputs: &[&[usize]]) -> usize {
+        let input = inputs.first().and_then(|input| self.sizes(input).ok());
+        input.map_or(0, |(_, _, input)| self.kernel.scratch_bytes(input))
+    }
+
     fn absorbing(&self, step: &Step) -> Option<Arc<dyn Operation>> {
         let kernel = &self.kernel;
         let fused = match step {
