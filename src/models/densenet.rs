@@ -5,9 +5,10 @@ use candle_core::{DType, Device, Result};
 use candle_nn::VarBuilder;
 
 use super::registry::{Architecture, Defaults, Role};
-use super::{Card, Classifier, Error, Network, Probabilities, labels};
+use super::{Card, Classifier, Error, Network, Probabilities, Slices, labels, of_volume};
 use crate::graph::ops::{AtZero, Bias, Windows, batch_norm, conv3d};
 use crate::graph::{Graph, Value};
+use crate::preprocess::hu_from_unit;
 use crate::weights::Checkpoint;
 
 pub(super) const ARCHITECTURE: Architecture = Architecture {
@@ -15,7 +16,7 @@ pub(super) const ARCHITECTURE: Architecture = Architecture {
     title: "3-D DenseNet classifier",
     role: Role::Classifier,
     recognises: |has| has("features.denseblock1.denselayer1.layers.conv1.weight"),
-    defaults: Defaults { side: None, turned: false },
+    defaults: Defaults { side: None, turned: true },
     load,
 };
 
@@ -24,6 +25,7 @@ const PREFIXES: [&str; 3] = ["model.", "state_dict.", "module."];
 const FIRST: &str = "features.conv0.weight";
 const UNUSED: [&str; 1] = ["num_batches_tracked"];
 const BATCH_NORM_EPS: f64 = 1e-5; // torch's default
+const HU: f64 = 1024.0;
 
 fn load(card: &Card, checkpoint: &Checkpoint, dtype: DType, device: &Device) -> std::result::Result<Network, Error> {
     let prefix = PREFIXES.into_iter().find(|prefix| checkpoint.shape(&format!("{prefix}{FIRST}")).is_some());
@@ -32,9 +34,17 @@ fn load(card: &Card, checkpoint: &Checkpoint, dtype: DType, device: &Device) -> 
     let classes = checkpoint.shape("class_layers.out.weight").and_then(|shape| shape.first()).copied().unwrap_or(2);
     checkpoint.finish(&UNUSED)?;
     let numbered = || (0..classes).map(|class| format!("class {class}")).collect();
-    let labels = labels(card, classes, numbered, checkpoint.path())?;
-    let graph = super::of_volume(card, &graph);
-    // Two classes and more are one question: its answers add up to 1.
+    let default = || if classes == 1 { vec!["Diabetes within five years".to_owned()] } else { numbered() };
+    let labels = labels(card, classes, default, checkpoint.path())?;
+    // Trained on HU / 1024, and on volumes in the order of a RAS+ file: left to right, back to front, up (`infer.ipynb` of
+    // ct-counterfactuals, `classifiers/diabetes_prediction_5yr`).
+    let [slope, offset] = hu_from_unit(&card.recipe).map(|hu| f64::from(hu) / HU);
+    let mut g = Graph::new();
+    let x = g.input();
+    let x = g.affine(x, slope, offset);
+    let logits = g.append(&graph, x);
+    let graph = of_volume(card, &g.finish(&[logits]), Slices::Last);
+    // One logit is a question of its own; the answers of several add up to 1.
     let probabilities = if classes > 1 { Probabilities::Softmax } else { Probabilities::Sigmoid };
     Ok(Network::Classifier(Classifier::new(graph, labels, probabilities, dtype, device).into()))
 }

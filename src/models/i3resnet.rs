@@ -4,7 +4,7 @@ use candle_core::{DType, Device, Result};
 use candle_nn::VarBuilder;
 
 use super::registry::{Architecture, Defaults, Role};
-use super::{Card, Classifier, Error, Network, Probabilities, labels, of_volume, phecodes};
+use super::{Card, Classifier, Error, Network, Probabilities, Slices, labels, of_volume, phecodes};
 use crate::graph::ops::{AtZero, Bias, Conv, Windows, batch_norm, conv3d};
 use crate::graph::{Graph, Value};
 use crate::weights::Checkpoint;
@@ -33,7 +33,7 @@ fn load(card: &Card, checkpoint: &Checkpoint, dtype: DType, device: &Device) -> 
     let numbered = || (0..classes).map(|class| format!("class {class}")).collect();
     let default = || if classes == 1692 { phecodes::names() } else { numbered() };
     let labels = labels(card, classes, default, checkpoint.path())?;
-    let graph = of_volume(card, &graph);
+    let graph = of_volume(card, &graph, Slices::First);
     Ok(Network::Classifier(Classifier::new(graph, labels, Probabilities::Sigmoid, dtype, device).into()))
 }
 
