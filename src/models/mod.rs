@@ -21,6 +21,7 @@ pub use stage::{PullBack, Stage, forward, trail};
 pub use unet::LungUnet;
 pub use vqgan::Vqgan;
 
+use crate::io::counted;
 use crate::machine;
 use crate::weights::{self, Checkpoint};
 
@@ -159,8 +160,9 @@ fn fits(numbers: [usize; 4], [slices, h, w]: [usize; 3], device: &Device) -> Res
     let bytes = numbers.iter().fold(size_of::<f32>() as u64, |product, n| product.saturating_mul(*n as u64));
     let Some(most) = machine::memory_bytes().filter(|most| device.is_cpu() && bytes > *most) else { return Ok(()) };
     bail!(
-        "{slices} slices of {h} x {w} pixels take at least {} of memory in the network, and this process can have {}; \
+        "{} of {h} x {w} pixels take at least {} of memory in the network, and this process can have {}; \
          set a smaller `side` in its card, or give it fewer slices",
+        counted(slices, "slice"),
         machine::gigabytes(bytes),
         machine::gigabytes(most)
     )
