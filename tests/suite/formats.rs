@@ -158,6 +158,15 @@ fn a_nrrd_in_micrometres_is_said() {
 }
 
 #[test]
+fn units_that_differ_and_numbers_that_are_to_be_scaled_are_said() {
+    let scan = nrrd("encoding: raw", "space units: \"mm\" \"cm\" \"mm\"\nencoding: raw").expect("a scan");
+    assert!(scan.notes[0].text.contains("axes in \"mm\" and in \"cm\""), "{:?}", scan.notes);
+    let scan = meta("Offset", "ElementToIntensityFunctionSlope = 2\nOffset", "LOCAL").expect("a scan");
+    assert!(scan.notes[0].text.contains("ElementToIntensityFunctionSlope = 2"), "{:?}", scan.notes);
+    assert_eq!(values(&scan), [1.0, 2.0, 3.0, 4.0]);
+}
+
+#[test]
 fn what_no_metaimage_scan_has_is_refused_in_words() {
     assert_eq!(values(&meta("Image", "Image", "LOCAL").expect("a scan")), [1.0, 2.0, 3.0, 4.0]);
     for (from, to, file, words) in [

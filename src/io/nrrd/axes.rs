@@ -157,7 +157,7 @@ pub(super) fn grid(
     let (signs, known) = ras_from_space;
     let world_from_voxel =
         DAffine3::from_mat3_translation(DMat3::from_diagonal(signs) * matrix, signs * origin.unwrap_or(DVec3::ZERO));
-    let unit = unit(header);
+    let unit = unit(header, notes);
     let grid = in_millimetres(Grid { shape, world_from_voxel }, unit.as_ref(), notes)?;
     let geometry = if known { geometry } else { Geometry::Spacing };
     if geometry == Geometry::Spacing {
@@ -203,12 +203,16 @@ fn spacings(header: &Header, places: [usize; 3]) -> Result<DVec3, String> {
     Ok(DVec3::from_array(three))
 }
 
-/// The unit of `space units`; none where that is millimetres or not said. Axes of several units have none.
-fn unit(header: &Header) -> Option<Unit> {
+/// The unit of `space units`; none where that is millimetres or not said. Axes of several units have none, with a word.
+fn unit(header: &Header, notes: &mut Vec<Note>) -> Option<Unit> {
     let said = header.field("space units")?;
     let mut names = said.split('"').filter(|name| !name.trim().is_empty());
     let first = names.next()?;
-    if names.take(2).any(|name| name != first) {
+    if let Some(other) = names.take(2).find(|name| name != &first) {
+        let (one, other) = (shortened(first), shortened(other));
+        notes.push(Note::serious(format!(
+            "space units: axes in \"{one}\" and in \"{other}\": all are taken to be in millimetres, as programs do that ignore the unit"
+        )));
         return None;
     }
     let mm = match first.trim() {
