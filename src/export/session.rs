@@ -172,7 +172,7 @@ impl SavedSession {
         let Outline { slab, chosen, stop, complete, fast_error } = outline.clone();
         ensure!(
             slab.start < slab.end && slab.end <= slices,
-            "its slab {slab:?} does not fit the scan, which has {}",
+            "its slab {slab:?} does not fit the {} of the scan",
             counted(slices, "slice")
         );
         let count = self.rows("lambdas")?;

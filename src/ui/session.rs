@@ -430,7 +430,7 @@ impl Session {
         let Some(slices) = self.scan.ready().map(|scan| scan.stack_slices()) else { return };
         if let Some(Range { start, end }) = self.slab.take_if(|slab| slab.start >= slab.end || slab.end > slices) {
             let error = anyhow!(
-                "the slab {start}:{end} does not fit the scan, which has {}; all may change now",
+                "the slab {start}:{end} does not fit the {} of this scan; all may change now",
                 counted(slices, "slice")
             );
             self.run.fail(error);
