@@ -1,18 +1,28 @@
 //! What this machine has to give: processors, and memory for this process.
 
+use std::sync::OnceLock;
+
+static ALLOWED: OnceLock<u64> = OnceLock::new();
+
+/// Allows this process no more memory than so many bytes, once; later calls change nothing.
+pub fn allow_memory(bytes: u64) {
+    ALLOWED.get_or_init(|| bytes);
+}
+
 /// Processors that this process may use.
 pub fn processors() -> usize {
     std::thread::available_parallelism().map_or(1, usize::from)
 }
 
 /// The most memory that this process can have, bytes: what is free on the machine and what the process holds already, within the
-/// limits that it runs under. Work that needs more cannot succeed. `None` where the system does not say.
+/// limits that it runs under and [`allow_memory`]. Work that needs more cannot succeed. `None` where neither the system nor the user says.
 ///
 /// Source: Linux's proc(5), `/proc/meminfo`, `/proc/self/status` and `/proc/self/limits`; `memory.max` of its control groups, v2.
 pub fn memory_bytes() -> Option<u64> {
     let read = |path: &str| std::fs::read_to_string(path).unwrap_or_default();
     let [meminfo, status, limits] = ["/proc/meminfo", "/proc/self/status", "/proc/self/limits"].map(read);
-    memory_by(&meminfo, &status, &limits, &read("/sys/fs/cgroup/memory.max"))
+    let most = memory_by(&meminfo, &status, &limits, &read("/sys/fs/cgroup/memory.max"));
+    [most, ALLOWED.get().copied()].into_iter().flatten().min()
 }
 
 fn memory_by(meminfo: &str, status: &str, limits: &str, group: &str) -> Option<u64> {

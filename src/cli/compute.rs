@@ -23,6 +23,9 @@ pub struct ComputeArgs {
     /// Computing threads; 0 means one per core
     #[arg(long, value_name = "N", default_value_t = 0)]
     pub threads: usize,
+    /// The most memory to take, such as 6GB or 900MB; what the machine has free where it is left out
+    #[arg(long, value_name = "SIZE", value_parser = bytes)]
+    pub memory: Option<u64>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -40,8 +43,27 @@ pub enum Precision {
     Fast,
 }
 
+/// "6GB", "6.5 GB", "900MB", "6GiB" as bytes.
+fn bytes(text: &str) -> std::result::Result<u64, String> {
+    let digits = text.trim_end_matches(|letter: char| letter.is_alphabetic()).trim_end();
+    let unit: f64 = match text[digits.len()..].trim() {
+        "MB" => 1e6,
+        "GB" => 1e9,
+        "MiB" => f64::from(1 << 20),
+        "GiB" => f64::from(1 << 30),
+        _ => return Err("give a number and its unit, MB or GB: 6GB".to_owned()),
+    };
+    match digits.parse::<f64>() {
+        Ok(count) if count.is_finite() && count > 0.0 => Ok((count * unit) as u64),
+        _ => Err("give a number above 0 and its unit, MB or GB: 6GB".to_owned()),
+    }
+}
+
 /// Chooses the device and starts the computing threads.
 pub(super) fn start(compute: &ComputeArgs) -> Result<()> {
+    if let Some(most) = compute.memory {
+        machine::allow_memory(most);
+    }
     let wanted = match compute.device {
         Device::Auto => device::Wanted::Auto,
         Device::Cpu => device::Wanted::Cpu,

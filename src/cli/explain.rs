@@ -8,6 +8,7 @@ use super::args::{ExplainArgs, OutputArgs};
 use super::{Usage, compute, progress, say, say_json};
 use crate::export::report::{Asked, Report, Timing, report};
 use crate::export::{self, Run, tensors, write};
+use crate::io::counted;
 use crate::job::{Cancelled, Monitor};
 use crate::latent_shift::Counterfactual;
 use crate::models::{Classifier, label_index};
@@ -107,9 +108,9 @@ fn summarize(input: &Input, result: &Counterfactual, outputs: &OutputArgs, began
     say(&format!("score of the counterfactual  {:.4}  at lambda {:.4}", end.score, end.lambda));
     say(&format!("stopped because {}", result.stop));
     say(&format!(
-        "{} trials, {} steps, {:.1} s on {}",
-        result.walk.len(),
-        result.steps.len(),
+        "{}, {}, {:.1} s on {}",
+        counted(result.walk.len(), "trial"),
+        counted(result.steps.len(), "step"),
         began.elapsed().as_secs_f64(),
         device::name()
     ));

@@ -5,6 +5,7 @@ use anyhow::{Result, bail};
 use super::args::PrepareArgs;
 use super::{Usage, progress, say};
 use crate::export::{nifti, tensors, write};
+use crate::io::counted;
 use crate::pipeline;
 use crate::preprocess::Recipe;
 
@@ -29,6 +30,6 @@ pub(super) fn run(args: &PrepareArgs) -> Result<()> {
         say(&format!("note: {}", note.text));
     }
     let [width, height, slices] = stack.grid.shape;
-    say(&format!("{slices} slices of {height} x {width} in {}", args.out.display()));
+    say(&format!("{} of {height} x {width} in {}", counted(slices, "slice"), args.out.display()));
     Ok(())
 }

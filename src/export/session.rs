@@ -15,6 +15,7 @@ use sha2::{Digest, Sha256};
 
 use super::tensors::{Array, f32s, f64s, file, volume};
 use crate::files;
+use crate::io::counted;
 use crate::latent_shift::{Counterfactual, Scores, Step, Trial};
 use crate::preprocess::{self, Prepared};
 use crate::volume::Volume;
@@ -171,7 +172,8 @@ impl SavedSession {
         let Outline { slab, chosen, stop, complete, fast_error } = outline.clone();
         ensure!(
             slab.start < slab.end && slab.end <= slices,
-            "its slab {slab:?} does not fit the {slices} slices of the scan"
+            "its slab {slab:?} does not fit the {} of the scan",
+            counted(slices, "slice")
         );
         let count = self.rows("lambdas")?;
         ensure!(chosen < count, "its counterfactual is step {chosen}, where {count} were saved");

@@ -7,6 +7,7 @@ use candle_core::{DType, Device, Result, bail};
 
 use super::ops::{Operation, Saves};
 use super::{Graph, Value};
+use crate::machine;
 
 /// Most segments that a plan cuts a graph into: with more, a segment is hardly smaller.
 const MOST_SEGMENTS: usize = 64;
@@ -66,10 +67,21 @@ impl Plan {
             count *= 2;
         }
         if planned.gradient_bytes > budget {
-            let [needed, most] = [planned.gradient_bytes.div_ceil(1 << 20), budget >> 20];
-            bail!("the gradient of this network takes {needed} MB of memory at least, and may take {most} MB");
+            let [needed, most] = [planned.gradient_bytes, budget].map(machine::gigabytes);
+            bail!(
+                "the gradient of this network takes {needed} of memory at least, and this process can have {most}; \
+                 set a smaller `side` in its card, or give it fewer slices"
+            );
         }
         Ok(Self(Arc::new(planned)))
+    }
+
+    /// The same with a gradient that fits the memory that this process can have, where that is the CPU's. As [`Self::within`].
+    pub fn fitted(self) -> Result<Self> {
+        match machine::memory_bytes().filter(|_| self.0.device.is_cpu()) {
+            Some(most) => self.within(most),
+            None => Ok(self),
+        }
     }
 
     /// Of the outputs.

@@ -5,7 +5,7 @@ use std::ops::Range;
 
 use rayon::prelude::*;
 
-use super::{AIR_HU, Note, memory, reserve};
+use super::{AIR_HU, Note, counted, memory, reserve};
 use crate::volume::Voxels;
 
 /// Numbers looked at together: 64 kB, which the first caches hold.
@@ -124,7 +124,7 @@ impl Arriving {
     /// All of them, and what was odd about them.
     pub(super) fn finish(self, notes: &mut Vec<Note>) -> Voxels {
         if self.odd > 0 {
-            notes.push(Note::serious(format!("{} voxels hold no number; they are taken to be air", self.odd)));
+            notes.push(Note::serious(format!("no number in {}: taken to be air", counted(self.odd, "voxel"))));
         }
         match self.voxels {
             Kept::Whole(hu) => Voxels::I16(hu.into()),

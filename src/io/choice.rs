@@ -4,7 +4,7 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
-use super::Preview;
+use super::{Preview, counted};
 use crate::volume::Volume;
 
 /// Which of the volumes of a path to open. The default is the CT with the most axial slices that stacks, and the first volume
@@ -66,8 +66,7 @@ impl Series {
     /// What tells it from the others, in a few words that name no patient: "CT, 120 slices of 512 x 512, 0.7 x 0.7 x 1 mm, kernel B70f".
     pub fn words(&self) -> String {
         let [columns, rows] = self.size;
-        let slices = if self.slices == 1 { "slice" } else { "slices" };
-        let mut words = vec![self.modality.clone(), format!("{} {slices} of {columns} x {rows}", self.slices)];
+        let mut words = vec![self.modality.clone(), format!("{} of {columns} x {rows}", counted(self.slices, "slice"))];
         // To a tenth of a micrometre, without the zeros behind.
         let mm = |x: f64| (x * 1e4).round() / 1e4;
         words.extend(self.spacing_mm.map(|[x, y, z]| format!("{} x {} x {} mm", mm(x), mm(y), mm(z))));

@@ -40,6 +40,7 @@ pub(super) fn plan(source: &Source, volume: Option<usize>) -> Result<Plan, Fault
     let mut notes = Vec::new();
     let (shape, volumes) = header.shape()?;
     let (grid, geometry) = header.grid(shape, &mut notes).map_err(Fault::Unsuitable)?;
+    header.say_intensity(&mut notes)?;
     let numbers = header.numbers()?;
     let numbers_in = match header.beside()? {
         None => source.clone(),
@@ -124,6 +125,19 @@ impl Header {
         let Some(said) = self.field(names) else { return Ok(None) };
         let values: Result<Vec<f64>, _> = said.split_whitespace().map(str::parse).collect();
         values.map(Some).map_err(|_no_number| Self::wrong(names[0], said))
+    }
+
+    /// Says where the header asks for other numbers than those stored: no reader makes them.
+    fn say_intensity(&self, notes: &mut Vec<Note>) -> Result<(), Fault> {
+        for (name, nothing) in [("ElementToIntensityFunctionSlope", 1.0), ("ElementToIntensityFunctionOffset", 0.0)] {
+            let said = self.values(&[name])?.unwrap_or_default();
+            if let Some(other) = said.iter().find(|value| **value != nothing) {
+                notes.push(Note::serious(format!(
+                    "{name} = {other}: the numbers are taken as stored, as ITK does, and may not be Hounsfield units"
+                )));
+            }
+        }
+        Ok(())
     }
 
     /// Three sizes, and how many volumes there are.

@@ -28,7 +28,7 @@ use std::path::{Path, PathBuf};
 use sha2::{Digest, Sha256};
 
 pub use self::choice::{Arrival, Choice, Series, Which};
-pub use self::note::{Note, Weight};
+pub use self::note::{Note, Weight, counted};
 pub use self::preview::Preview;
 use self::series::files::Files;
 use self::source::Source;

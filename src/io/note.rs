@@ -29,6 +29,12 @@ pub struct Note {
     pub text: String,
 }
 
+/// A count with its noun: "1 slice", "0 slices", "12 slices".
+pub fn counted(count: usize, one: &str) -> String {
+    let ending = if count == 1 { "" } else { "s" };
+    format!("{count} {one}{ending}")
+}
+
 impl Note {
     pub fn serious(text: impl Into<String>) -> Self {
         Self { weight: Weight::Serious, text: text.into() }

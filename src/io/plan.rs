@@ -322,7 +322,7 @@ impl Layout {
         let slice_bytes = volume_bytes / self.grid.shape[2].max(1) as u64;
         match behind.checked_sub(later) {
             None => notes.push(Note::serious(format!(
-                "the header declares {} volumes; the last {} of them are missing or cut",
+                "the header declares {} volumes; missing or cut at the end: {}",
                 self.volumes,
                 (later - behind).div_ceil(volume_bytes)
             ))),

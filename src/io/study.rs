@@ -6,6 +6,7 @@ use std::fmt;
 use dicom_core::Tag;
 use dicom_dictionary_std::tags;
 
+use super::counted;
 use super::dicom::{Dataset, Slice, header};
 
 /// All that is ever taken of patient and study: what a PACS files by. Whatever else a file says stays in it.
@@ -29,17 +30,20 @@ const LOSS: [Tag; 3] =
 /// What one attribute says.
 pub type Attribute = (Tag, String);
 
-/// A file as other files refer to it.
+/// A slice as other files refer to it: its file, and its frame there.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Instance {
     pub class_uid: String,
     pub uid: String,
+    /// Counted from 1; none where the file is of one frame.
+    pub frame: Option<usize>,
 }
 
 impl Instance {
-    pub(super) fn of(data: &Dataset) -> Option<Self> {
+    /// Of one frame of a file, counted from 1; none where the file has but one.
+    pub(super) fn of(data: &Dataset, frame: Option<usize>) -> Option<Self> {
         let (class_uid, uid) = uid(data, tags::SOP_CLASS_UID).zip(uid(data, tags::SOP_INSTANCE_UID))?;
-        Some(Self { class_uid, uid })
+        Some(Self { class_uid, uid, frame })
     }
 }
 
@@ -49,7 +53,8 @@ pub struct Study {
     /// In which the scan lies; nothing where it says no place.
     pub frame_of_reference_uid: Option<String>,
     pub series_uid: String,
-    /// The file of each slice along the scan's third axis; none at all where a file has no name, or two have the same.
+    /// The file of each slice along the scan's third axis, with its frame there; none at all where a file has no name, or two
+    /// slices have the same.
     pub instances: Vec<Instance>,
     /// What the scan says of `FILED_BY`. It names the patient.
     pub filed_by: Vec<Attribute>,
@@ -60,7 +65,7 @@ pub struct Study {
 /// Names no patient: it may end in a log.
 impl fmt::Debug for Study {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Study of {} files", self.instances.len())
+        write!(f, "Study of {}", counted(self.instances.len(), "slice"))
     }
 }
 
@@ -80,7 +85,9 @@ impl Study {
             loss.clear();
         }
         let instances: Option<Vec<Instance>> = slices.iter().map(|slice| slice.instance.clone()).collect();
-        let apart = |all: &Vec<Instance>| all.iter().map(|one| &one.uid).collect::<HashSet<_>>().len() == all.len();
+        let apart = |all: &Vec<Instance>| {
+            all.iter().map(|one| (&one.uid, one.frame)).collect::<HashSet<_>>().len() == all.len()
+        };
         Some(Self {
             uid: uid(&data, tags::STUDY_INSTANCE_UID)?,
             frame_of_reference_uid: uid(&data, tags::FRAME_OF_REFERENCE_UID).filter(|_| first.place.is_some()),

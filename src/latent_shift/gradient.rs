@@ -33,7 +33,7 @@ pub fn gradient(
     parts.extend(in_chunks(slab.clone(), chunk, monitor, step, |at, n| {
         let latents = latents.narrow(0, at, n)?.contiguous()?;
         let check = |_, _| monitor.check();
-        let (_, tape) = autoencoder.decoder(latents.dims(), [height, width])?.record(&[latents], &check)?;
+        let (_, tape) = autoencoder.decoder(latents.dims(), [height, width])?.fitted()?.record(&[latents], &check)?;
         Ok(tape.into_vjp(&[cotangent.narrow(0, at, n)?.contiguous()?], &check)?.remove(0))
     })?);
     parts.push(nothing(slices - slab.end)?);

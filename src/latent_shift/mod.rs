@@ -22,6 +22,7 @@ pub use run::{explain, reconstruct};
 use serde::{Deserialize, Serialize};
 
 use crate::graph;
+use crate::io::counted;
 use crate::job::Cancelled;
 
 /// What can stop a run.
@@ -37,7 +38,7 @@ pub enum Error {
     NoGradient,
     #[error("{0} is not a finite number; the weights or the input hold NaN or infinity")]
     NotFinite(String),
-    #[error("slab {}:{} does not fit {slices} slices; choose A:B with 0 <= A < B <= {slices}", slab.start, slab.end)]
+    #[error("slab {}:{} does not fit {}; choose A:B with 0 <= A < B <= {slices}", slab.start, slab.end, counted(*slices, "slice"))]
     Slab { slab: Range<usize>, slices: usize },
     #[error("a sweep needs at least 1 step, not 0")]
     NoSteps,
@@ -46,7 +47,9 @@ pub enum Error {
     #[error("a range begins at its lower end, and {0} is above {1}")]
     RangeFalls(f64, f64),
     #[error(
-        "the pixels of {steps} steps of {slices} slices would take {gigabytes} GB; choose fewer steps or a smaller slab"
+        "the pixels of {} of {} would take {gigabytes} GB; choose fewer steps or a smaller slab",
+        counted(*steps, "step"),
+        counted(*slices, "slice")
     )]
     TooManySteps { steps: usize, slices: usize, gigabytes: usize },
     #[error(

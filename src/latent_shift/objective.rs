@@ -90,7 +90,7 @@ impl Objective for ClassScore {
         _slab: std::ops::Range<usize>,
         monitor: &Monitor,
     ) -> Result<(Scored, Tensor), Error> {
-        let (logits, tape) = self.classifier.plan(stack.dims())?.record(&[stack.clone()], &|_, _| monitor.check())?;
+        let (logits, tape) = self.classifier.plan(stack.dims())?.fitted()?.record(&[stack.clone()], &|_, _| monitor.check())?;
         let step = |done, of| monitor.step("gradient of the classifier", done, of);
         let gradient = tape.into_vjp(&[self.cotangent(&logits[0])?], &step)?.remove(0);
         Ok((self.scored(&logits[0])?, gradient))
@@ -161,7 +161,7 @@ impl Objective for LungSize {
             let slice = stack.narrow(0, i, 1)?.contiguous()?;
             let plan = self.segmenter.plan(slice.dims())?;
             let (sum, count) = if slab.contains(&i) {
-                let (outputs, tape) = plan.record(&[slice], &check)?;
+                let (outputs, tape) = plan.fitted()?.record(&[slice], &check)?;
                 gradients.extend(tape.into_vjp(&[Self::cotangent(&outputs[0])?], &check)?);
                 Self::sum(&outputs[0])?
             } else {

@@ -67,7 +67,7 @@ pub fn gradients(
     monitor: &Monitor,
 ) -> Result<Vec<Tensor>, Error> {
     let check = |_, _| monitor.check();
-    let (logits, tape) = classifier.plan(stack.dims())?.record(&[stack.clone()], &check)?;
+    let (logits, tape) = classifier.plan(stack.dims())?.fitted()?.record(&[stack.clone()], &check)?;
     let of_logit = |&label: &usize| {
         let mut one = vec![0.0; logits[0].elem_count()];
         one[label] = 1.0;

@@ -22,8 +22,8 @@ pub use registry::{Kind, Role};
 pub use roles::{Autoencoder, Classifier, Probabilities, Segmenter};
 pub use vqgan::Vqgan;
 
-use crate::graph::{Graph, Value};
 use crate::graph::ops::{Size, Unsqueeze};
+use crate::graph::{Graph, Value};
 use crate::machine;
 use crate::weights::{self, Checkpoint};
 

@@ -4,6 +4,7 @@ use candle_core::{DType, Device, Result, Tensor, bail};
 use candle_nn::ops;
 
 use crate::graph::{self, Check, Graph, Plan};
+use crate::io::counted;
 use crate::machine;
 
 /// Compresses slices one by one, wherever its weights are; the tensors it is given and gives back lie on the CPU. Slices never mix:
@@ -135,9 +136,9 @@ pub(super) fn planned(graph: &Graph, input: &[usize], dtype: DType, device: &Dev
     let bytes = plan.forward_bytes();
     let Some(most) = machine::memory_bytes().filter(|most| device.is_cpu() && bytes > *most) else { return Ok(plan) };
     bail!(
-        "{} slices of {} x {} pixels take at least {} of memory in the network, and this process can have {}; \
+        "{} of {} x {} pixels take at least {} of memory in the network, and this process can have {}; \
          set a smaller `side` in its card, or give it fewer slices",
-        input[0],
+        counted(input[0], "slice"),
         input[2],
         input[3],
         machine::gigabytes(bytes),

@@ -1,6 +1,6 @@
 //! The input check: what a person should know before a network's answer to a scan, in plain words.
 
-use crate::io::{Note, Scan};
+use crate::io::{Note, Scan, counted};
 use crate::preprocess::{self, Prepared, Recipe};
 use crate::volume::{Grid, Volume, Voxels, orientation};
 
@@ -53,7 +53,8 @@ fn check(scan: &Volume, prepared: &Prepared) -> Vec<Note> {
     let spacing = |grid: &Grid| grid.spacing_mm().map(|mm| format!("{mm:.2}")).join(" x ");
     let (slices, before, after) = (prepared.spaced.shape[2], spacing(&prepared.oriented), spacing(&prepared.spaced));
     if slices < FEW_SLICES {
-        let text = format!("only {slices} slices after resampling to {} mm", prepared.recipe.spacing_mm[2]);
+        let text =
+            format!("only {} after resampling to {} mm", counted(slices, "slice"), prepared.recipe.spacing_mm[2]);
         notes.push(Note::caution(text));
     }
     let oblique = orientation::obliqueness_degrees(&scan.grid);

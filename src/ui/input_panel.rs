@@ -11,7 +11,7 @@ use super::series_panel::{among_ui, series_ui};
 use super::session::{Session, Waiting};
 use super::theme;
 use super::widgets::{Chosen, error_ui, note_ui, path_field_ui, step_heading_ui};
-use crate::io::{Note, Weight};
+use crate::io::{Note, Weight, counted};
 use crate::job::Progress;
 use crate::volume::orientation::axis_codes;
 
@@ -103,7 +103,7 @@ fn facts_ui(ui: &mut Ui, scan: &OpenScan) {
     ui.label(RichText::new(scan.name()).color(theme::colors(ui).strong));
     ui.label(weak(format!("{ni} × {nj} × {nk} voxels of {di:.2} × {dj:.2} × {dk:.2} mm, {}", axis_codes(&grid))));
     let format = scan.input.scan.as_ref().map_or("stack, not a scan: no preparation", |scan| &scan.format);
-    ui.label(weak(format!("{format}; the networks see {} slices", scan.stack_slices())));
+    ui.label(weak(format!("{format}; the networks see {}", counted(scan.stack_slices(), "slice"))));
 }
 
 /// What may be wrong with it, the worst first.

@@ -16,6 +16,7 @@ use crate::export::png::Mark;
 use crate::frame::camera::Camera;
 use crate::frame::measure::{Measurement, Region, Shape, Spread, VOLUMES};
 use crate::frame::{Content, Plane, lambda_text};
+use crate::io::counted;
 use crate::quality::words::signed;
 use crate::volume::Grid;
 
@@ -307,7 +308,7 @@ fn title(i: usize, measurement: &Measurement, grid: &Grid) -> String {
 /// What is copied.
 fn text(entries: &[Entry], lambda: Option<f64>) -> String {
     let line = |entry: &Entry| {
-        let voxels = entry.region.as_ref().map(|region| format!("{} voxels", region.voxels));
+        let voxels = entry.region.as_ref().map(|region| counted(region.voxels, "voxel"));
         let parts = [vec![entry.title.clone()], voxels.into_iter().collect(), entry.lines(lambda.is_some())];
         parts.concat().join("; ")
     };

@@ -18,7 +18,7 @@ use super::stage::Stage;
 use crate::demo;
 use crate::export::report::{Asked, Report, Timing, report};
 use crate::frame::{HEATMAPS, Layers, Shift};
-use crate::io::Choice;
+use crate::io::{Choice, counted};
 use crate::job::{Job, Monitor, Turn};
 use crate::latent_shift::{Counterfactual, HeatmapMethod};
 use crate::models::{self, Autoencoder, Classifier, Kind, Segmenter, label_index};
@@ -422,8 +422,10 @@ impl Session {
     fn fit_slab(&mut self) {
         let Some(slices) = self.scan.ready().map(|scan| scan.stack_slices()) else { return };
         if let Some(Range { start, end }) = self.slab.take_if(|slab| slab.start >= slab.end || slab.end > slices) {
-            let error =
-                anyhow!("the slab {start}:{end} does not fit the {slices} slices of this scan; all may change now");
+            let error = anyhow!(
+                "the slab {start}:{end} does not fit the {} of this scan; all may change now",
+                counted(slices, "slice")
+            );
             self.run.fail(error);
         }
     }

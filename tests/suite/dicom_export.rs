@@ -4,7 +4,8 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::process::Output;
 
-use dicom_core::{Tag, VR};
+use dicom_core::value::DataSetSequence;
+use dicom_core::{DataElement, PrimitiveValue, Tag, VR};
 use dicom_dictionary_std::{tags, uids};
 use dicom_object::{DefaultDicomObject, InMemDicomObject, open_file};
 use glam::{DMat3, DVec3};
@@ -441,4 +442,48 @@ fn what_dicom_cannot_hold_or_say_is_refused_before_anything_is_computed() {
     let bytes = parallax::export::nifti::nifti_bytes(&volume, "skewed").expect("a NIfTI");
     std::fs::write(&skewed, bytes).expect("written");
     fails(&explain(&models, &skewed, &out, &["--export", "dicom"]), 3, "perpendicular");
+}
+
+/// The slices of a series as the frames of one file, from the last to the first.
+fn enhanced(series: &Path) -> PathBuf {
+    let mut slices: Vec<_> = files(series).iter().map(|path| object(path)).collect();
+    slices.sort_by_key(|slice| std::cmp::Reverse(said(slice, tags::SOP_INSTANCE_UID)));
+    let group = |slice: &DefaultDicomObject| {
+        let position = slice.element(tags::IMAGE_POSITION_PATIENT).expect("a position").clone();
+        let place = InMemDicomObject::from_element_iter([position]);
+        InMemDicomObject::from_element_iter([DataElement::new(
+            tags::PLANE_POSITION_SEQUENCE,
+            VR::SQ,
+            DataSetSequence::from(vec![place]),
+        )])
+    };
+    let groups: Vec<_> = slices.iter().map(group).collect();
+    let pixels: Vec<u8> = slices
+        .iter()
+        .flat_map(|slice| slice.element(tags::PIXEL_DATA).expect("pixels").to_bytes().expect("bytes").to_vec())
+        .collect();
+    let mut whole = slices.swap_remove(0);
+    whole.remove_element(tags::IMAGE_POSITION_PATIENT);
+    whole.put(DataElement::new(tags::NUMBER_OF_FRAMES, VR::IS, SLICES.to_string()));
+    whole.put(DataElement::new(tags::PER_FRAME_FUNCTIONAL_GROUPS_SEQUENCE, VR::SQ, DataSetSequence::from(groups)));
+    whole.put(DataElement::new(tags::PIXEL_DATA, VR::OW, PrimitiveValue::from(pixels)));
+    let path = series.with_file_name("enhanced.dcm");
+    whole.write_to_file(&path).expect("written");
+    path
+}
+
+#[test]
+fn a_slice_that_is_a_frame_of_a_file_is_referred_to_by_its_number() {
+    let models = TinyModels::new();
+    let scan = enhanced(&oblique(models.folder.path()));
+    let out = models.folder.path().join("out");
+    succeeds(&explain(&models, &scan, &out, &["--export", "dicom"]));
+    let map = object(&out.join("dicom/difference.dcm"));
+    for (frame, slice) in groups(&map).0.iter().zip(slices(&map, &volume(&scan).grid)) {
+        let source = &items(&items(frame, tags::DERIVATION_IMAGE_SEQUENCE)[0], tags::SOURCE_IMAGE_SEQUENCE)[0];
+        assert_eq!(said(source, tags::REFERENCED_SOP_INSTANCE_UID), instance(SLICES - 1));
+        assert_eq!(said(source, tags::REFERENCED_FRAME_NUMBER), (SLICES - slice).to_string());
+    }
+    let series = &items(&map, tags::REFERENCED_SERIES_SEQUENCE)[0];
+    assert_eq!(items(series, tags::REFERENCED_INSTANCE_SEQUENCE).len(), 1, "the file is named once");
 }

@@ -216,6 +216,30 @@ fn frames_are_told_apart_by_binary_numbers_whatever_their_bytes_look_like() {
 }
 
 #[test]
+fn a_slice_of_a_file_of_many_frames_is_referred_to_by_its_frame() {
+    // Frames from the head down: the first slice is the last frame.
+    let frames: Vec<_> = (0..SLICES).rev().map(|k| (k, Vec::new())).collect();
+    let scan = opened(&[enhanced(&frames).text(0x0008_0018, *b"UI", "1.2.3.4")]);
+    let instances = scan.study.expect("a study").instances;
+    let named: Vec<_> = instances.iter().map(|one| (one.uid.as_str(), one.frame)).collect();
+    assert_eq!(named, (1..=SLICES).rev().map(|frame| ("1.2.3.4", Some(frame))).collect::<Vec<_>>());
+    let scan = opened(&series(|k, file| file.text(0x0008_0018, *b"UI", &format!("1.2.3.{k}"))));
+    assert!(scan.study.expect("a study").instances.iter().all(|one| one.frame.is_none()), "files of one frame");
+}
+
+#[test]
+fn a_sequence_that_claims_the_beginning_of_what_follows_is_named() {
+    let mut claims = element(0x0040_0275, *b"SQ", &an_item(&element(0x0040_0007, *b"LO", b"ABCD", false)), false);
+    claims[8] += 4;
+    let change = |_: usize, file: File| {
+        let pixels = file.pixels.clone().expect("pixels");
+        file.pixels([claims.clone(), element(0x0040_2016, *b"LO", b"1 ", false), pixels].concat())
+    };
+    let error = open(&series(change)).expect_err("refused");
+    assert!(error.contains("RequestAttributesSequence claims 24 bytes, and 4 bytes at their end are no"), "{error}");
+}
+
+#[test]
 fn a_private_group_changes_no_frame() {
     let slope = element(0x0028_1053, *b"DS", b"3 ", false);
     let elsewhere = element(POSITION, *b"DS", b"0\\0\\0 ", false);
@@ -237,7 +261,7 @@ fn padding_beyond_the_stored_bits_becomes_air_and_is_no_metal() {
         let mut wanted = plain();
         wanted.iter_mut().step_by(ROWS * COLUMNS).for_each(|hu| *hu = AIR_HU);
         assert_eq!(voxels(&scan), wanted, "{padding:#x}");
-        assert!(says(&scan, "8 voxels are padding") && !says(&scan, "BitsStored"), "{:?}", scan.notes);
+        assert!(says(&scan, "8 voxels taken for padding") && !says(&scan, "BitsStored"), "{:?}", scan.notes);
     }
 }
 

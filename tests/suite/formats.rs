@@ -133,11 +133,37 @@ fn what_no_nrrd_scan_has_is_refused_in_words() {
 }
 
 #[test]
+fn a_nrrd_of_four_dimensions_as_itk_writes_it_is_read_by_its_volumes() {
+    let from =
+        "dimension: 3\nsizes: 2 2 1\nspace: RAS\nspace directions: (1,0,0) (0,1,0) (0,0,1)\nspace origin: (0,0,0)\n";
+    let to = |time: &str| {
+        format!(
+            "dimension: 4\nspace dimension: 4\nsizes: 2 1 1 2\nspace directions: (1,0,0,{time}) (0,1,0,0) (0,0,1,0) (0,0,0,1)\n\
+             kinds: domain domain domain domain\nspace origin: (-30,-25,-100,5)\n"
+        )
+    };
+    let scan = nrrd(from, &to("0")).expect("a scan");
+    assert_eq!(values(&scan), [1.0, 2.0]);
+    assert!(scan.notes.iter().any(|note| note.text.contains("2 volumes")), "{:?}", scan.notes);
+    assert_eq!(scan.volume.grid.world_from_voxel.translation.to_array(), [30.0, 25.0, -100.0], "LPS, as ITK takes it");
+    refused(nrrd(from, &to("3")), "space directions");
+}
+
+#[test]
 fn a_nrrd_in_micrometres_is_said() {
     let scan = nrrd("(1,0,0) (0,1,0) (0,0,1)\n", "(20,0,0) (0,20,0) (0,0,20)\nspace units: \"um\" \"um\" \"um\"\n");
     let scan = scan.expect("a scan");
     assert!((scan.volume.grid.spacing_mm()[0] - 0.02).abs() < 1e-12);
     assert!(scan.notes[0].text.contains("20 x 20 x 20 of them are 0.02 x 0.02 x 0.02 mm"), "{:?}", scan.notes);
+}
+
+#[test]
+fn units_that_differ_and_numbers_that_are_to_be_scaled_are_said() {
+    let scan = nrrd("encoding: raw", "space units: \"mm\" \"cm\" \"mm\"\nencoding: raw").expect("a scan");
+    assert!(scan.notes[0].text.contains("axes in \"mm\" and in \"cm\""), "{:?}", scan.notes);
+    let scan = meta("Offset", "ElementToIntensityFunctionSlope = 2\nOffset", "LOCAL").expect("a scan");
+    assert!(scan.notes[0].text.contains("ElementToIntensityFunctionSlope = 2"), "{:?}", scan.notes);
+    assert_eq!(values(&scan), [1.0, 2.0, 3.0, 4.0]);
 }
 
 #[test]

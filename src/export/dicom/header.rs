@@ -1,5 +1,7 @@
 //! What every object of a run says: of the patient, the study, its series, its maker and its source.
 
+use std::collections::HashSet;
+
 use anyhow::Result;
 use dicom_core::chrono::{DateTime, Local};
 use dicom_dictionary_std::tags;
@@ -145,7 +147,9 @@ impl<'a> Header<'a> {
     /// A slice of the scan as what something was made from.
     pub(super) fn source_image(&self, slice: usize) -> Option<Object> {
         let source = code(tags::PURPOSE_OF_REFERENCE_CODE_SEQUENCE, SOURCE);
-        Some(object(reference(self.study?.instances.get(slice)?).into_iter().chain([source])))
+        let instance = self.study?.instances.get(slice)?;
+        let frame = instance.frame.map(|frame| text(tags::REFERENCED_FRAME_NUMBER, frame.to_string()));
+        Some(object(reference(instance).into_iter().chain(frame).chain([source])))
     }
 
     /// The same, of a slice of ours that lies on it, pixel on pixel.
@@ -158,8 +162,11 @@ impl<'a> Header<'a> {
     /// The series of the scan with the files of these slices that an object refers to.
     pub(super) fn referenced_series(&self, slices: impl IntoIterator<Item = usize>) -> Option<Element> {
         let study = self.study?;
+        // A file of many frames once: PS3.3, C.12.2 has no place for its frames.
+        let mut named = HashSet::new();
         let instances = slices.into_iter().filter_map(|slice| study.instances.get(slice));
-        let items: Vec<Object> = instances.map(|instance| object(reference(instance))).collect();
+        let files = instances.filter(|instance| named.insert(&instance.uid));
+        let items: Vec<Object> = files.map(|instance| object(reference(instance))).collect();
         if items.is_empty() {
             return None;
         }

@@ -5,6 +5,7 @@ use dicom_core::{Tag, VR};
 use dicom_dictionary_std::tags;
 
 use super::dataset::{Dataset, Element, Value, name_of, vr_of};
+use crate::io::counted;
 
 /// Sequences within sequences (PS3.5 sets no limit; files have up to six).
 const DEEPEST: usize = 32;
@@ -102,8 +103,8 @@ impl<'a> Walk<'a> {
         self.end.saturating_sub(self.at as u64)
     }
 
-    /// Does `work` on the next `length` bytes alone, or up to a delimiter where no length is said, and goes behind them.
-    fn within<T>(&mut self, length: u32, work: impl FnOnce(&mut Self) -> Result<T, Stop>) -> Result<T, Stop> {
+    /// Does `work` on the next `length` bytes of `of` alone, or up to a delimiter where no length is said, and goes behind them.
+    fn within<T>(&mut self, length: u32, of: Tag, work: impl FnOnce(&mut Self) -> Result<T, Stop>) -> Result<T, Stop> {
         if length == UNDEFINED {
             return work(self);
         }
@@ -114,6 +115,12 @@ impl<'a> Walk<'a> {
         }
         self.end = end as u64;
         let done = work(self)?;
+        // Fewer bytes than an element has: zeros fill up, others are the beginning of what lies behind.
+        let rest = self.bytes.get(self.at..end).filter(|rest| rest.len() < 8).unwrap_or_default();
+        if rest.iter().any(|byte| *byte != 0) {
+            let (rest, of) = (counted(rest.len(), "byte"), name_of(of));
+            return Err(Stop::Damaged(format!("{of} claims {length} bytes, and {rest} at their end are no element")));
+        }
         (self.end, self.at) = (outside, end);
         Ok(done)
     }
@@ -201,7 +208,7 @@ impl<'a> Walk<'a> {
             // PS3.5, 6.2.2: `UN` of undefined length is a sequence.
             _ if is_sequence || length == UNDEFINED && !matches!(vr, VR::OB | VR::OW) => {
                 let open = length == UNDEFINED;
-                Value::Items(self.within(length, |walk| walk.items(open, depth + 1, tag))?)
+                Value::Items(self.within(length, tag, |walk| walk.items(open, depth + 1, tag))?)
             }
             _ if length == UNDEFINED => self.fragments(tag)?,
             _ => {
@@ -224,7 +231,7 @@ impl<'a> Walk<'a> {
             let (_, length) = self.head(tag)?;
             match tag {
                 SEQUENCE_END => return Ok(items),
-                ITEM => items.push(self.within(length, |walk| walk.item(length == UNDEFINED, depth, of))?),
+                ITEM => items.push(self.within(length, of, |walk| walk.item(length == UNDEFINED, depth, of))?),
                 // A closed item may be closed once more.
                 ITEM_END => {}
                 _ => return Err(Stop::Damaged(format!("{} holds what is no item", name_of(of)))),

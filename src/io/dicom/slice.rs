@@ -158,7 +158,7 @@ impl Slice {
             study: text(tags::STUDY_INSTANCE_UID),
             series: text(tags::SERIES_INSTANCE_UID),
             frame_of_reference: text(tags::FRAME_OF_REFERENCE_UID),
-            instance: Instance::of(data),
+            instance: Instance::of(data, (stored.frames > 1).then_some(frame + 1)),
             place: place(data, &mut notes)?,
             spacing_mm: [between_columns, between_rows],
             thickness_mm: length_mm(tags::SLICE_THICKNESS)?,

@@ -38,7 +38,7 @@ impl Axes {
         let (volumes, order) = match others[..] {
             [] => (1, Order::Volumes),
             [axis] => {
-                if let Some(kind) = kinds.get(axis).filter(|kind| !COUNTING.contains(&kind.as_str())) {
+                if let Some(kind) = kinds.get(axis).filter(|kind| !counts(kind)) {
                     return Err(unsuitable(format!(
                         "{} numbers for each voxel (kinds: {}), as colours and vectors have; save one volume of Hounsfield \
                          units alone",
@@ -76,6 +76,11 @@ fn spatial(header: &Header, sizes: &[usize], kinds: &[String]) -> Result<[usize;
     three.map_err(|_other_count| Fault::Unsuitable(format!("{} axes of space, where a scan has three", axes.len())))
 }
 
+/// ITK calls the fourth axis of a file of several volumes a "domain", as the first three.
+fn counts(kind: &str) -> bool {
+    COUNTING.contains(&kind) || is_space(kind)
+}
+
 fn is_space(kind: &str) -> bool {
     kind == "domain" || kind == "space"
 }
@@ -92,7 +97,7 @@ fn directions(header: &Header) -> Result<Option<Vec<Option<DVec3>>>, Fault> {
             rest.split_once(char::is_whitespace).unwrap_or((rest, ""))
         };
         vectors.push(match one.strip_prefix('(') {
-            Some(numbers) => Some(vector(numbers).ok_or_else(wrong)?),
+            Some(numbers) => Some(direction(numbers).ok_or_else(wrong)?),
             None if one.eq_ignore_ascii_case("none") => None,
             None => return Err(wrong()),
         });
@@ -105,11 +110,21 @@ fn directions(header: &Header) -> Result<Option<Vec<Option<DVec3>>>, Fault> {
     Ok(Some(vectors.into_iter().map(|vector| vector.filter(|vector| !vector.is_nan())).collect()))
 }
 
-/// "1,0,0"; of four numbers, the last is that of time.
-fn vector(said: &str) -> Option<DVec3> {
+/// A vector of `space directions`. An axis along time alone has no direction in space: NaN. One along both is none that can
+/// be shown.
+fn direction(said: &str) -> Option<DVec3> {
+    match vector(said)? {
+        (DVec3::ZERO, time) if time != 0.0 => Some(DVec3::NAN),
+        (in_space, time) => (time == 0.0 || time.is_nan()).then_some(in_space),
+    }
+}
+
+/// "1,0,0" with a time of 0, or "1,0,0,5", whose last number is that of time.
+fn vector(said: &str) -> Option<(DVec3, f64)> {
     let numbers: Vec<f64> = said.split(',').map(|number| number.trim().parse().ok()).collect::<Option<_>>()?;
     match numbers[..] {
-        [x, y, z] | [x, y, z, _] => Some(DVec3::new(x, y, z)),
+        [x, y, z] => Some((DVec3::new(x, y, z), 0.0)),
+        [x, y, z, time] => Some((DVec3::new(x, y, z), time)),
         _ => None,
     }
 }
@@ -134,13 +149,15 @@ pub(super) fn grid(
         None => None,
         Some(said) => {
             let numbers = said.strip_prefix('(').and_then(|said| said.strip_suffix(')'));
-            Some(numbers.and_then(vector).ok_or_else(|| format!("space origin: {}", shortened(said)))?)
+            let (in_space, _time) =
+                numbers.and_then(vector).ok_or_else(|| format!("space origin: {}", shortened(said)))?;
+            Some(in_space)
         }
     };
     let (signs, known) = ras_from_space;
     let world_from_voxel =
         DAffine3::from_mat3_translation(DMat3::from_diagonal(signs) * matrix, signs * origin.unwrap_or(DVec3::ZERO));
-    let unit = unit(header);
+    let unit = unit(header, notes);
     let grid = in_millimetres(Grid { shape, world_from_voxel }, unit.as_ref(), notes)?;
     let geometry = if known { geometry } else { Geometry::Spacing };
     if geometry == Geometry::Spacing {
@@ -186,12 +203,16 @@ fn spacings(header: &Header, places: [usize; 3]) -> Result<DVec3, String> {
     Ok(DVec3::from_array(three))
 }
 
-/// The unit of `space units`; none where that is millimetres or not said. Axes of several units have none.
-fn unit(header: &Header) -> Option<Unit> {
+/// The unit of `space units`; none where that is millimetres or not said. Axes of several units have none, with a word.
+fn unit(header: &Header, notes: &mut Vec<Note>) -> Option<Unit> {
     let said = header.field("space units")?;
     let mut names = said.split('"').filter(|name| !name.trim().is_empty());
     let first = names.next()?;
-    if names.take(2).any(|name| name != first) {
+    if let Some(other) = names.take(2).find(|name| name != &first) {
+        let (one, other) = (shortened(first), shortened(other));
+        notes.push(Note::serious(format!(
+            "space units: axes in \"{one}\" and in \"{other}\": all are taken to be in millimetres, as programs do that ignore the unit"
+        )));
         return None;
     }
     let mm = match first.trim() {

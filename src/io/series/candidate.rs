@@ -12,7 +12,7 @@ use crate::io::arriving::Arriving;
 use crate::io::dicom::{Decoded, KERNEL, Padding, Slice, decode};
 use crate::io::preview::{Preview, Previews};
 use crate::io::study::Study;
-use crate::io::{AIR_HU, Among, Error, Geometry, Note, Scan, Series};
+use crate::io::{AIR_HU, Among, Error, Geometry, Note, Scan, Series, counted};
 use crate::job::Monitor;
 use crate::volume::{Grid, Volume};
 
@@ -162,17 +162,22 @@ impl Found {
     fn say(&self, first: &Slice, notes: &mut Vec<Note>) {
         let Self { padded, kept, overfull, lossy } = *self;
         if padded > 0 {
-            notes.push(Note::fact(format!("{padded} voxels are padding by PixelPaddingValue; they were made air")));
+            notes.push(Note::fact(format!(
+                "{} taken for padding by PixelPaddingValue, and made air",
+                counted(padded, "voxel")
+            )));
         }
         if let Padding::Kept(hu) = &first.padding {
             notes.push(Note::caution(format!(
-                "PixelPaddingValue means {hu} HU, which lies among the patient's own numbers: {kept} voxels that have it were not taken for padding"
+                "PixelPaddingValue means {hu} HU, which lies among the patient's own numbers: {} of it not taken for padding",
+                counted(kept, "voxel")
             )));
         }
         if overfull > 0 {
             notes.push(Note::serious(format!(
-                "{overfull} voxels hold more bits than BitsStored ({}) says: all {} bits were taken",
+                "more bits than BitsStored ({}) says in {}: all {} bits were taken",
                 first.stored.bits_stored(),
+                counted(overfull, "voxel"),
                 first.stored.bits_allocated()
             )));
         }

@@ -10,7 +10,7 @@ use super::group::Group;
 use super::rounding;
 use super::stack::{NoStack, at_one_place, extent_mm, is_even, normal, on_each_other, places, position, sort};
 use crate::io::dicom::{ATTRIBUTES, Attribute, Slice, decode, name_of};
-use crate::io::{Error, Note};
+use crate::io::{Error, Note, counted};
 use crate::job::Monitor;
 
 /// A part of a comb of two series has at least so many slices; fewer may be any scanner's habit.
@@ -39,9 +39,9 @@ pub(super) fn stacks(group: Group, monitor: &Monitor) -> Result<Vec<Candidate>, 
         let mut found = Vec::new();
         for part in parts {
             let note = Note::caution(format!(
-                "the series holds several stacks, told apart by {names}: {} slices of one were opened, {} slices of others left out",
-                part.len(),
-                total - part.len()
+                "the series holds several stacks, told apart by {names}: {} of one taken, {} of others left out",
+                counted(part.len(), "slice"),
+                counted(total - part.len(), "slice")
             ));
             let notes = notes.iter().cloned().chain([note]).collect();
             found.extend(stacks(Group { slices: part, notes }, monitor)?);
@@ -149,9 +149,10 @@ fn without_copies(
         kept.push(slice);
     }
     if kept.len() < total {
-        let dropped = total - kept.len();
-        notes
-            .push(Note::caution(format!("{dropped} slices lie where others do and show the same: they were left out")));
+        let dropped = counted(total - kept.len(), "slice");
+        notes.push(Note::caution(format!(
+            "of slices that lie at one place and show the same, one was kept: {dropped} left out"
+        )));
     }
     Ok(kept)
 }

@@ -9,7 +9,7 @@ use dicom_dictionary_std::tags;
 use crate::io::archive::{self, Archive};
 use crate::io::dicom::header;
 use crate::io::source::Source;
-use crate::io::{Error, Note};
+use crate::io::{Error, Note, counted};
 use crate::job::Monitor;
 
 /// Links may lead anywhere: no folder of scans is nested deeper.
@@ -58,8 +58,8 @@ impl Files {
         walk.files.sort();
         let mut notes = Vec::new();
         if walk.closed > 0 {
-            let closed = walk.closed;
-            notes.push(Note::serious(format!("{closed} folders inside could not be read: slices may be missing")));
+            let closed = counted(walk.closed, "folder");
+            notes.push(Note::serious(format!("{closed} inside could not be read: slices may be missing")));
         }
         Ok(Self { sources: walk.files.into_iter().map(Source::File).collect(), notes })
     }
@@ -91,11 +91,13 @@ impl Files {
         if let (true, Some(folder)) = (sources.is_empty(), directory.path().parent()) {
             let mut files = Self::of_folder(folder, monitor)?;
             files.notes.push(Note::caution(format!(
-                "none of the {missing} files that the DICOMDIR lists is there: the files of its folder were taken"
+                "the DICOMDIR lists {}, and none is there: the files of its folder were taken",
+                counted(missing, "file")
             )));
             return Ok(files);
         }
-        let what = format!("{missing} files that the DICOMDIR lists are not there: slices may be missing");
+        let what =
+            format!("not there, but listed by the DICOMDIR: {}; slices may be missing", counted(missing, "file"));
         Ok(Self { sources, notes: (missing > 0).then(|| Note::serious(what)).into_iter().collect() })
     }
 }

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use glam::{DAffine3, DMat3};
 use rayon::prelude::*;
 
-use crate::io::{Note, reserve};
+use crate::io::{Note, counted, reserve};
 use crate::job::{Cancelled, Monitor};
 use crate::volume::{Grid, Volume, Voxels};
 
@@ -76,7 +76,9 @@ pub(super) fn shear_upright(
     let [columns, rows] = [0, 1].map(|axis| shear.grid.shape[axis] - grid.shape[axis]);
     let whole = if matches!(voxels, Voxels::I16(_)) { ", rounded to whole HU" } else { "" };
     let note = Note::caution(format!(
-        "{said}: slices were moved onto an upright grid, the last one by {far_mm:.1} mm; values between pixels are interpolated{whole}, {rows} rows and {columns} columns were added, and what no slice covers is {outside_hu:.0} HU"
+        "{said}: slices were moved onto an upright grid, the last one by {far_mm:.1} mm; values between pixels are interpolated{whole}, the grid grew by {} and {}, and what no slice covers is {outside_hu:.0} HU",
+        counted(rows, "row"),
+        counted(columns, "column")
     ));
     Ok((Volume::new(shear.grid, voxels), Some(note)))
 }

@@ -13,6 +13,7 @@ use super::session::Session;
 use super::theme;
 use super::widgets::{error_ui, note_ui};
 use crate::export::Patient;
+use crate::io::counted;
 use crate::job::Monitor;
 
 const KINDS_WIDTH: f32 = 310.0;
@@ -123,7 +124,7 @@ fn progress_ui(ui: &mut Ui, monitor: &Monitor, actions: &mut Vec<Action>) {
 
 fn written_ui(ui: &mut Ui, written: &Written, actions: &mut Vec<Action>) {
     let (count, folder) = (written.names.len(), written.folder.display());
-    ui.label(RichText::new(format!("{count} files written to {folder}")).color(theme::colors(ui).strong));
+    ui.label(RichText::new(format!("{} written to {folder}", counted(count, "file"))).color(theme::colors(ui).strong));
     ui.label(RichText::new(written.names.join(", ")).small());
     buttons_ui(ui, "", actions, |ui, actions| {
         if ui.button("Export again").clicked() {

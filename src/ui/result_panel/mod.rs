@@ -14,6 +14,7 @@ use super::session::{Explained, Session};
 use super::theme;
 use super::widgets::{Chosen, duration, error_ui, note_ui, path_field_ui};
 use crate::frame::lambda_text;
+use crate::io::counted;
 
 /// Of the bar that scrolls the panel: numbers end left of it.
 const SCROLL_BAR: f32 = 10.0;
@@ -53,7 +54,12 @@ fn run_ui(ui: &mut Ui, run: &Explained, actions: &mut Vec<Action>) {
         note_ui(ui, "Partial: the run was cancelled");
     }
     ui.label(format!("Stopped because {}", result.stop));
-    let text = format!("{} trials, {} steps, {}", result.walk.len(), result.steps.len(), duration(run.seconds));
+    let text = format!(
+        "{}, {}, {}",
+        counted(result.walk.len(), "trial"),
+        counted(result.steps.len(), "step"),
+        duration(run.seconds)
+    );
     ui.label(RichText::new(text).small().color(theme::colors(ui).weak));
     let models = format!("By {} and {}", run.asked.autoencoder.name, run.asked.scored_by.name);
     ui.label(RichText::new(models).small().color(theme::colors(ui).weak));
@@ -74,7 +80,7 @@ fn aside_ui(ui: &mut Ui, other: &Explained, actions: &mut Vec<Action>) {
     let what = if other.result.complete { "The result before" } else { "What the cancelled run found" };
     let (steps, score) = (other.result.steps.len(), other.result.scores.counterfactual);
     ui.label(
-        RichText::new(format!("{what}: {}, {steps} steps, {score:.4}", other.asked.target))
+        RichText::new(format!("{what}: {}, {}, {score:.4}", other.asked.target, counted(steps, "step")))
             .small()
             .color(theme::colors(ui).weak),
     );
