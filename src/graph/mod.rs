@@ -32,6 +32,7 @@
 //! # }
 //! ```
 
+mod around;
 mod build;
 mod fuse;
 pub mod ops;
@@ -40,6 +41,7 @@ mod run;
 
 use std::sync::Arc;
 
+pub use around::Around;
 pub use plan::Plan;
 pub use run::{Check, Tape};
 

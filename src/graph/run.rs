@@ -97,7 +97,7 @@ impl Planned {
     }
 
     /// All values, of which the inputs are there.
-    fn given(&self, inputs: &[Tensor]) -> Result<Vec<Option<Tensor>>, Error> {
+    pub(super) fn given(&self, inputs: &[Tensor]) -> Result<Vec<Option<Tensor>>, Error> {
         let mut values = vec![None; self.shapes.len()];
         for (at, input) in self.inputs_in(&(0..self.shapes.len())).zip(inputs) {
             if input.dims() != self.shapes[at] {
@@ -110,7 +110,7 @@ impl Planned {
         Ok(values)
     }
 
-    fn outputs(&self, values: &[Option<Tensor>]) -> candle_core::Result<Vec<Tensor>> {
+    pub(super) fn outputs(&self, values: &[Option<Tensor>]) -> candle_core::Result<Vec<Tensor>> {
         let of = |value: &Value| match &values[value.0] {
             Some(tensor) => tensor.to_device(&Device::Cpu),
             None => bail!("an output was not computed"),
@@ -126,6 +126,18 @@ impl Planned {
         save: bool,
         check: Check<'_>,
     ) -> Result<Vec<Saved>, Error> {
+        self.run_with(nodes, values, save, check, &mut |_, _| Ok(()))
+    }
+
+    /// As [`Self::run`]; `each` sees every value as it is made.
+    pub(super) fn run_with(
+        &self,
+        nodes: Range<usize>,
+        values: &mut [Option<Tensor>],
+        save: bool,
+        check: Check<'_>,
+        each: &mut dyn FnMut(usize, &Tensor) -> candle_core::Result<()>,
+    ) -> Result<Vec<Saved>, Error> {
         let mut saved = Vec::with_capacity(nodes.len());
         for at in nodes {
             let node = &self.graph.nodes[at];
@@ -138,6 +150,7 @@ impl Planned {
             let inputs = inputs.collect::<Result<Vec<_>, _>>()?;
             let (y, kept) = operation.forward(&inputs, save && self.varies[at])?;
             saved.push(kept);
+            each(at, &y)?;
             values[at] = Some(y);
             for Value(value) in &node.inputs {
                 if self.last_use[*value] <= at {

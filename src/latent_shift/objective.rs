@@ -97,13 +97,10 @@ impl Objective for ClassScore {
     }
 
     fn around<'a>(&'a self, stack: &Tensor, slab: std::ops::Range<usize>, _: &Monitor) -> Result<SlabScore<'a>, Error> {
-        let before = stack.narrow(0, 0, slab.start)?;
-        let after = stack.narrow(0, slab.end, stack.dim(0)? - slab.end)?;
+        let around = self.classifier.plan(stack.dims())?.around(stack, slab)?;
         Ok(Box::new(move |slices, monitor| {
-            // candle's `cat` refuses empty tensors of some layouts: name only the parts that exist.
-            let parts: Vec<&Tensor> =
-                [&before, slices, &after].into_iter().filter(|part| part.elem_count() > 0).collect();
-            self.score(&Tensor::cat(&parts, 0)?, monitor)
+            let logits = around.forward(slices, &|_, _| monitor.check())?;
+            self.scored(&logits[0])
         }))
     }
 }

@@ -1,9 +1,11 @@
 //! Functions of single numbers, and of the channels of a voxel.
 
+use std::sync::Arc;
+
 use candle_core::{Result, Tensor};
 use candle_nn::ops;
 
-use super::{AtZero, Operation, Pass, Saved, Saves, Step, Sum, each, only};
+use super::{AtZero, Operation, Pass, Planes, Saved, Saves, Step, Sum, each, only};
 use crate::nn::device::has_kernels;
 use crate::nn::mask::Mask;
 
@@ -52,6 +54,9 @@ impl Operation for Relu {
 
     fn step(&self) -> Option<Step> {
         Some(Step::Relu(self.0))
+    }
+    fn on_planes(&self, axis: usize, _: &[usize]) -> Option<(Arc<dyn Operation>, Planes)> {
+        Some((Arc::new(Self(self.0)), Planes::each(axis)))
     }
 }
 

@@ -1,8 +1,10 @@
 //! Sums of tensors, and multiples of one.
 
+use std::sync::Arc;
+
 use candle_core::{Result, Tensor, bail};
 
-use super::{Operation, Pass, Saved, Saves, Step, Sum, each, only};
+use super::{Operation, Pass, Planes, Saved, Saves, Step, Sum, each, only};
 
 /// a + b, of one shape.
 pub struct Add;
@@ -40,6 +42,9 @@ impl Operation for Add {
     fn step(&self) -> Option<Step> {
         Some(Step::Add)
     }
+    fn on_planes(&self, axis: usize, _: &[usize]) -> Option<(Arc<dyn Operation>, Planes)> {
+        Some((Arc::new(Self), Planes::each(axis)))
+    }
 }
 
 impl Operation for Affine {
@@ -61,5 +66,8 @@ impl Operation for Affine {
 
     fn vjp(&self, _: &Pass<'_>, gradient: &Tensor, into: Vec<Option<Sum>>) -> Result<Vec<Option<Tensor>>> {
         each(into, |_| gradient * self.slope)
+    }
+    fn on_planes(&self, axis: usize, _: &[usize]) -> Option<(Arc<dyn Operation>, Planes)> {
+        Some((Arc::new(Self { ..*self }), Planes::each(axis)))
     }
 }

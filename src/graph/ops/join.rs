@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use candle_core::{Result, Tensor, bail};
 
-use super::{Operation, Pass, Saved, Saves, Step, Sum, each};
+use super::{Operation, Pass, Planes, Saved, Saves, Step, Sum, each};
 
 /// Several tensors, one after the other along `axis`.
 pub struct Concat {
@@ -41,6 +41,9 @@ impl Operation for Concat {
 
     fn concatenates(&self) -> Option<usize> {
         Some(self.axis)
+    }
+    fn on_planes(&self, axis: usize, _: &[usize]) -> Option<(Arc<dyn Operation>, Planes)> {
+        (axis != self.axis).then(|| (Arc::new(Self { axis: self.axis }) as Arc<dyn Operation>, Planes::each(axis)))
     }
 }
 

@@ -17,6 +17,7 @@ mod resize;
 mod taps;
 mod view;
 
+use std::ops::Range;
 use std::sync::Arc;
 
 use candle_core::{Result, Tensor};
@@ -73,10 +74,57 @@ pub trait Operation: Send + Sync {
         None
     }
 
+    /// This operation on some planes of its inputs along an axis, for an output of that shape, and which planes of the inputs it
+    /// needs for each of the output; none where it needs them all.
+    fn on_planes(&self, axis: usize, output: &[usize]) -> Option<(Arc<dyn Operation>, Planes)> {
+        let _ = (axis, output);
+        None
+    }
+
     /// Bytes that a pass takes besides its inputs and its output, of f32.
     fn scratch_bytes(&self, inputs: &[&[usize]]) -> usize {
         let _ = inputs;
         0
+    }
+}
+
+/// Which planes of an input along an axis make a plane of the output: `kernel` of them, from `stride` times its number less `padding`
+/// on.
+#[derive(Debug, Clone, Copy)]
+pub struct Planes {
+    /// Of the output.
+    pub axis: usize,
+    pub kernel: usize,
+    pub stride: usize,
+    pub padding: usize,
+    /// What stands for planes that lie outside.
+    pub filling: f32,
+}
+
+impl Planes {
+    /// Each plane by itself.
+    pub fn each(axis: usize) -> Self {
+        Self { axis, kernel: 1, stride: 1, padding: 0, filling: 0.0 }
+    }
+
+    /// The planes of an output of so many that some planes of the input reach.
+    pub(super) fn reached(&self, inputs: &Range<usize>, outputs: usize) -> Range<usize> {
+        let first = (inputs.start + self.padding + 1).saturating_sub(self.kernel).div_ceil(self.stride);
+        let end = (inputs.end + self.padding).div_ceil(self.stride);
+        first.min(outputs)..end.clamp(first.min(outputs), outputs)
+    }
+
+    /// The first plane of the input that some planes of the output need, which may lie outside, and how many.
+    pub(super) fn needed(&self, outputs: &Range<usize>) -> (isize, usize) {
+        let first = (outputs.start * self.stride) as isize - self.padding as isize;
+        (first, (outputs.len().saturating_sub(1)) * self.stride + self.kernel)
+    }
+
+    /// Those of them that lie within an input of so many.
+    pub(super) fn within(&self, outputs: &Range<usize>, inputs: usize) -> Range<usize> {
+        let (first, count) = self.needed(outputs);
+        let end = usize::try_from(first + count as isize).unwrap_or(0).min(inputs);
+        usize::try_from(first).unwrap_or(0).min(end)..end
     }
 }
 

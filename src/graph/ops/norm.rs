@@ -9,7 +9,7 @@ use rayon::prelude::*;
 
 use super::join::{joined, parts_of};
 use super::lines::Lines;
-use super::{AtZero, Operation, Pass, Saved, Saves, Step, Sum};
+use super::{AtZero, Operation, Pass, Planes, Saved, Saves, Step, Sum};
 use crate::nn::device::has_kernels;
 use crate::nn::epilogue::ByChannel;
 use crate::nn::gemm::{Columns, Real};
@@ -144,6 +144,9 @@ impl Operation for BatchNorm {
             Step::Relu(at_zero) if self.relu.is_none() => Some(Arc::new(Self { relu: Some(*at_zero), ..self.clone() })),
             _ => None,
         }
+    }
+    fn on_planes(&self, axis: usize, _: &[usize]) -> Option<(Arc<dyn Operation>, Planes)> {
+        (axis != 1).then(|| (Arc::new(self.clone()) as Arc<dyn Operation>, Planes::each(axis)))
     }
 }
 

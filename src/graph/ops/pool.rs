@@ -7,7 +7,7 @@ use candle_core::{Result, Tensor, bail};
 use rayon::prelude::*;
 
 use super::taps::Taps;
-use super::{Operation, Pass, Saved, Saves, Sum, each, only};
+use super::{Operation, Pass, Planes, Saved, Saves, Sum, each, only};
 use crate::nn::device::has_kernels;
 use crate::nn::gemm::{Real, zeros};
 use crate::nn::geometry::Geometry;
@@ -82,6 +82,18 @@ impl Windows {
         let shape = only(inputs)?;
         let [d, h, w] = self.output(planes(shape)?.1)?;
         Ok(if shape.len() == 4 { vec![shape[0], shape[1], h, w] } else { vec![shape[0], shape[1], d, h, w] })
+    }
+
+    /// These windows on some planes along an axis, which come with their padding.
+    fn on_planes(self, axis: usize, output: &[usize], filling: f32) -> Option<(Self, Planes)> {
+        if axis < 2 {
+            return Some((self, Planes::each(axis)));
+        }
+        let ([kernel, ..], [stride, ..], [padding, ..]) = (self.kernel, self.stride, self.padding);
+        let planes = Planes { axis, kernel, stride, padding, filling };
+        let [_, height, width] = self.padding;
+        let depth = axis == 2 && output.len() == 5 && !self.ceil;
+        depth.then_some((Self { padding: [0, height, width], ..self }, planes))
     }
 
     /// What a window sees of the input along an axis.
@@ -227,6 +239,10 @@ impl Operation for MaxPool {
             })
         })
     }
+    fn on_planes(&self, axis: usize, output: &[usize]) -> Option<(Arc<dyn Operation>, Planes)> {
+        let (windows, planes) = self.0.on_planes(axis, output, f32::NEG_INFINITY)?;
+        Some((Arc::new(Self(windows)), planes))
+    }
 }
 
 impl AveragePool {
@@ -325,6 +341,12 @@ impl Operation for AveragePool {
                 tensor(gx, shape)
             })
         })
+    }
+    fn on_planes(&self, axis: usize, output: &[usize]) -> Option<(Arc<dyn Operation>, Planes)> {
+        // Where padding counts, or there is none, zeros stand for it.
+        let plain = self.count_padding || self.windows.padding[0] == 0;
+        let (windows, planes) = self.windows.on_planes(axis, output, 0.0).filter(|_| plain)?;
+        Some((Arc::new(Self { windows, count_padding: self.count_padding }), planes))
     }
 }
 

@@ -1,9 +1,11 @@
 //! Slices of another height and width.
 
+use std::sync::Arc;
+
 use candle_core::{Device, Result, Tensor, bail};
 use rayon::prelude::*;
 
-use super::{Operation, Pass, Saved, Saves, Sum, each, only};
+use super::{Operation, Pass, Planes, Saved, Saves, Sum, each, only};
 use crate::nn::device::has_kernels;
 use crate::nn::gemm::{Real, zeros};
 use crate::nn::numbers::{Held, by_type, tensor};
@@ -144,6 +146,9 @@ impl Operation for Resize {
             }
             by_type!(gradient, T => tensor(spread::<T>(held.numbers()?, &filters), shape))
         })
+    }
+    fn on_planes(&self, axis: usize, _: &[usize]) -> Option<(Arc<dyn Operation>, Planes)> {
+        (axis < 2).then(|| (Arc::new(Self { ..*self }) as Arc<dyn Operation>, Planes::each(axis)))
     }
 }
 

@@ -1,8 +1,10 @@
 //! The same numbers in another order, fewer of them, or with others around.
 
+use std::sync::Arc;
+
 use candle_core::{Result, Tensor, bail};
 
-use super::{Operation, Pass, Saved, Saves, Sum, each, only};
+use super::{Operation, Pass, Planes, Saved, Saves, Sum, each, only};
 
 /// Axes in another order.
 pub struct Permute(pub Vec<usize>);
@@ -60,6 +62,10 @@ impl Operation for Permute {
         self.0.iter().enumerate().for_each(|(to, from)| inverse[*from] = to);
         each(into, |_| gradient.permute(inverse.as_slice())?.contiguous())
     }
+    fn on_planes(&self, axis: usize, _: &[usize]) -> Option<(Arc<dyn Operation>, Planes)> {
+        let to = self.0.iter().position(|from| *from == axis)?;
+        Some((Arc::new(Self(self.0.clone())), Planes::each(to)))
+    }
 }
 
 impl Operation for Flip {
@@ -84,6 +90,10 @@ impl Operation for Flip {
 
     fn vjp(&self, _: &Pass<'_>, gradient: &Tensor, into: Vec<Option<Sum>>) -> Result<Vec<Option<Tensor>>> {
         each(into, |_| gradient.contiguous()?.flip(&self.0))
+    }
+    fn on_planes(&self, axis: usize, _: &[usize]) -> Option<(Arc<dyn Operation>, Planes)> {
+        let stays = !self.0.contains(&axis);
+        stays.then(|| (Arc::new(Self(self.0.clone())) as Arc<dyn Operation>, Planes::each(axis)))
     }
 }
 
@@ -141,6 +151,10 @@ impl Operation for Unsqueeze {
 
     fn vjp(&self, _: &Pass<'_>, gradient: &Tensor, into: Vec<Option<Sum>>) -> Result<Vec<Option<Tensor>>> {
         each(into, |_| gradient.squeeze(self.axis))
+    }
+    fn on_planes(&self, axis: usize, _: &[usize]) -> Option<(Arc<dyn Operation>, Planes)> {
+        let to = axis + usize::from(self.axis <= axis);
+        Some((Arc::new(Self { axis: self.axis }), Planes::each(to)))
     }
 }
 

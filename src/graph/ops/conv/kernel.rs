@@ -61,6 +61,8 @@ pub(super) struct Kernel {
     norm_last: Option<BatchNorm>,
     channels: [usize; 2], // in, out
     geometry: Geometry,
+    /// The size of the output that decides by which way a pass goes, where it is part of a larger one.
+    part_of: Option<[usize; 3]>,
     /// Made by the first gradient. None where the gradient is no convolution.
     gradient: OnceLock<Option<Arc<Kernel>>>,
     /// Made by the first pass on a device that is no CPU.
@@ -77,6 +79,7 @@ impl Kernel {
             norm_last: None,
             channels,
             geometry,
+            part_of: None,
             gradient: OnceLock::new(),
             on_device: OnceLock::new(),
         }
@@ -96,6 +99,13 @@ impl Kernel {
 
     pub(super) fn geometry(&self) -> Geometry {
         self.geometry
+    }
+
+    /// The same on some planes of its input, which come with their padding: part of a pass whose output has that size.
+    pub(super) fn on_planes(&self, output: [usize; 3]) -> Self {
+        let [_, height, width] = self.geometry.padding;
+        let kernel = self.placed(Geometry { padding: [0, height, width], ..self.geometry });
+        Self { norm: self.norm.clone(), norm_last: self.norm_last.clone(), part_of: Some(output), ..kernel }
     }
 
     pub(super) fn has_norm(&self) -> bool {
@@ -132,7 +142,7 @@ impl Kernel {
     }
 
     fn forward_f32(&self, weights: &Weights<f32>, x: &[f32], images: &Images, epilogue: &Epilogue<'_, f32>) -> Vec<f32> {
-        if !Winograd::fits(&self.geometry) || !Winograd::pays(images.output) {
+        if !Winograd::fits(&self.geometry) || !Winograd::pays(self.part_of.unwrap_or(images.output)) {
             return self.products(self.matrix(weights)).forward(x, images, epilogue);
         }
         let geometry = &self.geometry;

@@ -14,7 +14,7 @@ use candle_core::{DType, Result, Tensor, bail};
 use candle_nn::VarBuilder;
 
 use self::kernel::{Kernel, Numbers};
-use super::{AtZero, Operation, Pass, Saved, Saves, Step, Sum};
+use super::{AtZero, Operation, Pass, Planes, Saved, Saves, Step, Sum};
 use crate::nn::geometry::Geometry;
 
 /// Whether a convolution adds a number to each of its output channels.
@@ -151,6 +151,16 @@ impl Operation for Conv {
             _ => return None,
         };
         Some(Arc::new(fused))
+    }
+    fn on_planes(&self, axis: usize, output: &[usize]) -> Option<(Arc<dyn Operation>, Planes)> {
+        if axis == 0 {
+            return Some((Arc::new(self.clone()), Planes::each(0)));
+        }
+        let Geometry { kernel, stride, padding } = self.kernel.geometry();
+        let planes = Planes { axis, kernel: kernel[0], stride: stride[0], padding: padding[0], filling: 0.0 };
+        let on_planes = || self.kernel.on_planes([output[2], output[3], output[4]]);
+        let depth = axis == 2 && !self.flat && output.len() == 5;
+        depth.then(|| (Arc::new(Self { kernel: Arc::new(on_planes()), ..self.clone() }) as Arc<dyn Operation>, planes))
     }
 }
 
