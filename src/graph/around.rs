@@ -82,10 +82,9 @@ impl Planned {
             return Part::whole();
         }
         let Some((on_planes, planes)) = operation.on_planes(axis, &self.shapes[at]) else { return Part::whole() };
-        let changing = inputs.iter().map(|input| parts[*input].changing.clone());
-        let changing = changing.reduce(|a, b| a.start.min(b.start)..a.end.max(b.end)).unwrap_or(0..0);
         let outputs = self.shapes[at][planes.axis];
-        let changing = planes.reached(&changing, outputs);
+        let reached = inputs.iter().enumerate().map(|(i, input)| planes.of(i).reached(&parts[*input].changing, outputs));
+        let changing = reached.reduce(|a, b| a.start.min(b.start)..a.end.max(b.end)).unwrap_or(0..0);
         if changing.len() == outputs {
             return Part::whole();
         }
@@ -96,11 +95,11 @@ impl Planned {
     fn need(&self, parts: &mut [Part]) {
         for at in 0..parts.len() {
             let of_output = parts[at].clone();
-            for Value(input) in &self.graph.nodes[at].inputs {
+            for (i, Value(input)) in self.graph.nodes[at].inputs.iter().enumerate() {
                 let Some(axis) = parts[*input].axis else { continue };
                 let length = self.shapes[*input][axis];
                 let needed = match &of_output.on_planes {
-                    Some((_, planes)) => planes.within(&of_output.changing, length),
+                    Some((_, planes)) => planes.of(i).within(&of_output.changing, length),
                     None => 0..length,
                 };
                 let part = &mut parts[*input].needed;
@@ -153,13 +152,13 @@ impl Around {
             let Some(operation) = planned.operation(at) else { continue };
             check(at, values.len())?;
             let part = &self.parts[at];
-            let inputs = planned.graph.nodes[at].inputs.iter().map(|Value(input)| {
+            let inputs = planned.graph.nodes[at].inputs.iter().enumerate().map(|(i, Value(input))| {
                 let Some(value) = &values[*input] else { bail!("a value is no longer there") };
                 let of_input = &self.parts[*input];
                 let whole = of_input.axis.map(|axis| 0..planned.shapes[*input][axis]);
                 match (&part.on_planes, whole) {
                     (Some((_, planes)), Some(whole)) => {
-                        of_input.window((value, kept[*input].as_ref()), whole.end, planes, &part.changing)
+                        of_input.window((value, kept[*input].as_ref()), whole.end, &planes.of(i), &part.changing)
                     }
                     (None, Some(whole)) => of_input.range(value, kept[*input].as_ref(), &whole),
                     (_, None) => Ok(value.clone()),
@@ -188,8 +187,8 @@ impl Part {
     /// Some planes of a value, of which `value` holds those that change.
     fn range(&self, value: &Tensor, kept: Option<&Tensor>, range: &Range<usize>) -> Result<Tensor> {
         let Some(axis) = self.axis else { return Ok(value.clone()) };
-        if *range == self.changing {
-            return Ok(value.clone());
+        if self.changing.start <= range.start && range.end <= self.changing.end {
+            return value.narrow(axis, range.start - self.changing.start, range.len())?.contiguous();
         }
         let Some(kept) = kept else { bail!("no planes were kept") };
         let whole = replaced(kept, axis, &self.changing, self.needed.start, value)?;

@@ -88,8 +88,8 @@ pub trait Operation: Send + Sync {
     }
 }
 
-/// Which planes of an input along an axis make a plane of the output: `kernel` of them, from `stride` times its number less `padding`
-/// on.
+/// Which planes of the first input along an axis make a plane of the output: `kernel` of them, from `stride` times its number less
+/// `padding` on. Of further inputs it is the plane of that number.
 #[derive(Debug, Clone, Copy)]
 pub struct Planes {
     /// Of the output.
@@ -105,6 +105,11 @@ impl Planes {
     /// Each plane by itself.
     pub fn each(axis: usize) -> Self {
         Self { axis, kernel: 1, stride: 1, padding: 0, filling: 0.0 }
+    }
+
+    /// Of the input of that number.
+    pub(super) fn of(&self, input: usize) -> Self {
+        if input == 0 { *self } else { Self::each(self.axis) }
     }
 
     /// The planes of an output of so many that some planes of the input reach.
