@@ -9,6 +9,8 @@ use std::ops::{Add, AddAssign, Div, Mul, Neg, Range, Sub};
 use candle_core::{CpuStorage, Layout, Result, bail};
 use rayon::iter::ParallelIterator;
 
+use super::product::Multiply;
+
 /// f32 or f64.
 pub(super) trait Real:
     Copy
@@ -22,6 +24,7 @@ pub(super) trait Real:
     + Div<Output = Self>
     + Neg<Output = Self>
     + PartialOrd
+    + Multiply
     + 'static
 {
     const MIN: Self;
@@ -31,28 +34,10 @@ pub(super) trait Real:
     fn exp(self) -> Self;
     fn slice(storage: &CpuStorage) -> Result<&[Self]>;
     fn storage(values: Vec<Self>) -> CpuStorage;
-    /// c = a b + beta c, where `a` is `[m, k]`, `b` `[k, n]`, `c` `[m, n]`.
-    ///
-    /// # Safety
-    /// Every element that sizes and strides reach must lie in its slice or allocation, each of `c` once; `c` overlaps nothing, and
-    /// is made before unless `beta` is 0.
-    #[expect(clippy::too_many_arguments, reason = "BLAS's own signature")]
-    unsafe fn gemm(
-        m: usize,
-        k: usize,
-        n: usize,
-        a: *const Self,
-        sa: [isize; 2],
-        b: *const Self,
-        sb: [isize; 2],
-        beta: Self,
-        c: *mut Self,
-        sc: [isize; 2],
-    );
 }
 
 macro_rules! real {
-    ($float:ty, $variant:ident, $gemm:ident, $exp:path) => {
+    ($float:ty, $variant:ident, $exp:path) => {
         impl Real for $float {
             const MIN: Self = <$float>::NEG_INFINITY;
             const ONE: Self = 1.0;
@@ -81,26 +66,11 @@ macro_rules! real {
             fn storage(values: Vec<Self>) -> CpuStorage {
                 CpuStorage::$variant(values)
             }
-            unsafe fn gemm(
-                m: usize,
-                k: usize,
-                n: usize,
-                a: *const Self,
-                sa: [isize; 2],
-                b: *const Self,
-                sb: [isize; 2],
-                beta: Self,
-                c: *mut Self,
-                sc: [isize; 2],
-            ) {
-                // SAFETY: the caller's promise is matrixmultiply's.
-                unsafe { matrixmultiply::$gemm(m, k, n, 1.0, a, sa[0], sa[1], b, sb[0], sb[1], beta, c, sc[0], sc[1]) }
-            }
         }
     };
 }
-real!(f32, F32, sgemm, super::exponential::exp);
-real!(f64, F64, dgemm, f64::exp);
+real!(f32, F32, super::exponential::exp);
+real!(f64, F64, f64::exp);
 
 /// A matrix in a slice: `[rows, columns]` from `offset`, with strides.
 #[derive(Clone, Copy)]
@@ -111,9 +81,15 @@ pub(super) struct Matrix<'a, T> {
     pub strides: [usize; 2],
 }
 
-/// One past the last element that a matrix reaches, from its offset.
-fn reach(offset: usize, shape: [usize; 2], strides: [usize; 2]) -> usize {
-    if shape.contains(&0) { offset } else { offset + (shape[0] - 1) * strides[0] + (shape[1] - 1) * strides[1] + 1 }
+impl<T> Matrix<'_, T> {
+    /// Checks that every element lies in the slice.
+    pub(super) fn check(&self) {
+        let [rows, columns] = self.shape;
+        if rows > 0 && columns > 0 {
+            let last = self.offset + (rows - 1) * self.strides[0] + (columns - 1) * self.strides[1];
+            assert!(last < self.values.len(), "the matrix lies in its slice");
+        }
+    }
 }
 
 /// An output shared by threads that write different columns of it.
@@ -132,6 +108,15 @@ impl<'a, T> Columns<'a, T> {
         Self { start: values.as_mut_ptr(), len: values.len(), _borrow: std::marker::PhantomData }
     }
 
+    /// The first element: what is reached from it lies in [`Self::len`], and the callers of threads keep apart what these touch.
+    pub(super) fn start(&self) -> *mut T {
+        self.start
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.len
+    }
+
     /// Over room for `len` elements, none of which is there yet: they become the vector's by its `set_len`. A large vector of zeros
     /// would be written by one thread, once for nothing.
     pub(super) fn fresh(values: &'a mut Vec<T>, len: usize) -> Self {
@@ -148,13 +133,25 @@ impl<'a, T> Columns<'a, T> {
     where
         T: Copy,
     {
+        // SAFETY: the caller's promise.
+        unsafe { self.fill(elements.clone(), value) };
+        // SAFETY: the caller's promise, and they are written.
+        unsafe { self.piece(elements) }
+    }
+
+    /// Writes neighbouring elements, the same number each.
+    ///
+    /// # Safety
+    /// No one else touches these elements of the output during the call.
+    pub(super) unsafe fn fill(&self, elements: Range<usize>, value: T)
+    where
+        T: Copy,
+    {
         assert!(elements.start <= elements.end && elements.end <= self.len, "the piece lies in its slice");
-        for at in elements.clone() {
+        for at in elements {
             // SAFETY: the assert bounds the elements, which lie in one allocation; the caller keeps others away.
             unsafe { self.start.add(at).write(value) };
         }
-        // SAFETY: as above, and they are written.
-        unsafe { self.piece(elements) }
     }
 
     /// Neighbouring elements, from `first` on.
@@ -181,57 +178,9 @@ impl<'a, T> Columns<'a, T> {
     }
 }
 
-impl<T: Real> Columns<'_, T> {
-    /// `c = a b + beta c`, where `c` has rows `row_stride` apart from `offset`. With a `beta` of 0 nothing of `c` is read.
-    ///
-    /// # Safety
-    /// With another `beta` these elements of the output are there. No other thread touches them during the call.
-    pub(super) unsafe fn multiply_into(
-        &self,
-        a: Matrix<'_, T>,
-        b: Matrix<'_, T>,
-        beta: T,
-        offset: usize,
-        row_stride: usize,
-    ) {
-        let [m, k] = a.shape;
-        let n = b.shape[1];
-        assert_eq!(b.shape[0], k, "the inner sizes of a product agree");
-        assert!(reach(a.offset, a.shape, a.strides) <= a.values.len(), "the left matrix lies in its slice");
-        assert!(reach(b.offset, b.shape, b.strides) <= b.values.len(), "the right matrix lies in its slice");
-        assert!(reach(offset, [m, n], [row_stride, 1]) <= self.len, "the product lies in its slice");
-        if m == 0 || n == 0 {
-            return;
-        }
-        let stride = |s: [usize; 2]| s.map(|x| x as isize);
-        // SAFETY: the asserts above bound every element; the caller keeps other threads away.
-        unsafe {
-            T::gemm(
-                m,
-                k,
-                n,
-                a.values.as_ptr().add(a.offset),
-                stride(a.strides),
-                b.values.as_ptr().add(b.offset),
-                stride(b.strides),
-                beta,
-                self.start.add(offset),
-                [row_stride as isize, 1],
-            );
-        }
-    }
-}
-
 /// So many zeros, written by all threads.
 pub(super) fn zeros<T: Copy + Default + Send + Sync>(count: usize) -> Vec<T> {
     rayon::iter::repeat_n(T::default(), count).collect()
-}
-
-/// `c = a b`, `c` dense.
-pub(super) fn multiply<T: Real>(a: Matrix<'_, T>, b: Matrix<'_, T>, c: &mut [T]) {
-    let n = b.shape[1];
-    // SAFETY: `c` is borrowed here alone.
-    unsafe { Columns::new(c).multiply_into(a, b, T::default(), 0, n) }
 }
 
 /// The elements of a contiguous tensor.

@@ -7,8 +7,9 @@ use std::ops::Range;
 use rayon::prelude::*;
 
 use super::after::After;
-use super::gemm::{Columns, Matrix, Real, multiply, zeros};
+use super::gemm::{Columns, Matrix, Real, zeros};
 use super::geometry::{Geometry, Images};
+use super::product::{PANEL_COLUMNS, Place, TILE_ROWS};
 
 /// Elements of an im2col block: 1 MB of f32, which stays in the second-level cache.
 const BLOCK: usize = 1 << 18;
@@ -20,7 +21,7 @@ const GROUPS: usize = 4;
 /// Columns per block: within the cache, and enough blocks for every thread.
 fn block(rows: usize, positions: usize, samples: usize) -> usize {
     let share = (positions * samples).div_ceil(rayon::current_num_threads());
-    (BLOCK / rows.max(1)).min(share).clamp(NARROWEST, positions.max(NARROWEST))
+    (BLOCK / rows.max(1)).min(share).max(1).next_multiple_of(PANEL_COLUMNS)
 }
 
 /// One convolution's numbers.
@@ -38,37 +39,35 @@ impl<T: Real> Kernel<'_, T> {
         let rows = c_in * self.geometry.taps();
         let [voxels, positions] = images.counts();
         let (mut y, len) = (Vec::new(), samples * c_out * positions);
-        let width = block(rows.max(c_out), positions, samples);
-        let blocks = positions.div_ceil(width);
         let columns = Columns::fresh(&mut y, len);
-        (0..samples * blocks).into_par_iter().for_each_init(Vec::new, |scratch, job| {
-            let (sample, first) = (job / blocks, job % blocks * width);
-            let count = width.min(positions - first);
-            let x = &x[sample * c_in * voxels..(sample + 1) * c_in * voxels];
-            let left = Matrix { values: self.weight, offset: 0, shape: [c_out, rows], strides: [rows, 1] };
-            let right = if self.geometry.pointwise() {
-                Matrix { values: x, offset: first, shape: [rows, count], strides: [positions, 1] }
-            } else {
-                scratch.resize(rows * count, T::default());
-                let part = Part { channels: c_in, slices: 0..input[0], size: [input[1], input[2]] };
-                for_each_run(self.geometry, &part, output, first..first + count, |row, at, run| {
-                    run.gather(&mut scratch[row * count + at..][..run.length], x);
-                });
-                Matrix { values: scratch, offset: 0, shape: [rows, count], strides: [count, 1] }
-            };
-            let at = |channel: usize| (sample * c_out + channel) * positions + first;
-            let beta = if self.bias.is_empty() { T::default() } else { T::ONE };
-            for (channel, bias) in self.bias.iter().enumerate() {
-                // SAFETY: each job owns its sample's columns `first..first + count`.
-                unsafe { columns.filled(at(channel)..at(channel) + count, T::from_f64(*bias)) };
-            }
-            // SAFETY: as above; no piece of them is borrowed. Without biases they are not read.
-            unsafe { columns.multiply_into(left, right, beta, at(0), positions) };
-            for channel in 0..c_out {
-                // SAFETY: as above, of what passes too; the product has made them.
-                unsafe { after.finish(channel, at(channel), columns.piece(at(channel)..at(channel) + count)) };
-            }
-        });
+        let left = T::left(Matrix { values: self.weight, offset: 0, shape: [c_out, rows], strides: [rows, 1] });
+        let shares = Shares::new(self, images);
+        (0..shares.jobs(samples)).into_par_iter().for_each_init(
+            Scratch::default,
+            |Scratch { block: scratch, room }, job| {
+                let Share { sample, columns: Range { start: first, end }, channels } = shares.get(job);
+                let count = end - first;
+                let x = &x[sample * c_in * voxels..(sample + 1) * c_in * voxels];
+                let right = if self.geometry.pointwise() {
+                    Matrix { values: x, offset: first, shape: [rows, count], strides: [positions, 1] }
+                } else {
+                    scratch.resize(rows * count, T::default());
+                    let part = Part { channels: c_in, slices: 0..input[0], size: [input[1], input[2]] };
+                    for_each_run(self.geometry, &part, output, first..end, |row, at, run| {
+                        run.gather(&mut scratch[row * count + at..][..run.length], x);
+                    });
+                    Matrix { values: scratch, offset: 0, shape: [rows, count], strides: [count, 1] }
+                };
+                let to = Place { columns: &columns, offset: sample * c_out * positions + first, row_stride: positions };
+                // SAFETY: each job owns its sample's channels of these columns.
+                unsafe { T::multiply(&left, channels.clone(), right, self.bias, to, room) };
+                for channel in channels {
+                    let at = to.offset + channel * positions;
+                    // SAFETY: as above, of what passes too; the product has made them.
+                    unsafe { after.finish(channel, at, columns.piece(at..at + count)) };
+                }
+            },
+        );
         // SAFETY: the jobs have made every sample's every column.
         unsafe { y.set_len(len) };
         y
@@ -77,24 +76,35 @@ impl<T: Real> Kernel<'_, T> {
     /// From the output's gradient `[n, out, output]` to the input's `[n, in, input]`.
     pub(super) fn backward(&self, g: &[T], images: &Images) -> Vec<T> {
         let ([c_in, c_out], Images { samples, input, .. }) = (self.channels, *images);
-        let [voxels, positions] = images.counts();
+        let ([voxels, positions], taps) = (images.counts(), self.geometry.taps());
         let mut gx = zeros(samples * c_in * voxels);
+        if gx.is_empty() {
+            return gx;
+        }
         // A group of input channels belongs to one thread, which alone adds to it; where there are few, some slices of one.
         let jobs = 2 * rayon::current_num_threads();
-        let group = c_in.div_ceil(jobs).max(1);
-        let slab = if group > 1 { input[0] } else { input[0].div_ceil(jobs.div_ceil(c_in.max(1))) };
+        let group = c_in.div_ceil(jobs);
+        let slab = if group > 1 { input[0] } else { input[0].div_ceil(jobs.div_ceil(c_in)) };
         // Where blocks end is no matter of threads: a voxel sums what it is given in one order, whatever their number.
-        let rows = c_in.div_ceil(GROUPS) * self.geometry.taps();
-        let width = (BLOCK / rows.max(1)).clamp(NARROWEST, positions.max(NARROWEST));
+        let rows = c_in.div_ceil(GROUPS) * taps;
+        let width = (BLOCK / rows).clamp(NARROWEST, positions.max(NARROWEST));
+        let lefts: Vec<_> = (0..c_in.div_ceil(group))
+            .map(|index| {
+                // The transpose of the weight's columns of these channels, by its strides.
+                let channels = index * group..c_in.min((index + 1) * group);
+                let shape = [channels.len() * taps, c_out];
+                T::left(Matrix { values: self.weight, offset: channels.start * taps, shape, strides: [1, c_in * taps] })
+            })
+            .collect();
         gx.par_chunks_mut(c_in * voxels).enumerate().for_each(|(sample, gx)| {
             let g = &g[sample * c_out * positions..(sample + 1) * c_out * positions];
-            gx.par_chunks_mut(group * voxels).enumerate().for_each(|(index, gx)| {
+            gx.par_chunks_mut(group * voxels).zip(&lefts).for_each(|(gx, left)| {
                 let channels = gx.len() / voxels;
                 let size = channels * voxels / input[0] * slab;
-                gx.par_chunks_mut(size).enumerate().for_each_init(Vec::new, |scratch, (part, gx)| {
+                gx.par_chunks_mut(size).enumerate().for_each_init(Scratch::default, |scratch, (part, gx)| {
                     let slices = part * slab..part * slab + gx.len() / (size / slab);
-                    let part = index * group..index * group + channels;
-                    self.scatter((g, width), part, slices, gx, images, scratch);
+                    let part = Part { channels, slices, size: [input[1], input[2]] };
+                    self.scatter((g, width), left, &part, gx, images, scratch);
                 });
             });
         });
@@ -105,35 +115,88 @@ impl<T: Real> Kernel<'_, T> {
     fn scatter(
         &self,
         (g, width): (&[T], usize),
-        channels: Range<usize>,
-        slices: Range<usize>,
+        left: &T::Left<'_>,
+        part: &Part,
         gx: &mut [T],
         images: &Images,
-        scratch: &mut Vec<T>,
+        scratch: &mut Scratch<T>,
     ) {
-        let ([c_in, c_out], taps) = (self.channels, self.geometry.taps());
-        let (Images { input, output, .. }, [_, positions]) = (*images, images.counts());
+        let (Images { output, .. }, [_, positions]) = (*images, images.counts());
         let plane = output[1] * output[2];
-        let rows = channels.len() * taps;
-        // The transpose of the weight's columns of these channels, by its strides.
-        let left = Matrix {
-            values: self.weight,
-            offset: channels.start * taps,
-            shape: [rows, c_out],
-            strides: [1, c_in * taps],
-        };
-        let seeing = self.geometry.seeing(&slices, output[0]);
+        let rows = part.channels * self.geometry.taps();
+        let seeing = self.geometry.seeing(&part.slices, output[0]);
         let seeing = seeing.start * plane..seeing.end * plane;
-        let part = Part { channels: channels.len(), slices, size: [input[1], input[2]] };
         for start in (seeing.start / width * width..seeing.end).step_by(width) {
             let first = start.max(seeing.start);
             let count = (start + width).min(seeing.end) - first;
-            scratch.resize(rows * count, T::default());
-            let right = Matrix { values: g, offset: first, shape: [c_out, count], strides: [positions, 1] };
-            multiply(left, right, scratch);
-            for_each_run(self.geometry, &part, output, first..first + count, |row, at, run| {
-                run.scatter(&scratch[row * count + at..][..run.length], gx);
+            scratch.block.resize(rows * count, T::default());
+            let right = Matrix { values: g, offset: first, shape: [self.channels[1], count], strides: [positions, 1] };
+            let to = Place { columns: &Columns::new(&mut scratch.block), offset: 0, row_stride: count };
+            // SAFETY: the scratch memory is borrowed here alone.
+            unsafe { T::multiply(left, 0..rows, right, &[], to, &mut scratch.room) };
+            for_each_run(self.geometry, part, output, first..first + count, |row, at, run| {
+                run.scatter(&scratch.block[row * count + at..][..run.length], gx);
             });
+        }
+    }
+}
+
+/// What a thread keeps from block to block.
+struct Scratch<T: Real> {
+    /// A block of im2col.
+    block: Vec<T>,
+    room: T::Room,
+}
+
+impl<T: Real> Default for Scratch<T> {
+    fn default() -> Self {
+        Self { block: Vec::new(), room: T::Room::default() }
+    }
+}
+
+/// How a forward pass is shared out: by sample, by columns, and by channels where else there were too few shares for all threads.
+struct Shares {
+    positions: usize,
+    width: usize,
+    channels: usize,
+    of_channels: usize,
+}
+
+/// What one thread makes.
+struct Share {
+    sample: usize,
+    columns: Range<usize>,
+    channels: Range<usize>,
+}
+
+impl Shares {
+    fn new<T>(kernel: &Kernel<'_, T>, images: &Images) -> Self {
+        let ([c_in, channels], [_, positions]) = (kernel.channels, images.counts());
+        let gathered = if kernel.geometry.pointwise() { 0 } else { c_in * kernel.geometry.taps() };
+        let width = block(gathered.max(channels), positions, images.samples);
+        let blocks = images.samples * positions.div_ceil(width);
+        let parts = (2 * rayon::current_num_threads()).div_ceil(blocks.max(1));
+        let parts = if parts <= 2 { 1 } else { parts };
+        let of_channels = channels.div_ceil(parts).max(4 * TILE_ROWS).next_multiple_of(TILE_ROWS);
+        Self { positions, width, channels, of_channels }
+    }
+
+    /// Of a sample: shares of its columns, and of its channels.
+    fn of_sample(&self) -> [usize; 2] {
+        [self.positions.div_ceil(self.width), self.channels.div_ceil(self.of_channels)]
+    }
+
+    fn jobs(&self, samples: usize) -> usize {
+        samples * self.of_sample().iter().product::<usize>()
+    }
+
+    fn get(&self, job: usize) -> Share {
+        let [blocks, parts] = self.of_sample();
+        let (block, part) = (job / parts % blocks, job % parts);
+        Share {
+            sample: job / parts / blocks,
+            columns: block * self.width..self.positions.min((block + 1) * self.width),
+            channels: part * self.of_channels..self.channels.min((part + 1) * self.of_channels),
         }
     }
 }
@@ -196,13 +259,19 @@ fn for_each_run(
 ) {
     let ([ih, iw], [_, oh, ow]) = (part.size, output);
     let ([_, kh, kw], [sd, sh, sw], [pd, ph, pw]) = (geometry.kernel, geometry.stride, geometry.padding);
+    // Where each run begins, in the block and in the output, and its length: once for all rows, since divisions are slow.
+    let mut runs = Vec::new();
+    let mut at = range.start;
+    while at < range.end {
+        let (z, y, x) = (at / (oh * ow), at / ow % oh, at % ow);
+        let length = (ow - x).min(range.end - at);
+        runs.push((at - range.start, [z, y, x], length));
+        at += length;
+    }
     for row in 0..part.channels * geometry.taps() {
         let (channel, tap) = (row / geometry.taps(), row % geometry.taps());
         let (td, th, tw) = (tap / (kh * kw), tap / kw % kh, tap % kw);
-        let mut at = range.start;
-        while at < range.end {
-            let (z, y, x) = (at / (oh * ow), at / ow % oh, at % ow);
-            let length = (ow - x).min(range.end - at);
+        for (at, [z, y, x], length) in runs.iter().copied() {
             let (source_z, source_y) = ((z * sd + td).wrapping_sub(pd), (y * sh + th).wrapping_sub(ph));
             let first = (x * sw + tw) as isize - pw as isize; // source column of the run's first position
             let inside = if !part.slices.contains(&source_z) || source_y >= ih {
@@ -220,8 +289,7 @@ fn for_each_run(
                 let slice = channel * part.slices.len() + source_z - part.slices.start;
                 ((slice * ih + source_y) * iw) as isize + first
             };
-            visit(row, at - range.start, &Run { length, inside, base, step: sw });
-            at += length;
+            visit(row, at, &Run { length, inside, base, step: sw });
         }
     }
 }

@@ -22,6 +22,7 @@ mod kernel;
 mod memory;
 pub mod norm;
 pub mod pool;
+mod product;
 pub mod resize;
 mod simd;
 pub mod threads;
