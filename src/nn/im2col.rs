@@ -17,6 +17,8 @@ const BLOCK: usize = 1 << 18;
 const NARROWEST: usize = 64;
 /// Groups of input channels that a block of a gradient is sized for: two for each of two threads.
 const GROUPS: usize = 4;
+/// Weights that a group of input channels of a gradient has at most, unless it is one channel: 2 MB of f32.
+const GROUP_WEIGHTS: usize = 1 << 19;
 
 /// Columns per block: within the cache, and enough blocks for every thread.
 fn block(rows: usize, positions: usize, samples: usize) -> usize {
@@ -78,33 +80,33 @@ impl<T: Real> Kernel<'_, T> {
         let ([c_in, c_out], Images { samples, input, .. }) = (self.channels, *images);
         let ([voxels, positions], taps) = (images.counts(), self.geometry.taps());
         let mut gx = zeros(samples * c_in * voxels);
-        if gx.is_empty() {
+        if gx.is_empty() || self.weight.is_empty() {
             return gx;
         }
         // A group of input channels belongs to one thread, which alone adds to it; where there are few, some slices of one.
         let jobs = 2 * rayon::current_num_threads();
-        let group = c_in.div_ceil(jobs);
+        let most = (GROUP_WEIGHTS / (c_out * taps)).max(1);
+        let group = c_in.div_ceil(jobs).min(most);
         let slab = if group > 1 { input[0] } else { input[0].div_ceil(jobs.div_ceil(c_in)) };
         // Where blocks end is no matter of threads: a voxel sums what it is given in one order, whatever their number.
-        let rows = c_in.div_ceil(GROUPS) * taps;
+        let rows = c_in.div_ceil(GROUPS).min(most) * taps;
         let width = (BLOCK / rows).clamp(NARROWEST, positions.max(NARROWEST));
-        let lefts: Vec<_> = (0..c_in.div_ceil(group))
-            .map(|index| {
-                // The transpose of the weight's columns of these channels, by its strides.
-                let channels = index * group..c_in.min((index + 1) * group);
-                let shape = [channels.len() * taps, c_out];
-                T::left(Matrix { values: self.weight, offset: channels.start * taps, shape, strides: [1, c_in * taps] })
-            })
-            .collect();
         gx.par_chunks_mut(c_in * voxels).enumerate().for_each(|(sample, gx)| {
             let g = &g[sample * c_out * positions..(sample + 1) * c_out * positions];
-            gx.par_chunks_mut(group * voxels).zip(&lefts).for_each(|(gx, left)| {
+            gx.par_chunks_mut(group * voxels).enumerate().for_each(|(index, gx)| {
                 let channels = gx.len() / voxels;
+                // The transpose of the weight's columns of these channels, by its strides.
+                let left = T::left(Matrix {
+                    values: self.weight,
+                    offset: index * group * taps,
+                    shape: [channels * taps, c_out],
+                    strides: [1, c_in * taps],
+                });
                 let size = channels * voxels / input[0] * slab;
                 gx.par_chunks_mut(size).enumerate().for_each_init(Scratch::default, |scratch, (part, gx)| {
                     let slices = part * slab..part * slab + gx.len() / (size / slab);
                     let part = Part { channels, slices, size: [input[1], input[2]] };
-                    self.scatter((g, width), left, &part, gx, images, scratch);
+                    self.scatter((g, width), &left, &part, gx, images, scratch);
                 });
             });
         });

@@ -86,7 +86,9 @@ impl Multiply for f32 {
         assert!(bias.is_empty() || bias.len() == left.rows(), "a product has a bias for each row");
         right.check();
         to.check(&rows, right.shape[1]);
-        left.instructions().run(Product { left, rows, right, bias, to, room });
+        // SAFETY: the checks bound the output's elements; the caller keeps other threads away.
+        let product = unsafe { Product::new((left, rows), right, bias, to, room) };
+        left.instructions().run(product);
     }
 }
 

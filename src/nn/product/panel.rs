@@ -11,14 +11,30 @@ use crate::nn::simd::{Simd, WIDEST_LANES, Work};
 /// Rows that are multiplied before the next: their packed numbers of one run stay in the second-level cache.
 const ROWS: usize = 256;
 
-/// A product of some rows, whose sizes agree and whose places are in bounds.
+/// A product of some rows, for whose bounds its maker has answered.
 pub(super) struct Product<'a> {
-    pub(super) left: &'a Packed,
-    pub(super) rows: Range<usize>,
-    pub(super) right: Matrix<'a, f32>,
-    pub(super) bias: &'a [f64],
-    pub(super) to: Place<'a, f32>,
-    pub(super) room: &'a mut Room,
+    left: &'a Packed,
+    rows: Range<usize>,
+    right: Matrix<'a, f32>,
+    bias: &'a [f64],
+    to: Place<'a, f32>,
+    room: &'a mut Room,
+}
+
+impl<'a> Product<'a> {
+    /// The product of some rows of `left`, with `right`.
+    ///
+    /// # Safety
+    /// Until the product has run, these rows' elements of `to` lie in its output, and no other thread touches them.
+    pub(super) unsafe fn new(
+        (left, rows): (&'a Packed, Range<usize>),
+        right: Matrix<'a, f32>,
+        bias: &'a [f64],
+        to: Place<'a, f32>,
+        room: &'a mut Room,
+    ) -> Self {
+        Self { left, rows, right, bias, to, room }
+    }
 }
 
 /// Panels that are packed together: rows of the right matrix are read in long pieces, and lie in the second-level cache.
@@ -60,10 +76,13 @@ impl Work for Product<'_> {
                     let rows = first..rows.end.min(first + ROWS);
                     for (column, Panel(panel)) in packed.clone().step_by(width).zip(&*panels) {
                         let sums = Sums { run, column, count: width.min(packed.end - column) };
-                        match sums.count.div_ceil(S::LANES) {
-                            1 => tiles.panel::<S, 1>(s, &rows, &sums, panel),
-                            2 => tiles.panel::<S, 2>(s, &rows, &sums, panel),
-                            _ => tiles.panel::<S, 3>(s, &rows, &sums, panel),
+                        // SAFETY: the maker's promise; runs are added one after the other.
+                        unsafe {
+                            match sums.count.div_ceil(S::LANES) {
+                                1 => tiles.panel::<S, 1>(s, &rows, &sums, panel),
+                                2 => tiles.panel::<S, 2>(s, &rows, &sums, panel),
+                                _ => tiles.panel::<S, 3>(s, &rows, &sums, panel),
+                            }
                         }
                     }
                 }
@@ -99,7 +118,7 @@ fn pack<S: Simd>(right: &Matrix<'_, f32>, (start, len): (usize, usize), columns:
     }
 }
 
-/// What all tiles of a product have in common.
+/// What all tiles of a product have in common. Whoever calls for tiles answers for what [`Product::new`] wants.
 struct Tiles<'a> {
     left: &'a Packed,
     bias: &'a [f64],
@@ -107,26 +126,44 @@ struct Tiles<'a> {
 }
 
 impl Tiles<'_> {
+    /// Some rows of a panel's sums, after one more run.
+    ///
+    /// # Safety
+    /// The tiles lie in the output, no other thread touches them, and the runs before this one have been added.
     #[inline(always)]
-    fn panel<S: Simd, const N: usize>(&self, s: S, rows: &Range<usize>, sums: &Sums, panel: &[f32; PANEL]) {
+    unsafe fn panel<S: Simd, const N: usize>(&self, s: S, rows: &Range<usize>, sums: &Sums, panel: &[f32; PANEL]) {
         for (first, size) in groups(rows.clone(), self.left.rows(), S::TILE_ROWS) {
-            match size {
-                8 if S::TILE_ROWS == 8 => self.tile::<S, 8, N>(s, first, sums, panel),
-                4 => self.tile::<S, 4, N>(s, first, sums, panel),
-                2 => self.tile::<S, 2, N>(s, first, sums, panel),
-                _ => self.tile::<S, 1, N>(s, first, sums, panel),
+            // SAFETY: the caller's promise.
+            unsafe {
+                match size {
+                    8 if S::TILE_ROWS == 8 => self.tile::<S, 8, N>(s, first, sums, panel),
+                    4 => self.tile::<S, 4, N>(s, first, sums, panel),
+                    2 => self.tile::<S, 2, N>(s, first, sums, panel),
+                    _ => self.tile::<S, 1, N>(s, first, sums, panel),
+                }
             }
         }
     }
 
-    /// Some rows of a panel's sums, after one more run.
+    /// One tile of a panel's sums, after one more run.
+    ///
+    /// # Safety
+    /// The tile lies in the output, no other thread touches it, and the runs before this one have been added.
     #[inline(always)]
-    fn tile<S: Simd, const SIZE: usize, const N: usize>(&self, s: S, first: usize, sums: &Sums, panel: &[f32; PANEL]) {
+    unsafe fn tile<S: Simd, const SIZE: usize, const N: usize>(
+        &self,
+        s: S,
+        first: usize,
+        sums: &Sums,
+        panel: &[f32; PANEL],
+    ) {
         let weight = self.left.group((first, SIZE), sums.run);
         let Place { columns, offset, row_stride } = self.to;
-        let at = |row: usize| offset + (first + row) * row_stride + sums.column;
-        // SAFETY: the product's bounds are checked.
-        let to: [*mut f32; SIZE] = std::array::from_fn(|row| unsafe { columns.start().add(at(row)) });
+        let mut to = [columns.start(); SIZE];
+        for (row, to) in to.iter_mut().enumerate() {
+            // SAFETY: the caller's promise.
+            *to = unsafe { to.add(offset + (first + row) * row_stride + sums.column) };
+        }
         let begun = sums.run.0 > 0;
         let mut tile = [[s.splat(0.0); N]; SIZE];
         if !begun {
@@ -136,13 +173,17 @@ impl Tiles<'_> {
         }
         if sums.count == N * S::LANES {
             if begun {
-                // SAFETY: the product's bounds are checked, its rows are this thread's alone, and the run before has written these.
-                tile = to.map(|to| std::array::from_fn(|n| unsafe { s.read(to.add(n * S::LANES)) }));
+                for (tile, to) in tile.iter_mut().zip(to) {
+                    for (n, vector) in tile.iter_mut().enumerate() {
+                        // SAFETY: the caller's promise; the run before has written these.
+                        *vector = unsafe { s.read(to.add(n * S::LANES)) };
+                    }
+                }
             }
             let tile = add_products(s, tile, weight, panel, N * S::LANES);
             for (tile, to) in tile.iter().zip(to) {
                 for (n, vector) in tile.iter().enumerate() {
-                    // SAFETY: the product's bounds are checked, and its rows are this thread's alone.
+                    // SAFETY: the caller's promise.
                     unsafe { s.write(*vector, to.add(n * S::LANES)) };
                 }
             }
@@ -150,10 +191,11 @@ impl Tiles<'_> {
             let mut rest = [[0.0; VECTORS * WIDEST_LANES]; SIZE];
             if begun {
                 for ((tile, to), rest) in tile.iter_mut().zip(to).zip(&mut rest) {
-                    // SAFETY: the product's bounds are checked, its rows are this thread's alone, and the run before has written
-                    // these; `rest` is no part of the output.
+                    // SAFETY: the caller's promise; the run before has written these, and `rest` is no part of the output.
                     unsafe { rest.as_mut_ptr().copy_from_nonoverlapping(to, sums.count) };
-                    *tile = std::array::from_fn(|n| s.load(&rest[n * S::LANES..]));
+                    for (n, vector) in tile.iter_mut().enumerate() {
+                        *vector = s.load(&rest[n * S::LANES..]);
+                    }
                 }
             }
             let tile = add_products(s, tile, weight, panel, N * S::LANES);
@@ -161,7 +203,7 @@ impl Tiles<'_> {
                 for (n, vector) in tile.iter().enumerate() {
                     s.store(*vector, &mut rest[n * S::LANES..]);
                 }
-                // SAFETY: the product's bounds are checked, and its rows are this thread's alone; `rest` is no part of the output.
+                // SAFETY: the caller's promise; `rest` is no part of the output.
                 unsafe { to.copy_from_nonoverlapping(rest.as_ptr(), sums.count) };
             }
         }

@@ -82,10 +82,13 @@ impl Winograd<'_> {
         let shared = images.tiles() <= SHARED_TILES;
         let plan = if shared { Plan::whole(images, self.geometry) } else { self.plan(images) };
         let pass = Pass { layer: self, plan: &plan, x, y: &columns, after };
-        if shared {
-            pass.by_channels();
-        } else {
-            pass.by_blocks(&self.at_points());
+        // SAFETY: the outputs are the pass's alone until it ends; whoever made `after` answers for what it notes.
+        unsafe {
+            if shared {
+                pass.by_channels();
+            } else {
+                pass.by_blocks(&self.at_points());
+            }
         }
         // SAFETY: the tiles cover every output, and so do the groups of channels.
         unsafe { y.set_len(len) };
@@ -113,7 +116,8 @@ impl Winograd<'_> {
         (0..self.groups()).into_par_iter().for_each(|group| {
             let group = self.group(group);
             let at = group.0 * POINTS * self.inputs();
-            self.instructions.run(Pack { kernels: &self.kernels, group, packed: &columns, at });
+            // SAFETY: a group's kernels have their own place, and one thread.
+            self.instructions.run(unsafe { Pack::new(&self.kernels, group, &columns, at) });
         });
         // SAFETY: the groups cover every kernel.
         unsafe { weight.set_len(len) };
