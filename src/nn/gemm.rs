@@ -117,12 +117,25 @@ impl<'a, T> Columns<'a, T> {
         self.len
     }
 
-    /// Over room for `len` elements, none of which is there yet: they become the vector's by its `set_len`. A large vector of zeros
-    /// would be written by one thread, once for nothing.
-    pub(super) fn fresh(values: &'a mut Vec<T>, len: usize) -> Self {
+    /// Over the room that an empty vector has, none of whose elements is there yet: they become the vector's by its `set_len`.
+    pub(super) fn room(values: &'a mut Vec<T>) -> Self {
         values.clear();
-        values.reserve_exact(len);
-        Self { start: values.as_mut_ptr(), len, _borrow: std::marker::PhantomData }
+        Self { start: values.as_mut_ptr(), len: values.capacity(), _borrow: std::marker::PhantomData }
+    }
+
+    /// Over room for `sizes` multiplied, none of whose elements is there yet: they become the vector's by its `set_len` to
+    /// [`Self::len`]. A large vector of zeros would be written by one thread, once for nothing. An error where the memory is not there.
+    pub(super) fn fresh(values: &'a mut Vec<T>, sizes: &[usize]) -> Result<Self> {
+        values.clear();
+        let len = sizes.iter().try_fold(1_usize, |len, size| len.checked_mul(*size));
+        let Some(len) = len.filter(|len| values.try_reserve_exact(*len).is_ok()) else {
+            let bytes = sizes.iter().fold(size_of::<T>() as f64, |bytes, size| bytes * *size as f64);
+            bail!(
+                "an output of {sizes:?} numbers needs {:.1} GB of memory, which are not there; take a smaller input, or close other programs",
+                bytes / 1e9
+            );
+        };
+        Ok(Self { len, ..Self::room(values) })
     }
 
     /// Some neighbouring elements, which are made, the same number each.
@@ -188,5 +201,36 @@ pub(super) fn contiguous<'a, T: Real>(storage: &'a CpuStorage, layout: &Layout) 
     match layout.contiguous_offsets() {
         Some((start, end)) => Ok(&T::slice(storage)?[start..end]),
         None => bail!("this layer needs a contiguous tensor, found strides {:?}", layout.stride()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn memory_that_is_not_there_is_an_error_in_words() {
+        for sizes in [[usize::MAX, 2, 1], [1 << 21, 1 << 21, 1 << 20]] {
+            let mut values = Vec::<f32>::new();
+            let error = Columns::fresh(&mut values, &sizes).err().expect("no machine has it").to_string();
+            assert!(error.contains("GB of memory, which are not there"), "{error}");
+        }
+    }
+
+    #[test]
+    fn what_is_written_from_several_threads_is_there() {
+        use rayon::prelude::*;
+        let mut values = Vec::new();
+        let columns = Columns::fresh(&mut values, &[5, 3]).expect("there is room");
+        (0..5).into_par_iter().for_each(|row| {
+            // SAFETY: each row is one thread's.
+            unsafe { columns.copy(row * 3, &[row as f32; 2]) };
+            // SAFETY: as above.
+            unsafe { columns.filled(row * 3 + 2..row * 3 + 3, 9.0)[0] += row as f32 };
+        });
+        let len = columns.len();
+        // SAFETY: the rows cover it.
+        unsafe { values.set_len(len) };
+        assert_eq!(values, [0., 0., 9., 1., 1., 10., 2., 2., 11., 3., 3., 12., 4., 4., 13.]);
     }
 }

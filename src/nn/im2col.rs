@@ -4,6 +4,7 @@
 
 use std::ops::Range;
 
+use candle_core::Result;
 use rayon::prelude::*;
 
 use super::after::After;
@@ -36,12 +37,13 @@ pub(super) struct Kernel<'a, T> {
 
 impl<T: Real> Kernel<'_, T> {
     /// `[n, in, input]` to `[n, out, output]`.
-    pub(super) fn forward(&self, x: &[T], images: &Images, after: &After<'_, T>) -> Vec<T> {
+    pub(super) fn forward(&self, x: &[T], images: &Images, after: &After<'_, T>) -> Result<Vec<T>> {
         let ([c_in, c_out], Images { samples, input, output }) = (self.channels, *images);
         let rows = c_in * self.geometry.taps();
         let [voxels, positions] = images.counts();
-        let (mut y, len) = (Vec::new(), samples * c_out * positions);
-        let columns = Columns::fresh(&mut y, len);
+        let mut y = Vec::new();
+        let columns = Columns::fresh(&mut y, &[samples, c_out, positions])?;
+        let len = columns.len();
         let left = T::left(Matrix { values: self.weight, offset: 0, shape: [c_out, rows], strides: [rows, 1] });
         let shares = Shares::new(self, images);
         (0..shares.jobs(samples)).into_par_iter().for_each_init(
@@ -72,7 +74,7 @@ impl<T: Real> Kernel<'_, T> {
         );
         // SAFETY: the jobs have made every sample's every column.
         unsafe { y.set_len(len) };
-        y
+        Ok(y)
     }
 
     /// From the output's gradient `[n, out, output]` to the input's `[n, in, input]`.
@@ -292,6 +294,65 @@ fn for_each_run(
                 ((slice * ih + source_y) * iw) as isize + first
             };
             visit(row, at, &Run { length, inside, base, step: sw });
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Of the largest: sums of at most a few hundred f32.
+    const TOLERANCE: f64 = 1e-6;
+
+    /// Kernel, stride, padding, input, channels.
+    type Case = ([usize; 3], [usize; 3], [usize; 3], [usize; 3], [usize; 2]);
+
+    const CASES: [Case; 6] = [
+        ([1, 1, 1], [1, 1, 1], [0, 0, 0], [2, 3, 3], [3, 5]),
+        ([1, 1, 1], [1, 2, 2], [0, 0, 0], [2, 5, 3], [5, 9]),
+        ([3, 3, 3], [2, 2, 2], [1, 1, 1], [3, 4, 5], [2, 3]),
+        ([1, 3, 2], [1, 1, 3], [0, 2, 3], [1, 4, 7], [1, 4]),
+        ([3, 7, 7], [1, 2, 2], [1, 3, 3], [4, 21, 23], [1, 17]),
+        ([1, 1, 1], [1, 1, 1], [0, 0, 0], [3, 17, 19], [70, 41]),
+    ];
+
+    fn numbers(count: usize, seed: usize) -> Vec<f64> {
+        (0..count).map(|i| f64::from((((i * 7919 + seed * 104_729) % 2003) as f32) / 1001.0 - 1.0)).collect()
+    }
+
+    fn rounded(numbers: &[f64]) -> Vec<f32> {
+        numbers.iter().map(|number| *number as f32).collect()
+    }
+
+    fn gap(ours: &[f32], exact: &[f64]) -> f64 {
+        assert_eq!(ours.len(), exact.len());
+        let worst = ours.iter().zip(exact).map(|(ours, exact)| (f64::from(*ours) - exact).abs()).fold(0.0, f64::max);
+        worst / exact.iter().map(|exact| exact.abs()).fold(f64::MIN_POSITIVE, f64::max)
+    }
+
+    #[test]
+    fn f32_is_f64_and_the_gradient_is_the_transpose() {
+        for case in CASES.into_iter().take(if cfg!(miri) { 4 } else { CASES.len() }) {
+            let (kernel, stride, padding, input, channels) = case;
+            let geometry = &Geometry { kernel, stride, padding };
+            let output = geometry.output(input).expect("it fits");
+            let images = Images { samples: 2, input, output };
+            let [voxels, positions] = images.counts();
+            let weight = numbers(channels[0] * channels[1] * geometry.taps(), 1);
+            let (x, g) = (numbers(2 * channels[0] * voxels, 2), numbers(2 * channels[1] * positions, 3));
+            let exact = Kernel { weight: &weight, bias: &[], channels, geometry };
+            let single = rounded(&weight);
+            let ours = Kernel { weight: &single, bias: &[], channels, geometry };
+            let y = exact.forward(&x, &images, &After::default()).expect("there is room");
+            let gx = exact.backward(&g, &images);
+            let off = gap(&ours.forward(&rounded(&x), &images, &After::default()).expect("there is room"), &y);
+            assert!(off <= TOLERANCE, "{case:?}: forward off by {off:e}");
+            let off = gap(&ours.backward(&rounded(&g), &images), &gx);
+            assert!(off <= TOLERANCE, "{case:?}: backward off by {off:e}");
+            let dot = |a: &[f64], b: &[f64]| a.iter().zip(b).map(|(a, b)| a * b).sum::<f64>();
+            let [forward, backward] = [dot(&y, &g), dot(&x, &gx)];
+            assert!((forward - backward).abs() <= 1e-9 * (1.0 + forward.abs()), "{case:?}: {forward} and {backward}");
         }
     }
 }

@@ -119,7 +119,13 @@ impl Kernel {
         weights.mirrored.get_or_init(|| mirrored(&weights.loaded, scale, self.channels, self.geometry.taps()))
     }
 
-    fn forward_f32(&self, weights: &Weights<f32>, x: &[f32], images: &Images, after: &After<'_, f32>) -> Vec<f32> {
+    fn forward_f32(
+        &self,
+        weights: &Weights<f32>,
+        x: &[f32],
+        images: &Images,
+        after: &After<'_, f32>,
+    ) -> Result<Vec<f32>> {
         if !Winograd::fits(&self.geometry) || !Winograd::pays(images.output) {
             return self.products(self.matrix(weights)).forward(x, images, after);
         }
@@ -265,19 +271,19 @@ impl Forward {
             bail!("a mask of {} numbers beside a convolution's {shape:?}", mask.len());
         }
         let mut passing = Vec::new();
-        let columns = Columns::fresh(&mut passing, if self.passing.is_some() { shape.elem_count() } else { 0 });
+        let columns = Columns::fresh(&mut passing, &[if self.passing.is_some() { shape.elem_count() } else { 0 }])?;
         let (norm, norm_last, relu) = (kernel.norm.as_ref(), kernel.norm_last.as_ref(), self.relu);
         let noted = self.passing.as_ref().map(|_| &columns);
         let storage = match &kernel.weight {
             Numbers::F32(weights) => {
                 let skip = skip.map(|(s, layout)| contiguous(s, layout)).transpose()?;
                 let after = After { norm, skip, relu, passing: noted, norm_last, mask };
-                f32::storage(kernel.forward_f32(weights, contiguous(x.0, x.1)?, &images, &after))
+                f32::storage(kernel.forward_f32(weights, contiguous(x.0, x.1)?, &images, &after)?)
             }
             Numbers::F64(weights) => {
                 let skip = skip.map(|(s, layout)| contiguous(s, layout)).transpose()?;
                 let after = After { norm, skip, relu, passing: noted, norm_last, mask };
-                f64::storage(kernel.products(kernel.matrix(weights)).forward(contiguous(x.0, x.1)?, &images, &after))
+                f64::storage(kernel.products(kernel.matrix(weights)).forward(contiguous(x.0, x.1)?, &images, &after)?)
             }
         };
         if let Some(slot) = &self.passing {

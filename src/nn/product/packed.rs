@@ -28,8 +28,10 @@ impl Packed {
     pub(super) fn within(instructions: Instructions, matrix: Matrix<'_, f32>) -> Self {
         matrix.check();
         let [rows, inner] = matrix.shape;
-        let (mut values, len) = (Vec::new(), rows * inner);
-        let columns = Columns::fresh(&mut values, len);
+        // As many as the matrix has itself, unless its strides repeat some.
+        let len = rows * inner;
+        let mut values = Vec::with_capacity(len);
+        let columns = Columns::room(&mut values);
         let pack = |group: usize| {
             let mut run = [0.0; LONGEST_RUN * super::TILE_ROWS];
             let first = group * super::TILE_ROWS;

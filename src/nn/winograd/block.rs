@@ -378,7 +378,8 @@ impl Work for Making<'_> {
         let (layer, mut weight) = (pass.layer, Vec::new());
         let channels = layer.channels_of(&groups);
         let len = channels.len() * POINTS * layer.inputs();
-        let packed = &Columns::fresh(&mut weight, len);
+        weight.reserve_exact(len);
+        let packed = &Columns::room(&mut weight);
         for group in groups.clone() {
             let group = layer.group(group);
             let at = (group.0 - channels.start) * POINTS * layer.inputs();
