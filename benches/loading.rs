@@ -165,8 +165,11 @@ fn compare(path: &Path, library: &str, arguments: &Arguments) -> Result<()> {
     Ok(())
 }
 
+#[expect(unsafe_code, reason = "only the first line of a program can promise that there is no other thread")]
 fn main() -> Result<()> {
-    threads::start(0)?; // as the program does
+    // SAFETY: nothing has run in this process yet.
+    unsafe { threads::prepare_process() }; // this and the next as the program does
+    threads::start(0)?;
     let mut arguments = Arguments::parse(std::env::args().skip(1))?;
     ensure!(arguments.runs > 0, "--runs takes a number above 0");
     let folder = tempfile::tempdir()?;

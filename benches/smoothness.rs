@@ -259,8 +259,10 @@ fn large() -> Result<()> {
     window.scrub_all("large")
 }
 
+#[expect(unsafe_code, reason = "only the first line of a program can promise that there is no other thread")]
 fn main() -> Result<()> {
-    threads::keep_candle_to_its_caller(); // this and the next as the program does
+    // SAFETY: nothing has run in this process yet.
+    unsafe { threads::prepare_process() }; // this and the next as the program does
     threads::start(std::thread::available_parallelism()?.get())?;
     let words: Vec<String> = std::env::args().skip(1).filter(|word| word != "--bench").collect();
     if let [MEMORY, path] = words.iter().map(String::as_str).collect::<Vec<_>>()[..] {

@@ -314,7 +314,7 @@ impl Origin {
 
 fn load(path: &Path, wanted: &str, monitor: &Monitor) -> Result<(Network, Origin)> {
     monitor.step("loading the networks", 0, 0)?;
-    denormals::flush();
+    let _flushed = denormals::flushed();
     let name = path.file_name().map_or_else(String::new, |name| name.to_string_lossy().into_owned());
     let card = Card::open(path).with_context(|| format!("{name} was to be {wanted}")).map_err(BadInput::mark)?;
     let (network, sha256) = Network::load(&card, device::chosen()).map_err(BadInput::mark)?;
@@ -335,7 +335,7 @@ pub fn predict(input: &Input, classifier: &Classifier, monitor: &Monitor) -> Res
 
 /// Every label's probability, by index, for a volume on the networks' grid.
 pub fn probabilities(volume: &Volume, classifier: &Classifier, monitor: &Monitor) -> Result<Vec<f64>> {
-    denormals::flush();
+    let _flushed = denormals::flushed();
     let [width, height, slices] = volume.grid.shape;
     let pixels: Vec<f32> = volume.voxels.iter().collect();
     let stack = Tensor::from_vec(pixels, (slices, 1, height, width), &Device::Cpu)?;
@@ -349,7 +349,7 @@ pub fn probabilities(volume: &Volume, classifier: &Classifier, monitor: &Monitor
 
 /// decode(encode(x)), in decoded units: what a run begins from.
 pub fn reconstruct(input: &Input, autoencoder: &dyn Autoencoder, monitor: &Monitor) -> Result<Volume> {
-    denormals::flush();
+    let _flushed = denormals::flushed();
     latent_shift::reconstruct(&input.prepared.volume, autoencoder, monitor).map_err(told)
 }
 
@@ -360,14 +360,14 @@ pub fn saliency(
     labels: &[usize],
     monitor: &Monitor,
 ) -> Result<Vec<Saliency>> {
-    denormals::flush();
+    let _flushed = denormals::flushed();
     let Prepared { volume, recipe, .. } = &input.prepared;
     saliency::saliency(volume, preprocess::hu_from_unit(recipe), classifier, labels, monitor).map_err(told)
 }
 
 /// The whole run. A run cancelled after its first steps gives `Ok` with `complete == false` and what there is.
 pub fn explain(input: &Input, request: &Request, monitor: &Monitor) -> Result<Counterfactual> {
-    denormals::flush();
+    let _flushed = denormals::flushed();
     let prepared = &input.prepared;
     if input.scan.is_some() && prepared.recipe != *request.recipe()? {
         return Err(BadInput(anyhow!(

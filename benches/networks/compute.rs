@@ -39,7 +39,7 @@ impl Compute {
     pub(crate) fn start(&self) -> anyhow::Result<()> {
         device::choose(self.wanted, self.precision)?;
         threads::start(self.threads)?;
-        denormals::flush();
+        std::mem::forget(denormals::flushed()); // until the process ends
         Ok(())
     }
 }

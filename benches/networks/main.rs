@@ -74,8 +74,10 @@ fn measure(case: &Case, runs: usize) -> Result<[Value; 2]> {
     Ok([forward, gradient])
 }
 
+#[expect(unsafe_code, reason = "only the first line of a program can promise that there is no other thread")]
 fn main() -> anyhow::Result<()> {
-    parallax::nn::threads::keep_candle_to_its_caller();
+    // SAFETY: nothing has run in this process yet.
+    unsafe { parallax::nn::threads::prepare_process() };
     let arguments = Arguments::parse(std::env::args().skip(1))?;
     arguments.compute.start()?;
     for name in &arguments.cases {

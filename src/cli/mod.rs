@@ -24,7 +24,6 @@ use args::Command;
 
 use crate::files;
 use crate::job::Cancelled;
-use crate::nn::threads;
 use crate::pipeline::{self, BadInput};
 use crate::ui;
 
@@ -41,7 +40,6 @@ pub(super) struct Usage(String);
 
 /// Runs what the arguments ask for.
 pub fn run() -> ExitCode {
-    threads::keep_candle_to_its_caller();
     let arguments = Arguments::parse();
     match dispatch(arguments) {
         Ok(()) => ExitCode::SUCCESS,

@@ -9,6 +9,8 @@ use std::ops::{Add, AddAssign, Div, Mul, Neg, Range, Sub};
 use candle_core::{CpuStorage, Layout, Result, bail};
 use rayon::iter::ParallelIterator;
 
+use super::product::Multiply;
+
 /// f32 or f64.
 pub(crate) trait Real:
     Copy
@@ -22,6 +24,7 @@ pub(crate) trait Real:
     + Div<Output = Self>
     + Neg<Output = Self>
     + PartialOrd
+    + Multiply
     + 'static
 {
     const MIN: Self;
@@ -31,28 +34,10 @@ pub(crate) trait Real:
     fn exp(self) -> Self;
     fn slice(storage: &CpuStorage) -> Result<&[Self]>;
     fn storage(values: Vec<Self>) -> CpuStorage;
-    /// c = a b + beta c, where `a` is `[m, k]`, `b` `[k, n]`, `c` `[m, n]`.
-    ///
-    /// # Safety
-    /// Every element that sizes and strides reach must lie in its slice or allocation, each of `c` once; `c` overlaps nothing, and
-    /// is made before unless `beta` is 0.
-    #[expect(clippy::too_many_arguments, reason = "BLAS's own signature")]
-    unsafe fn gemm(
-        m: usize,
-        k: usize,
-        n: usize,
-        a: *const Self,
-        sa: [isize; 2],
-        b: *const Self,
-        sb: [isize; 2],
-        beta: Self,
-        c: *mut Self,
-        sc: [isize; 2],
-    );
 }
 
 macro_rules! real {
-    ($float:ty, $variant:ident, $gemm:ident, $exp:path) => {
+    ($float:ty, $variant:ident, $exp:path) => {
         impl Real for $float {
             const MIN: Self = <$float>::NEG_INFINITY;
             const ONE: Self = 1.0;
@@ -81,26 +66,11 @@ macro_rules! real {
             fn storage(values: Vec<Self>) -> CpuStorage {
                 CpuStorage::$variant(values)
             }
-            unsafe fn gemm(
-                m: usize,
-                k: usize,
-                n: usize,
-                a: *const Self,
-                sa: [isize; 2],
-                b: *const Self,
-                sb: [isize; 2],
-                beta: Self,
-                c: *mut Self,
-                sc: [isize; 2],
-            ) {
-                // SAFETY: the caller's promise is matrixmultiply's.
-                unsafe { matrixmultiply::$gemm(m, k, n, 1.0, a, sa[0], sa[1], b, sb[0], sb[1], beta, c, sc[0], sc[1]) }
-            }
         }
     };
 }
-real!(f32, F32, sgemm, super::exponential::exp);
-real!(f64, F64, dgemm, f64::exp);
+real!(f32, F32, super::exponential::exp);
+real!(f64, F64, f64::exp);
 
 /// A matrix in a slice: `[rows, columns]` from `offset`, with strides.
 #[derive(Clone, Copy)]
@@ -111,9 +81,15 @@ pub(crate) struct Matrix<'a, T> {
     pub strides: [usize; 2],
 }
 
-/// One past the last element that a matrix reaches, from its offset.
-fn reach(offset: usize, shape: [usize; 2], strides: [usize; 2]) -> usize {
-    if shape.contains(&0) { offset } else { offset + (shape[0] - 1) * strides[0] + (shape[1] - 1) * strides[1] + 1 }
+impl<T> Matrix<'_, T> {
+    /// Checks that every element lies in the slice.
+    pub(crate) fn check(&self) {
+        let [rows, columns] = self.shape;
+        if rows > 0 && columns > 0 {
+            let last = self.offset + (rows - 1) * self.strides[0] + (columns - 1) * self.strides[1];
+            assert!(last < self.values.len(), "the matrix lies in its slice");
+        }
+    }
 }
 
 /// An output shared by threads that write different columns of it.
@@ -132,12 +108,34 @@ impl<'a, T> Columns<'a, T> {
         Self { start: values.as_mut_ptr(), len: values.len(), _borrow: std::marker::PhantomData }
     }
 
-    /// Over room for `len` elements, none of which is there yet: they become the vector's by its `set_len`. A large vector of zeros
-    /// would be written by one thread, once for nothing.
-    pub(crate) fn fresh(values: &'a mut Vec<T>, len: usize) -> Self {
+    /// The first element: what is reached from it lies in [`Self::len`], and the callers of threads keep apart what these touch.
+    pub(crate) fn start(&self) -> *mut T {
+        self.start
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.len
+    }
+
+    /// Over the room that an empty vector has, none of whose elements is there yet: they become the vector's by its `set_len`.
+    pub(crate) fn room(values: &'a mut Vec<T>) -> Self {
         values.clear();
-        values.reserve_exact(len);
-        Self { start: values.as_mut_ptr(), len, _borrow: std::marker::PhantomData }
+        Self { start: values.as_mut_ptr(), len: values.capacity(), _borrow: std::marker::PhantomData }
+    }
+
+    /// Over room for `sizes` multiplied, none of whose elements is there yet: they become the vector's by its `set_len` to
+    /// [`Self::len`]. A large vector of zeros would be written by one thread, once for nothing. An error where the memory is not there.
+    pub(crate) fn fresh(values: &'a mut Vec<T>, sizes: &[usize]) -> Result<Self> {
+        values.clear();
+        let len = sizes.iter().try_fold(1_usize, |len, size| len.checked_mul(*size));
+        let Some(len) = len.filter(|len| values.try_reserve_exact(*len).is_ok()) else {
+            let bytes = sizes.iter().fold(size_of::<T>() as f64, |bytes, size| bytes * *size as f64);
+            bail!(
+                "an output of {sizes:?} numbers needs {:.1} GB of memory, which are not there; take a smaller input, or close other programs",
+                bytes / 1e9
+            );
+        };
+        Ok(Self { len, ..Self::room(values) })
     }
 
     /// Some neighbouring elements, which are made, the same number each.
@@ -148,13 +146,25 @@ impl<'a, T> Columns<'a, T> {
     where
         T: Copy,
     {
+        // SAFETY: the caller's promise.
+        unsafe { self.fill(elements.clone(), value) };
+        // SAFETY: the caller's promise, and they are written.
+        unsafe { self.piece(elements) }
+    }
+
+    /// Writes neighbouring elements, the same number each.
+    ///
+    /// # Safety
+    /// No one else touches these elements of the output during the call.
+    pub(crate) unsafe fn fill(&self, elements: Range<usize>, value: T)
+    where
+        T: Copy,
+    {
         assert!(elements.start <= elements.end && elements.end <= self.len, "the piece lies in its slice");
-        for at in elements.clone() {
+        for at in elements {
             // SAFETY: the assert bounds the elements, which lie in one allocation; the caller keeps others away.
             unsafe { self.start.add(at).write(value) };
         }
-        // SAFETY: as above, and they are written.
-        unsafe { self.piece(elements) }
     }
 
     /// Neighbouring elements, from `first` on.
@@ -181,57 +191,9 @@ impl<'a, T> Columns<'a, T> {
     }
 }
 
-impl<T: Real> Columns<'_, T> {
-    /// `c = a b + beta c`, where `c` has rows `row_stride` apart from `offset`. With a `beta` of 0 nothing of `c` is read.
-    ///
-    /// # Safety
-    /// With another `beta` these elements of the output are there. No other thread touches them during the call.
-    pub(crate) unsafe fn multiply_into(
-        &self,
-        a: Matrix<'_, T>,
-        b: Matrix<'_, T>,
-        beta: T,
-        offset: usize,
-        row_stride: usize,
-    ) {
-        let [m, k] = a.shape;
-        let n = b.shape[1];
-        assert_eq!(b.shape[0], k, "the inner sizes of a product agree");
-        assert!(reach(a.offset, a.shape, a.strides) <= a.values.len(), "the left matrix lies in its slice");
-        assert!(reach(b.offset, b.shape, b.strides) <= b.values.len(), "the right matrix lies in its slice");
-        assert!(reach(offset, [m, n], [row_stride, 1]) <= self.len, "the product lies in its slice");
-        if m == 0 || n == 0 {
-            return;
-        }
-        let stride = |s: [usize; 2]| s.map(|x| x as isize);
-        // SAFETY: the asserts above bound every element; the caller keeps other threads away.
-        unsafe {
-            T::gemm(
-                m,
-                k,
-                n,
-                a.values.as_ptr().add(a.offset),
-                stride(a.strides),
-                b.values.as_ptr().add(b.offset),
-                stride(b.strides),
-                beta,
-                self.start.add(offset),
-                [row_stride as isize, 1],
-            );
-        }
-    }
-}
-
 /// So many zeros, written by all threads.
 pub(crate) fn zeros<T: Copy + Default + Send + Sync>(count: usize) -> Vec<T> {
     rayon::iter::repeat_n(T::default(), count).collect()
-}
-
-/// `c = a b`, `c` dense.
-pub(crate) fn multiply<T: Real>(a: Matrix<'_, T>, b: Matrix<'_, T>, c: &mut [T]) {
-    let n = b.shape[1];
-    // SAFETY: `c` is borrowed here alone.
-    unsafe { Columns::new(c).multiply_into(a, b, T::default(), 0, n) }
 }
 
 /// The elements of a contiguous tensor.
@@ -239,5 +201,36 @@ pub(crate) fn contiguous<'a, T: Real>(storage: &'a CpuStorage, layout: &Layout) 
     match layout.contiguous_offsets() {
         Some((start, end)) => Ok(&T::slice(storage)?[start..end]),
         None => bail!("this layer needs a contiguous tensor, found strides {:?}", layout.stride()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn memory_that_is_not_there_is_an_error_in_words() {
+        for sizes in [[usize::MAX, 2, 1], [1 << 21, 1 << 21, 1 << 20]] {
+            let mut values = Vec::<f32>::new();
+            let error = Columns::fresh(&mut values, &sizes).err().expect("no machine has it").to_string();
+            assert!(error.contains("GB of memory, which are not there"), "{error}");
+        }
+    }
+
+    #[test]
+    fn what_is_written_from_several_threads_is_there() {
+        use rayon::prelude::*;
+        let mut values = Vec::new();
+        let columns = Columns::fresh(&mut values, &[5, 3]).expect("there is room");
+        (0..5).into_par_iter().for_each(|row| {
+            // SAFETY: each row is one thread's.
+            unsafe { columns.copy(row * 3, &[row as f32; 2]) };
+            // SAFETY: as above.
+            unsafe { columns.filled(row * 3 + 2..row * 3 + 3, 9.0)[0] += row as f32 };
+        });
+        let len = columns.len();
+        // SAFETY: the rows cover it.
+        unsafe { values.set_len(len) };
+        assert_eq!(values, [0., 0., 9., 1., 1., 10., 2., 2., 11., 3., 3., 12., 4., 4., 13.]);
     }
 }

@@ -4,11 +4,13 @@
 
 use std::ops::Range;
 
+use candle_core::Result;
 use rayon::prelude::*;
 
-use super::after::After;
-use super::gemm::{Columns, Matrix, Real, multiply, zeros};
+use super::epilogue::Epilogue;
+use super::gemm::{Columns, Matrix, Real, zeros};
 use super::geometry::{Geometry, Images};
+use super::product::{PANEL_COLUMNS, Place, TILE_ROWS};
 
 /// Elements of an im2col block: 1 MB of f32, which stays in the second-level cache.
 const BLOCK: usize = 1 << 18;
@@ -16,11 +18,13 @@ const BLOCK: usize = 1 << 18;
 const NARROWEST: usize = 64;
 /// Groups of input channels that a block of a gradient is sized for: two for each of two threads.
 const GROUPS: usize = 4;
+/// Weights that a group of input channels of a gradient has at most, unless it is one channel: 2 MB of f32.
+const GROUP_WEIGHTS: usize = 1 << 19;
 
 /// Columns per block: within the cache, and enough blocks for every thread.
 fn block(rows: usize, positions: usize, samples: usize) -> usize {
     let share = (positions * samples).div_ceil(rayon::current_num_threads());
-    (BLOCK / rows.max(1)).min(share).clamp(NARROWEST, positions.max(NARROWEST))
+    (BLOCK / rows.max(1)).min(share).max(1).next_multiple_of(PANEL_COLUMNS)
 }
 
 /// One convolution's numbers.
@@ -33,68 +37,78 @@ pub(crate) struct Kernel<'a, T> {
 
 impl<T: Real> Kernel<'_, T> {
     /// `[n, in, input]` to `[n, out, output]`.
-    pub(crate) fn forward(&self, x: &[T], images: &Images, after: &After<'_, T>) -> Vec<T> {
+    pub(crate) fn forward(&self, x: &[T], images: &Images, epilogue: &Epilogue<'_, T>) -> Result<Vec<T>> {
         let ([c_in, c_out], Images { samples, input, output }) = (self.channels, *images);
         let rows = c_in * self.geometry.taps();
         let [voxels, positions] = images.counts();
-        let (mut y, len) = (Vec::new(), samples * c_out * positions);
-        let width = block(rows.max(c_out), positions, samples);
-        let blocks = positions.div_ceil(width);
-        let columns = Columns::fresh(&mut y, len);
-        (0..samples * blocks).into_par_iter().for_each_init(Vec::new, |scratch, job| {
-            let (sample, first) = (job / blocks, job % blocks * width);
-            let count = width.min(positions - first);
-            let x = &x[sample * c_in * voxels..(sample + 1) * c_in * voxels];
-            let left = Matrix { values: self.weight, offset: 0, shape: [c_out, rows], strides: [rows, 1] };
-            let right = if self.geometry.pointwise() {
-                Matrix { values: x, offset: first, shape: [rows, count], strides: [positions, 1] }
-            } else {
-                scratch.resize(rows * count, T::default());
-                let part = Part { channels: c_in, slices: 0..input[0], size: [input[1], input[2]] };
-                for_each_run(self.geometry, &part, output, first..first + count, |row, at, run| {
-                    run.gather(&mut scratch[row * count + at..][..run.length], x);
-                });
-                Matrix { values: scratch, offset: 0, shape: [rows, count], strides: [count, 1] }
-            };
-            let at = |channel: usize| (sample * c_out + channel) * positions + first;
-            let beta = if self.bias.is_empty() { T::default() } else { T::ONE };
-            for (channel, bias) in self.bias.iter().enumerate() {
-                // SAFETY: each job owns its sample's columns `first..first + count`.
-                unsafe { columns.filled(at(channel)..at(channel) + count, T::from_f64(*bias)) };
-            }
-            // SAFETY: as above; no piece of them is borrowed. Without biases they are not read.
-            unsafe { columns.multiply_into(left, right, beta, at(0), positions) };
-            for channel in 0..c_out {
-                // SAFETY: as above, of what passes too; the product has made them.
-                unsafe { after.finish(channel, at(channel), columns.piece(at(channel)..at(channel) + count)) };
-            }
-        });
+        let mut y = Vec::new();
+        let columns = Columns::fresh(&mut y, &[samples, c_out, positions])?;
+        let len = columns.len();
+        let left = T::left(Matrix { values: self.weight, offset: 0, shape: [c_out, rows], strides: [rows, 1] });
+        let shares = Shares::new(self, images);
+        (0..shares.jobs(samples)).into_par_iter().for_each_init(
+            Scratch::default,
+            |Scratch { block: scratch, room }, job| {
+                let Share { sample, columns: Range { start: first, end }, channels } = shares.get(job);
+                let count = end - first;
+                let x = &x[sample * c_in * voxels..(sample + 1) * c_in * voxels];
+                let right = if self.geometry.pointwise() {
+                    Matrix { values: x, offset: first, shape: [rows, count], strides: [positions, 1] }
+                } else {
+                    scratch.resize(rows * count, T::default());
+                    let part = Part { channels: c_in, slices: 0..input[0], size: [input[1], input[2]] };
+                    for_each_run(self.geometry, &part, output, first..end, |row, at, run| {
+                        run.gather(&mut scratch[row * count + at..][..run.length], x);
+                    });
+                    Matrix { values: scratch, offset: 0, shape: [rows, count], strides: [count, 1] }
+                };
+                let to = Place { columns: &columns, offset: sample * c_out * positions + first, row_stride: positions };
+                // SAFETY: each job owns its sample's channels of these columns.
+                unsafe { T::multiply(&left, channels.clone(), right, self.bias, to, room) };
+                for channel in channels {
+                    let at = to.offset + channel * positions;
+                    // SAFETY: as above, of what passes too; the product has made them.
+                    unsafe { epilogue.finish(channel, at, columns.piece(at..at + count)) };
+                }
+            },
+        );
         // SAFETY: the jobs have made every sample's every column.
         unsafe { y.set_len(len) };
-        y
+        Ok(y)
     }
 
     /// From the output's gradient `[n, out, output]` to the input's `[n, in, input]`.
     pub(crate) fn backward(&self, g: &[T], images: &Images) -> Vec<T> {
         let ([c_in, c_out], Images { samples, input, .. }) = (self.channels, *images);
-        let [voxels, positions] = images.counts();
+        let ([voxels, positions], taps) = (images.counts(), self.geometry.taps());
         let mut gx = zeros(samples * c_in * voxels);
+        if gx.is_empty() || self.weight.is_empty() {
+            return gx;
+        }
         // A group of input channels belongs to one thread, which alone adds to it; where there are few, some slices of one.
         let jobs = 2 * rayon::current_num_threads();
-        let group = c_in.div_ceil(jobs).max(1);
-        let slab = if group > 1 { input[0] } else { input[0].div_ceil(jobs.div_ceil(c_in.max(1))) };
+        let most = (GROUP_WEIGHTS / (c_out * taps)).max(1);
+        let group = c_in.div_ceil(jobs).min(most);
+        let slab = if group > 1 { input[0] } else { input[0].div_ceil(jobs.div_ceil(c_in)) };
         // Where blocks end is no matter of threads: a voxel sums what it is given in one order, whatever their number.
-        let rows = c_in.div_ceil(GROUPS) * self.geometry.taps();
-        let width = (BLOCK / rows.max(1)).clamp(NARROWEST, positions.max(NARROWEST));
+        let rows = c_in.div_ceil(GROUPS).min(most) * taps;
+        let width = (BLOCK / rows).clamp(NARROWEST, positions.max(NARROWEST));
         gx.par_chunks_mut(c_in * voxels).enumerate().for_each(|(sample, gx)| {
             let g = &g[sample * c_out * positions..(sample + 1) * c_out * positions];
             gx.par_chunks_mut(group * voxels).enumerate().for_each(|(index, gx)| {
                 let channels = gx.len() / voxels;
+                // The transpose of the weight's columns of these channels, by its strides.
+                let left = T::left(Matrix {
+                    values: self.weight,
+                    offset: index * group * taps,
+                    shape: [channels * taps, c_out],
+                    strides: [1, c_in * taps],
+                });
                 let size = channels * voxels / input[0] * slab;
-                gx.par_chunks_mut(size).enumerate().for_each_init(Vec::new, |scratch, (part, gx)| {
+                gx.par_chunks_mut(size).enumerate().for_each_init(Scratch::default, |scratch, (part, gx)| {
                     let slices = part * slab..part * slab + gx.len() / (size / slab);
-                    let part = index * group..index * group + channels;
-                    self.scatter((g, width), part, slices, gx, images, scratch);
+                    let part = Part { channels, slices, size: [input[1], input[2]] };
+                    self.scatter((g, width), &left, &part, gx, images, scratch);
                 });
             });
         });
@@ -105,35 +119,88 @@ impl<T: Real> Kernel<'_, T> {
     fn scatter(
         &self,
         (g, width): (&[T], usize),
-        channels: Range<usize>,
-        slices: Range<usize>,
+        left: &T::Left<'_>,
+        part: &Part,
         gx: &mut [T],
         images: &Images,
-        scratch: &mut Vec<T>,
+        scratch: &mut Scratch<T>,
     ) {
-        let ([c_in, c_out], taps) = (self.channels, self.geometry.taps());
-        let (Images { input, output, .. }, [_, positions]) = (*images, images.counts());
+        let (Images { output, .. }, [_, positions]) = (*images, images.counts());
         let plane = output[1] * output[2];
-        let rows = channels.len() * taps;
-        // The transpose of the weight's columns of these channels, by its strides.
-        let left = Matrix {
-            values: self.weight,
-            offset: channels.start * taps,
-            shape: [rows, c_out],
-            strides: [1, c_in * taps],
-        };
-        let seeing = self.geometry.seeing(&slices, output[0]);
+        let rows = part.channels * self.geometry.taps();
+        let seeing = self.geometry.seeing(&part.slices, output[0]);
         let seeing = seeing.start * plane..seeing.end * plane;
-        let part = Part { channels: channels.len(), slices, size: [input[1], input[2]] };
         for start in (seeing.start / width * width..seeing.end).step_by(width) {
             let first = start.max(seeing.start);
             let count = (start + width).min(seeing.end) - first;
-            scratch.resize(rows * count, T::default());
-            let right = Matrix { values: g, offset: first, shape: [c_out, count], strides: [positions, 1] };
-            multiply(left, right, scratch);
-            for_each_run(self.geometry, &part, output, first..first + count, |row, at, run| {
-                run.scatter(&scratch[row * count + at..][..run.length], gx);
+            scratch.block.resize(rows * count, T::default());
+            let right = Matrix { values: g, offset: first, shape: [self.channels[1], count], strides: [positions, 1] };
+            let to = Place { columns: &Columns::new(&mut scratch.block), offset: 0, row_stride: count };
+            // SAFETY: the scratch memory is borrowed here alone.
+            unsafe { T::multiply(left, 0..rows, right, &[], to, &mut scratch.room) };
+            for_each_run(self.geometry, part, output, first..first + count, |row, at, run| {
+                run.scatter(&scratch.block[row * count + at..][..run.length], gx);
             });
+        }
+    }
+}
+
+/// What a thread keeps from block to block.
+struct Scratch<T: Real> {
+    /// A block of im2col.
+    block: Vec<T>,
+    room: T::Room,
+}
+
+impl<T: Real> Default for Scratch<T> {
+    fn default() -> Self {
+        Self { block: Vec::new(), room: T::Room::default() }
+    }
+}
+
+/// How a forward pass is shared out: by sample, by columns, and by channels where else there were too few shares for all threads.
+struct Shares {
+    positions: usize,
+    width: usize,
+    channels: usize,
+    of_channels: usize,
+}
+
+/// What one thread makes.
+struct Share {
+    sample: usize,
+    columns: Range<usize>,
+    channels: Range<usize>,
+}
+
+impl Shares {
+    fn new<T>(kernel: &Kernel<'_, T>, images: &Images) -> Self {
+        let ([c_in, channels], [_, positions]) = (kernel.channels, images.counts());
+        let gathered = if kernel.geometry.pointwise() { 0 } else { c_in * kernel.geometry.taps() };
+        let width = block(gathered.max(channels), positions, images.samples);
+        let blocks = images.samples * positions.div_ceil(width);
+        let parts = (2 * rayon::current_num_threads()).div_ceil(blocks.max(1));
+        let parts = if parts <= 2 { 1 } else { parts };
+        let of_channels = channels.div_ceil(parts).max(4 * TILE_ROWS).next_multiple_of(TILE_ROWS);
+        Self { positions, width, channels, of_channels }
+    }
+
+    /// Of a sample: shares of its columns, and of its channels.
+    fn of_sample(&self) -> [usize; 2] {
+        [self.positions.div_ceil(self.width), self.channels.div_ceil(self.of_channels)]
+    }
+
+    fn jobs(&self, samples: usize) -> usize {
+        samples * self.of_sample().iter().product::<usize>()
+    }
+
+    fn get(&self, job: usize) -> Share {
+        let [blocks, parts] = self.of_sample();
+        let (block, part) = (job / parts % blocks, job % parts);
+        Share {
+            sample: job / parts / blocks,
+            columns: block * self.width..self.positions.min((block + 1) * self.width),
+            channels: part * self.of_channels..self.channels.min((part + 1) * self.of_channels),
         }
     }
 }
@@ -196,13 +263,19 @@ fn for_each_run(
 ) {
     let ([ih, iw], [_, oh, ow]) = (part.size, output);
     let ([_, kh, kw], [sd, sh, sw], [pd, ph, pw]) = (geometry.kernel, geometry.stride, geometry.padding);
+    // Where each run begins, in the block and in the output, and its length: once for all rows, since divisions are slow.
+    let mut runs = Vec::new();
+    let mut at = range.start;
+    while at < range.end {
+        let (z, y, x) = (at / (oh * ow), at / ow % oh, at % ow);
+        let length = (ow - x).min(range.end - at);
+        runs.push((at - range.start, [z, y, x], length));
+        at += length;
+    }
     for row in 0..part.channels * geometry.taps() {
         let (channel, tap) = (row / geometry.taps(), row % geometry.taps());
         let (td, th, tw) = (tap / (kh * kw), tap / kw % kh, tap % kw);
-        let mut at = range.start;
-        while at < range.end {
-            let (z, y, x) = (at / (oh * ow), at / ow % oh, at % ow);
-            let length = (ow - x).min(range.end - at);
+        for (at, [z, y, x], length) in runs.iter().copied() {
             let (source_z, source_y) = ((z * sd + td).wrapping_sub(pd), (y * sh + th).wrapping_sub(ph));
             let first = (x * sw + tw) as isize - pw as isize; // source column of the run's first position
             let inside = if !part.slices.contains(&source_z) || source_y >= ih {
@@ -220,8 +293,66 @@ fn for_each_run(
                 let slice = channel * part.slices.len() + source_z - part.slices.start;
                 ((slice * ih + source_y) * iw) as isize + first
             };
-            visit(row, at - range.start, &Run { length, inside, base, step: sw });
-            at += length;
+            visit(row, at, &Run { length, inside, base, step: sw });
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Of the largest: sums of at most a few hundred f32.
+    const TOLERANCE: f64 = 1e-6;
+
+    /// Kernel, stride, padding, input, channels.
+    type Case = ([usize; 3], [usize; 3], [usize; 3], [usize; 3], [usize; 2]);
+
+    const CASES: [Case; 6] = [
+        ([1, 1, 1], [1, 1, 1], [0, 0, 0], [2, 3, 3], [3, 5]),
+        ([1, 1, 1], [1, 2, 2], [0, 0, 0], [2, 5, 3], [5, 9]),
+        ([3, 3, 3], [2, 2, 2], [1, 1, 1], [3, 4, 5], [2, 3]),
+        ([1, 3, 2], [1, 1, 3], [0, 2, 3], [1, 4, 7], [1, 4]),
+        ([3, 7, 7], [1, 2, 2], [1, 3, 3], [4, 21, 23], [1, 17]),
+        ([1, 1, 1], [1, 1, 1], [0, 0, 0], [3, 17, 19], [70, 41]),
+    ];
+
+    fn numbers(count: usize, seed: usize) -> Vec<f64> {
+        (0..count).map(|i| f64::from((((i * 7919 + seed * 104_729) % 2003) as f32) / 1001.0 - 1.0)).collect()
+    }
+
+    fn rounded(numbers: &[f64]) -> Vec<f32> {
+        numbers.iter().map(|number| *number as f32).collect()
+    }
+
+    fn gap(ours: &[f32], exact: &[f64]) -> f64 {
+        assert_eq!(ours.len(), exact.len());
+        let worst = ours.iter().zip(exact).map(|(ours, exact)| (f64::from(*ours) - exact).abs()).fold(0.0, f64::max);
+        worst / exact.iter().map(|exact| exact.abs()).fold(f64::MIN_POSITIVE, f64::max)
+    }
+
+    #[test]
+    fn f32_is_f64_and_the_gradient_is_the_transpose() {
+        for case in CASES.into_iter().take(if cfg!(miri) { 4 } else { CASES.len() }) {
+            let (kernel, stride, padding, input, channels) = case;
+            let geometry = &Geometry { kernel, stride, padding };
+            let output = geometry.output(input).expect("it fits");
+            let images = Images { samples: 2, input, output };
+            let [voxels, positions] = images.counts();
+            let weight = numbers(channels[0] * channels[1] * geometry.taps(), 1);
+            let (x, g) = (numbers(2 * channels[0] * voxels, 2), numbers(2 * channels[1] * positions, 3));
+            let exact = Kernel { weight: &weight, bias: &[], channels, geometry };
+            let single = rounded(&weight);
+            let ours = Kernel { weight: &single, bias: &[], channels, geometry };
+            let y = exact.forward(&x, &images, &Epilogue::default()).expect("there is room");
+            let gx = exact.backward(&g, &images);
+            let off = gap(&ours.forward(&rounded(&x), &images, &Epilogue::default()).expect("there is room"), &y);
+            assert!(off <= TOLERANCE, "{case:?}: forward off by {off:e}");
+            let off = gap(&ours.backward(&rounded(&g), &images), &gx);
+            assert!(off <= TOLERANCE, "{case:?}: backward off by {off:e}");
+            let dot = |a: &[f64], b: &[f64]| a.iter().zip(b).map(|(a, b)| a * b).sum::<f64>();
+            let [forward, backward] = [dot(&y, &g), dot(&x, &gx)];
+            assert!((forward - backward).abs() <= 1e-9 * (1.0 + forward.abs()), "{case:?}: {forward} and {backward}");
         }
     }
 }

@@ -11,9 +11,12 @@ const KEPT_BYTES: [i32; 2] = [1 << 30, 32 << 20];
 const KEPT_REST_BYTES: i32 = 1 << 30;
 
 /// For the whole process. Does nothing where the allocator is not glibc's.
-pub(super) fn keep() {
+///
+/// # Safety
+/// The process has no other thread yet: mallopt(3) is safe before threads alone ("MT-Unsafe init").
+pub(super) unsafe fn keep() {
     #[cfg(all(target_os = "linux", target_env = "gnu"))]
-    // SAFETY: mallopt(3) takes two numbers and sets options under the allocator's lock.
+    // SAFETY: mallopt takes two numbers; the caller's promise.
     unsafe {
         // Arenas other than the first are pieces of 64 MB, which are handed back as they become free.
         libc::mallopt(libc::M_ARENA_MAX, 1);

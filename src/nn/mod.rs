@@ -7,7 +7,6 @@
     reason = "only what is inlined is compiled for the instruction set of its caller, see simd"
 )]
 
-mod after;
 #[cfg(feature = "cuda")]
 pub(crate) mod cuda;
 pub mod denormals;
@@ -20,6 +19,7 @@ pub(crate) mod im2col;
 pub mod mask;
 mod memory;
 pub(crate) mod numbers;
+mod product;
 pub(crate) mod simd;
 pub mod threads;
 pub(crate) mod winograd;

@@ -57,12 +57,12 @@ impl BatchNorm {
 
     /// Of the parts' numbers, `[n, c_i, plane]` each: the output's, and what the ReLU lets through where that is to be `save`d.
     #[expect(unsafe_code, reason = "threads write different planes of one output")]
-    fn pass<T: Real>(&self, parts: &[(&[T], usize)], [n, plane]: [usize; 2], save: bool) -> (Vec<T>, Option<Mask>) {
+    fn pass<T: Real>(&self, parts: &[(&[T], usize)], [n, plane]: [usize; 2], save: bool) -> Result<(Vec<T>, Option<Mask>)> {
         let channels = self.channels();
         let count = n * channels * plane;
         let (mut y, mut passing) = (Vec::new(), Vec::new());
-        let columns = Columns::fresh(&mut y, count);
-        let noted = Columns::fresh(&mut passing, if save { count } else { 0 });
+        let columns = Columns::fresh(&mut y, &[n, channels, plane])?;
+        let noted = Columns::fresh(&mut passing, &[if save { count } else { 0 }])?;
         let epilogue = crate::nn::epilogue::Epilogue {
             norm: Some(self.by_channel()),
             relu: self.relu,
@@ -91,7 +91,7 @@ impl BatchNorm {
             y.set_len(count);
             passing.set_len(if save { count } else { 0 });
         }
-        (y, save.then(|| Mask::of(&passing)))
+        Ok((y, save.then(|| Mask::of(&passing))))
     }
 }
 
@@ -126,7 +126,7 @@ impl Operation for BatchNorm {
         let sizes = [shape[0], shape[2..].iter().product()];
         by_type!(first, T => {
             let numbers = held.iter().zip(&shapes).map(|(held, shape)| Ok((held.numbers::<T>()?, shape[1])));
-            let (y, mask) = self.pass(&numbers.collect::<Result<Vec<_>>>()?, sizes, save);
+            let (y, mask) = self.pass(&numbers.collect::<Result<Vec<_>>>()?, sizes, save)?;
             Ok((tensor(y, &shape)?, mask.map_or(Saved::Nothing, Saved::Mask)))
         })
     }

@@ -16,7 +16,7 @@ use super::tiles::{Block, Plan, Run, part};
 use super::transform::{MADE, POINTS};
 use super::weights::Pack;
 use super::{WIDEST, Winograd, group_of, group_size};
-use crate::nn::after::After;
+use crate::nn::epilogue::Epilogue;
 use crate::nn::gemm::Columns;
 use crate::nn::simd::{Simd, Work};
 
@@ -35,7 +35,7 @@ pub(super) struct Pass<'a> {
     pub(super) plan: &'a Plan<'a>,
     pub(super) x: &'a [f32],
     pub(super) y: &'a Columns<'a, f32>,
-    pub(super) after: &'a After<'a, f32>,
+    pub(super) epilogue: &'a Epilogue<'a, f32>,
 }
 
 /// How a block's tiles lie at the points: `[POINTS, channels, stride]`.
@@ -94,16 +94,23 @@ impl Scratch {
 
 impl Pass<'_> {
     /// Threads take blocks. `weight` is of all output channels.
-    pub(super) fn by_blocks(&self, weight: &[f32]) {
+    ///
+    /// # Safety
+    /// No one else touches the outputs, nor what `epilogue` notes of them, while the pass is made.
+    pub(super) unsafe fn by_blocks(&self, weight: &[f32]) {
         let blocks = self.plan.blocks();
         let shares = blocks.min(SHARES * rayon::current_num_threads());
         (0..shares).into_par_iter().for_each(|share| {
-            self.layer.instructions.run(Alone { pass: self, weight, blocks: part(blocks, shares, share) });
+            // SAFETY: each share has blocks of its own, and the caller keeps others away.
+            self.layer.instructions.run(unsafe { Alone::new(self, weight, part(blocks, shares, share)) });
         });
     }
 
     /// Threads take channels of one block after the other.
-    pub(super) fn by_channels(&self) {
+    ///
+    /// # Safety
+    /// No one else touches the outputs, nor what `epilogue` notes of them, while the pass is made.
+    pub(super) unsafe fn by_channels(&self) {
         let (layer, mut room) = (self.layer, Vec::new());
         let threads = rayon::current_num_threads();
         for block in 0..self.plan.blocks() {
@@ -114,13 +121,15 @@ impl Pass<'_> {
             let shares = inputs.min(SHARES * threads);
             (0..shares).into_par_iter().for_each(|share| {
                 let channels = part(inputs, shares, share);
-                layer.instructions.run(Seeing { pass: self, block, channels, rows, seen: &columns });
+                // SAFETY: the room holds the rows, and each share has channels of its own.
+                layer.instructions.run(unsafe { Seeing::new(self, block, channels, rows, &columns) });
             });
             let seen = Seen { rows, values: rows.room(&mut room) };
             let shares = groups.div_ceil(TOGETHER).next_multiple_of(threads).min(groups);
             (0..shares).into_par_iter().for_each(|share| {
                 let groups = part(groups, shares, share);
-                layer.instructions.run(Making { pass: self, block, groups, seen });
+                // SAFETY: each share has channels of its own, and the caller keeps others away.
+                layer.instructions.run(unsafe { Making::new(self, block, groups, seen) });
             });
         }
     }
@@ -134,8 +143,11 @@ impl Pass<'_> {
     }
 
     /// Some of a block's inputs at the points.
+    ///
+    /// # Safety
+    /// `seen` has room for the rows, of numbers, and no one else touches those of these channels.
     #[inline(always)]
-    fn see<S: Simd>(
+    unsafe fn see<S: Simd>(
         &self,
         s: S,
         block: &Block,
@@ -161,7 +173,7 @@ impl Pass<'_> {
                 }
                 for n in 0..vectors {
                     let first = rows.row(0, channel) + panel.start + n * S::LANES;
-                    // SAFETY: the rows are there, of numbers; a channel's of a block are one thread's.
+                    // SAFETY: the caller's promise.
                     unsafe { pixels.see(s, n, seen, first, rows.point()) };
                 }
             }
@@ -169,8 +181,11 @@ impl Pass<'_> {
     }
 
     /// Some of a block's outputs, from what its inputs are at the points. `weight` is of these outputs.
+    ///
+    /// # Safety
+    /// No one else touches these outputs, nor what `epilogue` notes of them.
     #[inline(always)]
-    fn make<S: Simd>(
+    unsafe fn make<S: Simd>(
         &self,
         s: S,
         block: &Block,
@@ -206,7 +221,8 @@ impl Pass<'_> {
                     pixels.make(s, n, bias, &made[first..], made_rows.point());
                 }
                 for run in &runs {
-                    self.scatter(channel, run, pixels);
+                    // SAFETY: the caller's promise.
+                    unsafe { self.scatter(channel, run, pixels) };
                 }
             }
         }
@@ -248,8 +264,11 @@ impl Pass<'_> {
     }
 
     /// A run's tiles of one output channel to the output's rows, as far as these go.
+    ///
+    /// # Safety
+    /// No one else touches these outputs, nor what `epilogue` notes of them.
     #[inline(always)]
-    fn scatter(&self, channel: usize, run: &Run, pixels: &mut Pixels) {
+    unsafe fn scatter(&self, channel: usize, run: &Run, pixels: &mut Pixels) {
         let [depth, height, width] = self.plan.images.output;
         let Some([sample, slice]) = run.image else { return };
         let plane = (sample * self.layer.kernels.channels[1] + channel) * depth + slice;
@@ -257,9 +276,9 @@ impl Pass<'_> {
             let start = (plane * height + run.row + i) * width + run.column;
             let count = (run.count * MADE).min(width - run.column);
             let row = &mut pixels.join(run, i)[..count];
-            // SAFETY: a tile belongs to one block, and a channel of a block to one thread.
-            unsafe { self.after.finish(channel, start, row) };
-            // SAFETY: as above.
+            // SAFETY: the caller's promise.
+            unsafe { self.epilogue.finish(channel, start, row) };
+            // SAFETY: the caller's promise.
             unsafe { self.y.copy(start, row) };
         }
     }
@@ -272,6 +291,14 @@ struct Alone<'a> {
     blocks: Range<usize>,
 }
 
+impl<'a> Alone<'a> {
+    /// # Safety
+    /// Until it has run, no one else touches these blocks' outputs, nor what is noted of them.
+    unsafe fn new(pass: &'a Pass<'a>, weight: &'a [f32], blocks: Range<usize>) -> Self {
+        Self { pass, weight, blocks }
+    }
+}
+
 impl Work for Alone<'_> {
     #[inline(always)]
     fn run<S: Simd>(self, s: S) {
@@ -281,13 +308,16 @@ impl Work for Alone<'_> {
             let block = pass.plan.block(block);
             let rows = pass.seen(&block, S::LANES);
             let values = rows.room(&mut room);
-            pass.see(s, &block, 0..pass.layer.kernels.channels[0], &mut scratch.pixels, rows, &Columns::new(values));
+            let channels = 0..pass.layer.kernels.channels[0];
+            // SAFETY: the room holds the rows, and is borrowed here alone.
+            unsafe { pass.see(s, &block, channels, &mut scratch.pixels, rows, &Columns::new(values)) };
             let seen = Seen { rows, values };
             let groups = pass.layer.groups();
             for start in (0..groups).step_by(TOGETHER) {
                 let groups = start..groups.min(start + TOGETHER);
                 let weight = &weight[pass.layer.channels_of(&groups).start * POINTS * pass.layer.inputs()..];
-                pass.make(s, &block, &groups, weight, seen, &mut scratch);
+                // SAFETY: the maker's promise.
+                unsafe { pass.make(s, &block, &groups, weight, seen, &mut scratch) };
             }
         }
     }
@@ -302,11 +332,26 @@ struct Seeing<'a> {
     seen: &'a Columns<'a, f32>,
 }
 
+impl<'a> Seeing<'a> {
+    /// # Safety
+    /// `seen` has room for the rows, of numbers, and until it has run no one else touches those of these channels.
+    unsafe fn new(
+        pass: &'a Pass<'a>,
+        block: &'a Block,
+        channels: Range<usize>,
+        rows: Rows,
+        seen: &'a Columns<'a, f32>,
+    ) -> Self {
+        Self { pass, block, channels, rows, seen }
+    }
+}
+
 impl Work for Seeing<'_> {
     #[inline(always)]
     fn run<S: Simd>(self, s: S) {
         let Self { pass, block, channels, rows, seen } = self;
-        pass.see(s, block, channels, &mut Pixels::new(), rows, seen);
+        // SAFETY: the maker's promise.
+        unsafe { pass.see(s, block, channels, &mut Pixels::new(), rows, seen) };
     }
 }
 
@@ -318,6 +363,14 @@ struct Making<'a> {
     seen: Seen<'a>,
 }
 
+impl<'a> Making<'a> {
+    /// # Safety
+    /// Until it has run, no one else touches these groups' outputs of the block, nor what is noted of them.
+    unsafe fn new(pass: &'a Pass<'a>, block: &'a Block, groups: Range<usize>, seen: Seen<'a>) -> Self {
+        Self { pass, block, groups, seen }
+    }
+}
+
 impl Work for Making<'_> {
     #[inline(always)]
     fn run<S: Simd>(self, s: S) {
@@ -325,15 +378,18 @@ impl Work for Making<'_> {
         let (layer, mut weight) = (pass.layer, Vec::new());
         let channels = layer.channels_of(&groups);
         let len = channels.len() * POINTS * layer.inputs();
-        let packed = &Columns::fresh(&mut weight, len);
+        weight.reserve_exact(len);
+        let packed = &Columns::room(&mut weight);
         for group in groups.clone() {
             let group = layer.group(group);
             let at = (group.0 - channels.start) * POINTS * layer.inputs();
-            Pack { kernels: &layer.kernels, group, packed, at }.run(s);
+            // SAFETY: a group's kernels have their own place, and this thread is alone with them.
+            unsafe { Pack::new(&layer.kernels, group, packed, at) }.run(s);
         }
         // SAFETY: the groups cover every kernel.
         unsafe { weight.set_len(len) };
-        pass.make(s, block, &groups, &weight, seen, &mut Scratch::new());
+        // SAFETY: the maker's promise.
+        unsafe { pass.make(s, block, &groups, &weight, seen, &mut Scratch::new()) };
     }
 }
 

@@ -34,12 +34,27 @@ impl Kernels<'_> {
 
 /// Those of a group of output channels.
 pub(super) struct Pack<'a> {
-    pub(super) kernels: &'a Kernels<'a>,
+    kernels: &'a Kernels<'a>,
     /// The first one, and how many.
-    pub(super) group: (usize, usize),
-    /// Where to put them: `[POINTS, depth * in, channels of the group]`, from `at` on. No one else touches these.
-    pub(super) packed: &'a Columns<'a, f32>,
-    pub(super) at: usize,
+    group: (usize, usize),
+    /// Where to put them: `[POINTS, depth * in, channels of the group]`, from `at` on.
+    packed: &'a Columns<'a, f32>,
+    at: usize,
+}
+
+impl<'a> Pack<'a> {
+    /// Those of a group, the first output channel and how many, to `packed` from `at` on.
+    ///
+    /// # Safety
+    /// Until it has run, no one else touches the group's elements of `packed`.
+    pub(super) unsafe fn new(
+        kernels: &'a Kernels<'a>,
+        group: (usize, usize),
+        packed: &'a Columns<'a, f32>,
+        at: usize,
+    ) -> Self {
+        Self { kernels, group, packed, at }
+    }
 }
 
 impl Work for Pack<'_> {
@@ -64,7 +79,7 @@ impl Work for Pack<'_> {
                 of_kernels(s, numbers, &mut made, input * size);
             }
             for (point, made) in made.iter().enumerate() {
-                // SAFETY: the group is one thread's.
+                // SAFETY: the maker's promise.
                 unsafe { packed.copy(at + (point * inputs + start) * size, &made[..count * size]) };
             }
         }

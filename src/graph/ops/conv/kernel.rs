@@ -141,7 +141,13 @@ impl Kernel {
         weights.mirrored.get_or_init(|| mirrored(&weights.loaded, scale, self.channels, self.geometry.taps()))
     }
 
-    fn forward_f32(&self, weights: &Weights<f32>, x: &[f32], images: &Images, epilogue: &Epilogue<'_, f32>) -> Vec<f32> {
+    fn forward_f32(
+        &self,
+        weights: &Weights<f32>,
+        x: &[f32],
+        images: &Images,
+        epilogue: &Epilogue<'_, f32>,
+    ) -> Result<Vec<f32>> {
         if !Winograd::fits(&self.geometry) || !Winograd::pays(self.part_of.unwrap_or(images.output)) {
             return self.products(self.matrix(weights)).forward(x, images, epilogue);
         }
@@ -208,19 +214,19 @@ impl Kernel {
             bail!("a mask of {} numbers beside a convolution's {shape:?}", mask.len());
         }
         let mut passing = Vec::new();
-        let columns = Columns::fresh(&mut passing, if save { count } else { 0 });
+        let columns = Columns::fresh(&mut passing, &[if save { count } else { 0 }])?;
         let noted = save.then_some(&columns);
         let (x, skip) = (Held::of(x), after.skip.map(Held::of));
         let y = match &self.weight {
             Numbers::F32(weights) => {
                 let skip = skip.as_ref().map(Held::numbers).transpose()?;
                 let epilogue = after.epilogue(skip, noted, mask.as_deref());
-                tensor(self.forward_f32(weights, x.numbers()?, &images, &epilogue), &shape)?
+                tensor(self.forward_f32(weights, x.numbers()?, &images, &epilogue)?, &shape)?
             }
             Numbers::F64(weights) => {
                 let skip = skip.as_ref().map(Held::numbers).transpose()?;
                 let epilogue = after.epilogue(skip, noted, mask.as_deref());
-                tensor(self.products(self.matrix(weights)).forward(x.numbers()?, &images, &epilogue), &shape)?
+                tensor(self.products(self.matrix(weights)).forward(x.numbers()?, &images, &epilogue)?, &shape)?
             }
         };
         if save {

@@ -1,1 +1,0 @@
-pub(super) use super::epilogue::Epilogue as After;

@@ -1,0 +1,153 @@
+//! Products of matrices whose left one is packed once for many right ones, as the weights of a convolution are.
+//!
+//! For f32 each sum runs over the inner index in order, in runs of a fixed length: no sum depends on how rows and columns are
+//! shared out among threads, nor on a column's neighbours. The blocking is that of Goto, van de Geijn 2008 ("Anatomy of
+//! high-performance matrix multiplication"): a panel of the right matrix lies in the first-level cache while packed rows of the left
+//! one stream past it, and a tile of sums fills the registers. f64 goes through `matrixmultiply`.
+#![expect(unsafe_code, reason = "threads write different parts of one output")]
+
+mod packed;
+mod panel;
+pub(crate) mod sums;
+
+use std::ops::Range;
+
+pub(crate) use self::packed::Packed;
+use self::panel::{Product, Room};
+use super::gemm::{Columns, Matrix};
+
+/// Columns of a whole panel with the widest vectors: a product whose columns are a multiple of these has no narrow rest.
+pub(crate) const PANEL_COLUMNS: usize = sums::VECTORS * super::simd::WIDEST_LANES;
+/// Rows of the largest tile: a range of rows for [`Multiply::multiply`] begins at a multiple of these.
+pub(crate) const TILE_ROWS: usize = 8;
+
+/// Numbers that products are made of.
+pub(crate) trait Multiply: Copy + Sized + 'static {
+    /// The left matrix in the order in which products take it.
+    type Left<'a>: Sync;
+    /// What a thread keeps from product to product.
+    type Room: Default + Send;
+
+    fn left(matrix: Matrix<'_, Self>) -> Self::Left<'_>;
+
+    /// Writes some rows of `left right + bias` to `to`: row r begins at `offset + r * row_stride`. `bias` has one number for each
+    /// row of the left matrix, or none. The first row is a multiple of [`TILE_ROWS`], and so is the last's follower unless it is
+    /// the last of all.
+    ///
+    /// # Safety
+    /// No other thread touches these elements of `to` during the call. They need not be written before.
+    unsafe fn multiply(
+        left: &Self::Left<'_>,
+        rows: Range<usize>,
+        right: Matrix<'_, Self>,
+        bias: &[f64],
+        to: Place<'_, Self>,
+        room: &mut Self::Room,
+    );
+}
+
+/// Where a product goes: its row r begins at `offset + r * row_stride`.
+#[derive(Clone, Copy)]
+pub(crate) struct Place<'a, T> {
+    pub(crate) columns: &'a Columns<'a, T>,
+    pub(crate) offset: usize,
+    pub(crate) row_stride: usize,
+}
+
+impl<T> Place<'_, T> {
+    /// Checks that so many columns of some rows lie in the output, and overlap in no row.
+    fn check(&self, rows: &Range<usize>, columns: usize) {
+        let Some(last) = rows.end.checked_sub(1) else { return };
+        assert!(rows.len() <= 1 || columns <= self.row_stride, "the rows of a product do not overlap");
+        assert!(self.offset + last * self.row_stride + columns <= self.columns.len(), "the product lies in its slice");
+    }
+}
+
+impl Multiply for f32 {
+    type Left<'a> = Packed;
+    type Room = Room;
+
+    fn left(matrix: Matrix<'_, f32>) -> Packed {
+        Packed::new(matrix)
+    }
+
+    unsafe fn multiply(
+        left: &Packed,
+        rows: Range<usize>,
+        right: Matrix<'_, f32>,
+        bias: &[f64],
+        to: Place<'_, f32>,
+        room: &mut Room,
+    ) {
+        assert!(rows.start <= rows.end && rows.end <= left.rows(), "the rows are the left matrix's");
+        assert!(rows.start.is_multiple_of(TILE_ROWS), "rows begin at a tile");
+        assert!(rows.end == left.rows() || rows.end.is_multiple_of(TILE_ROWS), "rows end at a tile");
+        assert_eq!(right.shape[0], left.inner(), "the inner sizes of a product agree");
+        assert!(bias.is_empty() || bias.len() == left.rows(), "a product has a bias for each row");
+        right.check();
+        to.check(&rows, right.shape[1]);
+        // SAFETY: the checks bound the output's elements; the caller keeps other threads away.
+        let product = unsafe { Product::new((left, rows), right, bias, to, room) };
+        left.instructions().run(product);
+    }
+}
+
+impl Multiply for f64 {
+    type Left<'a> = Matrix<'a, f64>;
+    type Room = ();
+
+    fn left(matrix: Matrix<'_, f64>) -> Matrix<'_, f64> {
+        matrix
+    }
+
+    unsafe fn multiply(
+        left: &Matrix<'_, f64>,
+        rows: Range<usize>,
+        right: Matrix<'_, f64>,
+        bias: &[f64],
+        to: Place<'_, f64>,
+        (): &mut (),
+    ) {
+        let ([all, inner], [_, columns]) = (left.shape, right.shape);
+        assert!(rows.start <= rows.end && rows.end <= all, "the rows are the left matrix's");
+        assert_eq!(right.shape[0], inner, "the inner sizes of a product agree");
+        assert!(bias.is_empty() || bias.len() == all, "a product has a bias for each row");
+        left.check();
+        right.check();
+        to.check(&rows, columns);
+        if rows.is_empty() || columns == 0 {
+            return;
+        }
+        let at = |row: usize| to.offset + row * to.row_stride;
+        for (row, bias) in rows.clone().zip(bias.get(rows.clone()).unwrap_or_default()) {
+            // SAFETY: the check bounds the row; the caller keeps other threads away.
+            unsafe { to.columns.fill(at(row)..at(row) + columns, *bias) };
+        }
+        let beta = if bias.is_empty() { 0.0 } else { 1.0 };
+        let [row, column] = left.strides.map(|stride| stride as isize);
+        let [right_row, right_column] = right.strides.map(|stride| stride as isize);
+        // SAFETY: the checks bound every element. The output's are written where `beta` has them read, and the caller keeps
+        // other threads away.
+        unsafe {
+            matrixmultiply::dgemm(
+                rows.len(),
+                inner,
+                columns,
+                1.0,
+                left.values.as_ptr().add(left.offset + rows.start * left.strides[0]),
+                row,
+                column,
+                right.values.as_ptr().add(right.offset),
+                right_row,
+                right_column,
+                beta,
+                to.columns.start().add(at(rows.start)),
+                to.row_stride as isize,
+                1,
+            );
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;
