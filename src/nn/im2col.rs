@@ -333,7 +333,7 @@ mod tests {
 
     #[test]
     fn f32_is_f64_and_the_gradient_is_the_transpose() {
-        for case in CASES.into_iter().take(if cfg!(miri) { 4 } else { CASES.len() }) {
+        for case in CASES.into_iter().take(if cfg!(miri) { 3 } else { CASES.len() }) {
             let (kernel, stride, padding, input, channels) = case;
             let geometry = &Geometry { kernel, stride, padding };
             let output = geometry.output(input).expect("it fits");
