@@ -8,9 +8,9 @@ use std::sync::Arc;
 use candle_core::{DType, Device, Tensor};
 use glam::{DAffine3, DVec3};
 use parallax::audit::metrics::{self, Localisation};
+use parallax::graph::ops::Conv;
 use parallax::job::Monitor;
 use parallax::latent_shift::saliency::{self, MOST_CUBES};
-use parallax::graph::ops::Conv;
 use parallax::models::{Card, Classifier, Probabilities};
 use parallax::pipeline;
 use parallax::preprocess::{Recipe, hu_from_unit};
@@ -381,7 +381,7 @@ fn an_interrupted_audit_writes_nothing_and_exits_with_4() {
     assert!(lines.any(|line| line.expect("text").contains("auditing")), "it began");
     let interrupted = Command::new("kill").args(["-INT", &child.id().to_string()]).status().expect("kill runs");
     assert!(interrupted.success());
-    let rest: Vec<String> = lines.map_while(std::result::Result::ok).collect();
+    let rest: Vec<String> = lines.map_while(Result::ok).collect();
     assert_eq!(child.wait().expect("it ends").code(), Some(4), "{rest:?}");
     assert!(!json.exists(), "half an audit was written");
 }

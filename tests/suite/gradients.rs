@@ -1,9 +1,7 @@
 //! Every operation of `graph` against central differences in f64, and against itself in other circumstances.
 
 use candle_core::{DType, Device, Result, Tensor};
-use parallax::graph::ops::{
-    AtZero, AveragePool, BatchNorm, CenterCrop, Conv, GroupNorm, Size, Unsqueeze, Windows,
-};
+use parallax::graph::ops::{AtZero, AveragePool, BatchNorm, CenterCrop, Conv, GroupNorm, Size, Unsqueeze, Windows};
 use parallax::graph::{Graph, Value};
 
 use crate::support::{self, graph_of, output, plan_for, pulled, unchecked};
@@ -256,7 +254,8 @@ fn a_tensor_of_other_strides_gives_the_same() {
         let plan = plan_for(graph, std::slice::from_ref(&copied)).expect("a plan");
         // Gradients of other strides, as well as inputs.
         let cotangent = |y: &Tensor| random(y.dims(), 2).t()?.contiguous()?.t();
-        let (of_view, of_copy) = (pulled(&plan, &turned, cotangent), pulled(&plan, &copied, |y| cotangent(y)?.contiguous()));
+        let (of_view, of_copy) =
+            (pulled(&plan, &turned, cotangent), pulled(&plan, &copied, |y| cotangent(y)?.contiguous()));
         for (a, b) in of_view.iter().zip(&of_copy) {
             assert_eq!(support::worst(a, b), 0.0, "graph {number}");
         }

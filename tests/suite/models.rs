@@ -91,9 +91,21 @@ fn every_layer_of_the_autoencoders_gives_what_the_published_one_gives() {
         let network = vqgan(&card, &checkpoint);
         let g = goldens(name);
         let [encoder, decoder] = network.graphs();
-        let mut layers = vec!["encoder", "post_quant_conv", "decoder.conv_in", "decoder.mid.block_1", "decoder.mid.attn_1", "decoder"];
+        let mut layers = vec![
+            "encoder",
+            "post_quant_conv",
+            "decoder.conv_in",
+            "decoder.mid.block_1",
+            "decoder.mid.attn_1",
+            "decoder",
+        ];
         if g.contains_key("act.encoder.conv_in") {
-            layers.extend(["encoder.conv_in", "encoder.down.0.block.0", "encoder.down.0.downsample", "decoder.up.1.upsample"]);
+            layers.extend([
+                "encoder.conv_in",
+                "encoder.down.0.block.0",
+                "encoder.down.0.downsample",
+                "decoder.up.1.upsample",
+            ]);
         }
         for layer in layers {
             let (graph, x) = if layer.starts_with("encoder") { (encoder, &g["x"]) } else { (decoder, &g["z"]) };
@@ -180,7 +192,8 @@ fn the_classifier_equals_the_published_one() {
     assert!(worst(&logits(&untouched, &stack(&g["volume"])), &g["model_only_logits"]) <= FORWARD);
     let volume = stack(&g["volume"]);
     let [_, grad] = support::pulled(&network.plan(volume.dims()).expect("a plan"), &volume, |logits| {
-        let third = logits.zeros_like()?.slice_assign(&[0..1, 3..4], &Tensor::ones((1, 1), DType::F32, &Device::Cpu)?)?;
+        let third =
+            logits.zeros_like()?.slice_assign(&[0..1, 3..4], &Tensor::ones((1, 1), DType::F32, &Device::Cpu)?)?;
         network.probabilities().vjp(logits, &third)
     });
     // PyTorch's f32 stands on ties here: ours is held to PyTorch's f64, and to the recorded one by what lies between those.
@@ -262,11 +275,9 @@ fn a_classifier_of_1692_classes_has_the_published_phenotypes_in_their_order() {
 #[test]
 fn a_bare_checkpoint_tells_its_kind() {
     let Some(folder) = support::shared("goldens/models") else { return };
-    for (file, kind) in [
-        ("vqgan_small.ckpt", "vqgan"),
-        ("lungmask_small_legacy.pth", "lung-unet"),
-        ("phecode_small.pt", "i3resnet"),
-    ] {
+    for (file, kind) in
+        [("vqgan_small.ckpt", "vqgan"), ("lungmask_small_legacy.pth", "lung-unet"), ("phecode_small.pt", "i3resnet")]
+    {
         let found = Card::open(&folder.join(file)).unwrap_or_else(|e| panic!("{e}")).kind;
         assert_eq!(Some(found), Kind::named(kind), "{file}");
     }
