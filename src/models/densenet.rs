@@ -61,6 +61,7 @@ fn build(checkpoint: &Checkpoint, vb: &VarBuilder) -> Result<Graph> {
     let mut x = g.conv(x, stem.strided([2; 3]).padded([3; 3]));
     x = norm_relu(&mut g, x, channels, &features.pp("norm0"))?;
     x = g.max_pool(x, Windows::cubes(3, 2, 1));
+    g.name(x, "features.pool0");
     for block in 1.. {
         let conv = |layer: usize, conv: usize| {
             format!("features.denseblock{block}.denselayer{layer}.layers.conv{conv}.weight")
@@ -81,15 +82,16 @@ fn build(checkpoint: &Checkpoint, vb: &VarBuilder) -> Result<Graph> {
             break;
         }
         x = g.concat(&layers, 1);
+        g.name(x, &format!("features.denseblock{block}"));
         let transition = format!("features.transition{block}.conv.weight");
         if let Some(out) = size(&transition, 0) {
             let vb = features.pp(format!("transition{block}"));
             let y = norm_relu(&mut g, x, channels, &vb.pp("norm"))?;
             let y = g.conv(y, conv3d([channels, out], [1; 3], Bias::Without, &vb.pp("conv"))?);
             x = g.average_pool(y, Windows::cubes(2, 2, 0));
+            g.name(x, &format!("features.transition{block}"));
             channels = out;
         }
-        g.name(x, &format!("features.denseblock{block}"));
     }
     let x = norm_relu(&mut g, x, channels, &features.pp("norm5"))?;
     let x = g.global_mean(x);

@@ -3,9 +3,6 @@
 mod card;
 mod densenet;
 mod i3resnet;
-#[cfg(test)]
-#[path = "../../tests/suite/support/needed.rs"]
-mod needed;
 mod phecodes;
 mod registry;
 mod roles;
@@ -158,5 +155,42 @@ fn labels(
         Ok(labels)
     } else {
         Err(Error::Labels { given: labels.len(), classes, path: path.to_owned() })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use candle_core::{IndexOp, Result, Tensor};
+
+    use super::*;
+    use crate::graph::Plan;
+
+    fn turn(x: &Tensor) -> Result<Tensor> {
+        let mut g = Graph::new();
+        let input = g.input();
+        let y = turned(&mut g, input);
+        let plan = Plan::new(&g.finish(&[y]), &[x.dims()], DType::F32)?;
+        Ok(plan.forward(std::slice::from_ref(x), &|_, _| Ok(())).map_err(candle_core::Error::wrap)?.remove(0))
+    }
+
+    #[test]
+    fn turning_twice_changes_nothing() -> Result<()> {
+        let x = Tensor::arange(0_f32, 12.0, &Device::Cpu)?.reshape((1, 1, 3, 4))?;
+        let turned = turn(&x)?;
+        assert_eq!(turned.dims(), [1, 1, 4, 3]);
+        assert_eq!(turned.i((0, 0, 0))?.to_vec1::<f32>()?, [11.0, 7.0, 3.0]);
+        assert_eq!(turn(&turned)?.flatten_all()?.to_vec1::<f32>()?, x.flatten_all()?.to_vec1::<f32>()?);
+        Ok(())
+    }
+
+    #[test]
+    fn turning_is_the_published_rotation_and_flip_both_ways() -> Result<()> {
+        let goldens = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/data/resize.safetensors");
+        let g = candle_core::safetensors::load(goldens, &Device::Cpu)?;
+        for name in ["rf_enc", "rf_dec"] {
+            let gap = (turn(&g["rect40x56"])? - &g[name])?.abs()?.sum_all()?.to_scalar::<f32>()?;
+            assert_eq!(gap, 0.0, "{name}");
+        }
+        Ok(())
     }
 }

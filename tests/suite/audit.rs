@@ -3,12 +3,15 @@
 use std::path::Path;
 use std::process::{Command, Output};
 
-use candle_core::{DType, Device, Result, Tensor};
+use std::sync::Arc;
+
+use candle_core::{DType, Device, Tensor};
 use glam::{DAffine3, DVec3};
 use parallax::audit::metrics::{self, Localisation};
+use parallax::graph::ops::Conv;
 use parallax::job::Monitor;
 use parallax::latent_shift::saliency::{self, MOST_CUBES};
-use parallax::models::{Card, Classifier, I3ResNet, Stage};
+use parallax::models::{Card, Classifier, Probabilities};
 use parallax::pipeline;
 use parallax::preprocess::{Recipe, hu_from_unit};
 use parallax::quality;
@@ -72,18 +75,18 @@ fn the_rim_is_every_voxel_within_reach_by_brute_force_on_a_grid_that_is_not_cubi
 }
 
 /// A tiny classifier in f64, and the stack of a ball.
-fn classifier() -> (I3ResNet, Tensor) {
+fn classifier() -> (Arc<Classifier>, Tensor) {
     let models = TinyModels::new();
     let card = Card::open(&models.card("classifier")).expect("a card");
     let checkpoint = Checkpoint::open(&card.weights).expect("weights");
-    let network = I3ResNet::load(&card, &checkpoint, DType::F64, &Device::Cpu).expect("a classifier");
+    let network = support::classifier(support::network(&card, &checkpoint, DType::F64));
     let stack = support::tensors(&models.stack(6))["stack"].to_dtype(DType::F64).expect("a stack");
     (network, stack)
 }
 
-fn logit(classifier: &dyn Classifier, stack: &Tensor, label: usize) -> f64 {
-    let at = classifier.stages().iter().try_fold(stack.clone(), |at, stage| stage.forward(&at)).expect("logits");
-    at.flatten_all().and_then(|logits| logits.to_vec1::<f64>()).expect("numbers")[label]
+fn logit(classifier: &Classifier, stack: &Tensor, label: usize) -> f64 {
+    let logits = support::output(&classifier.plan(stack.dims()).expect("a plan"), stack);
+    logits.flatten_all().and_then(|logits| logits.to_vec1::<f64>()).expect("numbers")[label]
 }
 
 fn sum(a: &Tensor, b: &Tensor) -> f64 {
@@ -133,24 +136,19 @@ fn integrated_gradients_add_up_to_the_difference_from_air() {
     }
 }
 
-/// A logit that is the sum of a box, and one that is its opposite.
-struct Toy {
-    /// 1 in the box, `[slices, 1, h, w]`.
-    weights: Tensor,
-    labels: Vec<String>,
-}
-
-impl Classifier for Toy {
-    fn labels(&self) -> &[String] {
-        &self.labels
-    }
-
-    fn stages(&self) -> Vec<Stage<'_>> {
-        vec![Stage::of(|stack: &Tensor| -> Result<Tensor> {
-            let sum = (stack * &self.weights)?.sum_all()?.reshape((1, 1))?;
-            Tensor::cat(&[&sum, &sum.neg()?], 1)
-        })]
-    }
+/// A logit that is the sum of a box, and one that is its opposite: a convolution whose kernel is the whole volume, `[slices, 1, h, w]`.
+fn toy(inside: &Tensor) -> Classifier {
+    let sum = inside.permute((1, 0, 2, 3)).expect("a volume");
+    let kernel = Tensor::stack(&[&sum, &sum.neg().expect("its opposite")], 0).expect("two classes");
+    let sums = Conv::new(&kernel, None).expect("a convolution");
+    let graph = support::graph_of(|g, stack| {
+        let [slices, _, h, w] = *inside.dims() else { panic!("a stack") };
+        let volume = g.reshape(stack, &[Some(1), Some(1), Some(slices), Some(h), Some(w)]);
+        let logits = g.conv(volume, sums);
+        g.reshape(logits, &[Some(1), None])
+    });
+    let labels = ["sum", "opposite"].map(str::to_owned).to_vec();
+    Classifier::new(graph, labels, Probabilities::Sigmoid, DType::F32, &Device::Cpu)
 }
 
 #[test]
@@ -161,7 +159,7 @@ fn occlusion_finds_a_planted_blob_and_nothing_else() {
         .collect();
     let ones: Vec<f32> = inside.iter().map(|is| f32::from(u8::from(*is))).collect();
     let weights = Tensor::from_vec(ones, (10, 1, 20, 24), &Device::Cpu).expect("weights");
-    let toy = Toy { weights, labels: vec!["sum".to_owned(), "opposite".to_owned()] };
+    let toy = toy(&weights);
     let voxels: Vec<f32> = inside.iter().map(|is| if *is { 0.9 } else { 0.5 }).collect();
     let stack = Volume::from_f32(grid, voxels);
     let maps = saliency::saliency(&stack, [2000.0, -1000.0], &toy, &[0, 1], &Monitor::default()).expect("maps");
@@ -383,7 +381,7 @@ fn an_interrupted_audit_writes_nothing_and_exits_with_4() {
     assert!(lines.any(|line| line.expect("text").contains("auditing")), "it began");
     let interrupted = Command::new("kill").args(["-INT", &child.id().to_string()]).status().expect("kill runs");
     assert!(interrupted.success());
-    let rest: Vec<String> = lines.map_while(std::result::Result::ok).collect();
+    let rest: Vec<String> = lines.map_while(Result::ok).collect();
     assert_eq!(child.wait().expect("it ends").code(), Some(4), "{rest:?}");
     assert!(!json.exists(), "half an audit was written");
 }

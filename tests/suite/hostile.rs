@@ -113,8 +113,9 @@ fn a_network_without_output_at_a_size_is_refused_and_one_with_it_computes() {
     let pixel = Tensor::full(0.5_f32, (1, 1, 1, 1), &Device::Cpu).expect("a stack");
     let Network::Autoencoder(autoencoder) = card("vqgan", "autoencoder.safetensors") else { panic!("a VQGAN") };
     let Network::Segmenter(segmenter) = card("lung-unet", "segmenter.safetensors") else { panic!("a U-Net") };
-    let errors = [autoencoder.encode(&pixel).map(drop), segmenter.log_probabilities(&pixel).map(drop)];
-    for error in errors.map(|outcome| outcome.expect_err("a pixel is not halved").to_string()) {
+    let encoded = autoencoder.encode(&pixel, &support::unchecked).map(drop).map_err(|error| error.to_string());
+    let segmented = segmenter.plan(pixel.dims()).map(drop).map_err(|error| error.to_string());
+    for error in [encoded, segmented].map(|outcome| outcome.expect_err("a pixel is not halved")) {
         assert!(error.contains("needs 2 x 2 pixels, where it was given 1 x 1"), "{error}");
     }
     // Every one of its strides leaves a pixel.

@@ -16,7 +16,7 @@ const LABEL: usize = 1;
 const ROUNDING: f64 = 1e-6;
 
 struct Run {
-    classifier: Arc<Model<dyn Classifier>>,
+    classifier: Arc<Model<Classifier>>,
     input: Input,
     request: Request,
     result: Counterfactual,

@@ -4,11 +4,12 @@ use std::sync::Arc;
 
 use candle_core::{DType, Result, Tensor, Var};
 use glam::DAffine3;
+use parallax::graph::{self, Check, Plan};
 use parallax::job::Monitor;
 use parallax::latent_shift::objective::{Objective, Scored, SlabScore};
 use parallax::latent_shift::search::{self, Ahead, Rules, Walk};
 use parallax::latent_shift::{Counterfactual, Error, HeatmapMethod, Options, SearchWay, Trial, explain};
-use parallax::models::{Autoencoder, PullBack};
+use parallax::models::Autoencoder;
 use parallax::volume::{Grid, Volume};
 use serde_json::Value;
 
@@ -25,14 +26,11 @@ const PIXEL: f64 = 1e-5;
 pub(crate) struct Identity;
 
 impl Autoencoder for Identity {
-    fn encode(&self, stack: &Tensor) -> Result<Tensor> {
+    fn encode(&self, stack: &Tensor, _: Check<'_>) -> std::result::Result<Tensor, graph::Error> {
         Ok(stack.clone())
     }
-    fn decode(&self, latents: &Tensor, _: [usize; 2]) -> Result<Tensor> {
-        Ok(latents.clone())
-    }
-    fn trail(&self, latents: &Tensor, _: [usize; 2]) -> Result<(Tensor, PullBack<'_>)> {
-        Ok((latents.clone(), Box::new(|gradient| Ok(gradient.clone()))))
+    fn decoder(&self, latents: &[usize], _: [usize; 2]) -> Result<Plan> {
+        Plan::new(&support::graph_of(|_, x| x), &[latents], DType::F32)
     }
     fn unit_from_decoded(&self) -> [f32; 2] {
         [1.0, 0.0]

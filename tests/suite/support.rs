@@ -1,6 +1,7 @@
 //! Where test data lies, and what numbers are compared by.
 
 mod needed;
+mod passes;
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
@@ -9,6 +10,7 @@ use std::process::Command;
 use candle_core::{DType, Device, Tensor};
 
 pub(crate) use needed::{needed, shared};
+pub(crate) use passes::{activation, classifier, graph_of, network, output, plan_for, pulled, segmenter, unchecked};
 
 /// A file of `tests/data`, always there.
 pub(crate) fn data(name: &str) -> PathBuf {

@@ -1,15 +1,15 @@
 //! Whole runs on tiny networks, which need no file from elsewhere: exact gradients, nothing decoded twice, cancelling.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use candle_core::{DType, Device, Result, Tensor};
+use parallax::graph::{self, Check, Plan};
 use parallax::job::Monitor;
 use parallax::latent_shift::chunks::Chunk;
 use parallax::latent_shift::gradient::gradient;
 use parallax::latent_shift::objective::{ClassScore, LungSize, Objective};
 use parallax::latent_shift::{Counterfactual, Error, Options, SearchWay, explain};
-use parallax::models::{Autoencoder, Card, I3ResNet, LungUnet, PullBack, Vqgan};
+use parallax::models::{Autoencoder, Card, Network, Vqgan};
 use parallax::nn::device;
 use parallax::volume::Volume;
 use parallax::weights::Checkpoint;
@@ -40,8 +40,9 @@ fn networks(dtype: DType, device: &Device) -> Networks {
     };
     let (ae, ae_weights) = card("autoencoder");
     let ((clf, clf_weights), (unet, unet_weights)) = (card("classifier"), card("segmenter"));
-    let classifier = Arc::new(I3ResNet::load(&clf, &clf_weights, dtype, device).expect("a classifier"));
-    let segmenter = Arc::new(LungUnet::load(&unet, &unet_weights, dtype, device).expect("a segmenter"));
+    let classifier = Network::of(&clf, &clf_weights, dtype, device).expect("a classifier");
+    let segmenter = Network::of(&unet, &unet_weights, dtype, device).expect("a segmenter");
+    let (classifier, segmenter) = (support::classifier(classifier), support::segmenter(segmenter));
     let stack = support::tensors(&models.stack(SLICES))["stack"].to_dtype(dtype).expect("a stack");
     Networks {
         autoencoder: Vqgan::load(&ae, &ae_weights, dtype, device).expect("an autoencoder"),
@@ -72,8 +73,10 @@ fn with_a_gpus_layers_the_gradient_of_a_run_is_the_slope_of_its_score_too() {
 fn assert_slope(device: &Device) {
     let Networks { autoencoder, objectives, stack } = networks(DType::F64, device);
     let (monitor, slab) = (Monitor::default(), 1..5);
-    let latents = autoencoder.encode(&stack).expect("latents");
-    let decode = |latents: &Tensor| autoencoder.decode(latents, [SIDE, SIDE]).expect("a stack");
+    let latents = autoencoder.encode(&stack, &support::unchecked).expect("latents");
+    let decode = |latents: &Tensor| {
+        support::output(&autoencoder.decoder(latents.dims(), [SIDE, SIDE]).expect("a plan"), latents)
+    };
     for objective in &objectives {
         let at = |chunk| {
             gradient(&autoencoder, &**objective, &latents, &decode(&latents), &slab, &Chunk::of(chunk), &monitor)
@@ -118,18 +121,14 @@ struct Counting {
 }
 
 impl Autoencoder for Counting {
-    fn encode(&self, stack: &Tensor) -> Result<Tensor> {
-        self.inner.encode(stack)
+    fn encode(&self, stack: &Tensor, check: Check<'_>) -> std::result::Result<Tensor, graph::Error> {
+        self.inner.encode(stack, check)
     }
 
-    fn decode(&self, latents: &Tensor, size: [usize; 2]) -> Result<Tensor> {
-        self.count(latents)?;
-        self.inner.decode(latents, size)
-    }
-
-    fn trail(&self, latents: &Tensor, size: [usize; 2]) -> Result<(Tensor, PullBack<'_>)> {
-        self.count(latents)?;
-        self.inner.trail(latents, size)
+    /// Each pass asks for its own.
+    fn decoder(&self, latents: &[usize], size: [usize; 2]) -> Result<Plan> {
+        self.count(latents[0]);
+        self.inner.decoder(latents, size)
     }
 
     fn unit_from_decoded(&self) -> [f32; 2] {
@@ -138,15 +137,13 @@ impl Autoencoder for Counting {
 }
 
 impl Counting {
-    fn count(&self, latents: &Tensor) -> Result<()> {
-        let slices = latents.dim(0)?;
+    fn count(&self, slices: usize) {
         let decoded = self.decoded.fetch_add(slices, Ordering::Relaxed) + slices;
         if let Some((after, monitor)) = &self.cancel
             && decoded >= *after
         {
             monitor.cancel();
         }
-        Ok(())
     }
 }
 

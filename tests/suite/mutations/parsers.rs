@@ -6,8 +6,9 @@ use std::path::Path;
 
 use candle_core::{DType, Device, Tensor};
 use parallax::export::record::Record;
+use parallax::graph::{self, Plan};
 use parallax::job::Monitor;
-use parallax::models::{self, Card, Network};
+use parallax::models::{Card, Network};
 use parallax::weights::Checkpoint;
 use parallax::{io, ui};
 use sha2::{Digest, Sha256};
@@ -133,23 +134,17 @@ fn network(folder: &Path, kind: &str, bytes: &[u8]) {
         // Numbers or words, each is right.
         match &network {
             Network::Autoencoder(autoencoder) => {
-                let latents = autoencoder.encode(&stack).ok();
-                let decoded = latents.map(|latents| autoencoder.trail(&latents, [side, side]).and_then(back));
-                drop(decoded);
+                let Ok(latents) = autoencoder.encode(&stack, &|_, _| Ok(())) else { continue };
+                drop(there_and_back(autoencoder.decoder(latents.dims(), [side, side]), latents));
             }
-            Network::Classifier(classifier) => {
-                let stages = classifier.stages();
-                let passed = models::trail::<candle_core::Error>(&stages, &stack, || Ok(()));
-                let pulled = passed.and_then(|(logits, back)| {
-                    back.iter().rev().try_fold(logits.ones_like()?, |gradient, pull_back| pull_back(&gradient))
-                });
-                drop(pulled);
-            }
-            Network::Segmenter(segmenter) => drop(segmenter.trail(&stack).and_then(back)),
+            Network::Classifier(classifier) => drop(there_and_back(classifier.plan(stack.dims()), stack)),
+            Network::Segmenter(segmenter) => drop(there_and_back(segmenter.plan(stack.dims()), stack)),
         }
     }
 }
 
-fn back((passed, pull_back): (Tensor, models::PullBack<'_>)) -> candle_core::Result<Tensor> {
-    pull_back(&passed.ones_like()?)
+/// A pass, and its gradient.
+fn there_and_back(plan: candle_core::Result<Plan>, x: Tensor) -> Result<Vec<Tensor>, graph::Error> {
+    let (y, tape) = plan?.record(&[x], &|_, _| Ok(()))?;
+    tape.into_vjp(&[y[0].ones_like()?], &|_, _| Ok(()))
 }
