@@ -117,6 +117,7 @@ impl Outside {
     }
 
     /// What runs meant that were saved before there was a choice.
+    #[expect(clippy::unnecessary_wraps, reason = "serde asks for the type of the field")]
     fn before_there_was_a_choice() -> Option<Self> {
         Some(Self::Reconstruction)
     }

@@ -26,6 +26,7 @@ mod mutations;
 mod nifti_files;
 mod nifti_headers;
 mod ops;
+mod outside;
 mod path;
 mod phantom;
 mod playing;
