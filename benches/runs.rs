@@ -1,7 +1,7 @@
 //! What a user waits for in the end: whole runs of the published protocols, at full size, with drawn weights.
 //!
 //! `cargo bench --bench runs -- CASE... [--threads N] [--device cpu|cuda] [--search path|aim|reference] [--drop D] [--steps N]
-//! [--step-size S] [--fast]` prints one JSON line per case: seconds of wall and of CPU, peak memory, seconds by phase, trials and scores. Cases:
+//! [--step-size S] [--outside scan|reconstruction] [--fast]` prints one JSON line per case: seconds of wall and of CPU, peak memory, seconds by phase, trials and scores. Cases:
 //! - `lung`: one slice of 224 x 224, VQGAN of factor 64, U-Net R231
 //! - `effusion:SLAB:SLICES`: a stack of SLICES slices of 224 x 224, the middle SLAB of which may change, the same VQGAN,
 //!   ResNet-152
@@ -23,7 +23,7 @@ use anyhow::{Context, bail};
 use glam::{DAffine3, DVec3};
 use parallax::job::Monitor;
 use parallax::latent_shift::objective::{ClassScore, LungSize, Objective};
-use parallax::latent_shift::{Counterfactual, Options, SearchWay, explain};
+use parallax::latent_shift::{Counterfactual, Options, Outside, SearchWay, explain};
 use parallax::models::{Card, Network};
 use parallax::nn::device;
 use parallax::volume::{Grid, Volume};
@@ -61,6 +61,11 @@ impl Arguments {
                     let name = next()?;
                     let way = SearchWay::ALL.into_iter().find(|way| way.name() == name);
                     parsed.options.search = way.with_context(|| format!("no search {name}"))?;
+                }
+                "--outside" => {
+                    let name = next()?;
+                    let outside = Outside::ALL.into_iter().find(|outside| outside.name() == name);
+                    parsed.options.outside = Some(outside.with_context(|| format!("no outside {name}"))?);
                 }
                 _ => parsed.cases.push(word),
             }
@@ -146,7 +151,7 @@ impl Case {
         println!(
             "{}",
             json!({
-                "case": name, "device": device::name(), "search": options.search.name(), "stop": result.stop,
+                "case": name, "device": device::name(), "search": options.search.name(), "outside": options.outside().name(), "stop": result.stop,
                 "wall_secs": rounded(began.elapsed().as_secs_f64()), "cpu_secs": rounded(process::cpu_secs() - cpu),
                 "peak_rss_mb": process::peak_rss_mb(), "trials": result.walk.len(), "steps": result.steps.len(),
                 "fast_error": result.fast_error, "scores": [result.scores.scan, result.scores.reconstruction, result.scores.counterfactual],

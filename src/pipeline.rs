@@ -347,10 +347,15 @@ pub fn probabilities(volume: &Volume, classifier: &Classifier, monitor: &Monitor
     Ok(scores.into_iter().map(f64::from).collect())
 }
 
-/// decode(encode(x)), in decoded units: what a run begins from.
-pub fn reconstruct(input: &Input, autoencoder: &dyn Autoencoder, monitor: &Monitor) -> Result<Volume> {
+/// What a run begins from where the slices `encoded` go through the autoencoder, in decoded units.
+pub fn reconstruct(
+    input: &Input,
+    autoencoder: &dyn Autoencoder,
+    encoded: Range<usize>,
+    monitor: &Monitor,
+) -> Result<Volume> {
     let _flushed = denormals::flushed();
-    latent_shift::reconstruct(&input.prepared.volume, autoencoder, monitor).map_err(told)
+    latent_shift::reconstruct(&input.prepared.volume, autoencoder, encoded, monitor).map_err(told)
 }
 
 /// What saliency methods say of these labels, in their order.

@@ -1,8 +1,10 @@
 //! One phantom after the other: what is shared by its findings once, then a search and a twin for each.
 
+use std::collections::HashMap;
+use std::ops::Range;
 use std::time::Instant;
 
-use anyhow::Result;
+use anyhow::{Context, Result};
 use serde::Serialize;
 
 use super::metrics::{self, Localisation, RIM_MM};
@@ -75,7 +77,7 @@ pub struct Case {
     pub finding: Finding,
     pub dial: f32,
     pub mask_voxels: usize,
-    /// Of all voxels: the Dice coefficient of chance.
+    /// Of all voxels that might change: the Dice coefficient of chance.
     pub mask_share: f64,
     /// By `Method::ALL`.
     pub localisation: [Localisation; 4],
@@ -117,34 +119,62 @@ pub(super) fn examine(
     if positive.is_empty() {
         return Ok(());
     }
-    let classifier = &*plan.classifier.network;
-    let reconstruction = pipeline::reconstruct(&input, &*plan.autoencoder.network, monitor)?;
-    let reconstruction_scores = pipeline::probabilities(&reconstruction, classifier, monitor)?;
-    let mut explained = Vec::new();
-    for finding in positive {
-        match plan.label(finding) {
-            Some(label) if reconstruction_scores[label] > TARGET => explained.push((finding, label)),
-            _ => audit.missed.push((seed, finding)),
-        }
-    }
-    let labels: Vec<usize> = explained.iter().map(|(_, label)| *label).collect();
+    let patient = Patient { plan, seed, dials, input, masks };
+    let explained = patient.explained(positive, &mut audit.missed, monitor)?;
+    let labels: Vec<usize> = explained.iter().map(|(_, label, _)| *label).collect();
     if labels.is_empty() {
         return Ok(());
     }
-    let saliency = pipeline::saliency(&input, classifier, &labels, monitor)?;
-    let patient = Patient { plan, seed, dials, input, masks };
-    for (n, ((finding, label), saliency)) in explained.into_iter().zip(saliency).enumerate() {
+    let saliency = pipeline::saliency(&patient.input, &*plan.classifier.network, &labels, monitor)?;
+    for (n, ((finding, label, slab), saliency)) in explained.into_iter().zip(saliency).enumerate() {
         report(n)?;
-        audit.cases.push(patient.case(finding, label, &saliency, monitor)?);
+        audit.cases.push(patient.case(finding, &patient.request(label, slab), &saliency, monitor)?);
     }
     Ok(())
 }
 
 impl Patient<'_> {
-    fn case(&self, finding: Finding, label: usize, saliency: &Saliency, monitor: &Monitor) -> Result<Case> {
+    /// Which findings there is something to explain of: each with its label and its slab.
+    fn explained(
+        &self,
+        positive: Vec<Finding>,
+        missed: &mut Vec<(u64, Finding)>,
+        monitor: &Monitor,
+    ) -> Result<Vec<(Finding, usize, Range<usize>)>> {
+        let (autoencoder, classifier) = (&*self.plan.autoencoder.network, &*self.plan.classifier.network);
+        let outside = self.plan.options().outside();
+        let mut scores_at_lambda_0 = HashMap::new();
+        let mut explained = Vec::new();
+        for finding in positive {
+            let slab = self.slab(finding);
+            let encoded = outside.encoded(&slab, self.input.prepared.volume.grid.shape[2]);
+            if !scores_at_lambda_0.contains_key(&encoded) {
+                let start = pipeline::reconstruct(&self.input, autoencoder, encoded.clone(), monitor)?;
+                scores_at_lambda_0.insert(encoded.clone(), pipeline::probabilities(&start, classifier, monitor)?);
+            }
+            match self.plan.label(finding) {
+                Some(label) if scores_at_lambda_0[&encoded][label] > TARGET => explained.push((finding, label, slab)),
+                _ => missed.push((self.seed, finding)),
+            }
+        }
+        Ok(explained)
+    }
+
+    /// The slices that may change: of all stretches as long as the plan says, the first with most of the finding.
+    fn slab(&self, finding: Finding) -> Range<usize> {
+        let [width, height, slices] = self.input.prepared.volume.grid.shape;
+        let length = self.plan.slices.unwrap_or(slices).clamp(1, slices);
+        let per_slice: Vec<usize> = self.masked(finding.mask()).chunks(width * height).map(quality::count).collect();
+        let held: Vec<usize> = per_slice.windows(length).map(|stretch| stretch.iter().sum()).collect();
+        let first = (0..held.len()).rev().max_by_key(|first| held[*first]).unwrap_or(0);
+        first..first + length
+    }
+
+    fn case(&self, finding: Finding, request: &Request, saliency: &Saliency, monitor: &Monitor) -> Result<Case> {
         let classifier = &*self.plan.classifier.network;
+        let label = self.plan.label(finding).context("the plan was checked for a label of each finding")?;
         let began = Instant::now();
-        let result = pipeline::explain(&self.input, &self.request(label), monitor)?;
+        let result = pipeline::explain(&self.input, request, monitor)?;
         let seconds = began.elapsed().as_secs_f64();
         if !result.complete {
             return Err(Cancelled.into()); // half a search is no case
@@ -153,20 +183,21 @@ impl Patient<'_> {
         let (_, twin) = pipeline::draw(self.seed, without, &self.plan.autoencoder.recipe, monitor)?;
         let truth = pipeline::probabilities(&twin.prepared.volume, classifier, monitor)?[label];
 
-        let mask = self.masked(finding.mask());
-        let rim = metrics::rim(&mask, &result.grid, RIM_MM);
+        let at = result.slab_voxels();
+        let whole = self.masked(finding.mask());
+        let (rim, mask) = (&metrics::rim(&whole, &result.grid, RIM_MM)[at.clone()], &whole[at.clone()]);
         let difference: Vec<f32> = result.difference_hu(result.chosen).voxels.iter().map(f32::abs).collect();
         let Saliency { gradient, integrated_gradients, occlusion } = saliency;
         let maps = [&difference, gradient, integrated_gradients, occlusion];
         let sweep: Vec<f64> = result.steps.iter().map(|step| step.score).collect();
-        let mask_voxels = quality::count(&mask);
+        let mask_voxels = quality::count(mask);
         Ok(Case {
             seed: self.seed,
             finding,
             dial: self.dials.of(finding),
             mask_voxels,
             mask_share: mask_voxels as f64 / mask.len() as f64,
-            localisation: maps.map(|map| Localisation::of(map, &mask, &rim)),
+            localisation: maps.map(|map| Localisation::of(&map[at.clone()], mask, rim)),
             scores: Scores {
                 scan: result.scores.scan,
                 reconstruction: result.scores.reconstruction,
@@ -176,17 +207,17 @@ impl Patient<'_> {
             reached: quality::reached(result.scores.reconstruction, TARGET, result.scores.counterfactual),
             drift: self.drift(label, &result),
             monotonicity: quality::monotonicity(&sweep),
-            hu_error: self.change(&result, &twin, &mask, &rim),
+            hu_error: self.change(&result, &twin, mask, rim),
             seconds,
         })
     }
 
-    fn request(&self, label: usize) -> Request {
+    fn request(&self, label: usize, slab: Range<usize>) -> Request {
         let classifier = self.plan.classifier.clone();
         Request {
             autoencoder: self.plan.autoencoder.clone(),
             target: Target::Classes { classifier, terms: vec![(label, 1.0)], offset: 0.0 },
-            slab: None,
+            slab: Some(slab),
             options: self.plan.options(),
         }
     }
@@ -201,7 +232,7 @@ impl Patient<'_> {
         others.iter().map(|output| output.change().abs()).sum::<f64>() / others.len() as f64
     }
 
-    /// How far from the truth: what was decoded, the scan with the change added, and the scan as it is.
+    /// How far from the truth within the slab: what was decoded, the scan with the change added, and the scan as it is.
     fn change(&self, result: &Counterfactual, twin: &Input, mask: &[bool], rim: &[bool]) -> Change {
         let [slope, offset] = preprocess::hu_from_unit(&self.plan.autoencoder.recipe);
         let [low, high] = self.plan.autoencoder.recipe.hu;
@@ -214,12 +245,16 @@ impl Patient<'_> {
         let difference = result.difference_hu(result.chosen);
         let detailed: Vec<f32> =
             scan.iter().zip(difference.voxels.iter()).map(|(scan, change)| (scan + change).clamp(low, high)).collect();
-        let beyond: Vec<bool> =
-            self.masked(Mask::Body).into_iter().zip(rim).map(|(is_body, is_near)| is_body && !is_near).collect();
-        let error = |region: &[bool]| HuError {
-            counterfactual: quality::mean_distance(&decoded, &truth, region),
-            detail_kept: quality::mean_distance(&detailed, &truth, region),
-            no_change: quality::mean_distance(&scan, &truth, region),
+        let at = result.slab_voxels();
+        let body = &self.masked(Mask::Body)[at.clone()];
+        let beyond: Vec<bool> = body.iter().zip(rim).map(|(is_body, is_near)| *is_body && !is_near).collect();
+        let error = |region: &[bool]| {
+            let from_truth = |hu: &[f32]| quality::mean_distance(&hu[at.clone()], &truth[at.clone()], region);
+            HuError {
+                counterfactual: from_truth(&decoded),
+                detail_kept: from_truth(&detailed),
+                no_change: from_truth(&scan),
+            }
         };
         Change { inside: error(mask), outside: error(&beyond) }
     }

@@ -18,7 +18,7 @@ pub use report::{Report, Settings, Summary, csv};
 pub use words::table;
 
 use crate::job::Monitor;
-use crate::latent_shift::{Options, SearchWay};
+use crate::latent_shift::{Options, Outside, SearchWay};
 use crate::models::{Autoencoder, Classifier, label_index};
 use crate::pipeline::{BadInput, Model, Request, Target};
 use crate::volume::phantom::{Dials, Finding};
@@ -40,6 +40,10 @@ pub struct Plan {
     pub findings: Vec<Finding>,
     pub search: SearchWay,
     pub max_change: f64,
+    /// How many slices may change, those that hold most of the finding; only they are measured. `None` = all.
+    pub slices: Option<usize>,
+    /// What the others are; `None` = as the search has it.
+    pub outside: Option<Outside>,
 }
 
 /// What was found.
@@ -91,6 +95,7 @@ impl Plan {
             drop: 1.0 - TARGET,
             floor: TARGET,
             max_change: self.max_change,
+            outside: self.outside,
             ..Options::default()
         }
     }

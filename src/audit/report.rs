@@ -42,6 +42,10 @@ pub struct Settings {
     pub target: f64,
     pub target_tolerance: f64,
     pub max_change: f64,
+    /// How many slices might change, and were measured; null where all were.
+    pub slices: Option<usize>,
+    /// What the others were.
+    pub outside: &'static str,
     pub sweep_steps: usize,
     pub rim_mm: f64,
     pub integration_steps: usize,
@@ -92,6 +96,8 @@ impl Report {
                 target: TARGET,
                 target_tolerance: ON_THE_MARK,
                 max_change: plan.max_change,
+                slices: plan.slices,
+                outside: plan.options().outside().name(),
                 sweep_steps: STEPS,
                 rim_mm: RIM_MM,
                 integration_steps: INTEGRATION_STEPS,

@@ -1,17 +1,15 @@
 //! What can be typed.
 
-use std::fmt::Display;
-use std::ops::{Range, RangeInclusive};
 use std::path::PathBuf;
-use std::str::FromStr;
 
 use clap::builder::PossibleValue;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use super::choice::ChoiceArgs;
 use super::compute::ComputeArgs;
+use super::values::{LambdaRange, Seeds, Slab, finite, positive, range, seeds, slab, within};
 use crate::export::{Annotation, Kind, Layout, Patient, Style};
-use crate::latent_shift::{HeatmapMethod, Options, SearchWay};
+use crate::latent_shift::{HeatmapMethod, Options, Outside, SearchWay};
 use crate::ui::Start;
 use crate::volume::phantom::Finding;
 
@@ -285,6 +283,9 @@ pub struct ExplainArgs {
     pub offset: f64,
     #[arg(long, value_enum, default_value = "int")]
     pub heatmap: Heatmap,
+    /// What the classifier sees outside the slab [default: reconstruction with --search reference, scan otherwise]
+    #[arg(long, value_enum, value_name = "WHAT")]
+    pub outside: Option<Outside>,
     /// A result.json whose run is repeated: its target, slab and options are taken. Exits with 0 where scores and lambdas are
     /// the same, 1 where they are not, 3 where the scan or a network is another
     #[arg(
@@ -292,7 +293,7 @@ pub struct ExplainArgs {
         value_name = "FILE",
         conflicts_with_all = [
             "target", "offset", "slab", "search", "range", "steps", "both", "drop", "floor", "max_lambda", "step_size",
-            "max_change", "heatmap",
+            "max_change", "heatmap", "outside",
         ]
     )]
     pub replay: Option<PathBuf>,
@@ -372,6 +373,16 @@ impl ValueEnum for Annotation {
     }
 }
 
+impl ValueEnum for Outside {
+    fn value_variants<'a>() -> &'a [Self] {
+        &Self::ALL
+    }
+
+    fn to_possible_value(&self) -> Option<PossibleValue> {
+        Some(PossibleValue::new(self.name()).help(self.describe()))
+    }
+}
+
 impl ValueEnum for Layout {
     fn value_variants<'a>() -> &'a [Self] {
         &Self::ALL
@@ -401,6 +412,12 @@ pub struct AuditArgs {
     /// Largest change, as a share of the image
     #[arg(long, value_name = "PCT", default_value_t = 1.0, value_parser = positive)]
     pub max_change: f64,
+    /// Only so many slices may change, those that hold most of the finding; they alone are measured [default: all]
+    #[arg(long, value_name = "N", value_parser = within(1..=10_000_usize))]
+    pub slices: Option<usize>,
+    /// What the classifier sees outside these slices [default: reconstruction with --search reference, scan otherwise]
+    #[arg(long, value_enum, value_name = "WHAT")]
+    pub outside: Option<Outside>,
     /// Means per finding, as JSON
     #[arg(long, value_name = "FILE")]
     pub json: Option<PathBuf>,
@@ -432,63 +449,8 @@ impl ExplainArgs {
                 Heatmap::Mm => HeatmapMethod::MinMax,
                 Heatmap::Max => HeatmapMethod::Max,
             },
+            outside: self.outside,
             ..Options::default()
         }
     }
-}
-
-/// Slices that may change; `None` is all.
-#[derive(Debug, Clone)]
-pub struct Slab(pub Option<Range<usize>>);
-
-/// Seeds of phantoms, the last one not included.
-#[derive(Debug, Clone)]
-pub struct Seeds(pub Range<u64>);
-
-/// A lambda range, ascending.
-#[derive(Debug, Clone, Copy)]
-pub struct LambdaRange(pub [f64; 2]);
-
-fn slab(text: &str) -> Result<Slab, String> {
-    if text == "all" {
-        return Ok(Slab(None));
-    }
-    let (start, end) = text.split_once(':').ok_or("want A:B or all")?;
-    let number = |s: &str| s.parse::<usize>().map_err(|e| format!("{s:?}: {e}; want A:B or all"));
-    Ok(Slab(Some(number(start)?..number(end)?)))
-}
-
-/// Reads a whole number of a range.
-fn within<N>(range: RangeInclusive<N>) -> impl Fn(&str) -> Result<N, String> + Clone + Send + Sync + 'static
-where
-    N: FromStr<Err: Display> + PartialOrd + Display + Clone + Send + Sync + 'static,
-{
-    move |text| {
-        let number: N = text.parse().map_err(|e: N::Err| e.to_string())?;
-        let (start, end) = (range.start(), range.end());
-        if range.contains(&number) { Ok(number) } else { Err(format!("{number} is not in {start}..={end}")) }
-    }
-}
-
-fn seeds(text: &str) -> Result<Seeds, String> {
-    let (start, end) = text.split_once(':').ok_or("want A:B")?;
-    let number = |s: &str| s.parse::<u64>().map_err(|e| format!("{s:?}: {e}; want A:B"));
-    let seeds = number(start)?..number(end)?;
-    if seeds.is_empty() { Err(format!("{text} holds no seed; want A:B with A < B")) } else { Ok(Seeds(seeds)) }
-}
-
-fn range(text: &str) -> Result<LambdaRange, String> {
-    let (min, max) = text.split_once(':').ok_or("want MIN:MAX")?;
-    let (min, max) = (finite(min)?, finite(max)?);
-    if min <= max { Ok(LambdaRange([min, max])) } else { Err(format!("{min} is above {max}; want MIN:MAX")) }
-}
-
-fn finite(text: &str) -> Result<f64, String> {
-    let value: f64 = text.parse().map_err(|e| format!("{e}"))?;
-    if value.is_finite() { Ok(value) } else { Err("want a finite number".to_owned()) }
-}
-
-fn positive(text: &str) -> Result<f64, String> {
-    let value = finite(text)?;
-    if value > 0.0 { Ok(value) } else { Err("want a number above 0".to_owned()) }
 }

@@ -30,6 +30,8 @@ pub(super) fn run(args: &AuditArgs) -> Result<()> {
         findings,
         search: args.search.way(),
         max_change: args.max_change,
+        slices: args.slices,
+        outside: args.outside,
     };
     let audit = audit::run(&plan, &monitor)?;
     let search = args.search.to_possible_value().map_or_else(String::new, |value| value.get_name().to_owned());

@@ -40,7 +40,7 @@ pub(super) fn explain(input: &Input, request: &Request, outputs: &OutputArgs, mo
     if outputs.json {
         say_json(&report.json()?);
     } else {
-        summarize(input, &result, outputs, began);
+        summarize(input, request, &result, outputs, began);
     }
     // What a cancelled run has found is written all the same.
     let saving = if result.complete { monitor } else { Monitor::default() };
@@ -101,12 +101,15 @@ fn terms(args: &ExplainArgs, labels: &[String]) -> Result<Vec<(usize, f64)>> {
     Ok(terms)
 }
 
-fn summarize(input: &Input, result: &Counterfactual, outputs: &OutputArgs, began: Instant) {
+fn summarize(input: &Input, request: &Request, result: &Counterfactual, outputs: &OutputArgs, began: Instant) {
     let end = &result.steps[result.chosen];
     say(&format!("score of the scan            {:.4}", result.scores.scan));
     say(&format!("score of its reconstruction  {:.4}", result.scores.reconstruction));
     say(&format!("score of the counterfactual  {:.4}  at lambda {:.4}", end.score, end.lambda));
     say(&format!("stopped because {}", result.stop));
+    if result.slab.len() < result.grid.shape[2] {
+        say(request.options.outside().describe());
+    }
     say(&format!(
         "{}, {}, {:.1} s on {}",
         counted(result.walk.len(), "trial"),

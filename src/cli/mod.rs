@@ -12,6 +12,7 @@ mod predict;
 mod prepare;
 mod progress;
 mod replay;
+mod values;
 
 use std::io::Write;
 use std::process::ExitCode;

@@ -4,7 +4,8 @@ use std::path::Path;
 
 use anyhow::{Context, Result, anyhow};
 
-use super::args::{PhantomArgs, Seeds};
+use super::args::PhantomArgs;
+use super::values::Seeds;
 use super::{progress, say};
 use crate::export::{nifti, tensors, write};
 use crate::job::Monitor;

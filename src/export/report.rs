@@ -5,13 +5,13 @@ use serde::{Deserialize, Serialize};
 
 use crate::io::{Choice, Which};
 use crate::job::Monitor;
-use crate::latent_shift::{Counterfactual, HeatmapMethod, Options, SearchWay};
+use crate::latent_shift::{Counterfactual, HeatmapMethod, Options, Outside, SearchWay};
 use crate::nn::{device, threads};
 use crate::pipeline::{Input, Request, Target};
 use crate::quality::{self, Drift, Quality};
 
 /// Bumped when a field comes, goes or changes its meaning, here and in `assets/result.schema.json`.
-pub(super) const VERSION: u32 = 4;
+pub(super) const VERSION: u32 = 5;
 pub(super) const FORMAT: &str = "parallax result";
 pub const NOTICE: &str = "Research use only. Not for diagnosis. Counterfactual images are synthetic.";
 
@@ -115,6 +115,13 @@ pub(super) struct OptionsReport {
     step_size: f64,
     max_change: f64,
     heatmap: String,
+    #[serde(default = "outside_before_version_5")]
+    outside: String,
+}
+
+/// What records meant that do not say.
+fn outside_before_version_5() -> String {
+    Outside::Reconstruction.name().to_owned()
 }
 
 #[derive(Debug, Serialize, Deserialize)]
@@ -137,6 +144,7 @@ impl OptionsReport {
             step_size: options.step_size,
             max_change: options.max_change,
             heatmap: options.heatmap.name().to_owned(),
+            outside: options.outside().name().to_owned(),
         }
     }
 
@@ -144,6 +152,8 @@ impl OptionsReport {
     pub(super) fn options(&self) -> Result<Options> {
         let search = SearchWay::ALL.into_iter().find(|way| way.name() == self.search);
         let heatmap = HeatmapMethod::ALL.into_iter().find(|method| method.name() == self.heatmap);
+        let outside = Outside::ALL.into_iter().find(|outside| outside.name() == self.outside);
+        let outside = outside.ok_or_else(|| anyhow!("slices outside the slab cannot be {:?}", self.outside))?;
         let options = Options {
             search: search.ok_or_else(|| anyhow!("there is no search {:?}", self.search))?,
             range: self.range,
@@ -155,6 +165,7 @@ impl OptionsReport {
             step_size: self.step_size,
             max_change: self.max_change,
             heatmap: heatmap.ok_or_else(|| anyhow!("there is no heatmap {:?}", self.heatmap))?,
+            outside: Some(outside),
             ..Options::default()
         };
         options.check()?;
@@ -220,6 +231,7 @@ impl Report {
             ),
             ("Heatmap", self.options.heatmap.clone()),
             ("Slab", format!("slices {first} to {} of {slices}, counted from 0", end - 1)),
+            ("Outside the slab", self.options.outside.clone()),
             ("Lambda", lambda),
             ("Scores", format!("scan {scan}, reconstruction {reconstruction}, counterfactual {counterfactual}")),
             ("Stopped because", self.stop.clone()),

@@ -48,7 +48,8 @@ pub fn phantom_bytes(stack: &Volume, masks: &[u8], dials: &[f32]) -> Result<Vec<
 }
 
 /// `stack latents gradient reconstruction lambdas scores frames heatmap walk`, decoded units. Images are f32, numbers f64;
-/// frames `[steps, slices, 1, height, width]`, walk `[trials, 3]` = lambda, score, sum of |change|.
+/// frames `[steps, slices, 1, height, width]`, walk `[trials, 3]` = lambda, score, sum of |change|. Latents and gradient are of every
+/// slice, or of the slab's alone where the others stay as scanned.
 pub fn dump_bytes(result: &Counterfactual) -> Result<Vec<u8>> {
     let [width, height, slices] = result.grid.shape;
     let steps = result.steps.len();

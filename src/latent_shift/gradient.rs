@@ -14,8 +14,8 @@ use super::objective::{Objective, Scored};
 use crate::job::Monitor;
 use crate::models::Autoencoder;
 
-/// What is said of `stack` = decode(`latents`), and the gradient `[slices, channels, h, w]` there: zero outside `slab`.
-/// Any `chunk` gives the same gradient; a larger one costs more memory.
+/// What is said of `stack`, `[slices, 1, height, width]`, whose slices `slab` are decode(`latents`), and the gradient with respect to
+/// these latents, `[slab, channels, h, w]`. Any `chunk` gives the same gradient; a larger one costs more memory.
 pub fn gradient(
     autoencoder: &dyn Autoencoder,
     objective: &dyn Objective,
@@ -25,19 +25,16 @@ pub fn gradient(
     chunk: &Chunk,
     monitor: &Monitor,
 ) -> Result<(Scored, Tensor), Error> {
-    let (slices, _, height, width) = stack.dims4()?;
+    let (_, _, height, width) = stack.dims4()?;
     let (scored, cotangent) = objective.gradient(stack, slab.clone(), monitor)?;
-    let nothing = |n: usize| -> Result<Tensor, Error> { Ok(latents.narrow(0, 0, n)?.zeros_like()?) };
-    let mut parts = vec![nothing(slab.start)?];
-    let step = |at: usize| monitor.step("gradient of the decoder", at - slab.start, slab.len());
-    parts.extend(in_chunks(slab.clone(), chunk, monitor, step, |at, n| {
+    let step = |at: usize| monitor.step("gradient of the decoder", at, slab.len());
+    let parts = in_chunks(0..slab.len(), chunk, monitor, step, |at, n| {
         let latents = latents.narrow(0, at, n)?.contiguous()?;
         let check = |_, _| monitor.check();
         let (_, tape) = autoencoder.decoder(latents.dims(), [height, width])?.fitted()?.record(&[latents], &check)?;
-        Ok(tape.into_vjp(&[cotangent.narrow(0, at, n)?.contiguous()?], &check)?.remove(0))
-    })?);
-    parts.push(nothing(slices - slab.end)?);
-    parts.retain(|part| part.elem_count() > 0);
+        let cotangent = cotangent.narrow(0, slab.start + at, n)?.contiguous()?;
+        Ok(tape.into_vjp(&[cotangent], &check)?.remove(0))
+    })?;
     let gradient = Tensor::cat(&parts, 0)?;
     let norm = gradient.to_dtype(DType::F64)?.sqr()?.sum_all()?.to_scalar::<f64>()?;
     if !norm.is_finite() {

@@ -14,6 +14,7 @@ mod result;
 mod run;
 pub mod saliency;
 pub mod search;
+mod start;
 
 use std::ops::Range;
 
@@ -91,6 +92,50 @@ impl SearchWay {
     }
 }
 
+/// What the slices outside the slab are, all along lambda.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Outside {
+    /// The scan's own, in decoded units: only slices of the slab are encoded and decoded.
+    Scan,
+    /// What the autoencoder makes of them, as published.
+    Reconstruction,
+}
+
+impl Outside {
+    pub const ALL: [Self; 2] = [Self::Scan, Self::Reconstruction];
+
+    /// As reports and the command line spell it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Scan => "scan",
+            Self::Reconstruction => "reconstruction",
+        }
+    }
+
+    /// For people.
+    pub fn describe(self) -> &'static str {
+        match self {
+            Self::Scan => "Slices outside the slab stay as scanned; only those of the slab are encoded and decoded",
+            Self::Reconstruction => "Slices outside the slab are reconstructed too, as published",
+        }
+    }
+
+    /// The slices that the autoencoder is given.
+    pub fn encoded(self, slab: &Range<usize>, slices: usize) -> Range<usize> {
+        match self {
+            Self::Scan => slab.clone(),
+            Self::Reconstruction => 0..slices,
+        }
+    }
+
+    /// What runs meant that were saved before there was a choice.
+    #[expect(clippy::unnecessary_wraps, reason = "serde asks for the type of the field")]
+    fn before_there_was_a_choice() -> Option<Self> {
+        Some(Self::Reconstruction)
+    }
+}
+
 /// What a heatmap adds up along the sweep.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum HeatmapMethod {
@@ -141,6 +186,10 @@ pub struct Options {
     /// slab can never reach it), of the slab in ours.
     pub max_change: f64,
     pub heatmap: HeatmapMethod,
+    /// What slices outside the slab are; `None` is the reconstruction for the reference's search, as published, and the scan
+    /// for our searches, which comes nearer to the truth on phantoms.
+    #[serde(default = "Outside::before_there_was_a_choice")]
+    pub outside: Option<Outside>,
     /// Slices decoded at a time on the CPU; a GPU takes as many as it has memory for.
     pub chunk: usize,
 }
@@ -159,12 +208,22 @@ impl Default for Options {
             step_size: 10.0,
             max_change: 0.05,
             heatmap: HeatmapMethod::Int,
+            outside: None,
             chunk: 2,
         }
     }
 }
 
 impl Options {
+    /// What slices outside the slab are: as chosen, or else by the search.
+    pub fn outside(&self) -> Outside {
+        let of_search = match self.search {
+            SearchWay::Reference => Outside::Reconstruction,
+            SearchWay::Aim | SearchWay::Path => Outside::Scan,
+        };
+        self.outside.unwrap_or(of_search)
+    }
+
     /// Where a score that begins at `start` is to go; nowhere in particular where a range is given.
     pub fn goal(&self, start: f64) -> Option<f64> {
         match (self.range, self.search) {

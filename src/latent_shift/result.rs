@@ -18,7 +18,7 @@ pub struct Trial {
     pub change: f64,
 }
 
-/// One image on the lambda path. Only slab slices are kept: all others are the reconstruction's.
+/// One image on the lambda path. Only slab slices are kept: all others are those of lambda 0.
 #[derive(Debug, Clone)]
 pub struct Step {
     pub lambda: f64,
@@ -46,7 +46,7 @@ pub struct Counterfactual {
     pub slab: Range<usize>,
     /// What was explained, `0..=1`.
     pub stack: Volume,
-    /// decode(encode(x)), the step at lambda 0.
+    /// The step at lambda 0: decode(encode(x)), or the scan's own slices where only those of the slab were encoded.
     pub reconstruction: Volume,
     /// By ascending lambda; never empty.
     pub steps: Vec<Step>,
@@ -72,11 +72,11 @@ pub struct Counterfactual {
     /// `[slope, offset]`: HU = slope * unit + offset, for `stack`.
     pub hu_from_unit: [f32; 2],
     /// `[slope, offset]` of the least-squares line reconstruction = slope * scan + offset, both in HU:
-    /// 1 and 0 for an autoencoder that keeps intensities.
+    /// 1 and 0 for an autoencoder that keeps intensities. Of the slices that were encoded.
     pub calibration: [f64; 2],
-    /// `[slices, channels, h, w]`, flat.
+    /// `[encoded, channels, h, w]`, flat: of every slice, or of the slab's where the others stay as scanned.
     pub latents: Vec<f32>,
-    /// d score / d latents at lambda 0; zero outside the slab.
+    /// d score / d latents at lambda 0, of these slices; zero outside the slab.
     pub gradient: Vec<f32>,
     pub latent_shape: [usize; 4],
 }
@@ -167,7 +167,7 @@ impl Counterfactual {
     }
 
     /// Where the slab lies in memory.
-    fn slab_voxels(&self) -> Range<usize> {
+    pub fn slab_voxels(&self) -> Range<usize> {
         let pixels = self.grid.shape[0] * self.grid.shape[1];
         self.slab.start * pixels..self.slab.end * pixels
     }

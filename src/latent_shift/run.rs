@@ -10,6 +10,7 @@ use super::objective::{Objective, Scored, SlabScore};
 use super::path::Path;
 use super::result::{Counterfactual, Scores, Step, Trial};
 use super::search::{self, Ahead, Rules, Walk};
+use super::start::{Start, decoded};
 use super::{Error, Options, SearchWay, gradient, heatmap};
 use crate::job::Monitor;
 use crate::models::Autoencoder;
@@ -34,9 +35,7 @@ pub fn explain(
 ) -> Result<Counterfactual, Error> {
     let [width, height, slices] = stack.grid.shape;
     let slab = slab.unwrap_or(0..slices);
-    if slab.start >= slab.end || slab.end > slices {
-        return Err(Error::Slab { slab, slices });
-    }
+    check_slab(&slab, slices)?;
     options.check()?;
     let bytes =
         [slab.len(), width, height, options.images(), size_of::<f32>()].into_iter().fold(1, usize::saturating_mul);
@@ -46,44 +45,44 @@ pub fn explain(
     let input = tensor(stack)?;
     let size = [height, width];
     let chunk = Chunk::for_gradients(autoencoder, size, options.chunk);
-    let (latents, reconstruction) = through(&input, autoencoder, &chunk, monitor)?;
-    let whole = pixels(&reconstruction)?;
+    let encoded = options.outside().encoded(&slab, slices);
+    let start = Start::of(&input, autoencoder, encoded.clone(), &chunk, monitor)?;
+    let whole = pixels(&start.stack)?;
     monitor.step("scoring the scan", 0, 0)?;
     let scan = objective.score(&input, monitor)?;
+    let latents = start.latents_of(&slab)?;
     let (scored, gradient) =
-        gradient::gradient(autoencoder, objective, &latents, &reconstruction, &slab, &chunk, monitor)?;
+        gradient::gradient(autoencoder, objective, &latents, &start.stack, &slab, &chunk, monitor)?;
 
-    let within = |all: &Tensor| all.narrow(0, slab.start, slab.len());
     let mut shift = Shift {
         autoencoder,
         objective,
-        path: Path::straight(within(&latents)?, within(&gradient)?, stack.grid.spacing_mm()[2])?,
-        reconstruction: flat(&within(&reconstruction)?)?,
+        path: Path::straight(latents, gradient.clone(), stack.grid.spacing_mm()[2])?,
+        reconstruction: flat(&start.stack.narrow(0, slab.start, slab.len())?)?,
         slab: slab.clone(),
-        slab_score: objective.around(&reconstruction, slab.clone(), monitor)?,
+        slab_score: objective.around(&start.stack, slab.clone(), monitor)?,
         scored,
         size,
         chunk,
         monitor,
-        latents,
         gradient,
-        stack: reconstruction,
+        stack: start.stack.clone(),
     };
     let mut found = shift.walk(options, &whole)?;
     let fast_error = shift.fast_error(&mut found)?;
     let end = &found.steps[found.chosen];
     let latents_moved = shift.path.moved_share(end.lambda)?;
-    let Shift { latents, gradient, reconstruction, scored, .. } = shift;
+    let Shift { gradient, reconstruction, scored, .. } = shift;
     let heat = heatmap::heatmap(options.heatmap, &found.steps, &reconstruction);
+    let voxels = |slices: Range<usize>| slices.start * width * height..slices.end * width * height;
     let mut heatmap = vec![0.0; stack.grid.len()];
-    heatmap[slab.start * width * height..slab.end * width * height].copy_from_slice(&heat);
+    heatmap[voxels(slab.clone())].copy_from_slice(&heat);
 
     let [a, b] = autoencoder.unit_from_decoded();
     let hu_from_decoded = [hu_from_unit[0] * a, hu_from_unit[0] * b + hu_from_unit[1]];
-    let (_, channels, h, w) = latents.dims4()?;
     Ok(Counterfactual {
         grid: stack.grid,
-        calibration: calibration(stack, &whole, hu_from_unit, hu_from_decoded),
+        calibration: calibration(stack, &whole, voxels(encoded), hu_from_unit, hu_from_decoded),
         stack: stack.clone(),
         reconstruction: Volume::from_f32(stack.grid, whole),
         scores: Scores { scan: scan.score, reconstruction: scored.score, counterfactual: end.score },
@@ -99,48 +98,30 @@ pub fn explain(
         heatmap: Volume::from_f32(stack.grid, heatmap),
         hu_from_decoded,
         hu_from_unit,
-        latents: flat(&latents)?,
-        gradient: flat(&gradient)?,
-        latent_shape: [slices, channels, h, w],
+        latents: flat(&start.latents)?,
+        gradient: flat(&start.among_all(&gradient, &slab)?)?,
+        latent_shape: start.latents.dims4()?.into(),
         slab,
     })
 }
 
-/// decode(encode(`stack`)), the step at lambda 0, in decoded units.
-pub fn reconstruct(stack: &Volume, autoencoder: &dyn Autoencoder, monitor: &Monitor) -> Result<Volume, Error> {
-    let [width, height, _] = stack.grid.shape;
+/// The step at lambda 0 where the slices `encoded` go through the autoencoder, in decoded units.
+pub fn reconstruct(
+    stack: &Volume,
+    autoencoder: &dyn Autoencoder,
+    encoded: Range<usize>,
+    monitor: &Monitor,
+) -> Result<Volume, Error> {
+    let [width, height, slices] = stack.grid.shape;
+    check_slab(&encoded, slices)?;
     let chunk = Chunk::for_gradients(autoencoder, [height, width], Options::default().chunk);
-    let (_, reconstruction) = through(&tensor(stack)?, autoencoder, &chunk, monitor)?;
-    Ok(Volume::from_f32(stack.grid, flat(&reconstruction)?))
+    let start = Start::of(&tensor(stack)?, autoencoder, encoded, &chunk, monitor)?;
+    Ok(Volume::from_f32(stack.grid, flat(&start.stack)?))
 }
 
-/// The latents of `input`, and what they decode to.
-fn through(
-    input: &Tensor,
-    autoencoder: &dyn Autoencoder,
-    chunk: &Chunk,
-    monitor: &Monitor,
-) -> Result<(Tensor, Tensor), Error> {
-    let (slices, _, height, width) = input.dims4()?;
-    let step = |at: usize| monitor.step("encoding", at, slices);
-    let check = |_, _| monitor.check();
-    let encode = |at, n| Ok(autoencoder.encode(&input.narrow(0, at, n)?.contiguous()?, &check)?);
-    let latents = Tensor::cat(&in_chunks(0..slices, chunk, monitor, step, encode)?, 0)?;
-    let step = |at: usize| monitor.step("reconstructing", at, slices);
-    let decode = |at, n| decoded(autoencoder, &latents.narrow(0, at, n)?, [height, width], monitor);
-    let reconstruction = Tensor::cat(&in_chunks(0..slices, chunk, monitor, step, decode)?, 0)?;
-    Ok((latents, reconstruction))
-}
-
-/// Latents as slices of height and width `size`.
-fn decoded(
-    autoencoder: &dyn Autoencoder,
-    latents: &Tensor,
-    size: [usize; 2],
-    monitor: &Monitor,
-) -> Result<Tensor, Error> {
-    let plan = autoencoder.decoder(latents.dims(), size)?;
-    Ok(plan.forward(&[latents.contiguous()?], &|_, _| monitor.check())?.remove(0))
+fn check_slab(slab: &Range<usize>, slices: usize) -> Result<(), Error> {
+    let fits = slab.start < slab.end && slab.end <= slices;
+    if fits { Ok(()) } else { Err(Error::Slab { slab: slab.clone(), slices }) }
 }
 
 /// The slab as it moves along its path, and what is known of it.
@@ -157,9 +138,9 @@ struct Shift<'a> {
     size: [usize; 2],
     chunk: Chunk,
     monitor: &'a Monitor,
-    /// Of all slices at lambda 0: the latents, the gradient there, and what they decode to.
-    latents: Tensor,
+    /// The gradient at lambda 0, `[slab, channels, h, w]`.
     gradient: Tensor,
+    /// All slices at lambda 0.
     stack: Tensor,
 }
 
@@ -270,12 +251,12 @@ impl Shift<'_> {
         }
     }
 
-    /// The gradient at a step, all slices.
+    /// The gradient at a step, `[slab, channels, h, w]`.
     fn gradient_at(&self, step: &Step) -> Result<Tensor, Error> {
         if step.lambda == 0.0 {
             return Ok(self.gradient.clone());
         }
-        let latents = self.latents.slice_scatter0(&self.path.at(step.lambda)?, self.slab.start)?;
+        let latents = self.path.at(step.lambda)?;
         let shape = (self.slab.len(), 1, self.size[0], self.size[1]);
         let slab = Tensor::from_slice(&step.slab, shape, self.stack.device())?.to_dtype(self.stack.dtype())?;
         let stack = self.stack.slice_scatter0(&slab, self.slab.start)?;
@@ -309,7 +290,7 @@ impl Ground for Search<'_, '_> {
         kept.retain(|step| step.lambda.abs() <= lambda.abs());
         let known = kept.iter().find(|step| step.lambda == lambda).cloned();
         let gradient = shift.gradient_at(&known.map_or_else(|| shift.step(lambda), Ok)?)?;
-        shift.path.turn(lambda, &gradient.narrow(0, shift.slab.start, shift.slab.len())?, uphill)?;
+        shift.path.turn(lambda, &gradient, uphill)?;
         shift.path.ahead()
     }
 }
@@ -363,11 +344,17 @@ fn flat(tensor: &Tensor) -> Result<Vec<f32>, Error> {
     Ok(tensor.to_dtype(DType::F32)?.flatten_all()?.to_vec1()?)
 }
 
-/// Least squares of reconstruction on scan, HU.
-fn calibration(stack: &Volume, decoded: &[f32], hu_from_unit: [f32; 2], hu_from_decoded: [f32; 2]) -> [f64; 2] {
-    let n = decoded.len().max(1) as f64;
+/// Least squares of reconstruction on scan, HU, over those of all voxels that were encoded.
+fn calibration(
+    stack: &Volume,
+    decoded: &[f32],
+    encoded: Range<usize>,
+    hu_from_unit: [f32; 2],
+    hu_from_decoded: [f32; 2],
+) -> [f64; 2] {
+    let n = encoded.len().max(1) as f64;
     let hu = |[slope, offset]: [f32; 2], x: f32| f64::from(slope) * f64::from(x) + f64::from(offset);
-    let pairs = || stack.voxels.iter().zip(decoded).map(|(x, &y)| (hu(hu_from_unit, x), hu(hu_from_decoded, y)));
+    let pairs = || encoded.clone().map(|i| (hu(hu_from_unit, stack.voxels.at(i)), hu(hu_from_decoded, decoded[i])));
     let (mean_x, mean_y) = pairs().fold((0.0, 0.0), |(sx, sy), (x, y)| (sx + x / n, sy + y / n));
     let (cov, var) =
         pairs().fold((0.0, 0.0), |(c, v), (x, y)| (c + (x - mean_x) * (y - mean_y), v + (x - mean_x) * (x - mean_x)));

@@ -11,7 +11,7 @@ use super::viewer::Viewer;
 use super::widgets::{duration, error_ui, step_heading_ui};
 use crate::frame::Plane;
 use crate::job::{Monitor, Progress};
-use crate::latent_shift::{Options, SearchWay};
+use crate::latent_shift::{Options, Outside, SearchWay};
 use crate::nn::device;
 
 /// Slices that "around this slice" takes on each side.
@@ -73,11 +73,25 @@ fn slab_ui(ui: &mut Ui, session: &Session, viewer: &Viewer, actions: &mut Vec<Ac
     if (first, last) != (slab.start, slab.end - 1) {
         actions.push(Action::Slab(Some(moved(slab, first, last, slices))));
     }
+    outside_ui(ui, &session.settings.options, actions);
     let axial = viewer.plane == Plane::Axial;
     let button = ui.add_enabled(axial, Button::new("Around the shown slice"));
     if button.on_disabled_hover_text("Show the axial plane first").clicked() {
         actions.push(Action::Slab(Some(around(session, viewer))));
     }
+}
+
+/// What the slices outside the slab are.
+fn outside_ui(ui: &mut Ui, options: &Options, actions: &mut Vec<Action>) {
+    ui.horizontal(|ui| {
+        ui.label("Slices outside");
+        for (outside, name) in [(Outside::Scan, "as scanned"), (Outside::Reconstruction, "reconstructed")] {
+            let on = options.outside() == outside;
+            if ui.selectable_label(on, name).on_hover_text(outside.describe()).clicked() && !on {
+                actions.push(Action::Options(Options { outside: Some(outside), ..options.clone() }));
+            }
+        }
+    });
 }
 
 /// The slab with another first or last slice. An end that is moved beyond the other takes the whole slab along.

@@ -108,6 +108,8 @@ fn explain_writes_what_it_promises_and_dumps_every_tensor() {
         "2:4",
         "--range",
         "-500:200",
+        "--search",
+        "reference",
         "--steps",
         "6",
         "--dump",

@@ -3,6 +3,7 @@ mod support;
 
 mod access;
 mod architecture;
+mod around;
 mod audit;
 mod cases;
 mod checkpoints;
@@ -29,6 +30,7 @@ mod mutations;
 mod nifti_files;
 mod nifti_headers;
 mod ops;
+mod outside;
 mod path;
 mod phantom;
 mod playing;

@@ -66,8 +66,7 @@ fn latents_move_by_lambda_gradients_along_a_straight_line_and_by_lambda_along_a_
     let length = |values: &[f32]| values.iter().map(|x| f64::from(*x).powi(2)).sum::<f64>().sqrt();
     for (search, gradients) in [(SearchWay::Aim, true), (SearchWay::Path, false)] {
         let Run { result, .. } = run(search);
-        let per_slice = result.latents.len() / result.latent_shape[0];
-        let slab = length(&result.latents[result.slab.start * per_slice..result.slab.end * per_slice]);
+        let slab = length(&result.latents); // all that were encoded
         let lambda = result.steps[result.chosen].lambda.abs();
         let way = if gradients { lambda * length(&result.gradient) } else { lambda };
         let (ours, longest) = (result.latents_moved, way / slab);

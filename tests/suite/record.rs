@@ -36,7 +36,7 @@ fn save(models: &TinyModels, record: &Value) -> PathBuf {
 }
 
 /// Two weighted classes and an offset, a slab, and no option as it is by default.
-const TOLD: [&str; 15] = [
+const TOLD: [&str; 16] = [
     "--target",
     "Fracture",
     "--target",
@@ -52,6 +52,7 @@ const TOLD: [&str; 15] = [
     "--step-size=5",
     "--max-change=0.2",
     "--heatmap=max",
+    "--outside=reconstruction",
 ];
 
 #[test]
@@ -81,6 +82,7 @@ fn every_report_obeys_the_published_schema() {
         ("/input/sha256", json!("none")),
         ("/terms/0/weight", json!("one")),
         ("/options/search", json!("guess")),
+        ("/options/outside", json!("air")),
         ("/slab", json!([3, 6, 9])),
         ("/input/warnings", json!([7])),
         ("/input", json!({"path": "/home"})),

@@ -8,7 +8,7 @@ use parallax::job::Monitor;
 use parallax::latent_shift::chunks::Chunk;
 use parallax::latent_shift::gradient::gradient;
 use parallax::latent_shift::objective::{ClassScore, LungSize, Objective};
-use parallax::latent_shift::{Counterfactual, Error, Options, SearchWay, explain};
+use parallax::latent_shift::{Counterfactual, Error, Options, Outside, SearchWay, explain};
 use parallax::models::{Autoencoder, Card, Network, Vqgan};
 use parallax::nn::device;
 use parallax::volume::Volume;
@@ -79,9 +79,10 @@ fn assert_slope(device: &Device) {
     };
     for objective in &objectives {
         let at = |chunk| {
-            gradient(&autoencoder, &**objective, &latents, &decode(&latents), &slab, &Chunk::of(chunk), &monitor)
+            let of_slab = latents.narrow(0, slab.start, slab.len()).expect("the slab");
+            gradient(&autoencoder, &**objective, &of_slab, &decode(&latents), &slab, &Chunk::of(chunk), &monitor)
+                .and_then(|(_, gradient)| Ok(gradient.pad_with_zeros(0, slab.start, SLICES - slab.end)?))
                 .expect("a gradient")
-                .1
         };
         let whole = at(4);
         for chunk in [1, 2, 3] {
@@ -147,9 +148,10 @@ impl Counting {
     }
 }
 
-/// A run over slices 2..4, cancelled after so many decoded slices; with the number decoded.
+/// A run over slices 2..4 with all others reconstructed, cancelled after so many decoded slices; with the number decoded.
 fn run(options: &Options, cancel_after: Option<usize>) -> (std::result::Result<Counterfactual, Error>, usize) {
     let Networks { autoencoder, objectives, stack } = networks(DType::F32, &Device::Cpu);
+    let options = &Options { outside: Some(Outside::Reconstruction), ..options.clone() };
     let monitor = Monitor::default();
     let cancel = cancel_after.map(|after| (after, monitor.clone()));
     let counting = Counting { inner: autoencoder, decoded: AtomicUsize::new(0), cancel };

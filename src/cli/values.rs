@@ -1,0 +1,61 @@
+//! Values as they are typed: slabs, ranges, seeds, numbers within bounds.
+
+use std::fmt::Display;
+use std::ops::{Range, RangeInclusive};
+use std::str::FromStr;
+
+/// Slices that may change; `None` is all.
+#[derive(Debug, Clone)]
+pub struct Slab(pub Option<Range<usize>>);
+
+/// Seeds of phantoms, the last one not included.
+#[derive(Debug, Clone)]
+pub struct Seeds(pub Range<u64>);
+
+/// A lambda range, ascending.
+#[derive(Debug, Clone, Copy)]
+pub struct LambdaRange(pub [f64; 2]);
+
+pub(super) fn slab(text: &str) -> Result<Slab, String> {
+    if text == "all" {
+        return Ok(Slab(None));
+    }
+    let (start, end) = text.split_once(':').ok_or("want A:B or all")?;
+    let number = |s: &str| s.parse::<usize>().map_err(|e| format!("{s:?}: {e}; want A:B or all"));
+    Ok(Slab(Some(number(start)?..number(end)?)))
+}
+
+/// Reads a whole number of a range.
+pub(super) fn within<N>(range: RangeInclusive<N>) -> impl Fn(&str) -> Result<N, String> + Clone + Send + Sync + 'static
+where
+    N: FromStr<Err: Display> + PartialOrd + Display + Clone + Send + Sync + 'static,
+{
+    move |text| {
+        let number: N = text.parse().map_err(|e: N::Err| e.to_string())?;
+        let (start, end) = (range.start(), range.end());
+        if range.contains(&number) { Ok(number) } else { Err(format!("{number} is not in {start}..={end}")) }
+    }
+}
+
+pub(super) fn seeds(text: &str) -> Result<Seeds, String> {
+    let (start, end) = text.split_once(':').ok_or("want A:B")?;
+    let number = |s: &str| s.parse::<u64>().map_err(|e| format!("{s:?}: {e}; want A:B"));
+    let seeds = number(start)?..number(end)?;
+    if seeds.is_empty() { Err(format!("{text} holds no seed; want A:B with A < B")) } else { Ok(Seeds(seeds)) }
+}
+
+pub(super) fn range(text: &str) -> Result<LambdaRange, String> {
+    let (min, max) = text.split_once(':').ok_or("want MIN:MAX")?;
+    let (min, max) = (finite(min)?, finite(max)?);
+    if min <= max { Ok(LambdaRange([min, max])) } else { Err(format!("{min} is above {max}; want MIN:MAX")) }
+}
+
+pub(super) fn finite(text: &str) -> Result<f64, String> {
+    let value: f64 = text.parse().map_err(|e| format!("{e}"))?;
+    if value.is_finite() { Ok(value) } else { Err("want a finite number".to_owned()) }
+}
+
+pub(super) fn positive(text: &str) -> Result<f64, String> {
+    let value = finite(text)?;
+    if value > 0.0 { Ok(value) } else { Err("want a number above 0".to_owned()) }
+}

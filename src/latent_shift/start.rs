@@ -1,0 +1,75 @@
+//! Where a run starts: the latents of the slices that it encodes, and the stack at lambda 0.
+
+use std::ops::Range;
+
+use candle_core::Tensor;
+
+use super::Error;
+use super::chunks::{Chunk, in_chunks};
+use crate::job::Monitor;
+use crate::models::Autoencoder;
+
+/// What is known before any score.
+pub(super) struct Start {
+    /// The slices that went through the autoencoder.
+    encoded: Range<usize>,
+    /// Of these slices, `[encoded, channels, h, w]`.
+    pub(super) latents: Tensor,
+    /// The step at lambda 0, `[slices, 1, height, width]`, decoded units.
+    pub(super) stack: Tensor,
+}
+
+impl Start {
+    /// Sends the slices `encoded` of `input`, `[slices, 1, height, width]` in `0..=1`, through the autoencoder; all others stay as they
+    /// are, in decoded units.
+    ///
+    /// A classifier is fed decoded units at every lambda. Where decoding returns (y+2)/4, as published, a scan's slice as it is
+    /// would have twice the contrast of the decoded ones beside it: so it is fed what a decoder that loses nothing would return.
+    pub(super) fn of(
+        input: &Tensor,
+        autoencoder: &dyn Autoencoder,
+        encoded: Range<usize>,
+        chunk: &Chunk,
+        monitor: &Monitor,
+    ) -> Result<Self, Error> {
+        let (slices, _, height, width) = input.dims4()?;
+        let (count, sent) = (encoded.len(), input.narrow(0, encoded.start, encoded.len())?);
+        let step = |at: usize| monitor.step("encoding", at, count);
+        let check = |_, _| monitor.check();
+        let encode = |at, n| Ok(autoencoder.encode(&sent.narrow(0, at, n)?.contiguous()?, &check)?);
+        let latents = Tensor::cat(&in_chunks(0..count, chunk, monitor, step, encode)?, 0)?;
+        let step = |at: usize| monitor.step("reconstructing", at, count);
+        let decode = |at, n| decoded(autoencoder, &latents.narrow(0, at, n)?, [height, width], monitor);
+        let decoded = Tensor::cat(&in_chunks(0..count, chunk, monitor, step, decode)?, 0)?;
+        let stack = if count == slices {
+            decoded
+        } else {
+            // With [1, 0] this changes no bit.
+            let [slope, offset] = autoencoder.unit_from_decoded().map(f64::from);
+            let as_scanned = input.to_dtype(decoded.dtype())?.affine(1.0 / slope, -offset / slope)?;
+            as_scanned.slice_scatter0(&decoded, encoded.start)?
+        };
+        Ok(Self { encoded, latents, stack })
+    }
+
+    /// The latents of slices that were encoded, `[slab, channels, h, w]`.
+    pub(super) fn latents_of(&self, slab: &Range<usize>) -> Result<Tensor, Error> {
+        Ok(self.latents.narrow(0, slab.start - self.encoded.start, slab.len())?)
+    }
+
+    /// Numbers of the slab's latents `[slab, channels, h, w]` among those of all slices that were encoded, with zeros for the others.
+    pub(super) fn among_all(&self, of_slab: &Tensor, slab: &Range<usize>) -> Result<Tensor, Error> {
+        Ok(of_slab.pad_with_zeros(0, slab.start - self.encoded.start, self.encoded.end - slab.end)?)
+    }
+}
+
+/// Latents as slices of height and width `size`.
+pub(super) fn decoded(
+    autoencoder: &dyn Autoencoder,
+    latents: &Tensor,
+    size: [usize; 2],
+    monitor: &Monitor,
+) -> Result<Tensor, Error> {
+    let plan = autoencoder.decoder(latents.dims(), size)?;
+    Ok(plan.forward(&[latents.contiguous()?], &|_, _| monitor.check())?.remove(0))
+}
