@@ -170,7 +170,7 @@ mod tests {
         let (voxels, notes) = arrived(&[&[-1024.0, f32::NAN], &[32767.0, f32::INFINITY]]);
         let Voxels::I16(hu) = voxels else { panic!("16 bits hold them") };
         assert_eq!(*hu, [-1024, -1000, 32767, -1000]);
-        assert!(notes[0].text.starts_with("2 voxels"), "{notes:?}");
+        assert!(notes[0].text.starts_with("no number in 2 voxels"), "{notes:?}");
     }
 
     #[test]

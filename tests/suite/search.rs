@@ -359,7 +359,7 @@ fn a_slab_outside_the_stack_is_an_error_that_names_both() {
     let toy = Toy { w: x.clone(), x, scale: 1.0, b: 0.0, quad: 0.0, twice: false };
     let error = explain(&stack, [1.0, 0.0], &Identity, &toy, Some(3..9), &Options::default(), &Monitor::default());
     let message = error.expect_err("slab 3:9 of 1 slice").to_string();
-    assert!(message.contains("3:9") && message.contains("1 slices"), "{message}");
+    assert!(message.contains("3:9") && message.contains("1 slice;"), "{message}");
 }
 
 #[test]
