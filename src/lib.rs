@@ -20,6 +20,25 @@
 //! | 7 | [`export`] files, [`gpu`] the same pictures on the screen |
 //! | 8 | [`settings`] what the user chose, between runs |
 //! | 9 | [`cli`], [`ui`] |
+//!
+//! # Words
+//!
+//! | word | meaning |
+//! |---|---|
+//! | scan | what was opened, on its own grid, in Hounsfield units (HU) |
+//! | recipe | how a scan is prepared for a network: orientation, spacing, size, range of HU |
+//! | stack | a prepared volume as the networks take it: `[slices, 1, height, width]`, values `0..=1` |
+//! | card | the text file beside a checkpoint that says what it is and what it was fed |
+//! | latents | an encoded stack |
+//! | score | the one number that an objective gives a stack |
+//! | slab | the slices that may change |
+//! | lambda | the signed length of the path through the latents |
+//! | step | the stack at one lambda |
+//! | reconstruction | the step at lambda 0 |
+//! | counterfactual | the step at the end that was chosen |
+//! | epilogue | what is done to an operation's outputs while the caches hold them |
+//! | mask | which outputs a ReLU let through |
+//! | tape | what a forward pass recorded for its vector-Jacobian product (vjp) |
 
 pub mod audit;
 pub mod cli;

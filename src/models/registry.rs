@@ -18,9 +18,9 @@ pub enum Role {
 
 /// What a bare checkpoint is taken to have been fed.
 #[derive(Debug, Clone, Copy)]
-pub struct Defaults {
-    pub side: Option<usize>,
-    pub turned: bool,
+pub(super) struct Defaults {
+    pub(super) side: Option<usize>,
+    pub(super) turned: bool,
 }
 
 /// One kind of network.
