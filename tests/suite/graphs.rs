@@ -1,11 +1,13 @@
 //! Whole graphs: what fusing and segments leave as it is, random networks, what a plan says beforehand, and how a pass is stopped.
 
 use std::cell::Cell;
+use std::process::Command;
 
 use candle_core::{DType, Result, Tensor};
 use parallax::graph::ops::{AtZero, BatchNorm, Conv, Size, Windows};
 use parallax::graph::{self, Graph, Plan, Value};
 use parallax::job::Cancelled;
+use peak_alloc::PeakAlloc;
 
 use crate::gradients::{batch_norm, conv, dot, group_norm, random};
 use crate::support::{graph_of, plan_for, unchecked, worst};
@@ -395,4 +397,63 @@ fn inputs_and_gradients_of_other_shapes_or_numbers_are_errors() {
     let (_, tape) = plan.record(&[random(shape, 1)], &unchecked).expect("a pass");
     let message = tape.vjp(&[random(&[3, 2], 1)], &unchecked).map(drop).expect_err("another gradient").to_string();
     assert!(message.contains("a gradient [3, 2] of an output [2, 3]"), "{message}");
+}
+
+/// Of what kernels take for their own blocks, whatever the size of the tensors.
+const KERNELS_BYTES: u64 = 8 << 20;
+
+#[test]
+fn a_plan_knows_beforehand_how_many_bytes_its_passes_take() {
+    let output = Command::new(std::env::current_exe().expect("this binary"))
+        .args(["graphs::bytes_of_passes", "--exact", "--ignored", "--nocapture", "--test-threads=1"])
+        .output()
+        .expect("it runs");
+    let said = [output.stdout, output.stderr].map(|said| String::from_utf8_lossy(&said).into_owned()).concat();
+    assert!(output.status.success() && said.contains("1 passed"), "{said}");
+}
+
+#[test]
+#[ignore = "memory is counted for the whole process: the test above runs this one alone"]
+fn bytes_of_passes() {
+    let dense = graph_of(|g, x| {
+        let mut all = vec![x];
+        for layer in 0..6 {
+            let channels = 8 + 8 * layer;
+            let joined = g.concat(&all, 1);
+            let normed = g.batch_norm(joined, batch_norm(channels, 10 + layer as u64));
+            let passed = g.relu(normed, AtZero::Nothing);
+            all.push(g.conv(passed, conv(&[8, channels, 3, 3], 20 + layer as u64).padded([0, 1, 1])));
+        }
+        g.concat(&all, 1)
+    });
+    let (long, small) = long();
+    for (name, graph, x) in [("long", long, small), ("dense", dense.fused(), random(&[1, 8, 256, 256], 1))] {
+        let (bytes, x) = (x.elem_count() as u64 * 8, [x]);
+        let plan = plan_for(&graph, &x).expect("a plan");
+        let cut = plan.clone().within(plan.gradient_bytes() * 2 / 3).unwrap_or_else(|_| plan.clone());
+        both(&plan, &x); // what is made once is there
+        // The input is counted by the plan, and there already.
+        let peak = |pass: &dyn Fn()| {
+            PeakAlloc.reset_peak_usage();
+            let before = PeakAlloc.current_usage();
+            pass();
+            (PeakAlloc.peak_usage() - before) as u64 + bytes
+        };
+        let forward = peak(&|| drop(plan.forward(&x, &unchecked).expect("a pass")));
+        let gradient = |plan: &Plan| {
+            peak(&|| {
+                let (y, tape) = plan.record(&x, &unchecked).expect("a pass");
+                tape.into_vjp(&y, &unchecked).expect("a gradient");
+            })
+        };
+        for (pass, found, said) in [
+            ("forward", forward, plan.forward_bytes()),
+            ("gradient", gradient(&plan), plan.gradient_bytes()),
+            ("gradient in segments", gradient(&cut), cut.gradient_bytes()),
+        ] {
+            println!("{name}, {pass}: {found} bytes, {said} by the plan");
+            assert!(found <= said + KERNELS_BYTES, "{name}, {pass}: {found} bytes, {said} by the plan");
+            assert!(said <= 2 * found, "{name}, {pass}: {found} bytes, {said} by the plan");
+        }
+    }
 }
