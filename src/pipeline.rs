@@ -339,7 +339,10 @@ pub fn probabilities(volume: &Volume, classifier: &Classifier, monitor: &Monitor
     let [width, height, slices] = volume.grid.shape;
     let pixels: Vec<f32> = volume.voxels.iter().collect();
     let stack = Tensor::from_vec(pixels, (slices, 1, height, width), &Device::Cpu)?;
-    let logits = classifier.plan(stack.dims())?.forward(&[stack], &|_, _| monitor.check()).map_err(|error| told(error.into()))?;
+    let logits = classifier
+        .plan(stack.dims())?
+        .forward(&[stack], &|_, _| monitor.check())
+        .map_err(|error| told(error.into()))?;
     let scores: Vec<f32> = classifier.probabilities().of(&logits[0])?.flatten_all()?.to_vec1()?;
     if !scores.iter().all(|score| score.is_finite()) {
         return Err(BadInput::mark(latent_shift::Error::NotFinite("a score".to_owned())));
@@ -359,12 +362,7 @@ pub fn reconstruct(
 }
 
 /// What saliency methods say of these labels, in their order.
-pub fn saliency(
-    input: &Input,
-    classifier: &Classifier,
-    labels: &[usize],
-    monitor: &Monitor,
-) -> Result<Vec<Saliency>> {
+pub fn saliency(input: &Input, classifier: &Classifier, labels: &[usize], monitor: &Monitor) -> Result<Vec<Saliency>> {
     let _flushed = denormals::flushed();
     let Prepared { volume, recipe, .. } = &input.prepared;
     saliency::saliency(volume, preprocess::hu_from_unit(recipe), classifier, labels, monitor).map_err(told)

@@ -83,7 +83,8 @@ impl Planned {
         }
         let Some((on_planes, planes)) = operation.on_planes(axis, &self.shapes[at]) else { return Part::whole() };
         let outputs = self.shapes[at][planes.axis];
-        let reached = inputs.iter().enumerate().map(|(i, input)| planes.of(i).reached(&parts[*input].changing, outputs));
+        let reached =
+            inputs.iter().enumerate().map(|(i, input)| planes.of(i).reached(&parts[*input].changing, outputs));
         let changing = reached.reduce(|a, b| a.start.min(b.start)..a.end.max(b.end)).unwrap_or(0..0);
         if changing.len() == outputs {
             return Part::whole();
@@ -144,7 +145,12 @@ impl Around {
     }
 
     /// A pass that computes anew what changes.
-    fn anew(&self, slices: &Tensor, kept: &[Option<Tensor>], check: Check<'_>) -> std::result::Result<Vec<Tensor>, Error> {
+    fn anew(
+        &self,
+        slices: &Tensor,
+        kept: &[Option<Tensor>],
+        check: Check<'_>,
+    ) -> std::result::Result<Vec<Tensor>, Error> {
         let planned = &*self.plan.0;
         let mut values: Vec<Option<Tensor>> = vec![None; planned.shapes.len()];
         values[0] = Some(crate::nn::device::copied(slices, &planned.device)?);
@@ -176,7 +182,8 @@ impl Around {
         for Value(output) in &planned.graph.outputs {
             let part = &self.parts[*output];
             if let (Some(axis), Some(value)) = (part.axis, &values[*output]) {
-                values[*output] = Some(part.range(value, kept[*output].as_ref(), &(0..planned.shapes[*output][axis]))?);
+                values[*output] =
+                    Some(part.range(value, kept[*output].as_ref(), &(0..planned.shapes[*output][axis]))?);
             }
         }
         Ok(planned.outputs(&values)?)
@@ -218,7 +225,8 @@ impl Part {
             let full = || Tensor::full(planes.filling, shape, middle.device())?.to_dtype(middle.dtype());
             (planes_there > 0).then(full).transpose()
         };
-        let parts: Vec<Tensor> = [filled(before)?, Some(middle.clone()), filled(behind)?].into_iter().flatten().collect();
+        let parts: Vec<Tensor> =
+            [filled(before)?, Some(middle.clone()), filled(behind)?].into_iter().flatten().collect();
         Tensor::cat(&parts, axis)?.contiguous()
     }
 }

@@ -4,8 +4,8 @@ use candle_core::Result;
 use candle_nn::VarBuilder;
 
 use super::ops::{
-    Add, Affine, Attention, AtZero, AveragePool, BatchNorm, Concat, Conv, Flip, GlobalMean, GroupNorm, LogSoftmax, MaxPool, Narrow,
-    Nearest, Pad, Permute, Relu, Reshape, Resize, Size, Swish, Windows,
+    Add, Affine, AtZero, Attention, AveragePool, BatchNorm, Concat, Conv, Flip, GlobalMean, GroupNorm, LogSoftmax,
+    MaxPool, Narrow, Nearest, Pad, Permute, Relu, Reshape, Resize, Size, Swish, Windows,
 };
 use super::{Graph, Value};
 

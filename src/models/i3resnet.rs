@@ -4,7 +4,7 @@ use candle_core::{DType, Device, Result};
 use candle_nn::VarBuilder;
 
 use super::registry::{Architecture, Defaults, Role};
-use super::{Card, Classifier, Error, Network, Probabilities, Slices, labels, of_volume, phecodes};
+use super::{Card, Classifier, Error, Network, Probabilities, labels, of_volume, phecodes};
 use crate::graph::ops::{AtZero, Bias, Conv, Windows, batch_norm, conv3d};
 use crate::graph::{Graph, Value};
 use crate::weights::Checkpoint;
@@ -33,7 +33,7 @@ fn load(card: &Card, checkpoint: &Checkpoint, dtype: DType, device: &Device) -> 
     let numbered = || (0..classes).map(|class| format!("class {class}")).collect();
     let default = || if classes == 1692 { phecodes::names() } else { numbered() };
     let labels = labels(card, classes, default, checkpoint.path())?;
-    let graph = of_volume(card, &graph, Slices::First);
+    let graph = of_volume(card, &graph);
     Ok(Network::Classifier(Classifier::new(graph, labels, Probabilities::Sigmoid, dtype, device).into()))
 }
 
@@ -89,7 +89,8 @@ fn bottleneck(
     let y = g.relu(y, AtZero::Nothing);
     // The skip is made before the sum that it goes into, and after all else: so its gradient comes before that of the first
     // convolution, which adds it in passing.
-    let skip = if skips { x } else { conv_norm(g, x, [c_in, c_out], [1, stride], vb, ["downsample.0", "downsample.1"])? };
+    let skip =
+        if skips { x } else { conv_norm(g, x, [c_in, c_out], [1, stride], vb, ["downsample.0", "downsample.1"])? };
     let y = conv_norm(g, y, [width, c_out], [1, 1], vb, ["conv3", "bn3"])?;
     let y = g.add(y, skip);
     Ok(g.relu(y, AtZero::Nothing))

@@ -112,17 +112,8 @@ pub fn label_index(labels: &[String], wanted: &str) -> Result<usize, Error> {
     Err(Error::NoSuchLabel { wanted: wanted.to_owned(), hint })
 }
 
-/// Where the slices stand among the axes of a volume.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Slices {
-    /// `[1, 1, slices, h, w]`
-    First,
-    /// `[1, 1, h, w, slices]`
-    Last,
-}
-
-/// A classifier's graph of a volume as one of a stack `[slices, 1, h, w]`, turned and resized as its card says.
-fn of_volume(card: &Card, network: &Graph, slices: Slices) -> Graph {
+/// A classifier's graph of a volume `[1, 1, d, h, w]` as one of a stack `[slices, 1, h, w]`, turned and resized as its card says.
+fn of_volume(card: &Card, network: &Graph) -> Graph {
     let mut g = Graph::new();
     let mut x = g.input();
     if card.turned {
@@ -131,7 +122,7 @@ fn of_volume(card: &Card, network: &Graph, slices: Slices) -> Graph {
     if let Some(side) = card.side {
         x = g.resize(x, Size::Fixed([side; 2]), false);
     }
-    let x = g.permute(x, if slices == Slices::First { &[1, 0, 2, 3] } else { &[1, 2, 3, 0] });
+    let x = g.permute(x, &[1, 0, 2, 3]);
     let x = g.apply(Unsqueeze { axis: 0 }, &[x]);
     let logits = g.append(network, x);
     g.finish(&[logits])

@@ -66,13 +66,7 @@ pub struct Classifier {
 
 impl Classifier {
     /// Of a graph from a stack `[slices, 1, height, width]` to logits `[1, labels]`.
-    pub fn new(
-        graph: Graph,
-        labels: Vec<String>,
-        probabilities: Probabilities,
-        dtype: DType,
-        device: &Device,
-    ) -> Self {
+    pub fn new(graph: Graph, labels: Vec<String>, probabilities: Probabilities, dtype: DType, device: &Device) -> Self {
         Self { graph, labels, probabilities, dtype, device: device.clone() }
     }
 

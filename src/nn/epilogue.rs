@@ -1,6 +1,10 @@
 //! What follows a convolution while the caches still hold its outputs: a batch norm, a skip that is added, a ReLU.
 
+use candle_core::Result;
+use rayon::prelude::*;
+
 use super::gemm::{Columns, Real};
+use super::mask::Mask;
 
 /// The gradient of a ReLU at exactly 0, of which any from 0 to 1 is one: what of the output's gradient passes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -91,4 +95,46 @@ impl<T: Real> Epilogue<'_, T> {
             });
         }
     }
+}
+
+/// Parts of a tensor, `[n, c_i, plane]` each, one after the other along the channels: scaled, shifted and perhaps past a ReLU. Gives
+/// the numbers `[n, c, plane]`, and what the ReLU lets through where that is to be `save`d.
+#[expect(unsafe_code, reason = "threads write different planes of one output")]
+pub(crate) fn apply_by_channel<T: Real>(
+    parts: &[(&[T], usize)],
+    [n, plane]: [usize; 2],
+    norm: &ByChannel,
+    relu: Option<AtZero>,
+    save: bool,
+) -> Result<(Vec<T>, Option<Mask>)> {
+    // By channel of the output: the part that it comes from, and which channel of that.
+    let sources: Vec<(usize, usize)> = (parts.iter().enumerate())
+        .flat_map(|(part, (_, channels))| (0..*channels).map(move |channel| (part, channel)))
+        .collect();
+    let (channels, save) = (sources.len(), save && relu.is_some());
+    assert!(channels == norm.scale.len() && channels == norm.shift.len(), "a norm of as many channels");
+    let count = n * channels * plane;
+    let (mut y, mut passing) = (Vec::new(), Vec::new());
+    let columns = Columns::fresh(&mut y, &[n, channels, plane])?;
+    let noted = Columns::fresh(&mut passing, &[if save { count } else { 0 }])?;
+    let epilogue = Epilogue { norm: Some(norm), relu, passing: save.then_some(&noted), ..Epilogue::default() };
+    (0..n * channels).into_par_iter().for_each(|at| {
+        let (sample, channel) = (at / channels, at % channels);
+        let (part, from) = sources[channel];
+        let (numbers, of_part) = parts[part];
+        let x = &numbers[(sample * of_part + from) * plane..][..plane];
+        // SAFETY: each job owns its plane, which the copy makes.
+        let y = unsafe {
+            columns.copy(at * plane, x);
+            columns.piece(at * plane..(at + 1) * plane)
+        };
+        // SAFETY: as above.
+        unsafe { epilogue.finish(channel, at * plane, y) };
+    });
+    // SAFETY: the jobs have made every plane, and noted each where there was something to note.
+    unsafe {
+        y.set_len(count);
+        passing.set_len(if save { count } else { 0 });
+    }
+    Ok((y, save.then(|| Mask::of(&passing))))
 }

@@ -54,4 +54,3 @@ macro_rules! by_type {
     };
 }
 pub(crate) use by_type;
-

@@ -12,7 +12,13 @@ fn numbers(tensor: &Tensor) -> Vec<u64> {
 }
 
 /// A convolution of that kernel, stride and padding along each axis, and its norm.
-fn conv(g: &mut Graph, x: Value, [c_in, c_out]: [usize; 2], [k, stride, padding]: [usize; 3], dtype: DType) -> Result<Value> {
+fn conv(
+    g: &mut Graph,
+    x: Value,
+    [c_in, c_out]: [usize; 2],
+    [k, stride, padding]: [usize; 3],
+    dtype: DType,
+) -> Result<Value> {
     let weight = random(&[c_out, c_in, k, k, k], (c_in * c_out + k) as u64).to_dtype(dtype)?;
     let x = g.conv(x, Conv::new(&weight, None)?.strided([stride; 3]).padded([padding; 3]));
     let [scale, shift, mean] = [1, 2, 3].map(|seed| random(&[c_out], seed));
@@ -52,11 +58,8 @@ fn what_some_slices_reach_is_computed_anew_and_gives_what_a_whole_pass_gives_to_
             let around = plan.around(&stack, slab.clone())?;
             for seed in [50, 60, 70] {
                 let slices = random(&[slab.len(), 1, 40, 44], seed).to_dtype(dtype)?;
-                let parts = [
-                    stack.narrow(0, 0, slab.start)?,
-                    slices.clone(),
-                    stack.narrow(0, slab.end, 37 - slab.end)?,
-                ];
+                let parts =
+                    [stack.narrow(0, 0, slab.start)?, slices.clone(), stack.narrow(0, slab.end, 37 - slab.end)?];
                 let parts: Vec<_> = parts.into_iter().filter(|part| part.elem_count() > 0).collect();
                 let whole = plan.forward(&[Tensor::cat(&parts, 0)?], &|_, _| Ok(())).expect("a pass");
                 let part = around.forward(&slices, &|_, _| Ok(())).expect("a pass");

@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use candle_core::{DType, Device, Tensor};
 use parallax::models::{Card, Classifier, Kind, Network, Probabilities};
+use parallax::preprocess::Recipe;
 use parallax::weights::Checkpoint;
 
 use crate::support::{self, relative, worst};
@@ -21,18 +22,19 @@ fn goldens() -> HashMap<String, Tensor> {
     support::tensors(&support::data("densenet/golden.safetensors"))
 }
 
-/// As a checkpoint without a card is loaded.
+/// As a checkpoint without a card is loaded, but fed what it was recorded with: HU / 1024, in the order of a file.
 fn network(name: &str, dtype: DType) -> Arc<Classifier> {
     let card = Card::open(&support::data(&format!("densenet/{name}.pt"))).unwrap_or_else(|e| panic!("{e}"));
     assert_eq!(Some(card.kind), Kind::named("densenet"));
-    assert!(card.side.is_none() && !card.turned, "fed as it is");
+    assert!(card.side.is_none() && card.turned, "fed at the stack's own size, in the order of a file");
+    let card = Card { turned: false, recipe: Recipe { hu: [0.0, 1024.0], ..card.recipe }, ..card };
     let checkpoint = Checkpoint::open(&card.weights).unwrap_or_else(|e| panic!("{e}"));
     support::classifier(support::network(&card, &checkpoint, dtype))
 }
 
-/// `[1, 1, d, h, w]` to `[d, 1, h, w]`.
+/// `[1, 1, x, y, z]` to `[z, 1, x, y]`.
 fn stack(volume: &Tensor, dtype: DType) -> Tensor {
-    volume.squeeze(0).and_then(|v| v.transpose(0, 1)?.contiguous()?.to_dtype(dtype)).expect("a volume")
+    volume.squeeze(0).and_then(|v| v.permute((3, 0, 1, 2))?.contiguous()?.to_dtype(dtype)).expect("a volume")
 }
 
 fn near(what: &str, got: &Tensor, wanted: &Tensor, tolerance: f64) {
@@ -74,6 +76,7 @@ fn every_layer_gives_what_monais_gives() {
         // Dense blocks are no values of a fused graph: norms read their parts.
         for layer in ["pool0", "transition1", "transition2", "transition3"] {
             let got = support::activation(network.graph(), &format!("features.{layer}"), &x);
+            let got = got.permute((0, 1, 3, 4, 2)).expect("a volume");
             near(&format!("{name} {layer}"), &got, &g[&format!("{name}.{layer}")], STORED);
         }
     }
@@ -118,7 +121,10 @@ fn a_prefix_before_all_names_changes_nothing() {
     assert_eq!(Some(card.kind), Kind::named("densenet"));
     let checkpoint = Checkpoint::open(&card.weights).unwrap_or_else(|e| panic!("{e}"));
     let prefixed = support::classifier(support::network(&card, &checkpoint, DType::F32));
-    let (x, plain) = (stack(&goldens()["small.x"], DType::F32), network("small", DType::F32));
+    let plain = Card::open(&support::data("densenet/small.pt")).unwrap_or_else(|e| panic!("{e}"));
+    let checkpoint = Checkpoint::open(&plain.weights).unwrap_or_else(|e| panic!("{e}"));
+    let plain = support::classifier(support::network(&plain, &checkpoint, DType::F32));
+    let x = stack(&goldens()["small.x"], DType::F32);
     let [a, b] = [prefixed, plain].map(|network| support::output(&network.plan(x.dims()).expect("a plan"), &x));
     assert_eq!(worst(&a, &b), 0.0);
 }

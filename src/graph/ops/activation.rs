@@ -44,7 +44,8 @@ impl Operation for Relu {
             AtZero::Nothing => x.gt(0.0)?,
             AtZero::All => x.ge(0.0)?,
         };
-        let mask = if has_kernels(x.device()) { Mask::of(&passes.flatten_all()?.to_vec1()?) } else { Mask::on_device(passes) };
+        let mask =
+            if has_kernels(x.device()) { Mask::of(&passes.flatten_all()?.to_vec1()?) } else { Mask::on_device(passes) };
         Ok((y, Saved::Mask(mask)))
     }
 

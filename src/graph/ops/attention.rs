@@ -54,7 +54,8 @@ impl Operation for Attention {
         });
         let mixed = mixed.collect::<Result<Vec<_>>>()?;
         let y = if let [whole] = mixed.as_slice() { whole.clone() } else { Tensor::cat(&mixed, 2)?.contiguous()? };
-        let saved = if save { Saved::Tensors(inputs.iter().map(|input| (*input).clone()).collect()) } else { Saved::Nothing };
+        let saved =
+            if save { Saved::Tensors(inputs.iter().map(|input| (*input).clone()).collect()) } else { Saved::Nothing };
         Ok((y.reshape(inputs[0].dims())?, saved))
     }
 

@@ -122,7 +122,8 @@ pub(super) fn moments(a: &Tensor, b: &Tensor) -> Result<[Tensor; 2]> {
     #[cfg(feature = "cuda")]
     if a.device().is_cuda() {
         let (rows, n) = a.dims2()?;
-        let both = crate::nn::cuda::launch("moments", &[a, b], &[n, rows], &[2, rows], [crate::nn::cuda::THREADS, rows, 1])?;
+        let both =
+            crate::nn::cuda::launch("moments", &[a, b], &[n, rows], &[2, rows], [crate::nn::cuda::THREADS, rows, 1])?;
         return Ok([both.get(0)?, both.get(1)?]);
     }
     let centred = |x: &Tensor| x.broadcast_sub(&x.mean_keepdim(D::Minus1)?);

@@ -5,15 +5,12 @@ use std::sync::Arc;
 
 use candle_core::{DType, Device, Result, Tensor, bail};
 use candle_nn::VarBuilder;
-use rayon::prelude::*;
 
 use super::join::{joined, parts_of};
 use super::lines::Lines;
 use super::{AtZero, Operation, Pass, Planes, Saved, Saves, Step, Sum};
 use crate::nn::device::has_kernels;
-use crate::nn::epilogue::ByChannel;
-use crate::nn::gemm::{Columns, Real};
-use crate::nn::mask::Mask;
+use crate::nn::epilogue::{ByChannel, apply_by_channel};
 use crate::nn::numbers::{Held, by_type, tensor};
 
 /// y = scale\[c\] x + shift\[c\] on `[n, c, …]`. Several inputs are parts of x, one after the other along the channels: so a norm over
@@ -54,45 +51,6 @@ impl BatchNorm {
         let [scale, shift] = [&self.of.scale, &self.of.shift].map(|numbers| channelwise_on(numbers, dtype, device));
         Ok(Lines { scale: scale?, shift: shift? })
     }
-
-    /// Of the parts' numbers, `[n, c_i, plane]` each: the output's, and what the ReLU lets through where that is to be `save`d.
-    #[expect(unsafe_code, reason = "threads write different planes of one output")]
-    fn pass<T: Real>(&self, parts: &[(&[T], usize)], [n, plane]: [usize; 2], save: bool) -> Result<(Vec<T>, Option<Mask>)> {
-        let channels = self.channels();
-        let count = n * channels * plane;
-        let (mut y, mut passing) = (Vec::new(), Vec::new());
-        let columns = Columns::fresh(&mut y, &[n, channels, plane])?;
-        let noted = Columns::fresh(&mut passing, &[if save { count } else { 0 }])?;
-        let epilogue = crate::nn::epilogue::Epilogue {
-            norm: Some(self.by_channel()),
-            relu: self.relu,
-            passing: save.then_some(&noted),
-            ..Default::default()
-        };
-        // By channel of the output: the part that it comes from, and which channel of that.
-        let sources: Vec<(usize, usize)> = (parts.iter().enumerate())
-            .flat_map(|(part, (_, channels))| (0..*channels).map(move |channel| (part, channel)))
-            .collect();
-        (0..n * channels).into_par_iter().for_each(|at| {
-            let (sample, channel) = (at / channels, at % channels);
-            let (part, from) = sources[channel];
-            let (numbers, of_part) = parts[part];
-            let x = &numbers[(sample * of_part + from) * plane..][..plane];
-            // SAFETY: each job owns its plane, which the copy makes.
-            let y = unsafe {
-                columns.copy(at * plane, x);
-                columns.piece(at * plane..(at + 1) * plane)
-            };
-            // SAFETY: as above.
-            unsafe { epilogue.finish(channel, at * plane, y) };
-        });
-        // SAFETY: the jobs have made every plane, and noted each where there was something to note.
-        unsafe {
-            y.set_len(count);
-            passing.set_len(if save { count } else { 0 });
-        }
-        Ok((y, save.then(|| Mask::of(&passing))))
-    }
 }
 
 impl Operation for BatchNorm {
@@ -126,7 +84,8 @@ impl Operation for BatchNorm {
         let sizes = [shape[0], shape[2..].iter().product()];
         by_type!(first, T => {
             let numbers = held.iter().zip(&shapes).map(|(held, shape)| Ok((held.numbers::<T>()?, shape[1])));
-            let (y, mask) = self.pass(&numbers.collect::<Result<Vec<_>>>()?, sizes, save)?;
+            let parts = numbers.collect::<Result<Vec<_>>>()?;
+            let (y, mask) = apply_by_channel(&parts, sizes, &self.of, self.relu, save)?;
             Ok((tensor(y, &shape)?, mask.map_or(Saved::Nothing, Saved::Mask)))
         })
     }

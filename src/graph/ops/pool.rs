@@ -112,7 +112,9 @@ impl Windows {
     /// As candle's operations see them.
     fn taps(self, input: [usize; 3]) -> Result<Taps> {
         if self.ceil && self.output(input)? != (Self { ceil: false, ..self }).output(input)? {
-            bail!("a pool of {self:?} on {input:?} has windows that lie outside; not yet on this device: use --device cpu");
+            bail!(
+                "a pool of {self:?} on {input:?} has windows that lie outside; not yet on this device: use --device cpu"
+            );
         }
         Taps::new(Geometry { kernel: self.kernel, stride: self.stride, padding: self.padding }, input)
     }
@@ -320,7 +322,9 @@ impl Operation for AveragePool {
             let taps = windows.taps(input)?;
             let shares = volumes(&gradient)?.broadcast_div(&self.counts_beside(&gradient, input, output)?)?;
             let sum = || taps.all().map(|tap| taps.placed(&shares, tap)).reduce(|sum, placed| sum? + placed?);
-            return each(into, |_| taps.cropped(&sum().unwrap_or_else(|| bail!("a pool sees nothing"))?)?.reshape(shape));
+            return each(into, |_| {
+                taps.cropped(&sum().unwrap_or_else(|| bail!("a pool sees nothing"))?)?.reshape(shape)
+            });
         }
         let counts = self.counts(input, output);
         let [voxels, positions] = [input, output].map(|size| size.iter().product::<usize>());

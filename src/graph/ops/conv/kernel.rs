@@ -191,7 +191,6 @@ impl Kernel {
     }
 
     /// A pass over the CPU's numbers, with a note of what the ReLU lets through where that is to be `save`d.
-    #[expect(unsafe_code, reason = "the mask is noted from several threads")]
     fn pass(&self, x: &Tensor, after: &Passed<'_>, save: bool) -> Result<(Tensor, Option<Mask>)> {
         let (samples, c, d, h, w) = x.dims5()?;
         let ([c_in, c_out], input) = (self.channels, [d, h, w]);
@@ -213,8 +212,8 @@ impl Kernel {
         {
             bail!("a mask of {} numbers beside a convolution's {shape:?}", mask.len());
         }
-        let mut passing = Vec::new();
-        let columns = Columns::fresh(&mut passing, &[if save { count } else { 0 }])?;
+        let mut passing = vec![0; if save { count } else { 0 }];
+        let columns = Columns::new(&mut passing);
         let noted = save.then_some(&columns);
         let (x, skip) = (Held::of(x), after.skip.map(Held::of));
         let y = match &self.weight {
@@ -229,10 +228,6 @@ impl Kernel {
                 tensor(self.products(self.matrix(weights)).forward(x.numbers()?, &images, &epilogue)?, &shape)?
             }
         };
-        if save {
-            // SAFETY: the pass has finished every output, and noted each, as there is a ReLU.
-            unsafe { passing.set_len(count) };
-        }
         Ok((y, save.then(|| Mask::of(&passing))))
     }
 
@@ -342,4 +337,3 @@ fn mirrored<T: Real>(weight: &[T], scale: &[f64], [c_in, c_out]: [usize; 2], tap
     });
     mirrored.collect()
 }
-
