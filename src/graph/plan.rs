@@ -67,9 +67,9 @@ impl Plan {
             count *= 2;
         }
         if planned.gradient_bytes > budget {
-            let [needed, most] = [planned.gradient_bytes, budget].map(machine::gigabytes);
+            let (needed, most) = (planned.gradient_bytes.div_ceil(1_000_000), budget / 1_000_000);
             bail!(
-                "the gradient of this network takes {needed} of memory at least, and this process can have {most}; \
+                "the gradient of this network takes {needed} MB of memory at least, and may take {most} MB; \
                  set a smaller `side` in its card, or give it fewer slices"
             );
         }

@@ -99,6 +99,10 @@ impl Planned {
     /// All values, of which the inputs are there.
     pub(super) fn given(&self, inputs: &[Tensor]) -> Result<Vec<Option<Tensor>>, Error> {
         let mut values = vec![None; self.shapes.len()];
+        let count = self.inputs_in(&(0..values.len())).count();
+        if inputs.len() != count {
+            return Err(candle_core::Error::Msg(format!("a graph of {count} inputs, given {}", inputs.len())).into());
+        }
         for (at, input) in self.inputs_in(&(0..self.shapes.len())).zip(inputs) {
             if input.dims() != self.shapes[at] {
                 let (found, planned) = (input.dims(), &self.shapes[at]);
@@ -164,6 +168,10 @@ impl Planned {
     fn vjp(&self, records: Vec<Record>, gradients: &[Tensor], check: Check<'_>) -> Result<Vec<Tensor>, Error> {
         let nodes = self.shapes.len();
         let mut back = Gradients { sums: vec![None; nodes], masked: vec![false; nodes] };
+        if gradients.len() != self.graph.outputs.len() {
+            let (outputs, given) = (self.graph.outputs.len(), gradients.len());
+            return Err(candle_core::Error::Msg(format!("a graph of {outputs} outputs, given {given} gradients")).into());
+        }
         for (Value(value), gradient) in self.graph.outputs.iter().zip(gradients) {
             if gradient.dims() != self.shapes[*value] {
                 let (found, wanted) = (gradient.dims(), &self.shapes[*value]);

@@ -323,12 +323,12 @@ fn long() -> (Graph, Tensor) {
 fn a_budget_that_is_too_small_says_how_much_is_needed_and_that_much_suffices() {
     let (graph, x) = long();
     let plan = plan_for(&graph, std::slice::from_ref(&x)).expect("a plan");
-    let refusal = plan.clone().within(1 << 20).map(drop).expect_err("less than two tensors").to_string();
+    let refusal = plan.clone().within(1_000_000).map(drop).expect_err("less than two tensors").to_string();
     let needed =
         refusal.split("takes ").nth(1).and_then(|rest| rest.split(' ').next()).and_then(|n| n.parse::<u64>().ok());
     let needed = needed.unwrap_or_else(|| panic!("no number of bytes: {refusal}"));
     assert!(refusal.contains("may take 1 MB"), "{refusal}");
-    let cut = plan.clone().within(needed << 20).expect("what it asked for");
+    let cut = plan.clone().within(needed * 1_000_000).expect("what it asked for");
     assert!(cut.gradient_bytes() < plan.gradient_bytes() / 2, "{} of {}", cut.gradient_bytes(), plan.gradient_bytes());
     let x = [x];
     assert!(bits(&cut, &x) == bits(&plan, &x));
