@@ -18,6 +18,7 @@ mod exports;
 mod folders;
 mod formats;
 mod gradients;
+mod graph_ops;
 mod hostile;
 mod input_check;
 mod measurements;

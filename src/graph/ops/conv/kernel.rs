@@ -31,6 +31,13 @@ pub(super) struct Weights<T> {
     mirrored: OnceLock<Vec<T>>,
 }
 
+impl<T> Weights<T> {
+    /// `[out, in * taps]`, as they were loaded.
+    pub(super) fn loaded(&self) -> &[T] {
+        &self.loaded
+    }
+}
+
 impl<T> From<Arc<Vec<T>>> for Weights<T> {
     fn from(loaded: Arc<Vec<T>>) -> Self {
         Self { loaded, mirrored: OnceLock::new() }
@@ -95,6 +102,15 @@ impl Kernel {
         self.geometry
     }
 
+    pub(super) fn numbers(&self) -> &Numbers {
+        &self.weight
+    }
+
+    /// One per output channel; none is nothing to add.
+    pub(super) fn bias(&self) -> &[f64] {
+        &self.bias
+    }
+
     pub(super) fn has_norm(&self) -> bool {
         self.norm.is_some() || self.norm_last.is_some()
     }
@@ -128,7 +144,13 @@ impl Kernel {
         weights.mirrored.get_or_init(|| mirrored(&weights.loaded, scale, self.channels, self.geometry.taps()))
     }
 
-    fn forward_f32(&self, weights: &Weights<f32>, x: &[f32], images: &Images, epilogue: &Epilogue<'_, f32>) -> Vec<f32> {
+    fn forward_f32(
+        &self,
+        weights: &Weights<f32>,
+        x: &[f32],
+        images: &Images,
+        epilogue: &Epilogue<'_, f32>,
+    ) -> Vec<f32> {
         if !Winograd::fits(&self.geometry) || !Winograd::pays(images.output) {
             return self.products(self.matrix(weights)).forward(x, images, epilogue);
         }
@@ -316,4 +338,3 @@ fn mirrored<T: Real>(weight: &[T], scale: &[f64], [c_in, c_out]: [usize; 2], tap
     });
     mirrored.collect()
 }
-
