@@ -266,7 +266,7 @@ fn products_norms_and_attention_have_exact_gradients() {
             g.head_attention([x[0], x[1], x[2]], 0.5, Some(&frozen(bias, 8, t))).expect("attention")
         });
     }
-    check("attention by one head", &[&[1, 1, 33, 4]; 3], |g, x, _| {
+    check("attention by one head", &[&[1, 1, 33, 4][..]; 3], |g, x, _| {
         g.head_attention([x[0], x[1], x[2]], 0.5, None).expect("attention")
     });
 }
@@ -431,7 +431,7 @@ fn what_does_not_fit_is_an_error_in_words() {
     refused(&[&[2, 3]], &|g, x| g.softmax(x[0], 2), "softmax over axis 2");
     refused(&[&[2, 3]], &|g, x| g.leaky_relu(x[0], &[0.1, 0.2]), "one for all, or one for each channel");
     refused(
-        &[&[2, 3, 4, 5]; 2],
+        &[&[2, 3, 4, 5][..]; 2],
         &|g, x| g.head_attention([x[0], x[1], x[1]], 1.0, Some(&random(&[4, 5], 1))).expect("a bias"),
         "has a bias",
     );

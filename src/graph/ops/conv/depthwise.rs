@@ -60,10 +60,14 @@ impl Kernel {
                 let (ys, y_in) = seen(1, y_tap);
                 for x_tap in 0..kernel[2] {
                     let (xs, x_in) = seen(2, x_tap);
+                    tap += 1;
+                    if xs.is_empty() {
+                        continue; // where nothing is seen, from which place on must not matter
+                    }
                     for (z, at) in zs.clone().zip((z_in..).step_by(stride[0])) {
                         for (y, row) in ys.clone().zip((y_in..).step_by(stride[1])) {
                             visit(
-                                tap,
+                                tap - 1,
                                 Run {
                                     output: (z * output[1] + y) * output[2] + xs.start,
                                     input: (at * input[1] + row) * input[2] + x_in,
@@ -72,7 +76,6 @@ impl Kernel {
                             );
                         }
                     }
-                    tap += 1;
                 }
             }
         }

@@ -169,6 +169,10 @@ impl Conv {
 
     /// The size of an input with the zeros around.
     fn size_around(&self, input: [usize; 3]) -> Result<[usize; 3]> {
+        const MOST: usize = u32::MAX as usize;
+        if self.kernel.geometry().padding.iter().any(|zeros| *zeros > MOST) {
+            bail!("a convolution with more than {MOST} zeros around: {:?}", self.kernel.geometry().padding);
+        }
         let mut size = input;
         for (side, zeros) in size.iter_mut().zip(self.around) {
             match side.checked_add(zeros[0]).and_then(|side| side.checked_add(zeros[1])) {
