@@ -46,7 +46,7 @@ pub struct Interpolate {
     pub coordinates: Coordinates,
     /// Whether an axis that becomes shorter is smoothed.
     pub antialias: bool,
-    /// Whether what lies beyond the ends has no share instead.
+    /// Whether what lies beyond the ends has no share instead, as in PyTorch's resizing with antialias.
     pub exclude_outside: bool,
 }
 
@@ -121,7 +121,7 @@ impl Interpolate {
         for place in (centre - reach).floor() as i64..=(centre + reach).ceil() as i64 {
             let share = self.between.share((place as f64 - centre) * stretch);
             let inside = place.clamp(0, last);
-            if share == 0.0 || ((self.exclude_outside || self.antialias) && inside != place) {
+            if share == 0.0 || (self.exclude_outside && inside != place) {
                 continue;
             }
             whole += share;
