@@ -170,6 +170,7 @@ impl Planned {
             Saves::Nothing => (0, Vec::new()),
             Saves::Bits => (self.count(at).div_ceil(8), Vec::new()),
             Saves::Places => (self.count(at).saturating_mul(2), Vec::new()),
+            Saves::Indices => (self.count(at).saturating_mul(4), Vec::new()),
             Saves::Inputs => (0, inputs()),
             Saves::Output => (0, vec![at]),
         }

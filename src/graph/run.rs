@@ -170,7 +170,9 @@ impl Planned {
         let mut back = Gradients { sums: vec![None; nodes], masked: vec![false; nodes] };
         if gradients.len() != self.graph.outputs.len() {
             let (outputs, given) = (self.graph.outputs.len(), gradients.len());
-            return Err(candle_core::Error::Msg(format!("a graph of {outputs} outputs, given {given} gradients")).into());
+            return Err(
+                candle_core::Error::Msg(format!("a graph of {outputs} outputs, given {given} gradients")).into()
+            );
         }
         for (Value(value), gradient) in self.graph.outputs.iter().zip(gradients) {
             if gradient.dims() != self.shapes[*value] {

@@ -19,7 +19,7 @@ pub(crate) mod im2col;
 pub mod mask;
 mod memory;
 pub(crate) mod numbers;
-mod product;
+pub(crate) mod product;
 pub(crate) mod simd;
 pub mod threads;
 pub(crate) mod winograd;

@@ -21,6 +21,7 @@ mod exports;
 mod folders;
 mod formats;
 mod gradients;
+mod graph_ops;
 mod graphs;
 mod hostile;
 mod input_check;

@@ -5,16 +5,30 @@
 //! f64. Weights are frozen: no operation has a gradient of its weights.
 
 mod activation;
+mod along;
 mod arithmetic;
 mod attention;
+mod broadcast;
 mod conv;
+mod frozen;
+mod function;
 mod group_norm;
+mod heads;
+mod interpolate;
 mod join;
+mod layer_norm;
 mod lines;
+mod matmul;
 mod norm;
+mod pairwise;
 mod pool;
+mod reduce;
 mod resize;
+mod select;
+mod softmax;
+mod table;
 mod taps;
+mod threshold;
 mod view;
 
 use std::ops::Range;
@@ -26,12 +40,23 @@ use self::pool::Places;
 pub use activation::{LogSoftmax, Relu, Swish};
 pub use arithmetic::{Add, Affine};
 pub use attention::Attention;
-pub use conv::{Bias, Conv, conv2d, conv3d};
+pub use conv::{Bias, Conv, ConvTranspose, GroupedConv, conv2d, conv3d};
+pub use frozen::Constant;
+pub use function::Function;
 pub use group_norm::{GroupNorm, group_norm};
+pub use heads::HeadAttention;
+pub use interpolate::{Axis, Between, Coordinates, Interpolate};
 pub use join::Concat;
+pub use layer_norm::LayerNorm;
+pub use matmul::{Linear, MatMul};
 pub use norm::{BatchNorm, batch_norm};
+pub use pairwise::{Arithmetic, Pairwise, Where};
 pub use pool::{AveragePool, GlobalMean, MaxPool, Windows};
+pub use reduce::{ArgMax, Reduce, Reduction};
 pub use resize::{Nearest, Resize, Size};
+pub use select::{Edge, Pick, Rounding, Select};
+pub use softmax::Softmax;
+pub use threshold::{Clip, LeakyRelu};
 pub use view::{CenterCrop, Flip, Narrow, Pad, Permute, Reshape, Unsqueeze};
 
 pub use crate::nn::epilogue::AtZero;
@@ -151,6 +176,8 @@ pub enum Saves {
     Bits,
     /// Two bytes for each number of the output.
     Places,
+    /// Four bytes for each number of the output.
+    Indices,
     /// All inputs.
     Inputs,
     Output,
@@ -163,8 +190,13 @@ pub enum Saved {
     Nothing,
     /// What its ReLU lets through.
     Mask(Mask),
+    /// Which numbers lie above a threshold. Unlike a mask it lets a part of the others' gradient through, which the operation's own
+    /// vjp sees to.
+    Bits(Mask),
     /// Which place of each window holds its maximum.
     Places(Arc<Places>),
+    /// Which place of each row holds its extreme.
+    Indices(Arc<Vec<u32>>),
     /// Inputs, or the output.
     Tensors(Vec<Tensor>),
 }
@@ -226,6 +258,11 @@ impl Sum {
 /// The sums that are asked for, each with the part that `vjp` makes of the input of that number.
 fn each(into: Vec<Option<Sum>>, vjp: impl Fn(usize) -> Result<Tensor>) -> Result<Vec<Option<Tensor>>> {
     into.into_iter().enumerate().map(|(which, sum)| sum.map(|sum| sum.with(vjp(which)?)).transpose()).collect()
+}
+
+/// No gradient, but what others say of the inputs: the output is a step function of them.
+fn stopped(into: Vec<Option<Sum>>) -> Result<Vec<Option<Tensor>>> {
+    into.into_iter().map(|sum| sum.map_or(Ok(None), Sum::without)).collect()
 }
 
 /// The shape of the only input.

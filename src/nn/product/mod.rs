@@ -149,5 +149,13 @@ impl Multiply for f64 {
     }
 }
 
+/// `c = a b`, `c` dense.
+pub(crate) fn multiply<T: Multiply>(a: Matrix<'_, T>, b: Matrix<'_, T>, c: &mut [T]) {
+    let (rows, row_stride) = (0..a.shape[0], b.shape[1]);
+    let to = Place { columns: &Columns::new(c), offset: 0, row_stride };
+    // SAFETY: `c` is borrowed here alone.
+    unsafe { T::multiply(&T::left(a), rows, b, &[], to, &mut T::Room::default()) }
+}
+
 #[cfg(test)]
 mod tests;

@@ -34,6 +34,13 @@ pub(super) struct Weights<T> {
     mirrored: OnceLock<Vec<T>>,
 }
 
+impl<T> Weights<T> {
+    /// `[out, in * taps]`, as they were loaded.
+    pub(super) fn loaded(&self) -> &[T] {
+        &self.loaded
+    }
+}
+
 impl<T> From<Arc<Vec<T>>> for Weights<T> {
     fn from(loaded: Arc<Vec<T>>) -> Self {
         Self { loaded, mirrored: OnceLock::new() }
@@ -106,6 +113,15 @@ impl Kernel {
         let [_, height, width] = self.geometry.padding;
         let kernel = self.placed(Geometry { padding: [0, height, width], ..self.geometry });
         Self { norm: self.norm.clone(), norm_last: self.norm_last.clone(), part_of: Some(output), ..kernel }
+    }
+
+    pub(super) fn numbers(&self) -> &Numbers {
+        &self.weight
+    }
+
+    /// One per output channel; none is nothing to add.
+    pub(super) fn bias(&self) -> &[f64] {
+        &self.bias
     }
 
     pub(super) fn has_norm(&self) -> bool {
