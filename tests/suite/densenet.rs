@@ -15,6 +15,8 @@ use crate::support::{self, relative, worst};
 const STORED: f64 = 1e-7;
 /// f32 sums in another order, of the largest number of a tensor; PyTorch's own are up to 2e-5 from the goldens.
 const SINGLE: f64 = 1e-4;
+/// Of the largest gradient, in f32: where a ReLU's sum is almost 0, the last bit decides whether a gradient passes. 1.3e-4 is measured.
+const SINGLE_GRADIENT: f64 = 5e-4;
 
 const NAMES: [&str; 2] = ["small", "one_logit"];
 
@@ -62,6 +64,7 @@ fn logits_scores_and_gradients_equal_monais() {
         near(&format!("{case}: logits"), &logits, get("logits"), tolerance);
         let score = kind.of(&logits).and_then(|p| p.narrow(1, last, 1)?.flatten_all()).expect("a score");
         near(&format!("{case}: score"), &score, get("score"), tolerance);
+        let tolerance = if dtype == DType::F64 { STORED } else { SINGLE_GRADIENT };
         near(&format!("{case}: gradient"), &gradient, &stack(get("gradient"), dtype), tolerance);
         let gap = relative(&gradient.to_dtype(DType::F64).expect("f64"), &stack(get("gradient"), DType::F64));
         assert!(gap <= tolerance, "{case}: gradient off by {gap:e}");
