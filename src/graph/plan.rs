@@ -239,14 +239,18 @@ impl Planned {
         for at in segment.clone().rev() {
             let of_output = if std::mem::replace(&mut gradients[at], false) { 0 } else { self.bytes(at) };
             live = live.saturating_add(of_output);
+            let mut masks = 0_u64;
             for Value(value) in &self.graph.nodes[at].inputs {
-                // A sum is made beside its parts.
+                // A sum is made beside its parts, and a mask's bits are unpacked to bytes.
                 if !std::mem::replace(&mut gradients[*value], true) {
                     live = live.saturating_add(self.bytes(*value));
                 }
+                masks = masks.max(self.count(*value));
             }
-            peak = peak.max(saved.saturating_add(live).saturating_add(self.scratch(at)));
-            live = live.saturating_sub(self.bytes(at));
+            peak = peak.max(saved.saturating_add(live).saturating_add(self.scratch(at)).saturating_add(masks));
+            // The gradients of outputs are the caller's.
+            let ours = !self.graph.outputs.contains(&Value(at));
+            live = live.saturating_sub(if ours { self.bytes(at) } else { 0 });
             saved = saved.saturating_sub(self.saves(at).0);
         }
         peak

@@ -1,6 +1,8 @@
 //! What follows a convolution while the caches still hold its outputs: a batch norm, a skip that is added, a ReLU.
 
-use candle_core::Result;
+use std::ops::Range;
+
+use candle_core::{Result, bail};
 use rayon::prelude::*;
 
 use super::gemm::{Columns, Real};
@@ -137,4 +139,38 @@ pub(crate) fn apply_by_channel<T: Real>(
         passing.set_len(if save { count } else { 0 });
     }
     Ok((y, save.then(|| Mask::of(&passing))))
+}
+
+/// Some channels of a gradient `[n, c, plane]`, each times its scale; `others` is added, then what `mask` lets through is left. Gives
+/// the numbers `[n, channels, plane]`.
+#[expect(unsafe_code, reason = "threads write different planes of one output")]
+pub(crate) fn scale_channels<T: Real>(
+    gradient: &[T],
+    [n, plane]: [usize; 2],
+    scale: &[f64],
+    channels: Range<usize>,
+    (others, mask): (Option<&[T]>, Option<&[u8]>),
+) -> Result<Vec<T>> {
+    let norm = ByChannel { scale: scale[channels.clone()].to_vec(), shift: vec![0.0; channels.len()] };
+    let count = n * channels.len() * plane;
+    if others.is_some_and(|others| others.len() != count) || mask.is_some_and(|mask| mask.len() != count) {
+        bail!("another part or a mask of another size beside a gradient of {count} numbers");
+    }
+    let mut y = Vec::new();
+    let columns = Columns::fresh(&mut y, &[n, channels.len(), plane])?;
+    let epilogue = Epilogue { norm: Some(&norm), skip: others, mask, ..Epilogue::default() };
+    (0..n * channels.len()).into_par_iter().for_each(|at| {
+        let (sample, channel) = (at / channels.len(), at % channels.len());
+        let x = &gradient[(sample * scale.len() + channels.start + channel) * plane..][..plane];
+        // SAFETY: each job owns its plane, which the copy makes.
+        let y = unsafe {
+            columns.copy(at * plane, x);
+            columns.piece(at * plane..(at + 1) * plane)
+        };
+        // SAFETY: as above.
+        unsafe { epilogue.finish(channel, at * plane, y) };
+    });
+    // SAFETY: the jobs have made every plane.
+    unsafe { y.set_len(count) };
+    Ok(y)
 }

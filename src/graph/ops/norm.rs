@@ -1,6 +1,7 @@
 //! Batch norm as it is at inference, a scale and a shift by channel, alone or with the ReLU that follows it, of one tensor or of
 //! several that it joins along their channels.
 
+use std::ops::Range;
 use std::sync::Arc;
 
 use candle_core::{DType, Device, Result, Tensor, bail};
@@ -10,7 +11,8 @@ use super::join::{joined, parts_of};
 use super::lines::Lines;
 use super::{AtZero, Operation, Pass, Planes, Saved, Saves, Step, Sum};
 use crate::nn::device::has_kernels;
-use crate::nn::epilogue::{ByChannel, apply_by_channel};
+use crate::nn::epilogue::{ByChannel, apply_by_channel, scale_channels};
+use crate::nn::mask::Mask;
 use crate::nn::numbers::{Held, by_type, tensor};
 
 /// y = scale\[c\] x + shift\[c\] on `[n, c, …]`. Several inputs are parts of x, one after the other along the channels: so a norm over
@@ -44,6 +46,24 @@ impl BatchNorm {
         let shift = vec![0.0; self.channels()];
         let linear = Self { of: Arc::new(ByChannel { scale: self.of.scale.clone(), shift }), relu: None };
         Ok(linear.forward(&[gradient], false)?.0)
+    }
+
+    /// The gradient of the part with some of the channels, in its sum.
+    fn part(
+        &self,
+        gradient: &Tensor,
+        sizes: [usize; 2],
+        channels: Range<usize>,
+        shape: &[usize],
+        Sum { others, mask }: Sum,
+    ) -> Result<Tensor> {
+        let others = others.map(|others| others.contiguous()).transpose()?;
+        let mask = mask.as_ref().map(Mask::bytes).transpose()?;
+        let (held, others) = (Held::of(gradient), others.as_ref().map(Held::of));
+        by_type!(gradient, T => {
+            let beside = (others.as_ref().map(Held::numbers::<T>).transpose()?, mask.as_deref());
+            tensor(scale_channels(held.numbers::<T>()?, sizes, &self.of.scale, channels, beside)?, shape)
+        })
     }
 
     /// These numbers where our loops do not run.
@@ -91,7 +111,18 @@ impl Operation for BatchNorm {
     }
 
     fn vjp(&self, pass: &Pass<'_>, gradient: &Tensor, into: Vec<Option<Sum>>) -> Result<Vec<Option<Tensor>>> {
-        parts_of(&self.scaled(gradient)?, 1, pass.shapes, into)
+        if !has_kernels(gradient.device()) {
+            return parts_of(&self.scaled(gradient)?, 1, pass.shapes, into);
+        }
+        let gradient = gradient.contiguous()?;
+        let sizes = [gradient.dim(0)?, gradient.dims()[2..].iter().product()];
+        let mut start = 0;
+        let parts = into.into_iter().zip(pass.shapes).map(|(sum, shape)| {
+            let channels = start..start + shape[1];
+            start = channels.end;
+            sum.map(|sum| self.part(&gradient, sizes, channels, shape, sum)).transpose()
+        });
+        parts.collect()
     }
 
     fn step(&self) -> Option<Step> {
