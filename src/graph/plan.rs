@@ -41,7 +41,7 @@ impl Plan {
     /// In words, where the graph takes no such inputs.
     pub fn new(graph: &Graph, inputs: &[&[usize]], dtype: DType) -> Result<Self> {
         let mut planned = Planned::new(graph, inputs, dtype.size_in_bytes() as u64)?;
-        planned.segments = vec![0..planned.shapes.len()];
+        planned.segments = planned.cut(1);
         planned.forward_bytes = planned.peak_of_forward();
         planned.gradient_bytes = planned.peak_of_gradient();
         Ok(Self(Arc::new(planned)))

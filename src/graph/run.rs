@@ -191,7 +191,9 @@ impl Planned {
                 Record::Saved(saved) => saved,
                 Record::Entries(entries) => {
                     let mut values = vec![None; nodes];
-                    entries.into_iter().for_each(|(value, tensor)| values[value] = Some(tensor));
+                    for (value, tensor) in entries {
+                        values[value] = Some(tensor);
+                    }
                     self.run(segment.clone(), &mut values, true, check)?
                 }
             };

@@ -80,7 +80,8 @@ impl ClassScore {
 
 impl Objective for ClassScore {
     fn score(&self, stack: &Tensor, monitor: &Monitor) -> Result<Scored, Error> {
-        let logits = self.classifier.plan(stack.dims())?.forward(&[stack.clone()], &|_, _| monitor.check())?;
+        let logits =
+            self.classifier.plan(stack.dims())?.forward(std::slice::from_ref(stack), &|_, _| monitor.check())?;
         self.scored(&logits[0])
     }
 
@@ -90,8 +91,11 @@ impl Objective for ClassScore {
         _slab: std::ops::Range<usize>,
         monitor: &Monitor,
     ) -> Result<(Scored, Tensor), Error> {
-        let (logits, tape) =
-            self.classifier.plan(stack.dims())?.fitted()?.record(&[stack.clone()], &|_, _| monitor.check())?;
+        let (logits, tape) = self
+            .classifier
+            .plan(stack.dims())?
+            .fitted()?
+            .record(std::slice::from_ref(stack), &|_, _| monitor.check())?;
         let step = |done, of| monitor.step("gradient of the classifier", done, of);
         let gradient = tape.into_vjp(&[self.cotangent(&logits[0])?], &step)?.remove(0);
         Ok((self.scored(&logits[0])?, gradient))

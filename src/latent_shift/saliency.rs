@@ -67,7 +67,7 @@ pub fn gradients(
     monitor: &Monitor,
 ) -> Result<Vec<Tensor>, Error> {
     let check = |_, _| monitor.check();
-    let (logits, tape) = classifier.plan(stack.dims())?.fitted()?.record(&[stack.clone()], &check)?;
+    let (logits, tape) = classifier.plan(stack.dims())?.fitted()?.record(std::slice::from_ref(stack), &check)?;
     let of_logit = |&label: &usize| {
         let mut one = vec![0.0; logits[0].elem_count()];
         one[label] = 1.0;
@@ -196,7 +196,7 @@ fn rows(cube: &Cube, grid: &Grid) -> impl Iterator<Item = Range<usize>> {
 }
 
 fn logits(classifier: &Classifier, stack: &Tensor, monitor: &Monitor) -> Result<Vec<f32>, Error> {
-    let logits = classifier.plan(stack.dims())?.forward(&[stack.clone()], &|_, _| monitor.check())?;
+    let logits = classifier.plan(stack.dims())?.forward(std::slice::from_ref(stack), &|_, _| monitor.check())?;
     finite(logits[0].to_dtype(DType::F32)?.flatten_all()?.to_vec1()?, "a logit")
 }
 

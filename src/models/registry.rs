@@ -23,6 +23,9 @@ pub(super) struct Defaults {
     pub(super) turned: bool,
 }
 
+/// Says whether there is a tensor whose name holds a part.
+pub(super) type Has<'a> = &'a dyn Fn(&str) -> bool;
+
 /// One kind of network.
 pub struct Architecture {
     /// As cards spell it.
@@ -30,9 +33,8 @@ pub struct Architecture {
     /// For people.
     pub title: &'static str,
     pub role: Role,
-    /// Whether tensors with such parts of names are those of this architecture. It is given a function that says whether there is
-    /// a tensor whose name holds a part.
-    pub(super) recognises: fn(&dyn Fn(&str) -> bool) -> bool,
+    /// Whether tensors with such parts of names are those of this architecture.
+    pub(super) recognises: fn(Has<'_>) -> bool,
     pub(super) defaults: Defaults,
     /// Builds the network that a card and its checkpoint describe.
     pub(super) load: fn(&Card, &Checkpoint, DType, &Device) -> Result<Network, Error>,

@@ -126,7 +126,7 @@ impl Vqgan {
 
 impl Autoencoder for Vqgan {
     fn encode(&self, stack: &Tensor, check: Check<'_>) -> std::result::Result<Tensor, graph::Error> {
-        let z = self.encoder(stack.dims())?.forward(&[stack.clone()], check)?;
+        let z = self.encoder(stack.dims())?.forward(std::slice::from_ref(stack), check)?;
         Ok(self.quantized(&z[0])?)
     }
 

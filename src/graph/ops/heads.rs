@@ -76,7 +76,9 @@ impl<T: Real> Head<'_, T> {
         let Sizes { keys, width, .. } = self.sizes;
         weights.resize(q.len() / width * keys, T::default());
         multiply(rows(q, width), columns(self.k, width), weights);
-        weights.iter_mut().for_each(|weight| *weight = *weight * self.scale);
+        for weight in weights.iter_mut() {
+            *weight = *weight * self.scale;
+        }
         if let Some(bias) = self.bias {
             weights.iter_mut().zip(&bias[first * keys..]).for_each(|(weight, bias)| *weight += *bias);
         }
@@ -105,7 +107,9 @@ impl<T: Real> Head<'_, T> {
         u.resize(weights.len(), T::default());
         multiply(rows(g, values), columns(self.v, values), u);
         u.chunks_mut(keys).zip(weights.chunks(keys)).for_each(|(u, weights)| softmax_row_vjp(weights, u));
-        u.iter_mut().for_each(|u| *u = *u * self.scale);
+        for u in u.iter_mut() {
+            *u = *u * self.scale;
+        }
         multiply(rows(u, keys), rows(self.k, width), gq);
         add(columns(u, keys), rows(q, width), gk);
     }

@@ -80,10 +80,9 @@ impl Coordinates {
         match self {
             Self::HalfPixel => half,
             Self::HalfPixelOrFirst if length > 1.0 => half,
-            Self::HalfPixelOrFirst => 0.0,
             Self::HalfPixelAboutCentre => half + side / 2.0 * (1.0 - length.floor() / length),
             Self::AlignCorners if length > 1.0 => at * (side - 1.0) / (length - 1.0),
-            Self::AlignCorners => 0.0,
+            Self::HalfPixelOrFirst | Self::AlignCorners => 0.0,
             Self::Asymmetric => at / factor,
         }
     }
@@ -130,7 +129,9 @@ impl Interpolate {
                 _ => row.push((inside as usize, share)),
             }
         }
-        row.iter_mut().for_each(|(_, share)| *share /= whole);
+        for (_, share) in &mut row {
+            *share /= whole;
+        }
         row
     }
 

@@ -48,7 +48,7 @@ impl LayerNorm {
 
     fn normed<T: Real>(&self, x: &[T]) -> Vec<T> {
         let width = self.width().max(1);
-        let [weight, bias] = [&self.weight, &self.bias].map(numbers_of::<T>);
+        let [weight, bias] = [self.weight.as_ref(), self.bias.as_ref()].map(numbers_of::<T>);
         let mut y = zeros(x.len());
         let rows = y.par_chunks_mut(width).with_min_len(grain(width)).zip(x.par_chunks(width));
         rows.for_each(|(y, x)| {
@@ -63,7 +63,7 @@ impl LayerNorm {
     /// With h = (x - mean) rate and u = weight g: rate (u - mean(u) - h mean(u h)).
     fn pulled<T: Real>(&self, x: &[T], g: &[T]) -> Vec<T> {
         let width = self.width().max(1);
-        let weight = numbers_of::<T>(&self.weight);
+        let weight = numbers_of::<T>(self.weight.as_ref());
         let mut gx = g.to_vec();
         let rows = gx.par_chunks_mut(width).with_min_len(grain(width)).zip(x.par_chunks(width));
         rows.for_each(|(u, x)| {
@@ -88,8 +88,8 @@ impl LayerNorm {
 }
 
 /// Nothing where there are none.
-fn numbers_of<T: Real>(numbers: &Option<Vec<f64>>) -> Vec<T> {
-    numbers.iter().flatten().map(|number| T::from_f64(*number)).collect()
+fn numbers_of<T: Real>(numbers: Option<&Vec<f64>>) -> Vec<T> {
+    numbers.into_iter().flatten().map(|number| T::from_f64(*number)).collect()
 }
 
 impl Operation for LayerNorm {

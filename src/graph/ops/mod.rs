@@ -3,6 +3,10 @@
 //!
 //! Tensors are `[n, c, …]`: samples, channels, then depth, height and width, of which slices have the last two. Numbers are f32 or
 //! f64. Weights are frozen: no operation has a gradient of its weights.
+#![expect(
+    clippy::inline_always,
+    reason = "only what is inlined is compiled for the instruction set of its caller, see simd"
+)]
 
 mod activation;
 mod along;

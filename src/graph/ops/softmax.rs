@@ -24,7 +24,9 @@ pub(super) fn softmax_row<T: Real>(row: &mut [T]) {
         sum += x.to_f64();
     }
     let share = T::from_f64(1.0 / sum);
-    row.iter_mut().for_each(|x| *x = *x * share);
+    for x in row {
+        *x = *x * share;
+    }
 }
 
 /// Turns the gradient of one row's softmax `p` into that of its argument, in place: p (g - sum(p g)).

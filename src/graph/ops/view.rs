@@ -107,7 +107,7 @@ impl Operation for Reshape {
         let count: usize = shape.iter().product();
         let known: usize = self.0.iter().flatten().product();
         let open = self.0.iter().filter(|side| side.is_none()).count();
-        if open > 1 || known == 0 || count % known != 0 || (open == 0 && count != known) {
+        if open > 1 || known == 0 || !count.is_multiple_of(known) || (open == 0 && count != known) {
             bail!("a tensor {shape:?} as {:?}", self.0);
         }
         Ok(self.0.iter().map(|side| side.unwrap_or(count / known)).collect())

@@ -46,6 +46,13 @@ const PANELS: usize = 10;
 #[repr(align(64))]
 struct Panel([f32; PANEL]);
 
+impl Panel {
+    #[expect(clippy::large_stack_arrays, reason = "24 KB, which go to the heap at once")]
+    fn empty() -> Self {
+        Self([0.0; PANEL])
+    }
+}
+
 /// Room for packed panels, which a thread keeps from product to product.
 #[derive(Default)]
 pub(crate) struct Room(Vec<Panel>);
@@ -63,7 +70,7 @@ impl Work for Product<'_> {
     #[inline(always)]
     fn run<S: Simd>(self, s: S) {
         let Self { left, rows, right, bias, to, room: Room(panels) } = self;
-        panels.resize(PANELS, Panel([0.0; PANEL]));
+        panels.resize_with(PANELS, Panel::empty);
         let tiles = Tiles { left, bias, to };
         let (width, inner, columns) = (VECTORS * S::LANES, left.inner(), right.shape[1]);
         // Where nothing is summed, one empty run writes what the sums begin with.

@@ -29,8 +29,8 @@ struct Run {
 
 impl Kernel {
     /// Of convolutions of one channel each; none where they are of more.
-    pub(super) fn of(groups: &[Conv]) -> Result<Option<Self>> {
-        let Some(first) = groups.first().filter(|first| first.kernel.channels() == [1, 1]) else { return Ok(None) };
+    pub(super) fn of(groups: &[Conv]) -> Option<Self> {
+        let first = groups.first().filter(|first| first.kernel.channels() == [1, 1])?;
         let (mut taps, mut bias) = (Vec::new(), Vec::new());
         for group in groups {
             match group.kernel.numbers() {
@@ -41,7 +41,7 @@ impl Kernel {
         }
         let geometry = first.kernel.geometry();
         let before = std::array::from_fn(|axis| geometry.padding[axis] + first.around[axis][0]);
-        Ok(Some(Self { taps, bias, geometry, before, axes: first.axes }))
+        Some(Self { taps, bias, geometry, before, axes: first.axes })
     }
 
     /// Calls `visit` with each tap's number and each of its runs, of a channel of `input` that becomes `output`.

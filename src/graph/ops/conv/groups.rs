@@ -38,7 +38,7 @@ impl GroupedConv {
             place(&weight.narrow(0, group * size, size)?.contiguous()?, bias.as_ref())
         };
         let groups = (0..groups).map(group).collect::<Result<Vec<_>>>()?;
-        let depthwise = depthwise::Kernel::of(&groups)?;
+        let depthwise = depthwise::Kernel::of(&groups);
         Ok(Self { groups, depthwise })
     }
 

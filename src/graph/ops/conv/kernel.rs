@@ -305,7 +305,7 @@ impl Kernel {
         let (mut scale, mut shift) = (vec![1.0; c_out], self.bias.clone());
         shift.resize(c_out, 0.0);
         if let Some(norm) = &self.norm {
-            scale = norm.by_channel().scale.clone();
+            scale.clone_from(&norm.by_channel().scale);
             let lines = scale.iter().zip(&norm.by_channel().shift);
             shift.iter_mut().zip(lines).for_each(|(bias, (scale, shift))| *bias = scale * *bias + shift);
         }

@@ -88,11 +88,11 @@ impl ConvTranspose {
 
     /// What the kernels made, without what is cut off; with the opposite cuts, the transpose of that, which ends `size` long.
     fn cropped(&self, mut y: Tensor, size: [usize; 3], sign: i64) -> Result<Tensor> {
-        for axis in 0..3 {
+        for (axis, length) in size.into_iter().enumerate() {
             let [before, behind] = self.cut[axis].map(|cut| cut * sign);
             let more = |cut: i64| usize::try_from(-cut).unwrap_or(0);
             y = y.pad_with_zeros(axis + 2, more(before), more(behind))?;
-            y = y.narrow(axis + 2, before.max(0) as usize, size[axis])?;
+            y = y.narrow(axis + 2, before.max(0) as usize, length)?;
         }
         y.contiguous()
     }
