@@ -42,7 +42,7 @@ pub struct Plan {
     pub max_change: f64,
     /// How many slices may change, those that hold most of the finding; only they are measured. `None` = all.
     pub slices: Option<usize>,
-    /// What the others are; `None` = as the search has it.
+    /// What the others are; `None` = as published.
     pub outside: Option<Outside>,
 }
 

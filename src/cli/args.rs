@@ -283,7 +283,7 @@ pub struct ExplainArgs {
     pub offset: f64,
     #[arg(long, value_enum, default_value = "int")]
     pub heatmap: Heatmap,
-    /// What the classifier sees outside the slab [default: reconstruction with --search reference, scan otherwise]
+    /// What the classifier sees outside the slab [default: reconstruction]
     #[arg(long, value_enum, value_name = "WHAT")]
     pub outside: Option<Outside>,
     /// A result.json whose run is repeated: its target, slab and options are taken. Exits with 0 where scores and lambdas are
@@ -415,7 +415,7 @@ pub struct AuditArgs {
     /// Only so many slices may change, those that hold most of the finding; they alone are measured [default: all]
     #[arg(long, value_name = "N", value_parser = within(1..=10_000_usize))]
     pub slices: Option<usize>,
-    /// What the classifier sees outside these slices [default: reconstruction with --search reference, scan otherwise]
+    /// What the classifier sees outside these slices [default: reconstruction]
     #[arg(long, value_enum, value_name = "WHAT")]
     pub outside: Option<Outside>,
     /// Means per finding, as JSON

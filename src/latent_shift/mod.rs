@@ -186,8 +186,7 @@ pub struct Options {
     /// slab can never reach it), of the slab in ours.
     pub max_change: f64,
     pub heatmap: HeatmapMethod,
-    /// What slices outside the slab are; `None` is the reconstruction for the reference's search, as published, and the scan
-    /// for our searches, which comes nearer to the truth on phantoms.
+    /// What slices outside the slab are; `None` is the reconstruction, as published.
     #[serde(default = "Outside::before_there_was_a_choice")]
     pub outside: Option<Outside>,
     /// Slices decoded at a time on the CPU; a GPU takes as many as it has memory for.
@@ -215,13 +214,10 @@ impl Default for Options {
 }
 
 impl Options {
-    /// What slices outside the slab are: as chosen, or else by the search.
+    /// What slices outside the slab are: as chosen, or else as published. Which of the two brings our searches nearer to the truth
+    /// on phantoms is not measured yet.
     pub fn outside(&self) -> Outside {
-        let of_search = match self.search {
-            SearchWay::Reference => Outside::Reconstruction,
-            SearchWay::Aim | SearchWay::Path => Outside::Scan,
-        };
-        self.outside.unwrap_or(of_search)
+        self.outside.unwrap_or(Outside::Reconstruction)
     }
 
     /// Where a score that begins at `start` is to go; nowhere in particular where a range is given.

@@ -52,7 +52,7 @@ const TOLD: [&str; 16] = [
     "--step-size=5",
     "--max-change=0.2",
     "--heatmap=max",
-    "--outside=reconstruction",
+    "--outside=scan",
 ];
 
 #[test]
