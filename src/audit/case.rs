@@ -125,7 +125,7 @@ pub(super) fn examine(
     if labels.is_empty() {
         return Ok(());
     }
-    let saliency = pipeline::saliency(&patient.input, &*plan.classifier.network, &labels, monitor)?;
+    let saliency = pipeline::saliency(&patient.input, &plan.classifier.network, &labels, monitor)?;
     for (n, ((finding, label, slab), saliency)) in explained.into_iter().zip(saliency).enumerate() {
         report(n)?;
         audit.cases.push(patient.case(finding, &patient.request(label, slab), &saliency, monitor)?);

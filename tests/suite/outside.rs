@@ -24,7 +24,7 @@ use serde_json::{Value, json};
 
 use crate::support::{self, relative};
 use crate::tiny_models::{SIDE, TinyModels};
-use crate::window::{Window, click, says, start, type_path, until, window};
+use crate::window::{Window, click, says, start, texts, type_path, until, window};
 
 const SLICES: usize = 8;
 const SLAB: Range<usize> = 3..6;
@@ -379,5 +379,8 @@ fn the_window_has_the_choice_beside_the_slab_and_a_session_keeps_it() {
     until(&mut after, "the result", |w| says(w, "Stopped because"));
     assert!(is_chosen(&after, "as scanned") && !is_chosen(&after, "reconstructed"));
     press(&mut after, "Provenance");
-    until(&mut after, "the provenance", |w| says(w, "Outside the slab: scan"));
+    until(&mut after, "the provenance", |w| says(w, "Outside the slab"));
+    let shown = texts(&after);
+    let name = shown.iter().position(|text| text == "Outside the slab").expect("it is shown");
+    assert_eq!(shown[name + 1], "scan");
 }

@@ -171,44 +171,39 @@ impl Tiles<'_> {
             // SAFETY: the caller's promise.
             *to = unsafe { to.add(offset + (first + row) * row_stride + sums.column) };
         }
+        // A run is summed by itself, then added: to the bias, or to what the runs before it gave.
+        let sum = add_products(s, [[s.splat(0.0); N]; SIZE], weight, panel, N * S::LANES);
+        let mut before = [[s.splat(0.0); N]; SIZE];
         let begun = sums.run.0 > 0;
-        let mut tile = [[s.splat(0.0); N]; SIZE];
         if !begun {
-            for (row, tile) in tile.iter_mut().enumerate() {
-                *tile = [s.splat(self.bias.get(first + row).copied().unwrap_or(0.0) as f32); N];
+            for (row, before) in before.iter_mut().enumerate() {
+                *before = [s.splat(self.bias.get(first + row).copied().unwrap_or(0.0) as f32); N];
             }
         }
         if sums.count == N * S::LANES {
-            if begun {
-                for (tile, to) in tile.iter_mut().zip(to) {
-                    for (n, vector) in tile.iter_mut().enumerate() {
-                        // SAFETY: the caller's promise; the run before has written these.
-                        *vector = unsafe { s.read(to.add(n * S::LANES)) };
+            for ((before, sum), to) in before.iter_mut().zip(&sum).zip(to) {
+                for (n, (before, sum)) in before.iter_mut().zip(sum).enumerate() {
+                    // SAFETY: the caller's promise; the run before has written these, where there was one.
+                    unsafe {
+                        if begun {
+                            *before = s.read(to.add(n * S::LANES));
+                        }
+                        s.write(s.add(*before, *sum), to.add(n * S::LANES));
                     }
-                }
-            }
-            let tile = add_products(s, tile, weight, panel, N * S::LANES);
-            for (tile, to) in tile.iter().zip(to) {
-                for (n, vector) in tile.iter().enumerate() {
-                    // SAFETY: the caller's promise.
-                    unsafe { s.write(*vector, to.add(n * S::LANES)) };
                 }
             }
         } else {
-            let mut rest = [[0.0; VECTORS * WIDEST_LANES]; SIZE];
-            if begun {
-                for ((tile, to), rest) in tile.iter_mut().zip(to).zip(&mut rest) {
+            for ((before, sum), to) in before.iter_mut().zip(&sum).zip(to) {
+                let mut rest = [0.0; VECTORS * WIDEST_LANES];
+                if begun {
                     // SAFETY: the caller's promise; the run before has written these, and `rest` is no part of the output.
                     unsafe { rest.as_mut_ptr().copy_from_nonoverlapping(to, sums.count) };
-                    for (n, vector) in tile.iter_mut().enumerate() {
-                        *vector = s.load(&rest[n * S::LANES..]);
-                    }
                 }
-            }
-            let tile = add_products(s, tile, weight, panel, N * S::LANES);
-            for ((tile, to), rest) in tile.iter().zip(to).zip(&mut rest) {
-                for (n, vector) in tile.iter().enumerate() {
-                    s.store(*vector, &mut rest[n * S::LANES..]);
+                for (n, (before, sum)) in before.iter_mut().zip(sum).enumerate() {
+                    if begun {
+                        *before = s.load(&rest[n * S::LANES..]);
+                    }
+                    s.store(s.add(*before, *sum), &mut rest[n * S::LANES..]);
                 }
                 // SAFETY: the caller's promise; `rest` is no part of the output.
                 unsafe { to.copy_from_nonoverlapping(rest.as_ptr(), sums.count) };
