@@ -14,6 +14,7 @@ mod compute;
 #[path = "networks/process.rs"]
 mod process;
 #[path = "networks/random.rs"]
+#[expect(dead_code, reason = "the other benchmark draws more networks")]
 mod random;
 
 use std::sync::Arc;

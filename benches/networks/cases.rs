@@ -26,12 +26,12 @@ impl Case {
     fn of(plan: Plan, input: Tensor) -> Self {
         let same = plan.clone();
         let gradient = move |x: &Tensor| {
-            let (y, tape) = same.record(&[x.clone()], &|_, _| Ok(())).map_err(candle_core::Error::wrap)?;
+            let (y, tape) = same.record(std::slice::from_ref(x), &|_, _| Ok(())).map_err(candle_core::Error::wrap)?;
             let gradients = tape.into_vjp(&[y[0].ones_like()?], &|_, _| Ok(())).map_err(candle_core::Error::wrap)?;
             Ok(gradients[0].clone())
         };
         let forward = move |x: &Tensor| {
-            Ok(plan.forward(&[x.clone()], &|_, _| Ok(())).map_err(candle_core::Error::wrap)?[0].clone())
+            Ok(plan.forward(std::slice::from_ref(x), &|_, _| Ok(())).map_err(candle_core::Error::wrap)?[0].clone())
         };
         Self { network: Box::new(forward), gradient: Box::new(gradient), input }
     }

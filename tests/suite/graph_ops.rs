@@ -343,24 +343,26 @@ fn steps_have_no_gradient() {
     assert!(worst(&(&gradients[0] * &x).expect("numbers"), &y) == 0.0);
 }
 
+/// Adds an operation to a graph, by the golden's fields.
+type Build<'a> = &'a dyn Fn(&mut Graph, Value, &dyn Fn(&str) -> Tensor) -> Result<Value>;
+
 #[test]
 fn the_operations_of_exported_networks_equal_pytorchs() -> Result<()> {
     let goldens: HashMap<String, Tensor> =
         candle_core::safetensors::load(support::data("ops.safetensors"), &Device::Cpu)?;
-    let golden =
-        |name: &str, build: &dyn Fn(&mut Graph, Value, &dyn Fn(&str) -> Tensor) -> Result<Value>| -> Result<()> {
-            let get = |field: &str| goldens[&format!("{name}.{field}")].clone();
-            let mut g = Graph::new();
-            let x = g.input();
-            let y = build(&mut g, x, &get)?;
-            let (y, gradients) = pulled(&g.finish(&[y]), &[get("x")], Some(&get("g")));
-            let [gap, of_gradient] = [worst(&y, &get("y")), worst(&gradients[0], &get("gx"))];
-            assert!(
-                gap <= F32 * largest(&get("y")) && of_gradient <= F32 * largest(&get("gx")),
-                "{name}: {gap:e} {of_gradient:e}"
-            );
-            Ok(())
-        };
+    let golden = |name: &str, build: Build<'_>| -> Result<()> {
+        let get = |field: &str| goldens[&format!("{name}.{field}")].clone();
+        let mut g = Graph::new();
+        let x = g.input();
+        let y = build(&mut g, x, &get)?;
+        let (y, gradients) = pulled(&g.finish(&[y]), &[get("x")], Some(&get("g")));
+        let [gap, of_gradient] = [worst(&y, &get("y")), worst(&gradients[0], &get("gx"))];
+        assert!(
+            gap <= F32 * largest(&get("y")) && of_gradient <= F32 * largest(&get("gx")),
+            "{name}: {gap:e} {of_gradient:e}"
+        );
+        Ok(())
+    };
     golden("conv_dil2", &|g, x, get| Ok(g.conv(x, Conv::dilated(&get("w"), None, [1, 2, 2])?.padded([0, 2, 2]))))?;
     golden("conv_s2asym", &|g, x, get| {
         let conv = Conv::new(&get("w"), None)?.strided([1, 2, 2]);

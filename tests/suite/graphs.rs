@@ -179,7 +179,7 @@ impl Draws {
     fn below(&mut self, count: usize) -> usize {
         self.0 += 1;
         let one = random(&[1], self.0 * 7919).to_vec1::<f64>().expect("a number")[0];
-        (((one + 1.0) / 2.0 * count as f64) as usize).min(count - 1)
+        ((f64::midpoint(one, 1.0) * count as f64) as usize).min(count - 1)
     }
 }
 
@@ -196,7 +196,7 @@ fn network(seed: u64, linear: bool) -> (Graph, Vec<usize>) {
         let (channels, sides) = (shape[1], &shape[2..]);
         let (least, most) = (sides.iter().min().copied().unwrap_or(0), sides.iter().max().copied().unwrap_or(0));
         let beside = values.iter().position(|(value, other)| *value != x && *other == shape);
-        let weights = |out: usize, k: usize| [&[out, channels][..], &[k, k, k][if flat { 1 } else { 0 }..]].concat();
+        let weights = |out: usize, k: usize| [&[out, channels][..], &[k, k, k][usize::from(flat)..]].concat();
         let pad = |by: usize| [if flat { 0 } else { by }, by, by];
         let seed = seed * 100 + values.len() as u64;
         let y = match (draws.below(if linear { 10 } else { 15 }), beside) {
@@ -389,7 +389,7 @@ fn an_input_that_no_output_depends_on_has_a_gradient_of_zeros() {
 
 #[test]
 fn inputs_and_gradients_of_other_shapes_or_numbers_are_errors() {
-    let graph = graph_of(|g, x| g.swish(x));
+    let graph = graph_of(Graph::swish);
     let shape: &[usize] = &[2, 3];
     for inputs in [&[][..], &[shape, shape]] {
         let message = Plan::new(&graph, inputs, DType::F64).map(drop).expect_err("one input").to_string();

@@ -47,8 +47,7 @@ fn the_logits_of_a_run_are_what_the_classifier_says_of_its_pictures() {
         (&result.reconstruction, &result.reconstruction_logits),
         (&result.frame(result.chosen), &end.logits),
     ] {
-        let probabilities =
-            pipeline::probabilities(volume, &*classifier.network, &Monitor::default()).expect("numbers");
+        let probabilities = pipeline::probabilities(volume, &classifier.network, &Monitor::default()).expect("numbers");
         assert_eq!(logits.len(), LABELS.len());
         for (probability, logit) in probabilities.iter().zip(logits.iter()) {
             let ours = 1.0 / (1.0 + (-f64::from(*logit)).exp());
