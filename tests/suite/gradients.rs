@@ -360,7 +360,7 @@ fn sizes_that_do_not_fit_are_errors() {
     for (shape, build, words) in [
         (&[1, 3, 4, 9][..], &of_large as &dyn Fn(&mut Graph, Value) -> Value, "does not fit an input of"),
         (&[1, 2, 9, 9], &of_large, "takes 3 channels, found 2"),
-        (&[1, 3, 9, 9, 9], &of_large, "a convolution of slices"),
+        (&[1, 3, 9, 9, 9], &of_large, "with 2 axes of voxels"),
         (&[1, 1, 2, 2], &|g, x| g.max_pool(x, Windows::squares(3, 2, 0)), "does not fit an input of"),
         (&[1, 5, 3, 3], &|g, x| g.batch_norm(x, batch_norm(4, 6)), "over 4 channels"),
         (&[1, 5, 3, 3], &|g, x| g.group_norm(x, group_norm(4, 2, 6)), "over 4 channels"),
