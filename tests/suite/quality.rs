@@ -65,7 +65,9 @@ fn latents_move_by_lambda_gradients_along_a_straight_line_and_by_lambda_along_a_
     let length = |values: &[f32]| values.iter().map(|x| f64::from(*x).powi(2)).sum::<f64>().sqrt();
     for (search, gradients) in [(SearchWay::Aim, true), (SearchWay::Path, false)] {
         let Run { result, .. } = run(search);
-        let slab = length(&result.latents); // all that were encoded
+        let [encoded, c, h, w] = result.latent_shape;
+        let first = if encoded == result.slab.len() { 0 } else { result.slab.start };
+        let slab = length(&result.latents[first * c * h * w..][..result.slab.len() * c * h * w]);
         let lambda = result.steps[result.chosen].lambda.abs();
         let way = if gradients { lambda * length(&result.gradient) } else { lambda };
         let (ours, longest) = (result.latents_moved, way / slab);
