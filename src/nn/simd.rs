@@ -12,8 +12,6 @@ pub(crate) trait Simd: Copy + Send + Sync {
     type Vector: Copy + Send + Sync;
     /// Numbers in a vector.
     const LANES: usize;
-    /// Rows of a tile of sums three vectors wide that the registers hold, with what is multiplied into it. A power of two.
-    const TILE_ROWS: usize;
     /// A vector of f64: half as many, but no fewer than 4.
     type Doubles: Copy;
 
@@ -22,16 +20,6 @@ pub(crate) trait Simd: Copy + Send + Sync {
     fn load(self, from: &[f32]) -> Self::Vector;
     /// To [`Self::LANES`] numbers.
     fn store(self, vector: Self::Vector, to: &mut [f32]);
-    /// From [`Self::LANES`] numbers at a pointer of an f32's alignment.
-    ///
-    /// # Safety
-    /// They are there and written, and no one writes them meanwhile.
-    unsafe fn read(self, from: *const f32) -> Self::Vector;
-    /// To [`Self::LANES`] numbers at a pointer of an f32's alignment.
-    ///
-    /// # Safety
-    /// They are there, written or not, and no one else touches them meanwhile.
-    unsafe fn write(self, vector: Self::Vector, to: *mut f32);
     fn add(self, a: Self::Vector, b: Self::Vector) -> Self::Vector;
     fn sub(self, a: Self::Vector, b: Self::Vector) -> Self::Vector;
     fn mul(self, a: Self::Vector, b: Self::Vector) -> Self::Vector;
@@ -91,16 +79,6 @@ impl Instructions {
         }
     }
 
-    pub(crate) fn tile_rows(self) -> usize {
-        match self {
-            #[cfg(target_arch = "x86_64")]
-            Self::Avx512(_) => Avx512::TILE_ROWS,
-            #[cfg(target_arch = "x86_64")]
-            Self::Avx2(_) => Avx2::TILE_ROWS,
-            Self::Portable(_) => Portable::TILE_ROWS,
-        }
-    }
-
     pub(crate) fn run(self, work: impl Work) {
         match self {
             #[cfg(target_arch = "x86_64")]
@@ -119,7 +97,6 @@ pub(crate) struct Portable;
 impl Simd for Portable {
     type Vector = [f32; 4];
     const LANES: usize = 4;
-    const TILE_ROWS: usize = 4;
     type Doubles = [f64; 4];
 
     #[inline(always)]
@@ -133,16 +110,6 @@ impl Simd for Portable {
     #[inline(always)]
     fn store(self, vector: [f32; 4], to: &mut [f32]) {
         *to.first_chunk_mut().expect("a vector's numbers") = vector;
-    }
-    #[inline(always)]
-    unsafe fn read(self, from: *const f32) -> [f32; 4] {
-        // SAFETY: the caller's promise; an array is aligned as its numbers are.
-        unsafe { from.cast::<[f32; 4]>().read() }
-    }
-    #[inline(always)]
-    unsafe fn write(self, vector: [f32; 4], to: *mut f32) {
-        // SAFETY: the caller's promise; an array is aligned as its numbers are.
-        unsafe { to.cast::<[f32; 4]>().write(vector) }
     }
     #[inline(always)]
     fn add(self, a: [f32; 4], b: [f32; 4]) -> [f32; 4] {
@@ -226,14 +193,13 @@ mod x86 {
     }
 
     macro_rules! simd {
-        ($set:ident, $vector:ty, $lanes:literal, $tile_rows:literal, $features:literal,
+        ($set:ident, $vector:ty, $lanes:literal, $features:literal,
          $splat:ident, $load:ident, $store:ident, $add:ident, $sub:ident, $mul:ident, $mul_add:ident, $deal:ident,
          $doubles:ty, $half:literal, $load_half:ident, $store_half:ident, $widen:ident, $narrow:ident,
          $splat_double:ident, $add_doubles:ident, $sub_doubles:ident, $mul_doubles:ident) => {
             impl Simd for $set {
                 type Vector = $vector;
                 const LANES: usize = $lanes;
-                const TILE_ROWS: usize = $tile_rows;
                 type Doubles = $doubles;
 
                 #[inline(always)]
@@ -252,16 +218,6 @@ mod x86 {
                     let to: &mut [f32; $lanes] = to.first_chunk_mut().expect("a vector's numbers");
                     // SAFETY: `self` exists, so the CPU has the instruction; it writes the array, of any alignment.
                     unsafe { $store(to.as_mut_ptr(), vector) }
-                }
-                #[inline(always)]
-                unsafe fn read(self, from: *const f32) -> $vector {
-                    // SAFETY: `self` exists, so the CPU has the instruction; the caller's promise.
-                    unsafe { $load(from) }
-                }
-                #[inline(always)]
-                unsafe fn write(self, vector: $vector, to: *mut f32) {
-                    // SAFETY: `self` exists, so the CPU has the instruction; the caller's promise.
-                    unsafe { $store(to, vector) }
                 }
                 #[inline(always)]
                 fn add(self, a: $vector, b: $vector) -> $vector {
@@ -330,7 +286,6 @@ mod x86 {
         Avx512,
         __m512,
         16,
-        8,
         "avx512f",
         _mm512_set1_ps,
         _mm512_loadu_ps,
@@ -355,7 +310,6 @@ mod x86 {
         Avx2,
         __m256,
         8,
-        4,
         "avx2,fma",
         _mm256_set1_ps,
         _mm256_loadu_ps,

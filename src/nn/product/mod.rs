@@ -1,19 +1,11 @@
-//! Products of matrices whose left one is packed once for many right ones, as the weights of a convolution are.
-//!
-//! For f32 each sum runs over the inner index in order, in runs of a fixed length: no sum depends on how rows and columns are
-//! shared out among threads, nor on a column's neighbours. The blocking is that of Goto, van de Geijn 2008 ("Anatomy of
-//! high-performance matrix multiplication"): a panel of the right matrix lies in the first-level cache while packed rows of the left
-//! one stream past it, and a tile of sums fills the registers. f64 goes through `matrixmultiply`.
+//! Products of matrices, by `matrixmultiply`: each sum runs over the inner index in order, in runs of a fixed length, so that none
+//! depends on how rows and columns are shared out among threads.
 #![expect(unsafe_code, reason = "threads write different parts of one output")]
 
-mod packed;
-mod panel;
 pub(crate) mod sums;
 
 use std::ops::Range;
 
-pub(crate) use self::packed::Packed;
-use self::panel::{Product, Room};
 use super::gemm::{Columns, Matrix};
 
 /// Columns of a whole panel with the widest vectors: a product whose columns are a multiple of these has no narrow rest.
@@ -63,91 +55,68 @@ impl<T> Place<'_, T> {
     }
 }
 
-impl Multiply for f32 {
-    type Left<'a> = Packed;
-    type Room = Room;
+macro_rules! multiply_by {
+    ($float:ty, $gemm:ident) => {
+        impl Multiply for $float {
+            type Left<'a> = Matrix<'a, $float>;
+            type Room = ();
 
-    fn left(matrix: Matrix<'_, f32>) -> Packed {
-        Packed::new(matrix)
-    }
+            fn left(matrix: Matrix<'_, $float>) -> Matrix<'_, $float> {
+                matrix
+            }
 
-    unsafe fn multiply(
-        left: &Packed,
-        rows: Range<usize>,
-        right: Matrix<'_, f32>,
-        bias: &[f64],
-        to: Place<'_, f32>,
-        room: &mut Room,
-    ) {
-        assert!(rows.start <= rows.end && rows.end <= left.rows(), "the rows are the left matrix's");
-        assert!(rows.start.is_multiple_of(TILE_ROWS), "rows begin at a tile");
-        assert!(rows.end == left.rows() || rows.end.is_multiple_of(TILE_ROWS), "rows end at a tile");
-        assert_eq!(right.shape[0], left.inner(), "the inner sizes of a product agree");
-        assert!(bias.is_empty() || bias.len() == left.rows(), "a product has a bias for each row");
-        right.check();
-        to.check(&rows, right.shape[1]);
-        // SAFETY: the checks bound the output's elements; the caller keeps other threads away.
-        let product = unsafe { Product::new((left, rows), right, bias, to, room) };
-        left.instructions().run(product);
-    }
+            unsafe fn multiply(
+                left: &Matrix<'_, $float>,
+                rows: Range<usize>,
+                right: Matrix<'_, $float>,
+                bias: &[f64],
+                to: Place<'_, $float>,
+                (): &mut (),
+            ) {
+                let ([all, inner], [_, columns]) = (left.shape, right.shape);
+                assert!(rows.start <= rows.end && rows.end <= all, "the rows are the left matrix's");
+                assert_eq!(right.shape[0], inner, "the inner sizes of a product agree");
+                assert!(bias.is_empty() || bias.len() == all, "a product has a bias for each row");
+                left.check();
+                right.check();
+                to.check(&rows, columns);
+                if rows.is_empty() || columns == 0 {
+                    return;
+                }
+                let at = |row: usize| to.offset + row * to.row_stride;
+                for (row, bias) in rows.clone().zip(bias.get(rows.clone()).unwrap_or_default()) {
+                    // SAFETY: the check bounds the row; the caller keeps other threads away.
+                    unsafe { to.columns.fill(at(row)..at(row) + columns, *bias as $float) };
+                }
+                let beta = if bias.is_empty() { 0.0 } else { 1.0 };
+                let [row, column] = left.strides.map(|stride| stride as isize);
+                let [right_row, right_column] = right.strides.map(|stride| stride as isize);
+                // SAFETY: the checks bound every element. The output's are written where `beta` has them read, and the caller keeps
+                // other threads away.
+                unsafe {
+                    matrixmultiply::$gemm(
+                        rows.len(),
+                        inner,
+                        columns,
+                        1.0,
+                        left.values.as_ptr().add(left.offset + rows.start * left.strides[0]),
+                        row,
+                        column,
+                        right.values.as_ptr().add(right.offset),
+                        right_row,
+                        right_column,
+                        beta,
+                        to.columns.start().add(at(rows.start)),
+                        to.row_stride as isize,
+                        1,
+                    );
+                }
+            }
+        }
+    };
 }
-
-impl Multiply for f64 {
-    type Left<'a> = Matrix<'a, f64>;
-    type Room = ();
-
-    fn left(matrix: Matrix<'_, f64>) -> Matrix<'_, f64> {
-        matrix
-    }
-
-    unsafe fn multiply(
-        left: &Matrix<'_, f64>,
-        rows: Range<usize>,
-        right: Matrix<'_, f64>,
-        bias: &[f64],
-        to: Place<'_, f64>,
-        (): &mut (),
-    ) {
-        let ([all, inner], [_, columns]) = (left.shape, right.shape);
-        assert!(rows.start <= rows.end && rows.end <= all, "the rows are the left matrix's");
-        assert_eq!(right.shape[0], inner, "the inner sizes of a product agree");
-        assert!(bias.is_empty() || bias.len() == all, "a product has a bias for each row");
-        left.check();
-        right.check();
-        to.check(&rows, columns);
-        if rows.is_empty() || columns == 0 {
-            return;
-        }
-        let at = |row: usize| to.offset + row * to.row_stride;
-        for (row, bias) in rows.clone().zip(bias.get(rows.clone()).unwrap_or_default()) {
-            // SAFETY: the check bounds the row; the caller keeps other threads away.
-            unsafe { to.columns.fill(at(row)..at(row) + columns, *bias) };
-        }
-        let beta = if bias.is_empty() { 0.0 } else { 1.0 };
-        let [row, column] = left.strides.map(|stride| stride as isize);
-        let [right_row, right_column] = right.strides.map(|stride| stride as isize);
-        // SAFETY: the checks bound every element. The output's are written where `beta` has them read, and the caller keeps
-        // other threads away.
-        unsafe {
-            matrixmultiply::dgemm(
-                rows.len(),
-                inner,
-                columns,
-                1.0,
-                left.values.as_ptr().add(left.offset + rows.start * left.strides[0]),
-                row,
-                column,
-                right.values.as_ptr().add(right.offset),
-                right_row,
-                right_column,
-                beta,
-                to.columns.start().add(at(rows.start)),
-                to.row_stride as isize,
-                1,
-            );
-        }
-    }
-}
+multiply_by!(f32, sgemm);
+multiply_by!(f64, dgemm);
 
 /// `c = a b`, `c` dense.
 pub(crate) fn multiply<T: Multiply>(a: Matrix<'_, T>, b: Matrix<'_, T>, c: &mut [T]) {
@@ -156,6 +125,3 @@ pub(crate) fn multiply<T: Multiply>(a: Matrix<'_, T>, b: Matrix<'_, T>, c: &mut 
     // SAFETY: `c` is borrowed here alone.
     unsafe { T::multiply(&T::left(a), rows, b, &[], to, &mut T::Room::default()) }
 }
-
-#[cfg(test)]
-mod tests;
