@@ -13,8 +13,9 @@ use crate::support::{self, relative, worst};
 
 /// The goldens were computed in f64 and stored in f32: of the largest number of a tensor.
 const STORED: f64 = 1e-7;
-/// f32 sums in another order, of the largest number of a tensor; PyTorch's own are up to 2e-5 from the goldens.
-const SINGLE: f64 = 1e-4;
+/// f32 sums in another order, and Winograd's rounding in every block, of the largest number of a tensor: 1.2e-4 is measured. PyTorch's own
+/// are up to 2e-5 from the goldens.
+const SINGLE: f64 = 3e-4;
 /// Of the largest gradient, in f32: where a ReLU's sum is almost 0, the last bit decides whether a gradient passes. 1.3e-4 is measured.
 const SINGLE_GRADIENT: f64 = 5e-4;
 
