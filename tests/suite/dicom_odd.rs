@@ -285,6 +285,24 @@ fn pixels_behind_those_that_the_header_declares_are_said() {
 }
 
 #[test]
+fn an_element_behind_the_pixels_is_read_as_if_it_stood_in_its_place() {
+    let intercept = element(0x0028_1052, *b"DS", b"-1024 ", false);
+    let files = series(|k, file| {
+        let words: Vec<u8> = stored(k).iter().flat_map(|word| word.to_le_bytes()).collect();
+        let pixels = element(0x7fe0_0010, *b"OW", &words, false);
+        file.without(0x0028_1052).pixels([pixels, intercept.clone()].concat())
+    });
+    assert_eq!(voxels(&opened(&files)), plain());
+    // Remains of something else are none of the slice.
+    let files = series(|k, file| {
+        let words: Vec<u8> = stored(k).iter().flat_map(|word| word.to_le_bytes()).collect();
+        let pixels = element(0x7fe0_0010, *b"OW", &words, false);
+        file.pixels([pixels, b"and so on, until the end".to_vec()].concat())
+    });
+    assert_eq!(voxels(&opened(&files)), plain());
+}
+
+#[test]
 fn a_sign_that_is_not_said_is_a_guess_that_is_said() {
     let scan = opened(&series(|_, file| file.without(0x0028_0103)));
     assert!(voxels(&scan) == plain() && says(&scan, "no PixelRepresentation"), "{:?}", scan.notes);

@@ -8,13 +8,15 @@ use dicom_dictionary_std::tags;
 use flate2::read::DeflateDecoder;
 
 use super::Refused;
-use super::dataset::Dataset;
+use super::dataset::{Dataset, Element};
 use super::parse::{self, Parsed, Pixels, Stop};
 use super::syntax::Syntax;
 use crate::io::source::Source;
 
 /// So much of a file is read at first, and then more, until its pixels begin.
 const READ_BYTES: [u64; 4] = [1 << 14, 1 << 18, 1 << 23, 1 << 28];
+/// So much of what stands behind the pixels is looked at.
+const TAIL_BYTES: u64 = 1 << 16;
 const PREAMBLE: usize = 128;
 const MAGIC: &[u8] = b"DICM";
 
@@ -79,11 +81,33 @@ fn read_from(bytes: &[u8], length: u64, source: &Source) -> Result<Header, Stop>
         Some(from) => deflated(source, from)?,
         None => parse::dataset(bytes, behind, length, is_big_endian(bytes, behind))?,
     };
+    let mut parsed = parsed;
+    if let (None, Some(Pixels { offset, length: Some(pixels), .. })) = (deflated_from, parsed.pixels) {
+        let end = offset.saturating_add(pixels);
+        for (tag, element) in tail(source, end, length, is_big_endian(bytes, behind)) {
+            if !parsed.data.has(tag) {
+                parsed.data.insert(tag, element);
+            }
+        }
+    }
     let is_image = [tags::SOP_CLASS_UID, tags::ROWS, tags::MODALITY].into_iter().any(|tag| parsed.data.has(tag));
     if start == 0 && !is_image {
         return Err(Stop::Damaged("no DICOM file".to_owned()));
     }
     Ok(Header { data: parsed.data, syntax, pixels: parsed.pixels, deflated_from })
+}
+
+/// What stands behind the pixels and belongs before them, of a file of so many bytes; as pydicom reads it.
+fn tail(source: &Source, from: u64, length: u64, big_endian: bool) -> Vec<(Tag, Element)> {
+    let count = length.saturating_sub(from).min(TAIL_BYTES);
+    if count < 8 {
+        return Vec::new();
+    }
+    let mut bytes = vec![0; count as usize];
+    match source.load().and_then(|loaded| loaded.read_exact_at(&mut bytes, from)) {
+        Ok(()) => parse::behind_pixels(&bytes, big_endian),
+        Err(_) => Vec::new(), // the pixels say what is wrong with the file
+    }
 }
 
 /// Whether the first group makes sense only from its other end: groups of a data set begin with 8.

@@ -85,6 +85,25 @@ pub(super) fn dataset(bytes: &[u8], at: usize, total: u64, big_endian: bool) -> 
     Ok(Parsed { data, pixels: None })
 }
 
+/// The elements behind the pixels that belong before them, as PS3.5, 7.1, orders them: known ones of lower tags. Whatever else is
+/// there, padding or signatures or remains of something else, ends them.
+pub(super) fn behind_pixels(bytes: &[u8], big_endian: bool) -> Vec<(Tag, Element)> {
+    let total = bytes.len() as u64;
+    let mut walk = Walk { bytes, total, end: total, at: 0, explicit: false, big_endian, elements: 0 };
+    walk.explicit = walk.looks_explicit().unwrap_or(false);
+    let mut found = Vec::new();
+    while walk.left() >= 8
+        && let Ok(tag) = walk.peek_tag()
+        && tag.group() >= 8
+        && tag < tags::PIXEL_DATA
+        && vr_of(tag).is_some()
+        && let Ok(element) = walk.element(0)
+    {
+        found.push(element);
+    }
+    found
+}
+
 struct Walk<'a> {
     bytes: &'a [u8],
     /// How many bytes the whole file has.
