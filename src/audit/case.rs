@@ -77,7 +77,7 @@ pub struct Case {
     pub finding: Finding,
     pub dial: f32,
     pub mask_voxels: usize,
-    /// Of all voxels that might change: the Dice coefficient of chance.
+    /// Share of the finding among all voxels that might change, which is the Dice coefficient of chance.
     pub mask_share: f64,
     /// By `Method::ALL`.
     pub localisation: [Localisation; 4],

@@ -1,8 +1,8 @@
 //! Passes that differ from each other in some slices of the input alone: what those slices do not reach is computed once.
 //!
 //! A convolution or a pool spreads a change to a few planes on either side; an operation that needs all planes spreads it to all.
-//! Of each value the planes that change are computed anew, from those and from the planes beside them, which are kept from the
-//! first pass. The numbers are those of whole passes, to the bit.
+//! A pass computes anew the planes of each value that change. It takes them from planes that changed before and from the planes beside
+//! those, which the first pass kept. The numbers are those of whole passes, to the bit.
 
 use std::ops::Range;
 use std::sync::{Arc, OnceLock};
@@ -18,9 +18,9 @@ pub struct Around {
     plan: Plan,
     input: Tensor,
     changing: Range<usize>,
-    /// By value.
+    /// How each value changes.
     parts: Vec<Part>,
-    /// By value: the planes that others need, of the first pass.
+    /// The planes of each value that others need, as the first pass made them.
     kept: OnceLock<Vec<Option<Tensor>>>,
 }
 

@@ -150,12 +150,12 @@ impl Graph {
         self.apply(Pairwise::new(arithmetic), &[a, b])
     }
 
-    /// As [`Self::pairwise`], of a tensor and frozen numbers.
+    /// Applies an operation to a tensor and frozen numbers, number by number.
     pub fn pairwise_by(&mut self, arithmetic: Arithmetic, a: Value, numbers: &Tensor) -> Result<Value> {
         Ok(self.apply(Pairwise::by(arithmetic, numbers)?, &[a]))
     }
 
-    /// As [`Self::pairwise`], of frozen numbers and a tensor.
+    /// Applies an operation to frozen numbers and a tensor, number by number.
     pub fn pairwise_of(&mut self, numbers: &Tensor, arithmetic: Arithmetic, b: Value) -> Result<Value> {
         Ok(self.apply(Pairwise::of(numbers, arithmetic)?, &[b]))
     }

@@ -3,7 +3,7 @@
 use super::{Graph, Node, Value};
 
 impl Graph {
-    /// The same network with fewer passes over memory. Its numbers are those of the operations one by one.
+    /// Gives a graph of this network that makes fewer passes over memory. Its numbers are those of the operations one by one.
     #[must_use]
     pub fn fused(mut self) -> Self {
         for at in 0..self.nodes.len() {
@@ -44,7 +44,7 @@ impl Graph {
         }
     }
 
-    /// Without the operations whose result nothing uses. Inputs stay.
+    /// Drops the operations whose result nothing uses. Inputs stay.
     fn without_unused(self) -> Self {
         let mut used = vec![false; self.nodes.len()];
         self.outputs.iter().for_each(|value| used[value.0] = true);

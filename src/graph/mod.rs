@@ -140,7 +140,7 @@ impl Graph {
         self.nodes.iter().filter(|node| node.operation.is_some()).count()
     }
 
-    /// By value: how often it is used, as an output too.
+    /// Counts how often each value is used, as an output too.
     fn uses(&self) -> Vec<usize> {
         let mut uses = vec![0; self.nodes.len()];
         let inputs = self.nodes.iter().flat_map(|node| &node.inputs);

@@ -47,13 +47,13 @@ impl Plan {
         Ok(Self(Arc::new(planned)))
     }
 
-    /// The same where the weights are on another device: inputs are copied there, outputs and gradients back.
+    /// Gives the plan for weights on another device: inputs are copied there, outputs and gradients back.
     #[must_use]
     pub fn on(self, device: &Device) -> Self {
         Self(Arc::new(Planned { device: device.clone(), ..Arc::unwrap_or_clone(self.0) }))
     }
 
-    /// The same with a gradient that takes no more than so many bytes: where it would take more, parts of the forward pass are
+    /// Gives a plan whose gradient takes no more than so many bytes: where it would take more, parts of the forward pass are
     /// computed again, as often as that needs.
     ///
     /// # Errors
@@ -76,7 +76,7 @@ impl Plan {
         Ok(Self(Arc::new(planned)))
     }
 
-    /// The same with a gradient that fits the memory that this process can have, where that is the CPU's. As [`Self::within`].
+    /// Gives a plan whose gradient fits the memory that this process can have, where that is the CPU's. As [`Self::within`].
     pub fn fitted(self) -> Result<Self> {
         match machine::memory_bytes().filter(|_| self.0.device.is_cpu()) {
             Some(most) => self.within(most),

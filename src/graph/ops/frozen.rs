@@ -27,7 +27,7 @@ impl Frozen {
         self.loaded.dims()
     }
 
-    /// Of the type and on the device of `x`.
+    /// Gives the numbers as a tensor of the type and on the device of `x`.
     pub(super) fn like(&self, x: &Tensor) -> Result<Tensor> {
         let fits = |t: &&Tensor| t.dtype() == x.dtype() && t.device().same_device(x.device());
         if let Some(fitting) = [Some(&self.loaded), self.elsewhere.get()].into_iter().flatten().find(fits) {

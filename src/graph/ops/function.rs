@@ -29,7 +29,7 @@ pub enum Function {
     GeluTanh,
     /// x to that power.
     Power(f64),
-    /// Of 0 the slope is 0.
+    /// The slope at 0 is 0.
     Abs,
     /// x, or alpha (e^x - 1) where x is negative.
     Elu(f64),
@@ -145,7 +145,7 @@ impl Function {
         }
     }
 
-    /// As [`Self::value`], where our loops do not run.
+    /// Gives the function's values where our loops do not run.
     fn of(self, x: &Tensor) -> Result<Tensor> {
         match self {
             Sigmoid => sigmoid(x),
@@ -169,7 +169,7 @@ impl Function {
         }
     }
 
-    /// As [`Self::slope`], where our loops do not run.
+    /// Gives the function's slopes where our loops do not run.
     fn slope_of(self, s: &Tensor) -> Result<Tensor> {
         match self {
             Sigmoid => s * s.affine(-1.0, 1.0)?,

@@ -175,7 +175,7 @@ impl Groups {
     }
 }
 
-/// The same by candle's operations, for devices that our loops do not run on.
+/// The norm by candle's operations, for devices that our loops do not run on.
 impl Groups {
     fn grouped(&self, x: &Tensor) -> Result<Tensor> {
         x.reshape((x.dim(0)? * self.count, ()))

@@ -155,7 +155,7 @@ impl<T: Real> Heads<'_, T> {
         y
     }
 
-    /// Of queries, keys and values.
+    /// Makes the sizes of queries, keys and values.
     fn vjp(&self, g: &[T]) -> [Vec<T>; 3] {
         let Sizes { n, heads, queries, keys, width, values } = self.sizes;
         let (block, part) = (self.sizes.block(), self.sizes.part());

@@ -12,9 +12,9 @@ use crate::nn::numbers::{Held, by_type, tensor};
 
 /// The numbers along the last axes brought to mean 0 and deviation 1, then scaled and shifted, each by numbers of its own.
 pub struct LayerNorm {
-    /// Of the last axes.
+    /// The sides of the last axes.
     sides: Vec<usize>,
-    /// As many as the axes have places; none are 1.
+    /// One weight for each place of the axes; where there are none, all are 1.
     weight: Option<Vec<f64>>,
     /// None are 0.
     bias: Option<Vec<f64>>,

@@ -117,7 +117,7 @@ pub(super) fn blend(a: &Tensor, scale: &Tensor, b: &Tensor, slope: &Tensor, shif
     (weighted(a, scale)? + weighted(b, slope)?)?.broadcast_add(&beside(shift, a)?)
 }
 
-/// Of each row of two matrices `[rows, n]`: the mean of a, and the covariance of a and b; each `[rows]`.
+/// Gives, for each row of two matrices `[rows, n]`, the mean of a and the covariance of a and b; each `[rows]`.
 pub(super) fn moments(a: &Tensor, b: &Tensor) -> Result<[Tensor; 2]> {
     #[cfg(feature = "cuda")]
     if a.device().is_cuda() {

@@ -68,10 +68,10 @@ use crate::nn::mask::Mask;
 
 /// What an operation does with tensors.
 pub trait Operation: Send + Sync {
-    /// For messages: "convolution 64 to 128".
+    /// The operation's name in messages: "convolution 64 to 128".
     fn name(&self) -> String;
 
-    /// Of the output, from those of the inputs.
+    /// Gives the output's shape, from those of the inputs.
     ///
     /// # Errors
     /// In words, where inputs of such shapes have no output.
@@ -121,7 +121,7 @@ pub trait Operation: Send + Sync {
 /// `padding` on. Of further inputs it is the plane of that number.
 #[derive(Debug, Clone, Copy)]
 pub struct Planes {
-    /// Of the output.
+    /// The axis of the output.
     pub axis: usize,
     pub kernel: usize,
     pub stride: usize,
@@ -136,7 +136,7 @@ impl Planes {
         Self { axis, kernel: 1, stride: 1, padding: 0, filling: 0.0 }
     }
 
-    /// Of the input of that number.
+    /// Gives the planes that the input of that number has.
     pub(super) fn of(&self, input: usize) -> Self {
         if input == 0 { *self } else { Self::each(self.axis) }
     }
@@ -154,7 +154,7 @@ impl Planes {
         (first, (outputs.len().saturating_sub(1)) * self.stride + self.kernel)
     }
 
-    /// Those of them that lie within an input of so many.
+    /// Gives the planes that some planes of the output need and that an input of so many has.
     pub(super) fn within(&self, outputs: &Range<usize>, inputs: usize) -> Range<usize> {
         let (first, count) = self.needed(outputs);
         let end = usize::try_from(first + count as isize).unwrap_or(0).min(inputs);
@@ -226,7 +226,7 @@ impl Saved {
 /// What a vjp knows of the forward pass.
 pub struct Pass<'a> {
     pub saved: &'a Saved,
-    /// Of the inputs.
+    /// The shapes of the inputs.
     pub shapes: &'a [&'a [usize]],
 }
 
@@ -235,7 +235,7 @@ pub struct Pass<'a> {
 pub struct Sum {
     /// The other parts so far.
     pub(super) others: Option<Tensor>,
-    /// Of the ReLU that gave the value, where this part is the last.
+    /// The mask of the ReLU that gave the value, where this part is the last.
     pub(super) mask: Option<Mask>,
 }
 

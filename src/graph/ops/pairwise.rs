@@ -93,17 +93,17 @@ fn on_device(arithmetic: Arithmetic, a: &Tensor, b: &Tensor) -> Result<Tensor> {
 }
 
 impl Pairwise {
-    /// Of two tensors of the graph.
+    /// Makes the operation on two tensors of the graph.
     pub fn new(arithmetic: Arithmetic) -> Self {
         Self { arithmetic, frozen: None }
     }
 
-    /// Of a tensor and frozen numbers.
+    /// Makes the operation on a tensor and frozen numbers.
     pub fn by(arithmetic: Arithmetic, numbers: &Tensor) -> Result<Self> {
         Ok(Self { arithmetic, frozen: Some((1, Frozen::new(numbers)?)) })
     }
 
-    /// Of frozen numbers and a tensor.
+    /// Makes the operation on frozen numbers and a tensor.
     pub fn of(numbers: &Tensor, arithmetic: Arithmetic) -> Result<Self> {
         Ok(Self { arithmetic, frozen: Some((0, Frozen::new(numbers)?)) })
     }

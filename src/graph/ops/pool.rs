@@ -109,7 +109,7 @@ impl Windows {
         (first + self.kernel[axis]).min(input[axis] + 2 * self.padding[axis]) - first
     }
 
-    /// As candle's operations see them.
+    /// Gives the windows as candle's operations take them.
     fn taps(self, input: [usize; 3]) -> Result<Taps> {
         if self.ceil && self.output(input)? != (Self { ceil: false, ..self }).output(input)? {
             bail!(
@@ -248,7 +248,7 @@ impl Operation for MaxPool {
 }
 
 impl AveragePool {
-    /// By window, what its sum is divided by.
+    /// Gives, by window, what its sum is divided by.
     fn counts(&self, input: [usize; 3], output: [usize; 3]) -> Vec<f64> {
         let mut counts = vec![0.0; output.iter().product()];
         self.windows.each(input, output, |out, at, ranges| {
@@ -384,7 +384,7 @@ impl Operation for GlobalMean {
     }
 }
 
-/// As `[n, c, d, h, w]`, of slices 1 deep.
+/// Gives a tensor as `[n, c, d, h, w]`; slices become volumes 1 deep.
 fn volumes(x: &Tensor) -> Result<Tensor> {
     if x.rank() == 4 { x.unsqueeze(2) } else { Ok(x.clone()) }
 }

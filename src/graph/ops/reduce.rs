@@ -126,7 +126,7 @@ pub(super) fn summed(x: &Tensor, axes: &[usize]) -> Result<Tensor> {
     })
 }
 
-/// By row, the place of its extreme.
+/// Holds, by row, the place of its extreme.
 fn extremes<T: Real>(x: &[T], width: usize, sign: T, last: bool) -> Vec<u32> {
     x.par_chunks(width.max(1)).with_min_len(grain(width)).map(|row| extreme(row, sign, last) as u32).collect()
 }
@@ -157,7 +157,7 @@ impl Reduce {
         }
     }
 
-    /// Of the extremes of rows, `[rows, width]`, where our loops do not run: by row the place, u32 `[rows, 1]`.
+    /// Gives the place of each row's extreme, u32 `[rows, 1]`, of `[rows, width]`, where our loops do not run.
     fn places(rows: &Tensor, sign: f64) -> Result<Tensor> {
         if sign > 0.0 { rows.argmax_keepdim(D::Minus1) } else { rows.argmin_keepdim(D::Minus1) }
     }

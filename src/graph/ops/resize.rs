@@ -33,7 +33,7 @@ pub struct Resize {
 }
 
 impl Size {
-    /// Of slices of height `h` and width `w`.
+    /// Gives the height and width that slices of height `h` and width `w` come to have.
     pub fn of(self, [h, w]: [usize; 2]) -> [usize; 2] {
         let longer = |side: usize, long: usize, short: usize| side.saturating_mul(long) / short.max(1);
         match self {
@@ -97,7 +97,7 @@ impl Operation for Nearest {
 }
 
 impl Resize {
-    /// Of the height and of the width, for an input of such a shape; none where nothing changes.
+    /// Gives the filters along height and width for an input of such a shape; none where nothing changes.
     fn filters(&self, [_, _, h, w]: [usize; 4]) -> Option<[Filter; 2]> {
         let [height, width] = self.size.of([h, w]);
         let filters = || [Filter::new(h, height, self.antialias), Filter::new(w, width, self.antialias)];
@@ -162,7 +162,7 @@ fn multiplied(x: &Tensor, of_height: &Tensor, of_width: &Tensor) -> Result<Tenso
     resized.reshape((n, c, width, height))?.transpose(2, 3)?.contiguous()
 }
 
-/// Of the height and of the width, where our loops do not run.
+/// Gives the matrices along height and width, where our loops do not run.
 fn matrices([of_height, of_width]: &[Filter; 2], like: &Tensor) -> Result<[Tensor; 2]> {
     Ok([of_height.matrix(like)?, of_width.matrix(like)?])
 }

@@ -15,7 +15,7 @@ pub struct Softmax {
     pub axis: usize,
 }
 
-/// Of one row, in place.
+/// Turns one row into its softmax, in place.
 pub(super) fn softmax_row<T: Real>(row: &mut [T]) {
     let most = row.iter().fold(T::MIN, |most, x| if *x > most { *x } else { most });
     let mut sum = 0.0_f64;

@@ -8,7 +8,7 @@ use crate::nn::device::has_kernels;
 use crate::nn::gemm::{Real, zeros};
 use crate::nn::numbers::{Held, by_type, tensor};
 
-/// By row, which places it takes, and which share of each.
+/// Says of each row which places it takes, and which share of each.
 pub(super) struct Table {
     /// Of the places, where each row's begin; one more than there are rows.
     starts: Vec<usize>,
@@ -20,7 +20,7 @@ pub(super) struct Table {
 }
 
 impl Table {
-    /// Of rows that take one place whole, or none.
+    /// Makes a table of rows that take one place whole, or none.
     pub(super) fn of_places(from: usize, rows: impl Iterator<Item = Option<usize>>) -> Result<Self> {
         let mut table = Self { starts: vec![0], places: Vec::new(), shares: None, from };
         for place in rows {
@@ -32,7 +32,7 @@ impl Table {
         Ok(table)
     }
 
-    /// Of rows that take shares of places.
+    /// Makes a table of rows that take shares of places.
     pub(super) fn of_shares(from: usize, rows: impl Iterator<Item = Vec<(usize, f64)>>) -> Result<Self> {
         let mut table = Self { starts: vec![0], places: Vec::new(), shares: None, from };
         let mut shares = Vec::new();

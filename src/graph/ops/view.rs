@@ -1,4 +1,4 @@
-//! The same numbers in another order, fewer of them, or with others around.
+//! Operations that put numbers in another order, take some of them, or set zeros around them.
 
 use std::sync::Arc;
 

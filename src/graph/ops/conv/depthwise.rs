@@ -28,7 +28,7 @@ struct Run {
 }
 
 impl Kernel {
-    /// Of convolutions of one channel each; none where they are of more.
+    /// Joins convolutions of one channel each; gives none where one has more.
     pub(super) fn of(groups: &[Conv]) -> Option<Self> {
         let first = groups.first().filter(|first| first.kernel.channels() == [1, 1])?;
         let (mut taps, mut bias) = (Vec::new(), Vec::new());
@@ -81,7 +81,7 @@ impl Kernel {
         }
     }
 
-    /// By channel its bias and its taps.
+    /// Gives the bias and the taps of each channel.
     fn channel<T: Real>(&self, at: usize) -> (T, Vec<T>) {
         let (channel, count) = (at % self.bias.len(), self.geometry.taps());
         let taps = self.taps[channel * count..][..count].iter().map(|tap| T::from_f64(*tap)).collect();

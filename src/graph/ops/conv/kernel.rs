@@ -18,7 +18,7 @@ use crate::nn::numbers::{Held, tensor};
 use crate::nn::simd::Instructions;
 use crate::nn::winograd::{Kernels, Winograd};
 
-/// Of a tile of F(4x4, 3x3): 6 x 6.
+/// Points of a tile of F(4x4, 3x3): 6 x 6.
 const WINOGRAD_POINTS: usize = 36;
 
 /// Weights as numbers of one kind.
@@ -48,7 +48,7 @@ impl<T> From<Arc<Vec<T>>> for Weights<T> {
 }
 
 impl Numbers {
-    /// The same loaded weights for another kernel.
+    /// Shares the loaded weights with another kernel.
     fn shared(&self) -> Self {
         match self {
             Self::F32(weights) => Self::F32(Arc::clone(&weights.loaded).into()),
@@ -59,11 +59,11 @@ impl Numbers {
 
 pub(super) struct Kernel {
     weight: Numbers,
-    /// Of a gradient's kernel: what its original's norm multiplies each output channel with, 1 where it has none.
+    /// What the norm of the convolution multiplies each output channel with, where this is the kernel of its gradient.
     mirror: Option<Vec<f64>>,
     /// One per output channel; none is nothing to add.
     bias: Vec<f64>,
-    /// Of the outputs, before a skip and a ReLU; or after them.
+    /// The norm of the outputs, before a skip and a ReLU or after them.
     norm: Option<BatchNorm>,
     norm_last: Option<BatchNorm>,
     channels: [usize; 2], // in, out
@@ -92,7 +92,7 @@ impl Kernel {
         }
     }
 
-    /// The same convolution with a norm: before its skip and ReLU, or `last`.
+    /// Gives this convolution with a norm, before its skip and ReLU or `last`.
     pub(super) fn normed(&self, norm: BatchNorm, last: bool) -> Self {
         let kernel = Self::new(self.weight.shared(), self.bias.clone(), self.channels, self.geometry);
         let (norm, norm_last) = if last { (None, Some(norm)) } else { (Some(norm), None) };
@@ -108,7 +108,7 @@ impl Kernel {
         self.geometry
     }
 
-    /// The same on some planes of its input, which come with their padding: part of a pass whose output has that size.
+    /// Gives this convolution for some planes of its input, which come with their padding: part of a pass whose output has that size.
     pub(super) fn on_planes(&self, output: [usize; 3]) -> Self {
         let [_, height, width] = self.geometry.padding;
         let kernel = self.placed(Geometry { padding: [0, height, width], ..self.geometry });
@@ -128,7 +128,7 @@ impl Kernel {
         self.norm.is_some() || self.norm_last.is_some()
     }
 
-    /// The same weights and biases elsewhere: without a norm.
+    /// Gives a convolution of these weights and biases with another geometry, without a norm.
     pub(super) fn placed(&self, geometry: Geometry) -> Self {
         Self::new(self.weight.shared(), self.bias.clone(), self.channels, geometry)
     }
@@ -331,7 +331,7 @@ struct Passed<'a> {
 }
 
 impl Passed<'_> {
-    /// The same of slices of numbers.
+    /// Gives the epilogue of the tensors' numbers.
     fn epilogue<'s, T: Real>(
         &'s self,
         skip: Option<&'s [T]>,

@@ -45,7 +45,7 @@ pub struct Conv {
 struct Axes(usize);
 
 impl Axes {
-    /// Of weights `[out, in, …]`.
+    /// Counts the axes of voxels of weights `[out, in, …]`.
     fn of(weight: &Tensor) -> Result<Self> {
         match weight.rank() {
             rank @ 3..=5 => Ok(Self(rank - 2)),
@@ -56,7 +56,7 @@ impl Axes {
         }
     }
 
-    /// As a volume, 1 deep where the tensor is of slices, and 1 high where it is of lines.
+    /// Gives a tensor as volumes: slices become 1 deep, and lines 1 high too.
     fn volume(self, x: &Tensor) -> Result<Tensor> {
         (self.0..3).try_fold(x.contiguous()?, |x, _| x.unsqueeze(2))
     }
@@ -141,25 +141,25 @@ impl Conv {
         Ok(Self { kernel, axes, around: [[0; 2]; 3], adds: false, relu: None })
     }
 
-    /// As [`Self::new`], with taps `dilation` apart along depth, height and width.
+    /// Makes a convolution whose taps stand `dilation` apart along depth, height and width.
     pub fn dilated(weight: &Tensor, bias: Option<&Tensor>, dilation: [usize; 3]) -> Result<Self> {
         Axes::of(weight)?;
         Self::new(&dilated(weight, dilation)?, bias)
     }
 
-    /// With strides along depth, height and width.
+    /// Sets the strides along depth, height and width.
     #[must_use]
     pub fn strided(self, stride: [usize; 3]) -> Self {
         Self { kernel: Arc::new(self.kernel.placed(Geometry { stride, ..self.kernel.geometry() })), ..self }
     }
 
-    /// With so many zeros before and behind along depth, height and width.
+    /// Sets how many zeros stand before and behind along depth, height and width, alike.
     #[must_use]
     pub fn padded(self, padding: [usize; 3]) -> Self {
         Self { kernel: Arc::new(self.kernel.placed(Geometry { padding, ..self.kernel.geometry() })), ..self }
     }
 
-    /// With zeros before and behind along depth, height and width, as many as is told of each.
+    /// Sets how many zeros stand before and how many behind along depth, height and width.
     #[must_use]
     pub fn padded_unevenly(self, zeros: [[usize; 2]; 3]) -> Self {
         let even = zeros.map(|[before, behind]| before.min(behind));

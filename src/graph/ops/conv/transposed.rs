@@ -15,7 +15,7 @@ use crate::nn::numbers::{Held, by_type, tensor};
 /// A transposed convolution: `[n, in, …]` to `[n, out, …]`, each side (side - 1) stride + kernel long, without what is cut before and
 /// behind.
 pub struct ConvTranspose {
-    /// By group, the convolution from its outputs to its inputs.
+    /// The convolution of each group from its outputs to its inputs.
     groups: Vec<Kernel>,
     bias: Vec<f64>,
     axes: Axes,
@@ -50,7 +50,7 @@ impl ConvTranspose {
         Ok(Self { groups, bias, axes, geometry, cut }.placed())
     }
 
-    /// With what is cut off alike before and behind left to the kernels, which then do not make it.
+    /// Leaves what is cut off alike before and behind to the kernels, which then do not make it.
     fn placed(mut self) -> Self {
         let padding = self.cut.map(|[before, behind]| before.min(behind).max(0) as usize);
         self.geometry.padding = padding;
@@ -67,7 +67,7 @@ impl ConvTranspose {
         [c_in, c_out]
     }
 
-    /// Of what the kernels make of an input, and of the output.
+    /// Gives the size of what the kernels make of an input, and that of the output.
     fn output(&self, input: [usize; 3]) -> Result<[[usize; 3]; 2]> {
         let (mut whole, mut output) = ([0; 3], [0; 3]);
         for axis in 0..3 {
