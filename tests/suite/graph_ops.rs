@@ -11,7 +11,8 @@ use parallax::graph::ops::{
 use parallax::graph::{Graph, Plan, Value};
 use parallax::nn::device::as_on_a_gpu;
 
-use crate::support;
+use crate::gradients::random;
+use crate::support::{self, worst};
 
 /// Central differences of step 1e-5 in f64 err by about 1e-10 from curvature and 1e-11 from rounding.
 const DIFFERENCE: f64 = 1e-7;
@@ -21,27 +22,8 @@ const ORDER: f64 = 1e-11;
 /// f32 sums in another order, of the largest number.
 const F32: f64 = 1e-5;
 
-/// Uniform in -1..1, f64: SplitMix64 (Steele, Lea, Flood 2014), so that the numbers are the same everywhere.
-fn random(shape: &[usize], seed: u64) -> Tensor {
-    let mut state = seed;
-    let mut next = || {
-        state = state.wrapping_add(0x9E37_79B9_7F4A_7C15);
-        let mut z = state;
-        z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
-        ((z ^ (z >> 31)) >> 11) as f64 / (1_u64 << 53) as f64 * 2.0 - 1.0
-    };
-    let values: Vec<f64> = (0..shape.iter().product()).map(|_| next()).collect();
-    Tensor::from_vec(values, shape, &Device::Cpu).expect("shape and values agree")
-}
-
 fn numbers(t: &Tensor) -> Vec<f64> {
     t.to_dtype(DType::F64).and_then(|t| t.flatten_all()?.to_vec1()).expect("numbers")
-}
-
-fn worst(a: &Tensor, b: &Tensor) -> f64 {
-    assert_eq!(a.dims(), b.dims());
-    numbers(a).iter().zip(numbers(b)).map(|(a, b)| (a - b).abs()).fold(0.0, f64::max)
 }
 
 fn largest(t: &Tensor) -> f64 {
