@@ -5,6 +5,8 @@ use std::fs::{File, FileType, Metadata};
 use std::io::{Error, ErrorKind, Read, Result};
 use std::path::Path;
 
+use sha2::{Digest, Sha256};
+
 /// Opens a regular file. Anything else is an error that says what it is: a pipe would wait for its other end, and a device has no
 /// end at all.
 pub fn open(path: &Path) -> Result<File> {
@@ -13,6 +15,24 @@ pub fn open(path: &Path) -> Result<File> {
     // Another may have come in its place since.
     refuse_others(&file.metadata()?)?;
     Ok(file)
+}
+
+/// The SHA-256 of a file's bytes, hex.
+pub fn sha256(path: &Path) -> Result<String> {
+    let mut hasher = Sha256::new();
+    let mut file = open(path)?;
+    let mut buffer = vec![0; 1 << 20];
+    loop {
+        match file.read(&mut buffer)? {
+            0 => return Ok(hex::encode(hasher.finalize())),
+            n => hasher.update(&buffer[..n]),
+        }
+    }
+}
+
+/// One SHA-256 for several files, of their hashes.
+pub fn sha256_of_all(hashes: &[String]) -> String {
+    hex::encode(Sha256::digest(hashes.concat()))
 }
 
 fn refuse_others(metadata: &Metadata) -> Result<()> {

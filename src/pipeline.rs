@@ -1,5 +1,6 @@
 //! open -> prepare -> predict -> explain: the one path through the program, used by the window and by the command line.
 
+mod adapted;
 mod check;
 mod chosen;
 mod fault;
@@ -13,12 +14,12 @@ use anyhow::{Context, Result, anyhow};
 use candle_core::{Device, Tensor};
 use glam::{DAffine3, DMat3, DVec3};
 
+pub use self::adapted::classifier_for;
 pub use self::chosen::{choice, which};
 pub use self::fault::{BadInput, in_words};
 pub use self::inspect::{Opened, inspect};
 use crate::io::{self, Among, Arrival, Choice, Note, Scan, Weight};
 use crate::job::Monitor;
-use crate::latent_shift::objective::{ClassScore, LungSize, Objective};
 use crate::latent_shift::saliency::{self, Saliency};
 use crate::latent_shift::{self, Counterfactual, Options};
 use crate::models::{self, Autoencoder, Card, Classifier, Network, Segmenter};
@@ -46,7 +47,7 @@ impl Input {
         if let Some(scan) = &self.scan {
             scan.volume.clone()
         } else {
-            let [slope, offset] = preprocess::hu_from_unit(&self.prepared.recipe);
+            let [slope, offset] = self.prepared.recipe.hu_from_unit();
             let hu: Vec<f32> = self.prepared.volume.voxels.iter().map(|x| slope * x + offset).collect();
             Volume::from_f32(self.prepared.volume.grid, hu)
         }
@@ -121,25 +122,6 @@ impl Target {
             Self::Classes { classifier, .. } => (&classifier.name, &classifier.sha256),
         }
     }
-
-    /// How scans are prepared for the network behind the score.
-    fn recipe(&self) -> &Recipe {
-        match self {
-            Self::LungSize { segmenter } => &segmenter.recipe,
-            Self::Classes { classifier, .. } => &classifier.recipe,
-        }
-    }
-
-    fn objective(&self) -> Box<dyn Objective> {
-        match self {
-            Self::LungSize { segmenter } => Box::new(LungSize { segmenter: Arc::clone(&segmenter.network) }),
-            Self::Classes { classifier, terms, offset } => Box::new(ClassScore {
-                classifier: Arc::clone(&classifier.network),
-                terms: terms.clone(),
-                offset: *offset,
-            }),
-        }
-    }
 }
 
 /// Everything `explain` is told.
@@ -150,27 +132,6 @@ pub struct Request {
     /// Slices that may change; `None` = all.
     pub slab: Option<Range<usize>>,
     pub options: Options,
-}
-
-impl Request {
-    /// How a scan is to be prepared for these networks; an error where they do not agree.
-    pub fn recipe(&self) -> Result<&Recipe> {
-        let (ours, theirs) = (&self.autoencoder.recipe, self.target.recipe());
-        if ours == theirs {
-            return Ok(ours);
-        }
-        let words = |Recipe { spacing_mm: [x, y, z], side, hu: [low, high] }: &Recipe| {
-            format!("{side} x {side} pixels of {x} x {y} x {z} mm, {low} to {high} HU")
-        };
-        Err(BadInput(anyhow!(
-            "{} was trained on {}, {} on {}; choose networks of one recipe",
-            self.autoencoder.name,
-            words(ours),
-            self.target.scored_by().0,
-            words(theirs)
-        ))
-        .into())
-    }
 }
 
 /// Opens a scan and prepares it by a recipe; or a `.safetensors` stack, which is taken as it is.
@@ -251,8 +212,8 @@ fn stack(path: &Path, recipe: &Recipe) -> Result<Input> {
     if let Some(odd) = voxels.iter().find(|x| !(0.0..=1.0).contains(*x)) {
         return Err(anyhow!("the stack holds {odd}, outside 0..=1; scale it first: {}", path.display()));
     }
-    let recipe = Recipe { side: width, ..recipe.clone() };
-    let [right, front, up] = recipe.spacing_mm;
+    let recipe = Recipe { size: [width, height, 0], ..recipe.clone() };
+    let [right, front, up] = recipe.spacing_mm.map(|mm| if mm == 0.0 { 1.0 } else { mm });
     // Columns towards the patient's left, rows towards the back, slices towards the head.
     let axes = DMat3::from_diagonal(DVec3::new(-right, -front, up));
     let shape = [width, height, slices];
@@ -327,13 +288,14 @@ fn wrong(card: &Path, network: &Network, wanted: &str) -> anyhow::Error {
 }
 
 /// `(label, probability)` by label index.
-pub fn predict(input: &Input, classifier: &Classifier, monitor: &Monitor) -> Result<Vec<(String, f64)>> {
+pub fn predict(input: &Input, classifier: &Model<Classifier>, monitor: &Monitor) -> Result<Vec<(String, f64)>> {
     monitor.step("scoring the scan", 0, 0)?;
-    let scores = probabilities(&input.prepared.volume, classifier, monitor)?;
+    let classifier = classifier_for(classifier, input, monitor)?;
+    let scores = probabilities(&input.prepared.volume, &classifier, monitor)?;
     Ok(classifier.labels().iter().cloned().zip(scores).collect())
 }
 
-/// Every label's probability, by index, for a volume on the networks' grid.
+/// Every label's score, by index, for a volume on the grid that the classifier is fed with.
 pub fn probabilities(volume: &Volume, classifier: &Classifier, monitor: &Monitor) -> Result<Vec<f64>> {
     let _flushed = denormals::flushed();
     let [width, height, slices] = volume.grid.shape;
@@ -362,10 +324,16 @@ pub fn reconstruct(
 }
 
 /// What saliency methods say of these labels, in their order.
-pub fn saliency(input: &Input, classifier: &Classifier, labels: &[usize], monitor: &Monitor) -> Result<Vec<Saliency>> {
+pub fn saliency(
+    input: &Input,
+    classifier: &Model<Classifier>,
+    labels: &[usize],
+    monitor: &Monitor,
+) -> Result<Vec<Saliency>> {
     let _flushed = denormals::flushed();
     let Prepared { volume, recipe, .. } = &input.prepared;
-    saliency::saliency(volume, preprocess::hu_from_unit(recipe), classifier, labels, monitor).map_err(told)
+    let classifier = classifier_for(classifier, input, monitor)?;
+    saliency::saliency(volume, recipe.hu_from_unit(), &classifier, labels, monitor).map_err(told)
 }
 
 /// The whole run. A run cancelled after its first steps gives `Ok` with `complete == false` and what there is.
@@ -381,9 +349,9 @@ pub fn explain(input: &Input, request: &Request, monitor: &Monitor) -> Result<Co
     }
     latent_shift::explain(
         &prepared.volume,
-        preprocess::hu_from_unit(&prepared.recipe),
+        prepared.recipe.hu_from_unit(),
         &*request.autoencoder.network,
-        &*request.target.objective(),
+        &*request.target.objective(input, monitor)?,
         request.slab.clone(),
         &request.options,
         monitor,

@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::ops::Range;
+use std::sync::Arc;
 use std::time::Instant;
 
 use anyhow::{Context, Result};
@@ -12,8 +13,8 @@ use super::{Audit, Plan, TARGET};
 use crate::job::{Cancelled, Monitor};
 use crate::latent_shift::Counterfactual;
 use crate::latent_shift::saliency::Saliency;
+use crate::models::Classifier;
 use crate::pipeline::{self, Input, Request, Target};
-use crate::preprocess;
 use crate::quality;
 use crate::volume::phantom::{Dials, Finding, Mask};
 
@@ -99,6 +100,8 @@ struct Patient<'a> {
     seed: u64,
     dials: Dials,
     input: Input,
+    /// For stacks like the input's.
+    classifier: Arc<Classifier>,
     /// On the networks' grid.
     masks: Vec<u8>,
 }
@@ -119,13 +122,14 @@ pub(super) fn examine(
     if positive.is_empty() {
         return Ok(());
     }
-    let patient = Patient { plan, seed, dials, input, masks };
+    let classifier = pipeline::classifier_for(&plan.classifier, &input, monitor)?;
+    let patient = Patient { plan, seed, dials, input, classifier, masks };
     let explained = patient.explained(positive, &mut audit.missed, monitor)?;
     let labels: Vec<usize> = explained.iter().map(|(_, label, _)| *label).collect();
     if labels.is_empty() {
         return Ok(());
     }
-    let saliency = pipeline::saliency(&patient.input, &plan.classifier.network, &labels, monitor)?;
+    let saliency = pipeline::saliency(&patient.input, &plan.classifier, &labels, monitor)?;
     for (n, ((finding, label, slab), saliency)) in explained.into_iter().zip(saliency).enumerate() {
         report(n)?;
         audit.cases.push(patient.case(finding, &patient.request(label, slab), &saliency, monitor)?);
@@ -141,7 +145,7 @@ impl Patient<'_> {
         missed: &mut Vec<(u64, Finding)>,
         monitor: &Monitor,
     ) -> Result<Vec<(Finding, usize, Range<usize>)>> {
-        let (autoencoder, classifier) = (&*self.plan.autoencoder.network, &*self.plan.classifier.network);
+        let (autoencoder, classifier) = (&*self.plan.autoencoder.network, &*self.classifier);
         let outside = self.plan.options().outside();
         let mut scores_at_lambda_0 = HashMap::new();
         let mut explained = Vec::new();
@@ -171,7 +175,7 @@ impl Patient<'_> {
     }
 
     fn case(&self, finding: Finding, request: &Request, saliency: &Saliency, monitor: &Monitor) -> Result<Case> {
-        let classifier = &*self.plan.classifier.network;
+        let classifier = &*self.classifier;
         let label = self.plan.label(finding).context("the plan was checked for a label of each finding")?;
         let began = Instant::now();
         let result = pipeline::explain(&self.input, request, monitor)?;
@@ -234,7 +238,7 @@ impl Patient<'_> {
 
     /// How far from the truth within the slab: what was decoded, the scan with the change added, and the scan as it is.
     fn change(&self, result: &Counterfactual, twin: &Input, mask: &[bool], rim: &[bool]) -> Change {
-        let [slope, offset] = preprocess::hu_from_unit(&self.plan.autoencoder.recipe);
+        let [slope, offset] = self.plan.autoencoder.recipe.hu_from_unit();
         let [low, high] = self.plan.autoencoder.recipe.hu;
         let hu = |input: &Input| -> Vec<f32> {
             input.prepared.volume.voxels.iter().map(|unit| slope * unit + offset).collect()

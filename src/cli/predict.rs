@@ -12,7 +12,7 @@ pub(super) fn run(args: &PredictArgs) -> Result<()> {
     let monitor = progress::monitor()?;
     let classifier = pipeline::load_classifier(&args.classifier, &monitor)?;
     let input = pipeline::open_chosen(&args.scan, &args.choice.choice(), &classifier.recipe, &monitor)?;
-    let scores = pipeline::predict(&input, &classifier.network, &monitor)?;
+    let scores = pipeline::predict(&input, &classifier, &monitor)?;
     let mut order: Vec<usize> = (0..scores.len()).collect();
     order.sort_by(|&a, &b| scores[b].1.total_cmp(&scores[a].1));
     order.truncate(args.top);

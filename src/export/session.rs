@@ -17,7 +17,7 @@ use super::tensors::{Array, f32s, f64s, file, volume};
 use crate::files;
 use crate::io::counted;
 use crate::latent_shift::{Counterfactual, Scores, Step, Trial};
-use crate::preprocess::{self, Prepared};
+use crate::preprocess::Prepared;
 use crate::volume::Volume;
 
 const FORMAT: &str = "parallax session";
@@ -214,7 +214,7 @@ impl SavedSession {
             fast_error,
             walk: walk.chunks_exact(3).map(|t| Trial { lambda: t[0], score: t[1], change: t[2] }).collect(),
             hu_from_decoded: [hu_from_decoded[0], hu_from_decoded[1]],
-            hu_from_unit: preprocess::hu_from_unit(&prepared.recipe),
+            hu_from_unit: prepared.recipe.hu_from_unit(),
             calibration: self.fixed("calibration")?,
             latents: self.f32s("latents", &latent_shape)?,
             gradient: self.f32s("gradient", &latent_shape)?,

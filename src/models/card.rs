@@ -6,7 +6,8 @@ use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
 
-use super::{Error, Kind};
+use super::registry::Architecture;
+use super::{Error, Kind, Probabilities, Role};
 use crate::files;
 use crate::preprocess::Recipe;
 use crate::weights::Checkpoint;
@@ -33,6 +34,7 @@ pub enum Decode {
 #[derive(Debug, Clone)]
 pub struct Card {
     pub kind: Kind,
+    /// The checkpoint; or the file that holds the network, of an autoencoder its encoder.
     pub weights: PathBuf,
     /// The training's yaml.
     pub config: Option<PathBuf>,
@@ -44,14 +46,48 @@ pub struct Card {
     pub labels: Option<Vec<String>>,
     /// How scans were prepared for it.
     pub recipe: Recipe,
+    /// Whether the card says the size that scans are brought to.
+    pub says_size: bool,
+    /// What only networks in files of their own need.
+    pub file: OfFile,
+}
+
+/// What a card says of a network whose file holds its operations.
+#[derive(Debug, Clone, Default)]
+pub struct OfFile {
+    /// The file of the decoder.
+    pub decoder: Option<PathBuf>,
+    /// Which output, by name; it may be a value within the network.
+    pub output: Option<String>,
+    /// How the output's numbers become scores.
+    pub activation: Option<Probabilities>,
+    /// Which channels of the encoder's output are latents.
+    pub latents: Latents,
+}
+
+/// Which channels of an encoder's output are latents.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Latents {
+    #[default]
+    All,
+    /// The first half: the output is the mean of a posterior, and its logarithm of the variance behind it.
+    Mean,
 }
 
 /// The toml file.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Lines {
-    kind: Kind,
-    weights: PathBuf,
+    kind: Option<Kind>,
+    role: Option<Role>,
+    weights: Option<PathBuf>,
+    encoder: Option<PathBuf>,
+    decoder: Option<PathBuf>,
+    output: Option<String>,
+    activation: Option<Probabilities>,
+    #[serde(default)]
+    latents: Latents,
     config: Option<PathBuf>,
     side: Option<usize>,
     #[serde(default)]
@@ -59,8 +95,10 @@ struct Lines {
     #[serde(default)]
     decode: Decode,
     labels: Option<Vec<String>>,
+    /// A text file with a label in each line.
+    labels_file: Option<PathBuf>,
     #[serde(default)]
-    recipe: Recipe,
+    recipe: toml::Table,
 }
 
 impl Card {
@@ -79,38 +117,106 @@ impl Card {
         })?;
         let wrong = |what: String| Error::Card { what, path: path.to_owned() };
         let lines: Lines = toml::from_str(&text).map_err(|e| wrong(e.message().to_owned()))?;
+        Self::of_lines(lines, path).map_err(wrong)
+    }
+
+    /// Paths are relative to the card's.
+    fn of_lines(lines: Lines, path: &Path) -> Result<Self, String> {
+        let (kind, weights) = lines.network()?;
         if let Some(side) = lines.side.filter(|side| !SIDES.contains(side)) {
-            return Err(wrong(format!("side = {side}; a slice has {SIDES:?} pixels a side")));
+            return Err(format!("side = {side}; a slice has {SIDES:?} pixels a side"));
         }
-        lines.labels.as_deref().map_or(Ok(()), check_labels).map_err(wrong)?;
-        lines.recipe.check().map_err(wrong)?;
         let beside = |file: PathBuf| path.parent().unwrap_or(Path::new("")).join(file);
+        let labels = match (lines.labels, lines.labels_file) {
+            (Some(_), Some(_)) => return Err("labels and labels_file; one of them says the labels".to_owned()),
+            (None, Some(file)) => Some(read_labels(&beside(file))?),
+            (labels, None) => labels,
+        };
+        labels.as_deref().map_or(Ok(()), check_labels)?;
+        let says_size = lines.recipe.contains_key("size") || lines.recipe.contains_key("side");
+        let recipe = Recipe::deserialize(lines.recipe).map_err(|e| format!("recipe: {}", e.message()))?;
+        recipe.check()?;
         Ok(Self {
-            kind: lines.kind,
-            weights: beside(lines.weights),
+            kind,
+            weights: beside(weights),
             config: lines.config.map(beside),
             side: lines.side,
             turned: lines.turned,
             decode: lines.decode,
-            labels: lines.labels,
-            recipe: lines.recipe,
+            labels,
+            recipe,
+            says_size,
+            file: OfFile {
+                decoder: lines.decoder.map(beside),
+                output: lines.output,
+                activation: lines.activation,
+                latents: lines.latents,
+            },
         })
     }
 
     fn of_checkpoint(path: &Path) -> Result<Self, Error> {
         let kind = Kind::of(&Checkpoint::open(path)?).ok_or_else(|| Error::UnknownKind { path: path.to_owned() })?;
+        let Kind::Built(Architecture { defaults, .. }) = kind else {
+            return Err(Error::UnknownKind { path: path.to_owned() });
+        };
         let config = Some(path.with_extension("yaml")).filter(|yaml| yaml.exists());
         Ok(Self {
             kind,
             weights: path.to_owned(),
             config,
-            side: kind.defaults.side,
-            turned: kind.defaults.turned,
+            side: defaults.side,
+            turned: defaults.turned,
             decode: Decode::default(),
             labels: None,
             recipe: Recipe::default(),
+            says_size: false,
+            file: OfFile::default(),
         })
     }
+}
+
+impl Lines {
+    /// Where the network's operations come from, and the file of its weights.
+    fn network(&self) -> Result<(Kind, PathBuf), String> {
+        let of_file = |given: bool, word: &str| match given {
+            true => Err(format!("{word} is for networks in files that hold their operations; a checkpoint has none")),
+            false => Ok(()),
+        };
+        match (self.kind, &self.weights, &self.encoder, &self.decoder) {
+            (Some(kind), Some(weights), None, None) => {
+                of_file(self.role.is_some(), "role")?;
+                of_file(self.output.is_some(), "output")?;
+                of_file(self.activation.is_some(), "activation")?;
+                Ok((kind, weights.clone()))
+            }
+            (Some(_), None, None, None) => Err("it has no `weights`; say the checkpoint's file".to_owned()),
+            (None, Some(weights), None, None) => match self.role {
+                Some(Role::Autoencoder) => {
+                    Err("an autoencoder is two files, `encoder` and `decoder`; export them one by one".to_owned())
+                }
+                Some(role) => Ok((Kind::File(role), weights.clone())),
+                None => Err("it has neither `kind` (a checkpoint's architecture) nor `role` (classifier, autoencoder \
+                             or segmenter, of an .onnx or .pt2 file); add the one that fits"
+                    .to_owned()),
+            },
+            (None, None, Some(encoder), Some(_)) => match self.role {
+                None | Some(Role::Autoencoder) => Ok((Kind::File(Role::Autoencoder), encoder.clone())),
+                Some(role) => Err(format!("role = \"{}\", where `encoder` and `decoder` are an autoencoder's", role.title())),
+            },
+            (None, None, None, None) => Err("it names no file: `weights`, or `encoder` and `decoder`".to_owned()),
+            _ => Err("it has some of `kind`, `weights`, `encoder` and `decoder`; a checkpoint has kind and weights, a \
+                      network in a file weights and role, an autoencoder in files encoder and decoder"
+                .to_owned()),
+        }
+    }
+}
+
+/// A label in each line; empty lines at the end count for nothing.
+fn read_labels(path: &Path) -> Result<Vec<String>, String> {
+    let text = files::read_text(path, MAX_CARD_BYTES)
+        .map_err(|cause| format!("labels_file cannot be read: {cause}: {}", path.display()))?;
+    Ok(text.trim_end().lines().map(|line| line.trim().to_owned()).collect())
 }
 
 /// Refuses labels that a reader could not tell apart, or that would change what stands around them, in words.

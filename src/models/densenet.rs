@@ -8,7 +8,6 @@ use super::registry::{Architecture, Defaults, Role};
 use super::{Card, Classifier, Error, Network, Probabilities, labels, of_volume};
 use crate::graph::ops::{AtZero, Conv, Windows, batch_norm};
 use crate::graph::{Graph, Value};
-use crate::preprocess::hu_from_unit;
 use crate::weights::Checkpoint;
 
 pub(super) const ARCHITECTURE: Architecture = Architecture {
@@ -37,7 +36,7 @@ fn load(card: &Card, checkpoint: &Checkpoint, dtype: DType, device: &Device) -> 
     let default = || if classes == 1 { vec!["Diabetes within five years".to_owned()] } else { numbered() };
     let labels = labels(card, classes, default, checkpoint.path())?;
     // Trained on HU / 1024 (`infer.ipynb` of ct-counterfactuals, `classifiers/diabetes_prediction_5yr`).
-    let [slope, offset] = hu_from_unit(&card.recipe).map(|hu| f64::from(hu) / HU);
+    let [slope, offset] = card.recipe.hu_from_unit().map(|hu| f64::from(hu) / HU);
     let mut g = Graph::new();
     let x = g.input();
     let x = g.affine(x, slope, offset);
@@ -45,7 +44,7 @@ fn load(card: &Card, checkpoint: &Checkpoint, dtype: DType, device: &Device) -> 
     let graph = of_volume(card, &g.finish(&[logits]));
     // One logit is a question of its own; the answers of several add up to 1.
     let probabilities = if classes > 1 { Probabilities::Softmax } else { Probabilities::Sigmoid };
-    Ok(Network::Classifier(Classifier::new(graph, labels, probabilities, dtype, device).into()))
+    Ok(Network::Classifier(Classifier::new(graph, &card.recipe, labels, probabilities, dtype, device).into()))
 }
 
 /// `[1, 1, d, h, w]` to logits `[1, classes]`. Widths and depths come from the tensors' shapes.

@@ -34,7 +34,7 @@ fn load(card: &Card, checkpoint: &Checkpoint, dtype: DType, device: &Device) -> 
     let default = || if classes == 1692 { phecodes::names() } else { numbered() };
     let labels = labels(card, classes, default, checkpoint.path())?;
     let graph = of_volume(card, &graph);
-    Ok(Network::Classifier(Classifier::new(graph, labels, Probabilities::Sigmoid, dtype, device).into()))
+    Ok(Network::Classifier(Classifier::new(graph, &card.recipe, labels, Probabilities::Sigmoid, dtype, device).into()))
 }
 
 /// `[1, 1, d, h, w]` to logits `[1, classes]`. Widths and depths come from the tensors' shapes.

@@ -1,7 +1,9 @@
 //! The networks: what each can do, and the cards that say what they are.
 
+mod adapter;
 mod card;
 mod densenet;
+mod file;
 mod i3resnet;
 mod phecodes;
 mod registry;
@@ -14,11 +16,13 @@ use std::sync::Arc;
 
 use candle_core::{DType, Device};
 
-pub use card::{Card, Decode, check_labels};
+pub use adapter::Adapter;
+pub use card::{Card, Decode, Latents, check_labels};
 pub use registry::{Kind, Role};
 pub use roles::{Autoencoder, Classifier, Probabilities, Segmenter};
 pub use vqgan::Vqgan;
 
+use crate::exchange;
 use crate::graph::ops::{Size, Unsqueeze};
 use crate::graph::{Graph, Value};
 use crate::machine;
@@ -42,6 +46,8 @@ pub enum Error {
     #[error("the network takes {needed} of memory, and this process can have {most}; close what else uses it: {}", path.display())]
     Memory { needed: String, most: String, path: PathBuf },
     #[error(transparent)]
+    File(#[from] exchange::Error),
+    #[error(transparent)]
     Weights(#[from] weights::Error),
     #[error(transparent)]
     Tensor(#[from] candle_core::Error),
@@ -55,8 +61,11 @@ pub enum Network {
 }
 
 impl Network {
-    /// Loads what a card describes; with the SHA-256 of its checkpoint.
+    /// Loads what a card describes; with the SHA-256 of its checkpoint or files.
     pub fn load(card: &Card, device: &Device) -> Result<(Self, String), Error> {
+        if let Kind::File(role) = card.kind {
+            return file::load(card, role, DType::F32, device);
+        }
         let checkpoint = Checkpoint::open(&card.weights)?;
         // Every number is an f32 here, whatever it is in the file.
         let needed = (checkpoint.numbers() as u64).saturating_mul(size_of::<f32>() as u64);
@@ -69,7 +78,10 @@ impl Network {
 
     /// Builds what a card describes of an open checkpoint, in f32 or f64.
     pub fn of(card: &Card, checkpoint: &Checkpoint, dtype: DType, device: &Device) -> Result<Self, Error> {
-        (card.kind.load)(card, checkpoint, dtype, device)
+        match card.kind {
+            Kind::Built(architecture) => (architecture.load)(card, checkpoint, dtype, device),
+            Kind::File(_) => Err(Error::UnknownKind { path: checkpoint.path().to_owned() }),
+        }
     }
 
     /// What it is for.

@@ -9,11 +9,23 @@ use super::{Card, Error, Network, densenet, i3resnet, unet, vqgan};
 use crate::weights::Checkpoint;
 
 /// What a network is for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
 pub enum Role {
     Autoencoder,
     Classifier,
     Segmenter,
+}
+
+impl Role {
+    /// For people.
+    pub fn title(self) -> &'static str {
+        match self {
+            Self::Autoencoder => "autoencoder",
+            Self::Classifier => "classifier",
+            Self::Segmenter => "segmenter",
+        }
+    }
 }
 
 /// What a bare checkpoint is taken to have been fed.
@@ -44,34 +56,46 @@ pub struct Architecture {
 static ALL: [Architecture; 4] =
     [vqgan::ARCHITECTURE, i3resnet::ARCHITECTURE, unet::ARCHITECTURE, densenet::ARCHITECTURE];
 
-/// One of the architectures.
+/// Where a network's operations come from.
 #[derive(Clone, Copy)]
-pub struct Kind(&'static Architecture);
+pub enum Kind {
+    /// One of the architectures.
+    Built(&'static Architecture),
+    /// A file of another program that holds the operations too.
+    File(Role),
+}
 
 impl Kind {
     /// Told from the names of the tensors.
     pub fn of(checkpoint: &Checkpoint) -> Option<Self> {
         let has = |part: &str| checkpoint.names().any(|name| name.contains(part));
-        ALL.iter().find(|architecture| (architecture.recognises)(&has)).map(Self)
+        ALL.iter().find(|architecture| (architecture.recognises)(&has)).map(Self::Built)
     }
 
     /// As cards spell it.
     pub fn named(name: &str) -> Option<Self> {
-        ALL.iter().find(|architecture| architecture.name == name).map(Self)
+        ALL.iter().find(|architecture| architecture.name == name).map(Self::Built)
     }
-}
 
-impl std::ops::Deref for Kind {
-    type Target = Architecture;
+    /// What the network is for.
+    pub fn role(self) -> Role {
+        match self {
+            Self::Built(architecture) => architecture.role,
+            Self::File(role) => role,
+        }
+    }
 
-    fn deref(&self) -> &Architecture {
-        self.0
+    fn name(self) -> &'static str {
+        match self {
+            Self::Built(architecture) => architecture.name,
+            Self::File(_) => "file",
+        }
     }
 }
 
 impl PartialEq for Kind {
     fn eq(&self, other: &Self) -> bool {
-        self.name == other.name
+        (self.name(), self.role()) == (other.name(), other.role())
     }
 }
 
@@ -79,13 +103,16 @@ impl Eq for Kind {}
 
 impl fmt::Debug for Kind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.name)
+        f.write_str(self.name())
     }
 }
 
 impl fmt::Display for Kind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.title)
+        match self {
+            Self::Built(architecture) => f.write_str(architecture.title),
+            Self::File(role) => write!(f, "{} with its operations in the file", role.title()),
+        }
     }
 }
 

@@ -1,11 +1,16 @@
 //! What networks are for, and what each gives: the graph of a pass, planned for an input's size.
 
+use std::sync::Arc;
+
 use candle_core::{DType, Device, Result, Tensor, bail};
 use candle_nn::ops;
+use serde::Deserialize;
 
+use super::Adapter;
 use crate::graph::{self, Check, Graph, Plan};
 use crate::io::counted;
 use crate::machine;
+use crate::preprocess::Recipe;
 
 /// Compresses slices one by one, wherever its weights are; the tensors it is given and gives back lie on the CPU. Slices never mix:
 /// decoding one slice alone gives what decoding it among others gives.
@@ -27,37 +32,54 @@ pub trait Autoencoder: Send + Sync {
     fn unit_from_decoded(&self) -> [f32; 2];
 }
 
-/// How logits become probabilities.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// How a network's numbers become scores.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
 pub enum Probabilities {
     /// Each label is a question of its own.
     Sigmoid,
     /// The labels are the answers to one question.
     Softmax,
+    /// The numbers themselves are the scores: of a regression.
+    None,
 }
 
 impl Probabilities {
-    /// Of logits `[1, labels]`, each in `0..=1`.
+    /// Gives the scores of logits `[1, labels]`; each is in `0..=1` where they are probabilities.
     pub fn of(self, logits: &Tensor) -> Result<Tensor> {
         match self {
             Self::Sigmoid => ops::sigmoid(logits),
             Self::Softmax => ops::softmax(logits, 1),
+            Self::None => Ok(logits.clone()),
         }
     }
 
-    /// From the gradient of the probabilities, `[1, labels]`, to that of the logits.
+    /// From the gradient of the scores, `[1, labels]`, to that of the logits.
     pub fn vjp(self, logits: &Tensor, gradient: &Tensor) -> Result<Tensor> {
         let p = self.of(logits)?;
         match self {
             Self::Sigmoid => gradient * (&p * p.affine(-1.0, 1.0)?)?,
             Self::Softmax => &p * gradient.broadcast_sub(&(&p * gradient)?.sum_keepdim(1)?)?,
+            Self::None => Ok(gradient.clone()),
         }
     }
 }
 
+/// The pass of a network behind its adapter.
+#[derive(Clone)]
+pub(super) enum Core {
+    /// Takes a stack `[slices, 1, height, width]`, in which 0 and 1 are the ends of the recipe's window.
+    Stack(Graph),
+    /// Takes the tensor that the recipe describes, `[1, c, …]` or `[slices, c, …]`, and gives `[1, labels]`, or `[slices, labels]`: the
+    /// graph for a tensor of that shape.
+    Tensor(Arc<dyn Fn(&[usize]) -> Result<Graph> + Send + Sync>),
+}
+
 /// Gives one logit per label for a whole stack.
+#[derive(Clone)]
 pub struct Classifier {
-    graph: Graph,
+    core: Core,
+    adapter: Adapter,
     labels: Vec<String>,
     probabilities: Probabilities,
     dtype: DType,
@@ -65,9 +87,32 @@ pub struct Classifier {
 }
 
 impl Classifier {
-    /// Of a graph from a stack `[slices, 1, height, width]` to logits `[1, labels]`.
-    pub fn new(graph: Graph, labels: Vec<String>, probabilities: Probabilities, dtype: DType, device: &Device) -> Self {
-        Self { graph, labels, probabilities, dtype, device: device.clone() }
+    /// Of a graph from a stack `[slices, 1, height, width]`, prepared by a recipe, to logits `[1, labels]`.
+    pub fn new(
+        graph: Graph,
+        recipe: &Recipe,
+        labels: Vec<String>,
+        probabilities: Probabilities,
+        dtype: DType,
+        device: &Device,
+    ) -> Self {
+        Self::of(Core::Stack(graph), recipe, labels, probabilities, (dtype, device))
+    }
+
+    pub(super) fn of(
+        core: Core,
+        recipe: &Recipe,
+        labels: Vec<String>,
+        probabilities: Probabilities,
+        (dtype, device): (DType, &Device),
+    ) -> Self {
+        Self { core, adapter: Adapter::own(recipe), labels, probabilities, dtype, device: device.clone() }
+    }
+
+    /// Gives this classifier for stacks that were prepared for another network. The weights are shared.
+    #[must_use]
+    pub fn fed_by(&self, adapter: Adapter) -> Self {
+        Self { adapter, ..self.clone() }
     }
 
     pub fn labels(&self) -> &[String] {
@@ -82,14 +127,29 @@ impl Classifier {
     pub fn plan(&self, stack: &[usize]) -> Result<Plan> {
         match stack {
             [0, ..] => bail!("the classifier takes a stack [slices, 1, height, width], found {stack:?}"),
-            [_, 1, _, _] => planned(&self.graph, stack, self.dtype, &self.device),
+            [_, 1, _, _] => planned(&self.graph(stack)?, stack, self.dtype, &self.device),
             _ => bail!("the classifier takes a stack [slices, 1, height, width], found {stack:?}"),
         }
     }
 
-    /// The network itself, to look into.
-    pub fn graph(&self) -> &Graph {
-        &self.graph
+    /// The adapter and the network behind it, for a stack of such a shape.
+    fn graph(&self, stack: &[usize]) -> Result<Graph> {
+        let mut g = Graph::new();
+        let x = g.input();
+        let logits = match &self.core {
+            Core::Stack(network) => {
+                let x = self.adapter.stack(&mut g, x)?;
+                g.append(network, x)
+            }
+            Core::Tensor(network) => {
+                let x = self.adapter.tensor(&mut g, x)?;
+                let tensor = Plan::new(&g.clone().finish(&[x]), &[stack], self.dtype)?;
+                let network = network(tensor.outputs()[0])?;
+                let logits = g.append(&network, x);
+                self.adapter.over_slices(&mut g, logits)
+            }
+        };
+        Ok(g.finish(&[logits]))
     }
 }
 

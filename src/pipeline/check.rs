@@ -1,7 +1,7 @@
 //! The input check: what a person should know before a network's answer to a scan, in plain words.
 
 use crate::io::{Note, Scan, counted};
-use crate::preprocess::{self, Prepared, Recipe};
+use crate::preprocess::{self, Fit, Prepared, Recipe};
 use crate::volume::{Grid, Volume, Voxels, orientation};
 
 /// Air is about -1000 HU. Where nothing is below this, there is none in the patient and none around.
@@ -40,11 +40,11 @@ fn sorted(mut notes: Vec<Note>) -> Vec<Note> {
 
 fn check(scan: &Volume, prepared: &Prepared) -> Vec<Note> {
     let mut notes = numbers(&scan.voxels, prepared.recipe.hu);
-    let side = prepared.recipe.side;
-    for (axis, name) in ["right-left", "front-back"].iter().enumerate() {
-        let n = prepared.spaced.shape[axis];
-        if n > side {
-            let lost = (n - side) as f64 * prepared.recipe.spacing_mm[axis];
+    let spacing_mm = prepared.spaced.spacing_mm();
+    for (axis, name) in ["right-left", "front-back", "foot-head"].iter().enumerate() {
+        let (n, side) = (prepared.spaced.shape[axis], prepared.recipe.size[axis]);
+        if n > side && side > 0 && prepared.recipe.fit == Fit::Crop && prepared.recipe.foreground_hu.is_none() {
+            let lost = (n - side) as f64 * spacing_mm[axis];
             notes.push(Note::caution(format!(
                 "the model's field of view cuts off {lost:.0} mm in the {name} direction"
             )));
@@ -54,7 +54,7 @@ fn check(scan: &Volume, prepared: &Prepared) -> Vec<Note> {
     let (slices, before, after) = (prepared.spaced.shape[2], spacing(&prepared.oriented), spacing(&prepared.spaced));
     if slices < FEW_SLICES {
         let text =
-            format!("only {} after resampling to {} mm", counted(slices, "slice"), prepared.recipe.spacing_mm[2]);
+            format!("only {} after resampling to {} mm", counted(slices, "slice"), spacing_mm[2]);
         notes.push(Note::caution(text));
     }
     let oblique = orientation::obliqueness_degrees(&scan.grid);

@@ -310,9 +310,11 @@ impl Session {
         Some(label_index(labels, self.settings.target.as_ref()?))
     }
 
-    /// How a scan is prepared: for the autoencoder, if there is one.
+    /// How a scan is prepared: for the autoencoder, if there is one, else for the classifier.
     fn recipe(&self) -> Recipe {
-        self.autoencoder.ready().map_or_else(Recipe::default, |loaded| loaded.model.recipe.clone())
+        let of_classifier = || self.classifier.ready().map(|loaded| loaded.model.recipe.clone());
+        let of_autoencoder = self.autoencoder.ready().map(|loaded| loaded.model.recipe.clone());
+        of_autoencoder.or_else(of_classifier).unwrap_or_default()
     }
 
     fn request(&self) -> Option<Request> {
@@ -463,7 +465,7 @@ impl Session {
         });
         for (path, answer) in told {
             match answer {
-                Ok(kind) => self.load(kind.role, path),
+                Ok(kind) => self.load(kind.role(), path),
                 Err(error) => self.scan.fail(error),
             }
         }

@@ -16,7 +16,6 @@ use std::sync::{Arc, Mutex, PoisonError};
 use candle_core::{DType, Device, Shape, Tensor};
 use candle_nn::VarBuilder;
 use candle_nn::var_builder::SimpleBackend;
-use sha2::{Digest, Sha256};
 use storage::TensorSource;
 
 use crate::files;
@@ -67,7 +66,7 @@ impl Checkpoint {
         if tensors.is_empty() {
             return Err(Error::NoTensors { path: path.to_owned() });
         }
-        let sha256 = hash(path).map_err(io)?;
+        let sha256 = files::sha256(path).map_err(io)?;
         Ok(Self { path: path.to_owned(), format, sha256, tensors: Arc::new(tensors), used: Arc::default() })
     }
 
@@ -166,17 +165,5 @@ impl SimpleBackend for Checkpoint {
 
     fn contains_tensor(&self, name: &str) -> bool {
         self.tensors.contains_key(name)
-    }
-}
-
-fn hash(path: &Path) -> std::io::Result<String> {
-    let mut hasher = Sha256::new();
-    let mut file = files::open(path)?;
-    let mut buffer = vec![0; 1 << 20];
-    loop {
-        match file.read(&mut buffer)? {
-            0 => return Ok(hex::encode(hasher.finalize())),
-            n => hasher.update(&buffer[..n]),
-        }
     }
 }

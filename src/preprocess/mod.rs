@@ -3,54 +3,22 @@
 //! Source: `ct_counterfactuals` 0.0.4, `NIFTI_Dataset`, on MONAI 1.4.0's `Orientationd`, `Spacingd`, `ScaleIntensityRanged`,
 //! `SpatialPadd`, `CenterSpatialCropd`, `Rotate90d`, `Flipd`. Geometry is f64, as there.
 
-use std::ops::RangeInclusive;
+mod fit;
+mod recipe;
 
 use glam::{DAffine3, DMat3, DVec3};
-use serde::{Deserialize, Serialize};
+
+pub use recipe::{Axes, Fit, OverSlices, Recipe};
 
 use crate::job::{Cancelled, Monitor};
 use crate::volume::resample::{Outside, resample, sample};
 use crate::volume::{Grid, Turned, Volume, orientation};
 
-/// What a network was trained on.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct Recipe {
-    /// Distance between voxel centres towards R, A, S.
-    pub spacing_mm: [f64; 3],
-    /// HU that become 0 and 1.
-    pub hu: [f32; 2],
-    /// Rows and columns of a slice.
-    pub side: usize,
-}
-
-impl Default for Recipe {
-    /// The published pipeline: `NIFTI_Dataset(path, resolution=224)`.
-    fn default() -> Self {
-        Self { spacing_mm: [1.5, 1.5, 3.0], hu: [-1000.0, 1000.0], side: 224 }
-    }
-}
-
-impl Recipe {
-    /// Refuses what no scan can be prepared by, in words.
-    pub fn check(&self) -> Result<(), String> {
-        let Self { spacing_mm, hu, side } = self;
-        if !spacing_mm.iter().all(|s| SPACINGS_MM.contains(s)) {
-            Err(format!("recipe.spacing_mm = {spacing_mm:?}; each is {SPACINGS_MM:?} millimetres"))
-        } else if !(hu[0] < hu[1] && hu.iter().all(|hu| hu.is_finite())) {
-            Err(format!("recipe.hu = {hu:?}; the first becomes 0, the second, larger one 1"))
-        } else if !SIDES.contains(side) {
-            Err(format!("recipe.side = {side}; a slice has {SIDES:?} pixels a side"))
-        } else {
-            Ok(())
-        }
-    }
-}
-
 /// A scan as the networks see it.
 #[derive(Debug, Clone)]
 pub struct Prepared {
-    /// Values `0..=1`. Voxel `(i, j, k)` is column, row, slice, so that memory is exactly the stack `[slices, 1, side, side]`:
+    /// Values where 0 and 1 are the ends of the recipe's window, `0..=1` where it clips. Voxel `(i, j, k)` is column, row, slice, so
+    /// that memory is exactly the stack `[slices, 1, rows, columns]`:
     /// row 0 is anterior, column 0 the patient's right, slice 0 inferior. The grid says where that lies in world space.
     pub volume: Volume,
     pub recipe: Recipe,
@@ -58,10 +26,6 @@ pub struct Prepared {
     pub oriented: Grid,
     pub spaced: Grid,
 }
-
-/// What a recipe may ask for: far more and far less than any network was trained on.
-const SPACINGS_MM: RangeInclusive<f64> = 0.1..=50.0;
-const SIDES: RangeInclusive<usize> = 8..=2048;
 
 /// Spacings closer than this to the wanted one are left alone (MONAI, `Spacing`, `tol`).
 const SPACING_TOLERANCE_MM: f64 = 1e-3;
@@ -84,12 +48,7 @@ pub enum Error {
     TooLarge { shape: String, spacing_mm: String },
 }
 
-/// `[slope, offset]`: HU = slope * unit + offset.
-pub fn hu_from_unit(recipe: &Recipe) -> [f32; 2] {
-    [recipe.hu[1] - recipe.hu[0], recipe.hu[0]]
-}
-
-/// Prepares a scan exactly as the published pipeline does.
+/// Prepares a scan by a recipe; by the default one exactly as the published pipeline does.
 pub fn prepare(scan: &Volume, recipe: &Recipe, monitor: &Monitor) -> Result<Prepared, Error> {
     let oriented = orientation::to_ras(scan);
     let (grid, voxel_from_new) = spacing(&oriented.grid, recipe)?;
@@ -101,16 +60,21 @@ pub fn prepare(scan: &Volume, recipe: &Recipe, monitor: &Monitor) -> Result<Prep
     } else {
         (grid, voxel_from_new)
     };
-    let volume = stack(oriented, &spaced, voxel_from_spaced, recipe, monitor)?;
+    let volume = if recipe.fit == Fit::Crop && recipe.foreground_hu.is_none() {
+        stack(oriented, &spaced, voxel_from_spaced, recipe, monitor)?
+    } else {
+        let fitted = fit::fitted(oriented, &spaced, voxel_from_spaced, recipe, monitor)?;
+        stack((&fitted).into(), &fitted.grid, DAffine3::IDENTITY, recipe, monitor)?
+    };
     Ok(Prepared { volume, recipe: recipe.clone(), oriented: oriented.grid, spaced })
 }
 
 /// MONAI's `Spacing`: the new grid, and the map from its voxels to the old ones. The spacing comes from a file: a shape that
 /// no memory holds is an error before it is a number of voxels.
 fn spacing(grid: &Grid, recipe: &Recipe) -> Result<(Grid, DAffine3), Error> {
-    let wanted_mm = recipe.spacing_mm;
     let a = grid.world_from_voxel;
     let now = grid.spacing_mm();
+    let wanted_mm = [0, 1, 2].map(|i| if recipe.spacing_mm[i] == 0.0 { now[i] } else { recipe.spacing_mm[i] });
     let target =
         [0, 1, 2].map(|i| if (now[i] - wanted_mm[i]).abs() <= SPACING_TOLERANCE_MM { now[i] } else { wanted_mm[i] });
     // `zoom_affine`: the Cholesky factor of M^T M holds scale and shear; what is left of M is the rotation.
@@ -127,7 +91,7 @@ fn spacing(grid: &Grid, recipe: &Recipe) -> Result<(Grid, DAffine3), Error> {
     let corners: Vec<DVec3> = (0..8).map(|c| new_inverse * a.transform_point3(corner(c))).collect();
     let (low, high) = corners.iter().fold((corners[0], corners[0]), |(l, h), c| (l.min(*c), h.max(*c)));
     let sizes = (high - low).to_array().map(|extent| (extent + 1.0).round_ties_even());
-    let stacked = (recipe.side as f64).powi(2) * sizes[2];
+    let stacked = (0..3).map(|i| if recipe.size[i] == 0 { sizes[i] } else { recipe.size[i] as f64 }).product();
     // What is no number is in no range.
     if ![sizes.iter().product(), stacked].iter().all(|voxels: &f64| (1.0..=MAX_VOXELS).contains(voxels)) {
         let listed = |numbers: [f64; 3]| numbers.map(|n| n.to_string()).join(" x ");
@@ -160,8 +124,8 @@ fn cholesky(m: DMat3) -> DMat3 {
     DMat3::from_cols(DVec3::new(l00, l10, l20), DVec3::new(0.0, l11, l21), DVec3::new(0.0, 0.0, l22))
 }
 
-/// Resample, rescale and clip, pad with air, crop about the centre, and turn R, A, S into column, row, slice of the display:
-/// with `a` the cropped `[R, A]` plane, row i and column j hold `a[side - 1 - j, side - 1 - i]`. What is cropped is not sampled.
+/// Resample, rescale and clip, pad, crop about the centre, and turn R, A, S into column, row, slice of the display:
+/// with `a` the cropped `[R, A]` plane, row i and column j hold `a[columns - 1 - j, rows - 1 - i]`. What is cropped is not sampled.
 fn stack(
     oriented: Turned,
     spaced: &Grid,
@@ -169,30 +133,36 @@ fn stack(
     recipe: &Recipe,
     monitor: &Monitor,
 ) -> Result<Volume, Cancelled> {
-    let ([nr, na, ns], side) = (spaced.shape, recipe.side);
-    let (first_r, first_a) = (first(nr, side), first(na, side));
-    // Column j is R index `first_r + side - 1 - j`, row i the A index `first_a + side - 1 - i`.
+    let there = spaced.shape;
+    let shape = [0, 1, 2].map(|axis| if recipe.size[axis] == 0 { there[axis] } else { recipe.size[axis] });
+    let begin = [0, 1, 2].map(|axis| first(there[axis], shape[axis]));
+    let [columns, rows, _] = shape;
+    // Column j is R index `begin + columns - 1 - j`, row i the A index `begin + rows - 1 - i`.
     let a = spaced.world_from_voxel;
     let matrix = DMat3::from_cols(-a.matrix3.x_axis, -a.matrix3.y_axis, a.matrix3.z_axis);
-    let far = side as f64 - 1.0;
-    let origin = a.transform_point3(DVec3::new(first_r as f64 + far, first_a as f64 + far, 0.0));
-    let grid = Grid { shape: [side, side, ns], world_from_voxel: DAffine3::from_mat3_translation(matrix, origin) };
-    let place = |[column, row, k]: [usize; 3]| {
-        let r = first_r + (side - 1 - column) as isize;
-        let a = first_a + (side - 1 - row) as isize;
-        let is_there = (0..nr as isize).contains(&r) && (0..na as isize).contains(&a);
-        is_there.then(|| voxel_from_spaced.transform_point3(DVec3::new(r as f64, a as f64, k as f64)))
+    let far = |axis: usize| begin[axis] as f64 + (shape[axis] as f64 - 1.0);
+    let origin = a.transform_point3(DVec3::new(far(0), far(1), begin[2] as f64));
+    let grid = Grid { shape, world_from_voxel: DAffine3::from_mat3_translation(matrix, origin) };
+    let place = |[column, row, slice]: [usize; 3]| {
+        let places = [columns - 1 - column, rows - 1 - row, slice];
+        let [r, a, s] = [0, 1, 2].map(|axis| begin[axis] + places[axis] as isize);
+        let is_there = [r, a, s].iter().zip(there).all(|(at, side)| (0..side as isize).contains(at));
+        is_there.then(|| voxel_from_spaced.transform_point3(DVec3::new(r as f64, a as f64, s as f64)))
     };
     let [low, high] = recipe.hu;
     let width = (f64::from(high) - f64::from(low)) as f32;
-    let mut voxels = sample(oriented, grid.shape, place, (Outside::Border, low), monitor)?;
+    let padding = recipe.pad_hu.unwrap_or(low);
+    let mut voxels = sample(oriented, grid.shape, place, (Outside::Border, padding), monitor)?;
     for value in &mut voxels {
-        *value = ((*value - low) / width).clamp(0.0, 1.0);
+        *value = (*value - low) / width;
+        if recipe.clip {
+            *value = value.clamp(0.0, 1.0);
+        }
     }
     Ok(Volume::from_f32(grid, voxels))
 }
 
-/// The index, before padding and cropping `n` to `side`, of what becomes index 0.
+/// The index, before padding and cropping `n` to `side`, of what becomes index 0. Source: MONAI, `SpatialPad`, `CenterSpatialCrop`.
 fn first(n: usize, side: usize) -> isize {
     if n < side { -(((side - n) / 2) as isize) } else { (n / 2 - side / 2) as isize }
 }

@@ -1,0 +1,150 @@
+//! Autoencoders of slices in two files: an encoder to latents, and a decoder from them.
+
+use std::sync::Arc;
+
+use candle_core::{DType, Device, Result, Tensor, bail};
+
+use super::{Pass, agreed, example, output, pass};
+use crate::exchange::Model;
+use crate::graph::ops::Reduction;
+use crate::graph::{self, Check, Graph, Plan};
+use crate::models::roles::planned;
+use crate::models::{Adapter, Autoencoder, Card, Error, Latents};
+use crate::nn::device;
+use crate::preprocess::Recipe;
+
+/// Compresses slices one by one.
+pub(super) struct FileAutoencoder {
+    encoder: Pass,
+    decoder: Pass,
+    latents: Latents,
+    recipe: Recipe,
+    dtype: DType,
+    device: Device,
+}
+
+impl FileAutoencoder {
+    /// Checks the two files against each other and the recipe.
+    pub(super) fn load(
+        card: &Card,
+        encoder: Arc<Model>,
+        decoder: Arc<Model>,
+        dtype: DType,
+        device: &Device,
+    ) -> std::result::Result<Self, Error> {
+        let path = encoder.path().to_owned();
+        let wrong = |what: String| Error::Card { what, path: path.clone() };
+        let recipe = agreed(card, &encoder)?;
+        if !recipe.axes.is_slice() {
+            return Err(wrong("the autoencoder takes volumes; Parallax runs autoencoders of slices".to_owned()));
+        }
+        if recipe.z_score || !recipe.windows.is_empty() {
+            return Err(wrong(
+                "recipe.z_score and recipe.windows cannot be undone behind a decoder; an autoencoder has one window, recipe.hu".to_owned(),
+            ));
+        }
+        let named = output(card, &encoder)?;
+        let encoder = pass(encoder, &named, dtype, device)?;
+        let first = decoder.outputs().first().map(|port| port.name.clone()).unwrap_or_default();
+        let decoder = pass(decoder, &first, dtype, device)?;
+        let network = Self { encoder, decoder, latents: card.file.latents, recipe, dtype, device: device.clone() };
+        network.check().map_err(|error| wrong(error.to_string()))?;
+        Ok(network)
+    }
+
+    /// Follows the shape of a slice through both files.
+    fn check(&self) -> Result<()> {
+        let slice = example(&self.recipe, 1);
+        let [_, _, height, width] = slice[..] else { bail!("slices [n, c, h, w], found {slice:?}") };
+        let [rows, columns] = self.stack_size([height, width]);
+        let latents = self.encoder([1, 1, rows, columns])?.outputs()[0].to_vec();
+        self.decoder(&latents, [rows, columns])?;
+        Ok(())
+    }
+
+    /// Rows and columns of a stack, from the height and width of the network's tensor, and the other way.
+    fn stack_size(&self, [height, width]: [usize; 2]) -> [usize; 2] {
+        match self.recipe.axes.of_stack().next() {
+            Some((1, _)) => [height, width],
+            _ => [width, height],
+        }
+    }
+
+    /// The pass from a stack `[slices, 1, height, width]` to latents.
+    fn encoder(&self, stack: [usize; 4]) -> Result<Plan> {
+        let mut g = Graph::new();
+        let x = g.input();
+        let x = Adapter::own(&self.recipe).tensor(&mut g, x)?;
+        let tensor = Plan::new(&g.clone().finish(&[x]), &[&stack], self.dtype)?;
+        let network = self.encoder.graph(tensor.outputs()[0])?;
+        let z = g.append(&network, x);
+        let z = match self.latents {
+            Latents::All => z,
+            Latents::Mean => {
+                let plan = Plan::new(&g.clone().finish(&[z]), &[&stack], self.dtype)?;
+                let channels = super::axis(plan.outputs()[0], 1)?;
+                if channels % 2 != 0 {
+                    bail!("latents = \"mean\" takes half of the encoder's channels, which are {channels}");
+                }
+                g.narrow(z, 1, 0, channels / 2)
+            }
+        };
+        let plan = planned(&g.finish(&[z]), &stack, self.dtype, &self.device)?;
+        match plan.outputs()[0] {
+            [n, _, _, _] if *n == stack[0] => Ok(plan),
+            other => bail!("the encoder gives {other:?} of {} slices, where latents are [slices, channels, h, w]", stack[0]),
+        }
+    }
+}
+
+impl Autoencoder for FileAutoencoder {
+    fn encode(&self, stack: &Tensor, check: Check<'_>) -> std::result::Result<Tensor, graph::Error> {
+        let (n, c, h, w) = stack.dims4()?;
+        Ok(self.encoder([n, c, h, w])?.forward(std::slice::from_ref(stack), check)?.remove(0))
+    }
+
+    fn decoder(&self, latents: &[usize], size: [usize; 2]) -> Result<Plan> {
+        let network = self.decoder.graph(latents)?;
+        let decoded = Plan::new(&network, &[latents], self.dtype)?.outputs()[0].to_vec();
+        let mut g = Graph::new();
+        let z = g.input();
+        let mut y = g.append(&network, z);
+        match decoded[..] {
+            [n, c, height, width] if n == latents[0] && self.stack_size([height, width]) == size => {
+                if c > 1 {
+                    y = g.reduce(Reduction::Mean, y, &[1], true);
+                }
+            }
+            _ => bail!(
+                "the decoder gives {decoded:?} of latents {latents:?}, where the scan's slices have {} x {} pixels; \
+                 set recipe.size to what the autoencoder was trained on",
+                size[0],
+                size[1]
+            ),
+        }
+        let axes: Vec<(usize, bool)> = self.recipe.axes.of_stack().collect();
+        let reversed: Vec<usize> = (0..2).filter(|at| axes[*at].1).map(|at| at + 2).collect();
+        if !reversed.is_empty() {
+            y = g.flip(y, &reversed);
+        }
+        if axes[0].0 == 2 {
+            y = g.permute(y, &[0, 1, 3, 2]);
+        }
+        let [low, high] = self.recipe.range.map(f64::from);
+        if [low, high] != [0.0, 1.0] {
+            y = g.affine(y, 1.0 / (high - low), -low / (high - low));
+        }
+        planned(&g.finish(&[y]), latents, self.dtype, &self.device)
+    }
+
+    fn room(&self, size: [usize; 2]) -> Option<usize> {
+        let free = device::free_bytes(&self.device)? as u64;
+        let latents = self.encoder([1, 1, size[0], size[1]]).ok()?;
+        let of_slice = self.decoder(latents.outputs().first()?, size).ok()?.gradient_bytes();
+        Some(usize::try_from(free / of_slice.max(1)).unwrap_or(usize::MAX).max(1))
+    }
+
+    fn unit_from_decoded(&self) -> [f32; 2] {
+        [1.0, 0.0]
+    }
+}

@@ -1,0 +1,120 @@
+//! Classifiers in files, and segmenters, whose classes' shares of a volume are what is scored.
+
+use std::sync::Arc;
+
+use candle_core::{DType, Device, Result as TensorResult};
+
+use super::{Pass, agreed, example, output, pass};
+use crate::exchange::{Activation, Model};
+use crate::files;
+use crate::graph::ops::{Function, Reduction};
+use crate::graph::{Graph, Value};
+use crate::models::registry::Role;
+use crate::models::roles::Core;
+use crate::models::{Card, Classifier, Error, Probabilities};
+
+/// Far more classes than any list of labels names.
+const MOST_CLASSES: usize = 1 << 20;
+
+pub(super) fn load(
+    card: &Card,
+    role: Role,
+    model: Arc<Model>,
+    dtype: DType,
+    device: &Device,
+) -> Result<Classifier, Error> {
+    let path = model.path().to_owned();
+    let wrong = |what: String| Error::Card { what, path: path.clone() };
+    let recipe = agreed(card, &model)?;
+    let named = output(card, &model)?;
+    let (activation, output) = head(card, &model, &named).map_err(wrong)?;
+    let pass = pass(model, &output, dtype, device)?;
+    let shape = pass.output_of(&example(&recipe, 1))?;
+    let classes = classes(&shape, role, &named).map_err(wrong)?;
+    let labels = super::super::labels(card, classes, || (0..classes).map(|class| format!("class {class}")).collect(), &path)?;
+    // Shares of a volume are what they are.
+    let scores = if role == Role::Segmenter { Probabilities::None } else { activation };
+    let core = Core::Tensor(Arc::new(move |input: &[usize]| graph(&pass, role, activation, input)));
+    Ok(Classifier::of(core, &recipe, labels, scores, (dtype, device)))
+}
+
+/// How the numbers become scores, and the name of the value that they are taken from: before the activation that the file ends in.
+fn head(card: &Card, model: &Model, output: &str) -> Result<(Probabilities, String), String> {
+    let found = model.before_activation(output).map(|(activation, before)| {
+        let of = match activation {
+            Activation::Sigmoid => Probabilities::Sigmoid,
+            Activation::Softmax | Activation::LogSoftmax => Probabilities::Softmax,
+        };
+        (of, before)
+    });
+    match (card.file.activation, found) {
+        (Some(said), Some((found, before))) if said == found => Ok((found, before)),
+        (Some(Probabilities::None), _) => Ok((Probabilities::None, output.to_owned())),
+        (Some(said), Some((found, _))) => Err(format!(
+            "activation = \"{}\", where the output \"{}\" ends in a {} already: leave `activation` out, or name an earlier output",
+            word(said),
+            files::printable(output),
+            word(found)
+        )),
+        (Some(said), None) => Ok((said, output.to_owned())),
+        (None, Some(found)) => Ok(found),
+        (None, None) => Err(format!(
+            "the output \"{}\" ends in no sigmoid or softmax, so the card must say how its numbers become scores: \
+             activation = \"sigmoid\" (each class is a question of its own), \"softmax\" (the classes are the answers to one), \
+             or \"none\" (the numbers are the scores)",
+            files::printable(output)
+        )),
+    }
+}
+
+fn word(activation: Probabilities) -> &'static str {
+    match activation {
+        Probabilities::Sigmoid => "sigmoid",
+        Probabilities::Softmax => "softmax",
+        Probabilities::None => "none",
+    }
+}
+
+/// How many classes an output of a shape has.
+fn classes(shape: &[usize], role: Role, output: &str) -> Result<usize, String> {
+    let output = files::printable(output);
+    match (shape, role) {
+        ([_, classes, rest @ ..], Role::Classifier) if rest.iter().all(|side| *side == 1) && *classes <= MOST_CLASSES => {
+            Ok(*classes)
+        }
+        ([1], Role::Classifier) => Ok(1),
+        ([_, classes, _, _, ..], Role::Segmenter) if *classes <= MOST_CLASSES => Ok(*classes),
+        ([_, _, _, _, ..], Role::Classifier) => Err(format!(
+            "the output \"{output}\" is a map {shape:?}, not one number for each class; if the network segments, say role = \"segmenter\""
+        )),
+        (_, Role::Segmenter) => Err(format!(
+            "the output \"{output}\" is {shape:?}, not a map for each class; if the network classifies, say role = \"classifier\""
+        )),
+        _ => Err(format!("the output \"{output}\" is {shape:?}, where a classifier gives [n, classes]")),
+    }
+}
+
+/// From a tensor `[n, c, …]` to logits `[n, classes]`; of a segmenter, to the mean of each class's probability, `[n, classes]`.
+fn graph(pass: &Pass, role: Role, activation: Probabilities, input: &[usize]) -> TensorResult<Graph> {
+    let network = pass.graph(input)?;
+    let mut g = Graph::new();
+    let x = g.input();
+    let y = g.append(&network, x);
+    let y = if role == Role::Segmenter {
+        let rank = pass.output_of(input)?.len();
+        share(&mut g, y, activation, rank)
+    } else {
+        g.reshape(y, &[input.first().copied(), None])
+    };
+    Ok(g.finish(&[y]))
+}
+
+/// The mean of each class's probability over all voxels.
+fn share(g: &mut Graph, maps: Value, activation: Probabilities, rank: usize) -> Value {
+    let probabilities = match activation {
+        Probabilities::Softmax => g.softmax(maps, 1),
+        Probabilities::Sigmoid => g.function(maps, Function::Sigmoid),
+        Probabilities::None => maps,
+    };
+    g.reduce(Reduction::Mean, probabilities, &(2..rank).collect::<Vec<_>>(), false)
+}

@@ -1,0 +1,205 @@
+//! Networks whose files hold their operations: what a card says of one is held against what the file takes and gives.
+
+mod autoencoder;
+mod classifier;
+
+use std::path::Path;
+use std::sync::Arc;
+
+use candle_core::{DType, Device, Result as TensorResult, bail};
+
+use super::registry::Role;
+use super::{Card, Error, Network};
+use crate::exchange::{Model, Port, Size};
+use crate::files;
+use crate::graph::{Graph, Plan, Value};
+use crate::preprocess::{Fit, Recipe};
+
+/// What stands for a side that neither the recipe nor the file says, where only the number of channels matters.
+const SOME_SIDE: usize = 64;
+
+/// Loads what a card describes, in f32 or f64; with the SHA-256 of its files.
+pub(super) fn load(card: &Card, role: Role, dtype: DType, device: &Device) -> Result<(Network, String), Error> {
+    match role {
+        Role::Classifier | Role::Segmenter => {
+            let (model, sha256) = open(&card.weights)?;
+            Ok((Network::Classifier(classifier::load(card, role, model, dtype, device)?.into()), sha256))
+        }
+        Role::Autoencoder => {
+            let decoder = card.file.decoder.as_deref().unwrap_or(&card.weights);
+            let ((encoder, one), (decoder, two)) = (open(&card.weights)?, open(decoder)?);
+            let network = autoencoder::FileAutoencoder::load(card, encoder, decoder, dtype, device)?;
+            Ok((Network::Autoencoder(Arc::new(network)), files::sha256_of_all(&[one, two])))
+        }
+    }
+}
+
+fn open(path: &Path) -> Result<(Arc<Model>, String), Error> {
+    let model = Model::open(path)?;
+    let hash = |path: &Path| {
+        files::sha256(path).map_err(|cause| Error::Io { of: "network", cause, path: path.to_owned() })
+    };
+    let hashes = model.files().iter().map(|path| hash(path)).collect::<Result<Vec<_>, _>>()?;
+    let sha256 = if hashes.len() == 1 { hashes[0].clone() } else { files::sha256_of_all(&hashes) };
+    Ok((Arc::new(model), sha256))
+}
+
+/// One output of a network in a file, for inputs of any shape that it takes.
+#[derive(Clone)]
+struct Pass {
+    model: Arc<Model>,
+    output: String,
+    dtype: DType,
+    device: Device,
+}
+
+impl Pass {
+    /// The graph of one output for an input `[n, c, …]`. A network that takes one sample at a time is applied to each.
+    fn graph(&self, input: &[usize]) -> TensorResult<Graph> {
+        let lowered = |shape: &[usize]| {
+            let graph = self.model.graph(&[shape], &[&self.output], self.dtype, &self.device);
+            graph.map(|graph| graph.fused()).map_err(candle_core::Error::wrap)
+        };
+        let fixed = self.input().sizes.as_deref().and_then(|sizes| sizes.first());
+        match (input, fixed) {
+            ([samples, sides @ ..], Some(Size::Fixed(1))) if *samples > 1 => {
+                let one: Vec<usize> = [1].iter().chain(sides).copied().collect();
+                Ok(one_by_one(&lowered(&one)?, *samples))
+            }
+            _ => lowered(input),
+        }
+    }
+
+    fn input(&self) -> &Port {
+        &self.model.inputs()[0]
+    }
+
+    /// The shape of the output for an input of a shape.
+    fn output_of(&self, input: &[usize]) -> TensorResult<Vec<usize>> {
+        let plan = Plan::new(&self.graph(input)?, &[input], self.dtype)?;
+        Ok(plan.outputs()[0].to_vec())
+    }
+}
+
+/// A graph of one sample applied to each of so many.
+fn one_by_one(graph: &Graph, samples: usize) -> Graph {
+    let mut g = Graph::new();
+    let x = g.input();
+    let outputs: Vec<Value> = (0..samples)
+        .map(|sample| {
+            let one = g.narrow(x, 0, sample, 1);
+            g.append(graph, one)
+        })
+        .collect();
+    let y = g.concat(&outputs, 0);
+    g.finish(&[y])
+}
+
+/// The pass through a file to one of its outputs.
+fn pass(model: Arc<Model>, output: &str, dtype: DType, device: &Device) -> Result<Pass, Error> {
+    let path = model.path().to_owned();
+    let wrong = |what: String| Error::Card { what, path: path.clone() };
+    if let [_, second, ..] = model.inputs() {
+        return Err(wrong(format!("the network takes {}; export it with one input, the scan", words(&[&model.inputs()[0], second]))));
+    }
+    if model.inputs().is_empty() {
+        return Err(wrong("the network takes no input; export it with one, the scan".to_owned()));
+    }
+    model.check(&[output])?;
+    Ok(Pass { model, output: output.to_owned(), dtype, device: device.clone() })
+}
+
+fn words(ports: &[&Port]) -> String {
+    let names: Vec<_> = ports.iter().map(|port| format!("\"{}\"", files::printable(&port.name))).collect();
+    format!("{} inputs or more, {}", ports.len(), names.join(" and "))
+}
+
+/// The output that a card names, or the file's first.
+fn output(card: &Card, model: &Model) -> Result<String, Error> {
+    match (&card.file.output, model.outputs()) {
+        (Some(output), _) => Ok(output.clone()),
+        (None, [first, ..]) => Ok(first.name.clone()),
+        (None, []) => {
+            Err(Error::Card { what: "the network has no output".to_owned(), path: model.path().to_owned() })
+        }
+    }
+}
+
+/// A recipe as the network's input has it: what the recipe leaves open and the file fixes is the file's.
+///
+/// # Errors
+/// Where the two contradict each other.
+fn agreed(card: &Card, model: &Model) -> Result<Recipe, Error> {
+    let mut recipe = card.recipe.clone();
+    let wrong = |what: String| Error::Card { what, path: model.path().to_owned() };
+    let Some(sizes) = model.inputs().first().and_then(|port| port.sizes.as_deref()) else { return Ok(recipe) };
+    let axes: Vec<(usize, bool)> = recipe.axes.of_stack().collect();
+    if sizes.len() != axes.len() + 2 {
+        let (what, letters) = match sizes.len() {
+            4 => ("slices", "two letters, as \"PL\""),
+            5 => ("volumes", "three letters, as \"RAS\""),
+            other => return Err(wrong(format!("the network takes tensors of {other} axes; Parallax feeds [n, c, h, w] or [n, c, d, h, w]"))),
+        };
+        return Err(wrong(format!("recipe.axes = \"{}\", where the network takes {what}: give it {letters}", recipe.axes)));
+    }
+    let channels = recipe.windows.len().max(recipe.channels);
+    match sizes[1] {
+        Size::Fixed(fixed) if fixed != channels => {
+            return Err(wrong(format!(
+                "the recipe gives {channels} channels, and the network takes {fixed}: set recipe.channels = {fixed} to repeat one, \
+                 or as many recipe.windows"
+            )));
+        }
+        _ => {}
+    }
+    if !card.says_size {
+        recipe.size = [0; 3];
+    }
+    for (size, (axis, _)) in sizes[2..].iter().zip(axes) {
+        let world = 2 - axis;
+        match (size, recipe.size[world]) {
+            (Size::Fixed(fixed), 0) => recipe.size[world] = *fixed,
+            (Size::Fixed(fixed), said) if said != *fixed => {
+                let shape: Vec<String> = sizes.iter().map(side).collect();
+                return Err(wrong(format!(
+                    "recipe.size = {:?} has {said} voxels along {}, and the network takes {fixed}: its input is [{}]; \
+                     set recipe.size so, or export the network with dynamic sizes",
+                    recipe.size,
+                    ["R-L", "A-P", "S-I"][world],
+                    shape.join(", "),
+                )));
+            }
+            _ => {}
+        }
+    }
+    if recipe.fit != Fit::Crop && recipe.size.contains(&0) {
+        return Err(wrong(format!("recipe.size = {:?}; what is resized needs all three sides", recipe.size)));
+    }
+    Ok(recipe)
+}
+
+fn side(size: &Size) -> String {
+    match size {
+        Size::Fixed(size) => size.to_string(),
+        Size::Open(name) => files::printable(name).into_owned(),
+    }
+}
+
+/// A tensor as the recipe would give it, with some number where a side is open: to learn what the network gives.
+fn example(recipe: &Recipe, slices: usize) -> Vec<usize> {
+    let channels = recipe.windows.len().max(recipe.channels);
+    let samples = if recipe.axes.is_slice() { slices } else { 1 };
+    let sides = recipe.axes.of_stack().map(|(axis, _)| match recipe.size[2 - axis] {
+        0 => SOME_SIDE,
+        side => side,
+    });
+    [samples, channels].into_iter().chain(sides).collect()
+}
+
+/// The only number of an axis that a shape has, for messages.
+fn axis(shape: &[usize], at: usize) -> TensorResult<usize> {
+    match shape.get(at) {
+        Some(side) => Ok(*side),
+        None => bail!("a tensor {shape:?} without an axis {at}"),
+    }
+}
