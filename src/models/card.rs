@@ -6,8 +6,9 @@ use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
 
+use super::bundle::Bundle;
 use super::registry::Architecture;
-use super::{Error, Kind, Probabilities, Role};
+use super::{Error, Kind, Probabilities, Role, file};
 use crate::files;
 use crate::preprocess::Recipe;
 use crate::weights::Checkpoint;
@@ -107,6 +108,12 @@ impl Card {
     /// A bare checkpoint is taken to be one of the published networks: a VQGAN and a ResNet trained on turned slices, of
     /// side 256 and 224; a yaml with the checkpoint's name beside it is its config.
     pub fn open(path: &Path) -> Result<Self, Error> {
+        if Bundle::is(path) {
+            return Self::of_bundle(path);
+        }
+        if is_file_of_operations(path) {
+            return Self::of_network(path);
+        }
         if !path.extension().is_some_and(|ext| ext.eq_ignore_ascii_case("toml")) {
             return Self::of_checkpoint(path);
         }
@@ -153,6 +160,49 @@ impl Card {
                 latents: lines.latents,
             },
         })
+    }
+
+    /// A MONAI bundle's folder.
+    fn of_bundle(folder: &Path) -> Result<Self, Error> {
+        let bundle = Bundle::open(folder).map_err(|what| Error::Card { what, path: folder.to_owned() })?;
+        bundle.labels.as_deref().map_or(Ok(()), check_labels).map_err(|what| Error::Card { what, path: folder.to_owned() })?;
+        let role = file::role(&bundle.network)?;
+        let file = OfFile { activation: bundle.activation, ..OfFile::default() };
+        Ok(Self { labels: bundle.labels, file, ..Self::of_file(Kind::File(role), &bundle.network, bundle.recipe) })
+    }
+
+    /// A network's file without a card: the card beside it that has its name, or what whoever exported it wrote into it.
+    fn of_network(path: &Path) -> Result<Self, Error> {
+        let beside = path.with_extension("toml");
+        if beside.is_file() {
+            return Self::open(&beside);
+        }
+        let said = file::said(path)?;
+        let Some(recipe) = said.recipe else {
+            let what = format!(
+                "nothing says how scans are prepared for it: write a model card {}, or export it with assets/export.py",
+                beside.file_name().unwrap_or_default().display()
+            );
+            return Err(Error::Card { what, path: path.to_owned() });
+        };
+        let file = OfFile { activation: said.activation, ..OfFile::default() };
+        let role = file::role(path)?;
+        Ok(Self { labels: said.labels, file, ..Self::of_file(Kind::File(role), path, recipe) })
+    }
+
+    fn of_file(kind: Kind, weights: &Path, recipe: Recipe) -> Self {
+        Self {
+            kind,
+            weights: weights.to_owned(),
+            config: None,
+            side: None,
+            turned: false,
+            decode: Decode::default(),
+            labels: None,
+            says_size: recipe.size != Recipe::default().size,
+            recipe,
+            file: OfFile::default(),
+        }
     }
 
     fn of_checkpoint(path: &Path) -> Result<Self, Error> {
@@ -210,6 +260,11 @@ impl Lines {
                 .to_owned()),
         }
     }
+}
+
+/// Whether a file's name is that of a network with its operations.
+pub(super) fn is_file_of_operations(path: &Path) -> bool {
+    path.extension().is_some_and(|ext| ["onnx", "pt2"].iter().any(|known| ext.eq_ignore_ascii_case(known)))
 }
 
 /// A label in each line; empty lines at the end count for nothing.

@@ -1,6 +1,7 @@
 //! The networks: what each can do, and the cards that say what they are.
 
 mod adapter;
+mod bundle;
 mod card;
 mod densenet;
 mod file;

@@ -133,7 +133,7 @@ impl Classifier {
     }
 
     /// The adapter and the network behind it, for a stack of such a shape.
-    fn graph(&self, stack: &[usize]) -> Result<Graph> {
+    pub fn graph(&self, stack: &[usize]) -> Result<Graph> {
         let mut g = Graph::new();
         let x = g.input();
         let logits = match &self.core {

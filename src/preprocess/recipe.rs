@@ -246,10 +246,10 @@ impl Recipe {
         let is_window = |[low, high]: &[f32; 2]| low < high && low.is_finite() && high.is_finite();
         if !spacing_mm.iter().all(|s| SPACINGS_MM.contains(s) || *s == 0.0) {
             Err(format!("recipe.spacing_mm = {spacing_mm:?}; each is {SPACINGS_MM:?} millimetres, or 0 for the scan's own"))
-        } else if !is_window(hu) {
-            Err(format!("recipe.hu = {hu:?}; the first becomes 0, the second, larger one 1"))
         } else if let Some(wrong) = windows.iter().find(|window| !is_window(window)) {
             Err(format!("recipe.windows has {wrong:?}; each window is two HU, the lower first"))
+        } else if !is_window(hu) {
+            Err(format!("recipe.hu = {hu:?}; the first becomes 0, the second, larger one 1"))
         } else if !windows.is_empty() && *channels > 1 || !CHANNELS.contains(&windows.len().max(*channels)) {
             let windows = windows.len();
             Err(format!(

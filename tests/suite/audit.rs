@@ -13,7 +13,7 @@ use parallax::job::Monitor;
 use parallax::latent_shift::saliency::{self, MOST_CUBES};
 use parallax::models::{Card, Classifier, Probabilities};
 use parallax::pipeline;
-use parallax::preprocess::{Recipe, hu_from_unit};
+use parallax::preprocess::Recipe;
 use parallax::quality;
 use parallax::volume::phantom::{Dials, Finding, Mask};
 use parallax::volume::{Grid, Volume};
@@ -148,7 +148,7 @@ fn toy(inside: &Tensor) -> Classifier {
         g.reshape(logits, &[Some(1), None])
     });
     let labels = ["sum", "opposite"].map(str::to_owned).to_vec();
-    Classifier::new(graph, labels, Probabilities::Sigmoid, DType::F32, &Device::Cpu)
+    Classifier::new(graph, &Recipe::default(), labels, Probabilities::Sigmoid, DType::F32, &Device::Cpu)
 }
 
 #[test]
@@ -202,11 +202,11 @@ const VOLUME: f64 = 0.05;
 #[test]
 fn marks_on_the_prepared_grid_keep_their_volume_and_their_side() {
     let dials = Dials { effusion: 0.7, nodule: 0.9, cardiomegaly: 0.8, emphysema: 0.6 };
-    for recipe in [Recipe::default(), Recipe { spacing_mm: [3.0, 3.0, 4.0], side: 112, ..Recipe::default() }] {
+    for recipe in [Recipe::default(), Recipe { spacing_mm: [3.0, 3.0, 4.0], ..Recipe::of_side(112) }] {
         let (phantom, input) = pipeline::draw(5, dials, &recipe, &Monitor::default()).expect("a phantom");
         let prepared = &input.prepared.volume;
         let masks = phantom.masks_on(&prepared.grid);
-        let [slope, offset] = hu_from_unit(&recipe);
+        let [slope, offset] = recipe.hu_from_unit();
         let findings = Finding::ALL.map(Finding::mask);
         for mask in [Mask::RightLung, Mask::LeftLung, Mask::Body].into_iter().chain(findings) {
             let there = measure(&phantom.volume, &phantom.masks, mask, |hu| hu);
@@ -220,7 +220,7 @@ fn marks_on_the_prepared_grid_keep_their_volume_and_their_side() {
         }
         // Column 0 is the patient's right.
         let column = |mask: Mask| {
-            let of = (0..masks.len()).filter(|i| masks[*i] & mask as u8 != 0).map(|i| (i % recipe.side) as f64);
+            let of = (0..masks.len()).filter(|i| masks[*i] & mask as u8 != 0).map(|i| (i % recipe.size[0]) as f64);
             of.clone().sum::<f64>() / of.count() as f64
         };
         assert!(column(Mask::RightLung) + 20.0 < column(Mask::LeftLung));

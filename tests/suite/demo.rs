@@ -58,12 +58,21 @@ fn prepare_follows_the_recipe_of_a_card() {
 }
 
 #[test]
-fn networks_that_were_trained_on_different_scans_do_not_run_together() {
+fn networks_that_were_trained_on_different_scans_run_together() {
     let models = TinyModels::new();
     let (scan, coarse) = (support::data("nifti/syn_permuted.nii.gz"), coarse(&models, "autoencoder"));
-    let classifier = models.card("classifier");
-    let args = ["explain", path(&scan), "--autoencoder", path(&coarse), "--classifier", path(&classifier)];
-    assert_fails(&[&args[..], &["--target", "1"]].concat(), 3, "choose networks of one recipe");
+    let (classifier, folder) = (models.card("classifier"), tempfile::tempdir().expect("a folder"));
+    let out = folder.path().join("out");
+    let networks = ["explain", path(&scan), "--autoencoder", path(&coarse), "--classifier", path(&classifier)];
+    let run = parallax(&[&networks[..], &["--target", "1", "--out", path(&out)]].concat());
+    assert!(run.status.success(), "{}", String::from_utf8_lossy(&run.stderr));
+    let report: serde_json::Value =
+        serde_json::from_str(&std::fs::read_to_string(out.join("result.json")).expect("a report")).expect("json");
+    assert!(report["scores"]["counterfactual"].as_f64().is_some_and(f64::is_finite), "{report}");
+    // A segmenter's slices are scored one by one: there is no way to them from others.
+    let segmenter = models.card("segmenter");
+    let lungs = ["explain", path(&scan), "--autoencoder", path(&coarse), "--segmenter", path(&segmenter)];
+    assert_fails(&[&lungs[..], &["--objective", "lung-size"]].concat(), 3, "choose a segmenter of the autoencoder's recipe");
 }
 
 #[test]
@@ -72,14 +81,10 @@ fn the_window_prepares_a_scan_again_for_networks_of_another_recipe() {
     let scan = support::data("nifti/syn_permuted.nii.gz");
     let mut window = window(start(&models, scan));
     until(&mut window, "the published slices", |w| says(w, "the networks see 30 slices"));
-    let (autoencoder, classifier) = (coarse(&models, "autoencoder"), coarse(&models, "classifier"));
+    let autoencoder = coarse(&models, "autoencoder");
     crate::window::type_path(&mut window, "Autoencoder", &autoencoder);
     until(&mut window, "the coarse slices", |w| says(w, "the networks see 8 slices"));
-    // The classifier is still one of the published recipe: a run says so, and nothing is computed.
-    click(&mut window, "Compute counterfactual");
-    until(&mut window, "the refusal", |w| says(w, "choose networks of one recipe"));
-    crate::window::type_path(&mut window, "Classifier", &classifier);
-    until(&mut window, "the classifier", |w| says(w, "coarse_classifier.toml is loaded"));
+    // The classifier is still one of the published recipe: it is given the coarse slices by an adapter.
     click(&mut window, "Compute counterfactual");
     until(&mut window, "the counterfactual", |w| says(w, "Stopped because"));
 }

@@ -79,7 +79,7 @@ fn every_layer_gives_what_monais_gives() {
         let (network, x) = (network(name, DType::F64), stack(&g[&format!("{name}.x")], DType::F64));
         // Dense blocks are no values of a fused graph: norms read their parts.
         for layer in ["pool0", "transition1", "transition2", "transition3"] {
-            let got = support::activation(network.graph(), &format!("features.{layer}"), &x);
+            let got = support::activation(&network.graph(x.dims()).expect("a graph"), &format!("features.{layer}"), &x);
             let got = got.permute((0, 1, 3, 4, 2)).expect("a volume");
             near(&format!("{name} {layer}"), &got, &g[&format!("{name}.{layer}")], STORED);
         }

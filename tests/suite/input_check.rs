@@ -15,7 +15,9 @@ use parallax::volume::{Grid, Volume, Voxels};
 use crate::window::{click, says, texts, until, window};
 
 /// Of the networks that scans are prepared for here.
-const RECIPE: Recipe = Recipe { spacing_mm: [1.5, 1.5, 3.0], hu: [-1000.0, 1000.0], side: 16 };
+fn recipe() -> Recipe {
+    Recipe::of_side(16)
+}
 
 /// A chest for the check: air and tissue on a grid of this shape, with these axes.
 fn chest(shape: [usize; 3], axes: DMat3) -> Volume {
@@ -35,7 +37,7 @@ fn prepared(volume: Volume, notes: Vec<Note>) -> Input {
         study: None,
         among: Among::default(),
     };
-    pipeline::prepare(&Arc::new(scan), &RECIPE, &Monitor::default()).expect("prepared")
+    pipeline::prepare(&Arc::new(scan), &recipe(), &Monitor::default()).expect("prepared")
 }
 
 fn notes(volume: Volume) -> Vec<Note> {
@@ -44,7 +46,7 @@ fn notes(volume: Volume) -> Vec<Note> {
 
 /// The spacing of the recipe, so that nothing is resampled.
 fn own() -> DMat3 {
-    DMat3::from_diagonal(DVec3::from_array(RECIPE.spacing_mm))
+    DMat3::from_diagonal(DVec3::from_array(recipe().spacing_mm))
 }
 
 #[test]

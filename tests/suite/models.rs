@@ -213,13 +213,14 @@ fn every_layer_of_the_classifier_gives_what_the_published_one_gives() {
     let volume = stack(&g["volume"]);
     for layer in ["maxpool", "layer1", "layer2", "layer3", "layer4", "avgpool"] {
         let wanted = &g[&format!("act.{layer}")];
-        let got = support::activation(network.graph(), layer, &volume).reshape(wanted.dims()).expect("the shape");
+        let graph = network.graph(volume.dims()).expect("a graph");
+        let got = support::activation(&graph, layer, &volume).reshape(wanted.dims()).expect("the shape");
         near(layer, &got, wanted);
     }
     // The head that matches text is no part of the classifier; it tells all the same whether what it is fed is right. It
     // was recorded without the turn, as the logits were.
     let untouched = phenotypes(&Card { side: None, turned: false, ..card }, &checkpoint);
-    let pooled = support::activation(untouched.graph(), "avgpool", &volume);
+    let pooled = support::activation(&untouched.graph(volume.dims()).expect("a graph"), "avgpool", &volume);
     let vb = checkpoint.builder(DType::F32).pp("contrastive_head");
     let (width, size) = (pooled.dim(1).expect("channels"), g["model_only_contrastive"].dim(1).expect("channels"));
     let (weight, bias) = (vb.get((size, width, 1, 1, 1), "weight"), vb.get(size, "bias"));
@@ -327,14 +328,20 @@ fn a_card_says_how_scans_are_prepared_or_they_are_prepared_as_published() {
     assert_eq!(Card::open(&path).expect("a card").recipe, Recipe::default());
     let recipe = "kind = \"vqgan\"\nweights = \"w.ckpt\"\n[recipe]\n";
     let (_folder, path) = write_card(&format!("{recipe}spacing_mm = [3.5, 3.5, 6.0]\nside = 96\n"));
-    let expected = Recipe { spacing_mm: [3.5, 3.5, 6.0], side: 96, ..Recipe::default() };
+    let expected = Recipe { spacing_mm: [3.5, 3.5, 6.0], ..Recipe::of_side(96) };
     assert_eq!(Card::open(&path).expect("a card").recipe, expected);
     for (line, word) in [
-        ("spacing_mm = [0.0, 1.5, 3.0]", "recipe.spacing_mm = [0.0, 1.5, 3.0]"),
+        ("spacing_mm = [0.05, 1.5, 3.0]", "recipe.spacing_mm = [0.05, 1.5, 3.0]"),
         ("spacing_mm = [nan, 1.5, 3.0]", "recipe.spacing_mm"),
         ("hu = [100.0, 100.0]", "recipe.hu = [100.0, 100.0]"),
         ("hu = [-inf, 100.0]", "recipe.hu"),
-        ("side = 0", "recipe.side = 0"),
+        ("side = 3", "recipe.size = [3, 3, 0]"),
+        ("size = [224, 224, 4000]", "with a side of 4000"),
+        ("fit = \"resize\"\nside = 96", "what is resized needs all three sides"),
+        ("range = [1.0, 1.0]", "recipe.range = [1.0, 1.0]"),
+        ("windows = [[40.0, -160.0]]", "each window is two HU, the lower first"),
+        ("windows = [[-160.0, 240.0]]\nchannels = 3", "windows, or one repeated"),
+        ("axes = \"RAX\"", "axes = \"RAX\""),
         ("sides = 3", "sides"),
     ] {
         let (_folder, path) = write_card(&format!("{recipe}{line}\n"));

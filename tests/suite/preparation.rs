@@ -44,7 +44,7 @@ fn check(scan: &Path, golden: &Path, side: usize, kept: Kept) {
     let name = golden.display();
     let g = support::tensors(golden);
     let scan = io::open(scan, &Monitor::default()).unwrap_or_else(|e| panic!("{e}"));
-    let recipe = Recipe { side, ..Recipe::default() };
+    let recipe = Recipe::of_side(side);
     let prepared = prepare(&scan.volume, &recipe, &Monitor::default()).expect("not cancelled");
     assert_affine(&format!("{name}: oriented"), &prepared.oriented.world_from_voxel, &g["oriented_affine_f64"]);
     assert_affine(&format!("{name}: spaced"), &prepared.spaced.world_from_voxel, &g["spaced_affine_f64"]);
@@ -158,7 +158,7 @@ fn values(volume: &Volume) -> Vec<f32> {
 
 #[test]
 fn all_48_orientations_of_a_scan_give_one_stack() {
-    let recipe = Recipe { side: 8, ..Recipe::default() };
+    let recipe = Recipe::of_side(8);
     let prepare = |v: &Volume| prepare(v, &recipe, &Monitor::default()).expect("not cancelled");
     let first = prepare(&marked());
     let all = orientations(&marked());
@@ -177,7 +177,7 @@ fn all_48_orientations_of_a_scan_give_one_stack() {
 
 #[test]
 fn what_was_prepared_comes_back_to_every_orientation_of_the_scan() {
-    let recipe = Recipe { side: 8, ..Recipe::default() };
+    let recipe = Recipe::of_side(8);
     for scan in orientations(&marked()) {
         let prepared = prepare(&scan, &recipe, &Monitor::default()).expect("not cancelled");
         let back = restore(&prepared.volume, &scan.grid, -1.0, &Monitor::default()).expect("not cancelled");
@@ -195,7 +195,7 @@ fn the_first_row_is_anterior_and_the_first_column_the_patients_right() {
     voxels[4 + 5 * (5 + 6 * 6)] = 1000;
     scan.voxels = Voxels::I16(voxels.into());
     let prepared =
-        prepare(&scan, &Recipe { side: 6, ..Recipe::default() }, &Monitor::default()).expect("not cancelled");
+        prepare(&scan, &Recipe::of_side(6), &Monitor::default()).expect("not cancelled");
     let bright = values(&prepared.volume).iter().position(|v| *v == 1.0).expect("one bright voxel");
     // 5 columns are padded to 6 by one beyond R, which display puts first.
     assert_eq!((bright % 6, bright / 6 % 6, bright / 36), (1, 0, 6));
@@ -272,7 +272,7 @@ fn a_ramp_comes_back_from_other_spacings_oblique_grids_and_a_crop() {
         ("sheared by a gantry", [20, 22, 10], sheared, 40),
     ] {
         let scan = ramp_on(shape, matrix);
-        let recipe = Recipe { side, ..Recipe::default() };
+        let recipe = Recipe::of_side(side);
         let prepared = prepare(&scan, &recipe, &Monitor::default()).expect("a scan");
         let back = restore(&prepared.volume, &scan.grid, OUTSIDE, &Monitor::default()).expect("not cancelled");
         let stack_from_world = prepared.volume.grid.voxel_from_world();

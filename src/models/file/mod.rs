@@ -8,8 +8,10 @@ use std::sync::Arc;
 
 use candle_core::{DType, Device, Result as TensorResult, bail};
 
+use serde::de::DeserializeOwned;
+
 use super::registry::Role;
-use super::{Card, Error, Network};
+use super::{Card, Error, Network, Probabilities, check_labels};
 use crate::exchange::{Model, Port, Size};
 use crate::files;
 use crate::graph::{Graph, Plan, Value};
@@ -42,6 +44,40 @@ fn open(path: &Path) -> Result<(Arc<Model>, String), Error> {
     let hashes = model.files().iter().map(|path| hash(path)).collect::<Result<Vec<_>, _>>()?;
     let sha256 = if hashes.len() == 1 { hashes[0].clone() } else { files::sha256_of_all(&hashes) };
     Ok((Arc::new(model), sha256))
+}
+
+/// What the role of a network can be told from: how many axes its first output has.
+pub(super) fn role(path: &Path) -> Result<Role, Error> {
+    let model = Model::open(path)?;
+    let axes = model.outputs().first().and_then(|port| port.sizes.as_ref()).map(Vec::len);
+    let maps = axes.is_some_and(|axes| axes > 3);
+    Ok(if maps { Role::Segmenter } else { Role::Classifier })
+}
+
+/// What whoever exported a network wrote of it into the file's metadata: `labels` and `recipe` as JSON, `activation` as a card has it.
+#[derive(Default)]
+pub(super) struct Said {
+    pub(super) labels: Option<Vec<String>>,
+    pub(super) recipe: Option<Recipe>,
+    pub(super) activation: Option<Probabilities>,
+}
+
+/// Reads what a file's metadata say of its network.
+pub(super) fn said(path: &Path) -> Result<Said, Error> {
+    let model = Model::open(path)?;
+    let wrong = |key: &str, why: String| Error::Card { what: format!("its metadata \"{key}\": {why}"), path: path.to_owned() };
+    fn parsed<T: DeserializeOwned>(text: &str) -> Result<T, String> {
+        serde_json::from_str(text).map_err(|error| error.to_string())
+    }
+    let text = |key: &str| model.metadata().get(key).map(String::as_str);
+    let labels: Option<Vec<String>> =
+        text("labels").map(|text| parsed(text)).transpose().map_err(|why| wrong("labels", why))?;
+    labels.as_deref().map_or(Ok(()), check_labels).map_err(|why| wrong("labels", why))?;
+    let recipe: Option<Recipe> =
+        text("recipe").map(|text| parsed(text)).transpose().map_err(|why| wrong("recipe", why))?;
+    recipe.as_ref().map_or(Ok(()), Recipe::check).map_err(|why| wrong("recipe", why))?;
+    let activation = text("activation").map(|word| parsed(&format!("\"{word}\""))).transpose();
+    Ok(Said { labels, recipe, activation: activation.map_err(|why| wrong("activation", why))? })
 }
 
 /// One output of a network in a file, for inputs of any shape that it takes.
