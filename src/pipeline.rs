@@ -5,6 +5,7 @@ mod check;
 mod chosen;
 mod fault;
 mod inspect;
+mod seen;
 
 use std::ops::Range;
 use std::path::Path;
@@ -18,11 +19,12 @@ pub use self::adapted::classifier_for;
 pub use self::chosen::{choice, which};
 pub use self::fault::{BadInput, in_words};
 pub use self::inspect::{Opened, inspect};
+pub use self::seen::{Seen, seen};
 use crate::io::{self, Among, Arrival, Choice, Note, Scan, Weight};
 use crate::job::Monitor;
 use crate::latent_shift::saliency::{self, Saliency};
 use crate::latent_shift::{self, Counterfactual, Options};
-use crate::models::{self, Autoencoder, Card, Classifier, Network, Segmenter};
+use crate::models::{self, Autoencoder, Card, Classifier, Draft, Facts, Network, Segmenter};
 use crate::nn::{denormals, device};
 use crate::preprocess::{self, Prepared, Recipe};
 use crate::volume::phantom::{self, Dials, Phantom};
@@ -225,13 +227,31 @@ fn stack(path: &Path, recipe: &Recipe) -> Result<Input> {
 
 /// Whether a file's name is that of a model card or a checkpoint. A `.safetensors` file may be a stack: it is none here.
 pub fn is_model(path: &Path) -> bool {
-    let extensions = ["toml", "ckpt", "pt", "pth"];
+    let extensions = ["toml", "ckpt", "pt", "pth", "onnx", "pt2"];
     path.extension().is_some_and(|ext| extensions.iter().any(|known| ext.eq_ignore_ascii_case(known)))
 }
 
-/// Which kind of network a card or a checkpoint holds.
-pub fn kind(path: &Path) -> Result<models::Kind> {
-    Ok(Card::open(path).map_err(BadInput::mark)?.kind)
+/// What a model's path turned out to be.
+pub enum Told {
+    /// A network of that kind, which can be loaded.
+    Kind(models::Kind),
+    /// A network that nothing says how to feed: it needs a card.
+    WithoutCard(Box<Facts>),
+}
+
+/// Which kind of network a card, a checkpoint or a file holds.
+pub fn tell(path: &Path) -> Result<Told> {
+    let error = match Card::open(path) {
+        Ok(card) => return Ok(Told::Kind(card.kind)),
+        Err(error) => error,
+    };
+    if models::is_file_of_operations(path)
+        && !Draft::place(path).exists()
+        && let Ok(facts) = models::facts(path)
+    {
+        return Ok(Told::WithoutCard(Box::new(facts)));
+    }
+    Err(BadInput::mark(error))
 }
 
 /// How scans are prepared for the network of a card.

@@ -75,7 +75,7 @@ impl Adapter {
     ///
     /// # Errors
     /// Where the recipe wants a mean and no scan gave it.
-    pub(super) fn tensor(&self, g: &mut Graph, x: Value) -> Result<Value> {
+    pub fn tensor(&self, g: &mut Graph, x: Value) -> Result<Value> {
         let x = self.placed(g, x)?;
         let x = self.channels(g, x)?;
         let axes: Vec<_> = self.recipe.axes.of_stack().collect();

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
 
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 use super::bundle::Bundle;
 use super::registry::Architecture;
@@ -67,7 +67,7 @@ pub struct OfFile {
 }
 
 /// Which channels of an encoder's output are latents.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Latents {
     #[default]
@@ -263,7 +263,7 @@ impl Lines {
 }
 
 /// Whether a file's name is that of a network with its operations.
-pub(super) fn is_file_of_operations(path: &Path) -> bool {
+pub fn is_file_of_operations(path: &Path) -> bool {
     path.extension().is_some_and(|ext| ["onnx", "pt2"].iter().any(|known| ext.eq_ignore_ascii_case(known)))
 }
 

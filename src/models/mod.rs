@@ -4,6 +4,7 @@ mod adapter;
 mod bundle;
 mod card;
 mod densenet;
+mod draft;
 mod file;
 mod i3resnet;
 mod phecodes;
@@ -18,7 +19,8 @@ use std::sync::Arc;
 use candle_core::{DType, Device};
 
 pub use adapter::Adapter;
-pub use card::{Card, Decode, Latents, check_labels};
+pub use card::{Card, Decode, Latents, check_labels, is_file_of_operations};
+pub use draft::{Draft, Facts, facts};
 pub use registry::{Kind, Role};
 pub use roles::{Autoencoder, Classifier, Probabilities, Segmenter};
 pub use vqgan::Vqgan;

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use candle_core::{DType, Device, Result, Tensor, bail};
 use candle_nn::ops;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 use super::Adapter;
 use crate::graph::{self, Check, Graph, Plan};
@@ -33,7 +33,7 @@ pub trait Autoencoder: Send + Sync {
 }
 
 /// How a network's numbers become scores.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Probabilities {
     /// Each label is a question of its own.

@@ -10,6 +10,7 @@ use super::export_dialog;
 use super::measure::Act;
 use super::session::Role;
 use super::viewer::Pace;
+use super::wizard;
 use crate::frame::{Plane, Window};
 use crate::io::Choice;
 use crate::latent_shift::Options;
@@ -68,6 +69,7 @@ pub(super) enum Action {
     /// The dialog of exports: shown, or put away.
     ExportDialog,
     Export(export_dialog::Act),
+    Wizard(wizard::Act),
     DismissError(Place),
 
     Plane(Plane),
@@ -124,4 +126,5 @@ pub(super) enum Place {
     /// One that is saved.
     SessionFile,
     Export,
+    Wizard,
 }

@@ -12,6 +12,7 @@ use super::picture::PictureFile;
 use super::session::{Arrived, Role, Session};
 use super::session_file::{SessionFile, session_file_ui};
 use super::viewer::Viewer;
+use super::wizard::{self, Wizard};
 use super::{
     Start, compute_panel, help, input_panel, keys, lambda_bar, measure, model_panel, panes, presets, preview,
     result_panel, slice_bar, start_panel, status_bar, theme, toolbar, widgets,
@@ -32,6 +33,8 @@ enum Sheet {
     Presets,
     /// What is exported. Keys are its own while it is there.
     Export,
+    /// The card of a network that has none. Keys are its own too.
+    Wizard,
 }
 
 /// The window's whole state.
@@ -41,6 +44,7 @@ pub struct App {
     picture: PictureFile,
     session_file: SessionFile,
     export: ExportDialog,
+    wizard: Option<Wizard>,
     /// A dialog that is open, and what its answer is for.
     dialog: Option<(Wanted, Job<Option<PathBuf>>)>,
     /// What was done in passes that egui discarded; it is done at the end of the one that is shown.
@@ -70,6 +74,7 @@ impl App {
             picture: PictureFile::new(),
             session_file: SessionFile::new(),
             export: ExportDialog::default(),
+            wizard: None,
             dialog: None,
             pending: Vec::new(),
             picker,
@@ -165,6 +170,7 @@ impl App {
                 self.export.turn(self.sheet == Some(Sheet::Export));
             }
             Action::Export(act) => self.export.act(act, &mut self.session, &self.viewer),
+            Action::Wizard(act) => self.wizard(act),
             Action::CopyPicture => self.picture.copy(&self.session, &mut self.viewer),
             Action::DismissError(place) => match place {
                 Place::Scan => self.session.scan.dismiss(),
@@ -176,8 +182,22 @@ impl App {
                 Place::Session => self.session.restored.dismiss(),
                 Place::SessionFile => self.session_file.saved.dismiss(),
                 Place::Export => self.export.dismiss(),
+                Place::Wizard => self.wizard.iter_mut().for_each(Wizard::dismiss),
             },
             action => self.look(&action),
+        }
+    }
+
+    fn wizard(&mut self, act: wizard::Act) {
+        let Some(wizard) = &mut self.wizard else { return };
+        match act {
+            wizard::Act::Change(draft) => wizard.change(*draft),
+            wizard::Act::Write => {
+                let Some(load) = wizard.write() else { return };
+                self.pending.push(load);
+                (self.wizard, self.sheet) = (None, None);
+            }
+            wizard::Act::Close => (self.wizard, self.sheet) = (None, None),
         }
     }
 
@@ -366,6 +386,12 @@ impl eframe::App for App {
         if self.sheet == Some(Sheet::Export) {
             self.export.follow(&self.session, &self.viewer);
         }
+        if let Some(facts) = self.session.without_card.take() {
+            (self.wizard, self.sheet) = (Some(Wizard::new(facts)), Some(Sheet::Wizard));
+        }
+        if let Some(wizard) = &mut self.wizard {
+            wizard.follow(&self.session, ctx);
+        }
         let answered = self.answered();
         self.pending.extend(answered);
     }
@@ -373,7 +399,7 @@ impl eframe::App for App {
     fn ui(&mut self, ui: &mut egui::Ui, frame: &mut eframe::Frame) {
         theme::choose(ui.ctx(), self.session.settings.panels);
         let mut actions = std::mem::take(&mut self.pending);
-        if self.sheet != Some(Sheet::Export) {
+        if !matches!(self.sheet, Some(Sheet::Export | Sheet::Wizard)) {
             keys::keys(ui.ctx(), &self.session, &self.viewer, &mut actions);
         }
         self.viewer.blink = keys::blinks(ui.ctx());
@@ -386,6 +412,11 @@ impl eframe::App for App {
             }
             Some(Sheet::Export) => {
                 export_dialog::export_dialog_ui(ui.ctx(), &self.session, &self.export, &mut actions);
+            }
+            Some(Sheet::Wizard) => {
+                if let Some(wizard) = &self.wizard {
+                    wizard::wizard_ui(ui.ctx(), wizard, &mut actions);
+                }
             }
             None => {}
         }

@@ -33,6 +33,7 @@ mod theme;
 mod toolbar;
 mod viewer;
 mod widgets;
+mod wizard;
 
 use std::io::Write;
 use std::ops::Range;

@@ -1,5 +1,6 @@
 //! What is open, what was chosen, and what came of it: the state behind the window. Panels read it; actions change it.
 
+mod give;
 mod restore;
 
 use std::ops::Range;
@@ -22,8 +23,8 @@ use crate::io::{Choice, counted};
 use crate::job::{Job, Monitor, Turn};
 use crate::latent_shift::{Counterfactual, HeatmapMethod};
 pub(super) use crate::models::Role;
-use crate::models::{self, Autoencoder, Classifier, Kind, Segmenter, label_index};
-use crate::pipeline::{self, Model, Request, Target};
+use crate::models::{self, Autoencoder, Classifier, Facts, Segmenter, label_index};
+use crate::pipeline::{self, Model, Request, Target, Told};
 use crate::preprocess::Recipe;
 use crate::settings::{ScoredBy, Settings, absolute};
 
@@ -97,7 +98,9 @@ pub(super) struct Session {
     /// SHA-256 of the networks that a session was saved with, until they have loaded.
     saved_with: Vec<(Role, String)>,
     /// Files that were dropped, whose kind is being told.
-    dropped: Vec<(PathBuf, Job<Kind>)>,
+    dropped: Vec<(PathBuf, Job<Told>)>,
+    /// A network that was given and has no card.
+    pub(super) without_card: Option<Box<Facts>>,
     /// Whether a run begins by itself once it can.
     explains_when_ready: bool,
     turn: Turn,
@@ -128,6 +131,7 @@ impl Session {
             waiting: None,
             saved_with: Vec::new(),
             dropped: Vec::new(),
+            without_card: None,
             explains_when_ready: false,
             turn: Turn::default(),
             wake: Arc::new(wake),
@@ -238,51 +242,6 @@ impl Session {
         });
         self.scan.follow(job);
         self.explains_when_ready = true;
-    }
-
-    /// Takes files that were dropped: models to where they belong, and one scan.
-    pub(super) fn drop_files(&mut self, paths: Vec<PathBuf>) {
-        let (models, mut scans): (Vec<_>, Vec<_>) = paths.into_iter().partition(|path| pipeline::is_model(path));
-        for path in models {
-            let card = path.clone();
-            match self.spawn("drop", &Turn::default(), move |_| pipeline::kind(&card)) {
-                Ok(job) => self.dropped.push((path, job)),
-                Err(error) => self.scan.fail(error.into()),
-            }
-        }
-        match (scans.pop(), scans.len()) {
-            (Some(scan), 0) => self.open(scan, Choice::default()),
-            (Some(_), others) => {
-                let all = others + 1;
-                self.scan.fail(anyhow!("{all} files were dropped; drop one file, or the folder that holds the series"));
-            }
-            (None, _) => {}
-        }
-    }
-
-    pub(super) fn load(&mut self, role: Role, card: PathBuf) {
-        self.saved_with.retain(|(other, _)| *other != role);
-        let turn = Turn::default();
-        match role {
-            Role::Autoencoder => {
-                let job = self.spawn("load", &turn, move |monitor| {
-                    Ok(Arc::new(Loaded { model: pipeline::load_autoencoder(&card, monitor)?, card }))
-                });
-                self.autoencoder.follow(job);
-            }
-            Role::Classifier => {
-                let job = self.spawn("load", &turn, move |monitor| {
-                    Ok(Arc::new(Loaded { model: pipeline::load_classifier(&card, monitor)?, card }))
-                });
-                self.classifier.follow(job);
-            }
-            Role::Segmenter => {
-                let job = self.spawn("load", &turn, move |monitor| {
-                    Ok(Arc::new(Loaded { model: pipeline::load_segmenter(&card, monitor)?, card }))
-                });
-                self.segmenter.follow(job);
-            }
-        }
     }
 
     /// What a run needs and does not have yet, in words; a run can start when there is nothing.
@@ -451,23 +410,6 @@ impl Session {
     pub(super) fn swap_results(&mut self) {
         if self.aside.is_some() {
             self.run.swap(&mut self.aside);
-        }
-    }
-
-    fn poll_dropped(&mut self) {
-        let mut told = Vec::new();
-        self.dropped.retain(|(path, job)| match job.poll() {
-            Some(answer) => {
-                told.push((path.clone(), answer));
-                false
-            }
-            None => true,
-        });
-        for (path, answer) in told {
-            match answer {
-                Ok(kind) => self.load(kind.role(), path),
-                Err(error) => self.scan.fail(error),
-            }
         }
     }
 

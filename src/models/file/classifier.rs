@@ -40,13 +40,7 @@ pub(super) fn load(
 
 /// How the numbers become scores, and the name of the value that they are taken from: before the activation that the file ends in.
 fn head(card: &Card, model: &Model, output: &str) -> Result<(Probabilities, String), String> {
-    let found = model.before_activation(output).map(|(activation, before)| {
-        let of = match activation {
-            Activation::Sigmoid => Probabilities::Sigmoid,
-            Activation::Softmax | Activation::LogSoftmax => Probabilities::Softmax,
-        };
-        (of, before)
-    });
+    let found = model.before_activation(output).map(|(activation, before)| (scores(activation), before));
     match (card.file.activation, found) {
         (Some(said), Some((found, before))) if said == found => Ok((found, before)),
         (Some(Probabilities::None), _) => Ok((Probabilities::None, output.to_owned())),
@@ -64,6 +58,14 @@ fn head(card: &Card, model: &Model, output: &str) -> Result<(Probabilities, Stri
              or \"none\" (the numbers are the scores)",
             files::printable(output)
         )),
+    }
+}
+
+/// What scores an activation makes.
+pub(super) fn scores(activation: Activation) -> Probabilities {
+    match activation {
+        Activation::Sigmoid => Probabilities::Sigmoid,
+        Activation::Softmax | Activation::LogSoftmax => Probabilities::Softmax,
     }
 }
 

@@ -11,6 +11,7 @@ use candle_core::{DType, Device, Result as TensorResult, bail};
 use serde::de::DeserializeOwned;
 
 use super::registry::Role;
+use super::draft::Facts;
 use super::{Card, Error, Network, Probabilities, check_labels};
 use crate::exchange::{Model, Port, Size};
 use crate::files;
@@ -52,6 +53,39 @@ pub(super) fn role(path: &Path) -> Result<Role, Error> {
     let axes = model.outputs().first().and_then(|port| port.sizes.as_ref()).map(Vec::len);
     let maps = axes.is_some_and(|axes| axes > 3);
     Ok(if maps { Role::Segmenter } else { Role::Classifier })
+}
+
+/// What a file says of its network, for people.
+pub(super) fn facts(path: &Path) -> Result<Facts, Error> {
+    let model = Model::open(path)?;
+    let words = |port: &Port| {
+        let sizes = port.sizes.as_ref().map_or("of any shape".to_owned(), |sizes| {
+            format!("[{}]", sizes.iter().map(side).collect::<Vec<_>>().join(", "))
+        });
+        format!("{}: {} {sizes}", files::printable(&port.name), port.dtype)
+    };
+    let fixed = |size: &Size| match size {
+        Size::Fixed(side) => Some(*side),
+        Size::Open(_) => None,
+    };
+    let sides = |port: Option<&Port>| -> Vec<Option<usize>> {
+        port.and_then(|port| port.sizes.as_ref()).map_or_else(Vec::new, |sizes| sizes.iter().map(fixed).collect())
+    };
+    let of_output = sides(model.outputs().first());
+    let names: Vec<String> = model.outputs().iter().map(|port| port.name.clone()).collect();
+    let first = names.first().map_or("", String::as_str);
+    let activation = model.before_activation(first).map(|(activation, _)| classifier::scores(activation));
+    Ok(Facts {
+        path: path.to_owned(),
+        inputs: model.inputs().iter().map(words).collect(),
+        outputs: model.outputs().iter().map(words).collect(),
+        sides: sides(model.inputs().first()),
+        activation,
+        role: if of_output.len() > 3 { Role::Segmenter } else { Role::Classifier },
+        classes: of_output.get(1).copied().flatten(),
+        refused: model.check(&[first]).err().map(|error| error.to_string()),
+        names,
+    })
 }
 
 /// What whoever exported a network wrote of it into the file's metadata: `labels` and `recipe` as JSON, `activation` as a card has it.

@@ -1,0 +1,92 @@
+//! Models and scans that were dropped on the window or typed: what they are, and where they belong.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use anyhow::anyhow;
+
+use super::{Loaded, Role, Session};
+use crate::io::Choice;
+use crate::job::Turn;
+use crate::models::{self, Draft};
+use crate::pipeline::{self, Told};
+
+impl Session {
+    /// Takes files that were dropped: models to where they belong, and one scan.
+    pub(in crate::ui) fn drop_files(&mut self, paths: Vec<PathBuf>) {
+        let (models, mut scans): (Vec<_>, Vec<_>) = paths.into_iter().partition(|path| pipeline::is_model(path));
+        for path in models {
+            self.tell(path);
+        }
+        match (scans.pop(), scans.len()) {
+            (Some(scan), 0) => self.open(scan, Choice::default()),
+            (Some(_), others) => {
+                let all = others + 1;
+                self.scan.fail(anyhow!("{all} files were dropped; drop one file, or the folder that holds the series"));
+            }
+            (None, _) => {}
+        }
+    }
+
+    /// Finds out what a model is; it is loaded to where it belongs, or asked about.
+    fn tell(&mut self, path: PathBuf) {
+        let card = path.clone();
+        match self.spawn("drop", &Turn::default(), move |_| pipeline::tell(&card)) {
+            Ok(job) => self.dropped.push((path, job)),
+            Err(error) => self.scan.fail(error.into()),
+        }
+    }
+
+    /// Loads a model into its place. A network in a file without a card tells its role first.
+    pub(in crate::ui) fn load(&mut self, role: Role, card: PathBuf) {
+        if models::is_file_of_operations(&card) && !Draft::place(&card).exists() {
+            self.tell(card);
+        } else {
+            self.load_known(role, card);
+        }
+    }
+
+    /// Loads what has been told to be of that role.
+    fn load_known(&mut self, role: Role, card: PathBuf) {
+        self.saved_with.retain(|(other, _)| *other != role);
+        let turn = Turn::default();
+        match role {
+            Role::Autoencoder => {
+                let job = self.spawn("load", &turn, move |monitor| {
+                    Ok(Arc::new(Loaded { model: pipeline::load_autoencoder(&card, monitor)?, card }))
+                });
+                self.autoencoder.follow(job);
+            }
+            Role::Classifier => {
+                let job = self.spawn("load", &turn, move |monitor| {
+                    Ok(Arc::new(Loaded { model: pipeline::load_classifier(&card, monitor)?, card }))
+                });
+                self.classifier.follow(job);
+            }
+            Role::Segmenter => {
+                let job = self.spawn("load", &turn, move |monitor| {
+                    Ok(Arc::new(Loaded { model: pipeline::load_segmenter(&card, monitor)?, card }))
+                });
+                self.segmenter.follow(job);
+            }
+        }
+    }
+
+    pub(in crate::ui) fn poll_dropped(&mut self) {
+        let mut told = Vec::new();
+        self.dropped.retain(|(path, job)| match job.poll() {
+            Some(answer) => {
+                told.push((path.clone(), answer));
+                false
+            }
+            None => true,
+        });
+        for (path, answer) in told {
+            match answer {
+                Ok(Told::Kind(kind)) => self.load_known(kind.role(), path),
+                Ok(Told::WithoutCard(facts)) => self.without_card = Some(facts),
+                Err(error) => self.scan.fail(error),
+            }
+        }
+    }
+}
