@@ -1,0 +1,72 @@
+//! Networks in the files of other programs: their numbers are those of PyTorch, and what cannot be read is refused in words.
+
+mod hostile_onnx;
+mod node_tests;
+
+use std::collections::HashMap;
+use std::path::Path;
+
+use candle_core::{DType, Device, Tensor};
+use parallax::exchange::Model;
+use parallax::graph::Plan;
+
+use crate::support::{self, unchecked, worst};
+
+/// Largest gap of f32 to what PyTorch computed in f64, of the golden's largest number.
+const F32: f64 = 1e-5;
+/// That of networks of attention or of tens of layers, whose own f32 in PyTorch is as far off.
+const DEEP_F32: f64 = 1e-4;
+/// Largest gap of f64 to what PyTorch computed in f64: rounding, and constants that the files hold as f32.
+const F64: f64 = 1e-6;
+
+/// Networks whose numbers pass through attention or many norms.
+const DEEP: [&str; 0] = [];
+
+/// A gap of the golden's largest number.
+fn gap(a: &Tensor, golden: &Tensor) -> f64 {
+    let [a, golden] = [a, golden].map(|x| x.to_dtype(DType::F64).expect("numbers"));
+    worst(&a, &golden) / worst(&golden, &golden.zeros_like().expect("zeros")).max(f64::MIN_POSITIVE)
+}
+
+/// The gaps of the output and of the gradient.
+fn gaps(model: &Model, golden: &HashMap<String, Tensor>, dtype: DType) -> [f64; 2] {
+    let [x, cotangent] = ["x", "cotangent"].map(|name| golden[name].to_dtype(dtype).expect("numbers"));
+    let output = model.outputs()[0].name.clone();
+    let graph = model.graph(&[x.dims()], &[&output], dtype, &Device::Cpu).unwrap_or_else(|e| panic!("{e}"));
+    let plan = Plan::new(&graph, &[x.dims()], dtype).expect("a plan");
+    let (y, tape) = plan.record(&[x], &unchecked).expect("a pass");
+    let gradient = tape.into_vjp(&[cotangent], &unchecked).expect("a gradient");
+    [gap(&y[0], &golden["y"]), gap(&gradient[0], &golden["gradient"])]
+}
+
+fn hold(path: &Path, golden: &Path) -> Option<String> {
+    let name = path.file_name().expect("a name").to_string_lossy().into_owned();
+    let model = match Model::open(path) {
+        Ok(model) => model,
+        Err(error) => return Some(format!("{name}: {error}")),
+    };
+    let golden = support::tensors(golden);
+    let network = name.split('.').next().expect("a name");
+    let tolerance = if DEEP.contains(&network) { DEEP_F32 } else { F32 };
+    let found = [(DType::F32, tolerance), (DType::F64, F64)].map(|(dtype, most)| (gaps(&model, &golden, dtype), dtype, most));
+    let wrong = found.iter().filter(|([y, gradient], _, most)| !(y <= most && gradient <= most));
+    let wrong: Vec<_> = wrong.map(|([y, g], dtype, most)| format!("{name} in {dtype:?}: {y:e}, {g:e} of at most {most:e}")).collect();
+    (!wrong.is_empty()).then(|| wrong.join("\n"))
+}
+
+#[test]
+fn every_exported_network_gives_the_numbers_of_pytorch() {
+    let Some(folder) = support::shared("graphs") else { return };
+    let mut files: Vec<_> = std::fs::read_dir(&folder).expect("readable").map(|entry| entry.expect("an entry").path()).collect();
+    files.retain(|path| path.extension().is_some_and(|extension| extension == "onnx"));
+    files.sort();
+    assert!(files.len() > 40, "{} networks", files.len());
+    let golden = |path: &Path| {
+        let stem = path.file_stem().expect("a name").to_string_lossy().replace(".opset17", "");
+        let stem = if stem == "dynamic_sizes" { "monai_densenet121_3d".to_owned() } else { stem };
+        folder.join(format!("{stem}.safetensors"))
+    };
+    let mut wrong: Vec<String> = files.iter().filter(|path| golden(path).exists()).filter_map(|path| hold(path, &golden(path))).collect();
+    wrong.extend(hold(&folder.join("external/model.onnx"), &folder.join("monai_densenet121_3d.safetensors")));
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
