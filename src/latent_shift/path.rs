@@ -1,10 +1,10 @@
-//! Where the latents of each lambda lie: on a straight line, or on one that bends at nodes.
+//! Where the latents of each lambda lie: on a straight line, or on one of straight pieces between nodes.
 
 use candle_core::{DType, Tensor};
 
 use super::Error;
-use super::bend::Uphill;
 use super::direction::Coherence;
+use super::piecewise::Uphill;
 use super::search::Ahead;
 
 /// How much of the last direction is kept at a turn, both being of length 1: it smooths the zigzag of a narrow valley,

@@ -4,10 +4,10 @@ use std::ops::Range;
 
 use candle_core::{DType, Device, Tensor};
 
-use super::bend::{self, Ground, Uphill};
 use super::chunks::{Chunk, in_chunks};
 use super::objective::{Objective, Scored, SlabScore};
 use super::path::Path;
+use super::piecewise::{self, Oracle, Uphill};
 use super::result::{Counterfactual, Scores, Step, Trial};
 use super::search::{self, Ahead, Rules, Walk};
 use super::start::{Start, decoded};
@@ -247,7 +247,7 @@ impl Shift<'_> {
         match options.search {
             SearchWay::Aim => search::aim(&rules, ahead, walk, trial),
             SearchWay::Reference => search::reference(&rules, walk, trial),
-            SearchWay::Path => bend::path(&rules, walk, &mut search),
+            SearchWay::Path => piecewise::path(&rules, walk, &mut search),
         }
     }
 
@@ -272,7 +272,7 @@ struct Search<'s, 'a> {
     kept: &'s mut Vec<Step>,
 }
 
-impl Ground for Search<'_, '_> {
+impl Oracle for Search<'_, '_> {
     fn trial(&mut self, lambda: f64, walk: &Walk) -> Result<Trial, Error> {
         let Self { shift, kept } = self;
         shift.monitor.step("searching lambda", walk.trials.len(), 0)?;
