@@ -29,7 +29,7 @@ fn block(rows: usize, positions: usize, samples: usize) -> usize {
 
 /// One convolution's numbers.
 pub(crate) struct Kernel<'a, T> {
-    pub(crate) weight: &'a [T],      // [out, in * taps]
+    pub(crate) weight: &'a [T],      // [out, in * elements]
     pub(crate) bias: &'a [f64],      // [out], or empty
     pub(crate) channels: [usize; 2], // in, out
     pub(crate) geometry: &'a Geometry,
@@ -39,7 +39,7 @@ impl<T: Real> Kernel<'_, T> {
     /// `[n, in, input]` to `[n, out, output]`.
     pub(crate) fn forward(&self, x: &[T], images: &Images, epilogue: &Epilogue<'_, T>) -> Result<Vec<T>> {
         let ([c_in, c_out], Images { samples, input, output }) = (self.channels, *images);
-        let rows = c_in * self.geometry.taps();
+        let rows = c_in * self.geometry.elements();
         let [voxels, positions] = images.counts();
         let mut y = Vec::new();
         let columns = Columns::fresh(&mut y, &[samples, c_out, positions])?;
@@ -80,18 +80,18 @@ impl<T: Real> Kernel<'_, T> {
     /// From the output's gradient `[n, out, output]` to the input's `[n, in, input]`.
     pub(crate) fn backward(&self, g: &[T], images: &Images) -> Vec<T> {
         let ([c_in, c_out], Images { samples, input, .. }) = (self.channels, *images);
-        let ([voxels, positions], taps) = (images.counts(), self.geometry.taps());
+        let ([voxels, positions], elements) = (images.counts(), self.geometry.elements());
         let mut gx = zeros(samples * c_in * voxels);
         if gx.is_empty() || self.weight.is_empty() {
             return gx;
         }
         // A group of input channels belongs to one thread, which alone adds to it; where there are few, some slices of one.
         let jobs = 2 * rayon::current_num_threads();
-        let most = (GROUP_WEIGHTS / (c_out * taps)).max(1);
+        let most = (GROUP_WEIGHTS / (c_out * elements)).max(1);
         let group = c_in.div_ceil(jobs).min(most);
         let slab = if group > 1 { input[0] } else { input[0].div_ceil(jobs.div_ceil(c_in)) };
         // Where blocks end is no matter of threads: a voxel sums what it is given in one order, whatever their number.
-        let rows = c_in.div_ceil(GROUPS).min(most) * taps;
+        let rows = c_in.div_ceil(GROUPS).min(most) * elements;
         let width = (BLOCK / rows).clamp(NARROWEST, positions.max(NARROWEST));
         gx.par_chunks_mut(c_in * voxels).enumerate().for_each(|(sample, gx)| {
             let g = &g[sample * c_out * positions..(sample + 1) * c_out * positions];
@@ -100,9 +100,9 @@ impl<T: Real> Kernel<'_, T> {
                 // The transpose of the weight's columns of these channels, by its strides.
                 let left = T::left(Matrix {
                     values: self.weight,
-                    offset: index * group * taps,
-                    shape: [channels * taps, c_out],
-                    strides: [1, c_in * taps],
+                    offset: index * group * elements,
+                    shape: [channels * elements, c_out],
+                    strides: [1, c_in * elements],
                 });
                 let size = channels * voxels / input[0] * slab;
                 gx.par_chunks_mut(size).enumerate().for_each_init(Scratch::default, |scratch, (part, gx)| {
@@ -127,8 +127,8 @@ impl<T: Real> Kernel<'_, T> {
     ) {
         let (Images { output, .. }, [_, positions]) = (*images, images.counts());
         let plane = output[1] * output[2];
-        let rows = part.channels * self.geometry.taps();
-        let seeing = self.geometry.seeing(&part.slices, output[0]);
+        let rows = part.channels * self.geometry.elements();
+        let seeing = self.geometry.reached(&part.slices, output[0]);
         let seeing = seeing.start * plane..seeing.end * plane;
         for start in (seeing.start / width * width..seeing.end).step_by(width) {
             let first = start.max(seeing.start);
@@ -176,7 +176,7 @@ struct Share {
 impl Shares {
     fn new<T>(kernel: &Kernel<'_, T>, images: &Images) -> Self {
         let ([c_in, channels], [_, positions]) = (kernel.channels, images.counts());
-        let gathered = if kernel.geometry.pointwise() { 0 } else { c_in * kernel.geometry.taps() };
+        let gathered = if kernel.geometry.pointwise() { 0 } else { c_in * kernel.geometry.elements() };
         let width = block(gathered.max(channels), positions, images.samples);
         let blocks = images.samples * positions.div_ceil(width);
         let parts = (2 * rayon::current_num_threads()).div_ceil(blocks.max(1));
@@ -205,10 +205,10 @@ impl Shares {
     }
 }
 
-/// Neighbouring output positions of one output row, as one tap of one channel sees them.
+/// Neighbouring output positions of one output row, for one element of one channel's kernel.
 struct Run {
     length: usize,
-    /// Those whose source lies inside the image; the others see padding.
+    /// The positions whose source lies inside the image; the others read padding.
     inside: Range<usize>,
     /// Source index of position 0, may lie outside, and the step between neighbours.
     base: isize,
@@ -222,7 +222,7 @@ impl Run {
         first..first + self.inside.len().saturating_sub(1) * self.step + usize::from(!self.inside.is_empty())
     }
 
-    /// The image as this tap sees it; padding is 0. Neighbours are copied as one piece.
+    /// Copies what this kernel element reads of the image; padding is 0. Neighbours are copied as one piece.
     fn gather<T: Real>(&self, cells: &mut [T], image: &[T]) {
         let Range { start, end } = self.inside;
         cells[..start].fill(T::default());
@@ -272,9 +272,9 @@ fn for_each_run(
         runs.push((at - range.start, [z, y, x], length));
         at += length;
     }
-    for row in 0..part.channels * geometry.taps() {
-        let (channel, tap) = (row / geometry.taps(), row % geometry.taps());
-        let (td, th, tw) = (tap / (kh * kw), tap / kw % kh, tap % kw);
+    for row in 0..part.channels * geometry.elements() {
+        let (channel, element) = (row / geometry.elements(), row % geometry.elements());
+        let (td, th, tw) = (element / (kh * kw), element / kw % kh, element % kw);
         for (at, [z, y, x], length) in runs.iter().copied() {
             let (source_z, source_y) = ((z * sd + td).wrapping_sub(pd), (y * sh + th).wrapping_sub(ph));
             let first = (x * sw + tw) as isize - pw as isize; // source column of the run's first position
@@ -339,7 +339,7 @@ mod tests {
             let output = geometry.output(input).expect("it fits");
             let images = Images { samples: 2, input, output };
             let [voxels, positions] = images.counts();
-            let weight = numbers(channels[0] * channels[1] * geometry.taps(), 1);
+            let weight = numbers(channels[0] * channels[1] * geometry.elements(), 1);
             let (x, g) = (numbers(2 * channels[0] * voxels, 2), numbers(2 * channels[1] * positions, 3));
             let exact = Kernel { weight: &weight, bias: &[], channels, geometry };
             let single = rounded(&weight);

@@ -181,7 +181,7 @@ mod tests {
         let kernel = [2 * padding[0] + 1, 3, 3];
         let geometry = Geometry { kernel, stride: [1; 3], padding };
         let output = geometry.output(input).expect("it fits");
-        let weight = random(channels[0] * channels[1] * geometry.taps(), 1);
+        let weight = random(channels[0] * channels[1] * geometry.elements(), 1);
         let bias: Vec<f64> = random(channels[1], 2).into_iter().map(f64::from).collect();
         let x = random(samples * channels[0] * input.iter().product::<usize>(), 3);
         let f64s = |values: &[f32]| values.iter().copied().map(f64::from).collect::<Vec<_>>();

@@ -6,7 +6,7 @@ use candle_core::{DType, Device, Result, Tensor, bail};
 
 use super::device::Convolution;
 use crate::graph::ops::AtZero;
-use crate::graph::ops::lines::Lines;
+use crate::graph::ops::channel_affine::ChannelAffine;
 use crate::graph::ops::norm::{BatchNorm, channelwise_on};
 use crate::nn::device::has_kernels;
 use crate::nn::epilogue::Epilogue;
@@ -28,14 +28,14 @@ pub(super) enum Numbers {
 }
 
 pub(super) struct Weights<T> {
-    /// `[out, in * taps]`, as they were loaded; of a gradient's kernel, those of the convolution it is the gradient of.
+    /// `[out, in * elements]`, as they were loaded; of a gradient's kernel, those of the convolution it is the gradient of.
     loaded: Arc<Vec<T>>,
-    /// The gradient's own `[out, in * taps]`: made by the first pass that wants them.
+    /// The gradient's own `[out, in * elements]`: made by the first pass that wants them.
     mirrored: OnceLock<Vec<T>>,
 }
 
 impl<T> Weights<T> {
-    /// `[out, in * taps]`, as they were loaded.
+    /// `[out, in * elements]`, as they were loaded.
     pub(super) fn loaded(&self) -> &[T] {
         &self.loaded
     }
@@ -139,7 +139,7 @@ impl Kernel {
         norm.map_or_else(|| vec![1.0; self.channels[1]], |norm| norm.by_channel().scale.clone())
     }
 
-    /// The convolution from the output's gradient to the input's: taps in reverse, input and output channels exchanged, times
+    /// The convolution from the output's gradient to the input's: kernels in reverse, input and output channels exchanged, times
     /// the norm's scale.
     fn gradient(&self) -> Option<&Arc<Self>> {
         let make = || {
@@ -151,10 +151,10 @@ impl Kernel {
         self.gradient.get_or_init(make).as_ref()
     }
 
-    /// The weights `[out, in * taps]` of this kernel itself.
+    /// The weights `[out, in * elements]` of this kernel itself.
     fn matrix<'a, T: Real>(&self, weights: &'a Weights<T>) -> &'a [T] {
         let Some(scale) = &self.mirror else { return &weights.loaded };
-        weights.mirrored.get_or_init(|| mirrored(&weights.loaded, scale, self.channels, self.geometry.taps()))
+        weights.mirrored.get_or_init(|| mirrored(&weights.loaded, scale, self.channels, self.geometry.elements()))
     }
 
     fn forward_f32(
@@ -306,14 +306,14 @@ impl Kernel {
         shift.resize(c_out, 0.0);
         if let Some(norm) = &self.norm {
             scale.clone_from(&norm.by_channel().scale);
-            let lines = scale.iter().zip(&norm.by_channel().shift);
-            shift.iter_mut().zip(lines).for_each(|(bias, (scale, shift))| *bias = scale * *bias + shift);
+            let affines = scale.iter().zip(&norm.by_channel().shift);
+            shift.iter_mut().zip(affines).for_each(|(bias, (scale, shift))| *bias = scale * *bias + shift);
         }
         let [scale, shift] = [scale, shift].map(|numbers| channelwise_on(&numbers, dtype, device));
-        let after = Lines { scale: scale?, shift: shift? };
+        let affine = ChannelAffine { scale: scale?, shift: shift? };
         let last = self.norm_last.as_ref().map(|norm| norm.on(dtype, device)).transpose()?;
-        let made = Arc::new(Convolution::new(weight, after, last, self.geometry));
-        Ok(self.on_device.get_or_init(|| made))
+        let convolution = Arc::new(Convolution::new(weight, affine, last, self.geometry));
+        Ok(self.on_device.get_or_init(|| convolution))
     }
 
     fn products<'a, T>(&'a self, weight: &'a [T]) -> im2col::Kernel<'a, T> {
@@ -343,13 +343,13 @@ impl Passed<'_> {
     }
 }
 
-/// `[in, out, taps]` to `[out, in, taps]`, the taps in reverse, each input's times its scale.
-fn mirrored<T: Real>(weight: &[T], scale: &[f64], [c_in, c_out]: [usize; 2], taps: usize) -> Vec<T> {
+/// `[in, out, elements]` to `[out, in, elements]`, the elements in reverse, each input's times its scale.
+fn mirrored<T: Real>(weight: &[T], scale: &[f64], [c_in, c_out]: [usize; 2], elements: usize) -> Vec<T> {
     let kernels = (0..c_out * c_in).map(|at| (at / c_in, at % c_in));
     let mirrored = kernels.flat_map(|(out, input)| {
-        let first = (input * c_out + out) * taps;
+        let first = (input * c_out + out) * elements;
         let scale = T::from_f64(scale[input]);
-        weight[first..first + taps].iter().rev().map(move |w| *w * scale)
+        weight[first..first + elements].iter().rev().map(move |w| *w * scale)
     });
     mirrored.collect()
 }
