@@ -10,10 +10,13 @@ use rayon::prelude::*;
 use super::epilogue::Epilogue;
 use super::gemm::{Columns, Matrix, Real, zeros};
 use super::geometry::{Geometry, Images};
-use super::product::{PANEL_COLUMNS, Place, TILE_ROWS};
+use super::product::Place;
 
 /// Elements of an im2col block: 1 MB of f32, which stays in the second-level cache.
 const BLOCK: usize = 1 << 18;
+/// Columns of a block are a multiple of these, and rows of a share of these: whole vectors and tiles of the matrix kernel.
+const COLUMNS: usize = 48;
+const ROWS: usize = 8;
 /// A block narrower than this would leave the matrix kernel starved.
 const NARROWEST: usize = 64;
 /// Groups of input channels that a block of a gradient is sized for: two for each of two threads.
@@ -24,7 +27,7 @@ const GROUP_WEIGHTS: usize = 1 << 19;
 /// Columns per block: within the cache, and enough blocks for every thread.
 fn block(rows: usize, positions: usize, samples: usize) -> usize {
     let share = (positions * samples).div_ceil(rayon::current_num_threads());
-    (BLOCK / rows.max(1)).min(share).max(1).next_multiple_of(PANEL_COLUMNS)
+    (BLOCK / rows.max(1)).min(share).max(1).next_multiple_of(COLUMNS)
 }
 
 /// One convolution's numbers.
@@ -44,34 +47,31 @@ impl<T: Real> Kernel<'_, T> {
         let mut y = Vec::new();
         let columns = Columns::fresh(&mut y, &[samples, c_out, positions])?;
         let len = columns.len();
-        let left = T::left(Matrix { values: self.weight, offset: 0, shape: [c_out, rows], strides: [rows, 1] });
+        let left = Matrix { values: self.weight, offset: 0, shape: [c_out, rows], strides: [rows, 1] };
         let shares = Shares::new(self, images);
-        (0..shares.jobs(samples)).into_par_iter().for_each_init(
-            Scratch::default,
-            |Scratch { block: scratch, room }, job| {
-                let Share { sample, columns: Range { start: first, end }, channels } = shares.get(job);
-                let count = end - first;
-                let x = &x[sample * c_in * voxels..(sample + 1) * c_in * voxels];
-                let right = if self.geometry.pointwise() {
-                    Matrix { values: x, offset: first, shape: [rows, count], strides: [positions, 1] }
-                } else {
-                    scratch.resize(rows * count, T::default());
-                    let part = Part { channels: c_in, slices: 0..input[0], size: [input[1], input[2]] };
-                    for_each_run(self.geometry, &part, output, first..end, |row, at, run| {
-                        run.gather(&mut scratch[row * count + at..][..run.length], x);
-                    });
-                    Matrix { values: scratch, offset: 0, shape: [rows, count], strides: [count, 1] }
-                };
-                let to = Place { columns: &columns, offset: sample * c_out * positions + first, row_stride: positions };
-                // SAFETY: each job owns its sample's channels of these columns.
-                unsafe { T::multiply(&left, channels.clone(), right, self.bias, to, room) };
-                for channel in channels {
-                    let at = to.offset + channel * positions;
-                    // SAFETY: as above, of what passes too; the product has made them.
-                    unsafe { epilogue.finish(channel, at, columns.piece(at..at + count)) };
-                }
-            },
-        );
+        (0..shares.jobs(samples)).into_par_iter().for_each_init(Vec::new, |scratch, job| {
+            let Share { sample, columns: Range { start: first, end }, channels } = shares.get(job);
+            let count = end - first;
+            let x = &x[sample * c_in * voxels..(sample + 1) * c_in * voxels];
+            let right = if self.geometry.pointwise() {
+                Matrix { values: x, offset: first, shape: [rows, count], strides: [positions, 1] }
+            } else {
+                scratch.resize(rows * count, T::default());
+                let part = Part { channels: c_in, slices: 0..input[0], size: [input[1], input[2]] };
+                for_each_run(self.geometry, &part, output, first..end, |row, at, run| {
+                    run.gather(&mut scratch[row * count + at..][..run.length], x);
+                });
+                Matrix { values: scratch.as_slice(), offset: 0, shape: [rows, count], strides: [count, 1] }
+            };
+            let to = Place { columns: &columns, offset: sample * c_out * positions + first, row_stride: positions };
+            // SAFETY: each job owns its sample's channels of these columns.
+            unsafe { T::multiply(left, channels.clone(), right, self.bias, to) };
+            for channel in channels {
+                let at = to.offset + channel * positions;
+                // SAFETY: as above, of what passes too; the product has made them.
+                unsafe { epilogue.finish(channel, at, columns.piece(at..at + count)) };
+            }
+        });
         // SAFETY: the jobs have made every sample's every column.
         unsafe { y.set_len(len) };
         Ok(y)
@@ -98,17 +98,17 @@ impl<T: Real> Kernel<'_, T> {
             gx.par_chunks_mut(group * voxels).enumerate().for_each(|(index, gx)| {
                 let channels = gx.len() / voxels;
                 // The transpose of the weight's columns of these channels, by its strides.
-                let left = T::left(Matrix {
+                let left = Matrix {
                     values: self.weight,
                     offset: index * group * elements,
                     shape: [channels * elements, c_out],
                     strides: [1, c_in * elements],
-                });
+                };
                 let size = channels * voxels / input[0] * slab;
-                gx.par_chunks_mut(size).enumerate().for_each_init(Scratch::default, |scratch, (part, gx)| {
+                gx.par_chunks_mut(size).enumerate().for_each_init(Vec::new, |scratch, (part, gx)| {
                     let slices = part * slab..part * slab + gx.len() / (size / slab);
                     let part = Part { channels, slices, size: [input[1], input[2]] };
-                    self.scatter((g, width), &left, &part, gx, images, scratch);
+                    self.scatter((g, width), left, &part, gx, images, scratch);
                 });
             });
         });
@@ -119,11 +119,11 @@ impl<T: Real> Kernel<'_, T> {
     fn scatter(
         &self,
         (g, width): (&[T], usize),
-        left: &T::Left<'_>,
+        left: Matrix<'_, T>,
         part: &Part,
         gx: &mut [T],
         images: &Images,
-        scratch: &mut Scratch<T>,
+        scratch: &mut Vec<T>,
     ) {
         let (Images { output, .. }, [_, positions]) = (*images, images.counts());
         let plane = output[1] * output[2];
@@ -133,28 +133,15 @@ impl<T: Real> Kernel<'_, T> {
         for start in (seeing.start / width * width..seeing.end).step_by(width) {
             let first = start.max(seeing.start);
             let count = (start + width).min(seeing.end) - first;
-            scratch.block.resize(rows * count, T::default());
+            scratch.resize(rows * count, T::default());
             let right = Matrix { values: g, offset: first, shape: [self.channels[1], count], strides: [positions, 1] };
-            let to = Place { columns: &Columns::new(&mut scratch.block), offset: 0, row_stride: count };
+            let to = Place { columns: &Columns::new(scratch), offset: 0, row_stride: count };
             // SAFETY: the scratch memory is borrowed here alone.
-            unsafe { T::multiply(left, 0..rows, right, &[], to, &mut scratch.room) };
+            unsafe { T::multiply(left, 0..rows, right, &[], to) };
             for_each_run(self.geometry, part, output, first..first + count, |row, at, run| {
-                run.scatter(&scratch.block[row * count + at..][..run.length], gx);
+                run.scatter(&scratch[row * count + at..][..run.length], gx);
             });
         }
-    }
-}
-
-/// What a thread keeps from block to block.
-struct Scratch<T: Real> {
-    /// A block of im2col.
-    block: Vec<T>,
-    room: T::Room,
-}
-
-impl<T: Real> Default for Scratch<T> {
-    fn default() -> Self {
-        Self { block: Vec::new(), room: T::Room::default() }
     }
 }
 
@@ -181,7 +168,7 @@ impl Shares {
         let blocks = images.samples * positions.div_ceil(width);
         let parts = (2 * rayon::current_num_threads()).div_ceil(blocks.max(1));
         let parts = if parts <= 2 { 1 } else { parts };
-        let of_channels = channels.div_ceil(parts).max(4 * TILE_ROWS).next_multiple_of(TILE_ROWS);
+        let of_channels = channels.div_ceil(parts).max(4 * ROWS).next_multiple_of(ROWS);
         Self { positions, width, channels, of_channels }
     }
 

@@ -6,7 +6,7 @@ use candle_core::{Result, Tensor, bail};
 
 use super::along::counted;
 use super::interpolate::{Axis, Coordinates};
-use super::table::Table;
+use super::table::{Table, apply_all, vjp_all};
 use super::{Operation, Pass, Saved, Saves, Sum, each, only};
 
 /// Which places of an axis are taken, one after the other.
@@ -199,19 +199,12 @@ impl Operation for Select {
     }
 
     fn forward(&self, inputs: &[&Tensor], _: bool) -> Result<(Tensor, Saved)> {
-        let mut x = inputs[0].contiguous()?;
-        self.shape(&[x.dims()])?;
-        for (axis, table) in self.tables(x.dims())? {
-            x = table.apply(&x, axis, self.filling)?;
-        }
-        Ok((x, Saved::Nothing))
+        self.shape(&[inputs[0].dims()])?;
+        Ok((apply_all(&self.tables(inputs[0].dims())?, inputs[0], self.filling)?, Saved::Nothing))
     }
 
     fn vjp(&self, pass: &Pass<'_>, gradient: &Tensor, into: Vec<Option<Sum>>) -> Result<Vec<Option<Tensor>>> {
         let tables = self.tables(only(pass.shapes)?)?;
-        each(into, |_| {
-            let back = |gradient: Tensor, (axis, table): &(usize, Table)| table.vjp(&gradient, *axis);
-            tables.iter().rev().try_fold(gradient.contiguous()?, back)
-        })
+        each(into, |_| vjp_all(&tables, gradient))
     }
 }

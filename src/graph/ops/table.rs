@@ -83,8 +83,8 @@ impl Table {
         Self { starts, places, shares, from: self.rows() }
     }
 
-    /// The rows of `x` along `axis`; `filling` where a row takes nothing.
-    pub(super) fn apply(&self, x: &Tensor, axis: usize, filling: f64) -> Result<Tensor> {
+    /// Gives the rows of `x` along `axis`; `filling` where a row takes nothing.
+    fn apply(&self, x: &Tensor, axis: usize, filling: f64) -> Result<Tensor> {
         let along = Along::new(x.dims(), axis)?;
         if along.side != self.from {
             bail!("a table of {} places along axis {axis} of {:?}", self.from, x.dims());
@@ -101,8 +101,8 @@ impl Table {
         by_type!(x, T => tensor(self.of_numbers::<T>(held.numbers()?, &along, T::from_f64(filling)), &shape))
     }
 
-    /// The transpose of [`Self::apply`]: each place's sum over the rows that take it.
-    pub(super) fn vjp(&self, gradient: &Tensor, axis: usize) -> Result<Tensor> {
+    /// Gives the transpose of [`Self::apply`]: each place's sum over the rows that take it.
+    fn vjp(&self, gradient: &Tensor, axis: usize) -> Result<Tensor> {
         if self.is_identity() {
             return gradient.contiguous();
         }
@@ -186,7 +186,17 @@ impl Table {
     }
 }
 
-/// An axis of `x` by a matrix `[side, rows]`.
+/// Takes several axes by their tables, one after the other; `filling` stands where a row takes nothing.
+pub(super) fn apply_all(tables: &[(usize, Table)], x: &Tensor, filling: f64) -> Result<Tensor> {
+    tables.iter().try_fold(x.contiguous()?, |x, (axis, table)| table.apply(&x, *axis, filling))
+}
+
+/// Gives the transpose of [`apply_all`].
+pub(super) fn vjp_all(tables: &[(usize, Table)], gradient: &Tensor) -> Result<Tensor> {
+    tables.iter().rev().try_fold(gradient.contiguous()?, |gradient, (axis, table)| table.vjp(&gradient, *axis))
+}
+
+/// Multiplies an axis of `x` by a matrix `[side, rows]`.
 fn multiplied(x: &Tensor, axis: usize, matrix: &Tensor) -> Result<Tensor> {
     let along = Along::new(x.dims(), axis)?;
     let last = x.reshape((along.outer, along.side, along.inner))?.transpose(1, 2)?.contiguous()?;

@@ -25,7 +25,7 @@ use self::weights::Pack;
 use super::epilogue::Epilogue;
 use super::gemm::Columns;
 use super::geometry::{Geometry, Images};
-use super::simd::Instructions;
+use super::simd::{Instructions, WIDEST_LANES};
 
 /// With fewer tiles than these it takes longer to transform the kernels than im2col takes for all.
 const FEWEST_TILES: usize = 12;
@@ -40,7 +40,7 @@ const LARGEST_GROUP: usize = 8;
 
 /// Output channels that are summed together: as many as there are registers for.
 fn group_size(lanes: usize) -> usize {
-    if lanes == pixels::WIDEST_LANES { LARGEST_GROUP } else { 4 }
+    if lanes == WIDEST_LANES { LARGEST_GROUP } else { 4 }
 }
 
 /// Gives a group's first channel and how many it has, where so many channels are in groups of `size`.

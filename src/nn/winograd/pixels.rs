@@ -3,10 +3,8 @@
 use super::tiles::Run;
 use super::transform::{TILE_INPUTS, TILE_OUTPUTS, of_input, of_output};
 use crate::nn::gemm::Columns;
-use crate::nn::simd::Simd;
+use crate::nn::simd::{Simd, WIDEST_LANES};
 
-/// Numbers in the widest vectors.
-pub(super) const WIDEST_LANES: usize = 16;
 /// Tiles at a time at most.
 const TILES: usize = super::WIDEST * WIDEST_LANES;
 /// Lanes for these tiles, for one more, and for a vector to begin where every vector may.
