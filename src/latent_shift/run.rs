@@ -172,7 +172,7 @@ impl Shift<'_> {
         Ok(((self.slab_score)(&slab, self.monitor)?, pixels))
     }
 
-    /// By how much fast arithmetic moved the score at the end. A run that is stopped here keeps what it found.
+    /// The difference that fast arithmetic makes to the score at the end. A run that is stopped here keeps what it found.
     fn fast_error(&self, found: &mut Found) -> Result<Option<f64>, Error> {
         if !device::fast() || !found.complete {
             return Ok(None);
@@ -334,7 +334,7 @@ fn tensor(volume: &Volume) -> Result<Tensor, Error> {
     Ok(Tensor::from_vec(volume.voxels.iter().collect::<Vec<f32>>(), (slices, 1, height, width), &Device::Cpu)?)
 }
 
-/// Of decoded slices: a classifier might make a number even of what is none.
+/// Gives the pixels of decoded slices, which must be numbers: a classifier might make a number even of what is none.
 fn pixels(decoded: &Tensor) -> Result<Vec<f32>, Error> {
     let pixels = flat(decoded)?;
     if pixels.iter().all(|x| x.is_finite()) { Ok(pixels) } else { Err(Error::NotFinite("a pixel".to_owned())) }

@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use candle_core::{Result, bail};
 
-/// By axis: depth, height, width. A 2-D convolution is 1 deep.
+/// The geometry of a convolution by axis: depth, height, width. A 2-D convolution is 1 deep.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Geometry {
     pub(crate) kernel: [usize; 3],
@@ -63,8 +63,8 @@ impl Geometry {
         first.min(outputs)..end.clamp(first.min(outputs), outputs)
     }
 
-    /// Gives the geometry of the convolution that takes the output's gradient to the input's, where that is one: at stride 1, unless
-    /// there is more padding than a kernel spans.
+    /// Gives the geometry of the convolution that takes the output's gradient to the input's, where that is one: at stride 1,
+    /// unless there is more padding than a kernel spans.
     pub(crate) fn mirrored(&self) -> Option<Self> {
         let mut padding = self.kernel;
         for (axis, padded) in padding.iter_mut().zip(self.padding) {

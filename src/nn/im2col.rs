@@ -77,7 +77,7 @@ impl<T: Real> Kernel<'_, T> {
         Ok(y)
     }
 
-    /// From the output's gradient `[n, out, output]` to the input's `[n, in, input]`.
+    /// Gives the input's gradient `[n, in, input]` from the output's `[n, out, output]`.
     pub(crate) fn backward(&self, g: &[T], images: &Images) -> Vec<T> {
         let ([c_in, c_out], Images { samples, input, .. }) = (self.channels, *images);
         let ([voxels, positions], elements) = (images.counts(), self.geometry.elements());
@@ -153,7 +153,7 @@ struct Shares {
     of_channels: usize,
 }
 
-/// What one thread makes.
+/// What one thread computes.
 struct Share {
     sample: usize,
     columns: Range<usize>,
@@ -172,7 +172,7 @@ impl Shares {
         Self { positions, width, channels, of_channels }
     }
 
-    /// Of a sample: shares of its columns, and of its channels.
+    /// How many shares the columns of a sample are in, and its channels.
     fn of_sample(&self) -> [usize; 2] {
         [self.positions.div_ceil(self.width), self.channels.div_ceil(self.of_channels)]
     }
@@ -289,7 +289,7 @@ fn for_each_run(
 mod tests {
     use super::*;
 
-    /// Of the largest: sums of at most a few hundred f32.
+    /// The share of the largest number that an error may be: sums are of at most a few hundred f32.
     const TOLERANCE: f64 = 1e-6;
 
     /// Kernel, stride, padding, input, channels.

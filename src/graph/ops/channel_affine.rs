@@ -29,8 +29,8 @@ fn beside(numbers: &Tensor, x: &Tensor) -> Result<Tensor> {
 }
 
 impl ChannelAffine {
-    /// Gives relu(scale x + shift + skip), with as many of these terms as there are, and what the ReLU lets through where that is to be
-    /// `save`d.
+    /// Gives relu(scale x + shift + skip), with as many of these terms as there are, and what the ReLU lets through where that
+    /// is to be `save`d.
     pub(super) fn of_relu(
         &self,
         x: &Tensor,

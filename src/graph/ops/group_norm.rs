@@ -206,7 +206,7 @@ impl Groups {
         Ok(ChannelAffine { scale, shift })
     }
 
-    /// With h = (x - mean) \* rate and u = d loss / d h: d loss / d x = rate \* (u - mean(u) - h \* mean(u h)), and
+    /// The gradient d loss / d x is rate \* (u - mean(u) - h \* mean(u h)), where h = (x - mean) \* rate and u = d loss / d h, and
     /// mean(u h) = rate \* cov(u, x).
     fn vjp_by_tensors(&self, x: &Tensor, gradient: &Tensor, activation: Activation) -> Result<Tensor> {
         let ([mean, rate], n) = (self.standard(x)?, x.dim(0)?);
@@ -264,7 +264,7 @@ struct Vjp<'a, T> {
 }
 
 impl<T: Real> Work for Vjp<'_, T> {
-    /// With h = (x - mean) * rate and u = d loss / d h: d loss / d x = rate * (u - mean(u) - h * mean(u h)).
+    /// The gradient d loss / d x is rate * (u - mean(u) - h * mean(u h)), where h = (x - mean) * rate and u = d loss / d h.
     #[inline(always)]
     fn run<S: Simd>(self, _: S) {
         let [mean, rate] = self.groups.moments(self.x).map(T::from_f64);

@@ -21,7 +21,7 @@ pub enum Coordinates {
     HalfPixel,
     /// Ends of pixels on ends of pixels; the first place where the output has but one.
     HalfPixelOrFirst,
-    /// As `HalfPixel` about the centre, where a factor that is rounded down moves the ends.
+    /// Ends of pixels lie on ends of pixels about the centre; a factor that is rounded down moves the ends.
     HalfPixelAboutCentre,
     /// Centres of the pixels at the ends on centres of pixels at the ends.
     AlignCorners,
@@ -72,7 +72,7 @@ impl Axis {
 }
 
 impl Coordinates {
-    /// Of a place of the output, where the axis of `side` goes `to` another length.
+    /// Gives the coordinate along the input of a place of the output, where the axis of `side` goes `to` another length.
     pub(super) fn of(self, at: usize, side: usize, to: &Axis) -> f64 {
         let (at, side, factor) = (at as f64, side as f64, to.factor(side));
         let length = side * factor;

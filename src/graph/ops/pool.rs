@@ -18,14 +18,14 @@ use crate::nn::numbers::{Held, by_type, tensor};
 pub struct Windows {
     pub kernel: [usize; 3],
     pub stride: [usize; 3],
-    /// Before and behind, along each axis.
+    /// How many places are padded before and behind, along each axis.
     pub padding: [usize; 3],
     /// Whether a last window that lies only in part within the padded input counts.
     pub ceil: bool,
 }
 
-/// Maximum over windows: `[n, c, …]`. Padding never wins; of equal numbers the first in scan order has the gradient, as in PyTorch; a
-/// NaN wins on a CPU alone.
+/// Maximum over windows: `[n, c, …]`. Padding never wins; of equal numbers the first in scan order has the gradient, as in PyTorch;
+/// a NaN wins on a CPU alone.
 pub struct MaxPool(pub Windows);
 
 /// Mean over windows: `[n, c, …]`.

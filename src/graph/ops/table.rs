@@ -10,7 +10,7 @@ use crate::nn::numbers::{Held, by_type, tensor};
 
 /// Says of each row which places it takes, and which share of each.
 pub(super) struct Table {
-    /// Of the places, where each row's begin; one more than there are rows.
+    /// Where the places of each row begin; there is one more than there are rows.
     starts: Vec<usize>,
     places: Vec<u32>,
     /// One for each place; none are shares of 1.
@@ -57,7 +57,7 @@ impl Table {
         self.starts.len() - 1
     }
 
-    /// Whether it changes nothing.
+    /// Whether the table changes nothing.
     pub(super) fn is_identity(&self) -> bool {
         let straight = || self.places.iter().enumerate().all(|(at, place)| at == *place as usize);
         self.shares.is_none() && self.rows() == self.from && self.places.len() == self.from && straight()
@@ -164,7 +164,7 @@ impl Table {
         sums.index_add(&self.index(gradient.device())?, gradient, axis)?.narrow(axis, 0, self.from)?.contiguous()
     }
 
-    /// By row the place it takes, that past the end where it takes none.
+    /// Gives the place that each row takes, and the place past the end where it takes none.
     fn index(&self, device: &Device) -> Result<Tensor> {
         let row = |at: usize| self.places[self.starts[at]..self.starts[at + 1]].first().copied();
         let index: Vec<u32> = (0..self.rows()).map(|at| row(at).unwrap_or(self.from as u32)).collect();

@@ -42,7 +42,12 @@ impl LeakyRelu {
     }
 
     /// Gives x, or slope times x where `scales` says so of the number at a place.
-    fn scaled_where<T: Real>(&self, x: &[T], shape: &[usize], scales: impl Fn(usize, T) -> bool + Sync) -> Result<Vec<T>> {
+    fn scaled_where<T: Real>(
+        &self,
+        x: &[T],
+        shape: &[usize],
+        scales: impl Fn(usize, T) -> bool + Sync,
+    ) -> Result<Vec<T>> {
         // Numbers of one slope lie side by side.
         let run = if self.slopes.len() == 1 { PIECE } else { Along::new(shape, 1)?.inner };
         let mut y = zeros(x.len());

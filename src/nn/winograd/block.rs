@@ -1,7 +1,7 @@
 //! A pass takes blocks of tiles from the input's rows through the input transform, products, and the output transform to the
 //! output's rows, in scratch memory.
 //!
-//! At each point a block is a matrix product: `[out, in]` by `[in, tiles]`, summed over the kernel's depth, each plane of which
+//! A block is a matrix product at each point: `[out, in]` by `[in, tiles]`, summed over the kernel's depth, each plane of which
 //! reads the tiles of another slice.
 //!
 //! Where there are many tiles, each thread takes blocks of its own, small enough for its cache. Where there are few, all threads
@@ -68,7 +68,7 @@ impl Rows {
         (point * self.channels + channel) * self.stride
     }
 
-    /// From a row to the same of the next point.
+    /// The distance from a row to the row of that channel at the next point.
     fn point(&self) -> usize {
         self.channels * self.stride
     }

@@ -27,7 +27,7 @@ use super::gemm::Columns;
 use super::geometry::{Geometry, Images};
 use super::simd::{Instructions, WIDEST_LANES};
 
-/// With fewer tiles than these it takes longer to transform the kernels than im2col takes for all.
+/// Fewer tiles than these take longer, as the kernels are transformed too, than im2col takes for all.
 const FEWEST_TILES: usize = 12;
 /// Up to so many tiles are one block, which the threads share.
 const SHARED_TILES: usize = 400;

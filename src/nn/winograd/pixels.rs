@@ -17,7 +17,7 @@ static ZEROS: [f32; PIXELS] = [0.0; PIXELS];
 /// The pixels of a panel of tiles; aligned, so that no vector lies in two lines of the cache.
 #[repr(align(64))]
 pub(super) struct Pixels {
-    /// By row and column of a tile, then tile by tile.
+    /// Pixels by row and column of a tile, then tile by tile.
     lanes: [[[f32; LANES]; TILE_INPUTS]; TILE_INPUTS],
     rows: [[f32; PIXELS]; TILE_INPUTS],
 }
@@ -33,8 +33,8 @@ impl Pixels {
         self.lanes.iter_mut().flatten().for_each(|lanes| lanes[run.at..run.at + run.count].fill(0.0));
     }
 
-    /// Reads the rows of an image `[height, width]` that a run needs, with so many zeros `above` and `before` it, transforms them along
-    /// their height, and puts each pixel to its tile's lane.
+    /// Reads the rows of an image `[height, width]` that a run needs, with so many zeros `above` and `before` it, transforms them
+    /// along their height, and puts each pixel to its tile's lane.
     #[inline(always)]
     pub(super) fn gather<S: Simd>(
         &mut self,

@@ -2,8 +2,8 @@
 
 use crate::nn::simd::Simd;
 
-/// Computes `[SIZE, N]` sums over the inputs, and adds what they were where there is `more`: `weight` is `[inputs, SIZE]`, the tiles are
-/// `[inputs, stride]`, the sums `[SIZE, stride]`.
+/// Computes `[SIZE, N]` sums over the inputs, and adds what they were where there is `more`: `weight` is `[inputs, SIZE]`, the
+/// tiles are `[inputs, stride]`, the sums `[SIZE, stride]`.
 #[inline(always)]
 pub(super) fn add_products<S: Simd, const SIZE: usize, const N: usize>(
     s: S,

@@ -112,7 +112,7 @@ impl Kernel {
         })
     }
 
-    /// From the gradient of the outputs to that of the input, whose shape is told.
+    /// Gives the gradient of the input, whose shape is told, from that of the outputs.
     pub(super) fn vjp(&self, gradient: &Tensor, shape: &[usize]) -> Result<Tensor> {
         let ((_, _, input), (_, _, output)) = (self.axes.sizes(shape)?, self.axes.sizes(gradient.dims())?);
         let [voxels, positions] = [input, output].map(|size| size.iter().product::<usize>().max(1));

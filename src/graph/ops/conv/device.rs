@@ -36,8 +36,8 @@ impl Convolution {
         Self { weight, geometry, affine, last, backward: OnceLock::new() }
     }
 
-    /// Gives last(relu(affine(conv(x)) + skip)), with as many of these as there are, and what the ReLU lets through where that is to be
-    /// `save`d: `[n, in, d, h, w]` to `[n, out, d', h', w']`.
+    /// Gives last(relu(affine(conv(x)) + skip)), with as many of these as there are, and what the ReLU lets through where that is
+    /// to be `save`d: `[n, in, d, h, w]` to `[n, out, d', h', w']`.
     pub(super) fn forward(
         &self,
         x: &Tensor,

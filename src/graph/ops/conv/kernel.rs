@@ -99,7 +99,7 @@ impl Kernel {
         Self { norm, norm_last, ..kernel }
     }
 
-    /// In, out.
+    /// Input channels, output channels.
     pub(super) fn channels(&self) -> [usize; 2] {
         self.channels
     }
@@ -108,7 +108,8 @@ impl Kernel {
         self.geometry
     }
 
-    /// Gives this convolution for some planes of its input, which come with their padding: part of a pass whose output has that size.
+    /// Gives this convolution for some planes of its input, which come with their padding: part of a pass whose output has that
+    /// size.
     pub(super) fn on_planes(&self, output: [usize; 3]) -> Self {
         let [_, height, width] = self.geometry.padding;
         let kernel = self.placed(Geometry { padding: [0, height, width], ..self.geometry });
@@ -247,8 +248,8 @@ impl Kernel {
         Ok((y, save.then(|| Mask::of(&passing))))
     }
 
-    /// From the gradient of the outputs, once past their ReLU, to that of the input, whose depth, height and width are told. To it
-    /// `others` is added; then what `mask` lets through is left.
+    /// Gives the gradient of the input, whose depth, height and width are told, from that of the outputs, once past their ReLU.
+    /// `others` is added to it; then what `mask` lets through is left.
     pub(super) fn vjp(
         &self,
         gradient: &Tensor,
@@ -273,7 +274,7 @@ impl Kernel {
         mask.map_or_else(|| Ok(pulled.clone()), |mask| mask.pass(&pulled))
     }
 
-    /// From the output's gradient to the input's, whose size it must be told, where a stride leaves gaps.
+    /// Gives the input's gradient from the output's. The input's size must be told, where a stride leaves gaps.
     fn scattered(&self, gradient: &Tensor, input: [usize; 3]) -> Result<Tensor> {
         let (samples, _, d, h, w) = gradient.dims5()?;
         let images = Images { samples, input, output: [d, h, w] };

@@ -29,7 +29,8 @@ pub enum Bias {
     Without,
 }
 
-/// A convolution: `[n, in, d, h, w]` to `[n, out, d', h', w']`, or of slices, without the depth, or of lines, without the height too.
+/// A convolution: `[n, in, d, h, w]` to `[n, out, d', h', w']`, or of slices, without the depth, or of lines, without the height
+/// too.
 #[derive(Clone)]
 pub struct Conv {
     kernel: Arc<Kernel>,
@@ -106,7 +107,7 @@ fn biases_of(bias: Option<&Tensor>, out: usize) -> Result<Vec<f64>> {
 /// Weights `[out, in, …]` with zeros between the elements of a kernel, so that they stand `dilation` apart.
 ///
 /// # Errors
-/// In words, where they would be more than 256 times as many numbers.
+/// The error says so where they would be more than 256 times as many numbers.
 fn dilated(weight: &Tensor, dilation: [usize; 3]) -> Result<Tensor> {
     const MOST: usize = 256;
     let (mut weight, most) = (weight.contiguous()?, weight.elem_count().saturating_mul(MOST));
@@ -191,7 +192,7 @@ impl Conv {
         Ok(x)
     }
 
-    /// From the gradient of the outputs to that of a volume, past the zeros around it.
+    /// Gives the gradient of a volume, without the zeros around it, from that of the outputs.
     fn vjp_around(&self, gradient: &Tensor, input: [usize; 3]) -> Result<Tensor> {
         let mut pulled = self.kernel.vjp(gradient, self.size_around(input)?, None, None)?;
         for (axis, [before, _]) in self.around.into_iter().enumerate() {
