@@ -18,7 +18,7 @@ use glam::{DAffine3, DMat3, DVec3};
 pub use self::adapted::classifier_for;
 pub use self::chosen::{choice, which};
 pub use self::fault::{BadInput, in_words};
-pub use self::inspect::{Opened, inspect};
+pub use self::inspect::{Opened, inspect, plans};
 pub use self::seen::{Seen, seen};
 use crate::io::{self, Among, Arrival, Choice, Note, Scan, Weight};
 use crate::job::Monitor;
@@ -55,8 +55,8 @@ impl Input {
         }
     }
 
-    /// All that a person should know of the input, the weightiest first: what the reader found, and what preparation did. The window
-    /// and every command say these.
+    /// All that a person should know of the input, the weightiest first: what the reader found, and what preparation did. The
+    /// window and every command say these.
     pub fn notes(&self) -> Vec<Note> {
         self.scan.as_ref().map_or_else(check::of_stack, |scan| check::of_scan(scan, &self.prepared))
     }

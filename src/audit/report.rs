@@ -8,7 +8,7 @@ use serde::Serialize;
 use super::metrics::{Localisation, RIM_MM};
 use super::{Audit, Case, Change, HuError, Method, Plan, STEPS, Scores, TARGET, words};
 use crate::latent_shift::saliency::{CUBE_MM, INTEGRATION_STEPS, LUNG_HU, MOST_CUBES};
-use crate::latent_shift::search::ON_THE_MARK;
+use crate::latent_shift::search::GOAL_TOLERANCE;
 
 /// The JSON file.
 #[derive(Debug, Serialize)]
@@ -94,7 +94,7 @@ impl Report {
             search: search.to_owned(),
             settings: Settings {
                 target: TARGET,
-                target_tolerance: ON_THE_MARK,
+                target_tolerance: GOAL_TOLERANCE,
                 max_change: plan.max_change,
                 slices: plan.slices,
                 outside: plan.options().outside().name(),

@@ -94,6 +94,9 @@ pub struct InfoArgs {
     /// Model card of the network that the scan is checked for [default: the published ones]
     #[arg(long, value_name = "CARD")]
     pub card: Option<PathBuf>,
+    /// Slices of the scan that a network's memory is planned for
+    #[arg(long, value_name = "N", default_value_t = 134, value_parser = within(1..=10_000_usize))]
+    pub slices: usize,
     /// Machine-readable output
     #[arg(long)]
     pub json: bool,

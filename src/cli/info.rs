@@ -6,7 +6,9 @@ use serde_json::{Value, json};
 use super::args::InfoArgs;
 use super::{progress, say, say_json};
 use crate::files::printable;
-use crate::io::{Note, Scan, Series};
+use crate::graph::Plan;
+use crate::io::{Note, Scan, Series, counted};
+use crate::machine::gigabytes;
 use crate::pipeline::{self, Opened};
 use crate::preprocess::Recipe;
 use crate::volume::orientation;
@@ -16,15 +18,21 @@ pub(super) fn run(args: &InfoArgs) -> Result<()> {
     let monitor = progress::monitor()?;
     let recipe = args.card.as_deref().map_or_else(|| Ok(Recipe::default()), pipeline::recipe)?;
     let opened = pipeline::inspect(&args.path, &args.choice.choice(), &recipe, &monitor)?;
-    let facts = match &opened {
-        Opened::Scan { scan, notes, sha256 } => scan_facts(scan, notes, sha256),
-        Opened::Checkpoint { checkpoint, kind } => checkpoint_facts(checkpoint, kind.as_deref()),
+    let (facts, plans) = match &opened {
+        Opened::Scan { scan, notes, sha256 } => (scan_facts(scan, notes, sha256), None),
+        Opened::Checkpoint { checkpoint, kind } => {
+            let plans = kind.as_ref().map(|_| pipeline::plans(&args.path, args.slices));
+            (checkpoint_facts(checkpoint, kind.as_deref()), plans)
+        }
     };
     if args.json {
         let mut facts: serde_json::Map<_, _> =
             facts.into_iter().map(|(name, value)| (name.to_owned(), value)).collect();
         if let Opened::Scan { scan, .. } = &opened {
             facts.insert("series".to_owned(), series_json(scan));
+        }
+        if let Some(plans) = &plans {
+            facts.insert("plans".to_owned(), plans_json(plans));
         }
         say_json(&serde_json::to_string_pretty(&facts)?);
         return Ok(());
@@ -37,7 +45,41 @@ pub(super) fn run(args: &InfoArgs) -> Result<()> {
             say(&row);
         }
     }
+    match &plans {
+        Some(Ok(plans)) => plans.iter().flat_map(|(name, plan)| plan_lines(name, plan)).for_each(|row| say(&row)),
+        Some(Err(error)) => say(&format!("{:16} none: {error:#}", "plan")),
+        None => {}
+    }
     Ok(())
+}
+
+/// The passes of a network, by name; an error where they cannot be planned.
+type Plans = Result<Vec<(&'static str, Plan)>>;
+
+fn plans_json(plans: &Plans) -> Value {
+    let Ok(plans) = plans else { return Value::Null };
+    let object = |(name, plan): &(&str, Plan)| {
+        json!({
+            "pass": name,
+            "inputs": plan.inputs(),
+            "operations": plan.operations(),
+            "forward_bytes": plan.forward_bytes(),
+            "gradient_bytes": plan.gradient_bytes(),
+            "segments": plan.segments(),
+        })
+    };
+    plans.iter().map(object).collect()
+}
+
+/// What a pass costs: operations, memory, and how its gradient is cut to fit.
+fn plan_lines(name: &str, plan: &Plan) -> [String; 2] {
+    let inputs: Vec<String> = plan.inputs().iter().map(|shape| format!("{shape:?}")).collect();
+    let (forward, gradient) = (gigabytes(plan.forward_bytes()), gigabytes(plan.gradient_bytes()));
+    let segments = counted(plan.segments(), "segment");
+    [
+        format!("{:16} {}, planned for {}", name, counted(plan.operations(), "operation"), inputs.join(" and ")),
+        format!("{:16} {forward} forward, {gradient} with the gradient, in {segments}, the weights apart", ""),
+    ]
 }
 
 /// What there is to say, the most telling first.

@@ -1,8 +1,8 @@
 //! Passes that differ from each other in some slices of the input alone: what those slices do not reach is computed once.
 //!
-//! A convolution or a pool spreads a change to a few planes on either side; an operation that needs all planes spreads it to all.
-//! A pass computes anew the planes of each value that change. It takes them from planes that changed before and from the planes beside
-//! those, which the first pass kept. The numbers are those of whole passes, to the bit.
+//! A convolution or a pool spreads a change to a few planes on either side; an operation that needs all planes spreads it to all. A
+//! pass computes anew the planes of each value that change. It takes them from planes that changed before and from the planes
+//! beside those, which the first pass kept. The numbers are those of whole passes, to the bit.
 
 use std::ops::Range;
 use std::sync::{Arc, OnceLock};
@@ -20,7 +20,7 @@ pub struct Around {
     changing: Range<usize>,
     /// How each value changes.
     parts: Vec<Part>,
-    /// The planes of each value that others need, as the first pass made them.
+    /// The planes of each value that others need, as the first pass computed them.
     kept: OnceLock<Vec<Option<Tensor>>>,
 }
 

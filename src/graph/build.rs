@@ -179,7 +179,7 @@ impl Graph {
         Ok(self.apply(HeadAttention::new(scale, bias)?, &[q, k, v]))
     }
 
-    /// Some axes of another length, by lines or cubics between the numbers.
+    /// Resizes some axes, by linear or cubic interpolation between the numbers.
     pub fn interpolate(&mut self, x: Value, to: Interpolate) -> Value {
         self.apply(to, &[x])
     }
@@ -210,8 +210,8 @@ impl Graph {
         self.apply(Select { picks: pads.enumerate().collect(), filling }, &[x])
     }
 
-    /// The channels of `[n, c factor^k, …]` as squares or cubes of voxels, k axes of them: pixel shuffle, `DepthToSpace` of mode CRD.
-    /// The shape of the input is told.
+    /// The channels of `[n, c factor^k, …]` as squares or cubes of voxels, k axes of them: pixel shuffle, `DepthToSpace` of mode
+    /// CRD. The shape of the input is told.
     pub fn pixel_shuffle(&mut self, x: Value, shape: &[usize], factor: usize) -> Value {
         let spatial = shape.len().saturating_sub(2);
         let parts: Vec<usize> = vec![factor; spatial];

@@ -4,8 +4,8 @@
 //! [`Plan`] says which values live how long and how many bytes that takes. [`Plan::forward`] gives the outputs;
 //! [`Plan::record`] gives them with a [`Tape`], whose vjp takes the gradient of the outputs to that of the inputs.
 //!
-//! Each operation has one home in [`ops`]: its shape, its forward pass, its vector-Jacobian product (vjp) and what it saves for that.
-//! On a CPU our own kernels run; elsewhere the operations are made of candle's.
+//! Each operation has one home in [`ops`]: its shape, its forward pass, its vector-Jacobian product (vjp) and what it saves for
+//! that. Our own kernels run on a CPU; operations call candle's elsewhere.
 //!
 //! A network of one's own is one function that builds its graph:
 //!
@@ -66,7 +66,7 @@ pub struct Value(usize);
 struct Node {
     operation: Option<Arc<dyn Operation>>,
     inputs: Vec<Value>,
-    /// Where the value has one.
+    /// The name that the value may have.
     name: Option<String>,
 }
 
@@ -78,18 +78,18 @@ pub struct Graph {
 }
 
 impl Graph {
-    /// A graph of nothing.
+    /// Makes a graph of nothing.
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// Another input; inputs are given in the order of these calls.
+    /// Adds an input; inputs are given in the order of these calls.
     pub fn input(&mut self) -> Value {
         self.nodes.push(Node { operation: None, inputs: Vec::new(), name: None });
         Value(self.nodes.len() - 1)
     }
 
-    /// What an operation gives of values of this graph.
+    /// Applies an operation to values of this graph.
     pub fn apply(&mut self, operation: impl Operation + 'static, inputs: &[Value]) -> Value {
         self.nodes.push(Node { operation: Some(Arc::new(operation)), inputs: inputs.to_vec(), name: None });
         Value(self.nodes.len() - 1)

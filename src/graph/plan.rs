@@ -19,12 +19,12 @@ pub struct Plan(pub(super) Arc<Planned>);
 #[derive(Clone)]
 pub(super) struct Planned {
     pub(super) graph: Graph,
-    /// By value.
+    /// The shape of each value.
     pub(super) shapes: Vec<Vec<usize>>,
-    /// By value: the first and the last node that uses it. Outputs are used last by no node: they stay.
+    /// The first and the last node that uses each value. Outputs are used last by no node: they stay.
     pub(super) first_use: Vec<usize>,
     pub(super) last_use: Vec<usize>,
-    /// By value: whether it depends on an input.
+    /// Whether each value depends on an input.
     pub(super) varies: Vec<bool>,
     /// Ranges of nodes, of each of which a gradient saves what it needs at a time.
     pub(super) segments: Vec<Range<usize>>,
@@ -35,10 +35,10 @@ pub(super) struct Planned {
 }
 
 impl Plan {
-    /// For inputs of these shapes, of f32 or f64, on the CPU.
+    /// Plans the passes over inputs of these shapes, of f32 or f64, on the CPU.
     ///
     /// # Errors
-    /// In words, where the graph takes no such inputs.
+    /// The error says in words why the graph takes no such inputs.
     pub fn new(graph: &Graph, inputs: &[&[usize]], dtype: DType) -> Result<Self> {
         let mut planned = Planned::new(graph, inputs, dtype.size_in_bytes() as u64)?;
         planned.segments = planned.cut(1);
@@ -57,7 +57,7 @@ impl Plan {
     /// computed again, as often as that needs.
     ///
     /// # Errors
-    /// In words, where even so it takes more.
+    /// The error says in words how much the gradient takes where even so it is more.
     pub fn within(self, budget: u64) -> Result<Self> {
         let mut planned = Arc::unwrap_or_clone(self.0);
         let mut count = 2;
@@ -84,7 +84,18 @@ impl Plan {
         }
     }
 
-    /// Of the outputs.
+    /// How many operations a pass runs.
+    pub fn operations(&self) -> usize {
+        self.0.graph.operations()
+    }
+
+    /// Gives the shapes of the inputs.
+    pub fn inputs(&self) -> Vec<&[usize]> {
+        let shapes = self.0.shapes.iter().enumerate();
+        shapes.filter(|(at, _)| self.0.operation(*at).is_none()).map(|(_, shape)| shape.as_slice()).collect()
+    }
+
+    /// Gives the shapes of the outputs.
     pub fn outputs(&self) -> Vec<&[usize]> {
         self.0.graph.outputs.iter().map(|value| self.0.shapes[value.0].as_slice()).collect()
     }
@@ -99,7 +110,7 @@ impl Plan {
         self.0.gradient_bytes
     }
 
-    /// Into how many segments the gradient is cut; all but the last are computed twice.
+    /// How many segments the gradient is cut into; all but the last are computed twice.
     pub fn segments(&self) -> usize {
         self.0.segments.len()
     }
@@ -206,7 +217,7 @@ impl Planned {
         held.peak
     }
 
-    /// Forward through all segments, and back from the last.
+    /// The most that is held by a forward pass through all segments and the vjps from the last to the first.
     fn peak_of_gradient(&self) -> u64 {
         let mut held = Holding::new(self);
         let last = self.segments.len().saturating_sub(1);
@@ -232,7 +243,7 @@ impl Planned {
         peak
     }
 
-    /// The most that is held on the way back through a segment, of which so much was saved.
+    /// The most that the vjp of a segment holds, of which so much was saved.
     fn peak_of_vjp(&self, segment: &Range<usize>, mut saved: u64) -> u64 {
         let mut gradients = vec![false; self.shapes.len()];
         let (mut live, mut peak) = (0_u64, saved);
@@ -241,7 +252,7 @@ impl Planned {
             live = live.saturating_add(of_output);
             let mut masks = 0_u64;
             for Value(value) in &self.graph.nodes[at].inputs {
-                // A sum is made beside its parts, and a mask's bits are unpacked to bytes.
+                // A sum stands beside its parts, and a mask's bits are unpacked to bytes.
                 if !std::mem::replace(&mut gradients[*value], true) {
                     live = live.saturating_add(self.bytes(*value));
                 }

@@ -16,14 +16,14 @@ pub type Check<'a> = &'a dyn Fn(usize, usize) -> Result<(), Cancelled>;
 /// What a forward pass recorded for its gradient.
 pub struct Tape {
     plan: Plan,
-    /// By segment.
+    /// One record for each segment.
     records: Vec<Record>,
 }
 
 /// What is known of the pass through a segment.
 #[derive(Clone)]
 enum Record {
-    /// By node, what its operation saved.
+    /// What the operation of each node saved.
     Saved(Vec<Saved>),
     /// The values that it starts from, to go through it again.
     Entries(Vec<(usize, Tensor)>),
@@ -63,8 +63,8 @@ impl Plan {
 }
 
 impl Tape {
-    /// The vector-Jacobian product: from the gradients of the outputs to those of the inputs. An input that no output depends on has
-    /// a gradient of zeros.
+    /// The vector-Jacobian product: from the gradients of the outputs to those of the inputs. An input that no output depends on
+    /// has a gradient of zeros.
     ///
     /// # Errors
     /// Where the gradients are not of the outputs' shapes, where an operation fails, or where `check` stops the pass.
@@ -72,13 +72,13 @@ impl Tape {
         self.plan.0.vjp(self.records.clone(), gradients, check)
     }
 
-    /// As [`Self::vjp`], for the last time: what was saved is let go on the way.
+    /// Gives what [`Self::vjp`] gives, for the last time: what was saved is let go meanwhile.
     pub fn into_vjp(self, gradients: &[Tensor], check: Check<'_>) -> Result<Vec<Tensor>, Error> {
         self.plan.0.vjp(self.records, gradients, check)
     }
 }
 
-/// Gradients on their way back, by value.
+/// The gradient of each value, as far as it is summed.
 struct Gradients {
     sums: Vec<Option<Tensor>>,
     /// Whether a sum is past the mask of the operation that gave its value.
@@ -133,7 +133,7 @@ impl Planned {
         self.run_with(nodes, values, save, check, &mut |_, _| Ok(()))
     }
 
-    /// As [`Self::run`]; `each` sees every value as it is made.
+    /// Does what [`Self::run`] does, and calls `each` with every value once it is computed.
     pub(super) fn run_with(
         &self,
         nodes: Range<usize>,

@@ -18,7 +18,7 @@ impl Chunk {
         Self(Cell::new(slices.max(1)))
     }
 
-    /// As many as the autoencoder has memory for, or `on_cpu` where that is no question.
+    /// Gives chunks of as many slices as the autoencoder has memory for, or of `on_cpu` where that is no question.
     pub(super) fn for_gradients(autoencoder: &dyn Autoencoder, size: [usize; 2], on_cpu: usize) -> Self {
         Self::of(autoencoder.room(size).unwrap_or(on_cpu))
     }

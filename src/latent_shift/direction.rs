@@ -20,14 +20,14 @@ const SHRINKAGE: f64 = 0.01;
 
 /// What is known of a scan's latents before any gradient.
 pub(super) struct Coherence {
-    /// Of channels over all tokens, its mean diagonal 1: `[channels, channels]`, f64.
+    /// The covariance of channels over all tokens, its mean diagonal 1: `[channels, channels]`, f64.
     covariance: Tensor,
     /// A Gaussian over the slices, smoothing half of the way: `[slab, slab]`, f64.
     kernel: Tensor,
 }
 
 impl Coherence {
-    /// Of the latents of the slab, `[slab, channels, h, w]`.
+    /// Measures the latents of the slab, `[slab, channels, h, w]`.
     pub(super) fn of(latents: &Tensor, spacing_mm: f64) -> Result<Self, Error> {
         let kernel = gaussian(latents.dim(0)?, COHERENCE_MM / spacing_mm / 2.0_f64.sqrt(), latents)?;
         Ok(Self { covariance: covariance(latents)?, kernel })

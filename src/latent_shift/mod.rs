@@ -3,13 +3,13 @@
 //! Source: Cohen, Blankemeier, Chaudhari, arXiv 2502.07156, and its published code, `ct-counterfactuals` 0.0.4 with the
 //! `LatentShift` of its captum fork. Scores fall towards negative lambda.
 
-pub mod bend;
 pub mod chunks;
 mod direction;
 pub mod gradient;
 pub mod heatmap;
 pub mod objective;
 mod path;
+pub mod piecewise;
 mod result;
 mod run;
 pub mod saliency;

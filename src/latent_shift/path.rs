@@ -1,10 +1,10 @@
-//! Where the latents of each lambda lie: on a straight line, or on one that bends at nodes.
+//! Where the latents of each lambda lie: on a straight line, or on one of straight pieces between nodes.
 
 use candle_core::{DType, Tensor};
 
 use super::Error;
-use super::bend::Uphill;
 use super::direction::Coherence;
+use super::piecewise::Uphill;
 use super::search::Ahead;
 
 /// How much of the last direction is kept at a turn, both being of length 1: it smooths the zigzag of a narrow valley,
@@ -14,7 +14,7 @@ const MOMENTUM: f64 = 0.5;
 /// A path through the latents of the slab, by lambda. Beyond its last node it goes straight on, and so it does on the other side
 /// of lambda 0, as the first node points.
 pub(super) struct Path {
-    /// From lambda 0 outwards, to one side; never empty.
+    /// The nodes from lambda 0 outwards, to one side; never empty.
     nodes: Vec<Node>,
     coherence: Coherence,
 }
@@ -84,7 +84,7 @@ pub(super) fn dot(a: &Tensor, b: &Tensor) -> Result<f64, Error> {
     Ok((a.to_dtype(DType::F64)? * b.to_dtype(DType::F64)?)?.sum_all()?.to_scalar::<f64>()?)
 }
 
-/// Of length 1, in the type it came in.
+/// Scales a tensor to length 1, in the type it came in.
 pub(super) fn unit(tensor: &Tensor) -> Result<Tensor, Error> {
     let length = dot(tensor, tensor)?.sqrt();
     if !length.is_normal() {

@@ -48,7 +48,7 @@ pub struct Counterfactual {
     pub stack: Volume,
     /// The step at lambda 0: decode(encode(x)), or the scan's own slices where only those of the slab were encoded.
     pub reconstruction: Volume,
-    /// By ascending lambda; never empty.
+    /// The steps by ascending lambda; never empty.
     pub steps: Vec<Step>,
     /// Index into `steps` of the chosen end.
     pub chosen: usize,
@@ -58,7 +58,7 @@ pub struct Counterfactual {
     pub reconstruction_logits: Arc<[f32]>,
     /// How far the latents of the slab moved to the chosen end, as a share of their length.
     pub latents_moved: f64,
-    /// By how much fast arithmetic moved the score of the chosen end from what f32 makes of the same latents; none where it was not
+    /// The difference of fast arithmetic from f32 in the score of the chosen end, for the same latents; none where it was not
     /// chosen.
     pub fast_error: Option<f64>,
     pub walk: Vec<Trial>,

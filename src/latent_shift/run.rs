@@ -4,10 +4,10 @@ use std::ops::Range;
 
 use candle_core::{DType, Device, Tensor};
 
-use super::bend::{self, Ground, Uphill};
 use super::chunks::{Chunk, in_chunks};
 use super::objective::{Objective, Scored, SlabScore};
 use super::path::Path;
+use super::piecewise::{self, Oracle, Uphill};
 use super::result::{Counterfactual, Scores, Step, Trial};
 use super::search::{self, Ahead, Rules, Walk};
 use super::start::{Start, decoded};
@@ -172,7 +172,7 @@ impl Shift<'_> {
         Ok(((self.slab_score)(&slab, self.monitor)?, pixels))
     }
 
-    /// By how much fast arithmetic moved the score at the end. A run that is stopped here keeps what it found.
+    /// The difference that fast arithmetic makes to the score at the end. A run that is stopped here keeps what it found.
     fn fast_error(&self, found: &mut Found) -> Result<Option<f64>, Error> {
         if !device::fast() || !found.complete {
             return Ok(None);
@@ -247,7 +247,7 @@ impl Shift<'_> {
         match options.search {
             SearchWay::Aim => search::aim(&rules, ahead, walk, trial),
             SearchWay::Reference => search::reference(&rules, walk, trial),
-            SearchWay::Path => bend::path(&rules, walk, &mut search),
+            SearchWay::Path => piecewise::path(&rules, walk, &mut search),
         }
     }
 
@@ -272,7 +272,7 @@ struct Search<'s, 'a> {
     kept: &'s mut Vec<Step>,
 }
 
-impl Ground for Search<'_, '_> {
+impl Oracle for Search<'_, '_> {
     fn trial(&mut self, lambda: f64, walk: &Walk) -> Result<Trial, Error> {
         let Self { shift, kept } = self;
         shift.monitor.step("searching lambda", walk.trials.len(), 0)?;
@@ -334,7 +334,7 @@ fn tensor(volume: &Volume) -> Result<Tensor, Error> {
     Ok(Tensor::from_vec(volume.voxels.iter().collect::<Vec<f32>>(), (slices, 1, height, width), &Device::Cpu)?)
 }
 
-/// Of decoded slices: a classifier might make a number even of what is none.
+/// Gives the pixels of decoded slices, which must be numbers: a classifier might make a number even of what is none.
 fn pixels(decoded: &Tensor) -> Result<Vec<f32>, Error> {
     let pixels = flat(decoded)?;
     if pixels.iter().all(|x| x.is_finite()) { Ok(pixels) } else { Err(Error::NotFinite("a pixel".to_owned())) }

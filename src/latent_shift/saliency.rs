@@ -24,7 +24,7 @@ const GROWTH_MM: f64 = 2.0;
 /// What a cube is set to, HU: inflated lung. It takes fluid, nodules and heart away, and fills emphysema; a local mean would
 /// leave a finding larger than the cube as it is.
 pub const LUNG_HU: f32 = -850.0;
-/// From here on a voxel is tissue, HU: halfway between air and water.
+/// A voxel is tissue from here on, HU: halfway between air and water.
 const TISSUE_HU: f32 = -500.0;
 
 /// What three methods say of one label: sizes, one per voxel of the stack.
@@ -33,7 +33,7 @@ pub struct Saliency {
     pub gradient: Vec<f32>,
     /// |voxel's share of logit(scan) - logit(air)|.
     pub integrated_gradients: Vec<f32>,
-    /// By how much the logit falls when the cube around the voxel is lung; 0 where it rises.
+    /// The fall of the logit when the cube around the voxel is lung; 0 where it rises.
     pub occlusion: Vec<f32>,
 }
 
@@ -100,7 +100,7 @@ pub fn integrated_gradients(
 /// Columns, rows and slices of a box of voxels.
 pub type Cube = [Range<usize>; 3];
 
-/// By how much each label's logit falls when one cube after the other is set to `filling`; 0 where it rises, and beyond the
+/// Gives the fall of each label's logit when one cube after the other is set to `filling`; 0 where it rises, and beyond the
 /// cubes (Zeiler and Fergus 2014, arXiv 1311.2901, section 4.2).
 pub fn occlusion(
     classifier: &Classifier,
@@ -185,7 +185,7 @@ fn patient(stack: &Volume, tissue: f32) -> Vec<bool> {
     inside
 }
 
-/// The runs of memory that a cube is made of.
+/// The runs of memory that a cube has.
 fn rows(cube: &Cube, grid: &Grid) -> impl Iterator<Item = Range<usize>> {
     let [ni, nj, _] = grid.shape;
     let [columns, rows, slices] = cube.clone();

@@ -30,7 +30,7 @@ pub struct Walk {
 }
 
 /// The published walk: `captum` fork, `LatentShift.attribute`, left bound only. Gives why it stopped.
-/// The trial that breaks a rule is kept as the end; there is no way back. `trial` is given lambda, and the walk so far.
+/// The trial that breaks a rule is kept as the end. `trial` is given lambda, and the walk so far.
 ///
 /// Scores are compared as f32, as the reference does: an uptick smaller than f32 can tell is none.
 pub fn reference(
@@ -70,8 +70,8 @@ pub fn reference(
     }
 }
 
-/// A score counts as on the mark within this share of the wanted change.
-pub const ON_THE_MARK: f64 = 0.02;
+/// A score counts as at the goal within this share of the wanted change.
+pub const GOAL_TOLERANCE: f64 = 0.02;
 /// A bracket narrower than this share of its end is closed; about a turn, where the score is flat, wider ones are.
 const NARROW: f64 = 0.02;
 const NARROW_TURN: f64 = 0.1;
@@ -79,7 +79,7 @@ const NARROW_TURN: f64 = 0.1;
 const NEAR_BOUND: f64 = 0.95;
 /// More trials than any smooth score needs (about 10); a rough one ends here, and says so.
 pub(super) const MAX_TRIALS: usize = 32;
-/// A step aims this much beyond the mark, so that it is bracketed.
+/// A step aims this much beyond the goal, so that it is bracketed.
 pub(super) const BEYOND: f64 = 1.1;
 /// No single step of the expansion grows lambda by more than this.
 const MAX_GROWTH: f64 = 4.0;
@@ -98,9 +98,9 @@ pub struct Ahead {
 pub(super) enum Verdict {
     /// Allowed, better than what came before, and not there yet.
     Short,
-    /// Allowed, and on the mark.
+    /// Allowed, and at the goal.
     Reached,
-    /// Beyond the mark.
+    /// Beyond the goal.
     Past,
     /// The change is above its bound, or no number any more.
     TooFar,
@@ -128,26 +128,26 @@ pub fn goal(drop: f64, floor: f64, start: f64) -> f64 {
     }
 }
 
-/// Where the score shall go.
-pub(super) struct Mark {
+/// The goal of a walk: the score that it takes the scan to, and the change that it may make.
+pub(super) struct Goal {
     start: f64,
-    pub(super) goal: f64,
+    pub(super) score: f64,
     /// Towards lower scores and lambdas, -1, or higher ones, 1.
     pub(super) sign: f64,
     max_change: f64,
 }
 
-impl Mark {
+impl Goal {
     pub(super) fn new(rules: &Rules, start: f64) -> Self {
-        let goal = goal(rules.drop, rules.floor, start);
+        let score = goal(rules.drop, rules.floor, start);
         let sign = if rules.drop >= 0.0 { -1.0 } else { 1.0 };
-        Self { start, goal, sign, max_change: rules.max_change }
+        Self { start, score, sign, max_change: rules.max_change }
     }
 
     /// Whether progress is measured in logits: between two probabilities a saturated sigmoid is a straight line there.
     fn in_logits(&self) -> bool {
         let probability = |score: f64| score > 0.0 && score < 1.0;
-        probability(self.start) && probability(self.goal)
+        probability(self.start) && probability(self.score)
     }
 
     fn level(&self, score: f64) -> f64 {
@@ -157,13 +157,13 @@ impl Mark {
         logit(score)
     }
 
-    /// From the score at lambda 0 towards the goal; positive on the way.
+    /// The distance of a score from the score at lambda 0, towards the goal; positive on the way.
     fn progress(&self, score: f64) -> f64 {
         (self.level(score) - self.level(self.start)) * self.sign
     }
 
     fn wanted(&self) -> f64 {
-        self.progress(self.goal)
+        self.progress(self.score)
     }
 
     /// The distance from `score` to the goal, by the slope of the score there.
@@ -174,11 +174,11 @@ impl Mark {
     }
 
     pub(super) fn reached(&self) -> String {
-        format!("the score reached its mark of {:.4}", self.goal)
+        format!("the score reached its goal of {:.4}", self.score)
     }
 
     pub(super) fn missed(&self) -> String {
-        format!("{MAX_TRIALS} trials came no nearer to {:.4}", self.goal)
+        format!("{MAX_TRIALS} trials came no nearer to {:.4}", self.score)
     }
 
     /// `best` is the score of the best trial so far.
@@ -186,7 +186,7 @@ impl Mark {
         let progress = self.progress(trial.score);
         if !(trial.change <= self.max_change && progress.is_finite()) {
             Verdict::TooFar
-        } else if (trial.score - self.goal).abs() <= ON_THE_MARK * (self.goal - self.start).abs() {
+        } else if (trial.score - self.score).abs() <= GOAL_TOLERANCE * (self.score - self.start).abs() {
             Verdict::Reached
         } else if progress > self.wanted() {
             Verdict::Past
@@ -202,37 +202,37 @@ impl Mark {
 pub(super) struct Bracket {
     /// The best before `low`: a turn of the score lies between it and the far end.
     before: Trial,
-    /// The best allowed trial short of the mark.
+    /// The best allowed trial short of the goal.
     pub(super) low: Trial,
     /// The nearest trial beyond it that is not.
     pub(super) high: Option<(Trial, Verdict)>,
-    /// How often the same side has moved, one after the other: a straight line through a bent score moves one side only.
+    /// How often the same side has moved, one after the other: a straight line through a curved score moves one side only.
     low_moved: usize,
     high_moved: usize,
 }
 
 impl Bracket {
-    /// Nothing is known but where it begins.
+    /// Opens a bracket of which nothing is known but where it begins.
     pub(super) fn open(low: Trial) -> Self {
         Self { before: low, low, high: None, low_moved: 0, high_moved: 0 }
     }
 
-    /// Tries a distance and takes it in, unless it is on the mark.
+    /// Tries a distance and takes it in, unless it is at the goal.
     pub(super) fn attempt(
         &mut self,
-        mark: &Mark,
+        goal: &Goal,
         distance: f64,
         walk: &mut Walk,
         trial: impl FnOnce(f64, &Walk) -> Result<Trial, Error>,
     ) -> Result<Verdict, Error> {
-        let lambda = mark.sign * distance;
+        let lambda = goal.sign * distance;
         let now = match trial(lambda, walk) {
             // So far out the networks overflow: too far, and no reason to lose what was found nearer.
             Err(Error::NotFinite(_)) => Trial { lambda, score: f64::NAN, change: f64::INFINITY },
             tried => tried?,
         };
         walk.trials.push(now);
-        let verdict = mark.verdict(&now, self.low.score);
+        let verdict = goal.verdict(&now, self.low.score);
         if verdict == Verdict::Reached {
             walk.end = lambda;
         } else {
@@ -259,29 +259,29 @@ impl Bracket {
     }
 
     /// The next distance; `None` when the bracket is closed.
-    pub(super) fn next(&self, mark: &Mark, max_lambda: f64) -> Option<f64> {
+    pub(super) fn next(&self, goal: &Goal, max_lambda: f64) -> Option<f64> {
         let near = self.low.lambda.abs();
         let Some((far, why)) = &self.high else {
-            // Aim again by the slope of what has been seen.
-            let aimed = BEYOND * near * mark.wanted() / mark.progress(self.low.score);
+            // Aim again by the slope of the trials so far.
+            let aimed = BEYOND * near * goal.wanted() / goal.progress(self.low.score);
             return (near < max_lambda).then(|| aimed.clamp(1.2 * near, MAX_GROWTH * near).min(max_lambda));
         };
         let end = far.lambda.abs();
         let turned = *why == Verdict::Turned;
         let (from, narrow) = if turned { (self.before.lambda.abs(), NARROW_TURN) } else { (near, NARROW) };
-        if end - from <= narrow * end || self.low.change >= NEAR_BOUND * mark.max_change {
+        if end - from <= narrow * end || self.low.change >= NEAR_BOUND * goal.max_change {
             return None;
         }
-        Some(if turned { golden(from, near, end) } else { near + (end - near) * self.share(far, *why, mark) })
+        Some(if turned { golden(from, near, end) } else { near + (end - near) * self.share(far, *why, goal) })
     }
 
-    /// Where in the bracket the mark is by a straight line, as a share of its width, kept off the ends; where one side alone
+    /// Where in the bracket the goal is by a straight line, as a share of its width, kept off the ends; where one side alone
     /// keeps moving, at least the middle.
-    fn share(&self, far: &Trial, why: Verdict, mark: &Mark) -> f64 {
+    fn share(&self, far: &Trial, why: Verdict, goal: &Goal) -> f64 {
         let line = |a: f64, b: f64, at: f64| (at - a) / (b - a);
         let share = match why {
-            Verdict::Past => line(mark.progress(self.low.score), mark.progress(far.score), mark.wanted()),
-            _ => line(self.low.change, far.change, 0.98 * mark.max_change),
+            Verdict::Past => line(goal.progress(self.low.score), goal.progress(far.score), goal.wanted()),
+            _ => line(self.low.change, far.change, 0.98 * goal.max_change),
         };
         let share = if share.is_finite() { share.clamp(0.1, 0.9) } else { 0.5 };
         match (self.low_moved, self.high_moved) {
@@ -292,21 +292,21 @@ impl Bracket {
     }
 
     /// Where the walk ends, and why, once nothing is left to try.
-    pub(super) fn end(&self, mark: &Mark, max_lambda: f64) -> (f64, String) {
-        let (low, goal) = (&self.low, mark.goal);
+    pub(super) fn end(&self, goal: &Goal, max_lambda: f64) -> (f64, String) {
+        let (low, wanted) = (&self.low, goal.score);
         match &self.high {
             None => (low.lambda, format!("lambda reached its bound of {max_lambda}")),
-            Some((far, Verdict::Past)) => (far.lambda, format!("the score passes {goal:.4} here")),
+            Some((far, Verdict::Past)) => (far.lambda, format!("the score passes {wanted:.4} here")),
             Some((_, Verdict::TooFar)) => {
-                let bound = mark.max_change;
+                let bound = goal.max_change;
                 (low.lambda, format!("a larger step changes the image by more than its bound of {bound:.1}"))
             }
-            Some(_) => (low.lambda, format!("the score turns here, at {:.4}, short of {goal:.4}", low.score)),
+            Some(_) => (low.lambda, format!("the score turns here, at {:.4}, short of {wanted:.4}", low.score)),
         }
     }
 }
 
-/// Our walk: the first trial is aimed by the slope at lambda 0, then the mark is bracketed and closed in on. Gives why it
+/// Our walk: the first trial is aimed by the slope at lambda 0, then the goal is bracketed and closed in on. Gives why it
 /// stopped. The end obeys every rule: the trial that breaks one is a bracket, never the answer.
 pub fn aim(
     rules: &Rules,
@@ -322,21 +322,21 @@ pub fn aim(
     if !ahead.slope.is_normal() {
         return Err(Error::NoGradient);
     }
-    let mark = Mark::new(rules, start.score);
+    let goal = Goal::new(rules, start.score);
     let mut bracket = Bracket::open(start);
-    let mut distance = mark.distance(start.score, ahead.slope).min(ahead.whole).min(rules.max_lambda);
+    let mut distance = goal.distance(start.score, ahead.slope).min(ahead.whole).min(rules.max_lambda);
     while walk.trials.len() < MAX_TRIALS {
-        if bracket.attempt(&mark, distance, walk, &mut trial)? == Verdict::Reached {
-            return Ok(mark.reached());
+        if bracket.attempt(&goal, distance, walk, &mut trial)? == Verdict::Reached {
+            return Ok(goal.reached());
         }
-        let Some(next) = bracket.next(&mark, rules.max_lambda) else {
-            let (end, stop) = bracket.end(&mark, rules.max_lambda);
+        let Some(next) = bracket.next(&goal, rules.max_lambda) else {
+            let (end, stop) = bracket.end(&goal, rules.max_lambda);
             walk.end = end;
             return Ok(stop);
         };
         distance = next;
     }
-    Ok(mark.missed())
+    Ok(goal.missed())
 }
 
 /// Golden-section search: the next point, in the wider side of a bracket whose inner point is the best.

@@ -13,15 +13,15 @@ use crate::models::Autoencoder;
 pub(super) struct Start {
     /// The slices that went through the autoencoder.
     encoded: Range<usize>,
-    /// Of these slices, `[encoded, channels, h, w]`.
+    /// The latents of these slices, `[encoded, channels, h, w]`.
     pub(super) latents: Tensor,
     /// The step at lambda 0, `[slices, 1, height, width]`, decoded units.
     pub(super) stack: Tensor,
 }
 
 impl Start {
-    /// Sends the slices `encoded` of `input`, `[slices, 1, height, width]` in `0..=1`, through the autoencoder; all others stay as they
-    /// are, in decoded units.
+    /// Sends the slices `encoded` of `input`, `[slices, 1, height, width]` in `0..=1`, through the autoencoder; all others stay as
+    /// they are, in decoded units.
     ///
     /// A classifier is fed decoded units at every lambda. Where decoding returns (y+2)/4, as published, a scan's slice as it is
     /// would have twice the contrast of the decoded ones beside it: so it is fed what a decoder that loses nothing would return.
@@ -57,7 +57,8 @@ impl Start {
         Ok(self.latents.narrow(0, slab.start - self.encoded.start, slab.len())?)
     }
 
-    /// Numbers of the slab's latents `[slab, channels, h, w]` among those of all slices that were encoded, with zeros for the others.
+    /// Numbers of the slab's latents `[slab, channels, h, w]` among those of all slices that were encoded, with zeros for the
+    /// others.
     pub(super) fn among_all(&self, of_slab: &Tensor, slab: &Range<usize>) -> Result<Tensor, Error> {
         Ok(of_slab.pad_with_zeros(0, slab.start - self.encoded.start, self.encoded.end - slab.end)?)
     }

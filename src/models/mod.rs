@@ -27,7 +27,7 @@ pub use vqgan::Vqgan;
 
 use crate::exchange;
 use crate::graph::ops::{Size, Unsqueeze};
-use crate::graph::{Graph, Value};
+use crate::graph::{Graph, Plan, Value};
 use crate::machine;
 use crate::weights::{self, Checkpoint};
 
@@ -93,6 +93,18 @@ impl Network {
             Self::Autoencoder(_) => Role::Autoencoder,
             Self::Classifier(_) => Role::Classifier,
             Self::Segmenter(_) => Role::Segmenter,
+        }
+    }
+
+    /// Plans the passes of the network, by name, over a stack `[slices, 1, height, width]`. A pass of a network that takes slices
+    /// one by one is planned for `at_once` of them.
+    pub fn plans(&self, stack: [usize; 4], at_once: usize) -> candle_core::Result<Vec<(&'static str, Plan)>> {
+        let [slices, channels, height, width] = stack;
+        let some = |count: usize| [slices.min(count), channels, height, width];
+        match self {
+            Self::Autoencoder(network) => network.plans(&some(at_once)),
+            Self::Classifier(network) => Ok(vec![("classifier", network.plan(&stack)?)]),
+            Self::Segmenter(network) => Ok(vec![("segmenter", network.plan(&some(1))?)]),
         }
     }
 
@@ -169,7 +181,6 @@ mod tests {
     use candle_core::{IndexOp, Result, Tensor};
 
     use super::*;
-    use crate::graph::Plan;
 
     fn turn(x: &Tensor) -> Result<Tensor> {
         let mut g = Graph::new();

@@ -18,13 +18,19 @@ pub trait Autoencoder: Send + Sync {
     /// `[slices, 1, height, width]` in `0..=1` to latents `[slices, channels, h, w]`.
     fn encode(&self, stack: &Tensor, check: Check<'_>) -> std::result::Result<Tensor, graph::Error>;
 
-    /// Of latents of that shape to `[slices, 1, height, width]`; `size` is the stack's height and width, since latents do not know it.
+    /// Plans the pass from latents of that shape to `[slices, 1, height, width]`; `size` is the stack's height and width, since
+    /// latents do not know it.
     fn decoder(&self, latents: &[usize], size: [usize; 2]) -> Result<Plan>;
 
-    /// For how many slices of height and width `size` the network's device has memory at a time, their gradient included; `None`
+    /// How many slices of height and width `size` the network's device has memory for at a time, their gradient included; `None`
     /// where that is the caller's to choose: on the CPU.
     fn room(&self, _size: [usize; 2]) -> Option<usize> {
         None
+    }
+
+    /// Plans the passes of the network, by name, over slices of such a shape.
+    fn plans(&self, _slices: &[usize; 4]) -> Result<Vec<(&'static str, Plan)>> {
+        Ok(Vec::new())
     }
 
     /// `[slope, offset]`: what turns decoded values into the stack's `0..=1`. `[1, 0]` for a true inverse;
@@ -164,7 +170,8 @@ pub struct Segmenter {
 }
 
 impl Segmenter {
-    /// Of a graph from `[slices, 1, height, width]` to log-softmax `[slices, classes, h, w]`, which halves slices `levels - 1` times.
+    /// Of a graph from `[slices, 1, height, width]` to log-softmax `[slices, classes, h, w]`, which halves slices `levels - 1`
+    /// times.
     pub fn new(graph: Graph, labels: Vec<String>, levels: usize, dtype: DType, device: &Device) -> Self {
         Self { graph, labels, levels, dtype, device: device.clone() }
     }

@@ -36,10 +36,10 @@ pub struct Vqgan {
     side: Option<usize>,
     turned: bool,
     scale: Decode,
-    /// From a stack to latents before they are quantised.
+    /// The graph from a stack to latents before they are quantised.
     encoder: Graph,
     embedding: Tensor, // [codes, channels]
-    /// From latents to -1..=1 on the network's own grid.
+    /// The graph from latents to -1..=1 on the network's own grid.
     decoder: Graph,
     /// Resolutions.
     levels: usize,
@@ -149,6 +149,12 @@ impl Autoencoder for Vqgan {
         let latents = self.encoder(&[1, 1, size[0], size[1]]).ok()?;
         let of_slice = self.decoder(latents.outputs().first()?, size).ok()?.gradient_bytes();
         Some(usize::try_from(free / of_slice.max(1)).unwrap_or(usize::MAX).max(1))
+    }
+
+    fn plans(&self, slices: &[usize; 4]) -> Result<Vec<(&'static str, Plan)>> {
+        let encoder = self.encoder(slices)?;
+        let decoder = self.decoder(encoder.outputs()[0], [slices[2], slices[3]])?;
+        Ok(vec![("encoder", encoder), ("decoder", decoder)])
     }
 
     fn unit_from_decoded(&self) -> [f32; 2] {

@@ -11,9 +11,9 @@ use super::mask::Mask;
 /// The gradient of a ReLU at exactly 0, of which any from 0 to 1 is one: what of the output's gradient passes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum AtZero {
-    /// As PyTorch has it.
+    /// Nothing passes at 0, as in PyTorch.
     Nothing,
-    /// As candle has it.
+    /// All passes at 0, as in candle.
     All,
 }
 
@@ -99,8 +99,8 @@ impl<T: Real> Epilogue<'_, T> {
     }
 }
 
-/// Parts of a tensor, `[n, c_i, plane]` each, one after the other along the channels: scaled, shifted and perhaps past a ReLU. Gives
-/// the numbers `[n, c, plane]`, and what the ReLU lets through where that is to be `save`d.
+/// Parts of a tensor, `[n, c_i, plane]` each, one after the other along the channels: scaled, shifted and perhaps past a ReLU.
+/// Gives the numbers `[n, c, plane]`, and what the ReLU lets through where that is to be `save`d.
 #[expect(unsafe_code, reason = "threads write different planes of one output")]
 pub(crate) fn apply_by_channel<T: Real>(
     parts: &[(&[T], usize)],
@@ -141,8 +141,8 @@ pub(crate) fn apply_by_channel<T: Real>(
     Ok((y, save.then(|| Mask::of(&passing))))
 }
 
-/// Some channels of a gradient `[n, c, plane]`, each times its scale; `others` is added, then what `mask` lets through is left. Gives
-/// the numbers `[n, channels, plane]`.
+/// Some channels of a gradient `[n, c, plane]`, each times its scale; `others` is added, then what `mask` lets through is left.
+/// Gives the numbers `[n, channels, plane]`.
 #[expect(unsafe_code, reason = "threads write different planes of one output")]
 pub(crate) fn scale_channels<T: Real>(
     gradient: &[T],

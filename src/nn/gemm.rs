@@ -117,14 +117,16 @@ impl<'a, T> Columns<'a, T> {
         self.len
     }
 
-    /// Over the room that an empty vector has, none of whose elements is there yet: they become the vector's by its `set_len`.
+    /// Borrows the capacity of a vector that is emptied, none of whose elements is there yet: they become the vector's by its
+    /// `set_len`.
     pub(crate) fn room(values: &'a mut Vec<T>) -> Self {
         values.clear();
         Self { start: values.as_mut_ptr(), len: values.capacity(), _borrow: std::marker::PhantomData }
     }
 
-    /// Over room for `sizes` multiplied, none of whose elements is there yet: they become the vector's by its `set_len` to
-    /// [`Self::len`]. A large vector of zeros would be written by one thread, once for nothing. An error where the memory is not there.
+    /// Reserves room for `sizes` multiplied, none of whose elements is there yet: they become the vector's by its `set_len` to
+    /// [`Self::len`]. A large vector of zeros would be written by one thread, once for nothing. An error where the memory is not
+    /// there.
     pub(crate) fn fresh(values: &'a mut Vec<T>, sizes: &[usize]) -> Result<Self> {
         values.clear();
         let len = sizes.iter().try_fold(1_usize, |len, size| len.checked_mul(*size));
@@ -138,7 +140,7 @@ impl<'a, T> Columns<'a, T> {
         Ok(Self { len, ..Self::room(values) })
     }
 
-    /// Some neighbouring elements, which are made, the same number each.
+    /// Gives some neighbouring elements, once each holds one number.
     ///
     /// # Safety
     /// No one else touches these elements of the output while the piece lives.
@@ -152,7 +154,7 @@ impl<'a, T> Columns<'a, T> {
         unsafe { self.piece(elements) }
     }
 
-    /// Writes neighbouring elements, the same number each.
+    /// Writes one number to some neighbouring elements.
     ///
     /// # Safety
     /// No one else touches these elements of the output during the call.
@@ -167,7 +169,7 @@ impl<'a, T> Columns<'a, T> {
         }
     }
 
-    /// Neighbouring elements, from `first` on.
+    /// Copies values to neighbouring elements, from `first` on.
     ///
     /// # Safety
     /// No one else touches these elements of the output during the call.
@@ -180,10 +182,10 @@ impl<'a, T> Columns<'a, T> {
         unsafe { self.start.add(first).copy_from_nonoverlapping(values.as_ptr(), values.len()) };
     }
 
-    /// Some neighbouring elements, to write.
+    /// Gives some neighbouring elements, to write.
     ///
     /// # Safety
-    /// They are there: given, or made before. No one else touches these elements of the output while the piece lives.
+    /// They are there: given, or written before. No one else touches these elements of the output while the piece lives.
     pub(crate) unsafe fn piece(&self, elements: Range<usize>) -> &'a mut [T] {
         assert!(elements.start <= elements.end && elements.end <= self.len, "the piece lies in its slice");
         // SAFETY: the assert bounds the elements, which lie in one allocation; the caller keeps others away.

@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use candle_core::{Result, bail};
 
-/// By axis: depth, height, width. A 2-D convolution is 1 deep.
+/// The geometry of a convolution by axis: depth, height, width. A 2-D convolution is 1 deep.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Geometry {
     pub(crate) kernel: [usize; 3],
@@ -12,7 +12,7 @@ pub(crate) struct Geometry {
     pub(crate) padding: [usize; 3],
 }
 
-/// The sizes of one pass: how many volumes, and what each is before and after, by axis.
+/// The sizes of one pass: how many volumes, and the size of each in the input and in the output, by axis.
 #[derive(Clone, Copy)]
 pub(crate) struct Images {
     pub(crate) samples: usize,
@@ -21,14 +21,15 @@ pub(crate) struct Images {
 }
 
 impl Images {
-    /// Of one sample: voxels before, positions after.
+    /// The voxels of one sample of the input, and the positions of one of the output.
     pub(crate) fn counts(&self) -> [usize; 2] {
         [self.input, self.output].map(|size| size.iter().product())
     }
 }
 
 impl Geometry {
-    pub(crate) fn taps(&self) -> usize {
+    /// How many elements a kernel has for each pair of channels.
+    pub(crate) fn elements(&self) -> usize {
         self.kernel.iter().product()
     }
 
@@ -54,16 +55,16 @@ impl Geometry {
         Ok(output)
     }
 
-    /// Which of so many output slices see any of some input slices.
-    pub(crate) fn seeing(&self, slices: &Range<usize>, outputs: usize) -> Range<usize> {
-        let ([taps, ..], [stride, ..], [padding, ..]) = (self.kernel, self.stride, self.padding);
-        let first = (slices.start + padding + 1).saturating_sub(taps).div_ceil(stride);
-        let end = (slices.end + padding).div_ceil(stride); // slice z sees from z * stride - padding on
+    /// Which of so many output slices have any of some input slices in their receptive field.
+    pub(crate) fn reached(&self, slices: &Range<usize>, outputs: usize) -> Range<usize> {
+        let ([depth, ..], [stride, ..], [padding, ..]) = (self.kernel, self.stride, self.padding);
+        let first = (slices.start + padding + 1).saturating_sub(depth).div_ceil(stride);
+        let end = (slices.end + padding).div_ceil(stride); // slice z reads from z * stride - padding on
         first.min(outputs)..end.clamp(first.min(outputs), outputs)
     }
 
-    /// Of the convolution that takes the output's gradient to the input's, where that is one: at stride 1, unless there is
-    /// more padding than a tap can see.
+    /// Gives the geometry of the convolution that takes the output's gradient to the input's, where that is one: at stride 1,
+    /// unless there is more padding than a kernel spans.
     pub(crate) fn mirrored(&self) -> Option<Self> {
         let mut padding = self.kernel;
         for (axis, padded) in padding.iter_mut().zip(self.padding) {

@@ -10,10 +10,13 @@ use rayon::prelude::*;
 use super::epilogue::Epilogue;
 use super::gemm::{Columns, Matrix, Real, zeros};
 use super::geometry::{Geometry, Images};
-use super::product::{PANEL_COLUMNS, Place, TILE_ROWS};
+use super::product::Place;
 
 /// Elements of an im2col block: 1 MB of f32, which stays in the second-level cache.
 const BLOCK: usize = 1 << 18;
+/// Columns of a block are a multiple of these, and rows of a share of these: whole vectors and tiles of the matrix kernel.
+const COLUMNS: usize = 48;
+const ROWS: usize = 8;
 /// A block narrower than this would leave the matrix kernel starved.
 const NARROWEST: usize = 64;
 /// Groups of input channels that a block of a gradient is sized for: two for each of two threads.
@@ -24,12 +27,12 @@ const GROUP_WEIGHTS: usize = 1 << 19;
 /// Columns per block: within the cache, and enough blocks for every thread.
 fn block(rows: usize, positions: usize, samples: usize) -> usize {
     let share = (positions * samples).div_ceil(rayon::current_num_threads());
-    (BLOCK / rows.max(1)).min(share).max(1).next_multiple_of(PANEL_COLUMNS)
+    (BLOCK / rows.max(1)).min(share).max(1).next_multiple_of(COLUMNS)
 }
 
 /// One convolution's numbers.
 pub(crate) struct Kernel<'a, T> {
-    pub(crate) weight: &'a [T],      // [out, in * taps]
+    pub(crate) weight: &'a [T],      // [out, in * elements]
     pub(crate) bias: &'a [f64],      // [out], or empty
     pub(crate) channels: [usize; 2], // in, out
     pub(crate) geometry: &'a Geometry,
@@ -39,76 +42,73 @@ impl<T: Real> Kernel<'_, T> {
     /// `[n, in, input]` to `[n, out, output]`.
     pub(crate) fn forward(&self, x: &[T], images: &Images, epilogue: &Epilogue<'_, T>) -> Result<Vec<T>> {
         let ([c_in, c_out], Images { samples, input, output }) = (self.channels, *images);
-        let rows = c_in * self.geometry.taps();
+        let rows = c_in * self.geometry.elements();
         let [voxels, positions] = images.counts();
         let mut y = Vec::new();
         let columns = Columns::fresh(&mut y, &[samples, c_out, positions])?;
         let len = columns.len();
-        let left = T::left(Matrix { values: self.weight, offset: 0, shape: [c_out, rows], strides: [rows, 1] });
+        let left = Matrix { values: self.weight, offset: 0, shape: [c_out, rows], strides: [rows, 1] };
         let shares = Shares::new(self, images);
-        (0..shares.jobs(samples)).into_par_iter().for_each_init(
-            Scratch::default,
-            |Scratch { block: scratch, room }, job| {
-                let Share { sample, columns: Range { start: first, end }, channels } = shares.get(job);
-                let count = end - first;
-                let x = &x[sample * c_in * voxels..(sample + 1) * c_in * voxels];
-                let right = if self.geometry.pointwise() {
-                    Matrix { values: x, offset: first, shape: [rows, count], strides: [positions, 1] }
-                } else {
-                    scratch.resize(rows * count, T::default());
-                    let part = Part { channels: c_in, slices: 0..input[0], size: [input[1], input[2]] };
-                    for_each_run(self.geometry, &part, output, first..end, |row, at, run| {
-                        run.gather(&mut scratch[row * count + at..][..run.length], x);
-                    });
-                    Matrix { values: scratch, offset: 0, shape: [rows, count], strides: [count, 1] }
-                };
-                let to = Place { columns: &columns, offset: sample * c_out * positions + first, row_stride: positions };
-                // SAFETY: each job owns its sample's channels of these columns.
-                unsafe { T::multiply(&left, channels.clone(), right, self.bias, to, room) };
-                for channel in channels {
-                    let at = to.offset + channel * positions;
-                    // SAFETY: as above, of what passes too; the product has made them.
-                    unsafe { epilogue.finish(channel, at, columns.piece(at..at + count)) };
-                }
-            },
-        );
+        (0..shares.jobs(samples)).into_par_iter().for_each_init(Vec::new, |scratch, job| {
+            let Share { sample, columns: Range { start: first, end }, channels } = shares.get(job);
+            let count = end - first;
+            let x = &x[sample * c_in * voxels..(sample + 1) * c_in * voxels];
+            let right = if self.geometry.pointwise() {
+                Matrix { values: x, offset: first, shape: [rows, count], strides: [positions, 1] }
+            } else {
+                scratch.resize(rows * count, T::default());
+                let part = Part { channels: c_in, slices: 0..input[0], size: [input[1], input[2]] };
+                for_each_run(self.geometry, &part, output, first..end, |row, at, run| {
+                    run.gather(&mut scratch[row * count + at..][..run.length], x);
+                });
+                Matrix { values: scratch.as_slice(), offset: 0, shape: [rows, count], strides: [count, 1] }
+            };
+            let to = Place { columns: &columns, offset: sample * c_out * positions + first, row_stride: positions };
+            // SAFETY: each job owns its sample's channels of these columns.
+            unsafe { T::multiply(left, channels.clone(), right, self.bias, to) };
+            for channel in channels {
+                let at = to.offset + channel * positions;
+                // SAFETY: as above, of what passes too; the product has made them.
+                unsafe { epilogue.finish(channel, at, columns.piece(at..at + count)) };
+            }
+        });
         // SAFETY: the jobs have made every sample's every column.
         unsafe { y.set_len(len) };
         Ok(y)
     }
 
-    /// From the output's gradient `[n, out, output]` to the input's `[n, in, input]`.
+    /// Gives the input's gradient `[n, in, input]` from the output's `[n, out, output]`.
     pub(crate) fn backward(&self, g: &[T], images: &Images) -> Vec<T> {
         let ([c_in, c_out], Images { samples, input, .. }) = (self.channels, *images);
-        let ([voxels, positions], taps) = (images.counts(), self.geometry.taps());
+        let ([voxels, positions], elements) = (images.counts(), self.geometry.elements());
         let mut gx = zeros(samples * c_in * voxels);
         if gx.is_empty() || self.weight.is_empty() {
             return gx;
         }
         // A group of input channels belongs to one thread, which alone adds to it; where there are few, some slices of one.
         let jobs = 2 * rayon::current_num_threads();
-        let most = (GROUP_WEIGHTS / (c_out * taps)).max(1);
+        let most = (GROUP_WEIGHTS / (c_out * elements)).max(1);
         let group = c_in.div_ceil(jobs).min(most);
         let slab = if group > 1 { input[0] } else { input[0].div_ceil(jobs.div_ceil(c_in)) };
         // Where blocks end is no matter of threads: a voxel sums what it is given in one order, whatever their number.
-        let rows = c_in.div_ceil(GROUPS).min(most) * taps;
+        let rows = c_in.div_ceil(GROUPS).min(most) * elements;
         let width = (BLOCK / rows).clamp(NARROWEST, positions.max(NARROWEST));
         gx.par_chunks_mut(c_in * voxels).enumerate().for_each(|(sample, gx)| {
             let g = &g[sample * c_out * positions..(sample + 1) * c_out * positions];
             gx.par_chunks_mut(group * voxels).enumerate().for_each(|(index, gx)| {
                 let channels = gx.len() / voxels;
                 // The transpose of the weight's columns of these channels, by its strides.
-                let left = T::left(Matrix {
+                let left = Matrix {
                     values: self.weight,
-                    offset: index * group * taps,
-                    shape: [channels * taps, c_out],
-                    strides: [1, c_in * taps],
-                });
+                    offset: index * group * elements,
+                    shape: [channels * elements, c_out],
+                    strides: [1, c_in * elements],
+                };
                 let size = channels * voxels / input[0] * slab;
-                gx.par_chunks_mut(size).enumerate().for_each_init(Scratch::default, |scratch, (part, gx)| {
+                gx.par_chunks_mut(size).enumerate().for_each_init(Vec::new, |scratch, (part, gx)| {
                     let slices = part * slab..part * slab + gx.len() / (size / slab);
                     let part = Part { channels, slices, size: [input[1], input[2]] };
-                    self.scatter((g, width), &left, &part, gx, images, scratch);
+                    self.scatter((g, width), left, &part, gx, images, scratch);
                 });
             });
         });
@@ -119,42 +119,29 @@ impl<T: Real> Kernel<'_, T> {
     fn scatter(
         &self,
         (g, width): (&[T], usize),
-        left: &T::Left<'_>,
+        left: Matrix<'_, T>,
         part: &Part,
         gx: &mut [T],
         images: &Images,
-        scratch: &mut Scratch<T>,
+        scratch: &mut Vec<T>,
     ) {
         let (Images { output, .. }, [_, positions]) = (*images, images.counts());
         let plane = output[1] * output[2];
-        let rows = part.channels * self.geometry.taps();
-        let seeing = self.geometry.seeing(&part.slices, output[0]);
+        let rows = part.channels * self.geometry.elements();
+        let seeing = self.geometry.reached(&part.slices, output[0]);
         let seeing = seeing.start * plane..seeing.end * plane;
         for start in (seeing.start / width * width..seeing.end).step_by(width) {
             let first = start.max(seeing.start);
             let count = (start + width).min(seeing.end) - first;
-            scratch.block.resize(rows * count, T::default());
+            scratch.resize(rows * count, T::default());
             let right = Matrix { values: g, offset: first, shape: [self.channels[1], count], strides: [positions, 1] };
-            let to = Place { columns: &Columns::new(&mut scratch.block), offset: 0, row_stride: count };
+            let to = Place { columns: &Columns::new(scratch), offset: 0, row_stride: count };
             // SAFETY: the scratch memory is borrowed here alone.
-            unsafe { T::multiply(left, 0..rows, right, &[], to, &mut scratch.room) };
+            unsafe { T::multiply(left, 0..rows, right, &[], to) };
             for_each_run(self.geometry, part, output, first..first + count, |row, at, run| {
-                run.scatter(&scratch.block[row * count + at..][..run.length], gx);
+                run.scatter(&scratch[row * count + at..][..run.length], gx);
             });
         }
-    }
-}
-
-/// What a thread keeps from block to block.
-struct Scratch<T: Real> {
-    /// A block of im2col.
-    block: Vec<T>,
-    room: T::Room,
-}
-
-impl<T: Real> Default for Scratch<T> {
-    fn default() -> Self {
-        Self { block: Vec::new(), room: T::Room::default() }
     }
 }
 
@@ -166,7 +153,7 @@ struct Shares {
     of_channels: usize,
 }
 
-/// What one thread makes.
+/// What one thread computes.
 struct Share {
     sample: usize,
     columns: Range<usize>,
@@ -176,16 +163,16 @@ struct Share {
 impl Shares {
     fn new<T>(kernel: &Kernel<'_, T>, images: &Images) -> Self {
         let ([c_in, channels], [_, positions]) = (kernel.channels, images.counts());
-        let gathered = if kernel.geometry.pointwise() { 0 } else { c_in * kernel.geometry.taps() };
+        let gathered = if kernel.geometry.pointwise() { 0 } else { c_in * kernel.geometry.elements() };
         let width = block(gathered.max(channels), positions, images.samples);
         let blocks = images.samples * positions.div_ceil(width);
         let parts = (2 * rayon::current_num_threads()).div_ceil(blocks.max(1));
         let parts = if parts <= 2 { 1 } else { parts };
-        let of_channels = channels.div_ceil(parts).max(4 * TILE_ROWS).next_multiple_of(TILE_ROWS);
+        let of_channels = channels.div_ceil(parts).max(4 * ROWS).next_multiple_of(ROWS);
         Self { positions, width, channels, of_channels }
     }
 
-    /// Of a sample: shares of its columns, and of its channels.
+    /// How many shares the columns of a sample are in, and its channels.
     fn of_sample(&self) -> [usize; 2] {
         [self.positions.div_ceil(self.width), self.channels.div_ceil(self.of_channels)]
     }
@@ -205,10 +192,10 @@ impl Shares {
     }
 }
 
-/// Neighbouring output positions of one output row, as one tap of one channel sees them.
+/// Neighbouring output positions of one output row, for one element of one channel's kernel.
 struct Run {
     length: usize,
-    /// Those whose source lies inside the image; the others see padding.
+    /// The positions whose source lies inside the image; the others read padding.
     inside: Range<usize>,
     /// Source index of position 0, may lie outside, and the step between neighbours.
     base: isize,
@@ -222,7 +209,7 @@ impl Run {
         first..first + self.inside.len().saturating_sub(1) * self.step + usize::from(!self.inside.is_empty())
     }
 
-    /// The image as this tap sees it; padding is 0. Neighbours are copied as one piece.
+    /// Copies what this kernel element reads of the image; padding is 0. Neighbours are copied as one piece.
     fn gather<T: Real>(&self, cells: &mut [T], image: &[T]) {
         let Range { start, end } = self.inside;
         cells[..start].fill(T::default());
@@ -272,9 +259,9 @@ fn for_each_run(
         runs.push((at - range.start, [z, y, x], length));
         at += length;
     }
-    for row in 0..part.channels * geometry.taps() {
-        let (channel, tap) = (row / geometry.taps(), row % geometry.taps());
-        let (td, th, tw) = (tap / (kh * kw), tap / kw % kh, tap % kw);
+    for row in 0..part.channels * geometry.elements() {
+        let (channel, element) = (row / geometry.elements(), row % geometry.elements());
+        let (td, th, tw) = (element / (kh * kw), element / kw % kh, element % kw);
         for (at, [z, y, x], length) in runs.iter().copied() {
             let (source_z, source_y) = ((z * sd + td).wrapping_sub(pd), (y * sh + th).wrapping_sub(ph));
             let first = (x * sw + tw) as isize - pw as isize; // source column of the run's first position
@@ -302,7 +289,7 @@ fn for_each_run(
 mod tests {
     use super::*;
 
-    /// Of the largest: sums of at most a few hundred f32.
+    /// The share of the largest number that an error may be: sums are of at most a few hundred f32.
     const TOLERANCE: f64 = 1e-6;
 
     /// Kernel, stride, padding, input, channels.
@@ -339,7 +326,7 @@ mod tests {
             let output = geometry.output(input).expect("it fits");
             let images = Images { samples: 2, input, output };
             let [voxels, positions] = images.counts();
-            let weight = numbers(channels[0] * channels[1] * geometry.taps(), 1);
+            let weight = numbers(channels[0] * channels[1] * geometry.elements(), 1);
             let (x, g) = (numbers(2 * channels[0] * voxels, 2), numbers(2 * channels[1] * positions, 3));
             let exact = Kernel { weight: &weight, bias: &[], channels, geometry };
             let single = rounded(&weight);

@@ -1,4 +1,4 @@
-// What candle has no fast kernel for: taps of windows, lines by channel, moments. `real` is float or double.
+// What candle has no fast kernel for: unfolding, affine maps by channel, moments. `real` is float or double.
 // A thread takes one element along x of the grid; rows and samples lie along y and z.
 
 #define EACH(i, count) \
@@ -9,14 +9,14 @@
     int channels, int D, int H, int W, int OD, int OH, int OW, int kd, int kh, int kw, int sd, int sh, int sw, \
         int pd, int ph, int pw
 
-// [n, c, d, h, w] to [n, c * taps, positions]; what lies outside is 0.
+// [n, c, d, h, w] to [n, c * elements, positions]; what lies outside is 0.
 extern "C" __global__ void unfold(real *columns, const real *x, WINDOWS) {
-    int positions = OD * OH * OW, taps = kd * kh * kw, rows = channels * taps;
+    int positions = OD * OH * OW, elements = kd * kh * kw, rows = channels * elements;
     EACH(at, positions)
     int oz = at / (OH * OW), oy = at / OW % OH, ox = at % OW;
     for (int row = blockIdx.y; row < rows; row += gridDim.y) {
-        int channel = row / taps, tap = row % taps;
-        int z = oz * sd + tap / (kh * kw) - pd, y = oy * sh + tap / kw % kh - ph, w = ox * sw + tap % kw - pw;
+        int channel = row / elements, element = row % elements;
+        int z = oz * sd + element / (kh * kw) - pd, y = oy * sh + element / kw % kh - ph, w = ox * sw + element % kw - pw;
         bool inside = z >= 0 && z < D && y >= 0 && y < H && w >= 0 && w < W;
         size_t volume = (size_t)blockIdx.z * channels + channel;
         columns[((size_t)blockIdx.z * rows + row) * positions + at] =
@@ -24,9 +24,9 @@ extern "C" __global__ void unfold(real *columns, const real *x, WINDOWS) {
     }
 }
 
-// The transpose: each voxel sums what the taps that see it hold.
+// The transpose: each voxel sums over the window elements that read it.
 extern "C" __global__ void fold(real *x, const real *columns, WINDOWS) {
-    int positions = OD * OH * OW, taps = kd * kh * kw, voxels = D * H * W;
+    int positions = OD * OH * OW, elements = kd * kh * kw, voxels = D * H * W;
     EACH(at, voxels)
     int z = at / (H * W) + pd, y = at / W % H + ph, w = at % W + pw;
     for (int channel = blockIdx.y; channel < channels; channel += gridDim.y) {
@@ -40,7 +40,7 @@ extern "C" __global__ void fold(real *x, const real *columns, WINDOWS) {
                 for (int c = 0; c < kw; c++) {
                     int ox = (w - c) / sw;
                     if (w < c || (w - c) % sw || ox >= OW) continue;
-                    size_t row = ((size_t)blockIdx.z * channels + channel) * taps + (a * kh + b) * kw + c;
+                    size_t row = ((size_t)blockIdx.z * channels + channel) * elements + (a * kh + b) * kw + c;
                     sum += columns[row * positions + (oz * OH + oy) * OW + ox];
                 }
             }
@@ -49,16 +49,16 @@ extern "C" __global__ void fold(real *x, const real *columns, WINDOWS) {
     }
 }
 
-// then(x * scale + shift + skip); then: 0 nothing, 1 swish, 2 ReLU, which keeps what is no number.
-extern "C" __global__ void lines(real *y, const real *x, const real *skip, const real *scale, const real *shift,
-                                 int plane, int rows, int numbers, int skips, int then) {
+// activation(x * scale + shift + skip); activation: 0 none, 1 swish, 2 ReLU, which keeps what is no number.
+extern "C" __global__ void affine(real *y, const real *x, const real *skip, const real *scale, const real *shift,
+                                 int plane, int rows, int numbers, int skips, int activation) {
     EACH(at, plane)
     for (int row = blockIdx.y; row < rows; row += gridDim.y) {
         size_t i = (size_t)row * plane + at;
         real value = x[i] * scale[row % numbers] + shift[row % numbers];
         if (skips) value += skip[i];
-        if (then == 1) value = value / ((real)1 + exp(-value));
-        if (then == 2 && value < (real)0) value = 0;
+        if (activation == 1) value = value / ((real)1 + exp(-value));
+        if (activation == 2 && value < (real)0) value = 0;
         y[i] = value;
     }
 }

@@ -10,7 +10,7 @@ const KEPT_BYTES: [i32; 2] = [1 << 30, 32 << 20];
 #[cfg(all(target_os = "linux", target_env = "gnu"))]
 const KEPT_REST_BYTES: i32 = 1 << 30;
 
-/// For the whole process. Does nothing where the allocator is not glibc's.
+/// It holds for the whole process, and does nothing where the allocator is not glibc's.
 ///
 /// # Safety
 /// The process has no other thread yet: mallopt(3) is safe before threads alone ("MT-Unsafe init").

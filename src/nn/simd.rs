@@ -16,9 +16,9 @@ pub(crate) trait Simd: Copy + Send + Sync {
     type Doubles: Copy;
 
     fn splat(self, value: f32) -> Self::Vector;
-    /// From [`Self::LANES`] numbers.
+    /// Loads [`Self::LANES`] numbers.
     fn load(self, from: &[f32]) -> Self::Vector;
-    /// To [`Self::LANES`] numbers.
+    /// Stores [`Self::LANES`] numbers.
     fn store(self, vector: Self::Vector, to: &mut [f32]);
     fn add(self, a: Self::Vector, b: Self::Vector) -> Self::Vector;
     fn sub(self, a: Self::Vector, b: Self::Vector) -> Self::Vector;
@@ -28,9 +28,9 @@ pub(crate) trait Simd: Copy + Send + Sync {
     /// Four neighbours after the other, the first ones to the first vector, and so on.
     fn deal(self, vectors: [Self::Vector; 4]) -> [Self::Vector; 4];
 
-    /// From as many numbers.
+    /// Loads and widens as many numbers.
     fn widen(self, from: &[f32]) -> Self::Doubles;
-    /// To as many numbers, rounded.
+    /// Stores as many numbers, rounded.
     fn narrow(self, doubles: Self::Doubles, to: &mut [f32]);
     fn scale(self, factor: f64, a: Self::Doubles) -> Self::Doubles;
     fn add_doubles(self, a: Self::Doubles, b: Self::Doubles) -> Self::Doubles;

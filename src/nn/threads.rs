@@ -9,7 +9,7 @@ use super::{denormals, memory};
 /// Has candle add large tensors on the thread that asks, unless `CANDLE_NUM_THREADS` says otherwise, and has freed memory kept for
 /// the next tensor.
 ///
-/// By itself candle starts a thread for each further processor: they spin while our kernels compute, do not flush denormals, and
+/// Candle itself starts a thread for each further processor: they spin while our kernels compute, do not flush denormals, and
 /// know nothing of the number asked for. Without them the demo's search takes 15 % less time.
 ///
 /// # Safety

@@ -7,9 +7,12 @@ use std::sync::Arc;
 use anyhow::{Result, anyhow};
 
 use super::{BadInput, Input, check, chosen, is_stack, stack};
+use crate::graph::Plan;
 use crate::io::{self, Among, Arrival, Choice, Note, Scan, Series};
 use crate::job::Monitor;
-use crate::models::{self, Card};
+use crate::latent_shift::Options;
+use crate::models::{self, Card, Network};
+use crate::nn::device;
 use crate::preprocess::{self, Recipe};
 use crate::weights::{self, Checkpoint};
 
@@ -28,7 +31,8 @@ pub enum Opened {
     },
 }
 
-/// A scan, a model card or a checkpoint, told by what it holds. A scan is prepared by the recipe, since what that does to it is said too.
+/// A scan, a model card or a checkpoint, told by what it holds. A scan is prepared by the recipe, since what that does to it is
+/// said too.
 pub fn inspect(path: &Path, choice: &Choice, recipe: &Recipe, monitor: &Monitor) -> Result<Opened> {
     if path.extension().is_some_and(|ext| ext.eq_ignore_ascii_case("toml")) {
         chosen::refuse(choice, "a model card", path)?;
@@ -63,6 +67,15 @@ pub fn inspect(path: &Path, choice: &Choice, recipe: &Recipe, monitor: &Monitor)
         Err(error) => check::unprepared(&scan, recipe, &error),
     };
     Ok(Opened::Scan { sha256: scan.sha256(), notes, scan: Arc::new(scan) })
+}
+
+/// Plans the passes of the network of a card or a checkpoint over a scan of so many slices, as its recipe prepares it. The plans
+/// fit the memory that this process can have, or else the error says how much they need.
+pub fn plans(path: &Path, slices: usize) -> Result<Vec<(&'static str, Plan)>> {
+    let card = Card::open(path).map_err(BadInput::mark)?;
+    let (network, _) = Network::load(&card, device::chosen()).map_err(BadInput::mark)?;
+    let plans = network.plans([slices, 1, card.recipe.side, card.recipe.side], Options::default().chunk)?;
+    plans.into_iter().map(|(name, plan)| Ok((name, plan.fitted()?))).collect()
 }
 
 fn of_stack(input: &Input, path: &Path) -> Opened {

@@ -1,6 +1,6 @@
 //! Plain measures of maps and sweeps. Nothing here knows of networks.
 
-use crate::latent_shift::search::ON_THE_MARK;
+use crate::latent_shift::search::GOAL_TOLERANCE;
 
 /// Share of a map's sum whose voxels are counted by `sparsity`.
 const MOST: f64 = 0.9;
@@ -8,7 +8,7 @@ const MOST: f64 = 0.9;
 /// Whether a score that began at `start` came to its goal, or so near that a search stops there.
 pub fn reached(start: f64, goal: f64, end: f64) -> bool {
     let way = goal - start;
-    (end - start) * way.signum() >= (1.0 - ON_THE_MARK) * way.abs()
+    (end - start) * way.signum() >= (1.0 - GOAL_TOLERANCE) * way.abs()
 }
 
 /// Share of all voxels, the largest ones, that holds 90 % of the map's sum: small where a map says much with little.

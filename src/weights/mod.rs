@@ -82,7 +82,7 @@ impl Checkpoint {
         &self.path
     }
 
-    /// Of the file, hex.
+    /// The SHA-256 of the file, hex.
     pub fn sha256(&self) -> &str {
         &self.sha256
     }
@@ -110,7 +110,7 @@ impl Checkpoint {
         VarBuilder::from_backend(Box::new(self.clone()), dtype, Device::Cpu)
     }
 
-    /// After a network is built: an error names a tensor that no layer read. `ignored` are parts of names.
+    /// Ends the building of a network: an error names a tensor that no layer read. `ignored` are parts of names.
     pub fn finish(&self, ignored: &[&str]) -> Result<(), Error> {
         let used = self.used.lock().unwrap_or_else(PoisonError::into_inner);
         let is_ignored = |name: &str| ignored.iter().any(|part| name.contains(part));

@@ -35,7 +35,7 @@ impl Kind {
         }
     }
 
-    /// By the name of torch's storage class.
+    /// Gives the type that the name of torch's storage class says.
     pub(super) fn of_storage(class: &str) -> Option<Self> {
         Some(match class {
             "DoubleStorage" => Self::F64,

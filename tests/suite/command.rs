@@ -53,6 +53,32 @@ fn info_tells_what_a_scan_and_a_checkpoint_hold() {
     let output = parallax(&["info", "--json", path(&support::data("checkpoints/zip.ckpt"))]);
     let facts: serde_json::Value = serde_json::from_slice(&output.stdout).expect("JSON");
     assert_eq!(facts["tensors"]["w"], serde_json::json!([2, 3]));
+    assert_eq!(facts.get("plans"), None, "no network has these tensors");
+}
+
+#[test]
+fn info_plans_a_networks_passes_for_as_many_slices_as_it_is_told() {
+    let models = TinyModels::new();
+    let plans = |name: &str, slices: &str| {
+        let output = parallax(&["info", path(&models.card(name)), "--slices", slices, "--json"]);
+        let facts: serde_json::Value = serde_json::from_slice(&output.stdout).expect("JSON");
+        facts["plans"].as_array().cloned().expect("plans")
+    };
+    let [few, many] = ["10", "40"].map(|slices| plans("classifier", slices).remove(0));
+    assert_eq!(few["inputs"], serde_json::json!([[10, 1, 224, 224]]));
+    assert_eq!(few["operations"], many["operations"]);
+    for bytes in ["forward_bytes", "gradient_bytes"] {
+        assert!(few[bytes].as_u64().expect("bytes") < many[bytes].as_u64().expect("bytes"), "{bytes}");
+    }
+    let passes = plans("autoencoder", "40");
+    assert_eq!(passes.iter().map(|pass| &pass["pass"]).collect::<Vec<_>>(), ["encoder", "decoder"]);
+    assert_eq!(plans("segmenter", "40")[0]["inputs"], serde_json::json!([[1, 1, 224, 224]]), "slice by slice");
+    let output = parallax(&["info", path(&models.card("classifier")), "--slices", "10"]);
+    let text = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert!(
+        text.contains("planned for [10, 1, 224, 224]") && text.contains("with the gradient, in 1 segment"),
+        "{text}"
+    );
 }
 
 #[test]

@@ -183,7 +183,7 @@ impl Draws {
     }
 }
 
-/// A small network of slices or volumes: any of its operations on any of its values. A linear one has no function that bends.
+/// A small network of slices or volumes: any of its operations on any of its values. A linear one has no nonlinear function.
 fn network(seed: u64, linear: bool) -> (Graph, Vec<usize>) {
     let mut draws = Draws(seed * 1000);
     let flat = seed.is_multiple_of(2);

@@ -1,4 +1,4 @@
-//! The search along a path that bends, on landscapes of two latents: where it goes, how long it is, and how it ends.
+//! The search along a path of straight pieces, on landscapes of two latents: where it goes, how long it is, and how it ends.
 
 use std::f64::consts::SQRT_2;
 use std::ops::Range;
@@ -139,7 +139,7 @@ fn a_path_reaches_the_mark_where_the_straight_line_runs_aground() {
         path.fall()
     );
     assert!((path.fall() - 0.7).abs() <= 0.02 * 0.7, "fell by {}; {}", path.fall(), path.ok().stop);
-    assert!(path.ok().stop.contains("reached its mark"), "{}", path.ok().stop);
+    assert!(path.ok().stop.contains("reached its goal"), "{}", path.ok().stop);
     assert!(gradients <= 8 && trials <= 16, "{gradients} gradients, {trials} trials");
     // The goal is a fall of 3.6 logits: 1.8 radians along the floor, and no point of the ring is much nearer.
     let lambda = path.end().0;
@@ -174,7 +174,7 @@ fn lambda_is_the_length_of_the_path_and_every_step_lies_on_it() {
             assert!(gap <= PLACE, "drop {drop}: the step at {} is off the path by {gap:e}", step.lambda);
             assert!((step.score - sigmoid(landscape(want).0)).abs() <= PLACE, "drop {drop}: score at {}", step.lambda);
         }
-        // A straight line between its ends would not do: the path bends.
+        // A straight line between its ends would not do: the path is not straight.
         assert!(corners[0].distance(corners[corners.len() - 1]) < 0.9 * whole, "drop {drop}: {corners:?}");
     }
 }
@@ -229,7 +229,7 @@ fn a_saturated_score_is_walked_down_and_up() {
 
 #[test]
 fn the_change_of_the_image_bounds_the_path_which_bends_all_the_same() {
-    // The pixels of the start sum to 1.33: a change of 0.6 of that is nearer than the mark.
+    // The pixels of the start sum to 1.33: a change of 0.6 of that is nearer than the goal.
     let run = run(ring, on_the_ring(2.0), &Options { max_change: 0.6, ..options() }, None);
     let bound = 0.6 * on_the_ring(2.0).abs().element_sum();
     let change = (run.end().1 - on_the_ring(2.0)).abs().element_sum();
@@ -269,7 +269,7 @@ fn a_segment_that_makes_the_score_worse_is_shortened() {
     let from_mark = |score: f64| (walk[0].score - 0.7 - score).abs();
     let nearest = walk.iter().map(|trial| from_mark(trial.score)).fold(f64::INFINITY, f64::min);
     let end = from_mark(run.ok().steps[run.ok().chosen].score);
-    assert!(end <= nearest + 1e-12, "the end is {end} from the mark, another trial {nearest}");
+    assert!(end <= nearest + 1e-12, "the end is {end} from the goal, another trial {nearest}");
 }
 
 #[test]
@@ -323,7 +323,7 @@ fn a_range_is_swept_along_the_first_gradient_whatever_the_search() {
 
 #[test]
 fn what_was_tried_on_a_line_that_was_left_is_not_taken_for_the_path() {
-    // A wall at a slant: straight on it is worse at the bound of lambda, round the bend it is better at the same lambda.
+    // A wall at a slant: straight on it is worse at the bound of lambda, past the turn it is better at the same lambda.
     fn slant(at: DVec2) -> (f64, DVec2) {
         let inside = (11.8 - at.x - at.y).max(0.0);
         (at.x + 4.0 * inside * inside, DVec2::X - DVec2::splat(8.0 * inside))

@@ -85,7 +85,7 @@ fn quality_is_told_of_the_chosen_step() {
     let scores = result.scores;
     let goal = quality.goal.expect("a search has one");
     assert!((goal - (scores.reconstruction - 0.01)).abs() < 1e-12);
-    assert_eq!(quality.goal_reached, Some(result.stop.contains("reached its mark")), "{}", result.stop);
+    assert_eq!(quality.goal_reached, Some(result.stop.contains("reached its goal")), "{}", result.stop);
     assert_eq!(quality.score_change, scores.counterfactual - scores.reconstruction);
     assert!(quality.logit_change.expect("of a class") < 0.0);
     assert_eq!(quality.reconstruction_gap, (scores.scan - scores.reconstruction).abs());

@@ -317,7 +317,7 @@ fn the_aimed_search_falls_as_far_as_it_says_on_a_real_network() {
     .expect("a run");
     let fall = result.scores.reconstruction - result.scores.counterfactual;
     assert!(
-        (fall - 0.002).abs() <= 1e-4 || !result.stop.contains("reached its mark"),
+        (fall - 0.002).abs() <= 1e-4 || !result.stop.contains("reached its goal"),
         "fell by {fall}; {}",
         result.stop
     );

@@ -214,7 +214,7 @@ fn the_aimed_search_lands_on_its_mark_in_few_trials_at_any_scale_of_lambda() {
         let fall = score(0.0) - score(end);
         assert!((fall - 0.3).abs() <= 0.02 * 0.3, "scale {scale}: fell by {fall}; {stop}");
         assert!(trials.len() <= 10, "scale {scale}: {} trials", trials.len());
-        assert!(end < 0.0 && stop.contains("reached its mark"), "scale {scale}: {stop}");
+        assert!(end < 0.0 && stop.contains("reached its goal"), "scale {scale}: {stop}");
     }
 }
 

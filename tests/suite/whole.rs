@@ -192,7 +192,7 @@ fn a_path_is_the_same_for_any_chunk_and_decodes_a_slice_again_for_gradients_alon
     let gradients = (all - SLICES) / 2 - (first.walk.len() - 1) - new;
     assert!((3..=8).contains(&gradients), "{gradients} gradients, {} trials; {}", first.walk.len(), first.stop);
     let scale = first.steps[first.chosen].lambda.abs();
-    assert!(scale > 0.0 && first.stop.contains("reached its mark"), "{}", first.stop);
+    assert!(scale > 0.0 && first.stop.contains("reached its goal"), "{}", first.stop);
     for (chunk, (result, decoded)) in (1..).zip(&runs) {
         assert_eq!((decoded, result.walk.len()), (all, first.walk.len()), "chunk {chunk}");
         for (a, b) in result.steps.iter().zip(&first.steps) {

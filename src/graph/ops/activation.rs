@@ -115,7 +115,7 @@ impl Operation for LogSoftmax {
         Ok((y, saved))
     }
 
-    /// With p = exp(y): g - p sum(g).
+    /// The gradient is g - p sum(g), where p = exp(y).
     fn vjp(&self, pass: &Pass<'_>, gradient: &Tensor, into: Vec<Option<Sum>>) -> Result<Vec<Option<Tensor>>> {
         let p = pass.saved.tensor(0)?.exp()?;
         each(into, |_| gradient - p.broadcast_mul(&gradient.sum_keepdim(self.axis)?)?)

@@ -42,7 +42,7 @@ pub(super) fn grain(width: usize) -> usize {
 /// A shape whose numbers can be counted, and each of whose places along an axis.
 ///
 /// # Errors
-/// In words, where they cannot.
+/// The error says in words where they cannot.
 pub(super) fn counted(name: &str, shape: Vec<usize>) -> Result<Vec<usize>> {
     const MOST: usize = isize::MAX as usize / size_of::<f64>();
     let count = shape.iter().try_fold(1, |count: usize, side| count.checked_mul((*side).max(1)));

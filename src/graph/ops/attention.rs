@@ -59,7 +59,7 @@ impl Operation for Attention {
         Ok((y.reshape(inputs[0].dims())?, saved))
     }
 
-    /// With weights w = softmax(s) and their gradient u = g^T v: that of s is w (u - sum(w u)).
+    /// The gradient of the scores s is w (u - sum(w u)), where w = softmax(s) are the weights and u = g^T v is their gradient.
     fn vjp(&self, pass: &Pass<'_>, gradient: &Tensor, into: Vec<Option<Sum>>) -> Result<Vec<Option<Tensor>>> {
         let saved = [pass.saved.tensor(0)?, pass.saved.tensor(1)?, pass.saved.tensor(2)?];
         let [q, k, v] = tokens(&saved)?;

@@ -10,7 +10,7 @@ use crate::nn::device::copied;
 /// Frozen numbers that an operation has besides its inputs.
 pub(super) struct Frozen {
     loaded: Tensor,
-    /// Of the type and on the device of the first input that was of others.
+    /// The numbers in the type and on the device of the first input that was of another type or on another device.
     elsewhere: OnceLock<Tensor>,
 }
 

@@ -109,7 +109,7 @@ impl Function {
         }
     }
 
-    /// Of its value `s`, or of its argument.
+    /// The derivative, of its value `s`, or of its argument.
     fn slope(self, s: f64) -> f64 {
         match self {
             Sigmoid => s * (1.0 - s),

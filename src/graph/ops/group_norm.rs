@@ -9,7 +9,7 @@ use candle_core::{DType, Result, Tensor, bail};
 use candle_nn::VarBuilder;
 use rayon::prelude::*;
 
-use super::lines::{Lines, Then, blend, moments};
+use super::channel_affine::{Activation, ChannelAffine, blend, moments};
 use super::norm::channelwise_on;
 use super::{Operation, Pass, Saved, Saves, Step, Sum, only};
 use crate::nn::device::has_kernels;
@@ -22,7 +22,7 @@ use crate::nn::simd::{Instructions, Simd, Work};
 #[derive(Clone)]
 pub struct GroupNorm {
     groups: Arc<Groups>,
-    then: Then,
+    activation: Activation,
 }
 
 struct Groups {
@@ -40,7 +40,7 @@ impl GroupNorm {
         if groups == 0 || weight.len() % groups != 0 || weight.len() != bias.len() {
             bail!("group norm of {} channels, {} biases, in {groups} groups", weight.len(), bias.len());
         }
-        Ok(Self { groups: Arc::new(Groups { count: groups, weight, bias, eps }), then: Then::Nothing })
+        Ok(Self { groups: Arc::new(Groups { count: groups, weight, bias, eps }), activation: Activation::None })
     }
 }
 
@@ -60,22 +60,22 @@ impl Operation for GroupNorm {
     }
 
     fn forward(&self, inputs: &[&Tensor], save: bool) -> Result<(Tensor, Saved)> {
-        let (x, Self { groups, then }) = (inputs[0].contiguous()?, self);
+        let (x, Self { groups, activation }) = (inputs[0].contiguous()?, self);
         let plane = groups.plane(x.dims())?;
         let y = if has_kernels(x.device()) {
             let held = Held::of(&x);
-            by_type!(x, T => tensor(groups.forward::<T>(held.numbers()?, plane, *then), x.dims())?)
+            by_type!(x, T => tensor(groups.forward::<T>(held.numbers()?, plane, *activation), x.dims())?)
         } else {
-            groups.lines_of(&x)?.of(&x, None, *then)?
+            groups.affine(&x)?.of(&x, None, *activation)?
         };
         Ok((y, if save { Saved::Tensors(vec![x]) } else { Saved::Nothing }))
     }
 
     fn vjp(&self, pass: &Pass<'_>, gradient: &Tensor, into: Vec<Option<Sum>>) -> Result<Vec<Option<Tensor>>> {
-        let (x, Self { groups, then }) = (pass.saved.tensor(0)?, self);
+        let (x, Self { groups, activation }) = (pass.saved.tensor(0)?, self);
         let Some(Some(sum)) = into.into_iter().next() else { return Ok(vec![None]) };
         if !has_kernels(x.device()) {
-            return Ok(vec![Some(sum.with(groups.vjp_by_lines(x, gradient, *then)?)?)]);
+            return Ok(vec![Some(sum.with(groups.vjp_by_tensors(x, gradient, *activation)?)?)]);
         }
         let (plane, gradient) = (groups.plane(x.dims())?, gradient.contiguous()?);
         let Sum { others, mask } = sum;
@@ -87,14 +87,16 @@ impl Operation for GroupNorm {
         let pulled = by_type!(x, T => {
             let others = others.as_ref().map(Held::numbers).transpose()?;
             let both = [held.numbers::<T>()?, of_gradient.numbers::<T>()?];
-            tensor(groups.backward(both, others, plane, *then), x.dims())?
+            tensor(groups.backward(both, others, plane, *activation), x.dims())?
         });
         Ok(vec![Some(Sum { others: None, mask }.with(pulled)?)])
     }
 
     fn absorbing(&self, step: &Step) -> Option<Arc<dyn Operation>> {
         match step {
-            Step::Swish if self.then == Then::Nothing => Some(Arc::new(Self { then: Then::Swish, ..self.clone() })),
+            Step::Swish if self.activation == Activation::None => {
+                Some(Arc::new(Self { activation: Activation::Swish, ..self.clone() }))
+            }
             _ => None,
         }
     }
@@ -147,29 +149,29 @@ impl Groups {
     }
 
     /// `[weight, bias]` of each channel of a group.
-    fn lines<T: Real>(&self, group: usize) -> impl Iterator<Item = [T; 2]> {
+    fn affines<T: Real>(&self, group: usize) -> impl Iterator<Item = [T; 2]> {
         let first = group % self.count * self.channels();
         (first..first + self.channels()).map(|c| [self.weight[c], self.bias[c]].map(T::from_f64))
     }
 
-    fn forward<T: Real>(&self, x: &[T], plane: usize, then: Then) -> Vec<T> {
+    fn forward<T: Real>(&self, x: &[T], plane: usize, activation: Activation) -> Vec<T> {
         let size = (self.channels() * plane).max(1);
         let instructions = Instructions::best();
         let mut y = zeros(x.len());
         y.par_chunks_mut(size).zip(x.par_chunks(size)).enumerate().for_each(|(group, (y, x))| {
-            instructions.run(Normed { groups: self, group, plane, then, x, y });
+            instructions.run(Normed { groups: self, group, plane, activation, x, y });
         });
         y
     }
 
-    fn backward<T: Real>(&self, [x, g]: [&[T]; 2], skip: Option<&[T]>, plane: usize, then: Then) -> Vec<T> {
+    fn backward<T: Real>(&self, [x, g]: [&[T]; 2], skip: Option<&[T]>, plane: usize, activation: Activation) -> Vec<T> {
         let size = (self.channels() * plane).max(1);
         let instructions = Instructions::best();
         let mut gx = zeros(x.len());
         let groups = gx.par_chunks_mut(size).zip(x.par_chunks(size)).zip(g.par_chunks(size)).enumerate();
         groups.for_each(|(group, ((gx, x), g))| {
             let skip = skip.map(|skip| &skip[group * size..][..x.len()]);
-            instructions.run(PulledBack { groups: self, group, plane, then, x, g, skip, gx });
+            instructions.run(Vjp { groups: self, group, plane, activation, x, g, skip, gx });
         });
         gx
     }
@@ -195,25 +197,25 @@ impl Groups {
         wide.contiguous()?.flatten_all()
     }
 
-    /// (x - mean) \* rate \* weight + bias as lines, `[n * c]`.
-    fn lines_of(&self, x: &Tensor) -> Result<Lines> {
+    /// (x - mean) \* rate \* weight + bias as an affine map by channel, `[n * c]`.
+    fn affine(&self, x: &Tensor) -> Result<ChannelAffine> {
         let ([mean, rate], n) = (self.standard(x)?, x.dim(0)?);
         let [weight, bias] = [&self.weight, &self.bias].map(|of| channelwise_on(of, x.dtype(), x.device())?.repeat(n));
         let scale = (self.spread(&rate, n)? * weight?)?;
         let shift = (bias? - (self.spread(&mean, n)? * &scale)?)?;
-        Ok(Lines { scale, shift })
+        Ok(ChannelAffine { scale, shift })
     }
 
-    /// With h = (x - mean) \* rate and u = d loss / d h: d loss / d x = rate \* (u - mean(u) - h \* mean(u h)), and
+    /// The gradient d loss / d x is rate \* (u - mean(u) - h \* mean(u h)), where h = (x - mean) \* rate and u = d loss / d h, and
     /// mean(u h) = rate \* cov(u, x).
-    fn vjp_by_lines(&self, x: &Tensor, gradient: &Tensor, then: Then) -> Result<Tensor> {
+    fn vjp_by_tensors(&self, x: &Tensor, gradient: &Tensor, activation: Activation) -> Result<Tensor> {
         let ([mean, rate], n) = (self.standard(x)?, x.dim(0)?);
         let mut u = gradient.clone();
-        if then == Then::Swish {
-            u = self.lines_of(x)?.swish_slope(&u, x)?;
+        if activation == Activation::Swish {
+            u = self.affine(x)?.swish_slope(&u, x)?;
         }
         let weight = channelwise_on(&self.weight, x.dtype(), x.device())?;
-        let u = Lines { shift: weight.zeros_like()?, scale: weight }.of(&u, None, Then::Nothing)?;
+        let u = ChannelAffine { shift: weight.zeros_like()?, scale: weight }.of(&u, None, Activation::None)?;
         let [level, along] = moments(&self.grouped(&u)?, &self.grouped(x)?)?;
         let slope = ((&rate * &rate)? * &rate)?.mul(&along)?;
         let shift = ((&slope * mean)? - (&rate * level)?)?;
@@ -227,7 +229,7 @@ struct Normed<'a, T> {
     groups: &'a Groups,
     group: usize,
     plane: usize,
-    then: Then,
+    activation: Activation,
     x: &'a [T],
     y: &'a mut [T],
 }
@@ -236,37 +238,38 @@ impl<T: Real> Work for Normed<'_, T> {
     #[inline(always)]
     fn run<S: Simd>(self, _: S) {
         let [mean, rate] = self.groups.moments(self.x).map(T::from_f64);
-        let channels = self.y.chunks_mut(self.plane).zip(self.x.chunks(self.plane)).zip(self.groups.lines(self.group));
+        let channels =
+            self.y.chunks_mut(self.plane).zip(self.x.chunks(self.plane)).zip(self.groups.affines(self.group));
         for ((y, x), [weight, bias]) in channels {
             let scale = weight * rate;
             let normed = |x: T| (x - mean) * scale + bias;
-            match self.then {
-                Then::Nothing | Then::Relu => y.iter_mut().zip(x).for_each(|(y, x)| *y = normed(*x)),
-                Then::Swish => y.iter_mut().zip(x).for_each(|(y, x)| *y = normed(*x) * sigmoid(normed(*x))),
+            match self.activation {
+                Activation::None | Activation::Relu => y.iter_mut().zip(x).for_each(|(y, x)| *y = normed(*x)),
+                Activation::Swish => y.iter_mut().zip(x).for_each(|(y, x)| *y = normed(*x) * sigmoid(normed(*x))),
             }
         }
     }
 }
 
 /// One group of one sample, backward: `x` and the output's gradient `g` to the input's `gx`, and `skip` added.
-struct PulledBack<'a, T> {
+struct Vjp<'a, T> {
     groups: &'a Groups,
     group: usize,
     plane: usize,
-    then: Then,
+    activation: Activation,
     x: &'a [T],
     g: &'a [T],
     skip: Option<&'a [T]>,
     gx: &'a mut [T],
 }
 
-impl<T: Real> Work for PulledBack<'_, T> {
-    /// With h = (x - mean) * rate and u = d loss / d h: d loss / d x = rate * (u - mean(u) - h * mean(u h)).
+impl<T: Real> Work for Vjp<'_, T> {
+    /// The gradient d loss / d x is rate * (u - mean(u) - h * mean(u h)), where h = (x - mean) * rate and u = d loss / d h.
     #[inline(always)]
     fn run<S: Simd>(self, _: S) {
         let [mean, rate] = self.groups.moments(self.x).map(T::from_f64);
         let planes = self.x.chunks(self.plane).zip(self.g.chunks(self.plane));
-        let channels = self.gx.chunks_mut(self.plane).zip(planes).zip(self.groups.lines(self.group));
+        let channels = self.gx.chunks_mut(self.plane).zip(planes).zip(self.groups.affines(self.group));
         for ((u, (x, g)), [weight, bias]) in channels {
             let scale = weight * rate;
             let slope = |x: T| {
@@ -275,9 +278,9 @@ impl<T: Real> Work for PulledBack<'_, T> {
                 s * (T::ONE + normed * (T::ONE - s))
             };
             let voxels = u.iter_mut().zip(x.iter().zip(g));
-            match self.then {
-                Then::Nothing | Then::Relu => voxels.for_each(|(u, (_, g))| *u = *g * weight),
-                Then::Swish => voxels.for_each(|(u, (x, g))| *u = *g * slope(*x) * weight),
+            match self.activation {
+                Activation::None | Activation::Relu => voxels.for_each(|(u, (_, g))| *u = *g * weight),
+                Activation::Swish => voxels.for_each(|(u, (x, g))| *u = *g * slope(*x) * weight),
             }
         }
         let n = self.x.len().max(1) as f64;

@@ -3,7 +3,7 @@
 use candle_core::{Result, Tensor, bail};
 
 use super::along::counted;
-use super::table::Table;
+use super::table::{Table, apply_all, vjp_all};
 use super::{Operation, Pass, Saved, Saves, Sum, each, only};
 
 /// How long an axis becomes.
@@ -21,7 +21,7 @@ pub enum Coordinates {
     HalfPixel,
     /// Ends of pixels on ends of pixels; the first place where the output has but one.
     HalfPixelOrFirst,
-    /// As `HalfPixel` about the centre, where a factor that is rounded down moves the ends.
+    /// Ends of pixels lie on ends of pixels about the centre; a factor that is rounded down moves the ends.
     HalfPixelAboutCentre,
     /// Centres of the pixels at the ends on centres of pixels at the ends.
     AlignCorners,
@@ -72,7 +72,7 @@ impl Axis {
 }
 
 impl Coordinates {
-    /// Of a place of the output, where the axis of `side` goes `to` another length.
+    /// Gives the coordinate along the input of a place of the output, where the axis of `side` goes `to` another length.
     pub(super) fn of(self, at: usize, side: usize, to: &Axis) -> f64 {
         let (at, side, factor) = (at as f64, side as f64, to.factor(side));
         let length = side * factor;
@@ -168,19 +168,12 @@ impl Operation for Interpolate {
     }
 
     fn forward(&self, inputs: &[&Tensor], _: bool) -> Result<(Tensor, Saved)> {
-        let mut x = inputs[0].contiguous()?;
-        self.shape(&[x.dims()])?;
-        for (axis, table) in self.tables(x.dims())? {
-            x = table.apply(&x, axis, 0.0)?;
-        }
-        Ok((x, Saved::Nothing))
+        self.shape(&[inputs[0].dims()])?;
+        Ok((apply_all(&self.tables(inputs[0].dims())?, inputs[0], 0.0)?, Saved::Nothing))
     }
 
     fn vjp(&self, pass: &Pass<'_>, gradient: &Tensor, into: Vec<Option<Sum>>) -> Result<Vec<Option<Tensor>>> {
         let tables = self.tables(only(pass.shapes)?)?;
-        each(into, |_| {
-            let back = |gradient: Tensor, (axis, table): &(usize, Table)| table.vjp(&gradient, *axis);
-            tables.iter().rev().try_fold(gradient.contiguous()?, back)
-        })
+        each(into, |_| vjp_all(&tables, gradient))
     }
 }

@@ -22,7 +22,7 @@ pub struct LayerNorm {
 }
 
 impl LayerNorm {
-    /// Over last axes of these `sides`. `weight` and `bias` are of that shape.
+    /// Makes a norm over the last axes, of these `sides`. `weight` and `bias` are of that shape.
     pub fn new(sides: &[usize], weight: Option<&Tensor>, bias: Option<&Tensor>, eps: f64) -> Result<Self> {
         let numbers = |of: Option<&Tensor>| -> Result<Option<Vec<f64>>> {
             match of {
@@ -60,7 +60,7 @@ impl LayerNorm {
         y
     }
 
-    /// With h = (x - mean) rate and u = weight g: rate (u - mean(u) - h mean(u h)).
+    /// The gradient is rate (u - mean(u) - h mean(u h)), where h = (x - mean) rate and u = weight g.
     fn pulled<T: Real>(&self, x: &[T], g: &[T]) -> Vec<T> {
         let width = self.width().max(1);
         let weight = numbers_of::<T>(self.weight.as_ref());

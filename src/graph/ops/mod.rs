@@ -1,5 +1,5 @@
-//! The operations that graphs are made of, each with its shape, its forward pass, its vector-Jacobian product, and what it saves for
-//! that.
+//! The operations that graphs are made of, each with its shape, its forward pass, its vector-Jacobian product, and what it saves
+//! for that.
 //!
 //! Tensors are `[n, c, …]`: samples, channels, then depth, height and width, of which slices have the last two. Numbers are f32 or
 //! f64. Weights are frozen: no operation has a gradient of its weights.
@@ -13,6 +13,7 @@ mod along;
 mod arithmetic;
 mod attention;
 mod broadcast;
+mod channel_affine;
 mod choose;
 mod conv;
 mod frozen;
@@ -22,7 +23,6 @@ mod heads;
 mod interpolate;
 mod join;
 mod layer_norm;
-mod lines;
 mod matmul;
 mod norm;
 mod pairwise;
@@ -34,8 +34,8 @@ mod select;
 mod softmax;
 mod steps;
 mod table;
-mod taps;
 mod threshold;
+mod unfold;
 mod view;
 
 use std::ops::Range;
@@ -80,7 +80,7 @@ pub trait Operation: Send + Sync {
     /// Gives the output's shape, from those of the inputs.
     ///
     /// # Errors
-    /// In words, where inputs of such shapes have no output.
+    /// The error says in words why inputs of such shapes have no output.
     fn shape(&self, inputs: &[&[usize]]) -> Result<Vec<usize>>;
 
     /// What [`Self::forward`] saves.
@@ -89,7 +89,7 @@ pub trait Operation: Send + Sync {
     /// The output, and what the vjp needs to know of this pass where it is to be `saved`.
     fn forward(&self, inputs: &[&Tensor], save: bool) -> Result<(Tensor, Saved)>;
 
-    /// From the gradient of the output to those of the inputs, each of which goes `into` a sum. An operation that ends in a ReLU
+    /// Gives the gradients of the inputs from that of the output; each goes `into` a sum. An operation that ends in a ReLU
     /// whose mask it saved is given the gradient past that mask. `None` is asked for and given where nothing wants a gradient.
     fn vjp(&self, pass: &Pass<'_>, gradient: &Tensor, into: Vec<Option<Sum>>) -> Result<Vec<Option<Tensor>>>;
 

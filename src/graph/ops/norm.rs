@@ -7,8 +7,8 @@ use std::sync::Arc;
 use candle_core::{DType, Device, Result, Tensor, bail};
 use candle_nn::VarBuilder;
 
+use super::channel_affine::ChannelAffine;
 use super::join::{joined, parts_of};
-use super::lines::Lines;
 use super::{AtZero, Operation, Pass, Planes, Saved, Saves, Step, Sum};
 use crate::nn::device::has_kernels;
 use crate::nn::epilogue::{ByChannel, apply_by_channel, scale_channels};
@@ -67,9 +67,9 @@ impl BatchNorm {
     }
 
     /// These numbers where our loops do not run.
-    pub(super) fn on(&self, dtype: DType, device: &Device) -> Result<Lines> {
+    pub(super) fn on(&self, dtype: DType, device: &Device) -> Result<ChannelAffine> {
         let [scale, shift] = [&self.of.scale, &self.of.shift].map(|numbers| channelwise_on(numbers, dtype, device));
-        Ok(Lines { scale: scale?, shift: shift? })
+        Ok(ChannelAffine { scale: scale?, shift: shift? })
     }
 }
 

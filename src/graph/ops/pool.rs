@@ -6,7 +6,7 @@ use std::sync::Arc;
 use candle_core::{Result, Tensor, bail};
 use rayon::prelude::*;
 
-use super::taps::Taps;
+use super::unfold::Unfold;
 use super::{Operation, Pass, Planes, Saved, Saves, Sum, each, only};
 use crate::nn::device::has_kernels;
 use crate::nn::gemm::{Real, zeros};
@@ -18,14 +18,14 @@ use crate::nn::numbers::{Held, by_type, tensor};
 pub struct Windows {
     pub kernel: [usize; 3],
     pub stride: [usize; 3],
-    /// Before and behind, along each axis.
+    /// How many places are padded before and behind, along each axis.
     pub padding: [usize; 3],
     /// Whether a last window that lies only in part within the padded input counts.
     pub ceil: bool,
 }
 
-/// Maximum over windows: `[n, c, …]`. Padding never wins; of equal numbers the first in scan order has the gradient, as in PyTorch; a
-/// NaN wins on a CPU alone.
+/// Maximum over windows: `[n, c, …]`. Padding never wins; of equal numbers the first in scan order has the gradient, as in PyTorch;
+/// a NaN wins on a CPU alone.
 pub struct MaxPool(pub Windows);
 
 /// Mean over windows: `[n, c, …]`.
@@ -110,19 +110,19 @@ impl Windows {
     }
 
     /// Gives the windows as candle's operations take them.
-    fn taps(self, input: [usize; 3]) -> Result<Taps> {
+    fn unfold(self, input: [usize; 3]) -> Result<Unfold> {
         if self.ceil && self.output(input)? != (Self { ceil: false, ..self }).output(input)? {
             bail!(
                 "a pool of {self:?} on {input:?} has windows that lie outside; not yet on this device: use --device cpu"
             );
         }
-        Taps::new(Geometry { kernel: self.kernel, stride: self.stride, padding: self.padding }, input)
+        Unfold::new(Geometry { kernel: self.kernel, stride: self.stride, padding: self.padding }, input)
     }
 
     /// Where a place of a window lies.
     fn index(&self, out: usize, place: usize, input: [usize; 3], output: [usize; 3]) -> usize {
         let ([_, kh, kw], [_, oh, ow]) = (self.kernel, output);
-        let along = |axis: usize, o: usize, tap: usize| o * self.stride[axis] + tap - self.padding[axis];
+        let along = |axis: usize, o: usize, element: usize| o * self.stride[axis] + element - self.padding[axis];
         let z = along(0, out / (oh * ow), place / (kh * kw));
         let y = along(1, out / ow % oh, place / kw % kh);
         (z * input[1] + y) * input[2] + along(2, out % ow, place % kw)
@@ -130,8 +130,8 @@ impl Windows {
 
     /// The place of a voxel in a window.
     fn place(&self, [z, y, x]: [usize; 3], [oz, oy, ox]: [usize; 3]) -> usize {
-        let tap = |axis: usize, i: usize, o: usize| i + self.padding[axis] - o * self.stride[axis];
-        (tap(0, z, oz) * self.kernel[1] + tap(1, y, oy)) * self.kernel[2] + tap(2, x, ox)
+        let element = |axis: usize, i: usize, o: usize| i + self.padding[axis] - o * self.stride[axis];
+        (element(0, z, oz) * self.kernel[1] + element(1, y, oy)) * self.kernel[2] + element(2, x, ox)
     }
 
     /// Calls `visit` with the number of each window, where it stands, and the ranges that it sees.
@@ -188,7 +188,7 @@ impl Operation for MaxPool {
         let shape = self.shape(&[x.dims()])?;
         let ((_, input), (_, output)) = (planes(x.dims())?, planes(&shape)?);
         if !has_kernels(x.device()) {
-            let y = max_by_taps(&volumes(&x)?, &windows.taps(input)?)?.reshape(shape)?;
+            let y = max_by_elements(&volumes(&x)?, &windows.unfold(input)?)?.reshape(shape)?;
             let saved = if save { Saved::Tensors(vec![x, y.clone()]) } else { Saved::Nothing };
             return Ok((y, saved));
         }
@@ -217,8 +217,8 @@ impl Operation for MaxPool {
         let (_, input) = planes(shape)?;
         let Saved::Places(places) = pass.saved else {
             let [x, maxima] = [volumes(pass.saved.tensor(0)?)?, volumes(pass.saved.tensor(1)?)?];
-            let taps = windows.taps(input)?;
-            return each(into, |_| to_maxima(&x, &taps, &maxima, &volumes(gradient)?)?.reshape(shape));
+            let unfold = windows.unfold(input)?;
+            return each(into, |_| to_maxima(&x, &unfold, &maxima, &volumes(gradient)?)?.reshape(shape));
         };
         let gradient = gradient.contiguous()?;
         let (_, output) = planes(gradient.dims())?;
@@ -288,10 +288,11 @@ impl Operation for AveragePool {
         let shape = self.shape(&[x.dims()])?;
         let ((_, input), (_, output)) = (planes(x.dims())?, planes(&shape)?);
         if !has_kernels(x.device()) {
-            let taps = windows.taps(input)?;
-            let padded = taps.padded(&volumes(&x)?, 0.0)?;
-            let seen = taps.all().map(|tap| taps.seen(&padded, tap));
-            let sum = seen.reduce(|sum, seen| sum? + seen?).unwrap_or_else(|| bail!("a pool sees nothing"))?;
+            let unfold = windows.unfold(input)?;
+            let padded = unfold.padded(&volumes(&x)?, 0.0)?;
+            let gathered = unfold.elements().map(|element| unfold.gather(&padded, element));
+            let sum =
+                gathered.reduce(|sum, gathered| sum? + gathered?).unwrap_or_else(|| bail!("a pool has no elements"))?;
             let y = sum.broadcast_div(&self.counts_beside(&x, input, output)?)?;
             return Ok((y.reshape(shape)?, Saved::Nothing));
         }
@@ -319,11 +320,13 @@ impl Operation for AveragePool {
         let (gradient, shape, windows) = (gradient.contiguous()?, only(pass.shapes)?, self.windows);
         let ((_, input), (_, output)) = (planes(shape)?, planes(gradient.dims())?);
         if !has_kernels(gradient.device()) {
-            let taps = windows.taps(input)?;
+            let unfold = windows.unfold(input)?;
             let shares = volumes(&gradient)?.broadcast_div(&self.counts_beside(&gradient, input, output)?)?;
-            let sum = || taps.all().map(|tap| taps.placed(&shares, tap)).reduce(|sum, placed| sum? + placed?);
+            let sum = || {
+                unfold.elements().map(|element| unfold.scatter(&shares, element)).reduce(|sum, placed| sum? + placed?)
+            };
             return each(into, |_| {
-                taps.cropped(&sum().unwrap_or_else(|| bail!("a pool sees nothing"))?)?.reshape(shape)
+                unfold.cropped(&sum().unwrap_or_else(|| bail!("a pool has no elements"))?)?.reshape(shape)
             });
         }
         let counts = self.counts(input, output);
@@ -389,22 +392,24 @@ fn volumes(x: &Tensor) -> Result<Tensor> {
     if x.rank() == 4 { x.unsqueeze(2) } else { Ok(x.clone()) }
 }
 
-/// The maximum over every window's taps.
-fn max_by_taps(x: &Tensor, taps: &Taps) -> Result<Tensor> {
-    let padded = taps.padded(x, f32::NEG_INFINITY)?;
-    let seen = taps.all().map(|tap| taps.seen(&padded, tap));
-    seen.reduce(|best, seen| best?.maximum(&seen?)).unwrap_or_else(|| bail!("a pool of {taps:?} sees nothing"))
+/// The maximum over every element of each window.
+fn max_by_elements(x: &Tensor, unfold: &Unfold) -> Result<Tensor> {
+    let padded = unfold.padded(x, f32::NEG_INFINITY)?;
+    let gathered = unfold.elements().map(|element| unfold.gather(&padded, element));
+    gathered
+        .reduce(|best, gathered| best?.maximum(&gathered?))
+        .unwrap_or_else(|| bail!("a pool of {unfold:?} has no elements"))
 }
 
 /// Each window's gradient goes to the first place that holds its maximum.
-fn to_maxima(x: &Tensor, taps: &Taps, maxima: &Tensor, gradient: &Tensor) -> Result<Tensor> {
-    let padded = taps.padded(x, f32::NEG_INFINITY)?;
+fn to_maxima(x: &Tensor, unfold: &Unfold, maxima: &Tensor, gradient: &Tensor) -> Result<Tensor> {
+    let padded = unfold.padded(x, f32::NEG_INFINITY)?;
     let (zeros, mut left) = (gradient.zeros_like()?, gradient.clone());
     let mut sum = padded.zeros_like()?;
-    for tap in taps.all() {
-        let here = taps.seen(&padded, tap)?.eq(maxima)?;
-        sum = (sum + taps.placed(&here.where_cond(&left, &zeros)?, tap)?)?;
+    for element in unfold.elements() {
+        let here = unfold.gather(&padded, element)?.eq(maxima)?;
+        sum = (sum + unfold.scatter(&here.where_cond(&left, &zeros)?, element)?)?;
         left = here.where_cond(&zeros, &left)?;
     }
-    taps.cropped(&sum)
+    unfold.cropped(&sum)
 }

@@ -25,8 +25,9 @@ pub enum Size {
     Times(usize),
 }
 
-/// Half-pixel bilinear resizing of `[n, c, h, w]` with clamped edges: PyTorch's `interpolate(mode="bilinear", align_corners=False)`; with
-/// `antialias` torchvision's `Resize` of tensors (its default since 0.17). Where slices are enlarged both are the same.
+/// Half-pixel bilinear resizing of `[n, c, h, w]` with clamped edges: PyTorch's `interpolate(mode="bilinear",
+/// align_corners=False)`. It is torchvision's `Resize` of tensors (its default since 0.17) with `antialias`. Both are the same where
+/// slices are enlarged.
 pub struct Resize {
     pub size: Size,
     pub antialias: bool,
@@ -194,7 +195,7 @@ fn square_sum<T: Real>(g: &[T], w: usize, factor: usize) -> Vec<T> {
 struct Filter {
     from: usize,
     to: usize,
-    /// By output pixel: the first input pixel that has a share, and the shares from there on.
+    /// The first input pixel that has a share in each output pixel, and the shares from there on.
     shares: Vec<(usize, Vec<f64>)>,
 }
 

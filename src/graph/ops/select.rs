@@ -6,14 +6,14 @@ use candle_core::{Result, Tensor, bail};
 
 use super::along::counted;
 use super::interpolate::{Axis, Coordinates};
-use super::table::Table;
+use super::table::{Table, apply_all, vjp_all};
 use super::{Operation, Pass, Saved, Saves, Sum, each, only};
 
 /// Which places of an axis are taken, one after the other.
 #[derive(Debug, Clone)]
 pub enum Pick {
-    /// From `start` on every `step`-th, before `end`. Negative places count from the end of the axis, places beyond it are its ends;
-    /// with a negative step the way goes back.
+    /// Every `step`-th place is taken from `start` on, up to before `end`. Negative places count from the end of the axis, places
+    /// beyond it are its ends; a negative step goes towards the first place.
     Slice { start: i64, end: i64, step: i64 },
     /// So many more before and behind; fewer where a number is negative.
     Pad { before: i64, behind: i64, edge: Edge },
@@ -21,7 +21,7 @@ pub enum Pick {
     Indices(Arc<Vec<i64>>),
     /// The whole axis so many times.
     Tile(usize),
-    /// For each place of an axis of another length, the nearest.
+    /// The nearest place is taken for each place of an axis of another length.
     Nearest { to: Axis, coordinates: Coordinates, rounding: Rounding },
 }
 
@@ -43,9 +43,9 @@ pub enum Edge {
 pub enum Rounding {
     Down,
     Up,
-    /// To the nearer one, of two as near the lower.
+    /// A place goes to the nearer one, to the lower of two as near.
     HalfDown,
-    /// To the nearer one, of two as near the upper.
+    /// A place goes to the nearer one, to the upper of two as near.
     HalfUp,
 }
 
@@ -199,19 +199,12 @@ impl Operation for Select {
     }
 
     fn forward(&self, inputs: &[&Tensor], _: bool) -> Result<(Tensor, Saved)> {
-        let mut x = inputs[0].contiguous()?;
-        self.shape(&[x.dims()])?;
-        for (axis, table) in self.tables(x.dims())? {
-            x = table.apply(&x, axis, self.filling)?;
-        }
-        Ok((x, Saved::Nothing))
+        self.shape(&[inputs[0].dims()])?;
+        Ok((apply_all(&self.tables(inputs[0].dims())?, inputs[0], self.filling)?, Saved::Nothing))
     }
 
     fn vjp(&self, pass: &Pass<'_>, gradient: &Tensor, into: Vec<Option<Sum>>) -> Result<Vec<Option<Tensor>>> {
         let tables = self.tables(only(pass.shapes)?)?;
-        each(into, |_| {
-            let back = |gradient: Tensor, (axis, table): &(usize, Table)| table.vjp(&gradient, *axis);
-            tables.iter().rev().try_fold(gradient.contiguous()?, back)
-        })
+        each(into, |_| vjp_all(&tables, gradient))
     }
 }

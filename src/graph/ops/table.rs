@@ -10,7 +10,7 @@ use crate::nn::numbers::{Held, by_type, tensor};
 
 /// Says of each row which places it takes, and which share of each.
 pub(super) struct Table {
-    /// Of the places, where each row's begin; one more than there are rows.
+    /// Where the places of each row begin; there is one more than there are rows.
     starts: Vec<usize>,
     places: Vec<u32>,
     /// One for each place; none are shares of 1.
@@ -57,7 +57,7 @@ impl Table {
         self.starts.len() - 1
     }
 
-    /// Whether it changes nothing.
+    /// Whether the table changes nothing.
     pub(super) fn is_identity(&self) -> bool {
         let straight = || self.places.iter().enumerate().all(|(at, place)| at == *place as usize);
         self.shares.is_none() && self.rows() == self.from && self.places.len() == self.from && straight()
@@ -83,8 +83,8 @@ impl Table {
         Self { starts, places, shares, from: self.rows() }
     }
 
-    /// The rows of `x` along `axis`; `filling` where a row takes nothing.
-    pub(super) fn apply(&self, x: &Tensor, axis: usize, filling: f64) -> Result<Tensor> {
+    /// Gives the rows of `x` along `axis`; `filling` where a row takes nothing.
+    fn apply(&self, x: &Tensor, axis: usize, filling: f64) -> Result<Tensor> {
         let along = Along::new(x.dims(), axis)?;
         if along.side != self.from {
             bail!("a table of {} places along axis {axis} of {:?}", self.from, x.dims());
@@ -101,8 +101,8 @@ impl Table {
         by_type!(x, T => tensor(self.of_numbers::<T>(held.numbers()?, &along, T::from_f64(filling)), &shape))
     }
 
-    /// The transpose of [`Self::apply`]: each place's sum over the rows that take it.
-    pub(super) fn vjp(&self, gradient: &Tensor, axis: usize) -> Result<Tensor> {
+    /// Gives the transpose of [`Self::apply`]: each place's sum over the rows that take it.
+    fn vjp(&self, gradient: &Tensor, axis: usize) -> Result<Tensor> {
         if self.is_identity() {
             return gradient.contiguous();
         }
@@ -164,7 +164,7 @@ impl Table {
         sums.index_add(&self.index(gradient.device())?, gradient, axis)?.narrow(axis, 0, self.from)?.contiguous()
     }
 
-    /// By row the place it takes, that past the end where it takes none.
+    /// Gives the place that each row takes, and the place past the end where it takes none.
     fn index(&self, device: &Device) -> Result<Tensor> {
         let row = |at: usize| self.places[self.starts[at]..self.starts[at + 1]].first().copied();
         let index: Vec<u32> = (0..self.rows()).map(|at| row(at).unwrap_or(self.from as u32)).collect();
@@ -186,7 +186,17 @@ impl Table {
     }
 }
 
-/// An axis of `x` by a matrix `[side, rows]`.
+/// Takes several axes by their tables, one after the other; `filling` stands where a row takes nothing.
+pub(super) fn apply_all(tables: &[(usize, Table)], x: &Tensor, filling: f64) -> Result<Tensor> {
+    tables.iter().try_fold(x.contiguous()?, |x, (axis, table)| table.apply(&x, *axis, filling))
+}
+
+/// Gives the transpose of [`apply_all`].
+pub(super) fn vjp_all(tables: &[(usize, Table)], gradient: &Tensor) -> Result<Tensor> {
+    tables.iter().rev().try_fold(gradient.contiguous()?, |gradient, (axis, table)| table.vjp(&gradient, *axis))
+}
+
+/// Multiplies an axis of `x` by a matrix `[side, rows]`.
 fn multiplied(x: &Tensor, axis: usize, matrix: &Tensor) -> Result<Tensor> {
     let along = Along::new(x.dims(), axis)?;
     let last = x.reshape((along.outer, along.side, along.inner))?.transpose(1, 2)?.contiguous()?;

@@ -41,8 +41,13 @@ impl LeakyRelu {
         channelwise_on(&self.slopes, x.dtype(), x.device())?.reshape(shape)
     }
 
-    /// `y = x`, or slope times x where `bends` says so of the number at a place.
-    fn bent<T: Real>(&self, x: &[T], shape: &[usize], bends: impl Fn(usize, T) -> bool + Sync) -> Result<Vec<T>> {
+    /// Gives x, or slope times x where `scales` says so of the number at a place.
+    fn scaled_where<T: Real>(
+        &self,
+        x: &[T],
+        shape: &[usize],
+        scales: impl Fn(usize, T) -> bool + Sync,
+    ) -> Result<Vec<T>> {
         // Numbers of one slope lie side by side.
         let run = if self.slopes.len() == 1 { PIECE } else { Along::new(shape, 1)?.inner };
         let mut y = zeros(x.len());
@@ -50,7 +55,7 @@ impl LeakyRelu {
         runs.for_each(|(number, (y, x))| {
             let slope = T::from_f64(self.slopes[number % self.slopes.len()]);
             let places = y.iter_mut().zip(x).enumerate();
-            places.for_each(|(at, (y, x))| *y = if bends(number * run + at, *x) { *x * slope } else { *x });
+            places.for_each(|(at, (y, x))| *y = if scales(number * run + at, *x) { *x * slope } else { *x });
         });
         Ok(y)
     }
@@ -87,7 +92,7 @@ impl Operation for LeakyRelu {
         let held = Held::of(&x);
         by_type!(x, T => {
             let numbers = held.numbers::<T>()?;
-            let y = tensor(self.bent(numbers, x.dims(), |_, x| x < T::default())?, x.dims())?;
+            let y = tensor(self.scaled_where(numbers, x.dims(), |_, x| x < T::default())?, x.dims())?;
             // At 0 the slope is that of the negative side, as in PyTorch.
             let saved = if save { Saved::Bits(Mask::of(&bytes(numbers, |x| x > T::default()))) } else { Saved::Nothing };
             Ok((y, saved))
@@ -109,7 +114,7 @@ impl Operation for LeakyRelu {
         }
         each(into, |_| {
             by_type!(gradient, T => {
-                let gx = self.bent(held.numbers::<T>()?, gradient.dims(), |at, _| positive[at] == 0)?;
+                let gx = self.scaled_where(held.numbers::<T>()?, gradient.dims(), |at, _| positive[at] == 0)?;
                 tensor(gx, gradient.dims())
             })
         })

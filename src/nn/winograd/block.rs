@@ -1,10 +1,11 @@
-//! A pass: blocks of tiles from the input's rows to the points, to products, to the output's rows, through scratch memory.
+//! A pass takes blocks of tiles from the input's rows through the input transform, products, and the output transform to the
+//! output's rows, in scratch memory.
 //!
-//! At each point a block is a matrix product: `[channels after, channels before]` by `[channels before, tiles]`, summed over the
-//! kernel's depth, whose taps see the tiles of other slices.
+//! A block is a matrix product at each point: `[out, in]` by `[in, tiles]`, summed over the kernel's depth, each plane of which
+//! reads the tiles of another slice.
 //!
 //! Where there are many tiles, each thread takes blocks of its own, small enough for its cache. Where there are few, all threads
-//! share one block: first its input channels, then its output channels, whose kernels each takes to the points for itself.
+//! share one block: first its input channels, then its output channels, whose kernels each thread transforms for itself.
 
 use std::ops::Range;
 
@@ -13,20 +14,20 @@ use rayon::prelude::*;
 use super::pixels::Pixels;
 use super::products::add_products;
 use super::tiles::{Block, Plan, Run, part};
-use super::transform::{MADE, POINTS};
+use super::transform::{POINTS, TILE_OUTPUTS};
 use super::weights::Pack;
 use super::{WIDEST, Winograd, group_of, group_size};
 use crate::nn::epilogue::Epilogue;
 use crate::nn::gemm::Columns;
 use crate::nn::simd::{Simd, Work};
 
-/// Channels that are summed over at a time: with them the tiles of a panel stay in the first-level cache, for all channels after.
+/// Channels that are summed over at a time: so the tiles of a panel stay in the first-level cache for all output channels.
 const SUMMED: usize = 128;
 /// Numbers in a line of the cache.
 const LINE: usize = 16;
 /// Shares of the work for each thread, so that none waits long for the last.
 const SHARES: usize = 4;
-/// Groups of output channels whose kernels are taken to the points together.
+/// Groups of output channels whose kernels are transformed together.
 const TOGETHER: usize = 8;
 
 /// What the threads of a pass have in common.
@@ -38,7 +39,7 @@ pub(super) struct Pass<'a> {
     pub(super) epilogue: &'a Epilogue<'a, f32>,
 }
 
-/// How a block's tiles lie at the points: `[POINTS, channels, stride]`.
+/// The layout of a block's transformed tiles: `[POINTS, channels, stride]`.
 #[derive(Clone, Copy)]
 struct Rows {
     channels: usize,
@@ -67,15 +68,15 @@ impl Rows {
         (point * self.channels + channel) * self.stride
     }
 
-    /// From a row to the same of the next point.
+    /// The distance from a row to the row of that channel at the next point.
     fn point(&self) -> usize {
         self.channels * self.stride
     }
 }
 
-/// A block's inputs at the points.
+/// A block's transformed input tiles.
 #[derive(Clone, Copy)]
-struct Seen<'a> {
+struct Transformed<'a> {
     rows: Rows,
     values: &'a [f32],
 }
@@ -83,12 +84,12 @@ struct Seen<'a> {
 /// What a thread keeps from block to block.
 struct Scratch {
     pixels: Pixels,
-    made: Vec<f32>,
+    products: Vec<f32>,
 }
 
 impl Scratch {
     fn new() -> Self {
-        Self { pixels: Pixels::new(), made: Vec::new() }
+        Self { pixels: Pixels::new(), products: Vec::new() }
     }
 }
 
@@ -96,65 +97,65 @@ impl Pass<'_> {
     /// Threads take blocks. `weight` is of all output channels.
     ///
     /// # Safety
-    /// No one else touches the outputs, nor what `epilogue` notes of them, while the pass is made.
+    /// No one else touches the outputs, nor what `epilogue` notes of them, while the pass runs.
     pub(super) unsafe fn by_blocks(&self, weight: &[f32]) {
         let blocks = self.plan.blocks();
         let shares = blocks.min(SHARES * rayon::current_num_threads());
         (0..shares).into_par_iter().for_each(|share| {
             // SAFETY: each share has blocks of its own, and the caller keeps others away.
-            self.layer.instructions.run(unsafe { Alone::new(self, weight, part(blocks, shares, share)) });
+            self.layer.instructions.run(unsafe { OwnBlocks::new(self, weight, part(blocks, shares, share)) });
         });
     }
 
     /// Threads take channels of one block after the other.
     ///
     /// # Safety
-    /// No one else touches the outputs, nor what `epilogue` notes of them, while the pass is made.
+    /// No one else touches the outputs, nor what `epilogue` notes of them, while the pass runs.
     pub(super) unsafe fn by_channels(&self) {
         let (layer, mut room) = (self.layer, Vec::new());
         let threads = rayon::current_num_threads();
         for block in 0..self.plan.blocks() {
             let block = &self.plan.block(block);
-            let rows = self.seen(block, layer.instructions.lanes());
+            let rows = self.input_rows(block, layer.instructions.lanes());
             let columns = Columns::new(rows.room(&mut room));
             let [inputs, groups] = [layer.kernels.channels[0], layer.groups()];
             let shares = inputs.min(SHARES * threads);
             (0..shares).into_par_iter().for_each(|share| {
                 let channels = part(inputs, shares, share);
                 // SAFETY: the room holds the rows, and each share has channels of its own.
-                layer.instructions.run(unsafe { Seeing::new(self, block, channels, rows, &columns) });
+                layer.instructions.run(unsafe { InputChannels::new(self, block, channels, rows, &columns) });
             });
-            let seen = Seen { rows, values: rows.room(&mut room) };
+            let transformed = Transformed { rows, values: rows.room(&mut room) };
             let shares = groups.div_ceil(TOGETHER).next_multiple_of(threads).min(groups);
             (0..shares).into_par_iter().for_each(|share| {
                 let groups = part(groups, shares, share);
                 // SAFETY: each share has channels of its own, and the caller keeps others away.
-                layer.instructions.run(unsafe { Making::new(self, block, groups, seen) });
+                layer.instructions.run(unsafe { OutputChannels::new(self, block, groups, transformed) });
             });
         }
     }
 
-    /// The rows of a block's inputs. The vectors of a kernel's last tap begin as many columns on as its slices take.
-    #[inline(never)] // or its divisions are made again for every number
-    fn seen(&self, block: &Block, lanes: usize) -> Rows {
+    /// The rows of a block's transformed inputs. The vectors of a kernel's last plane begin as many columns on as its slices take.
+    #[inline(never)] // or its divisions are repeated for every number
+    fn input_rows(&self, block: &Block, lanes: usize) -> Rows {
         let beyond = block.columns(self.layer.kernels.depth - 1);
         let columns = block.columns(block.slices()).next_multiple_of(lanes) + beyond;
         Rows::new(self.layer.kernels.channels[0], columns.next_multiple_of(lanes))
     }
 
-    /// Some of a block's inputs at the points.
+    /// Transforms some input channels of a block.
     ///
     /// # Safety
-    /// `seen` has room for the rows, of numbers, and no one else touches those of these channels.
+    /// `transformed` has room for the rows, of numbers, and no one else touches those of these channels.
     #[inline(always)]
-    unsafe fn see<S: Simd>(
+    unsafe fn transform_inputs<S: Simd>(
         &self,
         s: S,
         block: &Block,
         channels: Range<usize>,
         pixels: &mut Pixels,
         rows: Rows,
-        seen: &Columns<'_, f32>,
+        transformed: &Columns<'_, f32>,
     ) {
         let [_, above, before] = self.layer.geometry.padding;
         let [depth, height, width] = self.plan.images.input;
@@ -174,41 +175,41 @@ impl Pass<'_> {
                 for n in 0..vectors {
                     let first = rows.row(0, channel) + panel.start + n * S::LANES;
                     // SAFETY: the caller's promise.
-                    unsafe { pixels.see(s, n, seen, first, rows.point()) };
+                    unsafe { pixels.transform_inputs(s, n, transformed, first, rows.point()) };
                 }
             }
         }
     }
 
-    /// Some of a block's outputs, from what its inputs are at the points. `weight` is of these outputs.
+    /// Computes some output channels of a block from its transformed inputs. `weight` is of these channels.
     ///
     /// # Safety
     /// No one else touches these outputs, nor what `epilogue` notes of them.
     #[inline(always)]
-    unsafe fn make<S: Simd>(
+    unsafe fn outputs<S: Simd>(
         &self,
         s: S,
         block: &Block,
         groups: &Range<usize>,
         weight: &[f32],
-        seen: Seen<'_>,
-        Scratch { pixels, made: room }: &mut Scratch,
+        transformed: Transformed<'_>,
+        Scratch { pixels, products: room }: &mut Scratch,
     ) {
         let columns = block.columns(block.slices());
         let channels = self.layer.channels_of(groups);
-        let made_rows = Rows::new(channels.len(), columns.next_multiple_of(S::LANES));
-        let made = made_rows.room(room);
+        let product_rows = Rows::new(channels.len(), columns.next_multiple_of(S::LANES));
+        let products = product_rows.room(room);
         for point in 0..POINTS {
             for (panel, vectors) in panels::<S>(columns) {
                 let at = Place { point, column: panel.start, slice: block.columns(1) };
-                let to = (made_rows, &mut *made);
+                let to = (product_rows, &mut *products);
                 match (group_size(S::LANES), vectors) {
-                    (8, 1) => self.multiply::<S, 8, 1>(s, groups, weight, &at, seen, to),
-                    (8, 2) => self.multiply::<S, 8, 2>(s, groups, weight, &at, seen, to),
-                    (8, _) => self.multiply::<S, 8, 3>(s, groups, weight, &at, seen, to),
-                    (_, 1) => self.multiply::<S, 4, 1>(s, groups, weight, &at, seen, to),
-                    (_, 2) => self.multiply::<S, 4, 2>(s, groups, weight, &at, seen, to),
-                    (_, _) => self.multiply::<S, 4, 3>(s, groups, weight, &at, seen, to),
+                    (8, 1) => self.multiply::<S, 8, 1>(s, groups, weight, &at, transformed, to),
+                    (8, 2) => self.multiply::<S, 8, 2>(s, groups, weight, &at, transformed, to),
+                    (8, _) => self.multiply::<S, 8, 3>(s, groups, weight, &at, transformed, to),
+                    (_, 1) => self.multiply::<S, 4, 1>(s, groups, weight, &at, transformed, to),
+                    (_, 2) => self.multiply::<S, 4, 2>(s, groups, weight, &at, transformed, to),
+                    (_, _) => self.multiply::<S, 4, 3>(s, groups, weight, &at, transformed, to),
                 }
             }
         }
@@ -217,8 +218,8 @@ impl Pass<'_> {
             for channel in channels.clone() {
                 let bias = self.layer.bias.get(channel).copied().unwrap_or(0.0) as f32;
                 for n in 0..vectors {
-                    let first = made_rows.row(0, channel - channels.start) + panel.start + n * S::LANES;
-                    pixels.make(s, n, bias, &made[first..], made_rows.point());
+                    let first = product_rows.row(0, channel - channels.start) + panel.start + n * S::LANES;
+                    pixels.transform_outputs(s, n, bias, &products[first..], product_rows.point());
                 }
                 for run in &runs {
                     // SAFETY: the caller's promise.
@@ -236,28 +237,28 @@ impl Pass<'_> {
         groups: &Range<usize>,
         weight: &[f32],
         at: &Place,
-        Seen { rows, values }: Seen<'_>,
-        (made_rows, made): (Rows, &mut [f32]),
+        Transformed { rows, values }: Transformed<'_>,
+        (product_rows, products): (Rows, &mut [f32]),
     ) {
         let (layer, inputs, [c_in, _]) = (self.layer, self.layer.inputs(), self.layer.kernels.channels);
         let Range { start: first_channel, .. } = layer.channels_of(groups);
-        for (tap, start) in
-            (0..layer.kernels.depth).flat_map(|tap| (0..c_in).step_by(SUMMED).map(move |start| (tap, start)))
+        for (plane, start) in
+            (0..layer.kernels.depth).flat_map(|plane| (0..c_in).step_by(SUMMED).map(move |start| (plane, start)))
         {
             let summed = SUMMED.min(c_in - start);
-            let from = rows.row(at.point, start) + at.column + tap * at.slice;
+            let from = rows.row(at.point, start) + at.column + plane * at.slice;
             let tiles = &values[from..][..(summed - 1) * rows.stride + N * S::LANES];
-            let more = tap + start > 0;
+            let more = plane + start > 0;
             for group in groups.clone() {
                 let (channel, count) = group_of(layer.kernels.channels[1], SIZE, group);
                 let channel = channel - first_channel;
-                let sums = &mut made[made_rows.row(at.point, channel) + at.column..];
-                let first = (channel * POINTS + at.point * count) * inputs + (tap * c_in + start) * count;
+                let sums = &mut products[product_rows.row(at.point, channel) + at.column..];
+                let first = (channel * POINTS + at.point * count) * inputs + (plane * c_in + start) * count;
                 let weight = &weight[first..][..summed * count];
                 if count == SIZE {
-                    add_products::<S, SIZE, N>(s, weight, (tiles, rows.stride), (sums, made_rows.stride), more);
+                    add_products::<S, SIZE, N>(s, weight, (tiles, rows.stride), (sums, product_rows.stride), more);
                 } else {
-                    add_products::<S, 1, N>(s, weight, (tiles, rows.stride), (sums, made_rows.stride), more);
+                    add_products::<S, 1, N>(s, weight, (tiles, rows.stride), (sums, product_rows.stride), more);
                 }
             }
         }
@@ -272,9 +273,9 @@ impl Pass<'_> {
         let [depth, height, width] = self.plan.images.output;
         let Some([sample, slice]) = run.image else { return };
         let plane = (sample * self.layer.kernels.channels[1] + channel) * depth + slice;
-        for i in 0..MADE.min(height - run.row) {
+        for i in 0..TILE_OUTPUTS.min(height - run.row) {
             let start = (plane * height + run.row + i) * width + run.column;
-            let count = (run.count * MADE).min(width - run.column);
+            let count = (run.count * TILE_OUTPUTS).min(width - run.column);
             let row = &mut pixels.join(run, i)[..count];
             // SAFETY: the caller's promise.
             unsafe { self.epilogue.finish(channel, start, row) };
@@ -285,13 +286,13 @@ impl Pass<'_> {
 }
 
 /// Some blocks of one thread, which keeps its scratch memory.
-struct Alone<'a> {
+struct OwnBlocks<'a> {
     pass: &'a Pass<'a>,
     weight: &'a [f32],
     blocks: Range<usize>,
 }
 
-impl<'a> Alone<'a> {
+impl<'a> OwnBlocks<'a> {
     /// # Safety
     /// Until it has run, no one else touches these blocks' outputs, nor what is noted of them.
     unsafe fn new(pass: &'a Pass<'a>, weight: &'a [f32], blocks: Range<usize>) -> Self {
@@ -299,82 +300,82 @@ impl<'a> Alone<'a> {
     }
 }
 
-impl Work for Alone<'_> {
+impl Work for OwnBlocks<'_> {
     #[inline(always)]
     fn run<S: Simd>(self, s: S) {
         let Self { pass, weight, blocks } = self;
         let (mut scratch, mut room) = (Scratch::new(), Vec::new());
         for block in blocks {
             let block = pass.plan.block(block);
-            let rows = pass.seen(&block, S::LANES);
+            let rows = pass.input_rows(&block, S::LANES);
             let values = rows.room(&mut room);
             let channels = 0..pass.layer.kernels.channels[0];
             // SAFETY: the room holds the rows, and is borrowed here alone.
-            unsafe { pass.see(s, &block, channels, &mut scratch.pixels, rows, &Columns::new(values)) };
-            let seen = Seen { rows, values };
+            unsafe { pass.transform_inputs(s, &block, channels, &mut scratch.pixels, rows, &Columns::new(values)) };
+            let transformed = Transformed { rows, values };
             let groups = pass.layer.groups();
             for start in (0..groups).step_by(TOGETHER) {
                 let groups = start..groups.min(start + TOGETHER);
                 let weight = &weight[pass.layer.channels_of(&groups).start * POINTS * pass.layer.inputs()..];
                 // SAFETY: the maker's promise.
-                unsafe { pass.make(s, &block, &groups, weight, seen, &mut scratch) };
+                unsafe { pass.outputs(s, &block, &groups, weight, transformed, &mut scratch) };
             }
         }
     }
 }
 
 /// Some input channels of a block that is shared.
-struct Seeing<'a> {
+struct InputChannels<'a> {
     pass: &'a Pass<'a>,
     block: &'a Block,
     channels: Range<usize>,
     rows: Rows,
-    seen: &'a Columns<'a, f32>,
+    transformed: &'a Columns<'a, f32>,
 }
 
-impl<'a> Seeing<'a> {
+impl<'a> InputChannels<'a> {
     /// # Safety
-    /// `seen` has room for the rows, of numbers, and until it has run no one else touches those of these channels.
+    /// `transformed` has room for the rows, of numbers, and until it has run no one else touches those of these channels.
     unsafe fn new(
         pass: &'a Pass<'a>,
         block: &'a Block,
         channels: Range<usize>,
         rows: Rows,
-        seen: &'a Columns<'a, f32>,
+        transformed: &'a Columns<'a, f32>,
     ) -> Self {
-        Self { pass, block, channels, rows, seen }
+        Self { pass, block, channels, rows, transformed }
     }
 }
 
-impl Work for Seeing<'_> {
+impl Work for InputChannels<'_> {
     #[inline(always)]
     fn run<S: Simd>(self, s: S) {
-        let Self { pass, block, channels, rows, seen } = self;
+        let Self { pass, block, channels, rows, transformed } = self;
         // SAFETY: the maker's promise.
-        unsafe { pass.see(s, block, channels, &mut Pixels::new(), rows, seen) };
+        unsafe { pass.transform_inputs(s, block, channels, &mut Pixels::new(), rows, transformed) };
     }
 }
 
 /// Some output channels of a block that is shared.
-struct Making<'a> {
+struct OutputChannels<'a> {
     pass: &'a Pass<'a>,
     block: &'a Block,
     groups: Range<usize>,
-    seen: Seen<'a>,
+    transformed: Transformed<'a>,
 }
 
-impl<'a> Making<'a> {
+impl<'a> OutputChannels<'a> {
     /// # Safety
     /// Until it has run, no one else touches these groups' outputs of the block, nor what is noted of them.
-    unsafe fn new(pass: &'a Pass<'a>, block: &'a Block, groups: Range<usize>, seen: Seen<'a>) -> Self {
-        Self { pass, block, groups, seen }
+    unsafe fn new(pass: &'a Pass<'a>, block: &'a Block, groups: Range<usize>, transformed: Transformed<'a>) -> Self {
+        Self { pass, block, groups, transformed }
     }
 }
 
-impl Work for Making<'_> {
+impl Work for OutputChannels<'_> {
     #[inline(always)]
     fn run<S: Simd>(self, s: S) {
-        let Self { pass, block, groups, seen } = self;
+        let Self { pass, block, groups, transformed } = self;
         let (layer, mut weight) = (pass.layer, Vec::new());
         let channels = layer.channels_of(&groups);
         let len = channels.len() * POINTS * layer.inputs();
@@ -389,7 +390,7 @@ impl Work for Making<'_> {
         // SAFETY: the groups cover every kernel.
         unsafe { weight.set_len(len) };
         // SAFETY: the maker's promise.
-        unsafe { pass.make(s, block, &groups, &weight, seen, &mut Scratch::new()) };
+        unsafe { pass.outputs(s, block, &groups, &weight, transformed, &mut Scratch::new()) };
     }
 }
 

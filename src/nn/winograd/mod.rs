@@ -2,8 +2,8 @@
 //! arXiv 1509.09308). A 3-D kernel is as many 2-D ones as it is deep, each on its own slices, summed before they are
 //! transformed back.
 //!
-//! For f32. Outputs err by up to 3e-6 of the largest (see the test), where im2col's err by up to 5e-7.
-#![expect(unsafe_code, reason = "threads make different parts of one output")]
+//! It is for f32. Outputs err by up to 3e-6 of the largest (see the test), where im2col's err by up to 5e-7.
+#![expect(unsafe_code, reason = "threads write different parts of one output")]
 
 mod block;
 mod pixels;
@@ -25,13 +25,13 @@ use self::weights::Pack;
 use super::epilogue::Epilogue;
 use super::gemm::Columns;
 use super::geometry::{Geometry, Images};
-use super::simd::Instructions;
+use super::simd::{Instructions, WIDEST_LANES};
 
-/// With fewer tiles than these it takes longer to take the kernels to the points than im2col takes for all.
+/// Fewer tiles than these take longer, as the kernels are transformed too, than im2col takes for all.
 const FEWEST_TILES: usize = 12;
 /// Up to so many tiles are one block, which the threads share.
 const SHARED_TILES: usize = 400;
-/// Of a thread's own block's tiles at the points, before and after: a second-level cache.
+/// A thread's own block's transformed inputs and outputs fit into so many bytes: a second-level cache.
 const BLOCK_BYTES: usize = 2 << 20;
 /// Vectors of tiles that are multiplied together: with a group of output channels they fill the registers with sums.
 const WIDEST: usize = 3;
@@ -40,10 +40,10 @@ const LARGEST_GROUP: usize = 8;
 
 /// Output channels that are summed together: as many as there are registers for.
 fn group_size(lanes: usize) -> usize {
-    if lanes == pixels::WIDEST_LANES { LARGEST_GROUP } else { 4 }
+    if lanes == WIDEST_LANES { LARGEST_GROUP } else { 4 }
 }
 
-/// Of so many channels in groups of `size`: a group's first channel and how many.
+/// Gives a group's first channel and how many it has, where so many channels are in groups of `size`.
 #[inline(always)]
 fn group_of(channels: usize, size: usize, group: usize) -> (usize, usize) {
     let whole = channels / size;
@@ -84,7 +84,7 @@ impl Winograd<'_> {
         let shared = images.tiles() <= SHARED_TILES;
         let plan = if shared { Plan::whole(images, self.geometry) } else { self.plan(images) };
         let pass = Pass { layer: self, plan: &plan, x, y: &columns, epilogue };
-        let weight = if shared { Vec::new() } else { self.at_points()? };
+        let weight = if shared { Vec::new() } else { self.transform_kernels()? };
         // SAFETY: the outputs are the pass's alone until it ends; whoever made `epilogue` answers for what it notes.
         unsafe {
             if shared {
@@ -106,14 +106,14 @@ impl Winograd<'_> {
             // Whole panels, and no more than keep all threads busy.
             [(BLOCK_BYTES / of_tile / panel).clamp(1, 4) * panel; 2]
         } else {
-            // Several slices, for a block takes its neighbours' to the points too.
+            // A block has several slices, for it transforms its neighbours' too.
             [8 * panel, panel + panel / 8]
         };
         Plan::new(images, self.geometry, sizes, rayon::current_num_threads())
     }
 
-    /// All kernels at the points, by group of output channels: `[POINTS, inputs, channels of the group]`.
-    fn at_points(&self) -> Result<Vec<f32>> {
+    /// Transforms all kernels, by group of output channels: `[POINTS, inputs, channels of the group]`.
+    fn transform_kernels(&self) -> Result<Vec<f32>> {
         let mut weight = Vec::new();
         let columns = Columns::fresh(&mut weight, &[self.kernels.channels[1], POINTS, self.inputs()])?;
         let len = columns.len();
@@ -128,12 +128,12 @@ impl Winograd<'_> {
         Ok(weight)
     }
 
-    /// Input channels by depth tap: what is summed over.
+    /// Input channels times the kernel's depth: what is summed over.
     fn inputs(&self) -> usize {
         self.kernels.depth * self.kernels.channels[0]
     }
 
-    /// How many groups the output channels make: whole ones, then single channels.
+    /// How many groups the output channels are in: whole ones, then single channels.
     fn groups(&self) -> usize {
         let size = group_size(self.instructions.lanes());
         self.kernels.channels[1] / size + self.kernels.channels[1] % size
@@ -155,7 +155,7 @@ mod tests {
     use super::*;
     use crate::nn::im2col;
 
-    /// Of the largest output: measured up to 1e-6 with up to 33 input channels, 2.6e-6 with 500.
+    /// The share of the largest output that an error may be: up to 1e-6 was measured with up to 33 input channels, 2.6e-6 with 500.
     const TOLERANCE: f64 = 4e-6;
 
     /// Uniform in -1..1 from SplitMix64 (Steele, Lea, Flood 2014), as f32 knows them.
@@ -181,14 +181,14 @@ mod tests {
         let kernel = [2 * padding[0] + 1, 3, 3];
         let geometry = Geometry { kernel, stride: [1; 3], padding };
         let output = geometry.output(input).expect("it fits");
-        let weight = random(channels[0] * channels[1] * geometry.taps(), 1);
+        let weight = random(channels[0] * channels[1] * geometry.elements(), 1);
         let bias: Vec<f64> = random(channels[1], 2).into_iter().map(f64::from).collect();
         let x = random(samples * channels[0] * input.iter().product::<usize>(), 3);
         let f64s = |values: &[f32]| values.iter().copied().map(f64::from).collect::<Vec<_>>();
         let exact = im2col::Kernel { weight: &f64s(&weight), bias: &bias, channels, geometry: &geometry };
-        let after = Epilogue::default();
+        let epilogue = Epilogue::default();
         let images = Images { samples, input, output };
-        let exact = exact.forward(&f64s(&x), &images, &after).expect("there is room");
+        let exact = exact.forward(&f64s(&x), &images, &epilogue).expect("there is room");
         let kernels = Kernels { loaded: weight.as_chunks().0, mirror: None, channels, depth: kernel[0] };
         let layer = Winograd { kernels, bias: &bias, geometry: &geometry, instructions };
         let y = layer.forward(&x, &images, &Epilogue::default()).expect("there is room");

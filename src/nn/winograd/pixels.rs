@@ -1,42 +1,40 @@
 //! Pixels on their way between the rows of an image and the lanes of vectors, where tiles lie side by side.
 
 use super::tiles::Run;
-use super::transform::{MADE, SEEN, of_input, of_output};
+use super::transform::{TILE_INPUTS, TILE_OUTPUTS, of_input, of_output};
 use crate::nn::gemm::Columns;
-use crate::nn::simd::Simd;
+use crate::nn::simd::{Simd, WIDEST_LANES};
 
-/// Numbers in the widest vectors.
-pub(super) const WIDEST_LANES: usize = 16;
 /// Tiles at a time at most.
 const TILES: usize = super::WIDEST * WIDEST_LANES;
-/// Room for them, for one more, and for a vector to begin where every vector may.
+/// Lanes for these tiles, for one more, and for a vector to begin where every vector may.
 const LANES: usize = TILES + WIDEST_LANES;
 /// Pixels of a row of so many tiles, and room for a vector that begins at the last.
-const PIXELS: usize = (TILES - 1) * MADE + SEEN + WIDEST_LANES;
+const PIXELS: usize = (TILES - 1) * TILE_OUTPUTS + TILE_INPUTS + WIDEST_LANES;
 /// What lies above and below an image.
 static ZEROS: [f32; PIXELS] = [0.0; PIXELS];
 
-/// Aligned, so that no vector lies in two lines of the cache.
+/// The pixels of a panel of tiles; aligned, so that no vector lies in two lines of the cache.
 #[repr(align(64))]
 pub(super) struct Pixels {
-    /// By row and column of a tile, then tile by tile.
-    lanes: [[[f32; LANES]; SEEN]; SEEN],
-    rows: [[f32; PIXELS]; SEEN],
+    /// Pixels by row and column of a tile, then tile by tile.
+    lanes: [[[f32; LANES]; TILE_INPUTS]; TILE_INPUTS],
+    rows: [[f32; PIXELS]; TILE_INPUTS],
 }
 
 impl Pixels {
     pub(super) fn new() -> Self {
-        Self { lanes: [[[0.0; LANES]; SEEN]; SEEN], rows: [[0.0; PIXELS]; SEEN] }
+        Self { lanes: [[[0.0; LANES]; TILE_INPUTS]; TILE_INPUTS], rows: [[0.0; PIXELS]; TILE_INPUTS] }
     }
 
-    /// A run of no image.
+    /// Fills a run that lies beyond the images with zeros.
     #[inline(always)]
     pub(super) fn clear(&mut self, run: &Run) {
         self.lanes.iter_mut().flatten().for_each(|lanes| lanes[run.at..run.at + run.count].fill(0.0));
     }
 
-    /// The rows that a run sees of an image `[height, width]`, with so many zeros `above` and `before` it: transformed along their
-    /// height, each pixel to its tile's lane.
+    /// Reads the rows of an image `[height, width]` that a run needs, with so many zeros `above` and `before` it, transforms them
+    /// along their height, and puts each pixel to its tile's lane.
     #[inline(always)]
     pub(super) fn gather<S: Simd>(
         &mut self,
@@ -50,7 +48,7 @@ impl Pixels {
         let start = (before.saturating_sub(run.column)).min(run.width());
         let first = (run.column + start).saturating_sub(before).min(width);
         let count = (run.width() - start).min(width - first);
-        let sources: [&[f32]; SEEN] = std::array::from_fn(|i| match (run.row + i).checked_sub(above) {
+        let sources: [&[f32]; TILE_INPUTS] = std::array::from_fn(|i| match (run.row + i).checked_sub(above) {
             Some(y) if y < height => &image[y * width + first..][..count],
             _ => &ZEROS[..count],
         });
@@ -60,84 +58,91 @@ impl Pixels {
         }
         let whole = count / S::LANES * S::LANES;
         for x in (0..whole).step_by(S::LANES) {
-            see_column(s, &sources, x, start + x, &mut self.rows);
+            transform_column(s, &sources, x, start + x, &mut self.rows);
         }
         if whole < count {
-            let mut rest = [[0.0; WIDEST_LANES]; SEEN];
+            let mut rest = [[0.0; WIDEST_LANES]; TILE_INPUTS];
             rest.iter_mut().zip(sources).for_each(|(rest, row)| rest[..count - whole].copy_from_slice(&row[whole..]));
-            see_column(s, &rest, 0, start + whole, &mut self.rows);
+            transform_column(s, &rest, 0, start + whole, &mut self.rows);
         }
         for (row, lanes) in self.rows.iter().zip(&mut self.lanes) {
             spread(s, row, run, lanes);
         }
     }
 
-    /// Of a vector of tiles, what they are at each point, from `first` on, `stride` apart: transformed along the width too.
+    /// Transforms a vector of tiles along the width too, and writes their number at each point, from `first` on, `stride` apart.
     ///
     /// # Safety
     /// These elements are there, and no one else touches them.
     #[inline(always)]
-    pub(super) unsafe fn see<S: Simd>(&self, s: S, vector: usize, to: &Columns<'_, f32>, first: usize, stride: usize) {
+    pub(super) unsafe fn transform_inputs<S: Simd>(
+        &self,
+        s: S,
+        vector: usize,
+        to: &Columns<'_, f32>,
+        first: usize,
+        stride: usize,
+    ) {
         for (i, lanes) in self.lanes.iter().enumerate() {
-            let mut row = [s.splat(0.0); SEEN];
+            let mut row = [s.splat(0.0); TILE_INPUTS];
             for (pixel, lanes) in row.iter_mut().zip(lanes) {
                 *pixel = s.load(&lanes[vector * S::LANES..]);
             }
-            for (j, seen) in of_input(s, row).into_iter().enumerate() {
-                let at = first + (i * SEEN + j) * stride;
+            for (j, value) in of_input(s, row).into_iter().enumerate() {
+                let at = first + (i * TILE_INPUTS + j) * stride;
                 // SAFETY: the caller's promise.
-                s.store(seen, unsafe { to.piece(at..at + S::LANES) });
+                s.store(value, unsafe { to.piece(at..at + S::LANES) });
             }
         }
     }
 
-    /// A vector of tiles of outputs, from what they are at each point, `stride` apart.
+    /// Transforms a vector of tiles of products, one number at each point, `stride` apart, back to outputs.
     #[inline(always)]
-    pub(super) fn make<S: Simd>(&mut self, s: S, vector: usize, bias: f32, from: &[f32], stride: usize) {
+    pub(super) fn transform_outputs<S: Simd>(&mut self, s: S, vector: usize, bias: f32, from: &[f32], stride: usize) {
         let bias = s.splat(bias);
-        let mut columns = [[bias; MADE]; SEEN];
+        let mut columns = [[bias; TILE_OUTPUTS]; TILE_INPUTS];
         for (j, column) in columns.iter_mut().enumerate() {
-            let mut points = [bias; SEEN];
+            let mut points = [bias; TILE_INPUTS];
             for (i, point) in points.iter_mut().enumerate() {
-                *point = s.load(&from[(i * SEEN + j) * stride..]);
+                *point = s.load(&from[(i * TILE_INPUTS + j) * stride..]);
             }
             *column = of_output(s, points);
         }
-        for (i, lanes) in self.lanes[..MADE].iter_mut().enumerate() {
-            let mut row = [bias; SEEN];
+        for (i, lanes) in self.lanes[..TILE_OUTPUTS].iter_mut().enumerate() {
+            let mut row = [bias; TILE_INPUTS];
             for (point, column) in row.iter_mut().zip(&columns) {
                 *point = column[i];
             }
-            for (lanes, made) in lanes.iter_mut().zip(of_output(s, row)) {
-                s.store(s.add(made, bias), &mut lanes[vector * S::LANES..]);
+            for (lanes, value) in lanes.iter_mut().zip(of_output(s, row)) {
+                s.store(s.add(value, bias), &mut lanes[vector * S::LANES..]);
             }
         }
     }
 
-    /// A row of a run's tiles of outputs.
+    /// Joins a row of a run's tiles of outputs.
     #[inline(always)]
     pub(super) fn join(&mut self, run: &Run, row: usize) -> &mut [f32] {
         let of = run.at..run.at + run.count;
         let [a, b, c, d, ..] = &self.lanes[row];
         let tiles = a[of.clone()].iter().zip(&b[of.clone()]).zip(c[of.clone()].iter().zip(&d[of]));
-        let joined = &mut self.rows[0][..run.count * MADE];
-        for (quad, ((a, b), (c, d))) in joined.as_chunks_mut::<MADE>().0.iter_mut().zip(tiles) {
+        let joined = &mut self.rows[0][..run.count * TILE_OUTPUTS];
+        for (quad, ((a, b), (c, d))) in joined.as_chunks_mut::<TILE_OUTPUTS>().0.iter_mut().zip(tiles) {
             *quad = [*a, *b, *c, *d];
         }
         joined
     }
 }
 
-/// A vector of each source at `x`, transformed along the height, to the rows at `to`.
+/// Transforms a vector of each source at `x` along the height, to the rows at `to`.
 #[inline(always)]
-fn see_column<S: Simd>(
+fn transform_column<S: Simd>(
     s: S,
-    sources: &[impl AsRef<[f32]>; SEEN],
+    sources: &[impl AsRef<[f32]>; TILE_INPUTS],
     x: usize,
     to: usize,
-    rows: &mut [[f32; PIXELS]; SEEN],
+    rows: &mut [[f32; PIXELS]; TILE_INPUTS],
 ) {
-    let mut column = [s.splat(0.0); SEEN];
+    let mut column = [s.splat(0.0); TILE_INPUTS];
     for (vector, source) in column.iter_mut().zip(sources) {
         *vector = s.load(&source.as_ref()[x..]);
     }
@@ -146,14 +151,14 @@ fn see_column<S: Simd>(
     }
 }
 
-/// A run's row of pixels to lanes: pixel `4 t + j` is the j-th of tile t, and the last two are the first two of tile t + 1. Whole
-/// vectors: what lies behind the run's lanes is the next run's.
+/// Spreads a run's row of pixels over the lanes: pixel `4 t + j` is the j-th of tile t, and the last two are the first two of tile
+/// t + 1. Whole vectors are written: what lies behind the run's lanes is the next run's.
 #[inline(always)]
-fn spread<S: Simd>(s: S, row: &[f32; PIXELS], run: &Run, lanes: &mut [[f32; LANES]; SEEN]) {
+fn spread<S: Simd>(s: S, row: &[f32; PIXELS], run: &Run, lanes: &mut [[f32; LANES]; TILE_INPUTS]) {
     for tile in (0..run.count).step_by(S::LANES) {
-        let mut vectors = [s.splat(0.0); MADE];
+        let mut vectors = [s.splat(0.0); TILE_OUTPUTS];
         for (i, vector) in vectors.iter_mut().enumerate() {
-            *vector = s.load(&row[tile * MADE + i * S::LANES..]);
+            *vector = s.load(&row[tile * TILE_OUTPUTS + i * S::LANES..]);
         }
         for (lanes, vector) in lanes.iter_mut().zip(s.deal(vectors)) {
             s.store(vector, &mut lanes[run.at + tile..]);
@@ -161,7 +166,7 @@ fn spread<S: Simd>(s: S, row: &[f32; PIXELS], run: &Run, lanes: &mut [[f32; LANE
     }
     let end = run.at + run.count;
     let [a, b, _, _, e, f] = lanes;
-    (a[end], b[end]) = (row[run.count * MADE], row[run.count * MADE + 1]);
+    (a[end], b[end]) = (row[run.count * TILE_OUTPUTS], row[run.count * TILE_OUTPUTS + 1]);
     e[run.at..end].copy_from_slice(&a[run.at + 1..=end]);
     f[run.at..end].copy_from_slice(&b[run.at + 1..=end]);
 }

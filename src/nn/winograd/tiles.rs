@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use super::transform::{MADE, SEEN};
+use super::transform::{TILE_INPUTS, TILE_OUTPUTS};
 use crate::nn::geometry::{Geometry, Images};
 
 /// Neighbouring tiles of one row of tiles.
@@ -18,13 +18,13 @@ pub(super) struct Run {
 }
 
 impl Run {
-    /// Inputs along a row that the run sees.
+    /// Inputs along a row that the run needs.
     pub(super) fn width(&self) -> usize {
-        self.count * MADE + SEEN - MADE
+        self.count * TILE_OUTPUTS + TILE_INPUTS - TILE_OUTPUTS
     }
 }
 
-/// The same tiles of some slices in a row, slice after slice.
+/// A block holds some tiles of a slice, and the tiles at these places of the slices that follow it, slice after slice.
 pub(super) struct Block {
     volume: usize,
     slices: Range<usize>,
@@ -45,7 +45,7 @@ impl Block {
 impl Images {
     /// Rows and columns of tiles in an image.
     fn grid(&self) -> [usize; 2] {
-        [self.output[1].div_ceil(MADE), self.output[2].div_ceil(MADE)]
+        [self.output[1].div_ceil(TILE_OUTPUTS), self.output[2].div_ceil(TILE_OUTPUTS)]
     }
 
     /// Tiles of the whole batch.
@@ -54,16 +54,16 @@ impl Images {
     }
 }
 
-/// How a pass is cut into blocks. Where kernels are flat, the slices of all samples are those of one volume.
+/// How a pass is cut into blocks. The slices of all samples count as one volume where kernels are flat.
 pub(super) struct Plan<'a> {
     pub(super) images: &'a Images,
     /// Slices above a kernel's middle.
     padding: usize,
     grid: [usize; 2], // rows and columns of tiles
     volumes: usize,
-    /// Of a volume: slices before, slices after.
+    /// Slices of a volume: of the input, of the output.
     slices: [usize; 2],
-    /// Of a volume's slices, and of a slice's tiles.
+    /// Parts that a volume's slices are cut into, and parts that a slice's tiles are cut into.
     parts: [usize; 2],
 }
 
@@ -94,8 +94,8 @@ impl<'a> Plan<'a> {
         self.volumes * self.parts[0] * self.parts[1]
     }
 
-    /// Those of one part of a slice come one after the other.
-    #[inline(never)] // or its divisions are made again wherever its numbers are wanted
+    /// The blocks of one part of a slice come one after the other.
+    #[inline(never)] // or its divisions are repeated wherever its numbers are wanted
     pub(super) fn block(&self, index: usize) -> Block {
         let [of_volume, of_slice] = self.parts;
         let (volume, index) = (index / (of_volume * of_slice), index % (of_volume * of_slice));
@@ -106,7 +106,7 @@ impl<'a> Plan<'a> {
         }
     }
 
-    /// What some of a block's tiles see, counted from the first tile of the first slice that any of them sees.
+    /// The inputs that some of a block's tiles need, counted from the first tile of the first slice that any of them needs.
     pub(super) fn inputs(&self, block: &Block, columns: Range<usize>) -> Vec<Run> {
         self.runs(block, columns, |slice| {
             let slice =
@@ -116,7 +116,7 @@ impl<'a> Plan<'a> {
         })
     }
 
-    /// What some of a block's tiles make, counted from the first.
+    /// The outputs of some of a block's tiles, counted from the first.
     pub(super) fn outputs(&self, block: &Block, columns: Range<usize>) -> Vec<Run> {
         self.runs(block, columns, |slice| {
             let index = block.volume * self.slices[1] + block.slices.start + slice;
@@ -132,7 +132,7 @@ impl<'a> Plan<'a> {
             let (row, column) = (tile / self.grid[1], tile % self.grid[1]);
             let count = (self.grid[1] - column).min(block.tiles.end - tile).min(columns.end - at);
             let (at_first, image) = (at - columns.start, image(slice));
-            runs.push(Run { at: at_first, count, image, row: row * MADE, column: column * MADE });
+            runs.push(Run { at: at_first, count, image, row: row * TILE_OUTPUTS, column: column * TILE_OUTPUTS });
             at += count;
         }
         runs

@@ -1,18 +1,18 @@
-//! Kernels at the points, in the order in which the products take them.
+//! Kernels are transformed here, in the order in which the products take them.
 
 use super::LARGEST_GROUP;
 use super::transform::{POINTS, of_kernels};
 use crate::nn::gemm::Columns;
 use crate::nn::simd::{Simd, Work};
 
-/// Inputs at a time, that what they are at the points is written to memory by the line.
+/// Inputs that are transformed at a time, so that the result is written to memory by the line.
 const INPUTS: usize = 8;
 
 /// Where the 3 x 3 kernels come from.
 pub(crate) struct Kernels<'a> {
-    /// `[out, in, depth]`; where there is a mirror, those of the convolution that this is the gradient of, `[in, out, depth]`.
+    /// `[out, in, depth]`; where there is a mirror, the kernels of the convolution that this is the gradient of, `[in, out, depth]`.
     pub(crate) loaded: &'a [[f32; 9]],
-    /// What each input channel is multiplied with, where taps are taken in reverse.
+    /// What each input channel is multiplied with, where a kernel's weights are taken in reverse.
     pub(crate) mirror: Option<&'a [f64]>,
     pub(crate) channels: [usize; 2], // in, out
     pub(crate) depth: usize,
@@ -20,10 +20,10 @@ pub(crate) struct Kernels<'a> {
 
 impl Kernels<'_> {
     #[inline(always)]
-    fn get(&self, [input, output]: [usize; 2], tap: usize) -> [f32; 9] {
+    fn get(&self, [input, output]: [usize; 2], depth_offset: usize) -> [f32; 9] {
         let ([c_in, c_out], depth) = (self.channels, self.depth);
-        let Some(scale) = self.mirror else { return self.loaded[(output * c_in + input) * depth + tap] };
-        let mut kernel = self.loaded[(input * c_out + output) * depth + depth - 1 - tap];
+        let Some(scale) = self.mirror else { return self.loaded[(output * c_in + input) * depth + depth_offset] };
+        let mut kernel = self.loaded[(input * c_out + output) * depth + depth - 1 - depth_offset];
         kernel.reverse();
         for number in &mut kernel {
             *number *= scale[input] as f32;
@@ -32,7 +32,7 @@ impl Kernels<'_> {
     }
 }
 
-/// Those of a group of output channels.
+/// The kernels of a group of output channels.
 pub(super) struct Pack<'a> {
     kernels: &'a Kernels<'a>,
     /// The first one, and how many.
@@ -43,7 +43,7 @@ pub(super) struct Pack<'a> {
 }
 
 impl<'a> Pack<'a> {
-    /// Those of a group, the first output channel and how many, to `packed` from `at` on.
+    /// Transforms the kernels of a group, the first output channel and how many, to `packed` from `at` on.
     ///
     /// # Safety
     /// Until it has run, no one else touches the group's elements of `packed`.
@@ -63,24 +63,24 @@ impl Work for Pack<'_> {
         let Self { kernels, group: (first, size), packed, at } = self;
         let ([c_in, _], inputs) = (kernels.channels, kernels.depth * kernels.channels[0]);
         let mut numbers = [[[0.0; LARGEST_GROUP]; 9]; INPUTS];
-        let mut made = [[0.0; INPUTS * LARGEST_GROUP]; POINTS];
+        let mut transformed = [[0.0; INPUTS * LARGEST_GROUP]; POINTS];
         for start in (0..inputs).step_by(INPUTS) {
             let count = INPUTS.min(inputs - start);
             for (input, numbers) in numbers[..count].iter_mut().enumerate() {
-                let (tap, channel) = ((start + input) / c_in, (start + input) % c_in);
+                let (depth_offset, channel) = ((start + input) / c_in, (start + input) % c_in);
                 for of_group in 0..size {
-                    let kernel = kernels.get([channel, first + of_group], tap);
+                    let kernel = kernels.get([channel, first + of_group], depth_offset);
                     for (numbers, number) in numbers.iter_mut().zip(kernel) {
                         numbers[of_group] = number;
                     }
                 }
             }
             for (input, numbers) in numbers[..count].iter().enumerate() {
-                of_kernels(s, numbers, &mut made, input * size);
+                of_kernels(s, numbers, &mut transformed, input * size);
             }
-            for (point, made) in made.iter().enumerate() {
+            for (point, transformed) in transformed.iter().enumerate() {
                 // SAFETY: the maker's promise.
-                unsafe { packed.copy(at + (point * inputs + start) * size, &made[..count * size]) };
+                unsafe { packed.copy(at + (point * inputs + start) * size, &transformed[..count * size]) };
             }
         }
     }

@@ -6,7 +6,7 @@ use candle_core::{DType, Device, Result, Tensor, bail};
 
 use super::device::Convolution;
 use crate::graph::ops::AtZero;
-use crate::graph::ops::lines::Lines;
+use crate::graph::ops::channel_affine::ChannelAffine;
 use crate::graph::ops::norm::{BatchNorm, channelwise_on};
 use crate::nn::device::has_kernels;
 use crate::nn::epilogue::Epilogue;
@@ -28,14 +28,14 @@ pub(super) enum Numbers {
 }
 
 pub(super) struct Weights<T> {
-    /// `[out, in * taps]`, as they were loaded; of a gradient's kernel, those of the convolution it is the gradient of.
+    /// `[out, in * elements]`, as they were loaded; of a gradient's kernel, those of the convolution it is the gradient of.
     loaded: Arc<Vec<T>>,
-    /// The gradient's own `[out, in * taps]`: made by the first pass that wants them.
+    /// The gradient's own `[out, in * elements]`: made by the first pass that wants them.
     mirrored: OnceLock<Vec<T>>,
 }
 
 impl<T> Weights<T> {
-    /// `[out, in * taps]`, as they were loaded.
+    /// `[out, in * elements]`, as they were loaded.
     pub(super) fn loaded(&self) -> &[T] {
         &self.loaded
     }
@@ -99,7 +99,7 @@ impl Kernel {
         Self { norm, norm_last, ..kernel }
     }
 
-    /// In, out.
+    /// Input channels, output channels.
     pub(super) fn channels(&self) -> [usize; 2] {
         self.channels
     }
@@ -108,7 +108,8 @@ impl Kernel {
         self.geometry
     }
 
-    /// Gives this convolution for some planes of its input, which come with their padding: part of a pass whose output has that size.
+    /// Gives this convolution for some planes of its input, which come with their padding: part of a pass whose output has that
+    /// size.
     pub(super) fn on_planes(&self, output: [usize; 3]) -> Self {
         let [_, height, width] = self.geometry.padding;
         let kernel = self.placed(Geometry { padding: [0, height, width], ..self.geometry });
@@ -139,7 +140,7 @@ impl Kernel {
         norm.map_or_else(|| vec![1.0; self.channels[1]], |norm| norm.by_channel().scale.clone())
     }
 
-    /// The convolution from the output's gradient to the input's: taps in reverse, input and output channels exchanged, times
+    /// The convolution from the output's gradient to the input's: kernels in reverse, input and output channels exchanged, times
     /// the norm's scale.
     fn gradient(&self) -> Option<&Arc<Self>> {
         let make = || {
@@ -151,10 +152,10 @@ impl Kernel {
         self.gradient.get_or_init(make).as_ref()
     }
 
-    /// The weights `[out, in * taps]` of this kernel itself.
+    /// The weights `[out, in * elements]` of this kernel itself.
     fn matrix<'a, T: Real>(&self, weights: &'a Weights<T>) -> &'a [T] {
         let Some(scale) = &self.mirror else { return &weights.loaded };
-        weights.mirrored.get_or_init(|| mirrored(&weights.loaded, scale, self.channels, self.geometry.taps()))
+        weights.mirrored.get_or_init(|| mirrored(&weights.loaded, scale, self.channels, self.geometry.elements()))
     }
 
     fn forward_f32(
@@ -247,8 +248,8 @@ impl Kernel {
         Ok((y, save.then(|| Mask::of(&passing))))
     }
 
-    /// From the gradient of the outputs, once past their ReLU, to that of the input, whose depth, height and width are told. To it
-    /// `others` is added; then what `mask` lets through is left.
+    /// Gives the gradient of the input, whose depth, height and width are told, from that of the outputs, once past their ReLU.
+    /// `others` is added to it; then what `mask` lets through is left.
     pub(super) fn vjp(
         &self,
         gradient: &Tensor,
@@ -273,7 +274,7 @@ impl Kernel {
         mask.map_or_else(|| Ok(pulled.clone()), |mask| mask.pass(&pulled))
     }
 
-    /// From the output's gradient to the input's, whose size it must be told, where a stride leaves gaps.
+    /// Gives the input's gradient from the output's. The input's size must be told, where a stride leaves gaps.
     fn scattered(&self, gradient: &Tensor, input: [usize; 3]) -> Result<Tensor> {
         let (samples, _, d, h, w) = gradient.dims5()?;
         let images = Images { samples, input, output: [d, h, w] };
@@ -306,14 +307,14 @@ impl Kernel {
         shift.resize(c_out, 0.0);
         if let Some(norm) = &self.norm {
             scale.clone_from(&norm.by_channel().scale);
-            let lines = scale.iter().zip(&norm.by_channel().shift);
-            shift.iter_mut().zip(lines).for_each(|(bias, (scale, shift))| *bias = scale * *bias + shift);
+            let affines = scale.iter().zip(&norm.by_channel().shift);
+            shift.iter_mut().zip(affines).for_each(|(bias, (scale, shift))| *bias = scale * *bias + shift);
         }
         let [scale, shift] = [scale, shift].map(|numbers| channelwise_on(&numbers, dtype, device));
-        let after = Lines { scale: scale?, shift: shift? };
+        let affine = ChannelAffine { scale: scale?, shift: shift? };
         let last = self.norm_last.as_ref().map(|norm| norm.on(dtype, device)).transpose()?;
-        let made = Arc::new(Convolution::new(weight, after, last, self.geometry));
-        Ok(self.on_device.get_or_init(|| made))
+        let convolution = Arc::new(Convolution::new(weight, affine, last, self.geometry));
+        Ok(self.on_device.get_or_init(|| convolution))
     }
 
     fn products<'a, T>(&'a self, weight: &'a [T]) -> im2col::Kernel<'a, T> {
@@ -343,13 +344,13 @@ impl Passed<'_> {
     }
 }
 
-/// `[in, out, taps]` to `[out, in, taps]`, the taps in reverse, each input's times its scale.
-fn mirrored<T: Real>(weight: &[T], scale: &[f64], [c_in, c_out]: [usize; 2], taps: usize) -> Vec<T> {
+/// `[in, out, elements]` to `[out, in, elements]`, the elements in reverse, each input's times its scale.
+fn mirrored<T: Real>(weight: &[T], scale: &[f64], [c_in, c_out]: [usize; 2], elements: usize) -> Vec<T> {
     let kernels = (0..c_out * c_in).map(|at| (at / c_in, at % c_in));
     let mirrored = kernels.flat_map(|(out, input)| {
-        let first = (input * c_out + out) * taps;
+        let first = (input * c_out + out) * elements;
         let scale = T::from_f64(scale[input]);
-        weight[first..first + taps].iter().rev().map(move |w| *w * scale)
+        weight[first..first + elements].iter().rev().map(move |w| *w * scale)
     });
     mirrored.collect()
 }

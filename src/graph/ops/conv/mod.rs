@@ -2,7 +2,7 @@
 //!
 //! candle computes the gradient of the weights as well, and that of the input by a naive loop; here it is that of the input
 //! alone. At stride 1 it is a convolution too, of mirrored weights, and as fast.
-//! f32 at stride 1 and 3 x 3 taps goes through Winograd's transform; all else is im2col and a matrix product. A batch norm, a
+//! f32 at stride 1 and 3 x 3 kernels goes through Winograd's transform; all else is im2col and a matrix product. A batch norm, a
 //! skip and a ReLU that follow are done to the outputs while the caches hold them. On a GPU all is made of candle's operations.
 
 mod depthwise;
@@ -29,7 +29,8 @@ pub enum Bias {
     Without,
 }
 
-/// A convolution: `[n, in, d, h, w]` to `[n, out, d', h', w']`, or of slices, without the depth, or of lines, without the height too.
+/// A convolution: `[n, in, d, h, w]` to `[n, out, d', h', w']`, or of slices, without the depth, or of lines, without the height
+/// too.
 #[derive(Clone)]
 pub struct Conv {
     kernel: Arc<Kernel>,
@@ -50,7 +51,7 @@ impl Axes {
         match weight.rank() {
             rank @ 3..=5 => Ok(Self(rank - 2)),
             _ => bail!(
-                "a convolution's weights are [out, in, ...] with one to three axes of taps, found {:?}",
+                "a convolution's weights are [out, in, ...] with one to three axes of a kernel, found {:?}",
                 weight.dims()
             ),
         }
@@ -103,26 +104,26 @@ fn biases_of(bias: Option<&Tensor>, out: usize) -> Result<Vec<f64>> {
     Ok(bias)
 }
 
-/// Weights `[out, in, …]` with zeros between the taps, so that they stand `dilation` apart.
+/// Weights `[out, in, …]` with zeros between the elements of a kernel, so that they stand `dilation` apart.
 ///
 /// # Errors
-/// In words, where they would be more than 256 times as many numbers.
+/// The error says so where they would be more than 256 times as many numbers.
 fn dilated(weight: &Tensor, dilation: [usize; 3]) -> Result<Tensor> {
     const MOST: usize = 256;
     let (mut weight, most) = (weight.contiguous()?, weight.elem_count().saturating_mul(MOST));
     let axes = weight.rank() - 2;
     for (axis, apart) in dilation[3 - axes..].iter().enumerate().filter(|(_, apart)| **apart != 1) {
-        let (at, taps) = (axis + 2, weight.dim(axis + 2)?);
-        let Some(length) = (taps.max(1) - 1).checked_mul(*apart).filter(|_| *apart > 0) else {
+        let (at, elements) = (axis + 2, weight.dim(axis + 2)?);
+        let Some(length) = (elements.max(1) - 1).checked_mul(*apart).filter(|_| *apart > 0) else {
             bail!("a convolution of dilation {dilation:?}: each must be positive");
         };
-        if (weight.elem_count() / taps.max(1)).saturating_mul(length.saturating_add(*apart)) > most {
+        if (weight.elem_count() / elements.max(1)).saturating_mul(length.saturating_add(*apart)) > most {
             bail!(
-                "a convolution of dilation {dilation:?} and weights {:?} has too many zeros between its taps",
+                "a convolution of dilation {dilation:?} and weights {:?} has too many zeros between its elements",
                 weight.dims()
             );
         }
-        // Each tap with the zeros that follow it; those behind the last fall off.
+        // Each element with the zeros that follow it; those behind the last fall off.
         weight = weight.unsqueeze(at + 1)?.pad_with_zeros(at + 1, 0, apart - 1)?.flatten(at, at + 1)?;
         weight = weight.narrow(at, 0, length + 1)?.contiguous()?;
     }
@@ -141,7 +142,7 @@ impl Conv {
         Ok(Self { kernel, axes, around: [[0; 2]; 3], adds: false, relu: None })
     }
 
-    /// Makes a convolution whose taps stand `dilation` apart along depth, height and width.
+    /// Makes a convolution whose kernel elements stand `dilation` apart along depth, height and width.
     pub fn dilated(weight: &Tensor, bias: Option<&Tensor>, dilation: [usize; 3]) -> Result<Self> {
         Axes::of(weight)?;
         Self::new(&dilated(weight, dilation)?, bias)
@@ -191,7 +192,7 @@ impl Conv {
         Ok(x)
     }
 
-    /// From the gradient of the outputs to that of a volume, past the zeros around it.
+    /// Gives the gradient of a volume, without the zeros around it, from that of the outputs.
     fn vjp_around(&self, gradient: &Tensor, input: [usize; 3]) -> Result<Tensor> {
         let mut pulled = self.kernel.vjp(gradient, self.size_around(input)?, None, None)?;
         for (axis, [before, _]) in self.around.into_iter().enumerate() {

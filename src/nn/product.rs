@@ -2,39 +2,23 @@
 //! depends on how rows and columns are shared out among threads.
 #![expect(unsafe_code, reason = "threads write different parts of one output")]
 
-pub(crate) mod sums;
-
 use std::ops::Range;
 
 use super::gemm::{Columns, Matrix};
 
-/// Columns of a whole panel with the widest vectors: a product whose columns are a multiple of these has no narrow rest.
-pub(crate) const PANEL_COLUMNS: usize = sums::VECTORS * super::simd::WIDEST_LANES;
-/// Rows of the largest tile: a range of rows for [`Multiply::multiply`] begins at a multiple of these.
-pub(crate) const TILE_ROWS: usize = 8;
-
 /// Numbers that products are made of.
 pub(crate) trait Multiply: Copy + Sized + 'static {
-    /// The left matrix in the order in which products take it.
-    type Left<'a>: Sync;
-    /// What a thread keeps from product to product.
-    type Room: Default + Send;
-
-    fn left(matrix: Matrix<'_, Self>) -> Self::Left<'_>;
-
     /// Writes some rows of `left right + bias` to `to`: row r begins at `offset + r * row_stride`. `bias` has one number for each
-    /// row of the left matrix, or none. The first row is a multiple of [`TILE_ROWS`], and so is the last's follower unless it is
-    /// the last of all.
+    /// row of the left matrix, or none.
     ///
     /// # Safety
     /// No other thread touches these elements of `to` during the call. They need not be written before.
     unsafe fn multiply(
-        left: &Self::Left<'_>,
+        left: Matrix<'_, Self>,
         rows: Range<usize>,
         right: Matrix<'_, Self>,
         bias: &[f64],
         to: Place<'_, Self>,
-        room: &mut Self::Room,
     );
 }
 
@@ -58,20 +42,12 @@ impl<T> Place<'_, T> {
 macro_rules! multiply_by {
     ($float:ty, $gemm:ident) => {
         impl Multiply for $float {
-            type Left<'a> = Matrix<'a, $float>;
-            type Room = ();
-
-            fn left(matrix: Matrix<'_, $float>) -> Matrix<'_, $float> {
-                matrix
-            }
-
             unsafe fn multiply(
-                left: &Matrix<'_, $float>,
+                left: Matrix<'_, $float>,
                 rows: Range<usize>,
                 right: Matrix<'_, $float>,
                 bias: &[f64],
                 to: Place<'_, $float>,
-                (): &mut (),
             ) {
                 let ([all, inner], [_, columns]) = (left.shape, right.shape);
                 assert!(rows.start <= rows.end && rows.end <= all, "the rows are the left matrix's");
@@ -118,10 +94,10 @@ macro_rules! multiply_by {
 multiply_by!(f32, sgemm);
 multiply_by!(f64, dgemm);
 
-/// `c = a b`, `c` dense.
+/// Computes `c = a b`, `c` dense.
 pub(crate) fn multiply<T: Multiply>(a: Matrix<'_, T>, b: Matrix<'_, T>, c: &mut [T]) {
     let (rows, row_stride) = (0..a.shape[0], b.shape[1]);
     let to = Place { columns: &Columns::new(c), offset: 0, row_stride };
     // SAFETY: `c` is borrowed here alone.
-    unsafe { T::multiply(&T::left(a), rows, b, &[], to, &mut T::Room::default()) }
+    unsafe { T::multiply(a, rows, b, &[], to) }
 }
