@@ -65,6 +65,8 @@ pub(crate) struct About {
     metadata: BTreeMap<String, String>,
     producer: String,
     format: String,
+    /// Files that hold its weights beside its own.
+    beside: Vec<PathBuf>,
 }
 
 /// What is asked of a network: outputs for inputs of a size.
@@ -117,6 +119,11 @@ impl Model {
 
     pub fn path(&self) -> &Path {
         &self.path
+    }
+
+    /// All files that the network is read from, its own first.
+    pub fn files(&self) -> Vec<PathBuf> {
+        [self.path.clone()].into_iter().chain(self.network.about().beside.iter().cloned()).collect()
     }
 
     /// What the network takes, in order.

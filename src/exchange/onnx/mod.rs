@@ -85,6 +85,7 @@ impl File {
             metadata: metadata(model),
             producer: [&model.producer_name, &model.producer_version].map(|part| part.as_deref().unwrap_or("")).join(" ").trim().to_owned(),
             format: format!("ONNX, opset {opset}"),
+            beside: beside.files(),
         };
         let bytes = length.saturating_add(beside.bytes());
         Ok(Self { path: path.to_owned(), about, opset, nodes, givers, weights, bytes })
