@@ -12,7 +12,7 @@
 //! | layer | modules |
 //! |---|---|
 //! | 1 | [`files`] what comes from anywhere, [`machine`] what it runs on, [`job`] work off the UI thread, [`volume`] numbers in patient space, [`nn`] arithmetic and the device |
-//! | 2 | [`io`] scans, [`graph`] networks as data and their gradient, [`preprocess`] to the networks and back, [`weights`] checkpoints |
+//! | 2 | [`io`] scans, [`graph`] networks as data and their gradient, [`preprocess`] to the networks and back, [`weights`] checkpoints, [`catalogue`] the published networks |
 //! | 3 | [`models`] the networks and their cards |
 //! | 4 | [`latent_shift`] the method |
 //! | 5 | [`pipeline`] open, prepare, predict, explain, [`quality`] what a counterfactual is worth |
@@ -41,6 +41,7 @@
 //! | tape | what a forward pass recorded for its vector-Jacobian product (vjp) |
 
 pub mod audit;
+pub mod catalogue;
 pub mod cli;
 pub mod demo;
 pub mod export;
