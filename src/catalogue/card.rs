@@ -32,9 +32,9 @@ pub(super) fn text(entry: &Entry, obtained: &[Obtained], folder: &Path) -> Optio
     Some(lines.join("\n") + "\n")
 }
 
-/// A text as toml has it between quotes.
+/// A text as toml has it between quotes, which is as JSON has it.
 fn toml_text(text: &str) -> String {
-    toml::Value::String(text.to_owned()).to_string()
+    serde_json::Value::from(text).to_string()
 }
 
 /// Writes the card, unless one is there: it may have been changed since by hand. Returns its path, and whether it is what would have

@@ -62,6 +62,8 @@ pub struct Published {
     /// Where it lies as a whole.
     pub url: Option<String>,
     pub bytes: Option<u64>,
+    /// As a page rounds it, where nothing says it exactly.
+    pub about_bytes: Option<u64>,
     /// Hex, in small letters.
     pub sha256: Option<String>,
     /// As much of it as the publisher says, hex.
@@ -176,7 +178,11 @@ fn check_file(file: &Published) -> Result<(), String> {
         }
         _ => return Err("a file has either a url of https or parts".to_owned()),
     }
-    let good = |part: &Part| is_file_name(&part.wheel) && part.wheel.ends_with(".whl") && is_sha256(&part.sha256);
+    let good = |part: &Part| {
+        is_file_name(&part.wheel)
+            && Path::new(&part.wheel).extension().is_some_and(|ext| ext == "whl")
+            && is_sha256(&part.sha256)
+    };
     match file.parts.iter().find(|part| !good(part)) {
         Some(part) => Err(format!("{} is no wheel with its SHA-256", part.wheel)),
         None => Ok(()),

@@ -37,20 +37,15 @@ pub(super) fn fetch(want: &Want, source: &dyn Source, target: &Path, monitor: &M
         return Err(Error::Busy { path: target.to_owned() });
     }
     part.resume(source.address(), want.hash.is_some(), monitor)?;
-    let (mut furthest, mut tries, mut announced) = (part.length(), 0, None);
-    loop {
-        let error = match attempt(&mut part, want, source, &mut announced, monitor) {
-            Ok(()) => break,
-            Err(error @ Error::Broken { .. }) => error,
-            Err(error) => return Err(error),
-        };
-        tries = if part.length() >= furthest.saturating_add(WORTH_BYTES) { 0 } else { tries + 1 };
-        furthest = furthest.max(part.length());
-        if tries >= TRIES {
+    let announced = match persist(&mut part, want, source, monitor) {
+        Ok(announced) => announced,
+        Err(error) => {
+            if part.length() == 0 {
+                part.discard()?; // nothing came that could be taken up
+            }
             return Err(error);
         }
-        pause(monitor)?;
-    }
+    };
     let found = part.sha256();
     let said = [(want.hash, want.said_by), (announced.as_deref(), "the server")];
     for (said, said_by) in said.into_iter().filter_map(|(said, by)| Some((said?, by))) {
@@ -61,6 +56,24 @@ pub(super) fn fetch(want: &Want, source: &dyn Source, target: &Path, monitor: &M
     }
     part.finish(target)?;
     Ok(found)
+}
+
+/// Connects until all of the file has come, as long as that gets on. Returns the SHA-256 that the source says, if it does.
+fn persist(part: &mut Part, want: &Want, source: &dyn Source, monitor: &Monitor) -> Result<Option<String>, Error> {
+    let (mut furthest, mut tries, mut announced) = (part.length(), 0, None);
+    loop {
+        let error = match attempt(part, want, source, &mut announced, monitor) {
+            Ok(()) => return Ok(announced),
+            Err(error @ Error::Broken { .. }) => error,
+            Err(error) => return Err(error),
+        };
+        tries = if part.length() >= furthest.saturating_add(WORTH_BYTES) { 0 } else { tries + 1 };
+        furthest = furthest.max(part.length());
+        if tries >= TRIES {
+            return Err(error);
+        }
+        pause(monitor)?;
+    }
 }
 
 /// One connection: from where the part ends to the end of the file, or to where it breaks.

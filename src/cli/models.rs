@@ -62,7 +62,14 @@ fn list() {
     };
     say(&row("NAME", "ROLE", "SIZE", "HERE", "LICENCE"));
     for entry in catalogue::all() {
-        let size = entry.bytes().map_or_else(|| "?".to_owned(), size);
+        let about = || {
+            Some(format!(
+                "~{}",
+                size(entry.files.iter().map(|file| file.bytes.or(file.about_bytes)).sum::<Option<u64>>()?)
+            ))
+        };
+        let size = entry.bytes().map(size).or_else(|| about().filter(|_| !entry.files.is_empty()));
+        let size = size.unwrap_or_else(|| "?".to_owned());
         let limits = entry.licence.limits.as_ref().map_or_else(String::new, |limits| format!(" ({limits})"));
         let here = if is_here(entry) { "yes" } else { "no" };
         say(&row(&entry.name, &entry.role, &size, here, &format!("{}{limits}", entry.licence.name)));

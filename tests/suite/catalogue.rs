@@ -1,6 +1,7 @@
 //! Published networks, fetched from servers on loopback that are honest, broken, or lie.
 
 mod binary;
+mod cards;
 mod lies;
 mod packages;
 mod real_servers;
@@ -21,7 +22,7 @@ const AT_ONCE: Duration = Duration::from_secs(2);
 
 /// Bytes that do not repeat: a piece in the wrong place is seen.
 fn bytes(length: usize) -> Vec<u8> {
-    (0..length as u32 / 4 + 1).flat_map(|i| i.wrapping_mul(2_654_435_761).to_le_bytes()).take(length).collect()
+    (0..=length as u32 / 4).flat_map(|i| i.wrapping_mul(2_654_435_761).to_le_bytes()).take(length).collect()
 }
 
 fn sha256(bytes: &[u8]) -> String {
@@ -113,9 +114,10 @@ fn a_cut_connection_is_taken_up_where_it_broke() {
 #[test]
 fn a_server_that_breaks_always_ends_in_words_and_what_came_stays() {
     let folder = tempfile::tempdir().expect("a folder");
-    let server = Server::start(|_, request, stream| match request.from {
-        None => send(stream, "200 OK\r\nContent-Length: 1000\r\nETag: \"one\"", &[7; 300]),
-        Some(_) => {}
+    let server = Server::start(|_, request, stream| {
+        if request.from.is_none() {
+            send(stream, "200 OK\r\nContent-Length: 1000\r\nETag: \"one\"", &[7; 300]);
+        }
     });
     let error = get(&entry(""), &server, folder.path()).expect_err("broken");
     assert!(matches!(error, Error::Broken { .. }) && error.to_string().contains("what came is kept"), "{error}");
@@ -145,7 +147,7 @@ fn a_cancelled_download_ends_at_once_though_the_server_says_nothing() {
             if silent_from == "the middle" {
                 send(stream, "200 OK\r\nContent-Length: 1000\r\nETag: \"one\"", &[7; 300]);
             }
-            std::thread::sleep(Duration::from_secs(60));
+            std::thread::sleep(Duration::from_mins(1));
         });
         let monitor = Monitor::new(|_| {});
         let cancel = monitor.clone();
@@ -166,7 +168,7 @@ fn two_downloads_of_one_file_are_an_error_in_words() {
     let folder = tempfile::tempdir().expect("a folder");
     let server = Server::start(|_, _, stream| {
         send(stream, "200 OK\r\nContent-Length: 1000", &[7; 300]);
-        std::thread::sleep(Duration::from_secs(60));
+        std::thread::sleep(Duration::from_mins(1));
     });
     let monitor = Monitor::new(|_| {});
     let (first, into, address) = (monitor.clone(), folder.path().to_owned(), server.address.clone());

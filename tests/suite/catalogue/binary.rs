@@ -42,7 +42,7 @@ fn a_killed_download_goes_on_where_it_stopped() {
         if number == 0 {
             let head = format!("200 OK\r\nContent-Length: {}\r\nETag: \"one\"", sent.len());
             send(stream, &head, &sent[..2_500_000]);
-            std::thread::sleep(Duration::from_secs(60));
+            std::thread::sleep(Duration::from_mins(1));
         } else {
             honest(&sent, request, stream);
         }
@@ -178,7 +178,7 @@ fn room_on_the_disk_is_asked_for_before_a_byte_is_fetched() {
     let known = ended(parallax(home.path(), &["models", "get", "astra-backbone", "--into", plain(&disk)]));
     let unmounted = Command::new("umount").arg(&disk).status().expect("umount runs");
     assert!(unmounted.success());
-    assert_eq!((code, part.ok()), (Some(1), Some(0)), "{error}");
+    assert_eq!((code, part.ok()), (Some(1), None), "{error}");
     assert!(error.contains("3.0 MB more are needed and 1.0 MB are free"), "{error}");
     // Where the catalogue knows the size, no one is asked at all.
     assert!(known.2.contains("422.6 MB more are needed"), "{}", known.2);

