@@ -225,6 +225,11 @@ impl<T> Drop for Job<T> {
     }
 }
 
+/// Starts work on a thread that no one waits for: it talks to something that may not answer, and ends by itself.
+pub fn apart(name: &'static str, work: impl FnOnce() + Send + 'static) -> std::io::Result<()> {
+    std::thread::Builder::new().name(name.to_owned()).spawn(work).map(drop)
+}
+
 /// A worker that panicked while holding one of these locks left a plain value behind: it is still good.
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)

@@ -12,14 +12,15 @@
 //! | layer | modules |
 //! |---|---|
 //! | 1 | [`files`] what comes from anywhere, [`machine`] what it runs on, [`job`] work off the UI thread, [`volume`] numbers in patient space, [`nn`] arithmetic and the device |
-//! | 2 | [`io`] scans, [`graph`] networks as data and their gradient, [`preprocess`] to the networks and back, [`weights`] checkpoints |
-//! | 3 | [`models`] the networks and their cards |
-//! | 4 | [`latent_shift`] the method |
-//! | 5 | [`pipeline`] open, prepare, predict, explain, [`quality`] what a counterfactual is worth |
-//! | 6 | [`frame`] what a picture shows, [`audit`] how true explanations are, [`demo`] the built-in scan and networks |
-//! | 7 | [`export`] files, [`gpu`] the same pictures on the screen |
-//! | 8 | [`settings`] what the user chose, between runs |
-//! | 9 | [`cli`], [`ui`] |
+//! | 2 | [`io`] scans, [`graph`] networks as data and their gradient, [`preprocess`] to the networks and back, [`weights`] checkpoints, [`catalogue`] the published networks |
+//! | 3 | [`exchange`] networks in files of other programs |
+//! | 4 | [`models`] the networks and their cards |
+//! | 5 | [`latent_shift`] the method |
+//! | 6 | [`pipeline`] open, prepare, predict, explain, [`quality`] what a counterfactual is worth |
+//! | 7 | [`frame`] what a picture shows, [`audit`] how true explanations are, [`demo`] the built-in scan and networks |
+//! | 8 | [`export`] files, [`gpu`] the same pictures on the screen |
+//! | 9 | [`settings`] what the user chose, between runs |
+//! | 10 | [`cli`], [`ui`] |
 //!
 //! # Words
 //!
@@ -28,6 +29,7 @@
 //! | scan | what was opened, on its own grid, in Hounsfield units (HU) |
 //! | recipe | how a scan is prepared for a network: orientation, spacing, size, range of HU |
 //! | stack | a prepared volume as the networks take it: `[slices, 1, height, width]`, values `0..=1` |
+//! | adapter | the operations from a stack that was prepared for one network to the tensor that another was trained on |
 //! | card | the text file beside a checkpoint that says what it is and what it was fed |
 //! | latents | an encoded stack |
 //! | score | the one number that an objective gives a stack |
@@ -41,8 +43,10 @@
 //! | tape | what a forward pass recorded for its vector-Jacobian product (vjp) |
 
 pub mod audit;
+pub mod catalogue;
 pub mod cli;
 pub mod demo;
+pub mod exchange;
 pub mod export;
 pub mod files;
 pub mod frame;

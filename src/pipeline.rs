@@ -24,7 +24,7 @@ use crate::io::{self, Among, Arrival, Choice, Note, Scan, Weight};
 use crate::job::Monitor;
 use crate::latent_shift::saliency::{self, Saliency};
 use crate::latent_shift::{self, Counterfactual, Options};
-use crate::models::{self, Autoencoder, Card, Classifier, Draft, Facts, Network, Segmenter};
+use crate::models::{self, Autoencoder, Card, Classifier, Draft, Facts, Loaded, Network, Segmenter};
 use crate::nn::{denormals, device};
 use crate::preprocess::{self, Prepared, Recipe};
 use crate::volume::phantom::{self, Dials, Phantom};
@@ -256,7 +256,7 @@ pub fn tell(path: &Path) -> Result<Told> {
 
 /// How scans are prepared for the network of a card.
 pub fn recipe(card: &Path) -> Result<Recipe> {
-    Ok(Card::open(card).map_err(BadInput::mark)?.recipe)
+    models::recipe(&Card::open(card).map_err(BadInput::mark)?).map_err(BadInput::mark)
 }
 
 pub fn load_autoencoder(card: &Path, monitor: &Monitor) -> Result<Arc<Model<dyn Autoencoder>>> {
@@ -298,9 +298,9 @@ fn load(path: &Path, wanted: &str, monitor: &Monitor) -> Result<(Network, Origin
     let _flushed = denormals::flushed();
     let name = path.file_name().map_or_else(String::new, |name| name.to_string_lossy().into_owned());
     let card = Card::open(path).with_context(|| format!("{name} was to be {wanted}")).map_err(BadInput::mark)?;
-    let (network, sha256) = Network::load(&card, device::chosen()).map_err(BadInput::mark)?;
+    let Loaded { network, sha256, recipe } = Network::load(&card, device::chosen()).map_err(BadInput::mark)?;
     monitor.check()?;
-    Ok((network, Origin { name, sha256, recipe: card.recipe }))
+    Ok((network, Origin { name, sha256, recipe }))
 }
 
 fn wrong(card: &Path, network: &Network, wanted: &str) -> anyhow::Error {

@@ -7,6 +7,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use super::choice::ChoiceArgs;
 use super::compute::ComputeArgs;
+use super::models::ModelsArgs;
 use super::values::{LambdaRange, Seeds, Slab, finite, positive, range, seeds, slab, within};
 use crate::export::{Annotation, Kind, Layout, Patient, Style};
 use crate::latent_shift::{HeatmapMethod, Options, Outside, SearchWay};
@@ -82,6 +83,8 @@ pub enum Command {
     Phantom(PhantomArgs),
     /// Measures how true explanations are, on phantoms whose truth is known
     Audit(AuditArgs),
+    /// Lists published networks, and fetches one when it is asked for
+    Models(ModelsArgs),
 }
 
 #[derive(Debug, Args)]

@@ -7,6 +7,7 @@ mod compute;
 mod demo;
 mod explain;
 mod info;
+mod models;
 mod phantom;
 mod predict;
 mod prepare;
@@ -68,6 +69,7 @@ fn dispatch(arguments: Arguments) -> Result<()> {
             None => explain::run(&args),
         },
         Some(Command::Audit(args)) => audit::run(&args),
+        Some(Command::Models(args)) => models::run(&args),
     }
 }
 

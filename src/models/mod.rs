@@ -29,6 +29,7 @@ use crate::exchange;
 use crate::graph::ops::{Size, Unsqueeze};
 use crate::graph::{Graph, Plan, Value};
 use crate::machine;
+use crate::preprocess::Recipe;
 use crate::weights::{self, Checkpoint};
 
 /// What can be wrong with a card, or with a checkpoint that is to be a network.
@@ -63,9 +64,29 @@ pub enum Network {
     Segmenter(Arc<Segmenter>),
 }
 
+/// A network with what is known of it.
+pub struct Loaded {
+    pub network: Network,
+    /// SHA-256 of its checkpoint or its files, hex.
+    pub sha256: String,
+    /// How scans are prepared for it: the card's recipe, with the sizes that its file fixes.
+    pub recipe: Recipe,
+}
+
+/// How scans are prepared for the network of a card.
+///
+/// # Errors
+/// Where the card contradicts the file of its network.
+pub fn recipe(card: &Card) -> Result<Recipe, Error> {
+    match card.kind {
+        Kind::Built(_) => Ok(card.recipe.clone()),
+        Kind::File(_) => file::recipe(card),
+    }
+}
+
 impl Network {
-    /// Loads what a card describes; with the SHA-256 of its checkpoint or files.
-    pub fn load(card: &Card, device: &Device) -> Result<(Self, String), Error> {
+    /// Loads what a card describes.
+    pub fn load(card: &Card, device: &Device) -> Result<Loaded, Error> {
         if let Kind::File(role) = card.kind {
             return file::load(card, role, DType::F32, device);
         }
@@ -76,7 +97,8 @@ impl Network {
             let (needed, most) = (machine::gigabytes(needed), machine::gigabytes(most));
             return Err(Error::Memory { needed, most, path: card.weights.clone() });
         }
-        Ok((Self::of(card, &checkpoint, DType::F32, device)?, checkpoint.sha256().to_owned()))
+        let network = Self::of(card, &checkpoint, DType::F32, device)?;
+        Ok(Loaded { network, sha256: checkpoint.sha256().to_owned(), recipe: card.recipe.clone() })
     }
 
     /// Builds what a card describes of an open checkpoint, in f32 or f64.

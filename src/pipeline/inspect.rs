@@ -11,7 +11,7 @@ use crate::graph::Plan;
 use crate::io::{self, Among, Arrival, Choice, Note, Scan, Series};
 use crate::job::Monitor;
 use crate::latent_shift::Options;
-use crate::models::{self, Card, Network};
+use crate::models::{self, Card, Loaded, Network};
 use crate::nn::device;
 use crate::preprocess::{self, Recipe};
 use crate::weights::{self, Checkpoint};
@@ -69,12 +69,18 @@ pub fn inspect(path: &Path, choice: &Choice, recipe: &Recipe, monitor: &Monitor)
     Ok(Opened::Scan { sha256: scan.sha256(), notes, scan: Arc::new(scan) })
 }
 
+/// What stands for a side that a recipe leaves open.
+const SOME_SIDE: usize = 256;
+
 /// Plans the passes of the network of a card or a checkpoint over a scan of so many slices, as its recipe prepares it. The plans
 /// fit the memory that this process can have, or else the error says how much they need.
 pub fn plans(path: &Path, slices: usize) -> Result<Vec<(&'static str, Plan)>> {
     let card = Card::open(path).map_err(BadInput::mark)?;
-    let (network, _) = Network::load(&card, device::chosen()).map_err(BadInput::mark)?;
-    let plans = network.plans([slices, 1, card.recipe.side, card.recipe.side], Options::default().chunk)?;
+    let Loaded { network, recipe, .. } = Network::load(&card, device::chosen()).map_err(BadInput::mark)?;
+    let [columns, rows, depth] = recipe.size;
+    let slices = if depth == 0 { slices } else { depth };
+    let side = |side: usize| if side == 0 { SOME_SIDE } else { side };
+    let plans = network.plans([slices, 1, side(rows), side(columns)], Options::default().chunk)?;
     plans.into_iter().map(|(name, plan)| Ok((name, plan.fitted()?))).collect()
 }
 

@@ -8,9 +8,10 @@ use std::path::{Path, PathBuf};
 use self::paths::{Named, named};
 
 /// Modules by layer; each may use only what stands in a layer above its own. `files`, `machine`, `job`, `volume` and `nn` stand on nothing.
-const LAYERS: [&[&str]; 9] = [
+const LAYERS: [&[&str]; 10] = [
     &["files", "machine", "job", "volume", "nn"],
-    &["io", "graph", "preprocess", "weights"],
+    &["io", "graph", "preprocess", "weights", "catalogue"],
+    &["exchange"],
     &["models"],
     &["latent_shift"],
     &["pipeline", "quality"],
@@ -27,13 +28,17 @@ const BESIDE: [(&str, &str, &str); 2] = [
 ];
 
 /// Crates and the modules that may name them; each of these does.
-const FENCES: [(&str, &[&str]); 29] = [
-    ("candle_core", &["nn", "graph", "weights", "models", "latent_shift", "pipeline"]),
+const FENCES: [(&str, &[&str]); 33] = [
+    ("candle_core", &["nn", "graph", "weights", "exchange", "models", "latent_shift", "pipeline"]),
     ("candle_nn", &["graph", "weights", "models", "latent_shift"]),
     ("rayon", &["volume", "nn", "graph", "io"]),
     ("libc", &["nn"]),
     ("safetensors", &["weights", "export"]),
-    ("zip", &["io", "weights"]),
+    ("zip", &["io", "weights", "catalogue"]),
+    ("rten_onnx", &["exchange"]),
+    ("ureq", &["catalogue"]),
+    ("rustls", &["catalogue"]),
+    ("fs4", &["catalogue"]),
     ("eframe", &["gpu", "ui"]),
     ("rfd", &["ui"]),
     ("open", &["ui"]),
@@ -53,7 +58,7 @@ const FENCES: [(&str, &[&str]); 29] = [
     ("openh264", &["export"]),
     ("png", &["export"]),
     ("ab_glyph", &["export"]),
-    ("tempfile", &["export", "files"]),
+    ("tempfile", &["export", "files", "catalogue"]),
     ("clap", &["cli"]),
     ("indicatif", &["cli"]),
     ("ctrlc", &["cli"]),

@@ -6,6 +6,8 @@ mod architecture;
 mod around;
 mod audit;
 mod cases;
+#[cfg(feature = "network")]
+mod catalogue;
 mod checkpoints;
 mod codecs;
 mod command;

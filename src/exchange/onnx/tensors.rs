@@ -40,6 +40,13 @@ impl Beside {
         Self { folder: folder.to_owned(), open: HashMap::new(), taken: 0, there: 0 }
     }
 
+    /// The files that were opened, in the order of their names.
+    pub(super) fn files(&self) -> Vec<PathBuf> {
+        let mut files: Vec<PathBuf> = self.open.keys().map(|location| self.folder.join(location)).collect();
+        files.sort();
+        files
+    }
+
     /// Bytes of all files that were opened.
     pub(super) fn bytes(&self) -> u64 {
         self.there

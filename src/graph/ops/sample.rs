@@ -3,7 +3,7 @@
 use candle_core::{Result, Tensor, bail};
 
 use super::along::counted;
-use super::table::Table;
+use super::table::{Table, apply_all, vjp_all};
 use super::{Operation, Pass, Saved, Saves, Sum, each, only};
 
 /// Rounding of places, in voxels.
@@ -84,18 +84,11 @@ impl Operation for Sample {
     }
 
     fn forward(&self, inputs: &[&Tensor], _: bool) -> Result<(Tensor, Saved)> {
-        let mut x = inputs[0].contiguous()?;
-        for (axis, table) in self.tables(x.dims())? {
-            x = table.apply(&x, axis, 0.0)?;
-        }
-        Ok((x, Saved::Nothing))
+        Ok((apply_all(&self.tables(inputs[0].dims())?, inputs[0], 0.0)?, Saved::Nothing))
     }
 
     fn vjp(&self, pass: &Pass<'_>, gradient: &Tensor, into: Vec<Option<Sum>>) -> Result<Vec<Option<Tensor>>> {
         let tables = self.tables(only(pass.shapes)?)?;
-        each(into, |_| {
-            let back = |gradient: Tensor, (axis, table): &(usize, Table)| table.vjp(&gradient, *axis);
-            tables.iter().rev().try_fold(gradient.contiguous()?, back)
-        })
+        each(into, |_| vjp_all(&tables, gradient))
     }
 }

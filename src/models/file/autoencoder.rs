@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use candle_core::{DType, Device, Result, Tensor, bail};
 
-use super::{Pass, agreed, example, output, pass};
+use super::{Pass, example, output, pass};
 use crate::exchange::Model;
 use crate::graph::ops::Reduction;
 use crate::graph::{self, Check, Graph, Plan};
@@ -27,14 +27,13 @@ impl FileAutoencoder {
     /// Checks the two files against each other and the recipe.
     pub(super) fn load(
         card: &Card,
-        encoder: Arc<Model>,
-        decoder: Arc<Model>,
+        recipe: &Recipe,
+        [encoder, decoder]: [Arc<Model>; 2],
         dtype: DType,
         device: &Device,
     ) -> std::result::Result<Self, Error> {
         let path = encoder.path().to_owned();
         let wrong = |what: String| Error::Card { what, path: path.clone() };
-        let recipe = agreed(card, &encoder)?;
         if !recipe.axes.is_slice() {
             return Err(wrong("the autoencoder takes volumes; Parallax runs autoencoders of slices".to_owned()));
         }
@@ -47,7 +46,7 @@ impl FileAutoencoder {
         let encoder = pass(encoder, &named, dtype, device)?;
         let first = decoder.outputs().first().map(|port| port.name.clone()).unwrap_or_default();
         let decoder = pass(decoder, &first, dtype, device)?;
-        let network = Self { encoder, decoder, latents: card.file.latents, recipe, dtype, device: device.clone() };
+        let network = Self { encoder, decoder, latents: card.file.latents, recipe: recipe.clone(), dtype, device: device.clone() };
         network.check().map_err(|error| wrong(error.to_string()))?;
         Ok(network)
     }
@@ -142,6 +141,12 @@ impl Autoencoder for FileAutoencoder {
         let latents = self.encoder([1, 1, size[0], size[1]]).ok()?;
         let of_slice = self.decoder(latents.outputs().first()?, size).ok()?.gradient_bytes();
         Some(usize::try_from(free / of_slice.max(1)).unwrap_or(usize::MAX).max(1))
+    }
+
+    fn plans(&self, slices: &[usize; 4]) -> Result<Vec<(&'static str, Plan)>> {
+        let encoder = self.encoder(*slices)?;
+        let decoder = self.decoder(encoder.outputs()[0], [slices[2], slices[3]])?;
+        Ok(vec![("encoder", encoder), ("decoder", decoder)])
     }
 
     fn unit_from_decoded(&self) -> [f32; 2] {

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use candle_core::{DType, Device, Result as TensorResult};
 
-use super::{Pass, agreed, example, output, pass};
+use super::{Pass, example, output, pass};
 use crate::exchange::{Activation, Model};
 use crate::files;
 use crate::graph::ops::{Function, Reduction};
@@ -12,6 +12,7 @@ use crate::graph::{Graph, Value};
 use crate::models::registry::Role;
 use crate::models::roles::Core;
 use crate::models::{Card, Classifier, Error, Probabilities};
+use crate::preprocess::Recipe;
 
 /// Far more classes than any list of labels names.
 const MOST_CLASSES: usize = 1 << 20;
@@ -19,23 +20,22 @@ const MOST_CLASSES: usize = 1 << 20;
 pub(super) fn load(
     card: &Card,
     role: Role,
+    recipe: &Recipe,
     model: Arc<Model>,
-    dtype: DType,
-    device: &Device,
+    (dtype, device): (DType, &Device),
 ) -> Result<Classifier, Error> {
     let path = model.path().to_owned();
     let wrong = |what: String| Error::Card { what, path: path.clone() };
-    let recipe = agreed(card, &model)?;
     let named = output(card, &model)?;
     let (activation, output) = head(card, &model, &named).map_err(wrong)?;
     let pass = pass(model, &output, dtype, device)?;
-    let shape = pass.output_of(&example(&recipe, 1))?;
+    let shape = pass.output_of(&example(recipe, 1))?;
     let classes = classes(&shape, role, &named).map_err(wrong)?;
     let labels = super::super::labels(card, classes, || (0..classes).map(|class| format!("class {class}")).collect(), &path)?;
     // Shares of a volume are what they are.
     let scores = if role == Role::Segmenter { Probabilities::None } else { activation };
     let core = Core::Tensor(Arc::new(move |input: &[usize]| graph(&pass, role, activation, input)));
-    Ok(Classifier::of(core, &recipe, labels, scores, (dtype, device)))
+    Ok(Classifier::of(core, recipe, labels, scores, (dtype, device)))
 }
 
 /// How the numbers become scores, and the name of the value that they are taken from: before the activation that the file ends in.

@@ -10,9 +10,10 @@ use candle_core::{DType, Device, Result as TensorResult, bail};
 
 use serde::de::DeserializeOwned;
 
+use self::autoencoder::FileAutoencoder;
 use super::registry::Role;
 use super::draft::Facts;
-use super::{Card, Error, Network, Probabilities, check_labels};
+use super::{Card, Error, Loaded, Network, Probabilities, check_labels};
 use crate::exchange::{Model, Port, Size};
 use crate::files;
 use crate::graph::{Graph, Plan, Value};
@@ -21,20 +22,27 @@ use crate::preprocess::{Fit, Recipe};
 /// What stands for a side that neither the recipe nor the file says, where only the number of channels matters.
 const SOME_SIDE: usize = 64;
 
-/// Loads what a card describes, in f32 or f64; with the SHA-256 of its files.
-pub(super) fn load(card: &Card, role: Role, dtype: DType, device: &Device) -> Result<(Network, String), Error> {
+/// Loads what a card describes, in f32 or f64.
+pub(super) fn load(card: &Card, role: Role, dtype: DType, device: &Device) -> Result<Loaded, Error> {
+    let (model, sha256) = open(&card.weights)?;
+    let recipe = agreed(card, &model)?;
     match role {
         Role::Classifier | Role::Segmenter => {
-            let (model, sha256) = open(&card.weights)?;
-            Ok((Network::Classifier(classifier::load(card, role, model, dtype, device)?.into()), sha256))
+            let classifier = classifier::load(card, role, &recipe, model, (dtype, device))?;
+            Ok(Loaded { network: Network::Classifier(classifier.into()), sha256, recipe })
         }
         Role::Autoencoder => {
-            let decoder = card.file.decoder.as_deref().unwrap_or(&card.weights);
-            let ((encoder, one), (decoder, two)) = (open(&card.weights)?, open(decoder)?);
-            let network = autoencoder::FileAutoencoder::load(card, encoder, decoder, dtype, device)?;
-            Ok((Network::Autoencoder(Arc::new(network)), files::sha256_of_all(&[one, two])))
+            let (decoder, of_decoder) = open(card.file.decoder.as_deref().unwrap_or(&card.weights))?;
+            let network = FileAutoencoder::load(card, &recipe, [model, decoder], dtype, device)?;
+            let sha256 = files::sha256_of_all(&[sha256, of_decoder]);
+            Ok(Loaded { network: Network::Autoencoder(Arc::new(network)), sha256, recipe })
         }
     }
+}
+
+/// How scans are prepared for the network of a card.
+pub(super) fn recipe(card: &Card) -> Result<Recipe, Error> {
+    agreed(card, &Model::open(&card.weights)?)
 }
 
 fn open(path: &Path) -> Result<(Arc<Model>, String), Error> {

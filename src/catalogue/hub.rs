@@ -1,0 +1,98 @@
+//! Hugging Face's cache on this machine, read: a file that its own client fetched need not be fetched again.
+//!
+//! Layout: `models--OWNER--NAME/{blobs,refs,snapshots}`; `refs/main` holds a revision, `snapshots/REVISION/FILE` is a link into `blobs`,
+//! whose names are the SHA-256 of large files. Source: `huggingface_hub`, "Understand caching".
+
+use std::path::{Path, PathBuf};
+
+use crate::files;
+
+/// A revision has 40 digits; a name of a branch is seldom longer.
+const MAX_REVISION_BYTES: u64 = 256;
+
+/// A file of a repository of the hub.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Address<'a> {
+    owner: &'a str,
+    name: &'a str,
+    revision: &'a str,
+    file: &'a str,
+}
+
+/// A file that lies in the cache.
+pub(super) struct Cached {
+    pub(super) path: PathBuf,
+    /// As the cache's own name says it.
+    pub(super) sha256: Option<String>,
+}
+
+impl<'a> Address<'a> {
+    /// Of `https://huggingface.co/OWNER/NAME/resolve/REVISION/FILE`.
+    pub(super) fn of(url: &'a str) -> Option<Self> {
+        let mut parts = url.strip_prefix("https://huggingface.co/")?.splitn(5, '/');
+        let (owner, name, resolve) = (parts.next()?, parts.next()?, parts.next()?);
+        let (revision, file) = (parts.next()?, parts.next()?);
+        (resolve == "resolve").then_some(Self { owner, name, revision, file })
+    }
+
+    /// Where it lies in a cache, if it does.
+    pub(super) fn within(&self, cache: &Path) -> Option<Cached> {
+        let repository = cache.join(format!("models--{}--{}", self.owner, self.name));
+        let reference = repository.join("refs").join(self.revision);
+        // Without the reference the address may name a revision itself.
+        let revision = files::read_text(&reference, MAX_REVISION_BYTES).unwrap_or_else(|_| self.revision.to_owned());
+        let revision = revision.trim();
+        // What a file says never leads out of the cache.
+        if revision.is_empty() || !revision.chars().all(|c| c.is_ascii_alphanumeric()) {
+            return None;
+        }
+        let path = repository.join("snapshots").join(revision).join(self.file);
+        if !path.is_file() {
+            return None;
+        }
+        let blob = path.canonicalize().ok()?; // a file that cannot be followed is as good as not there
+        let sha256 = blob.file_name()?.to_str().filter(|name| is_sha256(name)).map(str::to_owned);
+        Some(Cached { path, sha256 })
+    }
+}
+
+/// Whether a text is a SHA-256 in hex.
+pub(super) fn is_sha256(text: &str) -> bool {
+    text.len() == 64 && text.chars().all(|c| c.is_ascii_hexdigit())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_address_of_the_hub_is_taken_apart() {
+        let found =
+            Address::of("https://huggingface.co/stanfordmimi/MedVAE/resolve/main/model_weights/v.ckpt").unwrap();
+        let (owner, name, revision, file) = ("stanfordmimi", "MedVAE", "main", "model_weights/v.ckpt");
+        assert_eq!(found, Address { owner, name, revision, file });
+        assert_eq!(Address::of("https://github.com/a/b/releases/download/c/d"), None);
+        assert_eq!(Address::of("https://huggingface.co/a/b/blob/main/c"), None);
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_reference_that_leads_out_of_the_cache_is_not_followed() {
+        let cache = tempfile::tempdir().unwrap();
+        let repository = cache.path().join("models--a--b");
+        std::fs::create_dir_all(repository.join("refs")).unwrap();
+        std::fs::create_dir_all(repository.join("snapshots/0af1")).unwrap();
+        std::fs::create_dir_all(repository.join("blobs")).unwrap();
+        let hash = "0".repeat(64);
+        std::fs::write(repository.join("blobs").join(&hash), "x").unwrap();
+        std::os::unix::fs::symlink(format!("../../blobs/{hash}"), repository.join("snapshots/0af1/f.pt")).unwrap();
+        let address = Address::of("https://huggingface.co/a/b/resolve/main/f.pt").unwrap();
+        assert!(address.within(cache.path()).is_none(), "no reference");
+        std::fs::write(repository.join("refs/main"), "0af1\n").unwrap();
+        let found = address.within(cache.path()).unwrap();
+        assert_eq!(found.sha256, Some(hash));
+        assert!(found.path.ends_with("snapshots/0af1/f.pt"));
+        std::fs::write(repository.join("refs/main"), "../snapshots/0af1").unwrap();
+        assert!(address.within(cache.path()).is_none());
+    }
+}

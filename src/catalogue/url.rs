@@ -1,0 +1,113 @@
+//! Addresses on the network: which are asked at all, and where a redirect may lead.
+
+use std::net::IpAddr;
+
+/// An address taken apart: `https`, `host:port`, `/path?query`.
+struct Parts<'a> {
+    scheme: &'a str,
+    authority: &'a str,
+    rest: &'a str,
+}
+
+fn parts(url: &str) -> Option<Parts<'_>> {
+    let (scheme, after) = url.split_once("://")?;
+    let end = after.find(['/', '?', '#']).unwrap_or(after.len());
+    let (authority, rest) = after.split_at(end);
+    Some(Parts { scheme, authority, rest })
+}
+
+/// Refuses addresses that are not those of a web server, in words.
+pub(super) fn check(url: &str) -> Result<(), String> {
+    let Some(parts) = parts(url).filter(|parts| ["http", "https"].contains(&parts.scheme)) else {
+        return Err("an address begins with https:// or http://".to_owned());
+    };
+    if parts.authority.contains('@') {
+        return Err("an address holds no user and no password: they would be written beside the file".to_owned());
+    }
+    if parts.authority.is_empty() || !url.chars().all(|c| c.is_ascii_graphic()) {
+        return Err("an address has a host, and plain letters only".to_owned());
+    }
+    Ok(())
+}
+
+/// Where a redirect from `url` leads; an error in words where it may not. A secure connection never becomes an open one, except to this
+/// very machine.
+pub(super) fn redirected(url: &str, location: &str) -> Result<String, String> {
+    let to = join(url, location);
+    check(&to).map_err(|what| format!("the server redirects to {}: {what}", crate::files::printable(&to)))?;
+    if url.starts_with("https://") && !to.starts_with("https://") && !is_loopback(&to) {
+        return Err(format!("the server redirects from a secure address to an open one, {to}"));
+    }
+    Ok(to)
+}
+
+/// `location` as seen from `url`. Source: RFC 3986, 5.2, less what servers of files do not use.
+pub(super) fn join(url: &str, location: &str) -> String {
+    let location = location.split('#').next().unwrap_or_default();
+    if location.split_once("://").is_some_and(|(scheme, _)| scheme.chars().all(|c| c.is_ascii_alphanumeric())) {
+        return location.to_owned();
+    }
+    let Some(Parts { scheme, authority, rest }) = parts(url) else { return location.to_owned() };
+    if let Some(rest) = location.strip_prefix("//") {
+        return format!("{scheme}://{rest}");
+    }
+    if location.starts_with('/') {
+        return format!("{scheme}://{authority}{location}");
+    }
+    let path = rest.split(['?', '#']).next().unwrap_or_default();
+    let mut folders: Vec<&str> = path.split('/').collect();
+    folders.pop();
+    let mut location = location;
+    while let Some(rest) = location.strip_prefix("../") {
+        location = rest;
+        if folders.len() > 1 {
+            folders.pop();
+        }
+    }
+    let folders = if folders.is_empty() { vec![""] } else { folders };
+    format!("{scheme}://{authority}{}/{location}", folders.join("/"))
+}
+
+/// Whether an address is of this very machine.
+pub(super) fn is_loopback(url: &str) -> bool {
+    let Some(Parts { authority, .. }) = parts(url) else { return false };
+    let host = match authority.strip_prefix('[') {
+        Some(v6) => v6.split(']').next().unwrap_or_default(),
+        None => authority.split(':').next().unwrap_or_default(),
+    };
+    host == "localhost" || host.parse::<IpAddr>().is_ok_and(|ip| ip.is_loopback())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_location_is_read_as_seen_from_where_it_was_given() {
+        let base = "https://h:1/a/b/c?x=/y";
+        for (location, to) in [
+            ("https://o/p", "https://o/p"),
+            ("//o/p", "https://o/p"),
+            ("/p?q#r", "https://h:1/p?q"),
+            ("d", "https://h:1/a/b/d"),
+            ("../../d", "https://h:1/d"),
+            ("../../../../d", "https://h:1/d"),
+        ] {
+            assert_eq!(join(base, location), to);
+        }
+        assert_eq!(join("https://h", "d"), "https://h/d");
+    }
+
+    #[test]
+    fn a_secure_address_leads_to_no_open_one_but_to_this_machine() {
+        assert!(redirected("https://h/a", "http://o/a").unwrap_err().contains("from a secure address"));
+        for to in ["http://localhost:8/a", "http://127.0.0.2/a", "http://[::1]:8/a", "https://o/a"] {
+            assert_eq!(redirected("https://h/a", to).unwrap(), to);
+        }
+        assert_eq!(redirected("http://h/a", "http://o/a").unwrap(), "http://o/a");
+        assert!(!is_loopback("http://localhost.example/a") && !is_loopback("http://1.2.3.4/a"));
+        for bad in ["file:///etc/passwd", "ftp://h/a", "http://u:p@h/a", "http:///a", "http://h/\u{e9}"] {
+            assert!(redirected("http://h/a", bad).is_err(), "{bad}");
+        }
+    }
+}
