@@ -30,6 +30,7 @@ mod input_check;
 mod measurements;
 mod models;
 mod mutations;
+mod networks;
 mod nifti_files;
 mod nifti_headers;
 mod ops;

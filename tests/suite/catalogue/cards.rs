@@ -15,7 +15,7 @@ fn each_card_of_the_catalogue_opens_as_a_network_of_its_role() {
         let path = folder.path().join("card.toml");
         std::fs::write(&path, format!("weights = \"{weights}\"\n{card}")).expect("written");
         let card = Card::open(&path).unwrap_or_else(|error| panic!("{}: {error}", entry.name));
-        assert_eq!(format!("{:?}", card.kind.role).to_lowercase(), entry.role, "{}", entry.name);
+        assert_eq!(format!("{:?}", card.kind.role()).to_lowercase(), entry.role, "{}", entry.name);
         assert_eq!(card.recipe, Recipe::default(), "{}: the published pair has one recipe", entry.name);
         opened += 1;
     }

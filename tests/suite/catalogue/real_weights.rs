@@ -52,14 +52,14 @@ fn real_weights_give_pytorchs_logits_on_a_real_scan() {
     let card = folder.join("card.toml");
     std::fs::copy(support::data("real_weights/card.toml"), &card).expect("copied");
     let card = Card::open(&card).expect("a card");
-    let (Network::Classifier(network), _) = Network::load(&card, &Device::Cpu).expect("a network") else {
+    let Network::Classifier(network) = Network::load(&card, &Device::Cpu).expect("a network").network else {
         panic!("a classifier")
     };
     let input = pipeline::open(&scan, &card.recipe, &monitor).expect("a scan");
     let shape = input.prepared.volume.grid.shape;
     let voxels: Vec<f32> = input.prepared.volume.voxels.iter().collect();
     let stack = Tensor::from_vec(voxels, (shape[2], 1, shape[1], shape[0]), &Device::Cpu).expect("a stack");
-    let plan = support::plan_for(network.graph(), std::slice::from_ref(&stack)).expect("a plan");
+    let plan = support::plan_for(&network.graph(stack.dims()).expect("a graph"), std::slice::from_ref(&stack)).expect("a plan");
     let logits = support::output(&plan, &stack);
     let golden = &support::tensors(&support::data("real_weights/golden.safetensors"))["logits"];
     let logits = logits.flatten_all().expect("numbers");

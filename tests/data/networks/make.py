@@ -1,0 +1,52 @@
+#!/usr/bin/env python3
+"""The small networks beside this file: random weights, exported as people export theirs.
+
+    pip install torch onnx onnxscript && python make.py
+
+classifier.onnx   [1, 1, D, H, W], sizes open, to three classes by a softmax
+slices.onnx       [1, 3, 24, 24], to two logits: a classifier of slices
+encoder.onnx      [1, 1, 32, 32] to [1, 8, 8, 8]: mean and log variance of four latents
+decoder.onnx      [1, 4, 8, 8] to [1, 1, 32, 32]
+segmenter.onnx    [1, 1, D, H, W], sizes open, to maps of two classes
+volumes.onnx      [1, 1, 16, 16, 16] to [1, 2, 16, 16, 16]: an encoder of volumes, which Parallax refuses
+"""
+import torch
+from torch import nn
+
+torch.manual_seed(20)
+
+
+class Classifier(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.conv1, self.conv2 = nn.Conv3d(1, 4, 3, 2, 1), nn.Conv3d(4, 6, 3, 2, 1)
+        self.fc = nn.Linear(6, 3)
+
+    def forward(self, x):
+        x = torch.relu(self.conv2(torch.relu(self.conv1(x))))
+        return torch.softmax(4 * self.fc(x.mean((2, 3, 4))), 1)
+
+
+slices = nn.Sequential(
+    nn.Conv2d(3, 6, 3, 2, 1), nn.ReLU(), nn.Conv2d(6, 6, 3, 2, 1), nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(6, 2)
+)
+encoder = nn.Sequential(nn.Conv2d(1, 8, 3, 2, 1), nn.SiLU(), nn.Conv2d(8, 8, 3, 2, 1))
+decoder = nn.Sequential(nn.ConvTranspose2d(4, 8, 2, 2), nn.SiLU(), nn.ConvTranspose2d(8, 1, 2, 2))
+segmenter = nn.Sequential(nn.Conv3d(1, 4, 3, 1, 1), nn.ReLU(), nn.Conv3d(4, 2, 1))
+volumes = nn.Conv3d(1, 2, 3, 1, 1)
+
+sides = {2: "D", 3: "H", 4: "W"}
+for name, network, shape, open_sides in [
+    ("classifier", Classifier(), [1, 1, 16, 16, 16], sides),
+    ("slices", slices, [1, 3, 24, 24], None),
+    ("encoder", encoder, [1, 1, 32, 32], None),
+    ("decoder", decoder, [1, 4, 8, 8], None),
+    ("segmenter", segmenter, [1, 1, 16, 16, 16], sides),
+    ("volumes", volumes, [1, 1, 16, 16, 16], None),
+]:
+    axes = {"dynamic_axes": {"image": open_sides}} if open_sides else {}
+    network.eval()
+    torch.onnx.export(
+        network, (torch.zeros(shape),), f"{name}.onnx", input_names=["image"], output_names=["answer"],
+        opset_version=17, dynamo=False, **axes,
+    )
