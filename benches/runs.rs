@@ -81,7 +81,7 @@ impl Arguments {
 /// A network of drawn weights.
 fn drawn(kind: &str, side: Option<usize>, weights: Weights) -> anyhow::Result<Network> {
     let (_folder, card) = weights.card(kind, side)?;
-    Ok(Network::load(&Card::open(&card)?, device::chosen())?.0)
+    Ok(Network::load(&Card::open(&card)?, device::chosen())?.network)
 }
 
 /// Waves of every length: nothing flat, nothing sharp.

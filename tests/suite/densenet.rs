@@ -141,7 +141,7 @@ fn labels_are_those_of_the_card_or_numbers() {
     let of = |labels: &str| {
         let path: &Path = &folder.path().join("card.toml");
         std::fs::write(path, format!("kind = \"densenet\"\nweights = \"w.pt\"\nlabels = {labels}\n")).expect("written");
-        Network::load(&Card::open(path).unwrap_or_else(|e| panic!("{e}")), &Device::Cpu).map(|(network, _)| network)
+        Network::load(&Card::open(path).unwrap_or_else(|e| panic!("{e}")), &Device::Cpu).map(|loaded| loaded.network)
     };
     let named = support::classifier(of("[\"no diabetes\", \"diabetes\"]").unwrap_or_else(|e| panic!("{e}")));
     assert_eq!(named.labels(), ["no diabetes", "diabetes"]);

@@ -108,7 +108,7 @@ fn a_network_without_output_at_a_size_is_refused_and_one_with_it_computes() {
     let models = TinyModels::new();
     let card = |kind: &str, weights: &str| {
         let card = written(&models, &format!("{kind}.toml"), &format!("kind = {kind:?}\nweights = {weights:?}\n"));
-        Network::load(&Card::open(&card).expect("a card"), &Device::Cpu).expect("a network").0
+        Network::load(&Card::open(&card).expect("a card"), &Device::Cpu).expect("a network").network
     };
     let pixel = Tensor::full(0.5_f32, (1, 1, 1, 1), &Device::Cpu).expect("a stack");
     let Network::Autoencoder(autoencoder) = card("vqgan", "autoencoder.safetensors") else { panic!("a VQGAN") };

@@ -35,7 +35,7 @@ const BOUND: f64 = 1e-6;
 
 fn network(name: &str) -> Option<Network> {
     let card = Card::open(&support::shared(&format!("goldens/models/{name}.toml"))?).unwrap_or_else(|e| panic!("{e}"));
-    Some(Network::load(&card, &Device::Cpu).unwrap_or_else(|e| panic!("{e}")).0)
+    Some(Network::load(&card, &Device::Cpu).unwrap_or_else(|e| panic!("{e}")).network)
 }
 
 fn autoencoder(name: &str) -> Option<Arc<dyn Autoencoder>> {

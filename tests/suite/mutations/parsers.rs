@@ -128,11 +128,11 @@ fn network(folder: &Path, kind: &str, bytes: &[u8]) {
     written(folder, "weights.safetensors", bytes);
     let card = format!("kind = {kind:?}\nweights = \"weights.safetensors\"\n");
     let card = Card::open(&written(folder, "card.toml", card.as_bytes())).expect("a card");
-    let Ok((network, _)) = Network::load(&card, &Device::Cpu) else { return };
+    let Ok(loaded) = Network::load(&card, &Device::Cpu) else { return };
     for side in [1, 16, 19] {
         let stack = Tensor::full(0.5_f32, (2, 1, side, side), &Device::Cpu).expect("a stack");
         // Numbers or words, each is right.
-        match &network {
+        match &loaded.network {
             Network::Autoencoder(autoencoder) => {
                 let Ok(latents) = autoencoder.encode(&stack, &|_, _| Ok(())) else { continue };
                 drop(there_and_back(autoencoder.decoder(latents.dims(), [side, side]), latents));
