@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use super::body::{Answer, Opened, Source};
 use super::error::{Error, megabytes};
-use super::part::{Part, kilobytes};
+use super::part::{Part, kilobytes, with_end};
 use super::place;
 use crate::job::Monitor;
 
@@ -29,7 +29,7 @@ pub(super) struct Want<'a> {
 
 /// Fetches into `target`, which is not there yet; returns the SHA-256, hex. Whatever happens, no file of that name is other than whole.
 pub(super) fn fetch(want: &Want, source: &dyn Source, target: &Path, monitor: &Monitor) -> Result<String, Error> {
-    check_room(target, want.bytes, 0)?;
+    check_room(target, want.bytes, came(target))?;
     let mut part = Part::open(target)?;
     if target.exists() {
         // Another process had the lock a moment ago, and finished.
@@ -40,7 +40,7 @@ pub(super) fn fetch(want: &Want, source: &dyn Source, target: &Path, monitor: &M
     let announced = match persist(&mut part, want, source, monitor) {
         Ok(announced) => announced,
         Err(error) => {
-            if part.length() == 0 {
+            if came(target) == 0 {
                 part.discard()?; // nothing came that could be taken up
             }
             return Err(error);
@@ -134,6 +134,11 @@ fn attempt(
             url: source.address().to_owned(),
         }),
     }
+}
+
+/// How many bytes of a file came before.
+pub(super) fn came(target: &Path) -> u64 {
+    std::fs::metadata(with_end(target, ".part")).map_or(0, |part| part.len())
 }
 
 /// Refuses what the disk cannot hold.

@@ -10,7 +10,7 @@ use super::error::Error;
 use super::fetch::{Want, fetch};
 use super::hub::Address;
 use super::part::{kilobytes, with_end};
-use super::source::{self, From};
+use super::source::{self, Origin};
 use super::{card, wheels};
 use crate::files;
 use crate::job::Monitor;
@@ -21,7 +21,7 @@ const MAX_RECORD_BYTES: u64 = 1 << 12;
 #[derive(Debug, Clone, Default)]
 pub struct Asked {
     /// In place of the publishers.
-    pub from: Option<From>,
+    pub from: Option<Origin>,
     /// Where its files go.
     pub folder: PathBuf,
     /// Folders with the layout of Hugging Face's cache, which may hold the files.

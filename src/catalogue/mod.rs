@@ -1,6 +1,6 @@
 //! The published networks: what each is, where its files lie, and how they come to this machine when they are asked for.
 //!
-//! Nothing here reaches out by itself: [`get`] alone fetches, and only the files of the entry that it is given. Files come from where
+//! Nothing here reaches out by itself: [`get()`] alone fetches, and only the files of the entry that it is given. Files come from where
 //! their publisher put them, from a mirror, from a folder, or from Hugging Face's cache on this machine. A file that is being fetched
 //! ends in `.part`; it gets its name when its length and its SHA-256 are right.
 
@@ -25,7 +25,4 @@ pub use entry::{Entry, Is, Licence, Part, Published, all, named, read};
 pub use error::Error;
 pub use get::{Asked, Checked, Got, Here, Obtained, get, here};
 pub use place::{folder_of, hub_caches};
-pub use source::From;
-
-/// Whether this build can reach the network at all.
-pub const NETWORK: bool = cfg!(feature = "network");
+pub use source::Origin;

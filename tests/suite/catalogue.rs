@@ -11,7 +11,7 @@ mod server;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use parallax::catalogue::{self, Asked, Checked, Entry, Error, From, Got, Here};
+use parallax::catalogue::{self, Asked, Checked, Entry, Error, Got, Here, Origin};
 use parallax::job::Monitor;
 use sha2::{Digest, Sha256};
 
@@ -40,7 +40,7 @@ fn entry(more: &str) -> Entry {
 }
 
 fn asked(from: &str, folder: &Path) -> Asked {
-    Asked { from: Some(From::of(from)), folder: folder.to_owned(), ..Asked::default() }
+    Asked { from: Some(Origin::of(from)), folder: folder.to_owned(), ..Asked::default() }
 }
 
 fn get(entry: &Entry, server: &Server, folder: &Path) -> Result<Got, Error> {

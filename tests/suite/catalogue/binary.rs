@@ -6,7 +6,7 @@ use std::path::Path;
 use std::process::{Command, Output, Stdio};
 use std::time::Duration;
 
-use super::{Server, bytes, honest, names, send};
+use super::{Server, bytes, entry, get, honest, names, send, sha256};
 
 /// An entry without a SHA-256, one with limits, and one that has no files.
 const NET: &str = "merlin";
@@ -164,7 +164,7 @@ fn room_on_the_disk_is_asked_for_before_a_byte_is_fetched() {
     let home = tempfile::tempdir().expect("a folder");
     let disk = home.path().join("disk");
     std::fs::create_dir(&disk).expect("a folder");
-    let mounted = Command::new("mount").args(["-t", "tmpfs", "-o", "size=1m", "tmpfs"]).arg(&disk).output();
+    let mounted = Command::new("mount").args(["-t", "tmpfs", "-o", "size=2m", "tmpfs"]).arg(&disk).output();
     let mounted = mounted.is_ok_and(|output| output.status.success());
     // Only the superuser may make a disk: a runner of CI need not be.
     if !mounted {
@@ -176,10 +176,16 @@ fn room_on_the_disk_is_asked_for_before_a_byte_is_fetched() {
     let (code, _, error) = ended(parallax(home.path(), &args));
     let part = std::fs::metadata(disk.join(format!("{FILE}.part"))).map(|part| part.len());
     let known = ended(parallax(home.path(), &["models", "get", "astra-backbone", "--into", plain(&disk)]));
+    // What came before needs no room any more: 1.8 MB fit on 2 MB of which 1 MB is taken by them.
+    let whole = bytes(1_800_000);
+    std::fs::write(disk.join("net.pt.part"), &whole[..1_000_000]).expect("written");
+    let more = format!("bytes = 1800000\nsha256 = \"{}\"", sha256(&whole));
+    let resumed = get(&entry(&more), &Server::honest(&whole), &disk).map(|got| got.files[0].sha256.clone());
     let unmounted = Command::new("umount").arg(&disk).status().expect("umount runs");
     assert!(unmounted.success());
     assert_eq!((code, part.ok()), (Some(1), None), "{error}");
-    assert!(error.contains("3.0 MB more are needed and 1.0 MB are free"), "{error}");
+    assert!(error.contains("3.0 MB more are needed and 2.1 MB are free"), "{error}");
+    assert_eq!(resumed.expect("fetched"), sha256(&whole));
     // Where the catalogue knows the size, no one is asked at all.
     assert!(known.2.contains("422.6 MB more are needed"), "{}", known.2);
 }

@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 use std::io::{Cursor, Write as _};
 use std::path::Path;
 
-use parallax::catalogue::{self, Asked, Entry, Error, From};
+use parallax::catalogue::{self, Asked, Entry, Error, Origin};
 use parallax::job::Monitor;
 
 use super::{Server, asked, bytes, honest, names, send, sha256};
@@ -120,8 +120,11 @@ fn a_wheel_that_the_index_does_not_list_is_named() {
     let entry = entry(&pieces(), [800_000, 700_000]);
     let error = get(&entry, &server.address, folder.path()).expect_err("not listed").to_string();
     assert!(error.contains("the package has no file a_b_1-1.0-py3-none-any.whl"), "{error}");
-    let asked =
-        Asked { from: Some(From::Folder("/no/such/folder".into())), folder: folder.path().into(), ..Asked::default() };
+    let asked = Asked {
+        from: Some(Origin::Folder("/no/such/folder".into())),
+        folder: folder.path().into(),
+        ..Asked::default()
+    };
     let error = catalogue::get(&entry, &asked, &Monitor::new(|_| {})).expect_err("no folder").to_string();
     assert!(error.contains("no a_b_1-1.0-py3-none-any.whl there"), "{error}");
 }

@@ -6,7 +6,7 @@ use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
 use candle_core::{DType, Device, Tensor};
-use parallax::catalogue::{self, Asked, Checked, From};
+use parallax::catalogue::{self, Asked, Checked, Origin};
 use parallax::job::Monitor;
 use parallax::models::{Card, Network};
 use parallax::pipeline;
@@ -43,7 +43,7 @@ fn real_weights_give_pytorchs_logits_on_a_real_scan() {
     let Some(scan) = support::shared("data/nifti/thorax_contrast_1.5mm.nii.gz") else { return };
     let entry = catalogue::named("astra-backbone").expect("an entry");
     let folder = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(&entry.name);
-    let from = std::env::var("PARALLAX_FROM").ok().map(|text| From::of(&text));
+    let from = std::env::var("PARALLAX_FROM").ok().map(|text| Origin::of(&text));
     let asked = Asked { from, folder: folder.clone(), ..Asked::default() };
     let monitor = Monitor::new(|_| {});
     let got = catalogue::get(entry, &asked, &monitor).unwrap_or_else(|error| panic!("{error}"));
