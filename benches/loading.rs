@@ -2,11 +2,11 @@
 //! median seconds. Each opens it in turn, so that a busy moment of the machine meets both.
 //!
 //! `cargo bench --bench loading -- [PATH...] [--python PROGRAM] [--runs N]`: files and folders; by default a scan of
-//! 512 x 512 x 200 voxels made here, as `.nii`, as `.nii.gz` and as a DICOM series. `PROGRAM` is a Python with the packages
+//! 512 x 512 x 200 voxels computed here, as `.nii`, as `.nii.gz` and as a DICOM series. `PROGRAM` is a Python with the packages
 //! nibabel and SimpleITK, by default `python3`. Parallax also checks the geometry, which the others
 //! do not.
 
-mod made;
+mod synthetic;
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -54,7 +54,7 @@ impl Arguments {
 
 /// Writes a scan as `plain.nii`, `packed.nii.gz` and the folder `series`.
 fn scans(folder: &Path) -> Result<Vec<PathBuf>> {
-    let scan = made::scan(SHAPE, SPACING_MM);
+    let scan = synthetic::scan(SHAPE, SPACING_MM);
     // Of different names: SimpleITK takes the plain one for a packed one beside it.
     let paths = ["plain.nii", "packed.nii.gz", "series"].map(|name| folder.join(name));
     let [plain, packed, series] = &paths;

@@ -7,7 +7,7 @@
 //! from a `.nii.gz`. Frames are the real window's: its logic, its layout, the tree for screen readers and the tessellation;
 //! drawing them, which a GPU does or a rasteriser in its stead, is not counted.
 
-mod made;
+mod synthetic;
 
 use std::path::Path;
 use std::process::Command;
@@ -231,7 +231,7 @@ fn resident_bytes(line: &str) -> Option<usize> {
 fn large() -> Result<()> {
     let folder = tempfile::tempdir()?;
     let path = folder.path().join("large.nii.gz");
-    std::fs::write(&path, nifti_bytes(&made::scan(LARGE, LARGE_SPACING_MM), "drawn by a benchmark")?)?;
+    std::fs::write(&path, nifti_bytes(&synthetic::scan(LARGE, LARGE_SPACING_MM), "drawn by a benchmark")?)?;
     // Another process: this one keeps what it has freed.
     let opened = Command::new(std::env::current_exe()?).arg(MEMORY).arg(&path).status()?;
     ensure!(opened.success(), "the memory of opening is not measured");

@@ -1,4 +1,4 @@
-// Numbers to colours, display gamma. CPU twin: src/frame/colormap.rs
+// Numbers to colours, display gamma. On the CPU: src/frame/colormap.rs
 
 const BELOW = vec3<f32>(0.26, 0.58, 1.0);
 const ABOVE = vec3<f32>(1.0, 0.36, 0.2);

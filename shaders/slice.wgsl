@@ -1,4 +1,4 @@
-// One plane of a volume, sampled in patient space. CPU twin: src/frame/paint.rs
+// One plane of a volume, sampled in patient space. On the CPU: src/frame/paint.rs
 
 struct Slice {
     // Columns of the affine from pixel centres to voxels of the scan: x, y, origin.
@@ -49,7 +49,7 @@ fn vertex(@builtin(vertex_index) index: u32) -> Vertex {
 }
 
 // Where a voxel lies in a texture: slices behind one another, those beyond its depth beside, then below the first ones.
-// CPU twin: src/gpu/tiling.rs
+// On the CPU: src/gpu/tiling.rs
 fn place(voxel: vec3<i32>, shape: vec2<i32>, tiles: vec2<i32>) -> vec3<i32> {
     let tile = voxel.z / tiles.y;
     let corner = vec2<i32>(tile % tiles.x, tile / tiles.x) * shape;

@@ -35,12 +35,15 @@
 //! | score | the one number that an objective gives a stack |
 //! | slab | the slices that may change |
 //! | lambda | the signed length of the path through the latents |
+//! | goal | the score that a search takes the scan to |
 //! | step | the stack at one lambda |
 //! | reconstruction | the step at lambda 0 |
 //! | counterfactual | the step at the end that was chosen |
 //! | epilogue | what is done to an operation's outputs while the caches hold them |
 //! | mask | which outputs a ReLU let through |
+//! | plan | a graph for inputs of one size: shapes, lifetimes of values, bytes |
 //! | tape | what a forward pass recorded for its vector-Jacobian product (vjp) |
+//! | segment | operations whose saved tensors stand in memory together; earlier ones are computed again |
 
 pub mod audit;
 pub mod catalogue;

@@ -1,4 +1,4 @@
-//! One phantom after the other: what is shared by its findings once, then a search and a twin for each.
+//! One phantom after the other: what is shared by its findings once, then a search and the phantom without it for each.
 
 use std::collections::HashMap;
 use std::ops::Range;
@@ -184,8 +184,8 @@ impl Patient<'_> {
             return Err(Cancelled.into()); // half a search is no case
         }
         let without = self.dials.with(finding, 0.0);
-        let (_, twin) = pipeline::draw(self.seed, without, &self.plan.autoencoder.recipe, monitor)?;
-        let truth = pipeline::probabilities(&twin.prepared.volume, classifier, monitor)?[label];
+        let (_, healthy) = pipeline::draw(self.seed, without, &self.plan.autoencoder.recipe, monitor)?;
+        let truth = pipeline::probabilities(&healthy.prepared.volume, classifier, monitor)?[label];
 
         let at = result.slab_voxels();
         let whole = self.masked(finding.mask());
@@ -211,7 +211,7 @@ impl Patient<'_> {
             reached: quality::reached(result.scores.reconstruction, TARGET, result.scores.counterfactual),
             drift: self.drift(label, &result),
             monotonicity: quality::monotonicity(&sweep),
-            hu_error: self.change(&result, &twin, mask, rim),
+            hu_error: self.change(&result, &healthy, mask, rim),
             seconds,
         })
     }
@@ -237,13 +237,13 @@ impl Patient<'_> {
     }
 
     /// How far from the truth within the slab: what was decoded, the scan with the change added, and the scan as it is.
-    fn change(&self, result: &Counterfactual, twin: &Input, mask: &[bool], rim: &[bool]) -> Change {
+    fn change(&self, result: &Counterfactual, healthy: &Input, mask: &[bool], rim: &[bool]) -> Change {
         let [slope, offset] = self.plan.autoencoder.recipe.hu_from_unit();
         let [low, high] = self.plan.autoencoder.recipe.hu;
         let hu = |input: &Input| -> Vec<f32> {
             input.prepared.volume.voxels.iter().map(|unit| slope * unit + offset).collect()
         };
-        let (scan, truth) = (hu(&self.input), hu(twin));
+        let (scan, truth) = (hu(&self.input), hu(healthy));
         let decoded: Vec<f32> =
             result.step_hu(result.chosen).voxels.iter().map(|value| value.clamp(low, high)).collect();
         let difference = result.difference_hu(result.chosen);

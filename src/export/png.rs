@@ -1,4 +1,4 @@
-//! Pictures of panes with their annotations burnt in, painted by the CPU twin of the screen's shader.
+//! Pictures of panes with their annotations burnt in, painted on the CPU as the screen's shader does.
 
 use ab_glyph::{Font, FontRef, PxScale, ScaleFont, point};
 use anyhow::{Context, Result};

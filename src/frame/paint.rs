@@ -1,4 +1,4 @@
-//! Draws a view on the CPU: the twin of `shaders/slice.wgsl`, and what exported pictures are made of.
+//! Draws a view on the CPU: as `shaders/slice.wgsl` does on the screen; exported pictures come from here.
 
 use glam::{DAffine3, DVec3, Vec3};
 use image::{Rgba, RgbaImage};

@@ -37,7 +37,7 @@ impl Tiling {
         [ni * self.across, nj * self.down, self.depth]
     }
 
-    /// Where the first texel of a slice lies; `place` of `shaders/slice.wgsl` is its twin.
+    /// Where the first texel of a slice lies; `place` of `shaders/slice.wgsl` computes it on the GPU.
     pub(super) fn origin(self, [ni, nj, _]: [usize; 3], slice: usize) -> [usize; 3] {
         let tile = slice / self.depth;
         [tile % self.across * ni, tile / self.across * nj, slice % self.depth]

@@ -61,7 +61,7 @@ impl Graph {
         self.apply(AveragePool { windows, count_padding: true }, &[x])
     }
 
-    /// Mean over everything after the channels.
+    /// Takes the mean over all axes behind the channels.
     pub fn global_mean(&mut self, x: Value) -> Value {
         self.apply(GlobalMean, &[x])
     }

@@ -24,7 +24,7 @@ impl Chunk {
     }
 }
 
-/// What `work` makes of every slice of a range, `chunk` of them at a time; `before` hears where each chunk begins, and can stop
+/// Gives what `work` gives of every slice of a range, `chunk` of them at a time; `before` hears where each chunk begins, and can stop
 /// it. Where the device has too little memory for a chunk, half as many slices are tried, and the progress says so.
 pub(super) fn in_chunks(
     slices: Range<usize>,

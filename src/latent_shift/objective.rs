@@ -183,11 +183,11 @@ impl Objective for LungSize {
         slab: std::ops::Range<usize>,
         monitor: &Monitor,
     ) -> Result<SlabScore<'a>, Error> {
-        let (before, n_before) = self.total(&stack.narrow(0, 0, slab.start)?, monitor)?;
-        let (after, n_after) = self.total(&stack.narrow(0, slab.end, stack.dim(0)? - slab.end)?, monitor)?;
+        let (below, n_below) = self.total(&stack.narrow(0, 0, slab.start)?, monitor)?;
+        let (above, n_above) = self.total(&stack.narrow(0, slab.end, stack.dim(0)? - slab.end)?, monitor)?;
         Ok(Box::new(move |slices, monitor| {
             let (sum, count) = self.total(slices, monitor)?;
-            Ok(Scored::from(1.0 - (before + sum + after) / (n_before + count + n_after) as f64))
+            Ok(Scored::from(1.0 - (below + sum + above) / (n_below + count + n_above) as f64))
         }))
     }
 }

@@ -171,8 +171,8 @@ fn patient(stack: &Volume, tissue: f32) -> Vec<bool> {
         let is_tissue = |i: usize, j: usize| stack.voxels.at(i + ni * (j + nj * k)) >= tissue;
         let span = |mut along: Box<dyn DoubleEndedIterator<Item = bool>>, n: usize| {
             let first = along.position(|is| is).unwrap_or(n);
-            let after = along.rev().position(|is| is).map_or(first + 1, |from_end| n - from_end);
-            first..after.min(n)
+            let end = along.rev().position(|is| is).map_or(first + 1, |from_end| n - from_end);
+            first..end.min(n)
         };
         let in_rows: Vec<_> = (0..nj).map(|j| span(Box::new((0..ni).map(move |i| is_tissue(i, j))), ni)).collect();
         let in_columns: Vec<_> = (0..ni).map(|i| span(Box::new((0..nj).map(move |j| is_tissue(i, j))), nj)).collect();

@@ -87,7 +87,7 @@ fn bottleneck(
     let y = g.relu(y, AtZero::Nothing);
     let y = conv_norm(g, y, [width, width], [3, stride], vb, ["conv2", "bn2"])?;
     let y = g.relu(y, AtZero::Nothing);
-    // The skip is made before the sum that it goes into, and after all else: so its gradient comes before that of the first
+    // The skip is computed before the sum that it goes into, and after all else: so its gradient comes before that of the first
     // convolution, which adds it in passing.
     let skip =
         if skips { x } else { conv_norm(g, x, [c_in, c_out], [1, stride], vb, ["downsample.0", "downsample.1"])? };

@@ -16,7 +16,7 @@ pub(super) const THREADS: usize = 256;
 /// Most blocks along y and z of a grid (CUDA C++ Programming Guide, compute capabilities); along y the kernels go round.
 const MOST_BLOCKS: usize = 65_535;
 
-/// A new tensor of `shape`, made by a kernel that takes it, the inputs, then the numbers. `work` is how many elements, rows and
+/// Gives a new tensor of `shape`, computed by a kernel that takes it, the inputs, then the numbers. `work` is how many elements, rows and
 /// samples it goes through.
 pub(super) fn launch(
     kernel: &'static str,
@@ -60,8 +60,8 @@ fn compiled<T: Real>() -> Result<&'static str> {
     if let Some(ptx) = T::ptx().get() {
         return Ok(ptx);
     }
-    let made = compile_ptx(format!("typedef {} real;\n{SOURCE}", T::NAME)).map_err(candle_core::Error::wrap)?;
-    Ok(T::ptx().get_or_init(|| made.to_src()))
+    let compiled = compile_ptx(format!("typedef {} real;\n{SOURCE}", T::NAME)).map_err(candle_core::Error::wrap)?;
+    Ok(T::ptx().get_or_init(|| compiled.to_src()))
 }
 
 fn run<T: Real>(
@@ -86,10 +86,10 @@ fn run<T: Real>(
     let device = first.device().clone();
     let function = device.get_or_load_custom_func(kernel, &format!("parallax_{}", T::NAME), compiled::<T>()?)?;
     // SAFETY: the kernel writes every element, as `work` covers the shape.
-    let mut made = unsafe { device.alloc::<T>(shape.iter().product())? };
+    let mut output = unsafe { device.alloc::<T>(shape.iter().product())? };
     let grid = (elements.div_ceil(THREADS) as u32, rows.clamp(1, MOST_BLOCKS) as u32, samples.max(1) as u32);
     let mut builder = function.builder();
-    builder.arg(&mut made);
+    builder.arg(&mut output);
     for slice in &slices {
         builder.arg(slice);
     }
@@ -97,11 +97,11 @@ fn run<T: Real>(
         builder.arg(number);
     }
     let config = LaunchConfig { grid_dim: grid, block_dim: (THREADS as u32, 1, 1), shared_mem_bytes: 0 };
-    // SAFETY: the callers in this folder give each kernel of `kernels.cu` the tensors and sizes it names; the twins hold every one
+    // SAFETY: the callers in this folder give each kernel of `kernels.cu` the tensors and sizes it names; the tests hold every one
     // beside the CPU's result.
     unsafe { builder.launch(config) }.w()?;
     drop(slices);
     drop(guards);
-    let storage = Storage::Cuda(CudaStorage::wrap_cuda_slice(made, device));
+    let storage = Storage::Cuda(CudaStorage::wrap_cuda_slice(output, device));
     Ok(Tensor::from_storage(storage, shape, BackpropOp::none(), false))
 }

@@ -78,9 +78,9 @@ fn set_fast(fast: bool) {
 pub fn exactly<T>(work: impl FnOnce() -> T) -> T {
     let fast = fast();
     set_fast(false);
-    let made = work();
+    let result = work();
     set_fast(fast);
-    made
+    result
 }
 
 fn found(
@@ -106,9 +106,9 @@ pub(crate) fn has_kernels(device: &Device) -> bool {
 /// `work` with the layers that GPUs have, wherever its tensors lie: so they are tested on a machine without one.
 pub fn as_on_a_gpu<T>(work: impl FnOnce() -> T) -> T {
     AS_ON_A_GPU.set(true);
-    let made = work();
+    let result = work();
     AS_ON_A_GPU.set(false);
-    made
+    result
 }
 
 /// The device of this process.

@@ -125,7 +125,7 @@ pub(crate) fn apply_by_channel<T: Real>(
         let (part, from) = sources[channel];
         let (numbers, of_part) = parts[part];
         let x = &numbers[(sample * of_part + from) * plane..][..plane];
-        // SAFETY: each job owns its plane, which the copy makes.
+        // SAFETY: each job owns its plane, which the copy writes.
         let y = unsafe {
             columns.copy(at * plane, x);
             columns.piece(at * plane..(at + 1) * plane)
@@ -133,7 +133,7 @@ pub(crate) fn apply_by_channel<T: Real>(
         // SAFETY: as above.
         unsafe { epilogue.finish(channel, at * plane, y) };
     });
-    // SAFETY: the jobs have made every plane, and noted each where there was something to note.
+    // SAFETY: the jobs have written every plane, and noted each where there was something to note.
     unsafe {
         y.set_len(count);
         passing.set_len(if save { count } else { 0 });
@@ -162,7 +162,7 @@ pub(crate) fn scale_channels<T: Real>(
     (0..n * channels.len()).into_par_iter().for_each(|at| {
         let (sample, channel) = (at / channels.len(), at % channels.len());
         let x = &gradient[(sample * scale.len() + channels.start + channel) * plane..][..plane];
-        // SAFETY: each job owns its plane, which the copy makes.
+        // SAFETY: each job owns its plane, which the copy writes.
         let y = unsafe {
             columns.copy(at * plane, x);
             columns.piece(at * plane..(at + 1) * plane)
@@ -170,7 +170,7 @@ pub(crate) fn scale_channels<T: Real>(
         // SAFETY: as above.
         unsafe { epilogue.finish(channel, at * plane, y) };
     });
-    // SAFETY: the jobs have made every plane.
+    // SAFETY: the jobs have written every plane.
     unsafe { y.set_len(count) };
     Ok(y)
 }

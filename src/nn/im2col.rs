@@ -68,11 +68,11 @@ impl<T: Real> Kernel<'_, T> {
             unsafe { T::multiply(left, channels.clone(), right, self.bias, to) };
             for channel in channels {
                 let at = to.offset + channel * positions;
-                // SAFETY: as above, of what passes too; the product has made them.
+                // SAFETY: as above, of what passes too; the product has written them.
                 unsafe { epilogue.finish(channel, at, columns.piece(at..at + count)) };
             }
         });
-        // SAFETY: the jobs have made every sample's every column.
+        // SAFETY: the jobs have written every sample's every column.
         unsafe { y.set_len(len) };
         Ok(y)
     }

@@ -1,4 +1,4 @@
-//! Saves or copies the panes as they are shown, painted by the CPU twin of the screen's shader.
+//! Saves or copies the panes as they are shown, painted on the CPU as the screen's shader does.
 
 use std::path::PathBuf;
 use std::sync::Arc;

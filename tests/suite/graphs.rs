@@ -237,7 +237,7 @@ const NETWORKS: std::ops::Range<u64> = 1..25;
 /// Of a linear network any step is exact but for rounding; of the product of both sides' lengths.
 const LINEAR: f64 = 1e-12;
 /// A step of 1e-7 crosses next to no ReLU, and rounds by 1e-9.
-const BENT: f64 = 1e-6;
+const NONLINEAR: f64 = 1e-6;
 const STEP: f64 = 1e-7;
 
 #[test]
@@ -262,7 +262,7 @@ fn the_product_with_the_jacobian_from_either_side_is_the_same_on_random_networks
             slope += dot(&jv, w);
             size += (dot(&jv, &jv) * dot(w, w)).sqrt();
         }
-        let tolerance = if linear { LINEAR } else { BENT };
+        let tolerance = if linear { LINEAR } else { NONLINEAR };
         let gap = (slope - along).abs();
         assert!(
             gap <= tolerance * size,

@@ -220,8 +220,8 @@ fn on_an_even_slope_the_path_is_the_straight_line() {
 #[test]
 fn a_saturated_score_is_walked_down_and_up() {
     for (start, drop) in [(9.0, 0.8), (12.0, 0.8), (-9.0, -0.8), (-12.0, -0.8)] {
-        let bent = |at: DVec2| (at.x + 0.02 * at.x * at.y, DVec2::new(1.0 + 0.02 * at.y, 0.02 * at.x));
-        let run = run(bent, DVec2::new(start, 1.0), &Options { drop, ..options() }, None);
+        let curved = |at: DVec2| (at.x + 0.02 * at.x * at.y, DVec2::new(1.0 + 0.02 * at.y, 0.02 * at.x));
+        let run = run(curved, DVec2::new(start, 1.0), &Options { drop, ..options() }, None);
         assert!((run.fall() - drop).abs() <= 0.02 * 0.8, "from {start}: moved by {}; {}", run.fall(), run.ok().stop);
         assert!(run.nodes.len() <= 8 && run.ok().walk.len() <= 14, "from {start}: {} trials", run.ok().walk.len());
     }

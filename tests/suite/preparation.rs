@@ -1,4 +1,4 @@
-//! Preparation against MONAI 1.4.0, and the way back.
+//! Preparation against MONAI 1.4.0, and the inverse.
 
 use std::path::Path;
 

@@ -50,8 +50,8 @@ struct Toy {
 impl Toy {
     fn value(&self, t: &Tensor) -> Result<Tensor> {
         let linear = ((t * &self.w)?.sum_all()? * self.scale)?;
-        let bent = ((t - &self.x)?.sqr()?.sum_all()? * self.quad)?;
-        let mut score = candle_nn::ops::sigmoid(&((linear + bent)? + self.b)?)?;
+        let curved = ((t - &self.x)?.sqr()?.sum_all()? * self.quad)?;
+        let mut score = candle_nn::ops::sigmoid(&((linear + curved)? + self.b)?)?;
         if self.twice {
             score = candle_nn::ops::sigmoid(&score)?;
         }

@@ -1,4 +1,4 @@
-//! The screen's shader against its CPU twin, its layout against Rust's, and volumes that are large for the GPU.
+//! The screen's shader against its reference on the CPU, its layout against Rust's, and volumes that are large for the GPU.
 
 use std::ops::Range;
 use std::sync::Arc;
@@ -132,9 +132,9 @@ fn scan_view(layers: &Layers) -> View {
     Camera::fit(&layers.scan.grid, Plane::Axial, SIZE).view(&layers.scan.grid, SIZE, Look::scan(WINDOW))
 }
 
-fn assert_twins(screen: &[u8], view: &View, layers: &Layers, what: &str) {
-    let twin = paint(view, layers).into_raw();
-    let gaps: Vec<u8> = screen.iter().zip(&twin).map(|(a, b)| a.abs_diff(*b)).collect();
+fn assert_painted(screen: &[u8], view: &View, layers: &Layers, what: &str) {
+    let reference = paint(view, layers).into_raw();
+    let gaps: Vec<u8> = screen.iter().zip(&reference).map(|(a, b)| a.abs_diff(*b)).collect();
     let far = gaps.iter().filter(|gap| **gap > WORST).count();
     let mean = gaps.iter().map(|gap| f64::from(*gap)).sum::<f64>() / gaps.len() as f64;
     assert!(far <= gaps.len() / 2000 && mean <= MEAN, "{what}: {far} far, mean {mean}");
@@ -171,7 +171,7 @@ fn looks() -> Vec<Look> {
 }
 
 /// Every look on every plane, at three places.
-fn assert_twins_everywhere(gpu: &Gpu, renderer: &mut SliceRenderer, layers: &Arc<Layers>) {
+fn assert_painted_everywhere(gpu: &Gpu, renderer: &mut SliceRenderer, layers: &Arc<Layers>) {
     let grid = &layers.scan.grid;
     for plane in [Plane::Axial, Plane::Coronal, Plane::Sagittal] {
         let fit = Camera::fit(grid, plane, SIZE);
@@ -179,7 +179,7 @@ fn assert_twins_everywhere(gpu: &Gpu, renderer: &mut SliceRenderer, layers: &Arc
             for look in looks() {
                 let view = camera.view(grid, SIZE, look);
                 let screen = draw(gpu, renderer, &view, layers);
-                assert_twins(&screen, &view, layers, &format!("{plane:?} {look:?}"));
+                assert_painted(&screen, &view, layers, &format!("{plane:?} {look:?}"));
             }
         }
     }
@@ -187,13 +187,13 @@ fn assert_twins_everywhere(gpu: &Gpu, renderer: &mut SliceRenderer, layers: &Arc
 
 /// A scan of whole numbers, and one of floats.
 #[test]
-fn the_shader_draws_what_its_cpu_twin_paints() {
+fn the_shader_draws_what_the_cpu_paints() {
     let gpu = gpu();
     let mut renderer = SliceRenderer::new(&gpu.device, FORMAT);
     let whole = layers(SHAPE, 3..5);
     let float = Volume::from_f32(whole.scan.grid, whole.scan.voxels.iter().map(|hu| hu + 0.4).collect::<Vec<_>>());
-    assert_twins_everywhere(&gpu, &mut renderer, &Arc::new(Layers { scan: float, shift: whole.shift.clone() }));
-    assert_twins_everywhere(&gpu, &mut renderer, &Arc::new(whole));
+    assert_painted_everywhere(&gpu, &mut renderer, &Arc::new(Layers { scan: float, shift: whole.shift.clone() }));
+    assert_painted_everywhere(&gpu, &mut renderer, &Arc::new(whole));
 }
 
 #[test]
@@ -210,7 +210,7 @@ fn whole_numbers_take_two_bytes_each_and_come_exactly_at_both_ends_of_their_rang
         let look = Look { sampling: Sampling::Nearest, ..Look::scan(window) };
         let view = View { look, ..scan_view(&layers) };
         let screen = draw(&gpu, &mut renderer, &view, &layers);
-        assert_twins(&screen, &view, &layers, &format!("{window:?}"));
+        assert_painted(&screen, &view, &layers, &format!("{window:?}"));
     }
     assert_eq!(renderer.uploaded_bytes(), bytes);
 }
@@ -220,7 +220,7 @@ fn whole_numbers_take_two_bytes_each_and_come_exactly_at_both_ends_of_their_rang
 fn slices_beyond_the_depth_of_a_texture_are_drawn_alike() {
     let gpu = gpu();
     let mut renderer = renderer(&gpu, Bounds { side: 15, ..Bounds::of(&gpu.device) });
-    assert_twins_everywhere(&gpu, &mut renderer, &Arc::new(layers([7, 5, 41], 2..8)));
+    assert_painted_everywhere(&gpu, &mut renderer, &Arc::new(layers([7, 5, 41], 2..8)));
 }
 
 #[test]
@@ -238,8 +238,8 @@ fn a_large_volume_comes_over_several_frames_and_is_drawn_once_it_is_whole() {
     }
     let screen = draw(&gpu, &mut renderer, &view, &layers);
     assert_eq!(renderer.shown(0), Some(&Shown::Picture));
-    assert_twins(&screen, &view, &layers, "the tenth frame");
-    assert_twins_everywhere(&gpu, &mut renderer, &layers);
+    assert_painted(&screen, &view, &layers, "the tenth frame");
+    assert_painted_everywhere(&gpu, &mut renderer, &layers);
 }
 
 #[test]
@@ -266,7 +266,7 @@ fn a_volume_that_is_shown_no_more_is_let_go() {
     draw(&gpu, &mut renderer, &scan_view(&new), &new);
     assert_eq!(Arc::strong_count(voxels), 1, "ours alone");
     let screen = draw(&gpu, &mut renderer, &scan_view(&old), &old);
-    assert_twins(&screen, &scan_view(&old), &old, "shown again");
+    assert_painted(&screen, &scan_view(&old), &old, "shown again");
 }
 
 #[test]
@@ -280,7 +280,7 @@ fn what_the_gpu_cannot_hold_is_said_and_the_rest_is_drawn() {
         draw(&gpu, &mut renderer, &scan_view(&large), &large);
         let Some(Shown::Refused(why)) = renderer.shown(0).cloned() else { panic!("{:?}", renderer.shown(0)) };
         let screen = draw(&gpu, &mut renderer, &scan_view(&small), &small);
-        assert_twins(&screen, &scan_view(&small), &small, "after a refusal");
+        assert_painted(&screen, &scan_view(&small), &small, "after a refusal");
         why
     };
     let why = refused(Bounds::of(&gpu.device), [limit + 1, 1, 1]);
@@ -307,7 +307,7 @@ fn graphics_memory_that_does_not_suffice_is_said_and_the_rest_is_drawn() {
     let Some(Shown::Refused(why)) = renderer.shown(0) else { panic!("{:?}", renderer.shown(0)) };
     assert!(why.contains("too small for these 34359 MB"), "{why}");
     let screen = draw(&gpu, &mut renderer, &scan_view(&small), &small);
-    assert_twins(&screen, &scan_view(&small), &small, "after a refusal");
+    assert_painted(&screen, &scan_view(&small), &small, "after a refusal");
 }
 
 #[test]

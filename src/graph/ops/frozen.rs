@@ -33,8 +33,8 @@ impl Frozen {
         if let Some(fitting) = [Some(&self.loaded), self.elsewhere.get()].into_iter().flatten().find(fits) {
             return Ok(fitting.clone());
         }
-        let made = copied(&self.loaded.to_dtype(x.dtype())?, x.device())?;
-        Ok(Some(self.elsewhere.get_or_init(|| made.clone())).filter(fits).cloned().unwrap_or(made))
+        let copy = copied(&self.loaded.to_dtype(x.dtype())?, x.device())?;
+        Ok(Some(self.elsewhere.get_or_init(|| copy.clone())).filter(fits).cloned().unwrap_or(copy))
     }
 }
 

@@ -21,7 +21,7 @@ pub struct Linear {
     bias: Option<Frozen>,
 }
 
-/// Rows of a product that one thread makes at a time: enough for the kernel, and enough jobs for every thread.
+/// Rows of a product that one thread computes at a time: enough for the kernel, and enough jobs for every thread.
 const ROWS: usize = 64;
 
 /// A matrix in a tensor: whether it is taken transposed.

@@ -123,7 +123,7 @@ pub trait Operation: Send + Sync {
     }
 }
 
-/// Which planes of the first input along an axis make a plane of the output: `kernel` of them, from `stride` times its number less
+/// Which planes of the first input along an axis a plane of the output needs: `kernel` of them, from `stride` times its number less
 /// `padding` on. Of further inputs it is the plane of that number.
 #[derive(Debug, Clone, Copy)]
 pub struct Planes {
@@ -265,7 +265,7 @@ impl Sum {
     }
 }
 
-/// The sums that are asked for, each with the part that `vjp` makes of the input of that number.
+/// The sums that are asked for, each with the part that `vjp` gives of the input of that number.
 fn each(into: Vec<Option<Sum>>, vjp: impl Fn(usize) -> Result<Tensor>) -> Result<Vec<Option<Tensor>>> {
     into.into_iter().enumerate().map(|(which, sum)| sum.map(|sum| sum.with(vjp(which)?)).transpose()).collect()
 }

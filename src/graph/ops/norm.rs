@@ -140,7 +140,7 @@ impl Operation for BatchNorm {
     }
 }
 
-/// Numbers by channel, made on the CPU: not every device knows f64.
+/// Gives numbers by channel, computed on the CPU: not every device knows f64.
 pub(super) fn channelwise_on(numbers: &[f64], dtype: DType, device: &Device) -> Result<Tensor> {
     Tensor::new(numbers, &Device::Cpu)?.to_dtype(dtype)?.to_device(device)
 }

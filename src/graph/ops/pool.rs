@@ -35,7 +35,7 @@ pub struct AveragePool {
     pub count_padding: bool,
 }
 
-/// Mean over everything after the channels: `[n, c, …]` to `[n, c]`.
+/// Mean over all axes behind the channels: `[n, c, …]` to `[n, c]`.
 pub struct GlobalMean;
 
 /// Where maxima lie: by window, in scan order, the number of the place within it.

@@ -222,7 +222,7 @@ impl Filter {
         self.shares.iter().map(|(first, shares)| (*first, shares.iter().map(|x| T::from_f64(*x)).collect())).collect()
     }
 
-    /// `[from, to]`; made on the CPU, as not every device knows f64.
+    /// The matrix `[from, to]`, computed on the CPU, as not every device knows f64.
     fn matrix(&self, like: &Tensor) -> Result<Tensor> {
         let mut matrix = vec![0.0_f64; self.from * self.to];
         for (i, (first, shares)) in self.shares.iter().enumerate() {

@@ -171,7 +171,7 @@ impl Table {
         Tensor::new(index, device)
     }
 
-    /// `[from, rows]`; made on the CPU, as not every device knows f64.
+    /// Gives the matrix `[from, rows]`, computed on the CPU, as not every device knows f64.
     fn matrix(&self, like: &Tensor) -> Result<Tensor> {
         let mut matrix = vec![0.0_f64; self.from * self.rows()];
         for row in 0..self.rows() {

@@ -137,5 +137,5 @@ pub(super) fn inflate(source: &Source, from: u64) -> io::Result<impl Read> {
     Ok(DeflateDecoder::new(packed))
 }
 
-/// The tag of `BasicOffsetTable`'s twin with 64 bits.
+/// The tag of the extended offset table, which is `BasicOffsetTable` with 64 bits.
 pub(super) const EXTENDED_OFFSET_TABLE: Tag = Tag(0x7fe0, 0x0001);

@@ -134,7 +134,7 @@ impl Stored {
                 Err(Refused::Unsuitable("uncompressed frames in fragments; export them again".to_owned()))
             }
             (Packing::Plain, _) | (_, None) => Ok(()),
-            // The compressed twin of a syntax claimed by mistake: nothing tells which of both is wrong.
+            // The syntax says fragments, the pixels say otherwise: nothing tells which of both is wrong.
             (_, Some(_)) => Err(Refused::Damaged(format!(
                 "its transfer syntax is {}, but its pixels are not in fragments",
                 self.syntax.name

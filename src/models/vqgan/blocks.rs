@@ -82,7 +82,7 @@ pub(super) fn encoder(g: &mut Graph, x: Value, sizes: &Sizes, vb: &VarBuilder) -
         let vb = vb.pp("down").pp(i);
         x = level(g, x, [c_in, width], sizes.num_res_blocks, sizes.attention[i], &vb)?;
         if i + 1 < sizes.widths.len() {
-            // Zeros to the right and below make up for the missing padding.
+            // Zeros to the right and below stand for the missing padding.
             x = g.pad(x, &[[0; 2], [0; 2], [0, 1], [0, 1]]);
             let halving = conv2d([width; 2], 3, Bias::With, &vb.pp("downsample.conv"))?;
             x = g.conv(x, halving.strided([1, 2, 2]));

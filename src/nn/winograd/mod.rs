@@ -85,7 +85,7 @@ impl Winograd<'_> {
         let plan = if shared { Plan::whole(images, self.geometry) } else { self.plan(images) };
         let pass = Pass { layer: self, plan: &plan, x, y: &columns, epilogue };
         let weight = if shared { Vec::new() } else { self.transform_kernels()? };
-        // SAFETY: the outputs are the pass's alone until it ends; whoever made `epilogue` answers for what it notes.
+        // SAFETY: the outputs are the pass's alone until it ends; whoever gave `epilogue` answers for what it notes.
         unsafe {
             if shared {
                 pass.by_channels();

@@ -30,7 +30,7 @@ pub(super) enum Numbers {
 pub(super) struct Weights<T> {
     /// `[out, in * elements]`, as they were loaded; of a gradient's kernel, those of the convolution it is the gradient of.
     loaded: Arc<Vec<T>>,
-    /// The gradient's own `[out, in * elements]`: made by the first pass that wants them.
+    /// The gradient's own weights `[out, in * elements]`, which the first pass that wants them computes.
     mirrored: OnceLock<Vec<T>>,
 }
 
@@ -143,13 +143,13 @@ impl Kernel {
     /// The convolution from the output's gradient to the input's: kernels in reverse, input and output channels exchanged, times
     /// the norm's scale.
     fn gradient(&self) -> Option<&Arc<Self>> {
-        let make = || {
+        let mirror = || {
             let geometry = self.geometry.mirrored()?;
             let [c_in, c_out] = self.channels;
             let kernel = Self::new(self.weight.shared(), Vec::new(), [c_out, c_in], geometry);
             Some(Arc::new(Self { mirror: Some(self.scale()), ..kernel }))
         };
-        self.gradient.get_or_init(make).as_ref()
+        self.gradient.get_or_init(mirror).as_ref()
     }
 
     /// The weights `[out, in * elements]` of this kernel itself.
@@ -200,15 +200,15 @@ impl Kernel {
         }
         if has_kernels(x.device()) {
             let Self { norm, norm_last, .. } = self;
-            let after = Passed { norm: norm.as_ref(), skip, relu, norm_last: norm_last.as_ref(), mask: None };
-            self.pass(x, &after, save && relu.is_some())
+            let following = Passed { norm: norm.as_ref(), skip, relu, norm_last: norm_last.as_ref(), mask: None };
+            self.pass(x, &following, save && relu.is_some())
         } else {
             self.on(x.device())?.forward(x, skip, relu, save)
         }
     }
 
     /// A pass over the CPU's numbers, with a note of what the ReLU lets through where that is to be `save`d.
-    fn pass(&self, x: &Tensor, after: &Passed<'_>, save: bool) -> Result<(Tensor, Option<Mask>)> {
+    fn pass(&self, x: &Tensor, following: &Passed<'_>, save: bool) -> Result<(Tensor, Option<Mask>)> {
         let (samples, c, d, h, w) = x.dims5()?;
         let ([c_in, c_out], input) = (self.channels, [d, h, w]);
         if c != c_in {
@@ -218,12 +218,12 @@ impl Kernel {
         let images = Images { samples, input, output };
         let shape = [samples, c_out, output[0], output[1], output[2]];
         let count: usize = shape.iter().product();
-        if let Some(skip) = after.skip
+        if let Some(skip) = following.skip
             && skip.dims() != shape
         {
             bail!("a skip of {:?} beside a convolution's {shape:?}", skip.dims());
         }
-        let mask = after.mask.map(Mask::bytes).transpose()?;
+        let mask = following.mask.map(Mask::bytes).transpose()?;
         if let Some(mask) = &mask
             && mask.len() != count
         {
@@ -232,16 +232,16 @@ impl Kernel {
         let mut passing = vec![0; if save { count } else { 0 }];
         let columns = Columns::new(&mut passing);
         let noted = save.then_some(&columns);
-        let (x, skip) = (Held::of(x), after.skip.map(Held::of));
+        let (x, skip) = (Held::of(x), following.skip.map(Held::of));
         let y = match &self.weight {
             Numbers::F32(weights) => {
                 let skip = skip.as_ref().map(Held::numbers).transpose()?;
-                let epilogue = after.epilogue(skip, noted, mask.as_deref());
+                let epilogue = following.epilogue(skip, noted, mask.as_deref());
                 tensor(self.forward_f32(weights, x.numbers()?, &images, &epilogue)?, &shape)?
             }
             Numbers::F64(weights) => {
                 let skip = skip.as_ref().map(Held::numbers).transpose()?;
-                let epilogue = after.epilogue(skip, noted, mask.as_deref());
+                let epilogue = following.epilogue(skip, noted, mask.as_deref());
                 tensor(self.products(self.matrix(weights)).forward(x.numbers()?, &images, &epilogue)?, &shape)?
             }
         };
@@ -260,8 +260,8 @@ impl Kernel {
         if has_kernels(gradient.device())
             && let Some(kernel) = self.gradient()
         {
-            let after = Passed { norm: None, skip: others, relu: None, norm_last: None, mask };
-            return Ok(kernel.pass(gradient, &after, false)?.0);
+            let following = Passed { norm: None, skip: others, relu: None, norm_last: None, mask };
+            return Ok(kernel.pass(gradient, &following, false)?.0);
         }
         let pulled = if !has_kernels(gradient.device()) {
             self.on(gradient.device())?.vjp(gradient, input)?
@@ -292,8 +292,8 @@ impl Kernel {
 
     /// These numbers where our kernels do not run.
     fn on(&self, device: &Device) -> Result<&Arc<Convolution>> {
-        if let Some(made) = self.on_device.get() {
-            return Ok(made);
+        if let Some(known) = self.on_device.get() {
+            return Ok(known);
         }
         let [c_in, c_out] = self.channels;
         let [kd, kh, kw] = self.geometry.kernel;

@@ -50,7 +50,7 @@ impl ConvTranspose {
         Ok(Self { groups, bias, axes, geometry, cut }.placed())
     }
 
-    /// Leaves what is cut off alike before and behind to the kernels, which then do not make it.
+    /// Leaves what is cut off alike before and behind to the kernels, which then do not compute it.
     fn placed(mut self) -> Self {
         let padding = self.cut.map(|[before, behind]| before.min(behind).max(0) as usize);
         self.geometry.padding = padding;
@@ -67,7 +67,7 @@ impl ConvTranspose {
         [c_in, c_out]
     }
 
-    /// Gives the size of what the kernels make of an input, and that of the output.
+    /// Gives the size of what the kernels compute of an input, and that of the output.
     fn output(&self, input: [usize; 3]) -> Result<[[usize; 3]; 2]> {
         let (mut whole, mut output) = ([0; 3], [0; 3]);
         for axis in 0..3 {
@@ -86,7 +86,7 @@ impl ConvTranspose {
         Ok([whole, output])
     }
 
-    /// What the kernels made, without what is cut off; with the opposite cuts, the transpose of that, which ends `size` long.
+    /// Gives what the kernels computed, without what is cut off; with the opposite cuts, the transpose of that, which ends `size` long.
     fn cropped(&self, mut y: Tensor, size: [usize; 3], sign: i64) -> Result<Tensor> {
         for (axis, length) in size.into_iter().enumerate() {
             let [before, behind] = self.cut[axis].map(|cut| cut * sign);
