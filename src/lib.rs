@@ -13,13 +13,14 @@
 //! |---|---|
 //! | 1 | [`files`] what comes from anywhere, [`machine`] what it runs on, [`job`] work off the UI thread, [`volume`] numbers in patient space, [`nn`] arithmetic and the device |
 //! | 2 | [`io`] scans, [`graph`] networks as data and their gradient, [`preprocess`] to the networks and back, [`weights`] checkpoints |
-//! | 3 | [`models`] the networks and their cards |
-//! | 4 | [`latent_shift`] the method |
-//! | 5 | [`pipeline`] open, prepare, predict, explain, [`quality`] what a counterfactual is worth |
-//! | 6 | [`frame`] what a picture shows, [`audit`] how true explanations are, [`demo`] the built-in scan and networks |
-//! | 7 | [`export`] files, [`gpu`] the same pictures on the screen |
-//! | 8 | [`settings`] what the user chose, between runs |
-//! | 9 | [`cli`], [`ui`] |
+//! | 3 | [`exchange`] networks in the files of other programs |
+//! | 4 | [`models`] the networks and their cards |
+//! | 5 | [`latent_shift`] the method |
+//! | 6 | [`pipeline`] open, prepare, predict, explain, [`quality`] what a counterfactual is worth |
+//! | 7 | [`frame`] what a picture shows, [`audit`] how true explanations are, [`demo`] the built-in scan and networks |
+//! | 8 | [`export`] files, [`gpu`] the same pictures on the screen |
+//! | 9 | [`settings`] what the user chose, between runs |
+//! | 10 | [`cli`], [`ui`] |
 //!
 //! # Words
 //!
@@ -43,6 +44,7 @@
 pub mod audit;
 pub mod cli;
 pub mod demo;
+pub mod exchange;
 pub mod export;
 pub mod files;
 pub mod frame;

@@ -4,6 +4,7 @@ mod check;
 mod chosen;
 mod fault;
 mod inspect;
+mod network;
 
 use std::ops::Range;
 use std::path::Path;
@@ -16,6 +17,7 @@ use glam::{DAffine3, DMat3, DVec3};
 pub use self::chosen::{choice, which};
 pub use self::fault::{BadInput, in_words};
 pub use self::inspect::{Opened, inspect};
+pub use self::network::{Comparison, Cost, compare, cost};
 use crate::io::{self, Among, Arrival, Choice, Note, Scan, Weight};
 use crate::job::Monitor;
 use crate::latent_shift::objective::{ClassScore, LungSize, Objective};

@@ -8,9 +8,10 @@ use std::path::{Path, PathBuf};
 use self::paths::{Named, named};
 
 /// Modules by layer; each may use only what stands in a layer above its own. `files`, `machine`, `job`, `volume` and `nn` stand on nothing.
-const LAYERS: [&[&str]; 9] = [
+const LAYERS: [&[&str]; 10] = [
     &["files", "machine", "job", "volume", "nn"],
     &["io", "graph", "preprocess", "weights"],
+    &["exchange"],
     &["models"],
     &["latent_shift"],
     &["pipeline", "quality"],
@@ -27,13 +28,14 @@ const BESIDE: [(&str, &str, &str); 2] = [
 ];
 
 /// Crates and the modules that may name them; each of these does.
-const FENCES: [(&str, &[&str]); 29] = [
-    ("candle_core", &["nn", "graph", "weights", "models", "latent_shift", "pipeline"]),
+const FENCES: [(&str, &[&str]); 30] = [
+    ("candle_core", &["nn", "graph", "weights", "exchange", "models", "latent_shift", "pipeline"]),
     ("candle_nn", &["graph", "weights", "models", "latent_shift"]),
     ("rayon", &["volume", "nn", "graph", "io"]),
     ("libc", &["nn"]),
     ("safetensors", &["weights", "export"]),
     ("zip", &["io", "weights"]),
+    ("rten_onnx", &["exchange"]),
     ("eframe", &["gpu", "ui"]),
     ("rfd", &["ui"]),
     ("open", &["ui"]),

@@ -37,6 +37,7 @@ mod taps;
 mod threshold;
 mod view;
 
+use std::any::Any;
 use std::ops::Range;
 use std::sync::Arc;
 
@@ -63,7 +64,7 @@ pub use reduce::{ArgMax, Reduce, Reduction};
 pub use resize::{Nearest, Resize, Size};
 pub use select::{Edge, Pick, Rounding, Select};
 pub use softmax::Softmax;
-pub use steps::Steps;
+pub use steps::{Steps, StraightThrough};
 pub use threshold::{Clip, LeakyRelu};
 pub use view::{CenterCrop, Flip, Narrow, Pad, Permute, Reshape, Unsqueeze};
 
@@ -71,7 +72,7 @@ pub use crate::nn::epilogue::AtZero;
 use crate::nn::mask::Mask;
 
 /// What an operation does with tensors.
-pub trait Operation: Send + Sync {
+pub trait Operation: Any + Send + Sync {
     /// The operation's name in messages: "convolution 64 to 128".
     fn name(&self) -> String;
 
@@ -100,6 +101,11 @@ pub trait Operation: Send + Sync {
     fn absorbing(&self, step: &Step) -> Option<Arc<dyn Operation>> {
         let _ = step;
         None
+    }
+
+    /// Whether the output is a step function of the inputs: no gradient passes.
+    fn stops(&self) -> bool {
+        false
     }
 
     /// The axis along which this operation does nothing but join its inputs.
