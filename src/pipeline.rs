@@ -5,6 +5,7 @@ mod check;
 mod chosen;
 mod fault;
 mod inspect;
+mod network;
 mod seen;
 
 use std::ops::Range;
@@ -19,6 +20,7 @@ pub use self::adapted::classifier_for;
 pub use self::chosen::{choice, which};
 pub use self::fault::{BadInput, in_words};
 pub use self::inspect::{Opened, inspect, plans};
+pub use self::network::{Comparison, Cost, compare, cost};
 pub use self::seen::{Seen, seen};
 use crate::io::{self, Among, Arrival, Choice, Note, Scan, Weight};
 use crate::job::Monitor;

@@ -8,7 +8,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use super::choice::ChoiceArgs;
 use super::compute::ComputeArgs;
 use super::models::ModelsArgs;
-use super::values::{LambdaRange, Seeds, Slab, finite, positive, range, seeds, slab, within};
+use super::values::{LambdaRange, Seeds, Shape, Slab, finite, positive, range, seeds, size, slab, within};
 use crate::export::{Annotation, Kind, Layout, Patient, Style};
 use crate::latent_shift::{HeatmapMethod, Options, Outside, SearchWay};
 use crate::ui::Start;
@@ -69,8 +69,10 @@ impl WindowArgs {
 
 #[derive(Debug, Subcommand)]
 pub enum Command {
-    /// Says what a scan, a model card or a checkpoint holds
+    /// Says what a scan, a model card, a checkpoint or a network holds
     Info(InfoArgs),
+    /// Compares the output and the gradient of a network with those that were recorded
+    Check(CheckArgs),
     /// Writes a scan as the networks see it
     Prepare(PrepareArgs),
     /// Scores a scan with a classifier
@@ -89,7 +91,7 @@ pub enum Command {
 
 #[derive(Debug, Args)]
 pub struct InfoArgs {
-    /// Scan, folder or zip archive of scans, .safetensors stack, model card or checkpoint
+    /// Scan, folder or zip archive of scans, .safetensors stack, model card, checkpoint, or network as ONNX
     #[arg(id = "scan", value_name = "PATH")]
     pub path: PathBuf,
     #[command(flatten)]
@@ -100,6 +102,25 @@ pub struct InfoArgs {
     /// Slices of the scan that a network's memory is planned for
     #[arg(long, value_name = "N", default_value_t = 134, value_parser = within(1..=10_000_usize))]
     pub slices: usize,
+    /// Size of a network's input where the file leaves it open, once for each input: "1x1x96x96x96"
+    #[arg(long, value_name = "AxBx...", value_parser = size)]
+    pub size: Vec<Shape>,
+    /// Machine-readable output
+    #[arg(long)]
+    pub json: bool,
+}
+
+#[derive(Debug, Args)]
+pub struct CheckArgs {
+    /// Network as ONNX
+    pub model: PathBuf,
+    /// F.safetensors with "x", "y" (the first output), "cotangent" and "gradient" (of sum(y cotangent) by x) [default: MODEL with the
+    /// ending .check.safetensors]
+    #[arg(long, value_name = "FILE")]
+    pub against: Option<PathBuf>,
+    /// Largest gap of either, of the recorded one's largest number; beyond it the exit code is 1
+    #[arg(long, value_name = "GAP", default_value_t = 1e-5, value_parser = positive)]
+    pub tolerance: f64,
     /// Machine-readable output
     #[arg(long)]
     pub json: bool,

@@ -1,15 +1,16 @@
-//! `parallax info`: what a scan, a folder of scans, a model card or a checkpoint holds.
+//! `parallax info`: what a scan, a folder of scans, a model card, a checkpoint or a network holds.
 
 use anyhow::Result;
 use serde_json::{Value, json};
 
 use super::args::InfoArgs;
 use super::{progress, say, say_json};
+use crate::exchange::{self, Model, Port, Size};
 use crate::files::printable;
 use crate::graph::Plan;
 use crate::io::{Note, Scan, Series, counted};
 use crate::machine::gigabytes;
-use crate::pipeline::{self, Opened};
+use crate::pipeline::{self, BadInput, Opened};
 use crate::preprocess::Recipe;
 use crate::volume::orientation;
 use crate::weights::Checkpoint;
@@ -24,6 +25,7 @@ pub(super) fn run(args: &InfoArgs) -> Result<()> {
             let plans = kind.as_ref().map(|_| pipeline::plans(&args.path, args.slices));
             (checkpoint_facts(checkpoint, kind.as_deref()), plans)
         }
+        Opened::Network(model) => (network_facts(model, args)?, None),
     };
     if args.json {
         let mut facts: serde_json::Map<_, _> =
@@ -164,6 +166,55 @@ fn checkpoint_facts(checkpoint: &Checkpoint, kind: Option<&str>) -> Facts {
         ("sha256", json!(checkpoint.sha256())),
         ("tensors", json!(tensors)),
     ]
+}
+
+/// An input or an output: "x: float32 [1, 1, depth, 96, 96]".
+fn port(port: &Port) -> String {
+    let side = |size: &Size| match size {
+        Size::Fixed(side) => side.to_string(),
+        Size::Open(name) if name.is_empty() => "any".to_owned(),
+        Size::Open(name) => name.clone(),
+    };
+    let sizes = port.sizes.as_ref().map_or_else(|| "of any shape".to_owned(), |sizes| {
+        format!("[{}]", sizes.iter().map(side).collect::<Vec<_>>().join(", "))
+    });
+    format!("{}: {} {sizes}", port.name, port.dtype)
+}
+
+fn network_facts(model: &Model, args: &InfoArgs) -> Result<Facts> {
+    let shapes: Vec<Vec<usize>> = args.size.iter().map(|size| size.0.clone()).collect();
+    let ports = |ports: &[Port]| ports.iter().map(port).collect::<Vec<_>>();
+    let mut facts = vec![
+        ("kind", json!("network")),
+        ("format", json!(model.format())),
+        ("producer", json!(model.producer())),
+        ("inputs", json!(ports(model.inputs()))),
+        ("outputs", json!(ports(model.outputs()))),
+        ("parameters", json!(model.parameters())),
+        ("operations", json!(model.operations())),
+    ];
+    let verdict = match model.check(&[]) {
+        Err(exchange::Error::Unsupported(why)) => why,
+        Err(error) => return Err(BadInput::new(error).into()),
+        Ok(()) => match pipeline::cost(model, &shapes) {
+            Ok(Some(cost)) => {
+                facts.extend([
+                    ("size", json!(cost.shapes)),
+                    ("operations_as_planned", json!(cost.operations)),
+                    ("bytes_forward", json!(cost.forward_bytes)),
+                    ("bytes_with_gradient", json!(cost.gradient_bytes)),
+                ]);
+                "differentiable".to_owned()
+            }
+            Ok(None) => "differentiable; its size is open: name one with --size to see what it takes".to_owned(),
+            Err(error) => match error.downcast_ref() {
+                Some(exchange::Error::Unsupported(why)) => why.clone(),
+                _ => return Err(BadInput::new(error).into()),
+            },
+        },
+    };
+    facts.push(("verdict", json!(verdict)));
+    Ok(facts)
 }
 
 /// A JSON value as a person would write it.

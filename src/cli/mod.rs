@@ -2,6 +2,7 @@
 
 mod args;
 mod audit;
+mod check;
 mod choice;
 mod compute;
 mod demo;
@@ -60,6 +61,7 @@ fn dispatch(arguments: Arguments) -> Result<()> {
             ui::run(arguments.window.start())
         }
         Some(Command::Info(args)) => info::run(&args),
+        Some(Command::Check(args)) => check::run(&args),
         Some(Command::Prepare(args)) => prepare::run(&args),
         Some(Command::Predict(args)) => predict::run(&args),
         Some(Command::Demo(args)) => demo::run(&args),

@@ -12,6 +12,10 @@ pub struct Slab(pub Option<Range<usize>>);
 #[derive(Debug, Clone)]
 pub struct Seeds(pub Range<u64>);
 
+/// The sides of a tensor.
+#[derive(Debug, Clone)]
+pub struct Shape(pub Vec<usize>);
+
 /// A lambda range, ascending.
 #[derive(Debug, Clone, Copy)]
 pub struct LambdaRange(pub [f64; 2]);
@@ -23,6 +27,14 @@ pub(super) fn slab(text: &str) -> Result<Slab, String> {
     let (start, end) = text.split_once(':').ok_or("want A:B or all")?;
     let number = |s: &str| s.parse::<usize>().map_err(|e| format!("{s:?}: {e}; want A:B or all"));
     Ok(Slab(Some(number(start)?..number(end)?)))
+}
+
+pub(super) fn size(text: &str) -> Result<Shape, String> {
+    let side = |side: &str| match side.parse::<usize>() {
+        Ok(side) if side > 0 => Ok(side),
+        _ => Err(format!("{side:?} is no side; want AxBx..., as 1x1x96x96x96")),
+    };
+    text.split('x').map(side).collect::<Result<_, _>>().map(Shape)
 }
 
 /// Reads a whole number of a range.

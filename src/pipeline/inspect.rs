@@ -1,4 +1,4 @@
-//! What a file or a folder is, for `parallax info`: a scan, a model card or a checkpoint.
+//! What a file or a folder is, for `parallax info`: a scan, a model card, a checkpoint or a network of another program.
 
 use std::cell::RefCell;
 use std::path::Path;
@@ -6,7 +6,8 @@ use std::sync::Arc;
 
 use anyhow::{Result, anyhow};
 
-use super::{BadInput, Input, check, chosen, is_stack, stack};
+use super::{BadInput, Input, check, chosen, is_stack, network, stack};
+use crate::exchange::Model;
 use crate::graph::Plan;
 use crate::io::{self, Among, Arrival, Choice, Note, Scan, Series};
 use crate::job::Monitor;
@@ -29,11 +30,16 @@ pub enum Opened {
         checkpoint: Box<Checkpoint>,
         kind: Option<String>,
     },
+    Network(Box<Model>),
 }
 
-/// A scan, a model card or a checkpoint, told by what it holds. A scan is prepared by the recipe, since what that does to it is
-/// said too.
+/// A scan, a model card, a checkpoint or a network, told by what it holds. A scan is prepared by the recipe, since what that does to
+/// it is said too.
 pub fn inspect(path: &Path, choice: &Choice, recipe: &Recipe, monitor: &Monitor) -> Result<Opened> {
+    if network::is_network(path) {
+        chosen::refuse(choice, "a network", path)?;
+        return Ok(Opened::Network(Box::new(network::open(path)?)));
+    }
     if path.extension().is_some_and(|ext| ext.eq_ignore_ascii_case("toml")) {
         chosen::refuse(choice, "a model card", path)?;
         let card = Card::open(path).map_err(BadInput::mark)?;

@@ -10,6 +10,7 @@ use candle_core::{DType, Device, Tensor};
 use parallax::exchange::Model;
 use parallax::graph::Plan;
 
+use crate::gradients::random;
 use crate::support::{self, unchecked, worst};
 
 /// Largest gap of f32 to what PyTorch computed in f64, of the golden's largest number.
@@ -63,10 +64,24 @@ fn every_exported_network_gives_the_numbers_of_pytorch() {
     assert!(files.len() > 40, "{} networks", files.len());
     let golden = |path: &Path| {
         let stem = path.file_stem().expect("a name").to_string_lossy().replace(".opset17", "");
-        let stem = if stem == "dynamic_sizes" { "monai_densenet121_3d".to_owned() } else { stem };
         folder.join(format!("{stem}.safetensors"))
     };
-    let mut wrong: Vec<String> = files.iter().filter(|path| golden(path).exists()).filter_map(|path| hold(path, &golden(path))).collect();
-    wrong.extend(hold(&folder.join("external/model.onnx"), &folder.join("monai_densenet121_3d.safetensors")));
+    let wrong: Vec<String> = files.iter().filter(|path| golden(path).exists()).filter_map(|path| hold(path, &golden(path))).collect();
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+#[test]
+fn weights_beside_the_file_and_open_sizes_are_read() {
+    let Some(folder) = support::shared("graphs") else { return };
+    let [beside, open] = ["external/model.onnx", "dynamic_sizes.onnx"].map(|name| Model::open(&folder.join(name)).expect(name));
+    assert!(beside.parameters() > 10_000 && beside.parameters() == open.parameters());
+    let x = random(&[1, 1, 33, 33, 33], 7).to_dtype(DType::F32).expect("numbers");
+    let of = |model: &Model, x: &Tensor| {
+        let graph = model.graph(&[x.dims()], &[], DType::F32, &Device::Cpu).unwrap_or_else(|e| panic!("{e}"));
+        let plan = Plan::new(&graph, &[x.dims()], DType::F32).expect("a plan");
+        plan.forward(std::slice::from_ref(x), &unchecked).expect("a pass").remove(0)
+    };
+    assert!(gap(&of(&beside, &x), &of(&open, &x)) < F32);
+    let other = random(&[1, 1, 40, 24, 32], 8).to_dtype(DType::F32).expect("numbers");
+    assert_eq!(of(&open, &other).dims(), [1, 3]);
 }

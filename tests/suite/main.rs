@@ -18,6 +18,7 @@ mod dicom;
 mod dicom_export;
 mod dicom_odd;
 mod encoders;
+mod exchange;
 mod export_dialog;
 mod exports;
 mod folders;

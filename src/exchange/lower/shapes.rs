@@ -122,25 +122,17 @@ impl Lowering {
 
     pub(in crate::exchange) fn concat(&mut self, parts: &[&Operand], axis: usize) -> Made<Operand> {
         let Some(first) = parts.first() else { return wrong("a concatenation of nothing") };
-        // Empty parts that tell nothing but their type.
-        let parts: Vec<&Operand> = if parts.iter().any(|part| part.count() > 0) {
-            parts.iter().copied().filter(|part| part.shape().get(axis) != Some(&0)).collect()
-        } else {
-            vec![first]
-        };
-        match parts.as_slice() {
+        let kind = first.kind;
+        // Parts of no numbers add none, whatever else they are.
+        let there: Vec<&Operand> = parts.iter().copied().filter(|part| part.shape().get(axis) != Some(&0)).collect();
+        match there.as_slice() {
+            [] => Ok((*first).clone()),
             [part] => Ok((*part).clone()),
-            _ => {
-                let kind = first.kind;
-                if parts.iter().all(|part| part.tensor().is_some()) && kind != Kind::Real {
-                    let parts: Vec<Operand> = parts
-                        .iter()
-                        .map(|part| Ok(Operand::known(kind, part.tensor().cloned().map_or_else(|| wrong("no numbers"), Ok)?.to_dtype(candle_core::DType::F64)?)))
-                        .collect::<Made<_>>()?;
-                    return self.apply(Concat { axis }, &parts.iter().collect::<Vec<_>>(), kind);
-                }
-                self.apply(Concat { axis }, &parts, kind)
+            parts if kind != Kind::Real && parts.iter().all(|part| part.tensor().is_some()) => {
+                let whole = parts.iter().map(|part| self.as_whole((*part).clone())).collect::<Made<Vec<_>>>()?;
+                Ok(self.apply(Concat { axis }, &whole.iter().collect::<Vec<_>>(), kind)?.called(kind))
             }
+            parts => self.apply(Concat { axis }, parts, kind),
         }
     }
 

@@ -12,9 +12,9 @@ use crate::graph::Graph;
 
 /// The bytes that numbers made of the file's own may take: so many times the file, and the inputs, and some more. An index or a mask
 /// of a fixed size is made of a few bytes; a network of such numbers alone has them in its file.
-const GROWTH: u64 = 16;
-const OF_INPUTS: u64 = 64;
-const ANYWAY: u64 = 1 << 28;
+const GROWTH: u64 = 64;
+const OF_INPUTS: u64 = 512;
+const ANYWAY: u64 = 1 << 25;
 /// How deeply an `If` may stand in others.
 const DEEPEST: usize = 8;
 

@@ -99,4 +99,8 @@ impl Operation for Lookup {
     fn vjp(&self, _: &Pass<'_>, _: &Tensor, into: Vec<Option<Sum>>) -> Result<Vec<Option<Tensor>>> {
         stopped(into)
     }
+
+    fn stops(&self) -> bool {
+        true
+    }
 }

@@ -38,6 +38,7 @@ mod threshold;
 mod unfold;
 mod view;
 
+use std::any::Any;
 use std::ops::Range;
 use std::sync::Arc;
 
@@ -65,7 +66,7 @@ pub use resize::{Nearest, Resize, Size};
 pub use sample::{Line, Sample};
 pub use select::{Edge, Pick, Rounding, Select};
 pub use softmax::Softmax;
-pub use steps::Steps;
+pub use steps::{Steps, StraightThrough};
 pub use threshold::{Clip, LeakyRelu};
 pub use view::{CenterCrop, Flip, Narrow, Pad, Permute, Reshape, Unsqueeze};
 
@@ -73,7 +74,7 @@ pub use crate::nn::epilogue::AtZero;
 use crate::nn::mask::Mask;
 
 /// What an operation does with tensors.
-pub trait Operation: Send + Sync {
+pub trait Operation: Any + Send + Sync {
     /// The operation's name in messages: "convolution 64 to 128".
     fn name(&self) -> String;
 
@@ -102,6 +103,11 @@ pub trait Operation: Send + Sync {
     fn absorbing(&self, step: &Step) -> Option<Arc<dyn Operation>> {
         let _ = step;
         None
+    }
+
+    /// Whether the output is a step function of the inputs: no gradient passes.
+    fn stops(&self) -> bool {
+        false
     }
 
     /// The axis along which this operation does nothing but join its inputs.

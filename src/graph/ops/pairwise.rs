@@ -93,6 +93,11 @@ fn on_device(arithmetic: Arithmetic, a: &Tensor, b: &Tensor) -> Result<Tensor> {
 }
 
 impl Pairwise {
+    /// What is made of two tensors of the graph; none where one is frozen.
+    pub(in crate::graph) fn of_two(&self) -> Option<Arithmetic> {
+        self.frozen.is_none().then_some(self.arithmetic)
+    }
+
     /// Makes the operation on two tensors of the graph.
     pub fn new(arithmetic: Arithmetic) -> Self {
         Self { arithmetic, frozen: None }
@@ -197,6 +202,10 @@ impl Operation for Pairwise {
             };
             back_to(&repeated, pass.shapes[input])
         })
+    }
+
+    fn stops(&self) -> bool {
+        matches!(self.arithmetic, Equal | Greater | Less)
     }
 
     fn scratch_bytes(&self, inputs: &[&[usize]]) -> usize {

@@ -297,4 +297,8 @@ impl Operation for ArgMax {
     fn vjp(&self, _: &Pass<'_>, _: &Tensor, into: Vec<Option<Sum>>) -> Result<Vec<Option<Tensor>>> {
         super::stopped(into)
     }
+
+    fn stops(&self) -> bool {
+        true
+    }
 }

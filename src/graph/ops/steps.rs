@@ -1,6 +1,6 @@
 //! Functions of single numbers that are level between jumps: they have no gradient.
 
-use candle_core::{Result, Tensor};
+use candle_core::{Result, Tensor, bail};
 
 use super::function::mapped;
 use super::{Operation, Pass, Saved, Saves, Sum, only, stopped};
@@ -20,6 +20,10 @@ pub enum Steps {
     /// -1, 0 or 1.
     Sign,
 }
+
+/// The numbers of the second tensor, with the gradient of the first: what a quantiser of a network in training does (Bengio, Léonard,
+/// Courville 2013, arXiv 1308.3432). Both are of one shape.
+pub struct StraightThrough;
 
 impl Steps {
     fn value(self, x: f64) -> f64 {
@@ -78,5 +82,37 @@ impl Operation for Steps {
 
     fn vjp(&self, _: &Pass<'_>, _: &Tensor, into: Vec<Option<Sum>>) -> Result<Vec<Option<Tensor>>> {
         stopped(into)
+    }
+
+    fn stops(&self) -> bool {
+        true
+    }
+}
+
+impl Operation for StraightThrough {
+    fn name(&self) -> String {
+        "numbers of one tensor with the gradient of another".to_owned()
+    }
+
+    fn shape(&self, inputs: &[&[usize]]) -> Result<Vec<usize>> {
+        match inputs {
+            [a, b] if a == b => Ok(a.to_vec()),
+            _ => bail!("{}: two of one shape, found {inputs:?}", self.name()),
+        }
+    }
+
+    fn saves(&self) -> Saves {
+        Saves::Nothing
+    }
+
+    fn forward(&self, inputs: &[&Tensor], _: bool) -> Result<(Tensor, Saved)> {
+        Ok((inputs[1].clone(), Saved::Nothing))
+    }
+
+    fn vjp(&self, _: &Pass<'_>, gradient: &Tensor, into: Vec<Option<Sum>>) -> Result<Vec<Option<Tensor>>> {
+        let mut into = into.into_iter();
+        let first = into.next().flatten().map(|sum| sum.with(gradient.clone())).transpose()?;
+        let second = into.next().flatten().map_or(Ok(None), Sum::without)?;
+        Ok(vec![first, second])
     }
 }

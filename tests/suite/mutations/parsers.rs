@@ -5,6 +5,7 @@ use std::io::{Cursor, Write};
 use std::path::Path;
 
 use candle_core::{DType, Device, Tensor};
+use parallax::exchange::{Model, Size};
 use parallax::export::record::Record;
 use parallax::graph::{self, Plan};
 use parallax::job::Monitor;
@@ -17,7 +18,7 @@ use sha2::{Digest, Sha256};
 pub(crate) type Feed = fn(&Path, &[u8]);
 
 /// By the names of the fuzz targets.
-pub(crate) const PARSERS: [(&str, Feed); 18] = [
+pub(crate) const PARSERS: [(&str, Feed); 19] = [
     ("nifti", |folder, bytes| scan(folder, "scan.nii", bytes)),
     ("nifti_gz", |folder, bytes| scan(folder, "scan.nii.gz", bytes)),
     ("dicom", |folder, bytes| scan(folder, "slice.dcm", bytes)),
@@ -35,6 +36,7 @@ pub(crate) const PARSERS: [(&str, Feed); 18] = [
     ("record", record),
     ("vqgan", |folder, bytes| network(folder, "vqgan", bytes)),
     ("i3resnet", |folder, bytes| network(folder, "i3resnet", bytes)),
+    ("onnx", onnx),
     ("lung_unet", |folder, bytes| network(folder, "lung-unet", bytes)),
 ];
 
@@ -141,6 +143,34 @@ fn network(folder: &Path, kind: &str, bytes: &[u8]) {
             Network::Segmenter(segmenter) => drop(there_and_back(segmenter.plan(stack.dims()), stack)),
         }
     }
+}
+
+/// A network of another program: read, lowered for the size that it says, run forward and back.
+fn onnx(folder: &Path, bytes: &[u8]) {
+    /// Numbers of a tensor that are worth a pass here.
+    const MOST: usize = 1 << 16;
+    let Ok(model) = Model::open(&written(folder, "model.onnx", bytes)) else { return };
+    let side = |size: &Size| match size {
+        Size::Fixed(side) => *side,
+        Size::Open(_) => 8,
+    };
+    let shapes: Vec<Vec<usize>> =
+        model.inputs().iter().map(|input| input.sizes.iter().flatten().map(side).collect()).collect();
+    let count = |shape: &[usize]| shape.iter().try_fold(1_usize, |count, side| count.checked_mul(*side)).unwrap_or(MOST);
+    if shapes.iter().any(|shape| count(shape) >= MOST) {
+        return;
+    }
+    let sides: Vec<&[usize]> = shapes.iter().map(Vec::as_slice).collect();
+    let Ok(graph) = model.graph(&sides, &[], DType::F32, &Device::Cpu) else { return };
+    let Ok(plan) = Plan::new(&graph, &sides, DType::F32) else { return };
+    if plan.gradient_bytes() > 1 << 24 {
+        return;
+    }
+    let inputs: Vec<Tensor> =
+        sides.iter().map(|sides| Tensor::full(0.5_f32, *sides, &Device::Cpu).expect("numbers")).collect();
+    let Ok((y, tape)) = plan.record(&inputs, &|_, _| Ok(())) else { return };
+    let ones: candle_core::Result<Vec<Tensor>> = y.iter().map(Tensor::ones_like).collect();
+    tape.into_vjp(&ones.expect("numbers"), &|_, _| Ok(())).ok(); // either is right
 }
 
 /// A pass, and its gradient.

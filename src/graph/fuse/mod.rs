@@ -1,5 +1,7 @@
 //! Merges operations that the kernels do in one pass: what follows an operation becomes part of it.
 
+mod patterns;
+
 use super::{Graph, Node, Value};
 
 impl Graph {
@@ -7,6 +9,7 @@ impl Graph {
     #[must_use]
     pub fn fused(mut self) -> Self {
         for at in 0..self.nodes.len() {
+            self.recognise(at);
             self.join_parts(at);
             self.absorb(at);
         }
