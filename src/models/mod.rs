@@ -73,6 +73,11 @@ pub struct Loaded {
     pub recipe: Recipe,
 }
 
+/// Whether a folder is a MONAI bundle, which opens as a card does.
+pub fn is_bundle(path: &Path) -> bool {
+    bundle::Bundle::is(path)
+}
+
 /// How scans are prepared for the network of a card.
 ///
 /// # Errors

@@ -13,7 +13,9 @@ use crate::preprocess::{self, Prepared, Recipe};
 /// Gives a classifier for stacks like an input's, whichever network that was prepared for.
 pub fn classifier_for(model: &Model<Classifier>, input: &Input, monitor: &Monitor) -> Result<Arc<Classifier>> {
     let stack = &input.prepared;
-    if stack.recipe == model.recipe && !model.recipe.z_score {
+    // A bare stack does not say where it lies: it is taken as it is, whatever its size.
+    let size = if input.scan.is_some() { stack.recipe.size } else { model.recipe.size };
+    if (Recipe { size, ..stack.recipe.clone() }) == model.recipe && !model.recipe.z_score {
         return Ok(Arc::clone(&model.network));
     }
     let own = prepared_for(input, &model.recipe, monitor)?;

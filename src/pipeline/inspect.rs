@@ -12,7 +12,7 @@ use crate::graph::Plan;
 use crate::io::{self, Among, Arrival, Choice, Note, Scan, Series};
 use crate::job::Monitor;
 use crate::latent_shift::Options;
-use crate::models::{self, Card, Loaded, Network};
+use crate::models::{self, Card, Kind, Loaded, Network};
 use crate::nn::device;
 use crate::preprocess::{self, Recipe};
 use crate::weights::{self, Checkpoint};
@@ -36,13 +36,16 @@ pub enum Opened {
 /// A scan, a model card, a checkpoint or a network, told by what it holds. A scan is prepared by the recipe, since what that does to
 /// it is said too.
 pub fn inspect(path: &Path, choice: &Choice, recipe: &Recipe, monitor: &Monitor) -> Result<Opened> {
-    if network::is_network(path) {
+    if models::is_file_of_operations(path) {
         chosen::refuse(choice, "a network", path)?;
         return Ok(Opened::Network(Box::new(network::open(path)?)));
     }
-    if path.extension().is_some_and(|ext| ext.eq_ignore_ascii_case("toml")) {
+    if path.extension().is_some_and(|ext| ext.eq_ignore_ascii_case("toml")) || models::is_bundle(path) {
         chosen::refuse(choice, "a model card", path)?;
         let card = Card::open(path).map_err(BadInput::mark)?;
+        if let Kind::File(_) = card.kind {
+            return Ok(Opened::Network(Box::new(network::open(&card.weights)?)));
+        }
         let checkpoint = Checkpoint::open(&card.weights).map_err(BadInput::mark)?;
         return Ok(Opened::Checkpoint { checkpoint: Box::new(checkpoint), kind: Some(card.kind.to_string()) });
     }

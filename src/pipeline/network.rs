@@ -40,11 +40,6 @@ impl Comparison {
     }
 }
 
-/// Whether a file is a network of another program, as its name says.
-pub fn is_network(path: &Path) -> bool {
-    path.extension().is_some_and(|ext| ext.eq_ignore_ascii_case("onnx") || ext.eq_ignore_ascii_case("pt2"))
-}
-
 pub(super) fn open(path: &Path) -> Result<Model> {
     Model::open(path).map_err(BadInput::mark)
 }

@@ -139,7 +139,7 @@ fn request(autoencoder: &Path, classifier: &Path) -> Request {
     Request {
         autoencoder: pipeline::load_autoencoder(autoencoder, &monitor).unwrap_or_else(|e| panic!("{e:#}")),
         target: Target::Classes { classifier, terms: vec![(1, 1.0)], offset: 0.0 },
-        slab: Some(1..4),
+        slab: None,
         options: Options { range: Some([-20.0, 20.0]), steps: 3, ..Options::default() },
     }
 }

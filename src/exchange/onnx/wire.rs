@@ -2,7 +2,7 @@
 //! there are no more of them than a network has.
 //!
 //! The parser takes a length at its word, allocates as much, and follows nested messages as deeply as they go. What passes here it reads
-//! in memory of at most [`MOST_GROWTH`] times the file and 1 GiB.
+//! in memory of at most 24 times the file and 1 GiB: a number in one byte becomes one of eight, in a vector that doubles.
 
 use std::io::{BufReader, Error, ErrorKind, Read, Result, Seek};
 
@@ -14,8 +14,6 @@ const MOST_MESSAGES: usize = 1 << 22;
 const MOST_LARGE: usize = 1 << 20;
 /// Longest name or text but those of the metadata.
 const LONGEST_TEXT: u64 = 1 << 20;
-/// The bytes that one byte of the file may become in memory: a number in one byte becomes one of eight, in a vector that doubles.
-pub(super) const MOST_GROWTH: u64 = 24;
 
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Message {

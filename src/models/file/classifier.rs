@@ -27,6 +27,7 @@ pub(super) fn load(
     let path = model.path().to_owned();
     let wrong = |what: String| Error::Card { what, path: path.clone() };
     let named = output(card, &model)?;
+    model.check(&[&named])?;
     let (activation, output) = head(card, &model, &named).map_err(wrong)?;
     let pass = pass(model, &output, dtype, device)?;
     let shape = pass.output_of(&example(recipe, 1))?;
