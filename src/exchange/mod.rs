@@ -1,0 +1,176 @@
+//! Networks in the files of other programs, read into a [`Graph`]: what a file takes and gives, and its operations for inputs of a size.
+
+mod lower;
+mod pt2;
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::io::Read;
+use std::path::{Path, PathBuf};
+
+use candle_core::{DType, Device};
+
+use crate::files;
+use crate::graph::Graph;
+
+/// What can stop the reading of a network.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    #[error("{}: {why}", path.display())]
+    Unreadable { path: PathBuf, why: std::io::Error },
+    #[error("{} is not a network that Parallax can read: {why}", path.display())]
+    NotANetwork { path: PathBuf, why: String },
+    /// What the network does that Parallax cannot, all of it.
+    #[error("{0}")]
+    Unsupported(String),
+    /// What was asked of the network that it does not have or take.
+    #[error("{name}: {why}")]
+    Asked { name: String, why: String },
+    /// An operation that is not as its kind must be.
+    #[error("{name}: {operation} cannot be read: {why}")]
+    Operation { name: String, operation: String, why: String },
+}
+
+/// One side of a tensor.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Size {
+    Fixed(usize),
+    /// As whoever runs the network chooses; sides of one name are alike.
+    Open(String),
+}
+
+/// A tensor that a network takes or gives.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Port {
+    pub name: String,
+    /// The numbers' type in lower case: "float32".
+    pub dtype: String,
+    /// None where the file does not say.
+    pub sizes: Option<Vec<Size>>,
+}
+
+/// What a network ends in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Activation {
+    Sigmoid,
+    Softmax,
+    LogSoftmax,
+}
+
+/// What a file says of itself.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct About {
+    inputs: Vec<Port>,
+    outputs: Vec<Port>,
+    metadata: BTreeMap<String, String>,
+    producer: String,
+    format: String,
+}
+
+/// What is asked of a network: outputs for inputs of a size.
+pub(crate) struct Request<'a> {
+    pub(crate) shapes: &'a [&'a [usize]],
+    /// By name; none are all.
+    pub(crate) outputs: &'a [&'a str],
+    pub(crate) dtype: DType,
+    pub(crate) device: &'a Device,
+}
+
+/// A format of files: what stands behind a [`Model`].
+trait Network: Send + Sync {
+    fn about(&self) -> &About;
+    fn operations(&self) -> BTreeMap<String, usize>;
+    fn parameters(&self) -> u64;
+    /// Whether the file's own words allow these outputs: all that Parallax cannot do, at once.
+    fn check(&self, outputs: &[&str]) -> Result<(), Error>;
+    fn graph(&self, request: &Request<'_>) -> Result<Graph, Error>;
+    fn before_activation(&self, output: &str) -> Option<(Activation, String)>;
+}
+
+/// A network in a file of another program. Its weights are read once, and shared by all graphs that are made of it.
+pub struct Model {
+    path: PathBuf,
+    network: Box<dyn Network>,
+}
+
+impl fmt::Debug for Model {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Model").field("path", &self.path).field("about", self.network.about()).finish_non_exhaustive()
+    }
+}
+
+impl Model {
+    /// Opens a file, whose format its content tells.
+    ///
+    /// # Errors
+    /// Where the file cannot be read, or is no network.
+    pub fn open(path: &Path) -> Result<Self, Error> {
+        let unreadable = |why| Error::Unreadable { path: path.to_owned(), why };
+        let mut head = Vec::new();
+        files::open(path).map_err(unreadable)?.take(4).read_to_end(&mut head).map_err(unreadable)?;
+        let _ = head;
+        Ok(Self { path: path.to_owned(), network: Box::new(pt2::Program::open(path)?) })
+    }
+
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// What the network takes, in order.
+    pub fn inputs(&self) -> &[Port] {
+        &self.network.about().inputs
+    }
+
+    /// What the network gives, in order.
+    pub fn outputs(&self) -> &[Port] {
+        &self.network.about().outputs
+    }
+
+    /// What whoever wrote the file says of it, by key.
+    pub fn metadata(&self) -> &BTreeMap<String, String> {
+        &self.network.about().metadata
+    }
+
+    /// The program that wrote the file: "pytorch 2.15.0".
+    pub fn producer(&self) -> &str {
+        &self.network.about().producer
+    }
+
+    /// The format and its version: "ONNX, opset 20".
+    pub fn format(&self) -> &str {
+        &self.network.about().format
+    }
+
+    /// How often each operation occurs.
+    pub fn operations(&self) -> BTreeMap<String, usize> {
+        self.network.operations()
+    }
+
+    /// How many numbers the weights are.
+    pub fn parameters(&self) -> u64 {
+        self.network.parameters()
+    }
+
+    /// Whether the operations that these outputs need (all where none are named) are ones that Parallax differentiates, as far as that
+    /// can be said without a size.
+    ///
+    /// # Errors
+    /// In words, all that it cannot do.
+    pub fn check(&self, outputs: &[&str]) -> Result<(), Error> {
+        self.network.check(outputs)
+    }
+
+    /// The graph of these outputs, of all where none are named, for inputs of these shapes. Any value of the file can be an output.
+    /// Numbers of the network itself that are no weights lie on `device`.
+    ///
+    /// # Errors
+    /// In words: shapes that the network does not take, outputs that it does not have, operations that Parallax does not have.
+    pub fn graph(&self, shapes: &[&[usize]], outputs: &[&str], dtype: DType, device: &Device) -> Result<Graph, Error> {
+        self.network.graph(&Request { shapes, outputs, dtype, device })
+    }
+
+    /// The activation that an output ends in, and the value before it, from which a score can be taken as a logit.
+    pub fn before_activation(&self, output: &str) -> Option<(Activation, String)> {
+        self.network.before_activation(output)
+    }
+}
