@@ -33,6 +33,7 @@ mod sample;
 mod select;
 mod softmax;
 mod steps;
+mod stop;
 mod table;
 mod threshold;
 mod unfold;
@@ -67,6 +68,7 @@ pub use sample::{Line, Sample};
 pub use select::{Edge, Pick, Rounding, Select};
 pub use softmax::Softmax;
 pub use steps::{Steps, StraightThrough};
+pub use stop::Stop;
 pub use threshold::{Clip, LeakyRelu};
 pub use view::{CenterCrop, Flip, Narrow, Pad, Permute, Reshape, Unsqueeze};
 
