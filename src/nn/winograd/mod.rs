@@ -29,6 +29,8 @@ use super::simd::{Instructions, WIDEST_LANES};
 
 /// Fewer tiles than these take longer, as the kernels are transformed too, than im2col takes for all.
 const FEWEST_TILES: usize = 12;
+/// Between so few channels the transforms cost more than the products that they save, and their rounding is not worth it.
+const FEW_CHANNELS: usize = 16;
 /// Up to so many tiles are one block, which the threads share.
 const SHARED_TILES: usize = 400;
 /// A thread's own block's transformed inputs and outputs fit into so many bytes: a second-level cache.
@@ -64,10 +66,11 @@ impl Winograd<'_> {
         geometry.kernel[1..] == [3; 2] && geometry.stride == [1; 3]
     }
 
-    /// Whether it is faster than im2col on outputs of this size. However many samples there are: one alone is to give what it
-    /// gives among others.
-    pub(crate) fn pays(output: [usize; 3]) -> bool {
-        Images { samples: 1, input: output, output }.tiles() >= FEWEST_TILES
+    /// Whether it is faster than im2col between so many channels, in and out, on outputs of this size. However many samples there are:
+    /// one alone is to give what it gives among others.
+    pub(crate) fn pays(channels: [usize; 2], output: [usize; 3]) -> bool {
+        let many = channels.iter().any(|channels| *channels > FEW_CHANNELS);
+        many && Images { samples: 1, input: output, output }.tiles() >= FEWEST_TILES
     }
 
     /// `[samples, in, input]` to `[samples, out, output]`.

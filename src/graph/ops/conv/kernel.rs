@@ -165,7 +165,8 @@ impl Kernel {
         images: &Images,
         epilogue: &Epilogue<'_, f32>,
     ) -> Result<Vec<f32>> {
-        if !Winograd::fits(&self.geometry) || !Winograd::pays(self.part_of.unwrap_or(images.output)) {
+        let output = self.part_of.unwrap_or(images.output);
+        if !Winograd::fits(&self.geometry) || !Winograd::pays(self.channels, output) {
             return self.products(self.matrix(weights)).forward(x, images, epilogue);
         }
         let geometry = &self.geometry;
@@ -181,7 +182,8 @@ impl Kernel {
 
     /// Bytes that a pass takes besides its tensors: the weights at Winograd's points, where it goes that way.
     pub(super) fn scratch_bytes(&self, input: [usize; 3]) -> usize {
-        let fits = Winograd::fits(&self.geometry) && self.geometry.output(input).is_ok_and(Winograd::pays);
+        let pays = |output| Winograd::pays(self.channels, output);
+        let fits = Winograd::fits(&self.geometry) && self.geometry.output(input).is_ok_and(pays);
         let weights = self.channels[0] * self.channels[1] * self.geometry.kernel[0];
         if fits { weights * WINOGRAD_POINTS * size_of::<f32>() } else { 0 }
     }
