@@ -1,10 +1,11 @@
 """Exports a network with what Parallax wants to know of it: labels, the recipe of its input, and a self-check.
 
     from export import export
-    export(model, torch.zeros(1, 1, 96, 96, 96), "model.onnx", labels=["nodule"], recipe={"axes": "RAS", "spacing_mm": [1.5, 1.5, 1.5]})
+    export(model, torch.zeros(1, 1, 96, 96, 96), "model.onnx", labels=["nodule"], recipe={"axes": "RAS", "spacing_mm": [1.5, 1.5, 1.5]},
+           activation="sigmoid")
 
 Writes model.onnx and model.check.safetensors, which holds x, y (the first output), cotangent and gradient = d sum(y cotangent) / d x,
-and the labels and the recipe as JSON in its metadata. `parallax check model.onnx` repeats the check.
+and the labels, the recipe and the activation in its metadata. `parallax check model.onnx` repeats the check.
 """
 
 import json
@@ -13,7 +14,7 @@ import struct
 import torch
 
 
-def export(model, x, path, labels=(), recipe=None):
+def export(model, x, path, labels=(), recipe=None, activation=None):
     model = model.eval()
     torch.onnx.export(model, (x,), path, dynamo=True, external_data=False)
     x = torch.rand_like(x).requires_grad_()
@@ -21,8 +22,9 @@ def export(model, x, path, labels=(), recipe=None):
     y = y[0] if isinstance(y, (tuple, list)) else y
     cotangent = torch.randn_like(y)
     (gradient,) = torch.autograd.grad((y * cotangent).sum(), x)
-    write(path.removesuffix(".onnx") + ".check.safetensors", {"x": x, "y": y, "cotangent": cotangent, "gradient": gradient},
-          {"labels": json.dumps(list(labels)), "recipe": json.dumps(recipe or {})})
+    words = {"labels": json.dumps(list(labels)), "recipe": json.dumps(recipe or {})} | ({"activation": activation} if activation else {})
+    tensors = {"x": x, "y": y, "cotangent": cotangent, "gradient": gradient}
+    write(path.removesuffix(".onnx") + ".check.safetensors", tensors, words)
 
 
 def write(path, tensors, words):

@@ -79,16 +79,17 @@ impl Adapter {
         let x = self.placed(g, x)?;
         let x = self.channels(g, x)?;
         let axes: Vec<_> = self.recipe.axes.of_stack().collect();
-        let flipped = |from: usize| axes.iter().enumerate().filter(|(_, (_, back))| *back).map(move |(at, _)| at + from).collect();
+        // Batch and channels come first.
+        let back: Vec<usize> = axes.iter().enumerate().filter(|(_, (_, back))| *back).map(|(at, _)| at + 2).collect();
         if self.recipe.axes.is_slice() {
             // Rows and columns, behind slices and channels.
             let order: Vec<usize> = [0, 1].into_iter().chain(axes.iter().map(|(axis, _)| axis + 1)).collect();
-            return Ok(turned(g, x, &order, flipped(2)));
+            return Ok(turned(g, x, &order, &back));
         }
         let x = g.apply(Unsqueeze { axis: 0 }, &[x]); // [1, slices, c, rows, columns]
         let of = |axis: usize| [1, 3, 4][axis];
         let order: Vec<usize> = [0, 2].into_iter().chain(axes.iter().map(|(axis, _)| of(*axis))).collect();
-        Ok(turned(g, x, &order, flipped(2)))
+        Ok(turned(g, x, &order, &back))
     }
 
     /// From the answers to single slices, `[slices, labels]`, to one, `[1, labels]`, where the network takes slices.
@@ -168,9 +169,9 @@ impl Adapter {
 }
 
 /// Axes in another order, some of them in reverse.
-fn turned(g: &mut Graph, x: Value, order: &[usize], reversed: Vec<usize>) -> Value {
+fn turned(g: &mut Graph, x: Value, order: &[usize], reversed: &[usize]) -> Value {
     let x = if order.is_sorted() { x } else { g.permute(x, order) };
-    if reversed.is_empty() { x } else { g.flip(x, &reversed) }
+    if reversed.is_empty() { x } else { g.flip(x, reversed) }
 }
 
 impl Place {

@@ -229,9 +229,9 @@ impl Card {
 impl Lines {
     /// Where the network's operations come from, and the file of its weights.
     fn network(&self) -> Result<(Kind, PathBuf), String> {
-        let of_file = |given: bool, word: &str| match given {
-            true => Err(format!("{word} is for networks in files that hold their operations; a checkpoint has none")),
-            false => Ok(()),
+        let of_file = |given: bool, word: &str| {
+            let why = || format!("{word} is for networks in files that hold their operations; a checkpoint has none");
+            if given { Err(why()) } else { Ok(()) }
         };
         match (self.kind, &self.weights, &self.encoder, &self.decoder) {
             (Some(kind), Some(weights), None, None) => {

@@ -71,6 +71,9 @@ impl Probabilities {
     }
 }
 
+/// Gives the graph of a network for a tensor of a shape.
+pub(super) type GraphFor = dyn Fn(&[usize]) -> Result<Graph> + Send + Sync;
+
 /// The pass of a network behind its adapter.
 #[derive(Clone)]
 pub(super) enum Core {
@@ -78,7 +81,7 @@ pub(super) enum Core {
     Stack(Graph),
     /// Takes the tensor that the recipe describes, `[1, c, …]` or `[slices, c, …]`, and gives `[1, labels]`, or `[slices, labels]`: the
     /// graph for a tensor of that shape.
-    Tensor(Arc<dyn Fn(&[usize]) -> Result<Graph> + Send + Sync>),
+    Tensor(Arc<GraphFor>),
 }
 
 /// Gives one logit per label for a whole stack.

@@ -278,14 +278,17 @@ fn is_default<T: Default + PartialEq>(value: &T) -> bool {
     *value == T::default()
 }
 
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde gives a field by reference")]
 fn is_true(value: &bool) -> bool {
     *value
 }
 
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde gives a field by reference")]
 fn is_one(value: &usize) -> bool {
     *value == 1
 }
 
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde gives a field by reference")]
 fn is_unit(range: &[f32; 2]) -> bool {
     *range == [0.0, 1.0]
 }

@@ -38,6 +38,12 @@ pub enum Error {
     LeftOver { name: String, shape: Vec<usize>, others: usize, path: PathBuf },
 }
 
+/// The words that a safetensors file holds beside its tensors, by key.
+pub fn safetensors_metadata(path: &Path) -> Result<BTreeMap<String, String>, Error> {
+    let file = files::open(path).map_err(|cause| Error::Io { cause, path: path.to_owned() })?;
+    storage::safetensors_words(file).map_err(|what| Error::Damaged { what, path: path.to_owned() })
+}
+
 /// Named tensors in a file. Their numbers are read when asked for.
 #[derive(Clone)]
 pub struct Checkpoint {

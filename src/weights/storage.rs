@@ -235,9 +235,9 @@ pub(super) fn looks_like_safetensors(head: &[u8], length: u64) -> bool {
         && u64::from_le_bytes([head[0], head[1], head[2], head[3], head[4], head[5], head[6], head[7]]) < length
 }
 
-pub(super) fn read_safetensors(mut file: File, path: &Path) -> Result<BTreeMap<String, TensorSource>, String> {
+/// What a file says before its tensors, and how many bytes it takes for that.
+fn safetensors_header(file: &mut File, length: u64) -> Result<(safetensors::tensor::Metadata, u64), String> {
     let words = |e: std::io::Error| e.to_string();
-    let length = file.metadata().map_err(words)?.len();
     let mut count = [0; 8];
     file.read_exact(&mut count).map_err(words)?;
     let header = u64::from_le_bytes(count);
@@ -246,7 +246,19 @@ pub(super) fn read_safetensors(mut file: File, path: &Path) -> Result<BTreeMap<S
     }
     let mut head = vec![0; header as usize];
     file.read_exact(&mut head).map_err(words)?;
-    let metadata: safetensors::tensor::Metadata = serde_json::from_slice(&head).map_err(|e| e.to_string())?;
+    Ok((serde_json::from_slice(&head).map_err(|e| e.to_string())?, header))
+}
+
+/// The words that a safetensors file holds beside its tensors, by key.
+pub(super) fn safetensors_words(mut file: File) -> Result<BTreeMap<String, String>, String> {
+    let length = file.metadata().map_err(|e| e.to_string())?.len();
+    let (metadata, _) = safetensors_header(&mut file, length)?;
+    Ok(metadata.metadata().iter().flatten().map(|(key, word)| (key.clone(), word.clone())).collect())
+}
+
+pub(super) fn read_safetensors(mut file: File, path: &Path) -> Result<BTreeMap<String, TensorSource>, String> {
+    let length = file.metadata().map_err(|e| e.to_string())?.len();
+    let (metadata, header) = safetensors_header(&mut file, length)?;
     let path = Arc::new(path.to_owned());
     let data = 8 + header;
     let mut tensors = BTreeMap::new();

@@ -3,11 +3,13 @@
 mod autoencoder;
 mod classifier;
 
-use std::path::Path;
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use candle_core::{DType, Device, Result as TensorResult, bail};
 
+use serde::Deserialize as _;
 use serde::de::DeserializeOwned;
 
 use self::autoencoder::FileAutoencoder;
@@ -18,6 +20,7 @@ use crate::exchange::{Model, Port, Size};
 use crate::files;
 use crate::graph::{Graph, Plan, Value};
 use crate::preprocess::{Fit, Recipe};
+use crate::weights;
 
 /// What stands for a side that neither the recipe nor the file says, where only the number of channels matters.
 const SOME_SIDE: usize = 64;
@@ -96,7 +99,8 @@ pub(super) fn facts(path: &Path) -> Result<Facts, Error> {
     })
 }
 
-/// What whoever exported a network wrote of it into the file's metadata: `labels` and `recipe` as JSON, `activation` as a card has it.
+/// What whoever exported a network wrote of it, into the file's metadata or those of the self-check beside it: `labels` and `recipe` as
+/// JSON, `activation` as a card has it.
 #[derive(Default)]
 pub(super) struct Said {
     pub(super) labels: Option<Vec<String>>,
@@ -104,22 +108,36 @@ pub(super) struct Said {
     pub(super) activation: Option<Probabilities>,
 }
 
-/// Reads what a file's metadata say of its network.
+/// Where an export leaves the self-check of a network: beside it.
+pub(super) fn self_check(network: &Path) -> PathBuf {
+    network.with_extension("check.safetensors")
+}
+
+/// Reads what was written of a network.
 pub(super) fn said(path: &Path) -> Result<Said, Error> {
     let model = Model::open(path)?;
-    let wrong = |key: &str, why: String| Error::Card { what: format!("its metadata \"{key}\": {why}"), path: path.to_owned() };
-    fn parsed<T: DeserializeOwned>(text: &str) -> Result<T, String> {
-        serde_json::from_str(text).map_err(|error| error.to_string())
-    }
-    let text = |key: &str| model.metadata().get(key).map(String::as_str);
-    let labels: Option<Vec<String>> =
-        text("labels").map(|text| parsed(text)).transpose().map_err(|why| wrong("labels", why))?;
-    labels.as_deref().map_or(Ok(()), check_labels).map_err(|why| wrong("labels", why))?;
-    let recipe: Option<Recipe> =
-        text("recipe").map(|text| parsed(text)).transpose().map_err(|why| wrong("recipe", why))?;
-    recipe.as_ref().map_or(Ok(()), Recipe::check).map_err(|why| wrong("recipe", why))?;
-    let activation = text("activation").map(|word| parsed(&format!("\"{word}\""))).transpose();
-    Ok(Said { labels, recipe, activation: activation.map_err(|why| wrong("activation", why))? })
+    let beside = self_check(path);
+    let of_check = if beside.is_file() { weights::safetensors_metadata(&beside)? } else { BTreeMap::new() };
+    let text = |key: &str| model.metadata().get(key).or_else(|| of_check.get(key));
+    let wrong = |key: &str, why: &str| {
+        Error::Card { what: format!("what was written of the network: \"{key}\": {why}"), path: path.to_owned() }
+    };
+    let labels: Option<Vec<String>> = parsed(text("labels")).map_err(|why| wrong("labels", &why))?;
+    let labels = labels.filter(|labels| !labels.is_empty());
+    labels.as_deref().map_or(Ok(()), check_labels).map_err(|why| wrong("labels", &why))?;
+    let said: Option<serde_json::Map<String, serde_json::Value>> =
+        parsed(text("recipe")).map_err(|why| wrong("recipe", &why))?;
+    // An export that says nothing of the recipe has none.
+    let said = said.filter(|said| !said.is_empty()).map(serde_json::Value::Object);
+    let recipe = said.map(Recipe::deserialize).transpose().map_err(|why| wrong("recipe", &why.to_string()))?;
+    recipe.as_ref().map_or(Ok(()), Recipe::check).map_err(|why| wrong("recipe", &why))?;
+    let activation = text("activation").map(|word| serde_json::Value::String(word.clone()));
+    let activation = activation.map(Probabilities::deserialize).transpose();
+    Ok(Said { labels, recipe, activation: activation.map_err(|why| wrong("activation", &why.to_string()))? })
+}
+
+fn parsed<T: DeserializeOwned>(text: Option<&String>) -> Result<Option<T>, String> {
+    text.map(|text| serde_json::from_str(text).map_err(|error| error.to_string())).transpose()
 }
 
 /// One output of a network in a file, for inputs of any shape that it takes.
