@@ -83,6 +83,22 @@ pub fn exactly<T>(work: impl FnOnce() -> T) -> T {
     made
 }
 
+/// Whether convolutions keep the digits that Winograd's transform trades for speed.
+static CAREFUL: AtomicBool = AtomicBool::new(false);
+
+pub(crate) fn careful() -> bool {
+    CAREFUL.load(Ordering::Relaxed)
+}
+
+/// `work` without Winograd's transform, whose outputs err by up to 3e-6 of the largest: a ReLU so near to 0 lets through what it should
+/// not. For a process of one thread that computes.
+pub fn carefully<T>(work: impl FnOnce() -> T) -> T {
+    CAREFUL.store(true, Ordering::Relaxed);
+    let made = work();
+    CAREFUL.store(false, Ordering::Relaxed);
+    made
+}
+
 fn found(
     name: &'static str,
     built: bool,

@@ -14,8 +14,6 @@ const MOST_MESSAGES: usize = 1 << 22;
 const MOST_LARGE: usize = 1 << 20;
 /// Longest name or text but those of the metadata.
 const LONGEST_TEXT: u64 = 1 << 20;
-/// The bytes that one byte of the file may become in memory: a number in one byte becomes one of eight, in a vector that doubles.
-pub(super) const MOST_GROWTH: u64 = 24;
 
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Message {
