@@ -1,6 +1,7 @@
 //! The device that networks compute on: one for the process, the CPU unless another is chosen.
 
 use std::cell::Cell;
+use std::cell::Cell;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -81,6 +82,24 @@ pub fn exactly<T>(work: impl FnOnce() -> T) -> T {
     let result = work();
     set_fast(fast);
     result
+}
+
+thread_local! {
+    /// Whether convolutions that this thread asks for keep the digits that Winograd's transform trades for speed.
+    static CAREFUL: Cell<bool> = const { Cell::new(false) };
+}
+
+pub(crate) fn careful() -> bool {
+    CAREFUL.get()
+}
+
+/// `work` without Winograd's transform, whose outputs err by up to 3e-6 of the largest: a ReLU so near to 0 lets through what it should
+/// not. Other threads' work goes on as it is.
+pub fn carefully<T>(work: impl FnOnce() -> T) -> T {
+    let before = CAREFUL.replace(true);
+    let made = work();
+    CAREFUL.set(before);
+    made
 }
 
 fn found(

@@ -8,8 +8,9 @@ use candle_core::{DType, Device, Tensor};
 
 use super::BadInput;
 use crate::exchange::{Model, Size};
-use crate::graph::Plan;
+use crate::graph::{self, Plan};
 use crate::job::Monitor;
+use crate::nn::device;
 use crate::weights::Checkpoint;
 
 /// What a network does with inputs of a size.
@@ -76,7 +77,8 @@ fn beside(path: &Path) -> Result<PathBuf> {
 }
 
 /// Compares a network with what was recorded of it: "x", "y" (its first output), "cotangent", and "gradient" of sum(y cotangent) by x.
-/// Computes in f32, as the program does.
+/// Computes in f32 by the program's own kernels, but for Winograd's transform: where a ReLU stands within its rounding of 0, the gradient
+/// would tell of that.
 pub fn compare(path: &Path, against: Option<&Path>, monitor: &Monitor) -> Result<Comparison> {
     let model = open(path)?;
     let against = against.map_or_else(|| beside(path), |against| Ok(against.to_owned()))?;
@@ -97,8 +99,11 @@ pub fn compare(path: &Path, against: Option<&Path>, monitor: &Monitor) -> Result
         let why = "its \"gradient\" must have the shape of \"x\", its \"y\" and \"cotangent\" that of the output";
         return Err(BadInput::mark(anyhow!("{}: {why} {:?}", against.display(), of_y.1)));
     }
-    let (found, tape) = plan.record(&[x], &|done, all| monitor.step("forward", done, all))?;
-    let pulled = tape.into_vjp(&[cotangent], &|done, all| monitor.step("gradient", done, all))?;
+    let (found, pulled) = device::carefully(|| {
+        let (found, tape) = plan.record(&[x], &|done, all| monitor.step("forward", done, all))?;
+        let pulled = tape.into_vjp(&[cotangent], &|done, all| monitor.step("gradient", done, all))?;
+        Ok::<_, graph::Error>((found, pulled))
+    })?;
     let (Some(found), Some(pulled)) = (found.first(), pulled.first()) else { return Err(anyhow!("no output")) };
     Ok(Comparison {
         output_relative: relative(found, &y)?,

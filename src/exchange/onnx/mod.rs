@@ -22,7 +22,9 @@ use crate::files;
 use crate::graph::Graph;
 
 /// The versions of ONNX's operations that Parallax knows.
-const OPSETS: std::ops::RangeInclusive<i64> = 11..=23;
+const OPSETS: std::ops::RangeInclusive<i64> = 9..=28;
+/// Operations that are in every version what they are in the first.
+const UNCHANGED: [&str; 5] = ["Not", "Transpose", "Identity", "GlobalAveragePool", "GlobalMaxPool"];
 
 /// An ONNX file.
 pub(super) struct File {
@@ -50,7 +52,7 @@ impl File {
         let Some(graph) = model.graph.take().filter(|_| model.ir_version.is_some()) else {
             return Err(not("it is no ONNX file: it holds no graph".to_owned()));
         };
-        let opset = opset_of(&model).map_err(not)?;
+        let opset = opset_of(&model, &graph).map_err(not)?;
         Self::of(path, &model, graph, opset, length)
     }
 
@@ -119,16 +121,17 @@ impl File {
 }
 
 /// The version of the operations.
-fn opset_of(model: &ModelProto) -> Result<i64, String> {
+fn opset_of(model: &ModelProto, graph: &GraphProto) -> Result<i64, String> {
+    let unchanged = graph.node.iter().all(|node| UNCHANGED.contains(&node.op_type.as_deref().unwrap_or("")));
     let own = |domain: Option<&str>| matches!(domain.unwrap_or(""), "" | "ai.onnx");
     let version = model.opset_import.iter().find(|opset| own(opset.domain.as_deref())).and_then(|opset| opset.version);
     match version {
-        Some(version) if OPSETS.contains(&version) => Ok(version),
+        Some(version) if OPSETS.contains(&version) || (unchanged && version < *OPSETS.start()) => Ok(version),
         Some(version) => Err(format!(
             "its operations are those of opset {version}, and Parallax knows {} to {}; export it with opset_version={}",
             OPSETS.start(),
             OPSETS.end(),
-            if version < 11 { 18 } else { *OPSETS.end() },
+            if version < *OPSETS.start() { 18 } else { *OPSETS.end() },
         )),
         None => Err("it does not say which opset its operations are of".to_owned()),
     }

@@ -33,7 +33,12 @@ impl Scope<'_> {
         }
         match self.file.weights.get(name) {
             Some(weight) => weight.clone(),
-            None => wrong(format!("nothing before it gives {:?}", printable(name))),
+            None => match self.file.givers.get(name).map(|at| &self.file.nodes[*at]) {
+                Some(giver) if giver.outputs.first().is_none_or(|first| first != name) => {
+                    beyond(format!("{:?} is wanted, a further output of {}", printable(name), printable(&giver.operation)))
+                }
+                _ => wrong(format!("nothing before it gives {:?}", printable(name))),
+            },
         }
     }
 
@@ -123,7 +128,8 @@ impl File {
         let of = |name: &&str| scope.get(name);
         let made = outputs.iter().map(of).collect::<Made<Vec<_>>>().and_then(|outputs| lowering.finish(&outputs));
         made.map(Graph::fused).map_err(|fault| match fault {
-            Fault::Wrong(why) | Fault::Beyond(why) => self.asked(why),
+            Fault::Wrong(why) => self.asked(why),
+            Fault::Beyond(why) => Error::Unsupported(format!("{}: {why}, which Parallax does not have", self.name())),
         })
     }
 }

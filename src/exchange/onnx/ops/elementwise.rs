@@ -155,7 +155,9 @@ fn clip(l: &mut Lowering, n: &Node<'_>) -> Made<Vec<Operand>> {
         Some(bound) => bound.scalar().map_or_else(|| beyond("its bounds depend on the network's input"), Ok),
         None => Ok(otherwise),
     };
-    one(l.on(Clip { low: bound(1, f64::NEG_INFINITY)?, high: bound(2, f64::INFINITY)? }, n.input(0)?))
+    // Attributes before opset 11.
+    let (low, high) = (n.float("min", f32::NEG_INFINITY), n.float("max", f32::INFINITY));
+    one(l.on(Clip { low: bound(1, low)?, high: bound(2, high)? }, n.input(0)?))
 }
 
 fn cast(l: &mut Lowering, n: &Node<'_>) -> Made<Vec<Operand>> {

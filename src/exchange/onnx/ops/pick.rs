@@ -55,8 +55,8 @@ fn split(l: &mut Lowering, n: &Node<'_>) -> Made<Vec<Operand>> {
 
 fn slice(l: &mut Lowering, n: &Node<'_>) -> Made<Vec<Operand>> {
     let x = n.input(0)?;
-    let (Some(starts), Some(ends)) = (n.known(1)?, n.known(2)?) else { return wrong("it does not say from where to where") };
-    let axes = n.known(3)?.unwrap_or_else(|| (0..starts.len() as i64).collect());
+    let (Some(starts), Some(ends)) = (n.listed("starts", 1)?, n.listed("ends", 2)?) else { return wrong("it does not say from where to where") };
+    let axes = n.listed("axes", 3)?.unwrap_or_else(|| (0..starts.len() as i64).collect());
     let steps = n.known(4)?.unwrap_or_else(|| vec![1; starts.len()]);
     if [ends.len(), axes.len(), steps.len()] != [starts.len(); 3] {
         return wrong(format!("{} starts, {} ends, {} axes, {} steps", starts.len(), ends.len(), axes.len(), steps.len()));

@@ -45,7 +45,9 @@ type Reducing = fn(&mut Lowering, &Operand, &[usize], bool) -> Made<Operand>;
 
 fn reduce(l: &mut Lowering, n: &Node<'_>, of: Reducing) -> Made<Operand> {
     let x = n.input(0)?;
-    of(l, x, &axes(n, x.rank())?, n.int("keepdims", 1) != 0)
+    let y = of(l, x, &axes(n, x.rank())?, n.int("keepdims", 1) != 0)?;
+    // Of no truths, none is the largest.
+    if x.kind == Kind::Truth && x.count() == 0 { l.filled(Kind::Truth, 0.0, y.shape()) } else { Ok(y) }
 }
 
 fn sum_of_sizes(l: &mut Lowering, x: &Operand, axes: &[usize], keep: bool) -> Made<Operand> {
