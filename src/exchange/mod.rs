@@ -2,6 +2,7 @@
 
 mod lower;
 mod onnx;
+mod pt2;
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -109,8 +110,7 @@ impl Model {
         let mut head = Vec::new();
         files::open(path).map_err(unreadable)?.take(4).read_to_end(&mut head).map_err(unreadable)?;
         if head.starts_with(b"PK") {
-            let why = "it is a zip archive, and Parallax reads networks as ONNX".to_owned();
-            return Err(Error::NotANetwork { path: path.to_owned(), why });
+            return Ok(Self { path: path.to_owned(), network: Box::new(pt2::Program::open(path)?) });
         }
         Ok(Self { path: path.to_owned(), network: Box::new(onnx::File::open(path)?) })
     }

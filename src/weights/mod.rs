@@ -3,6 +3,7 @@
 //! A pickle is read as data: nothing in it is ever executed.
 
 mod legacy;
+mod package;
 mod pickle;
 mod state_dict;
 mod storage;
@@ -19,6 +20,8 @@ use candle_nn::var_builder::SimpleBackend;
 use sha2::{Digest, Sha256};
 use storage::TensorSource;
 
+pub use self::package::{Layout, Package, Stored};
+pub use self::storage::Kind;
 use crate::files;
 
 /// What can be wrong with a checkpoint.

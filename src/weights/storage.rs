@@ -12,7 +12,7 @@ use crate::files;
 
 /// Kinds of numbers in checkpoints.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Kind {
+pub enum Kind {
     F64,
     F32,
     F16,
@@ -26,7 +26,8 @@ pub(super) enum Kind {
 }
 
 impl Kind {
-    pub(super) fn bytes(self) -> usize {
+    /// Of a number.
+    pub fn bytes(self) -> usize {
         match self {
             Self::F64 | Self::I64 => 8,
             Self::F32 | Self::I32 => 4,
@@ -138,7 +139,17 @@ impl TensorSource {
         Ok(Self { shape, strides, offset, kind, place })
     }
 
+    /// Reads the numbers, each of which must be finite.
     pub(super) fn load(&self) -> Result<Tensor, String> {
+        self.loaded(true)
+    }
+
+    /// Reads the numbers, whatever they are.
+    pub(super) fn load_any(&self) -> Result<Tensor, String> {
+        self.loaded(false)
+    }
+
+    fn loaded(&self, finite: bool) -> Result<Tensor, String> {
         let size = self.kind.bytes();
         let numbers: usize = self.shape.iter().product();
         let bytes = if numbers == 0 {
@@ -160,7 +171,7 @@ impl TensorSource {
         macro_rules! floats {
             ($kind:ty, $n:literal, $f32:expr) => {{
                 let values: Vec<$kind> = bytes.as_chunks::<$n>().0.iter().map(|b| <$kind>::from_le_bytes(*b)).collect();
-                if let Some(odd) = values.iter().map($f32).find(|x: &f32| !x.is_finite()) {
+                if let Some(odd) = values.iter().map($f32).find(|x: &f32| finite && !x.is_finite()) {
                     return Err(format!(
                         "it holds {odd}, where every number must be finite; the file was saved broken, or is damaged"
                     ));

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::fs::File;
-use std::io::Read;
+use std::io::{Read, Seek};
 use std::path::Path;
 use std::sync::Arc;
 
@@ -15,12 +15,22 @@ use super::storage::{Place, TensorSource};
 const MAX_PICKLE_BYTES: u64 = 1 << 28;
 
 /// Deflate cannot shrink more than this: an entry that claims so is a bomb.
-const MAX_INFLATION: u64 = 1032;
+pub(super) const MAX_INFLATION: u64 = 1032;
 
 pub(super) fn read(file: File, path: &Path) -> Result<BTreeMap<String, TensorSource>, String> {
-    let words = |e: zip::result::ZipError| e.to_string();
     let length = file.metadata().map_err(|e| e.to_string())?.len();
-    let mut archive = ZipArchive::new(file).map_err(words)?;
+    read_within(file, 0, length, path)
+}
+
+/// Reads a zip file that begins at `start` of the file at `path` and is `length` bytes long. Within another file its entries are stored.
+pub(super) fn read_within(
+    zip: impl Read + Seek,
+    start: u64,
+    length: u64,
+    path: &Path,
+) -> Result<BTreeMap<String, TensorSource>, String> {
+    let words = |e: zip::result::ZipError| e.to_string();
+    let mut archive = ZipArchive::new(zip).map_err(words)?;
     let path = Arc::new(path.to_owned());
     let mut places = HashMap::new();
     let mut main = None;
@@ -42,8 +52,11 @@ pub(super) fn read(file: File, path: &Path) -> Result<BTreeMap<String, TensorSou
             }
             let place = match (entry.compression(), entry.data_start()) {
                 (CompressionMethod::Stored, Some(offset)) => {
+                    let inside = offset.checked_add(size).filter(|end| *end <= length).and(offset.checked_add(start));
+                    let offset = inside.ok_or_else(|| format!("its entry {name} lies beyond its end"))?;
                     Place::File { path: Arc::clone(&path), offset, length: size }
                 }
+                _ if start > 0 => return Err(format!("its entry {name} is compressed within another file")),
                 _ => Place::Entry { path: Arc::clone(&path), name: name.as_str().into(), length: size },
             };
             places.insert(key.to_owned(), place);

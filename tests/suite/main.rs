@@ -37,6 +37,7 @@ mod path;
 mod phantom;
 mod playing;
 mod preparation;
+mod pt2;
 mod quality;
 mod record;
 mod result_panel;

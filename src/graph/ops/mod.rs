@@ -32,6 +32,7 @@ mod resize;
 mod select;
 mod softmax;
 mod steps;
+mod stop;
 mod table;
 mod taps;
 mod threshold;
@@ -65,6 +66,7 @@ pub use resize::{Nearest, Resize, Size};
 pub use select::{Edge, Pick, Rounding, Select};
 pub use softmax::Softmax;
 pub use steps::{Steps, StraightThrough};
+pub use stop::Stop;
 pub use threshold::{Clip, LeakyRelu};
 pub use view::{CenterCrop, Flip, Narrow, Pad, Permute, Reshape, Unsqueeze};
 

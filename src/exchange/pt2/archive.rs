@@ -1,0 +1,147 @@
+//! The zip file of an exported program: which of its parts is the graph, and where the numbers of each weight lie.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use super::schema::{Payloads, SymInt, TensorMeta};
+use crate::weights::{Kind, Layout, Package, Stored};
+
+/// Graphs of real networks are some megabytes of json, of which stack traces are the most.
+const MAX_JSON_BYTES: u64 = 1 << 28;
+/// What whoever saved the program added: labels, a recipe.
+const MAX_EXTRA_BYTES: u64 = 1 << 20;
+
+/// The parts of an exported program.
+pub(super) struct Archive {
+    pub(super) json: String,
+    /// Weights, buffers and constants, by the names that the program has for them.
+    pub(super) tensors: BTreeMap<String, Stored>,
+    /// Texts that were saved beside the program, by name.
+    pub(super) extra: BTreeMap<String, String>,
+}
+
+/// By number of the schema's `ScalarType`: the type's name, and how its numbers are stored where they can be read.
+pub(super) fn type_of(number: u64) -> (&'static str, Option<Kind>) {
+    match number {
+        1 => ("uint8", Some(Kind::U8)),
+        2 => ("int8", Some(Kind::I8)),
+        3 => ("int16", Some(Kind::I16)),
+        4 => ("int32", Some(Kind::I32)),
+        5 => ("int64", Some(Kind::I64)),
+        6 => ("float16", Some(Kind::F16)),
+        7 => ("float32", Some(Kind::F32)),
+        8 => ("float64", Some(Kind::F64)),
+        9 => ("complex32", None),
+        10 => ("complex64", None),
+        11 => ("complex128", None),
+        12 => ("bool", Some(Kind::Bool)),
+        13 => ("bfloat16", Some(Kind::BF16)),
+        29..=33 => ("float8", None),
+        _ => ("a type of numbers that is unknown here", None),
+    }
+}
+
+impl Archive {
+    /// # Errors
+    /// In words, where the file is no exported program, or is damaged.
+    pub(super) fn open(path: &Path) -> Result<Self, String> {
+        let package = Package::open(path)?;
+        let has = |end: &str| package.names().any(|name| name == end || name.ends_with(&format!("/{end}")));
+        if let Ok(json) = package.text("serialized_exported_program.json", MAX_JSON_BYTES) {
+            return Self::of_first_layout(&package, json);
+        }
+        let models: Vec<String> = package.names().filter(|name| model_of(name).is_some()).map(str::to_owned).collect();
+        let [model] = models.as_slice() else {
+            return Err(match models.len() {
+                0 if has("constants.pkl") || package.names().any(|name| name.contains("/code/")) => {
+                    "it is TorchScript; export the network by torch.export.save or torch.onnx.export".to_owned()
+                }
+                0 if package.names().any(|name| name.contains("data/aotinductor/")) => {
+                    "it is compiled for one machine; save the program itself by torch.export.save".to_owned()
+                }
+                0 if has("data.pkl") => {
+                    "it holds weights without a network; export the network by torch.export.save".to_owned()
+                }
+                0 => "it is a zip file without models/model.json, so no exported program".to_owned(),
+                _ => format!("it holds {} programs ({}); save one", models.len(), models.join(", ")),
+            });
+        };
+        let (root, name) = model_of(model).unwrap_or_default();
+        if has("byteorder") && package.text(&format!("{root}byteorder"), 16)?.trim() == "big" {
+            return Err("its numbers are big-endian; save it again on a little-endian machine".to_owned());
+        }
+        let json = package.text(model, MAX_JSON_BYTES)?;
+        let mut tensors = BTreeMap::new();
+        for (folder, kind) in [("weights", "weights"), ("constants", "constants")] {
+            let folder = format!("{root}data/{folder}/");
+            let (config, pickle) = (format!("{folder}{name}_{kind}_config.json"), format!("{folder}{name}.pt"));
+            if package.names().any(|name| name == config) {
+                payloads(&package, &folder, &config, &mut tensors)?;
+            } else if package.names().any(|name| name == pickle) {
+                tensors.extend(package.state_dict(&pickle)?);
+            }
+        }
+        let extra = extra(&package, &format!("{root}extra/"));
+        Ok(Self { json, tensors, extra })
+    }
+
+    /// What PyTorch wrote before 2.8: the graph, and two files of `torch.save`.
+    fn of_first_layout(package: &Package, json: String) -> Result<Self, String> {
+        let mut tensors = BTreeMap::new();
+        for name in ["serialized_state_dict", "serialized_constants"] {
+            let ends = [".pt", ".json"].map(|end| format!("{name}{end}"));
+            let entry = ends.iter().find(|name| package.names().any(|other| other == name.as_str()));
+            tensors.extend(package.state_dict(entry.ok_or_else(|| format!("its {name}.pt is missing"))?)?);
+        }
+        Ok(Self { json, tensors, extra: extra(package, "extra_files/") })
+    }
+}
+
+/// The folder of the archive and the name of the model whose graph this entry is.
+fn model_of(entry: &str) -> Option<(&str, &str)> {
+    let (folder, name) = entry.rsplit_once('/')?;
+    let root = folder.strip_suffix("models").filter(|root| root.is_empty() || root.ends_with('/'))?;
+    Some((root, name.strip_suffix(".json")?))
+}
+
+/// Short texts of a folder, by name.
+fn extra(package: &Package, folder: &str) -> BTreeMap<String, String> {
+    let inside = package.names().filter_map(|entry| Some((entry.strip_prefix(folder)?, entry)));
+    inside
+        .filter_map(|(name, entry)| Some((name.to_owned(), package.text(entry, MAX_EXTRA_BYTES).ok()?)))
+        .collect()
+}
+
+/// Finds the tensors that a config lists.
+fn payloads(
+    package: &Package,
+    folder: &str,
+    config: &str,
+    tensors: &mut BTreeMap<String, Stored>,
+) -> Result<(), String> {
+    let text = package.text(config, MAX_JSON_BYTES)?;
+    let payloads: Payloads = serde_json::from_str(&text).map_err(|e| format!("its entry {config}: {e}"))?;
+    for (name, payload) in payloads.config {
+        // A constant that is no tensor, or one that only Python can make: an error where something needs it.
+        let Some(meta) = payload.tensor_meta.filter(|_| !payload.use_pickle) else { continue };
+        let Some(layout) = layout(&meta) else { continue };
+        let stored = package.tensor(&format!("{folder}{}", payload.path_name), layout);
+        tensors.insert(name.clone(), stored.map_err(|what| format!("tensor {name}: {what}"))?);
+    }
+    Ok(())
+}
+
+/// How the numbers lie, where their type can be read.
+fn layout(meta: &TensorMeta) -> Option<Layout> {
+    let number = |size: &SymInt| match size {
+        SymInt::AsInt(size) => usize::try_from(*size).ok(),
+        SymInt::AsExpr(_) => None,
+    };
+    let numbers = |sizes: &[SymInt]| sizes.iter().map(number).collect::<Option<Vec<_>>>();
+    Some(Layout {
+        shape: numbers(&meta.sizes)?,
+        strides: numbers(&meta.strides)?,
+        offset: number(&meta.storage_offset)?,
+        kind: type_of(meta.dtype).1?,
+    })
+}
