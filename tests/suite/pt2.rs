@@ -1,5 +1,7 @@
 //! Networks as PyTorch's exported programs: outputs and gradients as PyTorch's, and what a file may not do.
 
+mod hostile;
+
 use std::path::{Path, PathBuf};
 
 use candle_core::{DType, Device, Tensor};
@@ -41,7 +43,8 @@ pub(crate) fn gaps(model: &Path, golden: &Path, dtype: DType) -> [f64; 2] {
 fn exported_programs_give_pytorchs_outputs_and_gradients() {
     let Some(folder) = graphs() else { return };
     let mut wrong = Vec::new();
-    let mut names: Vec<PathBuf> = std::fs::read_dir(&folder).expect("a folder").map(|e| e.expect("a file").path()).collect();
+    let mut names: Vec<PathBuf> =
+        std::fs::read_dir(&folder).expect("a folder").map(|e| e.expect("a file").path()).collect();
     names.sort();
     for model in names.iter().filter(|path| path.extension().is_some_and(|ext| ext == "pt2")) {
         let name = model.file_stem().expect("a name").to_string_lossy().into_owned();

@@ -8,8 +8,13 @@ use crate::graph::ops::{Arithmetic, BatchNorm, Function, GroupNorm, LayerNorm, R
 
 pub(super) fn find(base: &str) -> Option<Lower> {
     Some(match base {
-        "batch_norm" | "native_batch_norm" | "cudnn_batch_norm" | "_native_batch_norm_legit"
-        | "_native_batch_norm_legit_no_training" | "_batch_norm_no_update" | "miopen_batch_norm" => batch_norm,
+        "batch_norm"
+        | "native_batch_norm"
+        | "cudnn_batch_norm"
+        | "_native_batch_norm_legit"
+        | "_native_batch_norm_legit_no_training"
+        | "_batch_norm_no_update"
+        | "miopen_batch_norm" => batch_norm,
         "instance_norm" => instance_norm,
         "group_norm" | "native_group_norm" => group_norm,
         "layer_norm" | "native_layer_norm" => layer_norm,

@@ -6,7 +6,11 @@ use crate::exchange::lower::{Kind, Made, Operand, beyond, counted, wrong};
 use crate::graph::ops::{Edge, Flip, Pad, Pick, Stop};
 
 pub(super) fn find(base: &str) -> Option<Lower> {
-    same(base).or_else(|| reshaping(base)).or_else(|| ordering(base)).or_else(|| dividing(base)).or_else(|| padding(base))
+    same(base)
+        .or_else(|| reshaping(base))
+        .or_else(|| ordering(base))
+        .or_else(|| dividing(base))
+        .or_else(|| padding(base))
 }
 
 /// Operations that give their argument.
@@ -97,7 +101,11 @@ fn ordering(base: &str) -> Option<Lower> {
 
 fn dividing(base: &str) -> Option<Lower> {
     Some(match base {
-        "split" | "split_with_sizes" | "unsafe_split" | "unsafe_split_with_sizes" | "split_copy"
+        "split"
+        | "split_with_sizes"
+        | "unsafe_split"
+        | "unsafe_split_with_sizes"
+        | "split_copy"
         | "split_with_sizes_copy" => split,
         "chunk" | "unsafe_chunk" => chunk,
         "tensor_split" => tensor_split,
@@ -120,7 +128,9 @@ fn padding(base: &str) -> Option<Lower> {
     Some(match base {
         "pad" | "constant_pad_nd" => pad,
         "reflection_pad1d" | "reflection_pad2d" | "reflection_pad3d" => |call| pad_by(call, "padding", Edge::Reflect),
-        "replication_pad1d" | "replication_pad2d" | "replication_pad3d" => |call| pad_by(call, "padding", Edge::Nearest),
+        "replication_pad1d" | "replication_pad2d" | "replication_pad3d" => {
+            |call| pad_by(call, "padding", Edge::Nearest)
+        }
         "_pad_circular" => |call| pad_by(call, "pad", Edge::Wrap),
         _ => return None,
     })
@@ -129,7 +139,13 @@ fn padding(base: &str) -> Option<Lower> {
 /// The kind of several tensors as one.
 fn kind_of(tensors: &[Operand]) -> Kind {
     let has = |kind| tensors.iter().any(|tensor| tensor.kind == kind);
-    if has(Kind::Real) { Kind::Real } else if has(Kind::Whole) { Kind::Whole } else { Kind::Truth }
+    if has(Kind::Real) {
+        Kind::Real
+    } else if has(Kind::Whole) {
+        Kind::Whole
+    } else {
+        Kind::Truth
+    }
 }
 
 /// Sides, one of which may be -1: what is left for it.
@@ -436,7 +452,8 @@ fn pad_by(call: &mut Call<'_>, name: &str, edge: Edge) -> Made<Item> {
     if !rest.is_empty() || pairs.len() > x.rank() {
         return wrong(format!("{given:?} around a tensor {:?}", x.shape()));
     }
-    let pads: Vec<(usize, [i64; 2])> = pairs.iter().enumerate().map(|(last, pair)| (x.rank() - 1 - last, *pair)).collect();
+    let pads: Vec<(usize, [i64; 2])> =
+        pairs.iter().enumerate().map(|(last, pair)| (x.rank() - 1 - last, *pair)).collect();
     if given.iter().all(|zeros| *zeros == 0) {
         return Ok(x.into());
     }
