@@ -13,8 +13,12 @@ use crate::support::{self, worst};
 /// f32 sums in another order, of the largest number.
 const F32: f64 = 1e-5;
 
-/// Networks whose depth or attention asks for more than f32's sums in another order, and how much.
-const DEEPER: [(&str, f64); 0] = [];
+/// The goldens were computed in f64 and stored in f32.
+const F64: f64 = 1e-6;
+
+/// Networks in which a ReLU stands within f32's rounding of 0: the last bit decides whether its gradient passes, 1.7e-2 of the largest is
+/// measured. Their gradient is held in f64, where 4e-8 is measured, and their output in both.
+const TIED: [&str; 1] = ["monai_segresnet_3d"];
 
 fn graphs() -> Option<PathBuf> {
     support::shared("graphs")
@@ -48,11 +52,15 @@ fn exported_programs_give_pytorchs_outputs_and_gradients() {
     names.sort();
     for model in names.iter().filter(|path| path.extension().is_some_and(|ext| ext == "pt2")) {
         let name = model.file_stem().expect("a name").to_string_lossy().into_owned();
-        let tolerance = DEEPER.iter().find(|(deeper, _)| *deeper == name).map_or(F32, |(_, tolerance)| *tolerance);
-        let gaps = gaps(model, &model.with_extension("safetensors"), DType::F32);
+        let golden = model.with_extension("safetensors");
+        let mut gaps = gaps(model, &golden, DType::F32);
+        if TIED.contains(&name.as_str()) {
+            let exact = self::gaps(model, &golden, DType::F64);
+            gaps[1] = exact[0].max(exact[1]) * F32 / F64;
+        }
         println!("{name}: output {:.1e}, gradient {:.1e}", gaps[0], gaps[1]);
-        if gaps.iter().any(|gap| !(*gap <= tolerance)) {
-            wrong.push(format!("{name}: {:e} and {:e} of {tolerance:e}", gaps[0], gaps[1]));
+        if gaps.iter().any(|gap| *gap > F32 || gap.is_nan()) {
+            wrong.push(format!("{name}: {:e} and {:e} of {F32:e}", gaps[0], gaps[1]));
         }
     }
     assert!(wrong.is_empty(), "{wrong:#?}");

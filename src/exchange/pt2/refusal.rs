@@ -38,7 +38,8 @@ impl Program {
             Some(Argument::Float(p)) => *p != 0.0,
             _ => true,
         };
-        if is_on("training") || (is_on("train") && by_chance) {
+        let has_statistics = node.argument("running_mean").is_some_and(|mean| mean.name().is_some());
+        if (is_on("training") && has_statistics) || (is_on("train") && by_chance) {
             return Some(format!("{operation} in training mode, which model.eval() before the export ends"));
         }
         let [_, gives] = node.values();

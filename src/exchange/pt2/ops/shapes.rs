@@ -37,6 +37,7 @@ fn same(base: &str) -> Option<Lower> {
 fn reshaping(base: &str) -> Option<Lower> {
     Some(match base {
         "view" | "_unsafe_view" | "reshape" | "view_copy" | "_reshape_alias" => reshape,
+        "as_strided" => as_strided,
         "view_as" | "reshape_as" => |call| {
             let (x, shape) = (call.x()?, call.tensor("other")?.shape().to_vec());
             Ok(call.low.reshape(&x, &shape)?.into())
@@ -168,6 +169,24 @@ fn reshape(call: &mut Call<'_>) -> Made<Item> {
         };
     };
     let shape = sides(&given, x.count())?;
+    Ok(call.low.reshape(&x, &shape)?.into())
+}
+
+/// Other axes over the same memory, where that is what a reshape gives: numbers behind the channels would say in which order they lie.
+fn as_strided(call: &mut Call<'_>) -> Made<Item> {
+    let (x, size, strides) =
+        (call.x()?, call.ints("size")?.unwrap_or_default(), call.ints("stride")?.unwrap_or_default());
+    let shape = sides(&size, x.count())?;
+    let mut step = 1;
+    let dense = shape.iter().zip(&strides).rev().all(|(side, stride)| {
+        let fits = *side == 1 || *stride == step;
+        step *= *side as i64;
+        fits
+    });
+    let plain = x.shape().iter().skip(2).all(|side| *side == 1);
+    if !dense || !plain || counted(&shape)? != x.count() || call.int("storage_offset", 0)? != 0 {
+        return beyond("it takes numbers as they lie in memory");
+    }
     Ok(call.low.reshape(&x, &shape)?.into())
 }
 
