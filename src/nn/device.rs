@@ -1,7 +1,6 @@
 //! The device that networks compute on: one for the process, the CPU unless another is chosen.
 
 use std::cell::Cell;
-use std::cell::Cell;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, Ordering};
 

@@ -113,7 +113,8 @@ impl Package {
         if entry.size > most_bytes || entry.size > entry.packed.saturating_mul(MAX_TEXT_INFLATION) {
             return Err(format!("its entry {name} claims {} bytes of text in {}", entry.size, entry.packed));
         }
-        let mut archive = ZipArchive::new(files::open(&self.path).map_err(|e| e.to_string())?).map_err(|e| e.to_string())?;
+        let mut archive =
+            ZipArchive::new(files::open(&self.path).map_err(|e| e.to_string())?).map_err(|e| e.to_string())?;
         let read = archive.by_name(name).map_err(|e| e.to_string())?;
         let mut text = String::new();
         read.take(entry.size).read_to_string(&mut text).map_err(|e| format!("its entry {name}: {e}"))?;

@@ -107,9 +107,7 @@ fn model_of(entry: &str) -> Option<(&str, &str)> {
 /// Short texts of a folder, by name.
 fn extra(package: &Package, folder: &str) -> BTreeMap<String, String> {
     let inside = package.names().filter_map(|entry| Some((entry.strip_prefix(folder)?, entry)));
-    inside
-        .filter_map(|(name, entry)| Some((name.to_owned(), package.text(entry, MAX_EXTRA_BYTES).ok()?)))
-        .collect()
+    inside.filter_map(|(name, entry)| Some((name.to_owned(), package.text(entry, MAX_EXTRA_BYTES).ok()?))).collect()
 }
 
 /// Finds the tensors that a config lists.

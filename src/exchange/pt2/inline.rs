@@ -8,7 +8,9 @@ pub(super) fn inlined(nodes: Vec<Node>) -> Vec<Node> {
     for node in nodes {
         let wraps = matches!(
             node.operation(),
-            "higher_order.wrap_with_set_grad_enabled" | "higher_order.wrap_with_autocast" | "higher_order.hints_wrapper"
+            "higher_order.wrap_with_set_grad_enabled"
+                | "higher_order.wrap_with_autocast"
+                | "higher_order.hints_wrapper"
         );
         let graph = node.inputs.iter().position(|input| matches!(input.arg, Argument::Graph(_)));
         match graph.filter(|_| wraps) {

@@ -87,7 +87,10 @@ impl Program {
                 InputSpec::Buffer { arg, buffer_name: name } => holds(arg.name, name, false),
                 InputSpec::TensorConstant { arg, tensor_constant_name: name } => holds(arg.name, name, false),
                 // Numbers that were fixed stand in the nodes too.
-                InputSpec::UserInput { .. } | InputSpec::ConstantInput(_) | InputSpec::CustomObj(_) | InputSpec::Token(_) => {}
+                InputSpec::UserInput { .. }
+                | InputSpec::ConstantInput(_)
+                | InputSpec::CustomObj(_)
+                | InputSpec::Token(_) => {}
             }
         }
         let given = module.signature.output_specs.into_iter().filter_map(|spec| match spec.0 {
@@ -241,7 +244,8 @@ impl Network for Program {
 
     fn check(&self, outputs: &[&str]) -> Result<(), Error> {
         let outputs = self.outputs(outputs)?;
-        if let Some(port) = self.about.inputs.iter().find(|port| !matches!(port.dtype.as_str(), "float32" | "float64")) {
+        if let Some(port) = self.about.inputs.iter().find(|port| !matches!(port.dtype.as_str(), "float32" | "float64"))
+        {
             let how = if matches!(port.dtype.as_str(), "float16" | "bfloat16") {
                 "; export the network in float32: model.float()"
             } else {

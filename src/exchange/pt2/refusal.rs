@@ -38,12 +38,15 @@ impl Program {
             Some(Argument::Float(p)) => *p != 0.0,
             _ => true,
         };
-        if is_on("training") || (is_on("train") && by_chance) {
+        let has_statistics = node.argument("running_mean").is_some_and(|mean| mean.name().is_some());
+        if (is_on("training") && has_statistics) || (is_on("train") && by_chance) {
             return Some(format!("{operation} in training mode, which model.eval() before the export ends"));
         }
         let [_, gives] = node.values();
         let mut types = gives.iter().filter_map(|name| self.types.get(*name)).copied();
-        types.find(|of| ops::kind_of_type(*of).is_err()).map(|of| format!("{operation} in {}, which model.float() before the export ends", type_of(of).0))
+        types
+            .find(|of| ops::kind_of_type(*of).is_err())
+            .map(|of| format!("{operation} in {}, which model.float() before the export ends", type_of(of).0))
     }
 
     /// Refuses some of the needed nodes, all at once, with the way out.
@@ -60,7 +63,11 @@ impl Program {
         let more = kinds.len().saturating_sub(MOST_NAMED);
         let named = kinds.iter().take(MOST_NAMED).map(|(what, (first, count))| {
             let (what, first) = (printable(what), printable(name_of(&self.nodes[*first])));
-            if *count == 1 { format!("{what} (1 node, {first})") } else { format!("{what} ({count} nodes, first: {first})") }
+            if *count == 1 {
+                format!("{what} (1 node, {first})")
+            } else {
+                format!("{what} ({count} nodes, first: {first})")
+            }
         });
         let mut named: Vec<String> = named.collect();
         if more > 0 {

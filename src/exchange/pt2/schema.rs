@@ -297,7 +297,6 @@ fn value_of<'de, A: MapAccess<'de>>(key: String, from: &mut A) -> Result<Argumen
     })
 }
 
-
 impl<'de> Deserialize<'de> for OutputSpec {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
         #[derive(Deserialize)]

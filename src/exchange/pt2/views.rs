@@ -16,10 +16,37 @@ const DEEPEST: usize = 256;
 fn is_view(base: &str) -> bool {
     matches!(
         base,
-        "slice" | "select" | "narrow" | "view" | "_unsafe_view" | "reshape" | "view_as" | "reshape_as" | "flatten"
-            | "unflatten" | "unsqueeze" | "squeeze" | "transpose" | "swapaxes" | "swapdims" | "t" | "numpy_T" | "permute"
-            | "movedim" | "expand" | "expand_as" | "broadcast_to" | "split" | "split_with_sizes" | "chunk" | "unbind"
-            | "tensor_split" | "unfold" | "alias" | "detach" | "contiguous"
+        "slice"
+            | "select"
+            | "narrow"
+            | "view"
+            | "_unsafe_view"
+            | "reshape"
+            | "view_as"
+            | "reshape_as"
+            | "flatten"
+            | "unflatten"
+            | "unsqueeze"
+            | "squeeze"
+            | "transpose"
+            | "swapaxes"
+            | "swapdims"
+            | "t"
+            | "numpy_T"
+            | "permute"
+            | "movedim"
+            | "expand"
+            | "expand_as"
+            | "broadcast_to"
+            | "split"
+            | "split_with_sizes"
+            | "chunk"
+            | "unbind"
+            | "tensor_split"
+            | "unfold"
+            | "alias"
+            | "detach"
+            | "contiguous"
     )
 }
 
@@ -73,7 +100,12 @@ impl<'a> Views<'a> {
     }
 
     /// Makes a value again where what it shows was written since.
-    pub(super) fn refresh(&mut self, name: &'a str, low: &mut Lowering, values: &mut HashMap<String, Item>) -> Made<()> {
+    pub(super) fn refresh(
+        &mut self,
+        name: &'a str,
+        low: &mut Lowering,
+        values: &mut HashMap<String, Item>,
+    ) -> Made<()> {
         if self.writes.is_empty() {
             return Ok(());
         }

@@ -177,7 +177,8 @@ impl<'a> Walk<'a> {
     fn set(&mut self, node: &'a Node, low: &mut Lowering) -> Made<()> {
         let mut item = made(node, low, &self.values)?;
         let into = shown(node).filter(|_| ops::is_in_place(node.operation()));
-        if let (Some(Item::Tensor(into)), Item::Tensor(written)) = (into.and_then(|into| self.values.get(into)), &item) {
+        if let (Some(Item::Tensor(into)), Item::Tensor(written)) = (into.and_then(|into| self.values.get(into)), &item)
+        {
             if into.shape() != written.shape() {
                 return wrong(format!("{:?} written into {:?}", written.shape(), into.shape()));
             }
@@ -198,7 +199,9 @@ impl<'a> Walk<'a> {
 
     fn output(&mut self, name: &str, low: &mut Lowering, dtype: DType) -> Made<Operand> {
         self.load(&[name], dtype)?;
-        if let Some(name) = self.program.nodes.iter().flat_map(|node| node.values()[1].clone()).find(|other| *other == name) {
+        if let Some(name) =
+            self.program.nodes.iter().flat_map(|node| node.values()[1].clone()).find(|other| *other == name)
+        {
             self.views.refresh(name, low, &mut self.values)?;
         }
         match self.values.get(name) {

@@ -37,6 +37,7 @@ pub(crate) const PARSERS: [(&str, Feed); 19] = [
     ("vqgan", |folder, bytes| network(folder, "vqgan", bytes)),
     ("i3resnet", |folder, bytes| network(folder, "i3resnet", bytes)),
     ("onnx", onnx),
+    ("pt2", onnx),
     ("lung_unet", |folder, bytes| network(folder, "lung-unet", bytes)),
 ];
 

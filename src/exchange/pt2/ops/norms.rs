@@ -8,8 +8,13 @@ use crate::graph::ops::{Arithmetic, BatchNorm, Function, GroupNorm, LayerNorm, R
 
 pub(super) fn find(base: &str) -> Option<Lower> {
     Some(match base {
-        "batch_norm" | "native_batch_norm" | "cudnn_batch_norm" | "_native_batch_norm_legit"
-        | "_native_batch_norm_legit_no_training" | "_batch_norm_no_update" | "miopen_batch_norm" => batch_norm,
+        "batch_norm"
+        | "native_batch_norm"
+        | "cudnn_batch_norm"
+        | "_native_batch_norm_legit"
+        | "_native_batch_norm_legit_no_training"
+        | "_batch_norm_no_update"
+        | "miopen_batch_norm" => batch_norm,
         "instance_norm" => instance_norm,
         "group_norm" | "native_group_norm" => group_norm,
         "layer_norm" | "native_layer_norm" => layer_norm,
@@ -55,15 +60,20 @@ fn by_statistics(call: &mut Call<'_>, x: &Operand, eps: f64) -> Made<Item> {
 }
 
 fn batch_norm(call: &mut Call<'_>) -> Made<Item> {
+    let x = call.x()?;
+    let eps = call.float("eps", 1e-5)?;
+    let eps = call.number("epsilon")?.unwrap_or(eps);
+    if call.optional("running_mean")?.is_none() {
+        // The statistics of a batch of one are those of each of its channels: what an instance norm comes to.
+        let channels = channels_of(&x)?;
+        return match x.shape().first() {
+            Some(1) => grouped(call, &x, channels, eps),
+            _ => beyond("it has no running statistics, and norms each batch by its own"),
+        };
+    }
     if call.bool("training", false)? {
         return beyond("it is in training mode: call model.eval() before the export");
     }
-    if call.optional("running_mean")?.is_none() {
-        return beyond("it has no running statistics, and norms each batch by its own");
-    }
-    let eps = call.float("eps", 1e-5)?;
-    let eps = call.number("epsilon")?.unwrap_or(eps);
-    let x = call.tensor("input")?;
     by_statistics(call, &x, eps)
 }
 

@@ -6,7 +6,11 @@ use crate::exchange::lower::{Kind, Made, Operand, beyond, counted, wrong};
 use crate::graph::ops::{Edge, Flip, Pad, Pick, Stop};
 
 pub(super) fn find(base: &str) -> Option<Lower> {
-    same(base).or_else(|| reshaping(base)).or_else(|| ordering(base)).or_else(|| dividing(base)).or_else(|| padding(base))
+    same(base)
+        .or_else(|| reshaping(base))
+        .or_else(|| ordering(base))
+        .or_else(|| dividing(base))
+        .or_else(|| padding(base))
 }
 
 /// Operations that give their argument.
@@ -33,6 +37,7 @@ fn same(base: &str) -> Option<Lower> {
 fn reshaping(base: &str) -> Option<Lower> {
     Some(match base {
         "view" | "_unsafe_view" | "reshape" | "view_copy" | "_reshape_alias" => reshape,
+        "as_strided" => as_strided,
         "view_as" | "reshape_as" => |call| {
             let (x, shape) = (call.x()?, call.tensor("other")?.shape().to_vec());
             Ok(call.low.reshape(&x, &shape)?.into())
@@ -97,7 +102,11 @@ fn ordering(base: &str) -> Option<Lower> {
 
 fn dividing(base: &str) -> Option<Lower> {
     Some(match base {
-        "split" | "split_with_sizes" | "unsafe_split" | "unsafe_split_with_sizes" | "split_copy"
+        "split"
+        | "split_with_sizes"
+        | "unsafe_split"
+        | "unsafe_split_with_sizes"
+        | "split_copy"
         | "split_with_sizes_copy" => split,
         "chunk" | "unsafe_chunk" => chunk,
         "tensor_split" => tensor_split,
@@ -120,7 +129,9 @@ fn padding(base: &str) -> Option<Lower> {
     Some(match base {
         "pad" | "constant_pad_nd" => pad,
         "reflection_pad1d" | "reflection_pad2d" | "reflection_pad3d" => |call| pad_by(call, "padding", Edge::Reflect),
-        "replication_pad1d" | "replication_pad2d" | "replication_pad3d" => |call| pad_by(call, "padding", Edge::Nearest),
+        "replication_pad1d" | "replication_pad2d" | "replication_pad3d" => {
+            |call| pad_by(call, "padding", Edge::Nearest)
+        }
         "_pad_circular" => |call| pad_by(call, "pad", Edge::Wrap),
         _ => return None,
     })
@@ -129,7 +140,13 @@ fn padding(base: &str) -> Option<Lower> {
 /// The kind of several tensors as one.
 fn kind_of(tensors: &[Operand]) -> Kind {
     let has = |kind| tensors.iter().any(|tensor| tensor.kind == kind);
-    if has(Kind::Real) { Kind::Real } else if has(Kind::Whole) { Kind::Whole } else { Kind::Truth }
+    if has(Kind::Real) {
+        Kind::Real
+    } else if has(Kind::Whole) {
+        Kind::Whole
+    } else {
+        Kind::Truth
+    }
 }
 
 /// Sides, one of which may be -1: what is left for it.
@@ -152,6 +169,24 @@ fn reshape(call: &mut Call<'_>) -> Made<Item> {
         };
     };
     let shape = sides(&given, x.count())?;
+    Ok(call.low.reshape(&x, &shape)?.into())
+}
+
+/// Other axes over the same memory, where that is what a reshape gives: numbers behind the channels would say in which order they lie.
+fn as_strided(call: &mut Call<'_>) -> Made<Item> {
+    let (x, size, strides) =
+        (call.x()?, call.ints("size")?.unwrap_or_default(), call.ints("stride")?.unwrap_or_default());
+    let shape = sides(&size, x.count())?;
+    let mut step = 1;
+    let dense = shape.iter().zip(&strides).rev().all(|(side, stride)| {
+        let fits = *side == 1 || *stride == step;
+        step *= *side as i64;
+        fits
+    });
+    let plain = x.shape().iter().skip(2).all(|side| *side == 1);
+    if !dense || !plain || counted(&shape)? != x.count() || call.int("storage_offset", 0)? != 0 {
+        return beyond("it takes numbers as they lie in memory");
+    }
     Ok(call.low.reshape(&x, &shape)?.into())
 }
 
@@ -436,7 +471,8 @@ fn pad_by(call: &mut Call<'_>, name: &str, edge: Edge) -> Made<Item> {
     if !rest.is_empty() || pairs.len() > x.rank() {
         return wrong(format!("{given:?} around a tensor {:?}", x.shape()));
     }
-    let pads: Vec<(usize, [i64; 2])> = pairs.iter().enumerate().map(|(last, pair)| (x.rank() - 1 - last, *pair)).collect();
+    let pads: Vec<(usize, [i64; 2])> =
+        pairs.iter().enumerate().map(|(last, pair)| (x.rank() - 1 - last, *pair)).collect();
     if given.iter().all(|zeros| *zeros == 0) {
         return Ok(x.into());
     }

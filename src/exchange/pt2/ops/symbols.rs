@@ -25,8 +25,13 @@ pub(super) fn find(base: &str) -> Option<Lower> {
         | "sym_sqrt" | "round" => one,
         "eq" | "ne" | "lt" | "le" | "gt" | "ge" | "and_" | "or_" => compared,
         "getitem" => getitem,
-        "_assert_scalar" | "_assert_tensor_metadata" | "_assert_async" | "sym_constrain_range"
-        | "sym_constrain_range_for_size" | "_assert" | "_check" => |_| Ok(Item::None),
+        "_assert_scalar"
+        | "_assert_tensor_metadata"
+        | "_assert_async"
+        | "sym_constrain_range"
+        | "sym_constrain_range_for_size"
+        | "_assert"
+        | "_check" => |_| Ok(Item::None),
         _ => return None,
     })
 }
