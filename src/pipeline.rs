@@ -20,7 +20,7 @@ pub use self::adapted::classifier_for;
 pub use self::chosen::{choice, which};
 pub use self::fault::{BadInput, in_words};
 pub use self::inspect::{Opened, inspect, plans};
-pub use self::network::{Comparison, Cost, compare, cost};
+pub use self::network::{Comparison, Cost, SelfCheck, allow_failed_checks, compare, cost};
 pub use self::seen::{Seen, seen};
 use crate::io::{self, Among, Arrival, Choice, Note, Scan, Weight};
 use crate::job::Monitor;
@@ -91,6 +91,7 @@ pub struct Model<T: ?Sized> {
     pub sha256: String,
     /// How scans are prepared for it.
     pub recipe: Recipe,
+    pub self_check: SelfCheck,
 }
 
 /// What gives the score.
@@ -287,11 +288,13 @@ struct Origin {
     name: String,
     sha256: String,
     recipe: Recipe,
+    self_check: SelfCheck,
 }
 
 impl Origin {
     fn with<T: ?Sized>(self, network: Arc<T>) -> Arc<Model<T>> {
-        Arc::new(Model { network, name: self.name, sha256: self.sha256, recipe: self.recipe })
+        let Self { name, sha256, recipe, self_check } = self;
+        Arc::new(Model { network, name, sha256, recipe, self_check })
     }
 }
 
@@ -302,7 +305,8 @@ fn load(path: &Path, wanted: &str, monitor: &Monitor) -> Result<(Network, Origin
     let card = Card::open(path).with_context(|| format!("{name} was to be {wanted}")).map_err(BadInput::mark)?;
     let Loaded { network, sha256, recipe } = Network::load(&card, device::chosen()).map_err(BadInput::mark)?;
     monitor.check()?;
-    Ok((network, Origin { name, sha256, recipe }))
+    let self_check = network::self_check(&card, &sha256, monitor)?;
+    Ok((network, Origin { name, sha256, recipe, self_check }))
 }
 
 fn wrong(card: &Path, network: &Network, wanted: &str) -> anyhow::Error {

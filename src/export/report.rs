@@ -7,11 +7,11 @@ use crate::io::{Choice, Which};
 use crate::job::Monitor;
 use crate::latent_shift::{Counterfactual, HeatmapMethod, Options, Outside, SearchWay};
 use crate::nn::{device, threads};
-use crate::pipeline::{Input, Request, Target};
+use crate::pipeline::{Input, Model, Request, Target};
 use crate::quality::{self, Drift, Quality};
 
 /// Bumped when a field comes, goes or changes its meaning, here and in `assets/result.schema.json`.
-pub(super) const VERSION: u32 = 5;
+pub(super) const VERSION: u32 = 6;
 pub(super) const FORMAT: &str = "parallax result";
 pub const NOTICE: &str = "Research use only. Not for diagnosis. Counterfactual images are synthetic.";
 
@@ -94,6 +94,15 @@ impl From<Choice> for ChosenReport {
 pub struct ModelReport {
     pub name: String,
     pub sha256: String,
+    /// How far its answers were from those that its export recorded, of the largest; `None` where none were recorded.
+    #[serde(default)]
+    pub self_check: Option<f64>,
+}
+
+impl ModelReport {
+    fn of<T: ?Sized>(model: &Model<T>) -> Self {
+        Self { name: model.name.clone(), sha256: model.sha256.clone(), self_check: model.self_check.gap() }
+    }
 }
 
 /// A class and its weight in the score.
@@ -276,8 +285,6 @@ pub struct Asked {
 
 impl Asked {
     pub fn of(request: &Request) -> Self {
-        let model = |name: &str, sha256: &str| ModelReport { name: name.to_owned(), sha256: sha256.to_owned() };
-        let (name, sha256) = request.target.scored_by();
         let (labels, terms, offset) = match &request.target {
             Target::Classes { classifier, terms, offset } => {
                 (classifier.network.labels().to_vec(), terms.clone(), *offset)
@@ -285,8 +292,11 @@ impl Asked {
             Target::LungSize { .. } => (Vec::new(), Vec::new(), 0.0),
         };
         Self {
-            autoencoder: model(&request.autoencoder.name, &request.autoencoder.sha256),
-            scored_by: model(name, sha256),
+            autoencoder: ModelReport::of(&request.autoencoder),
+            scored_by: match &request.target {
+                Target::Classes { classifier, .. } => ModelReport::of(classifier),
+                Target::LungSize { segmenter } => ModelReport::of(segmenter),
+            },
             target: request.target.name(),
             options: request.options.clone(),
             labels,

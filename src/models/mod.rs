@@ -73,6 +73,11 @@ pub struct Loaded {
     pub recipe: Recipe,
 }
 
+/// Where an export leaves the self-check of a network: beside it.
+pub fn self_check(network: &Path) -> PathBuf {
+    file::self_check(network)
+}
+
 /// Whether a folder is a MONAI bundle, which opens as a card does.
 pub fn is_bundle(path: &Path) -> bool {
     bundle::Bundle::is(path)

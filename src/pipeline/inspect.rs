@@ -57,7 +57,7 @@ pub fn inspect(path: &Path, choice: &Choice, recipe: &Recipe, monitor: &Monitor)
             }
             Ok(checkpoint) => {
                 chosen::refuse(choice, "a checkpoint", path)?;
-                let kind = models::Kind::of(&checkpoint).map(|kind| kind.to_string());
+                let kind = Kind::of(&checkpoint).map(|kind| kind.to_string());
                 return Ok(Opened::Checkpoint { checkpoint: Box::new(checkpoint), kind });
             }
             Err(weights::Error::NotACheckpoint { .. }) => {}

@@ -1,7 +1,10 @@
 //! Networks in the files of other programs, for `parallax info` and `parallax check`: what they take, and whether their numbers are
 //! those that were recorded.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Mutex, PoisonError};
 
 use anyhow::{Context, Result, anyhow};
 use candle_core::{DType, Device, Tensor};
@@ -10,6 +13,7 @@ use super::BadInput;
 use crate::exchange::{Model, Size};
 use crate::graph::{self, Plan};
 use crate::job::Monitor;
+use crate::models::{self, Card, Kind};
 use crate::nn::device;
 use crate::weights::Checkpoint;
 
@@ -68,7 +72,7 @@ pub fn cost(model: &Model, shapes: &[Vec<usize>]) -> Result<Option<Cost>> {
 
 /// The self-check that an export wrote beside a network.
 fn beside(path: &Path) -> Result<PathBuf> {
-    let beside = path.with_extension("check.safetensors");
+    let beside = models::self_check(path);
     if beside.is_file() {
         return Ok(beside);
     }
@@ -110,6 +114,77 @@ pub fn compare(path: &Path, against: Option<&Path>, monitor: &Monitor) -> Result
         gradient_relative: relative(pulled, &gradient)?,
         operations: graph.operations(),
     })
+}
+
+/// Whether a network answers as where it was exported.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum SelfCheck {
+    /// Its operations are Parallax's own.
+    NotNeeded,
+    /// No one recorded what it answers.
+    Missing,
+    /// The largest gap, of the largest number that was recorded.
+    Gap(f64),
+}
+
+impl SelfCheck {
+    /// The gap, where there was one to find.
+    pub fn gap(self) -> Option<f64> {
+        if let Self::Gap(gap) = self { Some(gap) } else { None }
+    }
+
+    /// What it comes to, in words; nothing where none are needed.
+    pub fn words(self) -> Option<String> {
+        match self {
+            Self::NotNeeded => None,
+            Self::Missing => Some("no self-check lies beside it: no one has compared its answers".to_owned()),
+            Self::Gap(gap) if gap > MOST_GAP => Some(format!("answers otherwise than where it was exported, by {gap:.0e}")),
+            Self::Gap(gap) => Some(format!("same as where it was exported, to {gap:.0e}")),
+        }
+    }
+}
+
+/// Beyond this a network that is loaded is not the one that was exported: f32 sums of deep networks err less, and ReLUs at their ties
+/// aside, a wrong operation errs far more.
+const MOST_GAP: f64 = 1e-3;
+
+/// Gaps that were found, by the SHA-256 of a network and the file that recorded its answers.
+static KNOWN: Mutex<BTreeMap<(String, PathBuf), f64>> = Mutex::new(BTreeMap::new());
+static FAILED_ARE_ALLOWED: AtomicBool = AtomicBool::new(false);
+
+/// From here on networks are loaded although their self-check fails. Every result says how far off they are.
+pub fn allow_failed_checks() {
+    FAILED_ARE_ALLOWED.store(true, Ordering::Relaxed);
+}
+
+/// Repeats the self-checks that lie beside the files of a card, once for each file as it is.
+pub(super) fn self_check(card: &Card, sha256: &str, monitor: &Monitor) -> Result<SelfCheck> {
+    let Kind::File(_) = card.kind else { return Ok(SelfCheck::NotNeeded) };
+    let mut largest: Option<f64> = None;
+    for file in [Some(&card.weights), card.file.decoder.as_ref()].into_iter().flatten() {
+        let recorded = models::self_check(file);
+        if !recorded.is_file() {
+            continue;
+        }
+        let key = (sha256.to_owned(), recorded.clone());
+        let known = KNOWN.lock().unwrap_or_else(PoisonError::into_inner).get(&key).copied();
+        let gap = match known {
+            Some(gap) => gap,
+            None => compare(file, Some(&recorded), monitor)?.worst(),
+        };
+        KNOWN.lock().unwrap_or_else(PoisonError::into_inner).insert(key, gap);
+        if gap > MOST_GAP && !FAILED_ARE_ALLOWED.load(Ordering::Relaxed) {
+            let why = format!(
+                "it answers otherwise here than where it was exported, by {gap:.1e} of the largest number ({}); export it again, or \
+                 load it all the same with --despite-check: {}",
+                recorded.display(),
+                file.display()
+            );
+            return Err(BadInput::mark(anyhow!(why)));
+        }
+        largest = Some(largest.map_or(gap, |largest| largest.max(gap)));
+    }
+    Ok(largest.map_or(SelfCheck::Missing, SelfCheck::Gap))
 }
 
 /// The largest gap, of the largest number of the second; not a number where a number is none.

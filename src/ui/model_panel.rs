@@ -56,6 +56,9 @@ where
         let text = format!("{} is loaded", loaded.model.name);
         ui.label(RichText::new(text).color(theme::colors(ui).strong))
             .on_hover_text(format!("SHA-256 {}", loaded.model.sha256));
+        if let Some(words) = loaded.model.self_check.words() {
+            ui.label(RichText::new(words).small().color(theme::colors(ui).weak));
+        }
     }
     error_ui(ui, stage.error(), Place::Model(role), actions);
 }

@@ -303,3 +303,44 @@ fn the_window_asks_how_a_network_without_a_card_is_fed_and_writes_the_card() {
     until(&mut window, "the network", |w| says(w, "classifier.toml is loaded"));
     assert!(files.path("classifier.toml").exists());
 }
+
+/// The self-check that `assets/export.py` writes beside a network, with an answer that is `off`.
+fn self_check(files: &Files, off: f32) {
+    let network = files.path("classifier.onnx");
+    let numbers: Vec<f32> = (0..4096_u16).map(|at| f32::from(at % 97) / 97.0).collect();
+    let x = Tensor::from_vec(numbers, (1, 1, 16, 16, 16), &Device::Cpu).expect("a tensor");
+    let graph = Model::open(&network).and_then(|model| model.graph(&[x.dims()], &["answer"], DType::F32, &Device::Cpu));
+    let plan = support::plan_for(&graph.expect("a graph"), std::slice::from_ref(&x)).expect("a plan");
+    let cotangent = Tensor::new(&[[1.0_f32, -0.5, 0.25]], &Device::Cpu).expect("a tensor");
+    let [y, gradient] = support::pulled(&plan, &x, |_| Ok(cotangent.clone()));
+    let y = (y * f64::from(1.0 + off)).expect("numbers");
+    let tensors = [("x", x), ("y", y), ("cotangent", cotangent), ("gradient", gradient)];
+    let tensors = tensors.into_iter().map(|(name, tensor)| (name.to_owned(), tensor)).collect();
+    candle_core::safetensors::save(&tensors, files.path("classifier.check.safetensors")).expect("written");
+}
+
+#[test]
+fn a_network_that_answers_otherwise_than_its_export_recorded_is_loaded_only_when_told_to() {
+    let files = Files::new();
+    let card = files.card("c.toml", CLASSIFIER);
+    let words = |card: &Path| {
+        let model = pipeline::load_classifier(card, &Monitor::default()).unwrap_or_else(|e| panic!("{e:#}"));
+        model.self_check.words().expect("words")
+    };
+    assert!(words(&card).contains("no self-check"));
+    self_check(&files, 0.0);
+    assert!(words(&card).contains("same as where it was exported"));
+    let wrong = Files::new();
+    let card = wrong.card("c.toml", CLASSIFIER);
+    self_check(&wrong, 0.1);
+    let scan = scan();
+    let predict = |more: &[&str]| {
+        let args = [&["predict", scan.to_str().expect("plain"), "--classifier", card.to_str().expect("plain")], more].concat();
+        std::process::Command::new(env!("CARGO_BIN_EXE_parallax")).args(args).output().expect("the binary runs")
+    };
+    let refused = predict(&[]);
+    assert_eq!(refused.status.code(), Some(3));
+    assert!(String::from_utf8_lossy(&refused.stderr).contains("--despite-check"), "the way out");
+    let told = predict(&["--despite-check"]);
+    assert!(String::from_utf8_lossy(&told.stdout).contains("answers otherwise than where it was exported, by"));
+}
