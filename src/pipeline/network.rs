@@ -42,7 +42,7 @@ impl Comparison {
 }
 
 /// Whether a file is a network of another program, as its name says.
-pub fn is_network(path: &Path) -> bool {
+pub(super) fn is_network(path: &Path) -> bool {
     path.extension().is_some_and(|ext| ext.eq_ignore_ascii_case("onnx") || ext.eq_ignore_ascii_case("pt2"))
 }
 
@@ -77,7 +77,8 @@ fn beside(path: &Path) -> Result<PathBuf> {
     if beside.is_file() {
         return Ok(beside);
     }
-    let why = format!("{} has no self-check: there is no {}; name one with --against", path.display(), beside.display());
+    let why =
+        format!("{} has no self-check: there is no {}; name one with --against", path.display(), beside.display());
     Err(BadInput::mark(anyhow!(why)))
 }
 
