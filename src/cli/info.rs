@@ -175,9 +175,10 @@ fn port(port: &Port) -> String {
         Size::Open(name) if name.is_empty() => "any".to_owned(),
         Size::Open(name) => name.clone(),
     };
-    let sizes = port.sizes.as_ref().map_or_else(|| "of any shape".to_owned(), |sizes| {
-        format!("[{}]", sizes.iter().map(side).collect::<Vec<_>>().join(", "))
-    });
+    let sizes = port.sizes.as_ref().map_or_else(
+        || "of any shape".to_owned(),
+        |sizes| format!("[{}]", sizes.iter().map(side).collect::<Vec<_>>().join(", ")),
+    );
     format!("{}: {} {sizes}", port.name, port.dtype)
 }
 

@@ -76,7 +76,8 @@ fn beside(path: &Path) -> Result<PathBuf> {
     if beside.is_file() {
         return Ok(beside);
     }
-    let why = format!("{} has no self-check: there is no {}; name one with --against", path.display(), beside.display());
+    let why =
+        format!("{} has no self-check: there is no {}; name one with --against", path.display(), beside.display());
     Err(BadInput::mark(anyhow!(why)))
 }
 

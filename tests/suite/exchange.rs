@@ -51,14 +51,16 @@ fn hold(path: &Path, golden: &Path) -> Option<String> {
     let tied = |dtype: &DType| *dtype == DType::F32 && TIED.contains(&network);
     let found = [(DType::F32, F32), (DType::F64, F64)].map(|(dtype, most)| (gaps(&model, &golden, dtype), dtype, most));
     let wrong = found.iter().filter(|([y, gradient], dtype, most)| !(y <= most && (gradient <= most || tied(dtype))));
-    let wrong: Vec<_> = wrong.map(|([y, g], dtype, most)| format!("{name} in {dtype:?}: {y:e}, {g:e} of at most {most:e}")).collect();
+    let wrong: Vec<_> =
+        wrong.map(|([y, g], dtype, most)| format!("{name} in {dtype:?}: {y:e}, {g:e} of at most {most:e}")).collect();
     (!wrong.is_empty()).then(|| wrong.join("\n"))
 }
 
 #[test]
 fn every_exported_network_gives_the_numbers_of_pytorch() {
     let Some(folder) = support::shared("graphs") else { return };
-    let mut files: Vec<_> = std::fs::read_dir(&folder).expect("readable").map(|entry| entry.expect("an entry").path()).collect();
+    let mut files: Vec<_> =
+        std::fs::read_dir(&folder).expect("readable").map(|entry| entry.expect("an entry").path()).collect();
     files.retain(|path| path.extension().is_some_and(|extension| extension == "onnx"));
     files.sort();
     assert!(files.len() > 40, "{} networks", files.len());
@@ -66,14 +68,16 @@ fn every_exported_network_gives_the_numbers_of_pytorch() {
         let stem = path.file_stem().expect("a name").to_string_lossy().replace(".opset17", "");
         folder.join(format!("{stem}.safetensors"))
     };
-    let wrong: Vec<String> = files.iter().filter(|path| golden(path).exists()).filter_map(|path| hold(path, &golden(path))).collect();
+    let wrong: Vec<String> =
+        files.iter().filter(|path| golden(path).exists()).filter_map(|path| hold(path, &golden(path))).collect();
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
 
 #[test]
 fn weights_beside_the_file_and_open_sizes_are_read() {
     let Some(folder) = support::shared("graphs") else { return };
-    let [beside, open] = ["external/model.onnx", "dynamic_sizes.onnx"].map(|name| Model::open(&folder.join(name)).expect(name));
+    let [beside, open] =
+        ["external/model.onnx", "dynamic_sizes.onnx"].map(|name| Model::open(&folder.join(name)).expect(name));
     assert!(beside.parameters() > 10_000 && beside.parameters() == open.parameters());
     let x = random(&[1, 1, 33, 33, 33], 7).to_dtype(DType::F32).expect("numbers");
     let of = |model: &Model, x: &Tensor| {
@@ -118,7 +122,8 @@ fn choices_and_quantisers_pass_the_gradient_that_they_must() {
     let steps = g.apply(Steps::Round, &[chosen]);
     let quantised = g.apply(StraightThrough, &[chosen, steps]);
     let graph = g.finish(&[quantised, steps]);
-    let [a, b] = [[0.6, -1.4, 2.5, 0.2], [0.1, 1.7, 3.5, 0.1]].map(|x: [f64; 4]| Tensor::new(&x, &Device::Cpu).expect("numbers"));
+    let [a, b] = [[0.6, -1.4, 2.5, 0.2], [0.1, 1.7, 3.5, 0.1]]
+        .map(|x: [f64; 4]| Tensor::new(&x, &Device::Cpu).expect("numbers"));
     let plan = Plan::new(&graph, &[&[4], &[4]], DType::F64).expect("a plan");
     let (y, tape) = plan.record(&[a, b], &unchecked).expect("a pass");
     let ones = y[0].ones_like().expect("ones");

@@ -235,7 +235,11 @@ fn checkpoints() -> Vec<Trial> {
         Trial::of("pickle", 20_000, pickles),
         Trial::of("legacy_checkpoint", 10_000, seeds(&["legacy.pt"])),
         Trial::of("safetensors", 10_000, seeds(&["small.safetensors"])),
-        Trial::of("onnx", 6000, ["classifier", "transformer"].map(|name| file(&support::data(&format!("exchange/{name}.onnx")))).into()),
+        Trial::of(
+            "onnx",
+            6000,
+            ["classifier", "transformer"].map(|name| file(&support::data(&format!("exchange/{name}.onnx")))).into(),
+        ),
     ]
 }
 

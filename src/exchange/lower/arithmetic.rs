@@ -102,7 +102,13 @@ impl Lowering {
         }
     }
 
-    pub(in crate::exchange) fn reduce(&mut self, of: Reduction, x: &Operand, axes: &[usize], keep: bool) -> Made<Operand> {
+    pub(in crate::exchange) fn reduce(
+        &mut self,
+        of: Reduction,
+        x: &Operand,
+        axes: &[usize],
+        keep: bool,
+    ) -> Made<Operand> {
         if axes.is_empty() {
             return Ok(x.clone());
         }

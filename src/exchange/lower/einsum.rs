@@ -37,7 +37,8 @@ impl Equation {
     /// Of operands of these ranks.
     pub(in crate::exchange) fn new(text: &str, ranks: &[usize]) -> Made<Self> {
         let text: String = text.chars().filter(|c| !c.is_whitespace()).collect();
-        let (terms, result) = text.split_once("->").map_or((text.as_str(), None), |(terms, result)| (terms, Some(result)));
+        let (terms, result) =
+            text.split_once("->").map_or((text.as_str(), None), |(terms, result)| (terms, Some(result)));
         let terms: Vec<&str> = terms.split(',').collect();
         if terms.len() != ranks.len() {
             return wrong(format!("an equation of {} operands, given {}", terms.len(), ranks.len()));
@@ -83,28 +84,33 @@ impl Lowering {
         let mut sum = self.without_twins(first, letters)?;
         let rest: Vec<_> = given.collect();
         for (at, (letters, operand)) in rest.iter().enumerate() {
-            let later: Vec<char> =
-                rest[at + 1..].iter().flat_map(|(letters, _)| letters.iter().copied()).chain(equation.result.iter().copied()).collect();
+            let later: Vec<char> = rest[at + 1..]
+                .iter()
+                .flat_map(|(letters, _)| letters.iter().copied())
+                .chain(equation.result.iter().copied())
+                .collect();
             let other = self.without_twins(operand, letters)?;
             sum = self.product(sum, other, &later)?;
         }
         let (sum, letters) = self.summed(sum, &equation.result)?;
-        let order: Vec<usize> = equation.result.iter().filter_map(|letter| letters.iter().position(|l| l == letter)).collect();
+        let order: Vec<usize> =
+            equation.result.iter().filter_map(|letter| letters.iter().position(|l| l == letter)).collect();
         self.permute(&sum, &order)
     }
 
     /// The diagonal of axes of one letter.
     fn without_twins(&mut self, x: &Operand, letters: &[char]) -> Made<(Operand, Vec<char>)> {
         let mut once = Vec::new();
-        letters.iter().for_each(|letter| {
+        for letter in letters {
             if !once.contains(letter) {
                 once.push(*letter);
             }
-        });
+        }
         if once.len() == letters.len() {
             return Ok((x.clone(), once));
         }
-        let places: Vec<usize> = letters.iter().filter_map(|letter| once.iter().position(|other| other == letter)).collect();
+        let places: Vec<usize> =
+            letters.iter().filter_map(|letter| once.iter().position(|other| other == letter)).collect();
         let mut shape = vec![0; once.len()];
         for (side, place) in x.shape().iter().zip(&places) {
             if shape[*place] != 0 && shape[*place] != *side {
@@ -126,7 +132,12 @@ impl Lowering {
     }
 
     /// The product of two operands, summed over the letters that only they have.
-    fn product(&mut self, a: (Operand, Vec<char>), b: (Operand, Vec<char>), later: &[char]) -> Made<(Operand, Vec<char>)> {
+    fn product(
+        &mut self,
+        a: (Operand, Vec<char>),
+        b: (Operand, Vec<char>),
+        later: &[char],
+    ) -> Made<(Operand, Vec<char>)> {
         let of_both = |own: &[char], others: &[char]| -> Vec<char> {
             own.iter().copied().filter(|letter| others.contains(letter) || later.contains(letter)).collect()
         };
@@ -142,7 +153,8 @@ impl Lowering {
         let letters: Vec<char> = batch.iter().chain(&rows).chain(&columns).copied().collect();
         let sides_a = |letters: &[char]| sides(&a, &of_a, letters);
         let sides_b = |letters: &[char]| sides(&b, &of_b, letters);
-        let [left, right] = [[&batch, &rows, &inner], [&batch, &inner, &columns]].map(|parts| parts.map(Vec::as_slice).concat());
+        let [left, right] =
+            [[&batch, &rows, &inner], [&batch, &inner, &columns]].map(|parts| parts.map(Vec::as_slice).concat());
         let (x, y) = (self.ordered(&a, &of_a, &left)?, self.ordered(&b, &of_b, &right)?);
         let one = |sides: Vec<usize>| sides.iter().product::<usize>();
         let (m, n) = (one(sides_a(&rows)), one(sides_b(&columns)));
@@ -160,7 +172,11 @@ impl Lowering {
         } else {
             let k = one(sides_a(&inner));
             if k != one(sides_b(&inner)) {
-                return wrong(format!("an equation's operands {:?} and {:?} do not fit each other", a.shape(), b.shape()));
+                return wrong(format!(
+                    "an equation's operands {:?} and {:?} do not fit each other",
+                    a.shape(),
+                    b.shape()
+                ));
             }
             let x = self.reshape(&x, &[sides_a(&batch), vec![m, k]].concat())?;
             let y = self.reshape(&y, &[sides_b(&batch), vec![k, n]].concat())?;
@@ -172,7 +188,8 @@ impl Lowering {
     }
 
     fn ordered(&mut self, x: &Operand, letters: &[char], order: &[char]) -> Made<Operand> {
-        let axes: Vec<usize> = order.iter().filter_map(|letter| letters.iter().position(|other| other == letter)).collect();
+        let axes: Vec<usize> =
+            order.iter().filter_map(|letter| letters.iter().position(|other| other == letter)).collect();
         self.permute(x, &axes)
     }
 }

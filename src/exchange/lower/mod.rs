@@ -207,7 +207,12 @@ impl Lowering {
     }
 
     /// What an operation gives: numbers where all inputs are known, else a value of the graph.
-    pub(super) fn apply(&mut self, operation: impl Operation + 'static, inputs: &[&Operand], kind: Kind) -> Made<Operand> {
+    pub(super) fn apply(
+        &mut self,
+        operation: impl Operation + 'static,
+        inputs: &[&Operand],
+        kind: Kind,
+    ) -> Made<Operand> {
         let shapes: Vec<&[usize]> = inputs.iter().map(|input| input.shape()).collect();
         let shape = operation.shape(&shapes)?;
         if shape.len() > MOST_AXES {
@@ -232,7 +237,7 @@ impl Lowering {
     }
 
     /// Real numbers as whole ones: those that are known are held as f64.
-    pub(super) fn as_whole(&self, x: Operand) -> Made<Operand> {
+    pub(super) fn as_whole(x: Operand) -> Made<Operand> {
         match x.tensor() {
             Some(tensor) => Ok(Operand::known(Kind::Whole, tensor.to_dtype(DType::F64)?)),
             None => Ok(x.called(Kind::Whole)),

@@ -66,7 +66,12 @@ impl Lowering {
         self.reshape(x, &shape)
     }
 
-    pub(in crate::exchange) fn select(&mut self, x: &Operand, picks: Vec<(usize, Pick)>, filling: f64) -> Made<Operand> {
+    pub(in crate::exchange) fn select(
+        &mut self,
+        x: &Operand,
+        picks: Vec<(usize, Pick)>,
+        filling: f64,
+    ) -> Made<Operand> {
         for (_, pick) in &picks {
             if let Pick::Indices(indices) = pick {
                 self.afford_numbers(&[indices.len()])?;
@@ -129,7 +134,7 @@ impl Lowering {
             [] => Ok((*first).clone()),
             [part] => Ok((*part).clone()),
             parts if kind != Kind::Real && parts.iter().all(|part| part.tensor().is_some()) => {
-                let whole = parts.iter().map(|part| self.as_whole((*part).clone())).collect::<Made<Vec<_>>>()?;
+                let whole = parts.iter().map(|part| Self::as_whole((*part).clone())).collect::<Made<Vec<_>>>()?;
                 Ok(self.apply(Concat { axis }, &whole.iter().collect::<Vec<_>>(), kind)?.called(kind))
             }
             parts => self.apply(Concat { axis }, parts, kind),

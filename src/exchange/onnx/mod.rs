@@ -85,7 +85,11 @@ impl File {
             inputs: free.map(port).collect(),
             outputs: graph.output.iter().map(port).collect(),
             metadata: metadata(model),
-            producer: [&model.producer_name, &model.producer_version].map(|part| part.as_deref().unwrap_or("")).join(" ").trim().to_owned(),
+            producer: [&model.producer_name, &model.producer_version]
+                .map(|part| part.as_deref().unwrap_or(""))
+                .join(" ")
+                .trim()
+                .to_owned(),
             format: format!("ONNX, opset {opset}"),
             beside: beside.files(),
         };
@@ -95,7 +99,10 @@ impl File {
 
     /// The file's name, as messages have it.
     fn name(&self) -> String {
-        let name = self.path.file_name().map_or_else(|| self.path.display().to_string(), |name| name.to_string_lossy().into_owned());
+        let name = self
+            .path
+            .file_name()
+            .map_or_else(|| self.path.display().to_string(), |name| name.to_string_lossy().into_owned());
         files::printable(&name).into_owned()
     }
 
@@ -109,11 +116,16 @@ impl File {
         if asked.is_empty() {
             return Ok(all);
         }
-        let there = |name: &str| self.givers.contains_key(name) || self.about.inputs.iter().any(|input| input.name == name);
+        let there =
+            |name: &str| self.givers.contains_key(name) || self.about.inputs.iter().any(|input| input.name == name);
         match asked.iter().find(|name| !there(name)) {
             Some(name) => {
                 let all: Vec<_> = all.iter().map(|name| format!("{:?}", files::printable(name))).collect();
-                Err(self.asked(format!("it has no output {:?}; its outputs are {}", files::printable(name), all.join(", "))))
+                Err(self.asked(format!(
+                    "it has no output {:?}; its outputs are {}",
+                    files::printable(name),
+                    all.join(", ")
+                )))
             }
             None => Ok(asked.to_vec()),
         }

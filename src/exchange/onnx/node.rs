@@ -78,7 +78,9 @@ impl<'a> Node<'a> {
     pub(super) fn known(&self, at: usize) -> Made<Option<Vec<i64>>> {
         match self.maybe(at).map(Operand::integers) {
             Some(Some(numbers)) => Ok(Some(numbers)),
-            Some(None) => beyond(format!("its input {at} depends on the network's input, where only a fixed one can be had")),
+            Some(None) => {
+                beyond(format!("its input {at} depends on the network's input, where only a fixed one can be had"))
+            }
             None => Ok(None),
         }
     }
@@ -87,7 +89,9 @@ impl<'a> Node<'a> {
     pub(super) fn known_reals(&self, at: usize) -> Made<Option<Vec<f64>>> {
         match self.maybe(at).map(Operand::numbers) {
             Some(Some(numbers)) => Ok(Some(numbers)),
-            Some(None) => beyond(format!("its input {at} depends on the network's input, where only a fixed one can be had")),
+            Some(None) => {
+                beyond(format!("its input {at} depends on the network's input, where only a fixed one can be had"))
+            }
             None => Ok(None),
         }
     }

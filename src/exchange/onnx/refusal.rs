@@ -20,7 +20,9 @@ fn beyond(step: &Step, opset: i64) -> Option<String> {
     let half = |of: i64| matches!(DataType(of as i32), DataType::FLOAT16 | DataType::BFLOAT16);
     match name.as_str() {
         "BatchNormalization" if node.int("training_mode", 0) != 0 => Some(format!("{name} in training mode")),
-        "Cast" if half(node.int("to", 0)) => Some(format!("{name} to {}", type_name(DataType(node.int("to", 0) as i32)))),
+        "Cast" if half(node.int("to", 0)) => {
+            Some(format!("{name} to {}", type_name(DataType(node.int("to", 0) as i32))))
+        }
         "Resize" if node.text("coordinate_transformation_mode", "") == "tf_crop_and_resize" => {
             Some(format!("{name} of crops"))
         }
@@ -50,7 +52,11 @@ impl File {
         let named = kinds.iter().take(MOST_NAMED).map(|(name, (first, count))| {
             let (name, first) = (printable(name), printable(&self.nodes[*first].name));
             let nodes = if *count == 1 { "1 node" } else { &format!("{count} nodes") };
-            let which = if first.is_empty() { String::new() } else { format!(", {}{first}", if *count == 1 { "" } else { "first: " }) };
+            let which = if first.is_empty() {
+                String::new()
+            } else {
+                format!(", {}{first}", if *count == 1 { "" } else { "first: " })
+            };
             format!("{name} ({nodes}{which})")
         });
         let mut named: Vec<String> = named.collect();
@@ -63,7 +69,10 @@ impl File {
         let way = self.earlier(beyond).map_or_else(
             || "Cut the network before them when it is exported.".to_owned(),
             |earlier| {
-                format!("If they come after the logits, name an earlier output in the card: output = {:?}.", printable(earlier))
+                format!(
+                    "If they come after the logits, name an earlier output in the card: output = {:?}.",
+                    printable(earlier)
+                )
             },
         );
         Err(Error::Unsupported(format!(
@@ -79,7 +88,9 @@ impl File {
         let inputs = self.nodes[first].inputs.iter();
         let mut fine = inputs.filter(|input| {
             let needs = self.needed(&[input.as_str()]);
-            self.givers.contains_key(input.as_str()) && !needs.is_empty() && !beyond.iter().any(|(at, _)| needs.contains(at))
+            self.givers.contains_key(input.as_str())
+                && !needs.is_empty()
+                && !beyond.iter().any(|(at, _)| needs.contains(at))
         });
         fine.next().map(String::as_str)
     }

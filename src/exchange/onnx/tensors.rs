@@ -59,13 +59,17 @@ impl Beside {
             let relative = Path::new(location);
             let below = relative.components().all(|part| matches!(part, Component::Normal(_)));
             if !below || location.is_empty() {
-                return wrong(format!("its weights are said to lie in {name:?}, which is not below the file's own folder"));
+                return wrong(format!(
+                    "its weights are said to lie in {name:?}, which is not below the file's own folder"
+                ));
             }
             let unreadable = |why: std::io::Error| format!("its weights lie in {name:?}, which cannot be read: {why}");
             let whole = self.folder.join(relative).canonicalize().map_err(unreadable)?;
             let folder = self.folder.canonicalize().map_err(unreadable)?;
             if !whole.starts_with(&folder) {
-                return wrong(format!("its weights are said to lie in {name:?}, a link to outside the file's own folder"));
+                return wrong(format!(
+                    "its weights are said to lie in {name:?}, a link to outside the file's own folder"
+                ));
             }
             let file = files::open(&whole).map_err(unreadable)?;
             let length = file.metadata().map_err(unreadable)?.len();
@@ -101,7 +105,11 @@ impl Beside {
 
 fn place_of(tensor: &TensorProto) -> Made<Place> {
     let entry = |wanted: &str| {
-        tensor.external_data.iter().find(|entry| entry.key.as_deref() == Some(wanted)).and_then(|entry| entry.value.clone())
+        tensor
+            .external_data
+            .iter()
+            .find(|entry| entry.key.as_deref() == Some(wanted))
+            .and_then(|entry| entry.value.clone())
     };
     let number = |key: &str| -> Made<Option<u64>> {
         match entry(key).map(|text| text.trim().parse::<u64>()) {
@@ -130,8 +138,7 @@ pub(super) fn kind_of(of: DataType) -> Option<Kind> {
     match of {
         DataType::FLOAT | DataType::DOUBLE => Some(Kind::Real),
         DataType::BOOL => Some(Kind::Truth),
-        DataType::INT8 | DataType::INT16 | DataType::INT32 | DataType::INT64 => Some(Kind::Whole),
-        DataType::UINT8 | DataType::UINT16 | DataType::UINT32 | DataType::UINT64 => Some(Kind::Whole),
+        DataType(2..=7 | 12 | 13) => Some(Kind::Whole), // of 8 to 64 bits, signed and unsigned
         _ => None,
     }
 }

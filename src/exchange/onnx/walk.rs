@@ -34,9 +34,11 @@ impl Scope<'_> {
         match self.file.weights.get(name) {
             Some(weight) => weight.clone(),
             None => match self.file.givers.get(name).map(|at| &self.file.nodes[*at]) {
-                Some(giver) if giver.outputs.first().is_none_or(|first| first != name) => {
-                    beyond(format!("{:?} is wanted, a further output of {}", printable(name), printable(&giver.operation)))
-                }
+                Some(giver) if giver.outputs.first().is_none_or(|first| first != name) => beyond(format!(
+                    "{:?} is wanted, a further output of {}",
+                    printable(name),
+                    printable(&giver.operation)
+                )),
                 _ => wrong(format!("nothing before it gives {:?}", printable(name))),
             },
         }
@@ -99,7 +101,8 @@ impl File {
     /// The graph of some values for inputs of these shapes.
     pub(super) fn lowered(&self, request: &Request<'_>, outputs: &[&str]) -> Result<Graph, Error> {
         self.check_shapes(request.shapes)?;
-        let numbers = request.shapes.iter().map(|shape| shape.iter().fold(1_u64, |n, side| n.saturating_mul(*side as u64)));
+        let numbers =
+            request.shapes.iter().map(|shape| shape.iter().fold(1_u64, |n, side| n.saturating_mul(*side as u64)));
         let of_inputs = numbers.fold(0_u64, u64::saturating_add).saturating_mul(OF_INPUTS);
         let allowance = self.bytes.saturating_mul(GROWTH).saturating_add(of_inputs).saturating_add(ANYWAY);
         let mut lowering = Lowering::new(request.dtype, request.device, allowance);
@@ -198,7 +201,13 @@ fn branch(lowering: &mut Lowering, scope: &mut Scope<'_>, node: &Node<'_>, depth
     outputs
 }
 
-fn inner(lowering: &mut Lowering, scope: &mut Scope<'_>, graph: &Inner, opset: i64, depth: usize) -> Made<Vec<Operand>> {
+fn inner(
+    lowering: &mut Lowering,
+    scope: &mut Scope<'_>,
+    graph: &Inner,
+    opset: i64,
+    depth: usize,
+) -> Made<Vec<Operand>> {
     for (name, weight) in &graph.weights {
         scope.set(name, weight.clone()?);
     }

@@ -62,8 +62,12 @@ fn field(of: Message, number: u64) -> Field {
         (TensorType, 2) => Field::Message(Shape),
         (Shape, 1) => Field::Message(Dimension),
         (Entry, _) => Field::Text(1 << 26),
-        (Model, 2 | 3) | (Node, 1..=4 | 7) | (Attribute, 1 | 4 | 9) | (Tensor, 8) => Field::Text(LONGEST_TEXT),
-        (ValueInfo | Opset, 1) | (Dimension, 2) => Field::Text(LONGEST_TEXT),
+        (Model | Dimension, 2)
+        | (Model, 3)
+        | (Node, 1..=4 | 7)
+        | (Attribute, 1 | 4 | 9)
+        | (Tensor, 8)
+        | (ValueInfo | Opset, 1) => Field::Text(LONGEST_TEXT),
         (Tensor, 5 | 7) => Field::Varints,
         (Tensor, 4) => Field::Fixed(4),
         (Tensor, 10) => Field::Fixed(8),
@@ -125,7 +129,9 @@ impl<R: Read + Seek> Walk<R> {
             return fault(format!("messages are nested more than {DEEPEST} deep"));
         }
         if self.messages > MOST_MESSAGES || self.large > MOST_LARGE {
-            return fault(format!("it has more than {MOST_LARGE} nodes, attributes and tensors, or {MOST_MESSAGES} parts"));
+            return fault(format!(
+                "it has more than {MOST_LARGE} nodes, attributes and tensors, or {MOST_MESSAGES} parts"
+            ));
         }
         Ok(())
     }

@@ -101,7 +101,8 @@ fn a_node_that_the_outputs_do_not_need_is_no_matter() {
 
 #[test]
 fn training_mode_and_half_precision_are_refused() {
-    let flag = |name: &str, number| AttributeProto { name: Some(name.to_owned()), i: Some(number), ..Default::default() };
+    let flag =
+        |name: &str, number| AttributeProto { name: Some(name.to_owned()), i: Some(number), ..Default::default() };
     let training = NodeProto { attribute: vec![flag("training_mode", 1)], ..node("BatchNormalization", &["x"], "y") };
     assert_says(&network(vec![training], Vec::new()), &["BatchNormalization in training mode"]);
     let half = NodeProto { attribute: vec![flag("to", 10)], ..node("Cast", &["x"], "y") };
@@ -134,7 +135,10 @@ fn graphs_within_graphs_end_somewhere() {
     let mut graph = GraphProto::default();
     for _ in 0..2000 {
         let inner = AttributeProto { name: Some("then_branch".to_owned()), g: Some(graph), ..Default::default() };
-        graph = GraphProto { node: vec![NodeProto { attribute: vec![inner], ..node("If", &["x"], "y") }], ..Default::default() };
+        graph = GraphProto {
+            node: vec![NodeProto { attribute: vec![inner], ..node("If", &["x"], "y") }],
+            ..Default::default()
+        };
     }
     // Its encoder follows the nesting too.
     let model = std::thread::Builder::new().stack_size(1 << 28).spawn(move || {
@@ -153,7 +157,8 @@ fn graphs_within_graphs_end_somewhere() {
 
 /// A network whose weights lie in another file.
 fn external(location: &str, offset: &str, length: &str) -> ModelProto {
-    let entry = |key: &str, value: &str| StringStringEntryProto { key: Some(key.to_owned()), value: Some(value.to_owned()) };
+    let entry =
+        |key: &str, value: &str| StringStringEntryProto { key: Some(key.to_owned()), value: Some(value.to_owned()) };
     let weight = TensorProto {
         name: Some("w".to_owned()),
         dims: vec![4],
@@ -210,5 +215,8 @@ fn shapes_and_outputs_that_the_network_does_not_have_are_said() {
     assert_eq!(graph(&[&[1, 4]], &["y"]), Ok(()));
     assert_eq!(graph(&[&[1, 5]], &[]), Err("model.onnx: it takes x of [1, 4], and is given [1, 5]".to_owned()));
     assert_eq!(graph(&[], &[]), Err("model.onnx: it takes 1 inputs, and 0 are given".to_owned()));
-    assert_eq!(graph(&[&[1, 4]], &["logits"]), Err("model.onnx: it has no output \"logits\"; its outputs are \"y\"".to_owned()));
+    assert_eq!(
+        graph(&[&[1, 4]], &["logits"]),
+        Err("model.onnx: it has no output \"logits\"; its outputs are \"y\"".to_owned())
+    );
 }

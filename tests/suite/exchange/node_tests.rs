@@ -76,14 +76,26 @@ fn with_known(bytes: &[u8], inputs: &[&Tensor], known: Known) -> (Vec<u8>, Vec<T
         let dims = tensor.dims().iter().map(|side| *side as i64).collect();
         let name = info.name;
         graph.initializer.push(if real {
-            TensorProto { name, dims, data_type: Some(DataType::DOUBLE), double_data: numbers(tensor), ..Default::default() }
+            TensorProto {
+                name,
+                dims,
+                data_type: Some(DataType::DOUBLE),
+                double_data: numbers(tensor),
+                ..Default::default()
+            }
         } else {
             let whole = numbers(tensor).into_iter().map(|number| number as i64);
             if dtype == DataType::BOOL {
                 let int32_data = whole.map(|number| number as i32).collect();
                 TensorProto { name, dims, data_type: Some(dtype), int32_data, ..Default::default() }
             } else {
-                TensorProto { name, dims, data_type: Some(DataType::INT64), int64_data: whole.collect(), ..Default::default() }
+                TensorProto {
+                    name,
+                    dims,
+                    data_type: Some(DataType::INT64),
+                    int64_data: whole.collect(),
+                    ..Default::default()
+                }
             }
         });
     }
@@ -97,7 +109,12 @@ fn info_rank(info: &ValueInfoProto) -> usize {
 }
 
 /// Runs a test. Gives what is wrong.
-fn outcome(name: &str, test: &NodeTest, tensors: &HashMap<String, Tensor>, known: Known) -> Result<Option<String>, Error> {
+fn outcome(
+    name: &str,
+    test: &NodeTest,
+    tensors: &HashMap<String, Tensor>,
+    known: Known,
+) -> Result<Option<String>, Error> {
     let folder = tempfile::tempdir().expect("a folder");
     let path = folder.path().join("model.onnx");
     let given = |kind: &str| (0..).map_while(|at| tensors.get(&format!("{name}/0/{kind}{at}"))).collect::<Vec<_>>();
@@ -115,9 +132,14 @@ fn outcome(name: &str, test: &NodeTest, tensors: &HashMap<String, Tensor>, known
     for (at, (found, wanted)) in outputs.iter().zip(given("out")).enumerate() {
         let lone = found.dims().is_empty() && wanted.dims() == [1];
         if found.dims() != wanted.dims() && !lone {
-            return Ok(Some(format!("{name}, {known:?}, output {at}: {:?} instead of {:?}", found.dims(), wanted.dims())));
+            return Ok(Some(format!(
+                "{name}, {known:?}, output {at}: {:?} instead of {:?}",
+                found.dims(),
+                wanted.dims()
+            )));
         }
-        let close = |(a, b): (&f64, &f64)| a == b || (a - b).abs() <= test.atol + ROUNDING + (test.rtol + ROUNDING) * b.abs();
+        let close =
+            |(a, b): (&f64, &f64)| a == b || (a - b).abs() <= test.atol + ROUNDING + (test.rtol + ROUNDING) * b.abs();
         let (found, wanted) = (numbers(found), numbers(wanted));
         if !found.iter().zip(&wanted).all(close) {
             return Ok(Some(format!("{name}, {known:?}, output {at}: {found:?} instead of {wanted:?}")));

@@ -157,7 +157,8 @@ fn onnx(folder: &Path, bytes: &[u8]) {
     };
     let shapes: Vec<Vec<usize>> =
         model.inputs().iter().map(|input| input.sizes.iter().flatten().map(side).collect()).collect();
-    let count = |shape: &[usize]| shape.iter().try_fold(1_usize, |count, side| count.checked_mul(*side)).unwrap_or(MOST);
+    let count =
+        |shape: &[usize]| shape.iter().try_fold(1_usize, |count, side| count.checked_mul(*side)).unwrap_or(MOST);
     if shapes.iter().any(|shape| count(shape) >= MOST) {
         return;
     }

@@ -11,7 +11,7 @@ use crate::graph::ops::{Arithmetic, Softmax};
 fn heads(l: &mut Lowering, x: &Operand, count: i64) -> Made<Operand> {
     match (x.shape(), usize::try_from(count)) {
         ([_, _, _, _], _) => Ok(x.clone()),
-        (&[samples, tokens, width], Ok(heads)) if heads > 0 && width % heads == 0 => {
+        (&[samples, tokens, width], Ok(heads)) if heads > 0 && width.is_multiple_of(heads) => {
             let x = l.reshape(x, &[samples, tokens, heads, width / heads])?;
             l.permute(&x, &[0, 2, 1, 3])
         }
@@ -57,7 +57,8 @@ pub(super) fn attention(l: &mut Lowering, n: &Node<'_>) -> Made<Vec<Operand>> {
     if n.int("is_causal", 0) != 0 {
         l.afford_numbers(&[queries, keys])?;
         let closed = |place: usize| if place % keys > place / keys { f32::NEG_INFINITY } else { 0.0 };
-        let mask = Tensor::from_vec((0..queries * keys).map(closed).collect::<Vec<_>>(), (queries, keys), &Device::Cpu)?;
+        let mask =
+            Tensor::from_vec((0..queries * keys).map(closed).collect::<Vec<_>>(), (queries, keys), &Device::Cpu)?;
         weights = l.pairwise(Arithmetic::Add, &weights, &Operand::known(Kind::Real, mask))?;
     }
     if let Some(mask) = n.maybe(3) {

@@ -134,9 +134,10 @@ fn prelu(l: &mut Lowering, n: &Node<'_>) -> Made<Vec<Operand>> {
     let (x, slope) = (n.input(0)?, n.input(1)?);
     let channels = x.shape().get(1).copied().unwrap_or(1);
     let voxels = x.rank().saturating_sub(2);
-    let by_channel = slope.shape().strip_suffix(vec![1; voxels].as_slice()).is_some_and(|before| {
-        before.last() == Some(&channels) && before.iter().rev().skip(1).all(|side| *side == 1)
-    });
+    let by_channel = slope
+        .shape()
+        .strip_suffix(vec![1; voxels].as_slice())
+        .is_some_and(|before| before.last() == Some(&channels) && before.iter().rev().skip(1).all(|side| *side == 1));
     match slope.numbers() {
         Some(slopes) if slopes.len() == 1 || (by_channel && x.rank() > 1) => one(l.on(LeakyRelu { slopes }, x)),
         _ => {
@@ -170,7 +171,7 @@ fn cast(l: &mut Lowering, n: &Node<'_>) -> Made<Vec<Operand>> {
     one(match (x.kind, to) {
         (Kind::Real, Kind::Whole) => {
             let whole = l.on(Steps::Truncate, x)?.called(Kind::Whole);
-            l.as_whole(whole)
+            Lowering::as_whole(whole)
         }
         (Kind::Real | Kind::Whole, Kind::Truth) => {
             let zero = l.affine(x, 0.0, 0.0)?;

@@ -163,4 +163,3 @@ fn mean_variance(l: &mut Lowering, n: &Node<'_>) -> Made<Vec<Operand>> {
     let deviation = l.affine(&deviation, 1.0, EPS)?;
     one(l.pairwise(Arithmetic::Divide, &centred, &deviation))
 }
-

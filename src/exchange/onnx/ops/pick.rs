@@ -33,12 +33,11 @@ fn split(l: &mut Lowering, n: &Node<'_>) -> Made<Vec<Operand>> {
     let x = n.input(0)?;
     let (axis, count) = (n.axis(0, x.rank())?, n.outputs());
     let side = x.shape()[axis];
-    let lengths: Vec<usize> = match n.listed("split", 1)? {
-        Some(lengths) => lengths.iter().map(|length| usize::try_from(*length).unwrap_or(usize::MAX)).collect(),
-        None => {
-            let length = side.div_ceil(count.max(1));
-            (0..count).map(|part| length.min(side.saturating_sub(part * length))).collect()
-        }
+    let lengths: Vec<usize> = if let Some(lengths) = n.listed("split", 1)? {
+        lengths.iter().map(|length| usize::try_from(*length).unwrap_or(usize::MAX)).collect()
+    } else {
+        let length = side.div_ceil(count.max(1));
+        (0..count).map(|part| length.min(side.saturating_sub(part * length))).collect()
     };
     let sum = lengths.iter().try_fold(0_usize, |sum, length| sum.checked_add(*length));
     if sum != Some(side) || lengths.len() != count {
@@ -55,11 +54,19 @@ fn split(l: &mut Lowering, n: &Node<'_>) -> Made<Vec<Operand>> {
 
 fn slice(l: &mut Lowering, n: &Node<'_>) -> Made<Vec<Operand>> {
     let x = n.input(0)?;
-    let (Some(starts), Some(ends)) = (n.listed("starts", 1)?, n.listed("ends", 2)?) else { return wrong("it does not say from where to where") };
+    let (Some(starts), Some(ends)) = (n.listed("starts", 1)?, n.listed("ends", 2)?) else {
+        return wrong("it does not say from where to where");
+    };
     let axes = n.listed("axes", 3)?.unwrap_or_else(|| (0..starts.len() as i64).collect());
     let steps = n.known(4)?.unwrap_or_else(|| vec![1; starts.len()]);
     if [ends.len(), axes.len(), steps.len()] != [starts.len(); 3] {
-        return wrong(format!("{} starts, {} ends, {} axes, {} steps", starts.len(), ends.len(), axes.len(), steps.len()));
+        return wrong(format!(
+            "{} starts, {} ends, {} axes, {} steps",
+            starts.len(),
+            ends.len(),
+            axes.len(),
+            steps.len()
+        ));
     }
     let picks = axes.iter().zip(starts.iter().zip(&ends)).zip(&steps).map(|((axis, (start, end)), step)| {
         Ok((axis_of(*axis, x.rank())?, Pick::Slice { start: *start, end: *end, step: *step }))

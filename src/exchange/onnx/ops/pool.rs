@@ -35,7 +35,8 @@ impl Pool {
         let ceil = n.int("ceil_mode", 0) != 0 && !same;
         let outputs = (0..axes).map(|axis| {
             let [before, behind] = pads[axis];
-            let Some(surplus) = (size[axis] + before + behind).checked_sub(extents[axis]).filter(|_| size[axis] > 0) else {
+            let Some(surplus) = (size[axis] + before + behind).checked_sub(extents[axis]).filter(|_| size[axis] > 0)
+            else {
                 return wrong(format!("windows of {extents:?} do not fit {size:?}"));
             };
             let steps = if ceil { surplus.div_ceil(strides[axis]) } else { surplus / strides[axis] };
@@ -48,7 +49,8 @@ impl Pool {
 
     /// Gives the windows as the pools of the graph have them, where they have them.
     fn windows(&self, ceil: bool) -> Made<Option<Windows>> {
-        let even = self.pads.iter().zip(&self.kernel).all(|([before, behind], side)| before == behind && 2 * before <= *side);
+        let even =
+            self.pads.iter().zip(&self.kernel).all(|([before, behind], side)| before == behind && 2 * before <= *side);
         if !even || self.dilations.iter().any(|apart| *apart != 1) || !(2..=3).contains(&self.size.len()) {
             return Ok(None);
         }
@@ -73,7 +75,8 @@ impl Pool {
         for axis in 0..self.size.len() {
             l.afford_numbers(&[self.outputs[axis].saturating_mul(self.kernel[axis])])?;
             let own = self.places(axis);
-            let picked: Vec<i64> = own.iter().map(|place| place.map_or(self.size[axis], |place| place) as i64).collect();
+            let picked: Vec<i64> =
+                own.iter().map(|place| place.map_or(self.size[axis], |place| place) as i64).collect();
             if own.iter().any(Option::is_none) {
                 y = l.pad(&y, &[(axis + 2, [0, 1])], Edge::Constant, filling)?;
             }

@@ -93,8 +93,11 @@ fn product(_: &mut Lowering, x: &Operand, axes: &[usize], keep: bool) -> Made<Op
 /// The place of the largest number times a sign.
 fn arg_max(l: &mut Lowering, n: &Node<'_>, sign: f64) -> Made<Operand> {
     let x = l.affine(n.input(0)?, sign, 0.0)?;
-    let operation =
-        ArgMax { axis: n.axis(0, x.rank())?, keep: n.int("keepdims", 1) != 0, last: n.int("select_last_index", 0) != 0 };
+    let operation = ArgMax {
+        axis: n.axis(0, x.rank())?,
+        keep: n.int("keepdims", 1) != 0,
+        last: n.int("select_last_index", 0) != 0,
+    };
     l.apply(operation, &[&x], Kind::Whole)
 }
 

@@ -3,7 +3,7 @@
 use candle_core::{DType, Device, Tensor};
 
 use super::one;
-use crate::exchange::lower::{Kind, Lowering, Made, Operand, beyond, counted, elements, slices, wrong, written};
+use crate::exchange::lower::{Kind, Lowering, Made, Operand, beyond, counted, elements, slices, written, wrong};
 use crate::exchange::onnx::node::Node;
 use crate::graph::ops::Arithmetic;
 
@@ -120,9 +120,8 @@ pub(super) fn one_hot(l: &mut Lowering, n: &Node<'_>) -> Made<Vec<Operand>> {
     let axis = crate::exchange::lower::axis_of(n.int("axis", -1), of.len() + 1)?;
     l.afford_numbers(&[indices.len(), depth])?;
     let place = |index: i64| if index < 0 { index.saturating_add(depth as i64) } else { index };
-    let rows = indices.iter().flat_map(|index| {
-        (0..depth as i64).map(move |at| if at == place(*index) { on } else { off })
-    });
+    let rows =
+        indices.iter().flat_map(|index| (0..depth as i64).map(move |at| if at == place(*index) { on } else { off }));
     let kind = n.input(2)?.kind;
     let shape: Vec<usize> = of.iter().copied().chain([depth]).collect();
     let rows = Tensor::from_vec(rows.collect::<Vec<f64>>(), shape, &Device::Cpu)?;
