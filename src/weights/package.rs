@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use candle_core::Tensor;
-use zip::{CompressionMethod, ZipArchive};
+use zip::CompressionMethod;
 
 use super::storage::{Kind, Place, TensorSource};
 use super::zipped::{self, MAX_INFLATION};
@@ -66,7 +66,7 @@ impl Package {
     pub fn open(path: &Path) -> Result<Self, String> {
         let file = files::open(path).map_err(|e| e.to_string())?;
         let length = file.metadata().map_err(|e| e.to_string())?.len();
-        let mut archive = ZipArchive::new(file).map_err(|e| e.to_string())?;
+        let mut archive = zipped::archive(file).map_err(|e| e.to_string())?;
         let mut entries = BTreeMap::new();
         let mut ranges = Vec::with_capacity(archive.len());
         for i in 0..archive.len() {
@@ -114,7 +114,7 @@ impl Package {
             return Err(format!("its entry {name} claims {} bytes of text in {}", entry.size, entry.packed));
         }
         let mut archive =
-            ZipArchive::new(files::open(&self.path).map_err(|e| e.to_string())?).map_err(|e| e.to_string())?;
+            zipped::archive(files::open(&self.path).map_err(|e| e.to_string())?).map_err(|e| e.to_string())?;
         let read = archive.by_name(name).map_err(|e| e.to_string())?;
         let mut text = String::new();
         read.take(entry.size).read_to_string(&mut text).map_err(|e| format!("its entry {name}: {e}"))?;

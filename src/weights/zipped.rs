@@ -6,6 +6,8 @@ use std::io::{Read, Seek};
 use std::path::Path;
 use std::sync::Arc;
 
+use zip::read::{ArchiveOffset, Config};
+use zip::result::ZipResult;
 use zip::{CompressionMethod, ZipArchive};
 
 use super::pickle;
@@ -16,6 +18,11 @@ const MAX_PICKLE_BYTES: u64 = 1 << 28;
 
 /// Deflate cannot shrink more than this: an entry that claims so is a bomb.
 pub(super) const MAX_INFLATION: u64 = 1032;
+
+/// Opens a zip file that begins at its first byte. Told so, the reader does not take an entry that is a zip file itself for the whole.
+pub(super) fn archive<R: Read + Seek>(zip: R) -> ZipResult<ZipArchive<R>> {
+    ZipArchive::with_config(Config { archive_offset: ArchiveOffset::Known(0) }, zip)
+}
 
 pub(super) fn read(file: File, path: &Path) -> Result<BTreeMap<String, TensorSource>, String> {
     let length = file.metadata().map_err(|e| e.to_string())?.len();
@@ -30,7 +37,7 @@ pub(super) fn read_within(
     path: &Path,
 ) -> Result<BTreeMap<String, TensorSource>, String> {
     let words = |e: zip::result::ZipError| e.to_string();
-    let mut archive = ZipArchive::new(zip).map_err(words)?;
+    let mut archive = archive(zip).map_err(words)?;
     let path = Arc::new(path.to_owned());
     let mut places = HashMap::new();
     let mut main = None;

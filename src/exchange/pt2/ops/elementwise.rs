@@ -106,8 +106,10 @@ fn arithmetic(base: &str) -> Option<Lower> {
         "mul" | "multiply" => |call| pair(call, Arithmetic::Multiply),
         "div" | "divide" | "true_divide" => divide,
         "floor_divide" => |call| {
+            let kinds = [call.tensor("self")?.kind, call.tensor("other")?.kind];
             let y = quotient(call)?;
-            Ok(call.low.on(Steps::Floor, &y)?.into())
+            let y = call.low.on(Steps::Floor, &y)?;
+            Ok(of_kind(call, y, kinds)?.into())
         },
         "remainder" | "fmod" => remainder,
         "maximum" => |call| pair(call, Arithmetic::Larger),
@@ -288,7 +290,7 @@ fn quotient(call: &mut Call<'_>) -> Made<Operand> {
 }
 
 fn divide(call: &mut Call<'_>) -> Made<Item> {
-    let is_whole = call.tensor("self")?.kind != Kind::Real && call.tensor("other")?.kind != Kind::Real;
+    let kinds = [call.tensor("self")?.kind, call.tensor("other")?.kind];
     let y = quotient(call)?;
     let steps = match call.text("rounding_mode") {
         None => return Ok(y.into()),
@@ -297,7 +299,12 @@ fn divide(call: &mut Call<'_>) -> Made<Item> {
         Some(other) => return wrong(format!("its rounding is {other:?}")),
     };
     let y = call.low.on(steps, &y)?;
-    Ok(if is_whole { y.called(Kind::Whole) } else { y }.into())
+    Ok(of_kind(call, y, kinds)?.into())
+}
+
+/// Numbers without a fraction as what operands of these kinds make: whole numbers where neither is real.
+fn of_kind(call: &Call<'_>, x: Operand, kinds: [Kind; 2]) -> Made<Operand> {
+    if kinds.contains(&Kind::Real) { Ok(x) } else { call.low.as_whole(x) }
 }
 
 /// a - b floor(a / b)
@@ -306,7 +313,8 @@ fn remainder(call: &mut Call<'_>) -> Made<Item> {
     let y = quotient(call)?;
     let is_fmod = super::base(call.node.operation()) == Some("fmod");
     let whole = call.low.on(if is_fmod { Steps::Truncate } else { Steps::Floor }, &y)?;
-    let parts = call.low.pairwise(Arithmetic::Multiply, &whole.called(a.kind), &b)?;
+    let whole = of_kind(call, whole, [a.kind, b.kind])?;
+    let parts = call.low.pairwise(Arithmetic::Multiply, &whole, &b)?;
     Ok(call.low.pairwise(Arithmetic::Subtract, &a, &parts)?.into())
 }
 

@@ -147,7 +147,10 @@ fn converted(call: &mut Call<'_>, x: Operand) -> Made<Item> {
     };
     Ok(match (x.kind, to) {
         (from, to) if from == to => x,
-        (Kind::Real, Kind::Whole) => call.low.on(Steps::Truncate, &x)?.called(Kind::Whole),
+        (Kind::Real, Kind::Whole) => {
+            let whole = call.low.on(Steps::Truncate, &x)?;
+            call.low.as_whole(whole)?
+        }
         (_, Kind::Truth) => {
             let zero = scalar(x.kind, 0.0)?;
             let is_zero = call.low.pairwise(crate::graph::ops::Arithmetic::Equal, &x, &zero)?;
