@@ -195,7 +195,11 @@ impl Place {
         let [own_slope, own_offset] = own.recipe.hu_from_unit().map(f64::from);
         let number = |x: f32| ((own_slope * f64::from(x) + own_offset - offset) / slope) as f32;
         let shape = (lines[0].length, 1, lines[1].length, lines[2].length);
-        let scan = Tensor::from_vec(own.volume.voxels.iter().map(number).collect::<Vec<_>>(), shape, &candle_core::Device::Cpu)?;
+        let scan = Tensor::from_vec(
+            own.volume.voxels.iter().map(number).collect::<Vec<_>>(),
+            shape,
+            &candle_core::Device::Cpu,
+        )?;
         let mut mask = Vec::with_capacity(own.volume.grid.len());
         for slice in &covered[0] {
             for row in &covered[1] {
@@ -216,7 +220,9 @@ fn lines(from: &Grid, to: &Grid) -> Result<[Line; 3]> {
         let step = column[axis];
         let aside = (column - DVec3::AXES[axis] * step).length();
         if step <= 0.0 || aside > SAME_DIRECTION * step {
-            bail!("the networks' grids are turned against each other; choose networks whose recipes keep the scan's axes");
+            bail!(
+                "the networks' grids are turned against each other; choose networks whose recipes keep the scan's axes"
+            );
         }
         lines[2 - axis] = Line { start: from_to.translation[axis], step, length: to.shape[axis] };
     }
@@ -248,7 +254,8 @@ mod tests {
     fn ramp() -> Volume {
         let shape = [20, 16, 12];
         let matrix = DMat3::from_diagonal(DVec3::new(2.0, 2.5, 4.0));
-        let grid = Grid { shape, world_from_voxel: DAffine3::from_mat3_translation(matrix, DVec3::new(-7.0, 3.0, 11.0)) };
+        let grid =
+            Grid { shape, world_from_voxel: DAffine3::from_mat3_translation(matrix, DVec3::new(-7.0, 3.0, 11.0)) };
         let hu = |at: usize| -400.0 + 20.0 * (at % 20) as f32 + 12.0 * (at / 20 % 16) as f32 + 9.0 * (at / 320) as f32;
         Volume::from_f32(grid, (0..grid.len()).map(hu).collect::<Vec<_>>())
     }
@@ -337,7 +344,10 @@ mod tests {
         });
         let inside = Tensor::from_vec(inside.collect::<Vec<f32>>(), (slices, 1, rows, columns), &Device::Cpu);
         let unit = Recipe { range: [0.0, 1.0], ..recipe.clone() };
-        numbers(&through(&Adapter::own(&unit), &inside.expect("a mask")).0).iter().map(|inside| *inside == 1.0).collect()
+        numbers(&through(&Adapter::own(&unit), &inside.expect("a mask")).0)
+            .iter()
+            .map(|inside| *inside == 1.0)
+            .collect()
     }
 
     #[test]
@@ -363,7 +373,9 @@ mod tests {
         assert_eq!(tensor.dims(), [1, 2, 16, 20, 24]);
         let (low, high) = tensor.chunk(2, 1).map(|c| (numbers(&c[0]), numbers(&c[1]))).expect("channels");
         for ((low, high), unit) in low.iter().zip(&high).zip(from.volume.voxels.iter()) {
-            assert!((low - (unit * 2.0).min(1.0)).abs() < ROUNDING && (high - (unit * 2.0 - 1.0).max(0.0)).abs() < ROUNDING);
+            assert!(
+                (low - (unit * 2.0).min(1.0)).abs() < ROUNDING && (high - (unit * 2.0 - 1.0).max(0.0)).abs() < ROUNDING
+            );
         }
         let recipe = Recipe { channels: 3, axes: Axes::of("LA").expect("axes"), ..fine() };
         let (tensor, _) = through(&Adapter::own(&recipe), &stack(&prepared(&recipe)));

@@ -64,15 +64,22 @@ impl Bundle {
 fn network(folder: &Path) -> Result<PathBuf, String> {
     let of = |folder: &Path| -> Vec<PathBuf> {
         let entries = std::fs::read_dir(folder).into_iter().flatten().flatten().map(|entry| entry.path());
-        let is_network = |path: &PathBuf| path.extension().is_some_and(|e| ENDINGS.iter().any(|known| e.eq_ignore_ascii_case(known)));
+        let is_network = |path: &PathBuf| {
+            path.extension().is_some_and(|e| ENDINGS.iter().any(|known| e.eq_ignore_ascii_case(known)))
+        };
         entries.filter(is_network).collect()
     };
     let mut found = [of(folder), of(&folder.join("models"))].concat();
     found.sort();
     match (found.pop(), found.len()) {
         (Some(network), 0) => Ok(network),
-        (None, _) => Err("the bundle holds no .onnx or .pt2 file; export its network into its folder `models` (assets/export.py)".to_owned()),
-        (Some(_), others) => Err(format!("the bundle holds {} networks; write a model card that names one", others + 1)),
+        (None, _) => Err(
+            "the bundle holds no .onnx or .pt2 file; export its network into its folder `models` (assets/export.py)"
+                .to_owned(),
+        ),
+        (Some(_), others) => {
+            Err(format!("the bundle holds {} networks; write a model card that names one", others + 1))
+        }
     }
 }
 
@@ -93,7 +100,10 @@ fn resolved<'a>(config: &'a Map<String, Value>, value: &'a Value) -> Result<&'a 
                 value = found.ok_or_else(|| format!("\"{text}\" refers to nothing"))?;
             }
             Some(text) if text.starts_with('$') => {
-                return Err(format!("\"{}\" is an expression of Python; write a model card instead", files::printable(text)));
+                return Err(format!(
+                    "\"{}\" is an expression of Python; write a model card instead",
+                    files::printable(text)
+                ));
             }
             _ => return Ok(value),
         }
@@ -180,7 +190,8 @@ struct Reading {
 }
 
 fn recipe(config: &Map<String, Value>) -> Result<Recipe, String> {
-    let unclipped = Recipe { spacing_mm: [0.0; 3], size: [0; 3], clip: false, hu: [-1024.0, 3071.0], ..Recipe::default() };
+    let unclipped =
+        Recipe { spacing_mm: [0.0; 3], size: [0; 3], clip: false, hu: [-1024.0, 3071.0], ..Recipe::default() };
     let mut reading = Reading { recipe: unclipped, axes: None, scaled: false, padding: None };
     for lines in transforms(config)? {
         let name = lines.get("_target_").and_then(Value::as_str).unwrap_or_default();
@@ -189,7 +200,9 @@ fn recipe(config: &Map<String, Value>) -> Result<Recipe, String> {
     }
     let Reading { mut recipe, axes, scaled, padding } = reading;
     let Some(axes) = axes else {
-        return Err("it has no Orientationd, so the order of the scan's axes is not known; write a model card".to_owned());
+        return Err(
+            "it has no Orientationd, so the order of the scan's axes is not known; write a model card".to_owned()
+        );
     };
     recipe.axes = axes;
     if !scaled {
@@ -387,7 +400,8 @@ mod tests {
         ]))
         .expect("a recipe");
         assert_eq!(found.range, found.hu.map(|hu| (hu - 100.0) / 50.0));
-        let z = of(&json!([{"_target_": "Orientationd", "axcodes": "RAS"}, {"_target_": "NormalizeIntensityd"}])).expect("a recipe");
+        let z = of(&json!([{"_target_": "Orientationd", "axcodes": "RAS"}, {"_target_": "NormalizeIntensityd"}]))
+            .expect("a recipe");
         assert!(z.z_score);
     }
 

@@ -165,7 +165,11 @@ impl Card {
     /// A MONAI bundle's folder.
     fn of_bundle(folder: &Path) -> Result<Self, Error> {
         let bundle = Bundle::open(folder).map_err(|what| Error::Card { what, path: folder.to_owned() })?;
-        bundle.labels.as_deref().map_or(Ok(()), check_labels).map_err(|what| Error::Card { what, path: folder.to_owned() })?;
+        bundle
+            .labels
+            .as_deref()
+            .map_or(Ok(()), check_labels)
+            .map_err(|what| Error::Card { what, path: folder.to_owned() })?;
         let role = file::role(&bundle.network)?;
         let file = OfFile { activation: bundle.activation, ..OfFile::default() };
         Ok(Self { labels: bundle.labels, file, ..Self::of_file(Kind::File(role), &bundle.network, bundle.recipe) })
@@ -252,12 +256,16 @@ impl Lines {
             },
             (None, None, Some(encoder), Some(_)) => match self.role {
                 None | Some(Role::Autoencoder) => Ok((Kind::File(Role::Autoencoder), encoder.clone())),
-                Some(role) => Err(format!("role = \"{}\", where `encoder` and `decoder` are an autoencoder's", role.title())),
+                Some(role) => {
+                    Err(format!("role = \"{}\", where `encoder` and `decoder` are an autoencoder's", role.title()))
+                }
             },
             (None, None, None, None) => Err("it names no file: `weights`, or `encoder` and `decoder`".to_owned()),
-            _ => Err("it has some of `kind`, `weights`, `encoder` and `decoder`; a checkpoint has kind and weights, a \
+            _ => {
+                Err("it has some of `kind`, `weights`, `encoder` and `decoder`; a checkpoint has kind and weights, a \
                       network in a file weights and role, an autoencoder in files encoder and decoder"
-                .to_owned()),
+                    .to_owned())
+            }
         }
     }
 }

@@ -53,8 +53,7 @@ fn check(scan: &Volume, prepared: &Prepared) -> Vec<Note> {
     let spacing = |grid: &Grid| grid.spacing_mm().map(|mm| format!("{mm:.2}")).join(" x ");
     let (slices, before, after) = (prepared.spaced.shape[2], spacing(&prepared.oriented), spacing(&prepared.spaced));
     if slices < FEW_SLICES {
-        let text =
-            format!("only {} after resampling to {} mm", counted(slices, "slice"), spacing_mm[2]);
+        let text = format!("only {} after resampling to {} mm", counted(slices, "slice"), spacing_mm[2]);
         notes.push(Note::caution(text));
     }
     let oblique = orientation::obliqueness_degrees(&scan.grid);

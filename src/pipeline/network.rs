@@ -139,7 +139,9 @@ impl SelfCheck {
         match self {
             Self::NotNeeded => None,
             Self::Missing => Some("no self-check lies beside it: no one has compared its answers".to_owned()),
-            Self::Gap(gap) if gap > MOST_GAP => Some(format!("answers otherwise than where it was exported, by {gap:.0e}")),
+            Self::Gap(gap) if gap > MOST_GAP => {
+                Some(format!("answers otherwise than where it was exported, by {gap:.0e}"))
+            }
             Self::Gap(gap) => Some(format!("same as where it was exported, to {gap:.0e}")),
         }
     }

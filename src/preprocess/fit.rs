@@ -133,7 +133,10 @@ mod tests {
     fn resizing_a_ramp_gives_a_ramp_over_as_much_of_the_world() -> Result<(), Cancelled> {
         let volume = ramp([4, 4, 4]);
         let half = resized(&volume, [2, 2, 2], &Monitor::default())?;
-        assert_eq!(half.voxels.iter().collect::<Vec<_>>(), averaged(&volume, [2, 2, 2]).voxels.iter().collect::<Vec<_>>());
+        assert_eq!(
+            half.voxels.iter().collect::<Vec<_>>(),
+            averaged(&volume, [2, 2, 2]).voxels.iter().collect::<Vec<_>>()
+        );
         assert_eq!(half.voxels.at(0), 55.5);
         assert_eq!(half.grid.world_from_voxel.translation, DVec3::new(0.5, 1.0, 1.5));
         assert_eq!(half.grid.spacing_mm(), [2.0, 4.0, 6.0]);

@@ -213,7 +213,10 @@ impl Axes {
 
 impl fmt::Display for Axes {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.iter().flatten().try_for_each(|(world, positive)| write!(f, "{}", LETTERS[*world][usize::from(*positive)]))
+        self.0
+            .iter()
+            .flatten()
+            .try_for_each(|(world, positive)| write!(f, "{}", LETTERS[*world][usize::from(*positive)]))
     }
 }
 
@@ -245,7 +248,9 @@ impl Recipe {
         let Self { spacing_mm, size, hu, windows, range, channels, .. } = self;
         let is_window = |[low, high]: &[f32; 2]| low < high && low.is_finite() && high.is_finite();
         if !spacing_mm.iter().all(|s| SPACINGS_MM.contains(s) || *s == 0.0) {
-            Err(format!("recipe.spacing_mm = {spacing_mm:?}; each is {SPACINGS_MM:?} millimetres, or 0 for the scan's own"))
+            Err(format!(
+                "recipe.spacing_mm = {spacing_mm:?}; each is {SPACINGS_MM:?} millimetres, or 0 for the scan's own"
+            ))
         } else if let Some(wrong) = windows.iter().find(|window| !is_window(window)) {
             Err(format!("recipe.windows has {wrong:?}; each window is two HU, the lower first"))
         } else if !is_window(hu) {
@@ -258,7 +263,9 @@ impl Recipe {
         } else if range[0] == range[1] || !range.iter().all(|value| value.is_finite()) {
             Err(format!("recipe.range = {range:?}; these are what 0 and 1 become, and must differ"))
         } else if let Some(wrong) = size.iter().find(|side| **side != 0 && !SIDES.contains(side)) {
-            Err(format!("recipe.size = {size:?}, with a side of {wrong}; an axis has {SIDES:?} voxels, or 0 for as many as there are"))
+            Err(format!(
+                "recipe.size = {size:?}, with a side of {wrong}; an axis has {SIDES:?} voxels, or 0 for as many as there are"
+            ))
         } else if self.fit != Fit::Crop && size.contains(&0) {
             Err(format!("recipe.size = {size:?}; what is resized needs all three sides"))
         } else if [self.pad_hu, self.foreground_hu].iter().flatten().any(|hu| !hu.is_finite()) {

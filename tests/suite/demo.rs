@@ -72,7 +72,11 @@ fn networks_that_were_trained_on_different_scans_run_together() {
     // A segmenter's slices are scored one by one: there is no way to them from others.
     let segmenter = models.card("segmenter");
     let lungs = ["explain", path(&scan), "--autoencoder", path(&coarse), "--segmenter", path(&segmenter)];
-    assert_fails(&[&lungs[..], &["--objective", "lung-size"]].concat(), 3, "choose a segmenter of the autoencoder's recipe");
+    assert_fails(
+        &[&lungs[..], &["--objective", "lung-size"]].concat(),
+        3,
+        "choose a segmenter of the autoencoder's recipe",
+    );
 }
 
 #[test]

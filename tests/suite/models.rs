@@ -258,7 +258,8 @@ fn a_classifier_of_1692_classes_has_the_published_phenotypes_in_their_order() {
     assert!(published.iter().enumerate().all(|(i, row)| row["index"].as_u64() == Some(i as u64)), "rows out of order");
 
     let (_folder, card) = headed(1692);
-    let Network::Classifier(network) = Network::load(&card, &Device::Cpu).unwrap_or_else(|e| panic!("{e}")).network else {
+    let Network::Classifier(network) = Network::load(&card, &Device::Cpu).unwrap_or_else(|e| panic!("{e}")).network
+    else {
         panic!("the card says a classifier");
     };
     assert_eq!(network.labels(), column("name"));

@@ -150,13 +150,18 @@ fn an_autoencoder_and_classifiers_of_other_recipes_in_files_are_explained_togeth
     let autoencoder = files.card("a.toml", AUTOENCODER);
     // What these random networks decode lies beyond a window of soft tissue: there the clip lets no gradient through.
     let wide = SLICES.replace("[-160, 240]", "[-1000, 900]");
-    for (name, text) in [("c.toml", CLASSIFIER.to_owned()), ("s.toml", wide.clone()), ("g.toml", SEGMENTER.to_owned())] {
+    for (name, text) in [("c.toml", CLASSIFIER.to_owned()), ("s.toml", wide.clone()), ("g.toml", SEGMENTER.to_owned())]
+    {
         let request = request(&autoencoder, &files.card(name, &text));
         let input = open(request.recipe().expect("a recipe"));
         assert_eq!(input.prepared.volume.grid.shape[..2], [32, 32], "the encoder's own size");
-        let result = pipeline::explain(&input, &request, &Monitor::default()).unwrap_or_else(|e| panic!("{name}: {e:#}"));
+        let result =
+            pipeline::explain(&input, &request, &Monitor::default()).unwrap_or_else(|e| panic!("{name}: {e:#}"));
         let [below, at, above] = [0, 1, 2].map(|step| result.steps[step].score);
-        assert!(below <= at && at <= above && below < above, "{name}: the score follows its gradient: {below} {at} {above}");
+        assert!(
+            below <= at && at <= above && below < above,
+            "{name}: the score follows its gradient: {below} {at} {above}"
+        );
         assert_eq!(result.latent_shape, [result.grid.shape[2], 4, 8, 8], "{name}: means, not variances");
     }
 }
@@ -168,7 +173,10 @@ fn cards_that_contradict_the_file_are_refused_with_what_to_do() {
     let of = |text: &str| text.to_owned();
     for (text, word) in [
         (of("weights = \"classifier.onnx\"\n"), "neither `kind`"),
-        (of("kind = \"vqgan\"\nrole = \"classifier\"\nweights = \"classifier.onnx\"\n"), "role is for networks in files"),
+        (
+            of("kind = \"vqgan\"\nrole = \"classifier\"\nweights = \"classifier.onnx\"\n"),
+            "role is for networks in files",
+        ),
         (of("encoder = \"encoder.onnx\"\n"), "an autoencoder in files encoder and decoder"),
         (of("role = \"autoencoder\"\nweights = \"encoder.onnx\"\n"), "an autoencoder is two files"),
         (CLASSIFIER.replace("labels = [\"a\", \"b\", \"c\"]", "labels = [\"a\", \"b\"]"), "2 labels for 3 classes"),
@@ -178,7 +186,10 @@ fn cards_that_contradict_the_file_are_refused_with_what_to_do() {
         (CLASSIFIER.replace("hu =", "channels = 3\nhu ="), "set recipe.channels = 1"),
         (SLICES.replace("\"AR\"", "\"RAS\""), "takes slices: give it two letters"),
         (SLICES.replace("channels = 3", ""), "set recipe.channels = 3"),
-        (SLICES.replace("channels = 3", "channels = 3\nsize = [32, 24, 0]"), "has 32 voxels along R-L, and the network takes 24"),
+        (
+            SLICES.replace("channels = 3", "channels = 3\nsize = [32, 24, 0]"),
+            "has 32 voxels along R-L, and the network takes 24",
+        ),
         (SLICES.replace("activation = \"sigmoid\"\n", ""), "must say how its numbers become scores"),
         (CLASSIFIER.replace("role = \"classifier\"", "role = \"segmenter\""), "say role = \"classifier\""),
         (SEGMENTER.replace("role = \"segmenter\"", "role = \"classifier\""), "say role = \"segmenter\""),
@@ -200,7 +211,8 @@ fn cards_that_contradict_the_file_are_refused_with_what_to_do() {
 #[test]
 fn a_file_without_a_card_is_not_guessed_at() {
     let files = Files::new();
-    let error = pipeline::load_classifier(&files.path("classifier.onnx"), &Monitor::default()).err().expect("no recipe");
+    let error =
+        pipeline::load_classifier(&files.path("classifier.onnx"), &Monitor::default()).err().expect("no recipe");
     assert!(pipeline::in_words(&error).contains("write a model card classifier.toml"), "{error:#}");
     // With a card of its name beside it, the file opens by it.
     let mut text = CLASSIFIER.to_owned();
@@ -213,7 +225,8 @@ fn a_file_without_a_card_is_not_guessed_at() {
 #[test]
 fn the_hash_of_a_network_is_that_of_its_files() {
     let files = Files::new();
-    let of = |card: &Path| pipeline::load_autoencoder(card, &Monitor::default()).expect("an autoencoder").sha256.clone();
+    let of =
+        |card: &Path| pipeline::load_autoencoder(card, &Monitor::default()).expect("an autoencoder").sha256.clone();
     let card = files.card("a.toml", AUTOENCODER);
     let before = of(&card);
     let bytes = std::fs::read(files.path("decoder.onnx")).expect("bytes");
@@ -335,7 +348,8 @@ fn a_network_that_answers_otherwise_than_its_export_recorded_is_loaded_only_when
     self_check(&wrong, 0.1);
     let scan = scan();
     let predict = |more: &[&str]| {
-        let args = [&["predict", scan.to_str().expect("plain"), "--classifier", card.to_str().expect("plain")], more].concat();
+        let args =
+            [&["predict", scan.to_str().expect("plain"), "--classifier", card.to_str().expect("plain")], more].concat();
         std::process::Command::new(env!("CARGO_BIN_EXE_parallax")).args(args).output().expect("the binary runs")
     };
     let refused = predict(&[]);

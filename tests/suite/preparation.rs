@@ -194,8 +194,7 @@ fn the_first_row_is_anterior_and_the_first_column_the_patients_right() {
     let mut voxels = vec![-1000_i16; scan.grid.len()];
     voxels[4 + 5 * (5 + 6 * 6)] = 1000;
     scan.voxels = Voxels::I16(voxels.into());
-    let prepared =
-        prepare(&scan, &Recipe::of_side(6), &Monitor::default()).expect("not cancelled");
+    let prepared = prepare(&scan, &Recipe::of_side(6), &Monitor::default()).expect("not cancelled");
     let bright = values(&prepared.volume).iter().position(|v| *v == 1.0).expect("one bright voxel");
     // 5 columns are padded to 6 by one beyond R, which display puts first.
     assert_eq!((bright % 6, bright / 6 % 6, bright / 36), (1, 0, 6));

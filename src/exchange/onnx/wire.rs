@@ -53,7 +53,7 @@ fn field(of: Message, number: u64) -> Field {
         (Model, 8) => Field::Message(Opset),
         (Model, 14) | (Tensor, 13) => Field::Message(Entry),
         (Graph, 1) => Field::Message(Node),
-        (Graph, 5) | (Attribute, 5) => Field::Message(Tensor),
+        (Graph | Attribute, 5) => Field::Message(Tensor),
         (Graph, 11..=13) => Field::Message(ValueInfo),
         (Node, 5) => Field::Message(Attribute),
         (ValueInfo, 2) | (Sequence, 1) => Field::Message(Type),

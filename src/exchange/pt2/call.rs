@@ -51,7 +51,7 @@ pub(super) struct Call<'a> {
 impl Call<'_> {
     fn item_of(&self, argument: &Argument) -> Made<Item> {
         Ok(match argument {
-            Argument::None => Item::None,
+            Argument::None | Argument::Type(_) | Argument::Text(_) => Item::None,
             Argument::Value(name) => match self.values.get(name) {
                 Some(Item::Unmade) => return beyond(format!("it takes {name}, which Parallax does not make")),
                 Some(item) => item.clone(),
@@ -61,7 +61,6 @@ impl Call<'_> {
             Argument::Int(number) => Item::Int(*number),
             Argument::Float(number) => Item::Float(*number),
             Argument::Bool(truth) => Item::Bool(*truth),
-            Argument::Type(_) | Argument::Text(_) => Item::None,
             Argument::Graph(_) => return beyond("it has a graph of its own"),
             Argument::Other(key) => return beyond(format!("it takes an argument {key}")),
         })

@@ -84,8 +84,8 @@ impl Program {
                     return Err(format!("its input {name} is no tensor; export the network with that number fixed"));
                 }
                 InputSpec::Parameter { arg, parameter_name: name } => holds(arg.name, name, true),
-                InputSpec::Buffer { arg, buffer_name: name } => holds(arg.name, name, false),
-                InputSpec::TensorConstant { arg, tensor_constant_name: name } => holds(arg.name, name, false),
+                InputSpec::Buffer { arg, buffer_name: name }
+                | InputSpec::TensorConstant { arg, tensor_constant_name: name } => holds(arg.name, name, false),
                 // Numbers that were fixed stand in the nodes too.
                 InputSpec::UserInput { .. }
                 | InputSpec::ConstantInput(_)
@@ -112,7 +112,7 @@ impl Program {
 
     /// The file's name, as messages have it.
     fn name(&self) -> String {
-        let name = self.path.file_name().map_or_else(|| self.path.as_os_str(), |name| name);
+        let name = self.path.file_name().unwrap_or_else(|| self.path.as_os_str());
         printable(&name.to_string_lossy()).into_owned()
     }
 

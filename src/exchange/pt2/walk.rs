@@ -109,7 +109,7 @@ impl Program {
                 Err(Fault::Wrong(why)) => return Err(self.of_operation(node, why)),
             }
             if let Some(names) = last.get(at) {
-                names.iter().for_each(|name| _ = walk.values.remove(*name));
+                walk.values.retain(|name, _| !names.contains(&name.as_str()));
             }
         }
         self.refuse(&needed, &refused)?;
@@ -128,11 +128,13 @@ impl Program {
             if ops::is_in_place(node.operation()) {
                 return HashMap::new();
             }
-            node.values().iter().flatten().for_each(|name| _ = last.insert(name, *at));
+            last.extend(node.values().iter().flatten().map(|name| (*name, *at)));
         }
-        outputs.iter().for_each(|name| _ = last.remove(name));
+        last.retain(|name, _| !outputs.contains(name));
         let mut by_node: HashMap<usize, Vec<&str>> = HashMap::new();
-        last.into_iter().for_each(|(name, at)| by_node.entry(at).or_default().push(name));
+        for (name, at) in last {
+            by_node.entry(at).or_default().push(name);
+        }
         by_node
     }
 }

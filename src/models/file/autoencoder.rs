@@ -46,7 +46,14 @@ impl FileAutoencoder {
         let encoder = pass(encoder, &named, dtype, device)?;
         let first = decoder.outputs().first().map(|port| port.name.clone()).unwrap_or_default();
         let decoder = pass(decoder, &first, dtype, device)?;
-        let network = Self { encoder, decoder, latents: card.file.latents, recipe: recipe.clone(), dtype, device: device.clone() };
+        let network = Self {
+            encoder,
+            decoder,
+            latents: card.file.latents,
+            recipe: recipe.clone(),
+            dtype,
+            device: device.clone(),
+        };
         network.check().map_err(|error| wrong(error.to_string()))?;
         Ok(network)
     }
@@ -91,7 +98,9 @@ impl FileAutoencoder {
         let plan = planned(&g.finish(&[z]), &stack, self.dtype, &self.device)?;
         match plan.outputs()[0] {
             [n, _, _, _] if *n == stack[0] => Ok(plan),
-            other => bail!("the encoder gives {other:?} of {} slices, where latents are [slices, channels, h, w]", stack[0]),
+            other => {
+                bail!("the encoder gives {other:?} of {} slices, where latents are [slices, channels, h, w]", stack[0])
+            }
         }
     }
 }

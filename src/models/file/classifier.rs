@@ -32,7 +32,8 @@ pub(super) fn load(
     let pass = pass(model, &output, dtype, device)?;
     let shape = pass.output_of(&example(recipe, 1))?;
     let classes = classes(&shape, role, &named).map_err(wrong)?;
-    let labels = super::super::labels(card, classes, || (0..classes).map(|class| format!("class {class}")).collect(), &path)?;
+    let labels =
+        super::super::labels(card, classes, || (0..classes).map(|class| format!("class {class}")).collect(), &path)?;
     // Shares of a volume are what they are.
     let scores = if role == Role::Segmenter { Probabilities::None } else { activation };
     let core = Core::Tensor(Arc::new(move |input: &[usize]| graph(&pass, role, activation, input)));
@@ -82,7 +83,9 @@ fn word(activation: Probabilities) -> &'static str {
 fn classes(shape: &[usize], role: Role, output: &str) -> Result<usize, String> {
     let output = files::printable(output);
     match (shape, role) {
-        ([_, classes, rest @ ..], Role::Classifier) if rest.iter().all(|side| *side == 1) && *classes <= MOST_CLASSES => {
+        ([_, classes, rest @ ..], Role::Classifier)
+            if rest.iter().all(|side| *side == 1) && *classes <= MOST_CLASSES =>
+        {
             Ok(*classes)
         }
         ([1], Role::Classifier) => Ok(1),

@@ -3,9 +3,9 @@
 mod autoencoder;
 mod classifier;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use candle_core::{DType, Device, Result as TensorResult, bail};
 
@@ -13,8 +13,8 @@ use serde::Deserialize as _;
 use serde::de::DeserializeOwned;
 
 use self::autoencoder::FileAutoencoder;
-use super::registry::Role;
 use super::draft::Facts;
+use super::registry::Role;
 use super::{Card, Error, Loaded, Network, Probabilities, check_labels};
 use crate::exchange::{Model, Port, Size};
 use crate::files;
@@ -24,6 +24,8 @@ use crate::weights;
 
 /// What stands for a side that neither the recipe nor the file says, where only the number of channels matters.
 const SOME_SIDE: usize = 64;
+/// Graphs for so many shapes are kept: those of a run, and of what is tried before it.
+const MOST_SHAPES: usize = 8;
 
 /// Loads what a card describes, in f32 or f64.
 pub(super) fn load(card: &Card, role: Role, dtype: DType, device: &Device) -> Result<Loaded, Error> {
@@ -50,9 +52,8 @@ pub(super) fn recipe(card: &Card) -> Result<Recipe, Error> {
 
 fn open(path: &Path) -> Result<(Arc<Model>, String), Error> {
     let model = Model::open(path)?;
-    let hash = |path: &Path| {
-        files::sha256(path).map_err(|cause| Error::Io { of: "network", cause, path: path.to_owned() })
-    };
+    let hash =
+        |path: &Path| files::sha256(path).map_err(|cause| Error::Io { of: "network", cause, path: path.to_owned() });
     let hashes = model.files().iter().map(|path| hash(path)).collect::<Result<Vec<_>, _>>()?;
     let sha256 = if hashes.len() == 1 { hashes[0].clone() } else { files::sha256_of_all(&hashes) };
     Ok((Arc::new(model), sha256))
@@ -119,8 +120,9 @@ pub(super) fn said(path: &Path) -> Result<Said, Error> {
     let beside = self_check(path);
     let of_check = if beside.is_file() { weights::safetensors_metadata(&beside)? } else { BTreeMap::new() };
     let text = |key: &str| model.metadata().get(key).or_else(|| of_check.get(key));
-    let wrong = |key: &str, why: &str| {
-        Error::Card { what: format!("what was written of the network: \"{key}\": {why}"), path: path.to_owned() }
+    let wrong = |key: &str, why: &str| Error::Card {
+        what: format!("what was written of the network: \"{key}\": {why}"),
+        path: path.to_owned(),
     };
     let labels: Option<Vec<String>> = parsed(text("labels")).map_err(|why| wrong("labels", &why))?;
     let labels = labels.filter(|labels| !labels.is_empty());
@@ -147,23 +149,36 @@ struct Pass {
     output: String,
     dtype: DType,
     device: Device,
+    /// Graphs by the shape of their input: their weights are read and transformed once.
+    lowered: Arc<Mutex<HashMap<Vec<usize>, Graph>>>,
 }
 
 impl Pass {
     /// The graph of one output for an input `[n, c, …]`. A network that takes one sample at a time is applied to each.
     fn graph(&self, input: &[usize]) -> TensorResult<Graph> {
-        let lowered = |shape: &[usize]| {
-            let graph = self.model.graph(&[shape], &[&self.output], self.dtype, &self.device);
-            graph.map(|graph| graph.fused()).map_err(candle_core::Error::wrap)
-        };
         let fixed = self.input().sizes.as_deref().and_then(|sizes| sizes.first());
         match (input, fixed) {
             ([samples, sides @ ..], Some(Size::Fixed(1))) if *samples > 1 => {
                 let one: Vec<usize> = [1].iter().chain(sides).copied().collect();
-                Ok(one_by_one(&lowered(&one)?, *samples))
+                Ok(one_by_one(&self.lowered(&one)?, *samples))
             }
-            _ => lowered(input),
+            _ => self.lowered(input),
         }
+    }
+
+    /// The graph for one shape, made when it is first asked for.
+    fn lowered(&self, shape: &[usize]) -> TensorResult<Graph> {
+        let mut known = self.lowered.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(graph) = known.get(shape) {
+            return Ok(graph.clone());
+        }
+        let graph = self.model.graph(&[shape], &[&self.output], self.dtype, &self.device);
+        let graph = graph.map_err(candle_core::Error::wrap)?.fused();
+        if known.len() >= MOST_SHAPES {
+            known.clear();
+        }
+        known.insert(shape.to_vec(), graph.clone());
+        Ok(graph)
     }
 
     fn input(&self) -> &Port {
@@ -196,13 +211,16 @@ fn pass(model: Arc<Model>, output: &str, dtype: DType, device: &Device) -> Resul
     let path = model.path().to_owned();
     let wrong = |what: String| Error::Card { what, path: path.clone() };
     if let [_, second, ..] = model.inputs() {
-        return Err(wrong(format!("the network takes {}; export it with one input, the scan", words(&[&model.inputs()[0], second]))));
+        return Err(wrong(format!(
+            "the network takes {}; export it with one input, the scan",
+            words(&[&model.inputs()[0], second])
+        )));
     }
     if model.inputs().is_empty() {
         return Err(wrong("the network takes no input; export it with one, the scan".to_owned()));
     }
     model.check(&[output])?;
-    Ok(Pass { model, output: output.to_owned(), dtype, device: device.clone() })
+    Ok(Pass { model, output: output.to_owned(), dtype, device: device.clone(), lowered: Arc::default() })
 }
 
 fn words(ports: &[&Port]) -> String {
@@ -215,9 +233,7 @@ fn output(card: &Card, model: &Model) -> Result<String, Error> {
     match (&card.file.output, model.outputs()) {
         (Some(output), _) => Ok(output.clone()),
         (None, [first, ..]) => Ok(first.name.clone()),
-        (None, []) => {
-            Err(Error::Card { what: "the network has no output".to_owned(), path: model.path().to_owned() })
-        }
+        (None, []) => Err(Error::Card { what: "the network has no output".to_owned(), path: model.path().to_owned() }),
     }
 }
 
@@ -234,9 +250,16 @@ fn agreed(card: &Card, model: &Model) -> Result<Recipe, Error> {
         let (what, letters) = match sizes.len() {
             4 => ("slices", "two letters, as \"PL\""),
             5 => ("volumes", "three letters, as \"RAS\""),
-            other => return Err(wrong(format!("the network takes tensors of {other} axes; Parallax feeds [n, c, h, w] or [n, c, d, h, w]"))),
+            other => {
+                return Err(wrong(format!(
+                    "the network takes tensors of {other} axes; Parallax feeds [n, c, h, w] or [n, c, d, h, w]"
+                )));
+            }
         };
-        return Err(wrong(format!("recipe.axes = \"{}\", where the network takes {what}: give it {letters}", recipe.axes)));
+        return Err(wrong(format!(
+            "recipe.axes = \"{}\", where the network takes {what}: give it {letters}",
+            recipe.axes
+        )));
     }
     let channels = recipe.windows.len().max(recipe.channels);
     match sizes[1] {

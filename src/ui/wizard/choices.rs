@@ -40,7 +40,8 @@ pub(super) fn choices_ui(ui: &mut Ui, facts: &Facts, draft: &mut Draft) {
     role_ui(ui, facts, draft);
     let is_slice = facts.sides.len() == 4;
     let axes = if is_slice { SLICE_AXES } else { VOLUME_AXES };
-    let known: Vec<(Option<Axes>, &str)> = axes.iter().map(|(letters, words)| (Axes::of(letters).ok(), *words)).collect();
+    let known: Vec<(Option<Axes>, &str)> =
+        axes.iter().map(|(letters, words)| (Axes::of(letters).ok(), *words)).collect();
     choice_ui(ui, "Order of its axes", &mut draft.axes, &known);
     let spacings = SPACINGS_MM.map(|(mm, words)| (Some(mm), words));
     choice_ui(ui, "Spacing it was trained on", &mut draft.spacing_mm, &spacings);
@@ -57,7 +58,8 @@ pub(super) fn choices_ui(ui: &mut Ui, facts: &Facts, draft: &mut Draft) {
     ui.checkbox(&mut draft.recipe.clip, "Clipped to this window");
     ui.checkbox(&mut draft.recipe.z_score, "Mean 0 and standard deviation 1 of each scan, instead");
     if is_slice && draft.role != Role::Autoencoder {
-        let over = [(OverSlices::Max, "the largest"), (OverSlices::Mean, "the mean"), (OverSlices::LogSumExp, "log mean exp")];
+        let over =
+            [(OverSlices::Max, "the largest"), (OverSlices::Mean, "the mean"), (OverSlices::LogSumExp, "log mean exp")];
         choice_ui(ui, "Over slices", &mut draft.recipe.over_slices, &over);
     }
     if draft.role != Role::Autoencoder {
@@ -114,9 +116,15 @@ fn size_ui(ui: &mut Ui, facts: &Facts, draft: &mut Draft) {
 
 fn labels_ui(ui: &mut Ui, facts: &Facts, draft: &mut Draft) {
     let classes = facts.classes.map_or("one in each line".to_owned(), |classes| format!("{classes}, one in each line"));
-    let label = ui.label(RichText::new(format!("Names of the classes: {classes}")).small().color(theme::colors(ui).weak));
-    ui.add(TextEdit::multiline(&mut draft.labels).desired_rows(3).desired_width(f32::INFINITY).hint_text("class 0, class 1 …"))
-        .labelled_by(label.id);
+    let label =
+        ui.label(RichText::new(format!("Names of the classes: {classes}")).small().color(theme::colors(ui).weak));
+    ui.add(
+        TextEdit::multiline(&mut draft.labels)
+            .desired_rows(3)
+            .desired_width(f32::INFINITY)
+            .hint_text("class 0, class 1 …"),
+    )
+    .labelled_by(label.id);
 }
 
 fn text_ui(ui: &mut Ui, name: &str, text: &mut String) {

@@ -78,9 +78,8 @@ impl Wizard {
             return;
         }
         self.looked = Some((recipe.clone(), Arc::clone(&scan)));
-        let job = session.spawn("preview", &Turn::default(), move |monitor| {
-            Ok(Arc::new(pipeline::seen(&scan, &recipe, monitor)?))
-        });
+        let job = session
+            .spawn("preview", &Turn::default(), move |monitor| Ok(Arc::new(pipeline::seen(&scan, &recipe, monitor)?)));
         self.seen.follow(job);
     }
 
@@ -156,13 +155,18 @@ fn preview_ui(ui: &mut Ui, wizard: &Wizard) {
         ui.label(RichText::new(pipeline::in_words(error)).color(theme::colors(ui).red));
     }
     let (Some(texture), Some(seen)) = (&wizard.texture, wizard.seen.ready()) else {
-        let words = if wizard.seen.running().is_some() { "preparing" } else { "Open a scan to see it as the network would" };
+        let words =
+            if wizard.seen.running().is_some() { "preparing" } else { "Open a scan to see it as the network would" };
         ui.label(RichText::new(words).small().color(theme::colors(ui).weak));
         return;
     };
     let [width, height] = texture.size();
     let scale = PREVIEW_WIDTH / width.max(height).max(1) as f32;
-    ui.add(Image::new(texture).fit_to_exact_size(vec2(width as f32, height as f32) * scale).alt_text("What the network sees"));
+    ui.add(
+        Image::new(texture)
+            .fit_to_exact_size(vec2(width as f32, height as f32) * scale)
+            .alt_text("What the network sees"),
+    );
     let shape = seen.shape.iter().map(usize::to_string).collect::<Vec<_>>().join(" x ");
     let [low, high] = seen.range;
     ui.label(RichText::new(format!("tensor {shape}, {low:.3} to {high:.3}")).small());
@@ -177,7 +181,9 @@ fn foot_ui(ui: &mut Ui, wizard: &Wizard, actions: &mut Vec<Action>) {
     let missing = wizard.draft.missing(&wizard.facts);
     let place = Draft::place(&wizard.facts.path);
     if missing.is_empty() {
-        ui.label(RichText::new(format!("The card is written to {}", place.display())).small().color(theme::colors(ui).weak));
+        ui.label(
+            RichText::new(format!("The card is written to {}", place.display())).small().color(theme::colors(ui).weak),
+        );
     } else {
         note_ui(ui, &format!("Still to be said: {}", missing.join(", ")));
     }

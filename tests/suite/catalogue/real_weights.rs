@@ -59,7 +59,8 @@ fn real_weights_give_pytorchs_logits_on_a_real_scan() {
     let shape = input.prepared.volume.grid.shape;
     let voxels: Vec<f32> = input.prepared.volume.voxels.iter().collect();
     let stack = Tensor::from_vec(voxels, (shape[2], 1, shape[1], shape[0]), &Device::Cpu).expect("a stack");
-    let plan = support::plan_for(&network.graph(stack.dims()).expect("a graph"), std::slice::from_ref(&stack)).expect("a plan");
+    let plan = support::plan_for(&network.graph(stack.dims()).expect("a graph"), std::slice::from_ref(&stack))
+        .expect("a plan");
     let logits = support::output(&plan, &stack);
     let golden = &support::tensors(&support::data("real_weights/golden.safetensors"))["logits"];
     let logits = logits.flatten_all().expect("numbers");

@@ -25,7 +25,7 @@ fn repeated(l: &mut Lowering, x: &Operand, heads: usize) -> Made<Operand> {
     if own == heads {
         return Ok(x.clone());
     }
-    if own == 0 || heads % own != 0 {
+    if own == 0 || !heads.is_multiple_of(own) {
         return wrong(format!("{own} heads for {heads} heads of queries"));
     }
     let places: Vec<i64> = (0..heads).map(|head| (head / (heads / own)) as i64).collect();

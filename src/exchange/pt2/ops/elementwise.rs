@@ -1,7 +1,7 @@
 //! Functions of single numbers, arithmetic of two tensors, and choices between them.
 
 use super::super::call::{Call, Item, Lower, scalar};
-use crate::exchange::lower::{Kind, Made, Operand, beyond, wrong};
+use crate::exchange::lower::{Kind, Lowering, Made, Operand, beyond, wrong};
 use crate::graph::ops::{Arithmetic, AtZero, Clip, Function, LeakyRelu, Relu, Steps, Swish};
 
 pub(super) fn find(base: &str) -> Option<Lower> {
@@ -109,7 +109,7 @@ fn arithmetic(base: &str) -> Option<Lower> {
             let kinds = [call.tensor("self")?.kind, call.tensor("other")?.kind];
             let y = quotient(call)?;
             let y = call.low.on(Steps::Floor, &y)?;
-            Ok(of_kind(call, y, kinds)?.into())
+            Ok(of_kind(y, kinds)?.into())
         },
         "remainder" | "fmod" => remainder,
         "maximum" => |call| pair(call, Arithmetic::Larger),
@@ -299,12 +299,12 @@ fn divide(call: &mut Call<'_>) -> Made<Item> {
         Some(other) => return wrong(format!("its rounding is {other:?}")),
     };
     let y = call.low.on(steps, &y)?;
-    Ok(of_kind(call, y, kinds)?.into())
+    Ok(of_kind(y, kinds)?.into())
 }
 
 /// Numbers without a fraction as what operands of these kinds make: whole numbers where neither is real.
-fn of_kind(call: &Call<'_>, x: Operand, kinds: [Kind; 2]) -> Made<Operand> {
-    if kinds.contains(&Kind::Real) { Ok(x) } else { call.low.as_whole(x) }
+fn of_kind(x: Operand, kinds: [Kind; 2]) -> Made<Operand> {
+    if kinds.contains(&Kind::Real) { Ok(x) } else { Lowering::as_whole(x) }
 }
 
 /// a - b floor(a / b)
@@ -313,7 +313,7 @@ fn remainder(call: &mut Call<'_>) -> Made<Item> {
     let y = quotient(call)?;
     let is_fmod = super::base(call.node.operation()) == Some("fmod");
     let whole = call.low.on(if is_fmod { Steps::Truncate } else { Steps::Floor }, &y)?;
-    let whole = of_kind(call, whole, [a.kind, b.kind])?;
+    let whole = of_kind(whole, [a.kind, b.kind])?;
     let parts = call.low.pairwise(Arithmetic::Multiply, &whole, &b)?;
     Ok(call.low.pairwise(Arithmetic::Subtract, &a, &parts)?.into())
 }

@@ -4,7 +4,7 @@ use candle_core::{DType, Device, Tensor};
 
 use super::super::archive::type_of;
 use super::super::call::{Call, Item, Lower, scalar};
-use crate::exchange::lower::{Kind, Made, Operand, beyond, broadcast, counted, wrong};
+use crate::exchange::lower::{Kind, Lowering, Made, Operand, beyond, broadcast, counted, wrong};
 use crate::graph::ops::Steps;
 
 pub(super) fn find(base: &str) -> Option<Lower> {
@@ -149,7 +149,7 @@ fn converted(call: &mut Call<'_>, x: Operand) -> Made<Item> {
         (from, to) if from == to => x,
         (Kind::Real, Kind::Whole) => {
             let whole = call.low.on(Steps::Truncate, &x)?;
-            call.low.as_whole(whole)?
+            Lowering::as_whole(whole)?
         }
         (_, Kind::Truth) => {
             let zero = scalar(x.kind, 0.0)?;

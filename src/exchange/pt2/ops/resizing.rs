@@ -25,16 +25,15 @@ pub(super) fn find(base: &str) -> Option<Lower> {
 /// How long each axis behind the channels becomes: by factors where the file has them, else by sizes.
 fn axes(call: &Call<'_>, rank: usize) -> Made<Vec<(usize, Axis)>> {
     let count = rank.saturating_sub(2);
-    let factors = match call.floats("scale_factors")? {
-        Some(factors) => Some(factors),
-        None => {
-            let names: &[&str] = match count {
-                1 => &["scales"],
-                2 => &["scales_h", "scales_w"],
-                _ => &["scales_d", "scales_h", "scales_w"],
-            };
-            names.iter().map(|name| call.number(name)).collect::<Made<Option<Vec<f64>>>>()?
-        }
+    let factors = if let Some(factors) = call.floats("scale_factors")? {
+        Some(factors)
+    } else {
+        let names: &[&str] = match count {
+            1 => &["scales"],
+            2 => &["scales_h", "scales_w"],
+            _ => &["scales_d", "scales_h", "scales_w"],
+        };
+        names.iter().map(|name| call.number(name)).collect::<Made<Option<Vec<f64>>>>()?
     };
     let sizes = call.ints("output_size")?.unwrap_or_default();
     let axes: Vec<Axis> = match factors {

@@ -50,12 +50,11 @@ fn reshaping(base: &str) -> Option<Lower> {
             let axis = call.axis("dim", 0, x.rank() + 1)?;
             Ok(call.low.unsqueeze(&x, &[axis])?.into())
         },
-        "expand" | "expand_copy" => expand,
+        "expand" | "expand_copy" | "broadcast_to" => expand,
         "expand_as" => |call| {
             let (x, shape) = (call.x()?, call.tensor("other")?.shape().to_vec());
             Ok(call.low.expand(&x, &shape)?.into())
         },
-        "broadcast_to" => expand,
         "broadcast_tensors" => broadcast_tensors,
         "repeat" | "tile" => repeat,
         "repeat_interleave" => repeat_interleave,
@@ -154,7 +153,8 @@ fn sides(given: &[i64], count: usize) -> Made<Vec<usize>> {
     let known: Vec<usize> = given.iter().filter_map(|side| usize::try_from(*side).ok()).collect();
     let product = counted(&known)?;
     let open = given.iter().filter(|side| **side == -1).count();
-    if known.len() + open != given.len() || open > 1 || (open == 1 && (product == 0 || count % product != 0)) {
+    if known.len() + open != given.len() || open > 1 || (open == 1 && (product == 0 || !count.is_multiple_of(product)))
+    {
         return wrong(format!("{count} numbers as {given:?}"));
     }
     Ok(given.iter().map(|side| usize::try_from(*side).unwrap_or(count / product.max(1))).collect())
@@ -478,7 +478,9 @@ fn pad_by(call: &mut Call<'_>, name: &str, edge: Edge) -> Made<Item> {
     }
     if edge == Edge::Constant && filling == 0.0 && given.iter().all(|zeros| u32::try_from(*zeros).is_ok()) {
         let mut zeros = vec![[0; 2]; x.rank()];
-        pads.iter().for_each(|(axis, pair)| zeros[*axis] = pair.map(|zeros| zeros as usize));
+        for (axis, pair) in &pads {
+            zeros[*axis] = pair.map(|zeros| zeros as usize);
+        }
         let shape: Vec<usize> = x.shape().iter().zip(&zeros).map(|(side, [a, b])| side + a + b).collect();
         counted(&shape)?;
         return Ok(call.low.on(Pad(zeros), &x)?.into());

@@ -54,14 +54,15 @@ fn is_real(call: &Call<'_>) -> Made<bool> {
     Ok(false)
 }
 
+/// Whole numbers up to here are exact in f64.
+const MOST_WHOLE: f64 = (1_u64 << 53) as f64;
+
 /// A number as what it was made of: whole numbers stay whole.
 fn made(number: f64, is_real: bool) -> Made<Item> {
     if is_real {
         return Ok(Item::Float(number));
     }
-    // Whole numbers up to here are exact.
-    const MOST: f64 = (1_u64 << 53) as f64;
-    if number.fract() == 0.0 && number.abs() <= MOST {
+    if number.fract() == 0.0 && number.abs() <= MOST_WHOLE {
         Ok(Item::Int(number as i64))
     } else {
         wrong(format!("a size of {number}"))
