@@ -18,7 +18,7 @@ use sha2::{Digest, Sha256};
 pub(crate) type Feed = fn(&Path, &[u8]);
 
 /// By the names of the fuzz targets.
-pub(crate) const PARSERS: [(&str, Feed); 19] = [
+pub(crate) const PARSERS: [(&str, Feed); 20] = [
     ("nifti", |folder, bytes| scan(folder, "scan.nii", bytes)),
     ("nifti_gz", |folder, bytes| scan(folder, "scan.nii.gz", bytes)),
     ("dicom", |folder, bytes| scan(folder, "slice.dcm", bytes)),
