@@ -40,7 +40,7 @@ struct Place {
 }
 
 impl Adapter {
-    /// For stacks that were prepared by the network's own recipe.
+    /// Gives the adapter for stacks that were prepared by the network's own recipe.
     pub fn own(recipe: &Recipe) -> Self {
         Self {
             recipe: recipe.clone(),
@@ -51,7 +51,7 @@ impl Adapter {
         }
     }
 
-    /// For stacks like `stack`, by a network whose own preparation of the same scan is `own`.
+    /// Gives the adapter for stacks like `stack`, of a network whose own preparation of the same scan is `own`.
     ///
     /// # Errors
     /// Where the two grids are turned against each other.
@@ -64,14 +64,13 @@ impl Adapter {
         Ok(Self { recipe: recipe.clone(), place, hu_from_stack, clip, mean_and_sd_hu })
     }
 
-    /// From a stack to a stack of one channel in which 0 and 1 are the ends of the recipe's window.
+    /// Takes a stack to a stack of one channel in which 0 and 1 are the ends of the recipe's window.
     pub(super) fn stack(&self, g: &mut Graph, x: Value) -> Result<Value> {
         let x = self.placed(g, x)?;
         Ok(self.window(g, x, self.recipe.hu))
     }
 
-    /// From a stack to the tensor that the recipe describes: `[1, c, …]` of three axes, or `[slices, c, …]` of two. `slices` is how many
-    /// the stack has.
+    /// Takes a stack to the tensor that the recipe describes: `[1, c, …]` of three axes, or `[slices, c, …]` of two.
     ///
     /// # Errors
     /// Where the recipe wants a mean and no scan gave it.
@@ -92,7 +91,7 @@ impl Adapter {
         Ok(turned(g, x, &order, &back))
     }
 
-    /// From the answers to single slices, `[slices, labels]`, to one, `[1, labels]`, where the network takes slices.
+    /// Makes one answer, `[1, labels]`, of those to single slices, `[slices, labels]`, where the network takes slices.
     pub(super) fn over_slices(&self, g: &mut Graph, logits: Value) -> Value {
         if !self.recipe.axes.is_slice() {
             return logits;
@@ -112,7 +111,7 @@ impl Adapter {
         g.reduce(over, logits, &[0], true)
     }
 
-    /// The stack on the network's grid, in the stack's numbers.
+    /// Puts the stack on the network's grid, in the stack's numbers.
     fn placed(&self, g: &mut Graph, x: Value) -> Result<Value> {
         let Some(Place { lines: [slices, rows, columns], beyond }) = &self.place else { return Ok(x) };
         let x = g.apply(Sample(vec![(0, *slices), (2, *rows), (3, *columns)]), &[x]);
@@ -121,7 +120,7 @@ impl Adapter {
         Ok(g.apply(Where::new(covered)?, &[x, scan]))
     }
 
-    /// `[slices, c, h, w]` in the numbers of the network, from those of the stack.
+    /// Gives `[slices, c, h, w]` in the numbers of the network, from those of the stack.
     fn channels(&self, g: &mut Graph, x: Value) -> Result<Value> {
         if self.recipe.z_score {
             let Some([mean, sd]) = self.mean_and_sd_hu else {
@@ -151,7 +150,7 @@ impl Adapter {
         }
     }
 
-    /// From the numbers of the stack to those where a window is 0 to 1.
+    /// Takes the numbers of the stack to those where a window is 0 to 1.
     fn window(&self, g: &mut Graph, x: Value, window: [f32; 2]) -> Value {
         let [low, high] = window.map(f64::from);
         let [slope, offset] = self.hu_from_stack;
@@ -160,7 +159,7 @@ impl Adapter {
         if self.clip { g.apply(Clip { low: 0.0, high: 1.0 }, &[x]) } else { x }
     }
 
-    /// From the numbers of the stack to HU, within the recipe's window where it clips.
+    /// Takes the numbers of the stack to HU, within the recipe's window where it clips.
     fn window_hu(&self, g: &mut Graph, x: Value) -> Value {
         let x = self.window(g, x, self.recipe.hu);
         let [slope, offset] = self.recipe.hu_from_unit().map(f64::from);
@@ -168,14 +167,14 @@ impl Adapter {
     }
 }
 
-/// Axes in another order, some of them in reverse.
+/// Puts axes in another order, some of them in reverse.
 fn turned(g: &mut Graph, x: Value, order: &[usize], reversed: &[usize]) -> Value {
     let x = if order.is_sorted() { x } else { g.permute(x, order) };
     if reversed.is_empty() { x } else { g.flip(x, reversed) }
 }
 
 impl Place {
-    /// None where the two grids are one.
+    /// Finds one grid among the voxels of another; none where the two are one.
     fn of(stack: &Prepared, own: &Prepared, [slope, offset]: [f64; 2]) -> Result<Option<Self>> {
         let (from, to) = (&stack.volume.grid, &own.volume.grid);
         let lines = lines(from, to)?;
@@ -211,7 +210,7 @@ impl Place {
     }
 }
 
-/// Where slices, rows and columns of the second grid lie among those of the first.
+/// Says where slices, rows and columns of the second grid lie among those of the first.
 fn lines(from: &Grid, to: &Grid) -> Result<[Line; 3]> {
     let from_to = from.voxel_from_world() * to.world_from_voxel;
     let mut lines = [Line::whole(1); 3];
@@ -229,7 +228,8 @@ fn lines(from: &Grid, to: &Grid) -> Result<[Line; 3]> {
     Ok(lines)
 }
 
-/// Of a prepared scan, in HU. Source: MONAI, `NormalizeIntensity`: of all voxels; a scan of one number has a standard deviation of 1.
+/// Gives mean and standard deviation of a prepared scan, in HU. All voxels count; a scan of one number has a standard deviation of 1.
+/// Source: MONAI, `NormalizeIntensity`.
 fn mean_and_sd_hu(prepared: &Prepared) -> [f64; 2] {
     let [slope, offset] = prepared.recipe.hu_from_unit().map(f64::from);
     let count = prepared.volume.voxels.len().max(1) as f64;

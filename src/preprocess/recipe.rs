@@ -179,7 +179,7 @@ impl Default for Axes {
 }
 
 impl Axes {
-    /// Of letters as cards spell them.
+    /// Reads letters as cards spell them.
     pub fn of(letters: &str) -> Result<Self, String> {
         let wrong = || {
             format!(

@@ -40,7 +40,7 @@ pub(super) fn load(
     Ok(Classifier::of(core, recipe, labels, scores, (dtype, device)))
 }
 
-/// How the numbers become scores, and the name of the value that they are taken from: before the activation that the file ends in.
+/// Says how the numbers become scores, and names the value that they are taken from: before the activation that the file ends in.
 fn head(card: &Card, model: &Model, output: &str) -> Result<(Probabilities, String), String> {
     let found = model.before_activation(output).map(|(activation, before)| (scores(activation), before));
     match (card.file.activation, found) {
@@ -100,7 +100,7 @@ fn classes(shape: &[usize], role: Role, output: &str) -> Result<usize, String> {
     }
 }
 
-/// From a tensor `[n, c, …]` to logits `[n, classes]`; of a segmenter, to the mean of each class's probability, `[n, classes]`.
+/// Takes a tensor `[n, c, …]` to logits `[n, classes]`; of a segmenter, to the mean of each class's probability, `[n, classes]`.
 fn graph(pass: &Pass, role: Role, activation: Probabilities, input: &[usize]) -> TensorResult<Graph> {
     let network = pass.graph(input)?;
     let mut g = Graph::new();

@@ -67,7 +67,7 @@ pub(super) fn role(path: &Path) -> Result<Role, Error> {
     Ok(if maps { Role::Segmenter } else { Role::Classifier })
 }
 
-/// What a file says of its network, for people.
+/// Gives what a file says of its network, for people.
 pub(super) fn facts(path: &Path) -> Result<Facts, Error> {
     let model = Model::open(path)?;
     let words = |port: &Port| {
@@ -206,7 +206,7 @@ fn one_by_one(graph: &Graph, samples: usize) -> Graph {
     g.finish(&[y])
 }
 
-/// The pass through a file to one of its outputs.
+/// Gives the pass through a file to one of its outputs.
 fn pass(model: Arc<Model>, output: &str, dtype: DType, device: &Device) -> Result<Pass, Error> {
     let path = model.path().to_owned();
     let wrong = |what: String| Error::Card { what, path: path.clone() };
@@ -228,7 +228,7 @@ fn words(ports: &[&Port]) -> String {
     format!("{} inputs or more, {}", ports.len(), names.join(" and "))
 }
 
-/// The output that a card names, or the file's first.
+/// Gives the output that a card names, or the file's first.
 fn output(card: &Card, model: &Model) -> Result<String, Error> {
     match (&card.file.output, model.outputs()) {
         (Some(output), _) => Ok(output.clone()),
@@ -237,7 +237,7 @@ fn output(card: &Card, model: &Model) -> Result<String, Error> {
     }
 }
 
-/// A recipe as the network's input has it: what the recipe leaves open and the file fixes is the file's.
+/// Gives a card's recipe as the network's input has it: what the recipe leaves open and the file fixes is the file's.
 ///
 /// # Errors
 /// Where the two contradict each other.
@@ -304,7 +304,7 @@ fn side(size: &Size) -> String {
     }
 }
 
-/// A tensor as the recipe would give it, with some number where a side is open: to learn what the network gives.
+/// Gives the shape of a tensor as the recipe has it, with some number where a side is open: to learn what the network gives.
 fn example(recipe: &Recipe, slices: usize) -> Vec<usize> {
     let channels = recipe.windows.len().max(recipe.channels);
     let samples = if recipe.axes.is_slice() { slices } else { 1 };
@@ -315,7 +315,7 @@ fn example(recipe: &Recipe, slices: usize) -> Vec<usize> {
     [samples, channels].into_iter().chain(sides).collect()
 }
 
-/// The only number of an axis that a shape has, for messages.
+/// Gives the side of a shape along an axis.
 fn axis(shape: &[usize], at: usize) -> TensorResult<usize> {
     match shape.get(at) {
         Some(side) => Ok(*side),
