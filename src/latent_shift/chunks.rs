@@ -52,6 +52,13 @@ pub(super) fn in_chunks(
     Ok(parts)
 }
 
+/// Gives the latents of `n` slices from `at` on, of those of `slices`. All of them are all latents, of however many planes: where slices
+/// mix, there is no part.
+pub(super) fn part(latents: &Tensor, at: usize, n: usize, slices: usize) -> Result<Tensor, Error> {
+    let part = if n == slices { latents.clone() } else { latents.narrow(0, at, n)? };
+    Ok(part.contiguous()?)
+}
+
 #[cfg(test)]
 mod tests {
     use std::cell::RefCell;

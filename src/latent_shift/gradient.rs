@@ -9,7 +9,7 @@ use std::ops::Range;
 use candle_core::{DType, Tensor};
 
 use super::Error;
-use super::chunks::{Chunk, in_chunks};
+use super::chunks::{Chunk, in_chunks, part};
 use super::objective::{Objective, Scored};
 use crate::job::Monitor;
 use crate::models::Autoencoder;
@@ -29,7 +29,7 @@ pub fn gradient(
     let (scored, cotangent) = objective.gradient(stack, slab.clone(), monitor)?;
     let step = |at: usize| monitor.step("gradient of the decoder", at, slab.len());
     let parts = in_chunks(0..slab.len(), chunk, monitor, step, |at, n| {
-        let latents = latents.narrow(0, at, n)?.contiguous()?;
+        let latents = part(latents, at, n, slab.len())?;
         let check = |_, _| monitor.check();
         let (_, tape) = autoencoder.decoder(latents.dims(), [height, width])?.fitted()?.record(&[latents], &check)?;
         let cotangent = cotangent.narrow(0, slab.start + at, n)?.contiguous()?;

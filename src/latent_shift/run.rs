@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use candle_core::{DType, Device, Tensor};
 
-use super::chunks::{Chunk, in_chunks};
+use super::chunks::{Chunk, in_chunks, part};
 use super::objective::{Objective, Scored, SlabScore};
 use super::path::Path;
 use super::piecewise::{self, Oracle, Uphill};
@@ -45,19 +45,24 @@ pub fn explain(
     let input = tensor(stack)?;
     let size = [height, width];
     let chunk = Chunk::for_gradients(autoencoder, size, options.chunk);
-    let encoded = options.outside().encoded(&slab, slices);
+    let encoded = if autoencoder.mixes_slices() { 0..slices } else { options.outside().encoded(&slab, slices) };
     let start = Start::of(&input, autoencoder, encoded.clone(), &chunk, monitor)?;
     let whole = pixels(&start.stack)?;
     monitor.step("scoring the scan", 0, 0)?;
     let scan = objective.score(&input, monitor)?;
-    let latents = start.latents_of(&slab)?;
+    let within = autoencoder.within(&start.latents, &slab, slices);
+    let planes = within.as_ref().map_or_else(|| start.planes_of(&slab), |within| within.planes.clone());
+    let autoencoder = within.as_ref().map_or(autoencoder, |within| &*within.autoencoder);
+    let latents = start.latents.narrow(0, planes.start, planes.len())?;
+    // A plane of latents stands for as many slices.
+    let plane_mm = stack.grid.spacing_mm()[2] * (slab.len() as f64 / planes.len() as f64);
     let (scored, gradient) =
         gradient::gradient(autoencoder, objective, &latents, &start.stack, &slab, &chunk, monitor)?;
 
     let mut shift = Shift {
         autoencoder,
         objective,
-        path: Path::straight(latents, gradient.clone(), stack.grid.spacing_mm()[2])?,
+        path: Path::straight(latents, gradient.clone(), plane_mm)?,
         reconstruction: flat(&start.stack.narrow(0, slab.start, slab.len())?)?,
         slab: slab.clone(),
         slab_score: objective.around(&start.stack, slab.clone(), monitor)?,
@@ -99,7 +104,7 @@ pub fn explain(
         hu_from_decoded,
         hu_from_unit,
         latents: flat(&start.latents)?,
-        gradient: flat(&start.among_all(&gradient, &slab)?)?,
+        gradient: flat(&start.among_all(&gradient, &planes)?)?,
         latent_shape: start.latents.dims4()?.into(),
         slab,
     })
@@ -114,6 +119,7 @@ pub fn reconstruct(
 ) -> Result<Volume, Error> {
     let [width, height, slices] = stack.grid.shape;
     check_slab(&encoded, slices)?;
+    let encoded = if autoencoder.mixes_slices() { 0..slices } else { encoded };
     let chunk = Chunk::for_gradients(autoencoder, [height, width], Options::default().chunk);
     let start = Start::of(&tensor(stack)?, autoencoder, encoded, &chunk, monitor)?;
     Ok(Volume::from_f32(stack.grid, flat(&start.stack)?))
@@ -165,7 +171,8 @@ impl Shift<'_> {
     /// What is said of the slab at a lambda, and its pixels `[slab, height, width]`: decoded and scored even where they are known.
     fn anew(&self, lambda: f64) -> Result<(Scored, Vec<f32>), Error> {
         let latents = self.path.at(lambda)?;
-        let decode = |at, n| decoded(self.autoencoder, &latents.narrow(0, at, n)?, self.size, self.monitor);
+        let slices = self.slab.len();
+        let decode = |at, n| decoded(self.autoencoder, &part(&latents, at, n, slices)?, self.size, self.monitor);
         let check = |_| self.monitor.check();
         let slab = Tensor::cat(&in_chunks(0..self.slab.len(), &self.chunk, self.monitor, check, decode)?, 0)?;
         let pixels = pixels(&slab)?;

@@ -5,7 +5,7 @@ use std::ops::Range;
 use candle_core::Tensor;
 
 use super::Error;
-use super::chunks::{Chunk, in_chunks};
+use super::chunks::{Chunk, in_chunks, part};
 use crate::job::Monitor;
 use crate::models::Autoencoder;
 
@@ -39,7 +39,7 @@ impl Start {
         let encode = |at, n| Ok(autoencoder.encode(&sent.narrow(0, at, n)?.contiguous()?, &check)?);
         let latents = Tensor::cat(&in_chunks(0..count, chunk, monitor, step, encode)?, 0)?;
         let step = |at: usize| monitor.step("reconstructing", at, count);
-        let decode = |at, n| decoded(autoencoder, &latents.narrow(0, at, n)?, [height, width], monitor);
+        let decode = |at, n| decoded(autoencoder, &part(&latents, at, n, count)?, [height, width], monitor);
         let decoded = Tensor::cat(&in_chunks(0..count, chunk, monitor, step, decode)?, 0)?;
         let stack = if count == slices {
             decoded
@@ -52,15 +52,15 @@ impl Start {
         Ok(Self { encoded, latents, stack })
     }
 
-    /// The latents of slices that were encoded, `[slab, channels, h, w]`.
-    pub(super) fn latents_of(&self, slab: &Range<usize>) -> Result<Tensor, Error> {
-        Ok(self.latents.narrow(0, slab.start - self.encoded.start, slab.len())?)
+    /// Which planes of the latents a slab comes from, where slices do not mix.
+    pub(super) fn planes_of(&self, slab: &Range<usize>) -> Range<usize> {
+        slab.start - self.encoded.start..slab.end - self.encoded.start
     }
 
-    /// Numbers of the slab's latents `[slab, channels, h, w]` among those of all slices that were encoded, with zeros for the
-    /// others.
-    pub(super) fn among_all(&self, of_slab: &Tensor, slab: &Range<usize>) -> Result<Tensor, Error> {
-        Ok(of_slab.pad_with_zeros(0, slab.start - self.encoded.start, self.encoded.end - slab.end)?)
+    /// Numbers of some planes of latents `[planes, channels, h, w]` among those of all, with zeros for the others.
+    pub(super) fn among_all(&self, of_planes: &Tensor, planes: &Range<usize>) -> Result<Tensor, Error> {
+        let all = self.latents.dim(0)?;
+        Ok(of_planes.pad_with_zeros(0, planes.start, all - planes.end)?)
     }
 }
 

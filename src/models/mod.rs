@@ -22,7 +22,7 @@ pub use adapter::Adapter;
 pub use card::{Card, Decode, Latents, check_labels, is_file_of_operations};
 pub use draft::{Draft, Facts, facts};
 pub use registry::{Kind, Role};
-pub use roles::{Autoencoder, Classifier, Probabilities, Segmenter};
+pub use roles::{Autoencoder, Classifier, Probabilities, Segmenter, Within};
 pub use vqgan::Vqgan;
 
 use crate::exchange;

@@ -1,5 +1,6 @@
 //! What networks are for, and what each gives: the graph of a pass, planned for an input's size.
 
+use std::ops::Range;
 use std::sync::Arc;
 
 use candle_core::{DType, Device, Result, Tensor, bail};
@@ -12,8 +13,8 @@ use crate::io::counted;
 use crate::machine;
 use crate::preprocess::Recipe;
 
-/// Compresses slices one by one, wherever its weights are; the tensors it is given and gives back lie on the CPU. Slices never mix:
-/// decoding one slice alone gives what decoding it among others gives.
+/// Compresses slices, wherever its weights are; the tensors it is given and gives back lie on the CPU. Unless it says so, slices never
+/// mix: decoding one slice alone gives what decoding it among others gives.
 pub trait Autoencoder: Send + Sync {
     /// `[slices, 1, height, width]` in `0..=1` to latents `[slices, channels, h, w]`.
     fn encode(&self, stack: &Tensor, check: Check<'_>) -> std::result::Result<Tensor, graph::Error>;
@@ -33,9 +34,27 @@ pub trait Autoencoder: Send + Sync {
         Ok(Vec::new())
     }
 
+    /// Whether slices mix: a stack is then encoded and decoded as a whole, to latents of as many planes as it may be.
+    fn mixes_slices(&self) -> bool {
+        false
+    }
+
+    /// Where slices mix, the autoencoder as far as a slab of a stack of so many slices goes: its decoder takes the planes of latents that the
+    /// slab comes from and gives the slab, while all other planes stay as they are in `latents`.
+    fn within(&self, _latents: &Tensor, _slab: &Range<usize>, _slices: usize) -> Option<Within> {
+        None
+    }
+
     /// `[slope, offset]`: what turns decoded values into the stack's `0..=1`. `[1, 0]` for a true inverse;
     /// `[2, -0.5]` where decoding returns (y+2)/4 as the published code does.
     fn unit_from_decoded(&self) -> [f32; 2];
+}
+
+/// The part of an autoencoder that decodes a slab.
+pub struct Within {
+    pub autoencoder: Arc<dyn Autoencoder>,
+    /// The planes of latents that the slab comes from.
+    pub planes: Range<usize>,
 }
 
 /// How a network's numbers become scores.

@@ -26,10 +26,13 @@ const SEGMENTER: &str = "role = \"segmenter\"\nweights = \"segmenter.onnx\"\nact
 const AUTOENCODER: &str = "encoder = \"encoder.onnx\"\ndecoder = \"decoder.onnx\"\nlatents = \"mean\"\n[recipe]\naxes = \"LP\"\n\
                            spacing_mm = [6, 6, 9]\nrange = [-1, 1]\n";
 
+const BLOCKS: &str = "encoder = \"blocks_encoder.onnx\"\ndecoder = \"blocks_decoder.onnx\"\n[recipe]\naxes = \"RAS\"\n\
+                      spacing_mm = [11, 13, 12]\nrange = [-1, 1]\n";
+
 impl Files {
     fn new() -> Self {
         let folder = tempfile::tempdir().expect("a folder");
-        for name in ["classifier", "slices", "encoder", "decoder", "segmenter", "volumes"] {
+        for name in ["classifier", "slices", "encoder", "decoder", "segmenter", "blocks_encoder", "blocks_decoder"] {
             let file = format!("{name}.onnx");
             std::fs::copy(support::data(&format!("networks/{file}")), folder.path().join(file)).expect("copied");
         }
@@ -166,6 +169,43 @@ fn an_autoencoder_and_classifiers_of_other_recipes_in_files_are_explained_togeth
     }
 }
 
+/// The mean of the block of 2 x 2 x 2 that a voxel of a stack lies in.
+fn block_mean(volume: &parallax::volume::Volume, at: usize) -> f32 {
+    let [columns, rows, _] = volume.grid.shape;
+    let place = [at % columns, at / columns % rows, at / (columns * rows)].map(|place| place / 2 * 2);
+    let of = |corner: usize| {
+        let [i, j, k] = [0, 1, 2].map(|axis| place[axis] + (corner >> axis & 1));
+        volume.voxels.at((k * rows + j) * columns + i)
+    };
+    (0..8).map(of).sum::<f32>() / 8.0
+}
+
+#[test]
+fn an_autoencoder_of_volumes_puts_each_voxel_where_it_was_and_a_slab_among_what_stays() {
+    let files = Files::new();
+    let request = request(&files.card("b.toml", BLOCKS), &files.card("c.toml", CLASSIFIER));
+    let input = open(request.recipe().expect("a recipe"));
+    let stack = &input.prepared.volume;
+    assert_eq!(stack.grid.shape, [16, 12, 8], "R, A, S of the file");
+    // Slices 2 and 3 are one plane of latents; slice 4 is half of the next, whose other half stays with its slice.
+    let options = Options { range: Some([-1.0, 1.0]), ..request.options.clone() };
+    let request = Request { slab: Some(2..5), options, ..request };
+    let result = pipeline::explain(&input, &request, &Monitor::default()).unwrap_or_else(|e| panic!("{e:#}"));
+    assert_eq!(result.latent_shape, [4, 1, 6, 8], "planes, channels, rows, columns");
+    for (at, got) in result.reconstruction.voxels.iter().enumerate() {
+        assert!((got - block_mean(stack, at)).abs() < 1e-6, "voxel {at}");
+    }
+    let [below, at, above] = [0, 1, 2].map(|step| result.steps[step].score);
+    assert!(below < at && at < above, "the score follows its gradient: {below} {at} {above}");
+    let moved: Vec<bool> = result.gradient.chunks(48).map(|plane| plane.iter().any(|g| *g != 0.0)).collect();
+    assert_eq!(moved, [false, true, true, false], "the planes that the slab comes from");
+    // Central differences of the score along one latent, through slices that are decoded of the whole.
+    let (low, high) = (&result.steps[0], &result.steps[2]);
+    let slope = (high.score - low.score) / (high.lambda - low.lambda);
+    let square: f64 = result.gradient.iter().map(|g| f64::from(*g).powi(2)).sum();
+    assert!((slope / square - 1.0).abs() < 0.05, "{slope} along a gradient of length {square}");
+}
+
 #[test]
 fn cards_that_contradict_the_file_are_refused_with_what_to_do() {
     let files = Files::new();
@@ -194,7 +234,8 @@ fn cards_that_contradict_the_file_are_refused_with_what_to_do() {
         (CLASSIFIER.replace("role = \"classifier\"", "role = \"segmenter\""), "say role = \"classifier\""),
         (SEGMENTER.replace("role = \"segmenter\"", "role = \"classifier\""), "say role = \"segmenter\""),
         (CLASSIFIER.replace("classifier.onnx", "nowhere.onnx"), "nowhere.onnx"),
-        (format!("encoder = \"volumes.onnx\"\ndecoder = \"decoder.onnx\"\n{recipe}"), "takes volumes"),
+        (format!("encoder = \"blocks_encoder.onnx\"\ndecoder = \"decoder.onnx\"\n{recipe}"), "decoder"),
+        (BLOCKS.replace("\"RAS\"", "\"LP\""), "takes volumes: give it three letters"),
         (AUTOENCODER.replace("latents = \"mean\"\n", ""), "8"),
         (AUTOENCODER.replace("axes", "z_score = true\naxes"), "cannot be undone behind a decoder"),
     ] {

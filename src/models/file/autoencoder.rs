@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use candle_core::{DType, Device, Result, Tensor, bail};
 
+use super::volumes::FileVolumes;
 use super::{Pass, example, output, pass};
 use crate::exchange::Model;
 use crate::graph::ops::Reduction;
@@ -31,12 +32,9 @@ impl FileAutoencoder {
         [encoder, decoder]: [Arc<Model>; 2],
         dtype: DType,
         device: &Device,
-    ) -> std::result::Result<Self, Error> {
+    ) -> std::result::Result<Arc<dyn Autoencoder>, Error> {
         let path = encoder.path().to_owned();
         let wrong = |what: String| Error::Card { what, path: path.clone() };
-        if !recipe.axes.is_slice() {
-            return Err(wrong("the autoencoder takes volumes; Parallax runs autoencoders of slices".to_owned()));
-        }
         if recipe.z_score || !recipe.windows.is_empty() {
             return Err(wrong(
                 "recipe.z_score and recipe.windows cannot be undone behind a decoder; an autoencoder has one window, recipe.hu".to_owned(),
@@ -46,16 +44,15 @@ impl FileAutoencoder {
         let encoder = pass(encoder, &named, dtype, device)?;
         let first = decoder.outputs().first().map(|port| port.name.clone()).unwrap_or_default();
         let decoder = pass(decoder, &first, dtype, device)?;
-        let network = Self {
-            encoder,
-            decoder,
-            latents: card.file.latents,
-            recipe: recipe.clone(),
-            dtype,
-            device: device.clone(),
-        };
+        let (latents, recipe, device) = (card.file.latents, recipe.clone(), device.clone());
+        if recipe.axes.is_slice() {
+            let network = Self { encoder, decoder, latents, recipe, dtype, device };
+            network.check().map_err(|error| wrong(error.to_string()))?;
+            return Ok(Arc::new(network));
+        }
+        let network = FileVolumes { encoder, decoder, latents, recipe, dtype, device };
         network.check().map_err(|error| wrong(error.to_string()))?;
-        Ok(network)
+        Ok(Arc::new(network))
     }
 
     /// Follows the shape of a slice through both files.

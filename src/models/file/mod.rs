@@ -2,6 +2,7 @@
 
 mod autoencoder;
 mod classifier;
+mod volumes;
 
 use std::collections::{BTreeMap, HashMap};
 use std::path::{Path, PathBuf};
@@ -40,7 +41,7 @@ pub(super) fn load(card: &Card, role: Role, dtype: DType, device: &Device) -> Re
             let (decoder, of_decoder) = open(card.file.decoder.as_deref().unwrap_or(&card.weights))?;
             let network = FileAutoencoder::load(card, &recipe, [model, decoder], dtype, device)?;
             let sha256 = files::sha256_of_all(&[sha256, of_decoder]);
-            Ok(Loaded { network: Network::Autoencoder(Arc::new(network)), sha256, recipe })
+            Ok(Loaded { network: Network::Autoencoder(network), sha256, recipe })
         }
     }
 }

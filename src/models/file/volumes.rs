@@ -1,0 +1,229 @@
+//! Autoencoders of volumes in two files: all slices are encoded and decoded together, so that a slab is a box of latents among others.
+
+use std::ops::Range;
+use std::sync::Arc;
+
+use candle_core::{DType, Device, Result, Tensor, bail};
+
+use super::{Pass, axis, example};
+use crate::graph::ops::Reduction;
+use crate::graph::{self, Check, Graph, Plan, Value};
+use crate::models::roles::{Within, planned};
+use crate::models::{Adapter, Autoencoder, Latents};
+use crate::preprocess::Recipe;
+
+/// Compresses a stack as a whole. Latents are `[planes, channels, h, w]`; planes run as the stack's slices do.
+#[derive(Clone)]
+pub(super) struct FileVolumes {
+    pub(super) encoder: Pass,
+    pub(super) decoder: Pass,
+    pub(super) latents: Latents,
+    pub(super) recipe: Recipe,
+    pub(super) dtype: DType,
+    pub(super) device: Device,
+}
+
+/// The decoder of some planes of latents among others that stay, to some slices.
+struct LatentBox {
+    volumes: FileVolumes,
+    /// Of the whole stack, `[planes, channels, h, w]`.
+    latents: Tensor,
+    planes: Range<usize>,
+    slab: Range<usize>,
+}
+
+impl FileVolumes {
+    /// Follows the shape of a stack through both files.
+    pub(super) fn check(&self) -> Result<()> {
+        let tensor = example(&self.recipe, 1);
+        let mut stack = [0; 3];
+        for ((at, _), side) in self.recipe.axes.of_stack().zip(&tensor[2..]) {
+            stack[at] = *side;
+        }
+        let [slices, rows, columns] = stack;
+        let latents = self.encoder([slices, 1, rows, columns])?.outputs()[0].to_vec();
+        let decoded = self.decoder(&latents, [rows, columns])?.outputs()[0].to_vec();
+        if decoded[0] != slices {
+            bail!(
+                "the decoder gives {} slices of the {slices} that were encoded; set recipe.size to what it was trained on",
+                decoded[0]
+            );
+        }
+        Ok(())
+    }
+
+    /// Where the tensor's axes stand among slices, rows and columns: the order that brings the stack's axes to the front.
+    fn order(&self) -> [usize; 3] {
+        let mut order = [0; 3];
+        for (of_tensor, (of_stack, _)) in self.recipe.axes.of_stack().enumerate() {
+            order[of_stack] = of_tensor;
+        }
+        order
+    }
+
+    /// Takes `[1, c, …]` in the order of the network's axes to `[slices, c, rows, columns]` in that of a stack.
+    fn as_stack(&self, g: &mut Graph, x: Value) -> Value {
+        let back: Vec<usize> =
+            self.recipe.axes.of_stack().enumerate().filter(|(_, (_, back))| *back).map(|(at, _)| at + 2).collect();
+        let x = if back.is_empty() { x } else { g.flip(x, &back) };
+        let [slices, rows, columns] = self.order().map(|at| at + 2);
+        let x = g.permute(x, &[0, slices, 1, rows, columns]);
+        // A sum of one takes the axis away.
+        g.reduce(Reduction::Sum, x, &[0], false)
+    }
+
+    /// Takes latents `[planes, c, h, w]` to `[1, c, …]` in the order of the network's axes.
+    fn as_tensor(&self, g: &mut Graph, x: Value) -> Value {
+        let x = g.apply(graph::ops::Unsqueeze { axis: 0 }, &[x]); // [1, planes, c, h, w]
+        let axes: Vec<(usize, bool)> = self.recipe.axes.of_stack().collect();
+        let order: Vec<usize> = [0, 2].into_iter().chain(axes.iter().map(|(at, _)| [1, 3, 4][*at])).collect();
+        let x = g.permute(x, &order);
+        let back: Vec<usize> = axes.iter().enumerate().filter(|(_, (_, back))| *back).map(|(at, _)| at + 2).collect();
+        if back.is_empty() { x } else { g.flip(x, &back) }
+    }
+
+    /// The pass from a stack `[slices, 1, height, width]` to latents.
+    fn encoder(&self, stack: [usize; 4]) -> Result<Plan> {
+        let mut g = Graph::new();
+        let x = g.input();
+        let x = Adapter::own(&self.recipe).tensor(&mut g, x)?;
+        let tensor = Plan::new(&g.clone().finish(&[x]), &[&stack], self.dtype)?;
+        let network = self.encoder.graph(tensor.outputs()[0])?;
+        let z = g.append(&network, x);
+        let shape = Plan::new(&g.clone().finish(&[z]), &[&stack], self.dtype)?.outputs()[0].to_vec();
+        if shape.len() != 5 {
+            bail!("the encoder gives {shape:?}, where the latents of volumes are [1, channels, d, h, w]");
+        }
+        let z = match (self.latents, axis(&shape, 1)?) {
+            (Latents::All, _) => z,
+            (Latents::Mean, channels) if channels % 2 == 0 => g.narrow(z, 1, 0, channels / 2),
+            (Latents::Mean, channels) => {
+                bail!("latents = \"mean\" takes half of the encoder's channels, which are {channels}")
+            }
+        };
+        let z = self.as_stack(&mut g, z);
+        planned(&g.finish(&[z]), &stack, self.dtype, &self.device)
+    }
+
+    /// From all latents to all slices.
+    fn decoded(&self, g: &mut Graph, z: Value, latents: &[usize]) -> Result<Value> {
+        let z = self.as_tensor(g, z);
+        let [planes, channels, h, w] = latents[..] else {
+            bail!("latents [planes, channels, h, w], found {latents:?}")
+        };
+        let sides = [planes, h, w];
+        let tensor: Vec<usize> =
+            [1, channels].into_iter().chain(self.recipe.axes.of_stack().map(|(at, _)| sides[at])).collect();
+        let network = self.decoder.graph(&tensor)?;
+        let decoded = Plan::new(&network, &[&tensor], self.dtype)?.outputs()[0].to_vec();
+        let mut y = g.append(&network, z);
+        match decoded[..] {
+            [1, 1, _, _, _] => {}
+            [1, _, _, _, _] => y = g.reduce(Reduction::Mean, y, &[1], true),
+            _ => bail!("the decoder gives {decoded:?} of latents {tensor:?}, where a volume is [1, channels, d, h, w]"),
+        }
+        let mut y = self.as_stack(g, y);
+        let [low, high] = self.recipe.range.map(f64::from);
+        if [low, high] != [0.0, 1.0] {
+            y = g.affine(y, 1.0 / (high - low), -low / (high - low));
+        }
+        Ok(y)
+    }
+
+    fn sized(&self, graph: &Graph, latents: &[usize], size: [usize; 2]) -> Result<Plan> {
+        let plan = planned(graph, latents, self.dtype, &self.device)?;
+        match plan.outputs()[0] {
+            [_, 1, rows, columns] if [*rows, *columns] == size => Ok(plan),
+            other => bail!(
+                "the decoder gives slices {other:?}, where the scan's have {} x {} pixels; set recipe.size to what the \
+                 autoencoder was trained on",
+                size[0],
+                size[1]
+            ),
+        }
+    }
+}
+
+impl Autoencoder for FileVolumes {
+    fn encode(&self, stack: &Tensor, check: Check<'_>) -> std::result::Result<Tensor, graph::Error> {
+        let (n, c, h, w) = stack.dims4()?;
+        Ok(self.encoder([n, c, h, w])?.forward(std::slice::from_ref(stack), check)?.remove(0))
+    }
+
+    fn decoder(&self, latents: &[usize], size: [usize; 2]) -> Result<Plan> {
+        let mut g = Graph::new();
+        let z = g.input();
+        let y = self.decoded(&mut g, z, latents)?;
+        self.sized(&g.finish(&[y]), latents, size)
+    }
+
+    fn room(&self, _size: [usize; 2]) -> Option<usize> {
+        Some(usize::MAX)
+    }
+
+    fn plans(&self, slices: &[usize; 4]) -> Result<Vec<(&'static str, Plan)>> {
+        let encoder = self.encoder(*slices)?;
+        let decoder = self.decoder(encoder.outputs()[0], [slices[2], slices[3]])?;
+        Ok(vec![("encoder", encoder), ("decoder", decoder)])
+    }
+
+    fn unit_from_decoded(&self) -> [f32; 2] {
+        [1.0, 0.0]
+    }
+
+    fn mixes_slices(&self) -> bool {
+        true
+    }
+
+    fn within(&self, latents: &Tensor, slab: &Range<usize>, slices: usize) -> Option<Within> {
+        let planes = latents.dim(0).ok()?;
+        let plane = |slice: usize| slice * planes / slices.max(1);
+        let planes = plane(slab.start)..(slab.end * planes).div_ceil(slices.max(1));
+        let within =
+            LatentBox { volumes: self.clone(), latents: latents.clone(), planes: planes.clone(), slab: slab.clone() };
+        Some(Within { autoencoder: Arc::new(within), planes })
+    }
+}
+
+impl Autoencoder for LatentBox {
+    fn encode(&self, stack: &Tensor, check: Check<'_>) -> std::result::Result<Tensor, graph::Error> {
+        self.volumes.encode(stack, check)
+    }
+
+    fn decoder(&self, latents: &[usize], size: [usize; 2]) -> Result<Plan> {
+        let all = self.latents.dims();
+        if latents.first() != Some(&self.planes.len()) {
+            bail!("a box of {} planes of latents, found {latents:?}", self.planes.len());
+        }
+        let mut g = Graph::new();
+        let z = g.input();
+        let (before, behind) = (0..self.planes.start, self.planes.end..all[0]);
+        let mut parts = Vec::with_capacity(3);
+        for part in [before, self.planes.clone(), behind] {
+            match part {
+                part if part.is_empty() => {}
+                part if part == self.planes => parts.push(z),
+                part => {
+                    let frozen = self.latents.narrow(0, part.start, part.len())?.contiguous()?;
+                    parts.push(g.constant(frozen.to_dtype(self.volumes.dtype)?));
+                }
+            }
+        }
+        let whole = if parts.len() == 1 { z } else { g.concat(&parts, 0) };
+        let y = self.volumes.decoded(&mut g, whole, all)?;
+        let y = g.narrow(y, 0, self.slab.start, self.slab.len());
+        self.volumes.sized(&g.finish(&[y]), latents, size)
+    }
+
+    fn room(&self, size: [usize; 2]) -> Option<usize> {
+        self.volumes.room(size)
+    }
+
+    fn unit_from_decoded(&self) -> [f32; 2] {
+        self.volumes.unit_from_decoded()
+    }
+
+    fn mixes_slices(&self) -> bool {
+        true
+    }
+}
