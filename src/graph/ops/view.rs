@@ -107,10 +107,11 @@ impl Operation for Reshape {
         let count: usize = shape.iter().product();
         let known: usize = self.0.iter().flatten().product();
         let open = self.0.iter().filter(|side| side.is_none()).count();
-        if open > 1 || known == 0 || !count.is_multiple_of(known) || (open == 0 && count != known) {
+        let fits = if open == 0 { count == known } else { open == 1 && known > 0 && count.is_multiple_of(known) };
+        if !fits {
             bail!("a tensor {shape:?} as {:?}", self.0);
         }
-        Ok(self.0.iter().map(|side| side.unwrap_or(count / known)).collect())
+        Ok(self.0.iter().map(|side| side.unwrap_or(count / known.max(1))).collect())
     }
 
     fn saves(&self) -> Saves {

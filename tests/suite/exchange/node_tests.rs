@@ -67,13 +67,14 @@ fn with_known(bytes: &[u8], inputs: &[&Tensor], known: Known) -> (Vec<u8>, Vec<T
         let real = [DataType::FLOAT, DataType::DOUBLE].contains(&dtype);
         if real && (known == Known::Whole || (known == Known::AllButFirst && at == 0)) {
             left.push(info);
-            // A lone number is kept as a row of one.
             let rank = info_rank(&left[left.len() - 1]);
             let tensor = if rank == 0 { tensor.reshape(()).expect("one number") } else { (*tensor).clone() };
             free.push(tensor.to_dtype(DType::F64).expect("numbers"));
             continue;
         }
-        let dims = tensor.dims().iter().map(|side| *side as i64).collect();
+        // A lone number is kept as a row of one.
+        let sides = if info_rank(&info) == 0 { &[] } else { tensor.dims() };
+        let dims = sides.iter().map(|side| *side as i64).collect();
         let name = info.name;
         graph.initializer.push(if real {
             TensorProto {

@@ -97,11 +97,9 @@ fn group_norm(l: &mut Lowering, n: &Node<'_>) -> Made<Vec<Operand>> {
 }
 
 fn layer_norm(l: &mut Lowering, n: &Node<'_>) -> Made<Vec<Operand>> {
-    if n.wants_more() {
-        return beyond("it gives its mean and deviation");
-    }
     let x = n.input(0)?;
-    let sides = x.shape()[n.axis(-1, x.rank())?..].to_vec();
+    let axis = n.axis(-1, x.rank())?;
+    let sides = x.shape()[axis..].to_vec();
     let of_sides = |l: &Lowering, at: usize| -> Made<Option<Tensor>> {
         let Some(operand) = n.maybe(at).filter(|operand| operand.tensor().is_some()) else { return Ok(None) };
         let fits = broadcast(operand.shape(), &sides).is_ok_and(|shape| shape == sides);
@@ -116,10 +114,27 @@ fn layer_norm(l: &mut Lowering, n: &Node<'_>) -> Made<Vec<Operand>> {
         Some(given) if scale.is_none() => l.pairwise(Arithmetic::Multiply, &y, given)?,
         _ => y,
     };
-    one(match n.maybe(2) {
-        Some(given) if bias.is_none() => l.pairwise(Arithmetic::Add, &y, given),
-        _ => Ok(y),
-    })
+    let y = match n.maybe(2) {
+        Some(given) if bias.is_none() => l.pairwise(Arithmetic::Add, &y, given)?,
+        _ => y,
+    };
+    if !n.wants_more() {
+        return Ok(vec![y]);
+    }
+    let [mean, deviation] = mean_and_deviation(l, n, x, axis)?;
+    Ok(vec![y, mean, deviation])
+}
+
+/// The mean of each sample of a layer norm, and 1 / its standard deviation.
+fn mean_and_deviation(l: &mut Lowering, n: &Node<'_>, x: &Operand, axis: usize) -> Made<[Operand; 2]> {
+    let axes: Vec<usize> = (axis..x.rank()).collect();
+    let mean = l.reduce(Reduction::Mean, x, &axes, true)?;
+    let distance = l.pairwise(Arithmetic::Subtract, x, &mean)?;
+    let squares = l.function(Function::Power(2.0), &distance)?;
+    let variance = l.reduce(Reduction::Mean, &squares, &axes, true)?;
+    let variance = l.affine(&variance, 1.0, n.float("epsilon", 1e-5))?;
+    let deviation = l.function(Function::Sqrt, &variance)?;
+    Ok([mean, l.function(Function::Reciprocal, &deviation)?])
 }
 
 /// x / sqrt(mean(x^2) + eps) scale
