@@ -42,7 +42,13 @@ where
         Role::Classifier => "Classifier",
         Role::Segmenter => "Segmenter",
     };
-    match path_field_ui(ui, name, None, "model card or checkpoint", stage.ready().map(|loaded| loaded.card.as_path())) {
+    match path_field_ui(
+        ui,
+        name,
+        None,
+        "model card, checkpoint, .onnx or .pt2",
+        stage.ready().map(|loaded| loaded.card.as_path()),
+    ) {
         Some(Chosen::Path(path)) => actions.push(Action::Load(role, path)),
         Some(Chosen::Browse) => actions.push(Action::Ask(Wanted::Model(role))),
         None => {}

@@ -46,7 +46,7 @@ pub(super) fn choices_ui(ui: &mut Ui, facts: &Facts, draft: &mut Draft) {
     let spacings = SPACINGS_MM.map(|(mm, words)| (Some(mm), words));
     choice_ui(ui, "Spacing it was trained on", &mut draft.spacing_mm, &spacings);
     if let Some(mm) = draft.spacing_mm.as_mut() {
-        numbers_ui(ui, "mm towards right, front, head (0: the scan's own)", mm, 0.05);
+        numbers_ui(ui, "mm to R, A, S (0: the scan's own)", mm, 0.05);
     }
     size_ui(ui, facts, draft);
     let windows = WINDOWS_HU.map(|(hu, words)| (Some(hu), words));
@@ -109,7 +109,7 @@ fn size_ui(ui: &mut Ui, facts: &Facts, draft: &mut Draft) {
     ];
     choice_ui(ui, "To its size a scan is", &mut draft.recipe.fit, &fits);
     let mut shown = draft.recipe(facts).size;
-    if numbers_ui(ui, "voxels towards right, front, head (0: as many as there are)", &mut shown, 1.0) {
+    if numbers_ui(ui, "voxels to R, A, S (0: all there are)", &mut shown, 1.0) {
         draft.recipe.size = shown;
     }
 }
