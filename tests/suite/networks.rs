@@ -242,9 +242,10 @@ fn cards_that_contradict_the_file_are_refused_with_what_to_do() {
         (AUTOENCODER.replace("axes", "z_score = true\naxes"), "cannot be undone behind a decoder"),
     ] {
         let card = files.card("card.toml", &text);
-        let error = match text.contains("coder") {
-            true => pipeline::load_autoencoder(&card, &Monitor::default()).err(),
-            false => pipeline::load_classifier(&card, &Monitor::default()).err(),
+        let error = if text.contains("coder") {
+            pipeline::load_autoencoder(&card, &Monitor::default()).err()
+        } else {
+            pipeline::load_classifier(&card, &Monitor::default()).err()
         };
         let said = error.map_or_else(|| panic!("{text}: it was loaded"), |error| pipeline::in_words(&error));
         assert!(said.contains(word), "{text}\n{said}");
