@@ -43,7 +43,7 @@ enum Field {
     Bytes,
 }
 
-/// The fields that the parser reads, of https://github.com/onnx/onnx/blob/main/onnx/onnx.proto3.
+/// The fields that the parser reads, of <https://github.com/onnx/onnx/blob/main/onnx/onnx.proto3>.
 fn field(of: Message, number: u64) -> Field {
     use Message::{
         Attribute, Dimension, Entry, Graph, Model, Node, Opset, Sequence, Shape, Tensor, TensorType, Type, ValueInfo,

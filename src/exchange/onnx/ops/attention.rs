@@ -1,4 +1,4 @@
-//! Attention as one operation, of opset 23: https://onnx.ai/onnx/operators/onnx__Attention.html.
+//! Attention as one operation, of opset 23: <https://onnx.ai/onnx/operators/onnx__Attention.html>.
 
 use candle_core::{Device, Tensor};
 

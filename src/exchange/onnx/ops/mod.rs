@@ -1,4 +1,4 @@
-//! ONNX's operations as those of a graph: https://onnx.ai/onnx/operators.
+//! ONNX's operations as those of a graph: <https://onnx.ai/onnx/operators>.
 
 mod attention;
 mod conv;
