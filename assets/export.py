@@ -8,6 +8,7 @@ Writes model.onnx and model.check.safetensors, which holds x, y (the first outpu
 and the labels, the recipe and the activation in its metadata. `parallax check model.onnx` repeats the check.
 """
 
+import copy
 import json
 import struct
 
@@ -17,7 +18,8 @@ import torch
 def export(model, x, path, labels=(), recipe=None, activation=None):
     model = model.eval()
     torch.onnx.export(model, (x,), path, dynamo=True, external_data=False)
-    x = torch.rand_like(x).requires_grad_()
+    # In double precision: in single, a ReLU that stands within rounding of 0 may let through what it should not.
+    model, x = copy.deepcopy(model).double(), torch.rand_like(x).double().requires_grad_()
     y = model(x)
     y = y[0] if isinstance(y, (tuple, list)) else y
     cotangent = torch.randn_like(y)

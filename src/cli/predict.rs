@@ -23,7 +23,11 @@ pub(super) fn run(args: &PredictArgs) -> Result<()> {
             "notice": crate::export::report::NOTICE,
             "input_sha256": input.sha256(),
             "warnings": input.warnings(),
-            "classifier": { "name": classifier.name, "sha256": classifier.sha256 },
+            "classifier": {
+                "name": classifier.name,
+                "sha256": classifier.sha256,
+                "self_check": classifier.self_check.words(),
+            },
             "predictions": rows,
         }))?);
     } else {

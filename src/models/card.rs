@@ -237,6 +237,9 @@ impl Lines {
             let why = || format!("{word} is for networks in files that hold their operations; a checkpoint has none");
             if given { Err(why()) } else { Ok(()) }
         };
+        if self.kind.is_none() {
+            self.only_of_files()?;
+        }
         match (self.kind, &self.weights, &self.encoder, &self.decoder) {
             (Some(kind), Some(weights), None, None) => {
                 of_file(self.role.is_some(), "role")?;
@@ -273,6 +276,35 @@ impl Lines {
 /// Whether a file's name is that of a network with its operations.
 pub fn is_file_of_operations(path: &Path) -> bool {
     path.extension().is_some_and(|ext| ["onnx", "pt2"].iter().any(|known| ext.eq_ignore_ascii_case(known)))
+}
+
+impl Lines {
+    /// Refuses words of checkpoints' cards, which would change nothing.
+    fn only_of_files(&self) -> Result<(), String> {
+        let encodes = self.encoder.is_some();
+        let words = [
+            (self.side.is_some(), "side", "recipe.size says how large a scan becomes"),
+            (self.turned, "turned", "recipe.axes says which way the axes run"),
+            (self.decode != Decode::default(), "decode", "recipe.range says what a decoder gives"),
+            (self.config.is_some(), "config", "the file says what the network is"),
+            (self.latents != Latents::default() && !encodes, "latents", "they are an autoencoder's"),
+            (
+                encodes && (self.labels.is_some() || self.labels_file.is_some()),
+                "labels",
+                "an autoencoder has no classes",
+            ),
+            (encodes && self.activation.is_some(), "activation", "an autoencoder gives no scores"),
+            (
+                self.recipe.contains_key("side") && self.recipe.contains_key("size"),
+                "recipe.side",
+                "recipe.size says it",
+            ),
+        ];
+        match words.iter().find(|(given, ..)| *given) {
+            Some((_, word, why)) => Err(format!("{word} says nothing here: {why}; leave it out")),
+            None => Ok(()),
+        }
+    }
 }
 
 /// A label in each line; empty lines at the end count for nothing.

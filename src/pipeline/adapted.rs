@@ -69,6 +69,18 @@ impl Request {
     }
 }
 
+impl Request {
+    /// What the self-checks of its networks came to, in words.
+    pub fn self_checks(&self) -> Vec<String> {
+        let scored_by = match &self.target {
+            Target::Classes { classifier, .. } => (&classifier.name, classifier.self_check),
+            Target::LungSize { segmenter } => (&segmenter.name, segmenter.self_check),
+        };
+        let all = [(&self.autoencoder.name, self.autoencoder.self_check), scored_by];
+        all.into_iter().filter_map(|(name, check)| Some(format!("{name}: {}", check.words()?))).collect()
+    }
+}
+
 /// A recipe for messages.
 fn words(recipe: &Recipe) -> String {
     let Recipe { spacing_mm: [x, y, z], size, hu: [low, high], .. } = recipe;

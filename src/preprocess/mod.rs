@@ -50,7 +50,7 @@ pub enum Error {
 
 /// Prepares a scan by a recipe; by the default one exactly as the published pipeline does.
 pub fn prepare(scan: &Volume, recipe: &Recipe, monitor: &Monitor) -> Result<Prepared, Error> {
-    let oriented = orientation::to_ras(scan);
+    let oriented = orientation::reversed(orientation::to_ras(scan), recipe.axes.against_ras());
     let (grid, voxel_from_new) = spacing(&oriented.grid, recipe)?;
     let identity =
         (voxel_from_new.matrix3 - DMat3::IDENTITY).to_cols_array().iter().all(|x| x.abs() <= IDENTITY_TOLERANCE)
@@ -136,16 +136,21 @@ fn stack(
     let there = spaced.shape;
     let shape = [0, 1, 2].map(|axis| if recipe.size[axis] == 0 { there[axis] } else { recipe.size[axis] });
     let begin = [0, 1, 2].map(|axis| first(there[axis], shape[axis]));
-    let [columns, rows, _] = shape;
-    // Column j is R index `begin + columns - 1 - j`, row i the A index `begin + rows - 1 - i`.
+    // Columns run to the left and rows to the back, against R and A; slices run to the head, with S.
+    let [left, back, down] = recipe.axes.against_ras();
+    let along = [left, back, !down];
     let a = spaced.world_from_voxel;
-    let matrix = DMat3::from_cols(-a.matrix3.x_axis, -a.matrix3.y_axis, a.matrix3.z_axis);
-    let far = |axis: usize| begin[axis] as f64 + (shape[axis] as f64 - 1.0);
-    let origin = a.transform_point3(DVec3::new(far(0), far(1), begin[2] as f64));
+    let matrix = [0, 1, 2].map(|axis| if along[axis] { a.matrix3.col(axis) } else { -a.matrix3.col(axis) });
+    let first = |axis: usize| {
+        let far = if along[axis] { 0.0 } else { shape[axis] as f64 - 1.0 };
+        begin[axis] as f64 + far
+    };
+    let origin = a.transform_point3(DVec3::new(first(0), first(1), first(2)));
+    let matrix = DMat3::from_cols(matrix[0], matrix[1], matrix[2]);
     let grid = Grid { shape, world_from_voxel: DAffine3::from_mat3_translation(matrix, origin) };
-    let place = |[column, row, slice]: [usize; 3]| {
-        let places = [columns - 1 - column, rows - 1 - row, slice];
-        let [r, a, s] = [0, 1, 2].map(|axis| begin[axis] + places[axis] as isize);
+    let place = |at: [usize; 3]| {
+        let place = |axis: usize| if along[axis] { at[axis] } else { shape[axis] - 1 - at[axis] };
+        let [r, a, s] = [0, 1, 2].map(|axis| begin[axis] + place(axis) as isize);
         let is_there = [r, a, s].iter().zip(there).all(|(at, side)| (0..side as isize).contains(at));
         is_there.then(|| voxel_from_spaced.transform_point3(DVec3::new(r as f64, a as f64, s as f64)))
     };

@@ -163,8 +163,15 @@ pub enum OverSlices {
 
 /// Anatomical directions of the axes of a network's tensor, first axis first: "SPL" is slices towards the head, rows towards the back,
 /// columns towards the left. Two letters are those of a single slice.
+///
+/// Scans are resampled, padded and cropped along these axes, as MONAI does behind its `Orientationd`: where an axis runs the other way, a
+/// crop of odd numbers begins one voxel further, and a grid at the other end. What is left out is the order of the published pipeline,
+/// which does all that along R, A, S and then lays the slices out as "SPL".
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Axes([Option<Direction>; 3]);
+pub struct Axes {
+    directions: [Option<Direction>; 3],
+    published: bool,
+}
 
 /// An axis of the patient (0 R-L, 1 A-P, 2 S-I), and whether it runs towards R, A, S.
 type Direction = (usize, bool);
@@ -174,7 +181,7 @@ const LETTERS: [[char; 2]; 3] = [['L', 'R'], ['P', 'A'], ['I', 'S']];
 impl Default for Axes {
     /// The order of a stack in the viewer, "SPL".
     fn default() -> Self {
-        Self([Some((2, true)), Some((1, false)), Some((0, false))])
+        Self { directions: [Some((2, true)), Some((1, false)), Some((0, false))], published: true }
     }
 }
 
@@ -196,24 +203,30 @@ impl Axes {
             axes[at] = Some((world, LETTERS[world][1] == letter));
         }
         let slice = axes[1].is_some() && axes[2].is_none() && axes.iter().flatten().all(|(world, _)| *world != 2);
-        if axes[2].is_some() || slice { Ok(Self(axes)) } else { Err(wrong()) }
+        if axes[2].is_some() || slice { Ok(Self { directions: axes, published: false }) } else { Err(wrong()) }
     }
 
     /// Whether these are the axes of a single slice.
     pub fn is_slice(self) -> bool {
-        self.0[2].is_none()
+        self.directions[2].is_none()
+    }
+
+    /// Along which of R, A, S a scan is prepared the other way.
+    pub fn against_ras(self) -> [bool; 3] {
+        let against = |world: usize| self.directions.iter().flatten().any(|(of, positive)| *of == world && !positive);
+        if self.published { [false; 3] } else { [0, 1, 2].map(against) }
     }
 
     /// Which axes of a stack (0 slices, 1 rows, 2 columns) these are, and whether they run the other way.
     pub fn of_stack(self) -> impl Iterator<Item = (usize, bool)> {
         let stack = |(world, positive): Direction| (2 - world, positive != (world == 2));
-        self.0.into_iter().flatten().map(stack)
+        self.directions.into_iter().flatten().map(stack)
     }
 }
 
 impl fmt::Display for Axes {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0
+        self.directions
             .iter()
             .flatten()
             .try_for_each(|(world, positive)| write!(f, "{}", LETTERS[*world][usize::from(*positive)]))

@@ -97,6 +97,20 @@ pub fn to_ras(volume: &Volume) -> Turned<'_> {
     Turned { grid, voxels: &volume.voxels, start, strides }
 }
 
+/// Runs some axes of a volume the other way. Nothing moves, in memory or in the world.
+pub fn reversed(mut volume: Turned<'_>, axes: [bool; 3]) -> Turned<'_> {
+    for axis in (0..3).filter(|axis| axes[*axis]) {
+        let last = volume.grid.shape[axis] as isize - 1;
+        volume.start += last * volume.strides[axis];
+        volume.strides[axis] = -volume.strides[axis];
+        let world = &mut volume.grid.world_from_voxel;
+        let column = world.matrix3.col(axis);
+        world.translation += column * last as f64;
+        *world.matrix3.col_mut(axis) = -column;
+    }
+    volume
+}
+
 /// The letter of the anatomical direction nearest to a direction in world space.
 pub fn letter(direction: DVec3) -> &'static str {
     let parts = direction.to_array();
