@@ -7,6 +7,9 @@ use crate::graph::ops::{
     Add, Affine, Arithmetic, Choose, Function, Linear, MatMul, Pairwise, Permute, Reduce, Reduction, Steps, Where,
 };
 
+/// Most numbers that are multiplied along an axis: each is an operation.
+const LONGEST_PRODUCT: usize = 256;
+
 impl Lowering {
     /// slope x + offset
     pub(in crate::exchange) fn affine(&mut self, x: &Operand, slope: f64, offset: f64) -> Made<Operand> {
@@ -113,6 +116,20 @@ impl Lowering {
             return Ok(x.clone());
         }
         self.on(Reduce { reduction: of, axes: axes.to_vec(), keep }, x)
+    }
+
+    /// The product along an axis, which stays with a length of 1: one number after the other.
+    pub(in crate::exchange) fn product_along(&mut self, x: &Operand, axis: usize) -> Made<Operand> {
+        let side = x.shape()[axis];
+        if side == 0 || side > LONGEST_PRODUCT {
+            return super::beyond(format!("it multiplies {side} numbers; 1 to {LONGEST_PRODUCT} can be had"));
+        }
+        let mut product = self.narrow(x, axis, [0, 1])?;
+        for place in 1..side {
+            let next = self.narrow(x, axis, [place, place + 1])?;
+            product = self.pairwise(Arithmetic::Multiply, &product, &next)?;
+        }
+        Ok(product)
     }
 
     pub(in crate::exchange) fn permute(&mut self, x: &Operand, axes: &[usize]) -> Made<Operand> {
