@@ -27,16 +27,31 @@ impl Lowering {
     pub(in crate::exchange) fn pairwise(&mut self, of: Arithmetic, a: &Operand, b: &Operand) -> Made<Operand> {
         let truth = matches!(of, Arithmetic::Equal | Arithmetic::Greater | Arithmetic::Less);
         let kind = if truth { Kind::Truth } else { a.kind };
+        if (kind, of) == (Kind::Whole, Arithmetic::Divide) {
+            let y = self.quotient(a, b)?;
+            return self.on(Steps::Truncate, &y);
+        }
         match (a.tensor().is_some(), b.tensor().is_some()) {
             (true, true) => {
                 let y = self.apply(Pairwise::new(of), &[a, &self.like(b, a)?], kind)?;
-                let whole = kind == Kind::Whole && matches!(of, Arithmetic::Divide | Arithmetic::Power);
+                let whole = (kind, of) == (Kind::Whole, Arithmetic::Power);
                 if whole { self.on(Steps::Truncate, &y) } else { Ok(y) }
             }
             (false, false) if of == Arithmetic::Add && a.shape() == b.shape() => self.apply(Add, &[a, b], kind),
             (false, false) => self.apply(Pairwise::new(of), &[a, b], kind),
             (false, true) => self.by_known(of, a, b, kind),
             (true, false) => self.of_known(a, of, b, kind),
+        }
+    }
+
+    /// a / b by division itself, which a product with 1 / b misses by a bit: 49 / 49 is 1, and steps may follow.
+    pub(in crate::exchange) fn quotient(&mut self, a: &Operand, b: &Operand) -> Made<Operand> {
+        let of = Arithmetic::Divide;
+        match (self.tensor_of(a)?, self.tensor_of(b)?) {
+            (Some(_), Some(_)) => self.apply(Pairwise::new(of), &[a, &self.like(b, a)?], a.kind),
+            (None, None) => self.apply(Pairwise::new(of), &[a, b], a.kind),
+            (None, Some(by)) => self.apply(Pairwise::by(of, &by)?, &[a], a.kind),
+            (Some(number), None) => self.apply(Pairwise::of(&number, of)?, &[b], a.kind),
         }
     }
 

@@ -305,20 +305,24 @@ fn sum(call: &mut Call<'_>, names: [&str; 2], sign: f64) -> Made<Item> {
     Ok(call.low.pairwise(Arithmetic::Add, &a, &b)?.into())
 }
 
+/// a / b, which steps follow.
 fn quotient(call: &mut Call<'_>) -> Made<Operand> {
     let (a, b) = (call.tensor("self")?, call.tensor("other")?);
-    call.low.pairwise(Arithmetic::Divide, &real(a), &real(b))
+    call.low.quotient(&real(a), &real(b))
 }
 
 fn divide(call: &mut Call<'_>) -> Made<Item> {
     let kinds = [call.tensor("self")?.kind, call.tensor("other")?.kind];
-    let y = quotient(call)?;
     let steps = match call.text("rounding_mode") {
-        None => return Ok(y.into()),
+        None => {
+            let (a, b) = (call.tensor("self")?, call.tensor("other")?);
+            return Ok(call.low.pairwise(Arithmetic::Divide, &real(a), &real(b))?.into());
+        }
         Some("floor") => Steps::Floor,
         Some("trunc") => Steps::Truncate,
         Some(other) => return wrong(format!("its rounding is {other:?}")),
     };
+    let y = quotient(call)?;
     let y = call.low.on(steps, &y)?;
     Ok(of_kind(y, kinds)?.into())
 }
