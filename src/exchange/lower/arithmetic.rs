@@ -7,6 +7,9 @@ use crate::graph::ops::{
     Add, Affine, Arithmetic, Choose, Function, Linear, MatMul, Pairwise, Permute, Reduce, Reduction, Steps, Where,
 };
 
+/// Most numbers that are multiplied along an axis: each is an operation.
+const LONGEST_PRODUCT: usize = 256;
+
 impl Lowering {
     /// slope x + offset
     pub(in crate::exchange) fn affine(&mut self, x: &Operand, slope: f64, offset: f64) -> Made<Operand> {
@@ -24,16 +27,31 @@ impl Lowering {
     pub(in crate::exchange) fn pairwise(&mut self, of: Arithmetic, a: &Operand, b: &Operand) -> Made<Operand> {
         let truth = matches!(of, Arithmetic::Equal | Arithmetic::Greater | Arithmetic::Less);
         let kind = if truth { Kind::Truth } else { a.kind };
+        if (kind, of) == (Kind::Whole, Arithmetic::Divide) {
+            let y = self.quotient(a, b)?;
+            return self.on(Steps::Truncate, &y);
+        }
         match (a.tensor().is_some(), b.tensor().is_some()) {
             (true, true) => {
                 let y = self.apply(Pairwise::new(of), &[a, &self.like(b, a)?], kind)?;
-                let whole = kind == Kind::Whole && matches!(of, Arithmetic::Divide | Arithmetic::Power);
+                let whole = (kind, of) == (Kind::Whole, Arithmetic::Power);
                 if whole { self.on(Steps::Truncate, &y) } else { Ok(y) }
             }
             (false, false) if of == Arithmetic::Add && a.shape() == b.shape() => self.apply(Add, &[a, b], kind),
             (false, false) => self.apply(Pairwise::new(of), &[a, b], kind),
             (false, true) => self.by_known(of, a, b, kind),
             (true, false) => self.of_known(a, of, b, kind),
+        }
+    }
+
+    /// a / b by division itself, which a product with 1 / b misses by a bit: 49 / 49 is 1, and steps may follow.
+    pub(in crate::exchange) fn quotient(&mut self, a: &Operand, b: &Operand) -> Made<Operand> {
+        let of = Arithmetic::Divide;
+        match (self.tensor_of(a)?, self.tensor_of(b)?) {
+            (Some(_), Some(_)) => self.apply(Pairwise::new(of), &[a, &self.like(b, a)?], a.kind),
+            (None, None) => self.apply(Pairwise::new(of), &[a, b], a.kind),
+            (None, Some(by)) => self.apply(Pairwise::by(of, &by)?, &[a], a.kind),
+            (Some(number), None) => self.apply(Pairwise::of(&number, of)?, &[b], a.kind),
         }
     }
 
@@ -113,6 +131,20 @@ impl Lowering {
             return Ok(x.clone());
         }
         self.on(Reduce { reduction: of, axes: axes.to_vec(), keep }, x)
+    }
+
+    /// The product along an axis, which stays with a length of 1: one number after the other.
+    pub(in crate::exchange) fn product_along(&mut self, x: &Operand, axis: usize) -> Made<Operand> {
+        let side = x.shape()[axis];
+        if side == 0 || side > LONGEST_PRODUCT {
+            return super::beyond(format!("it multiplies {side} numbers; 1 to {LONGEST_PRODUCT} can be had"));
+        }
+        let mut product = self.narrow(x, axis, [0, 1])?;
+        for place in 1..side {
+            let next = self.narrow(x, axis, [place, place + 1])?;
+            product = self.pairwise(Arithmetic::Multiply, &product, &next)?;
+        }
+        Ok(product)
     }
 
     pub(in crate::exchange) fn permute(&mut self, x: &Operand, axes: &[usize]) -> Made<Operand> {

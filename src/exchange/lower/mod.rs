@@ -4,14 +4,16 @@ mod arithmetic;
 mod einsum;
 mod places;
 mod shapes;
+mod windows;
 
 use std::sync::Arc;
 
 use candle_core::{DType, Device, Tensor};
 
 pub(super) use self::einsum::Equation;
-pub(super) use self::places::{elements, slices, written};
+pub(super) use self::places::{elements, slices};
 pub(super) use self::shapes::{axis_of, broadcast, counted};
+pub(super) use self::windows::Columns;
 use crate::graph::ops::{Constant, Operation};
 use crate::graph::{Graph, Value};
 

@@ -1,7 +1,10 @@
 //! Places in tensors as numbers in a row: what gathers and scatters of known indices come to.
 
+use candle_core::{Device, Tensor};
+
 use super::shapes::counted;
-use super::{Made, wrong};
+use super::{Kind, Lowering, Made, Operand, wrong};
+use crate::graph::ops::Arithmetic;
 
 /// How far apart neighbours along each axis lie.
 pub(super) fn strides(shape: &[usize]) -> Vec<usize> {
@@ -102,7 +105,7 @@ pub(in crate::exchange) fn slices(
 }
 
 /// By place of a tensor of `shape`, whether it is that of an update, and of which: the last that is written there.
-pub(in crate::exchange) fn written(count: usize, places: &[i64]) -> Vec<Option<usize>> {
+fn written(count: usize, places: &[i64]) -> Vec<Option<usize>> {
     let mut by = vec![None; count];
     for (update, place) in places.iter().enumerate() {
         if let Some(slot) = usize::try_from(*place).ok().and_then(|place| by.get_mut(place)) {
@@ -110,4 +113,59 @@ pub(in crate::exchange) fn written(count: usize, places: &[i64]) -> Vec<Option<u
         }
     }
     by
+}
+
+impl Lowering {
+    /// A tensor with updates written to its places as a row, where the last that is written to a place stays, or added to them.
+    pub(in crate::exchange) fn scatter(
+        &mut self,
+        x: &Operand,
+        updates: &Operand,
+        places: &[i64],
+        adds: bool,
+    ) -> Made<Operand> {
+        self.afford_numbers(x.shape())?;
+        self.afford_numbers(&[places.len()])?;
+        let row = self.reshape(updates, &[updates.count()])?;
+        if adds {
+            let mut sum = x.clone();
+            for layer in self.layers(counted(x.shape())?, places)? {
+                let spread = self.spread(&row, &layer, x.shape())?;
+                sum = self.pairwise(Arithmetic::Add, &sum, &spread)?;
+            }
+            return Ok(sum);
+        }
+        let by = written(counted(x.shape())?, places);
+        let spread = self.spread(&row, &by, x.shape())?.called(x.kind);
+        if by.iter().all(Option::is_some) {
+            return Ok(spread);
+        }
+        let mask: Vec<f64> = by.iter().map(|update| f64::from(u8::from(update.is_some()))).collect();
+        let mask = Operand::known(Kind::Truth, Tensor::from_vec(mask, x.shape(), &Device::Cpu)?);
+        self.choose(&mask, &spread, x)
+    }
+
+    /// Updates in as many layers as go to one place, each of which holds one update of each place at most.
+    pub(super) fn layers(&mut self, count: usize, places: &[i64]) -> Made<Vec<Vec<Option<usize>>>> {
+        let (mut layers, mut heights): (Vec<Vec<Option<usize>>>, _) = (Vec::new(), vec![0_usize; count]);
+        for (update, place) in places.iter().enumerate() {
+            let Some(place) = usize::try_from(*place).ok().filter(|place| *place < count) else { continue };
+            let height = heights[place];
+            if height == layers.len() {
+                self.afford_numbers(&[count])?;
+                layers.push(vec![None; count]);
+            }
+            layers[height][place] = Some(update);
+            heights[place] = height + 1;
+        }
+        Ok(layers)
+    }
+
+    /// Numbers of a row by their places in it; 0 where there is none.
+    fn spread(&mut self, row: &Operand, from: &[Option<usize>], shape: &[usize]) -> Made<Operand> {
+        let none = row.count();
+        let zero = self.filled(row.kind, 0.0, &[1])?;
+        let row = if from.contains(&None) { self.concat(&[row, &zero], 0)? } else { row.clone() };
+        self.flat(&row, from.iter().map(|place| place.unwrap_or(none) as i64).collect(), shape)
+    }
 }

@@ -83,7 +83,7 @@ impl Lowering {
         self.on(Select { picks, filling }, x)
     }
 
-    /// Some numbers of a tensor in a row, by their places in it: negative places hold 0.
+    /// Some numbers of a tensor, by their places in it as a row.
     pub(in crate::exchange) fn flat(&mut self, x: &Operand, places: Vec<i64>, shape: &[usize]) -> Made<Operand> {
         let row = self.reshape(x, &[x.count()])?;
         let picked = self.select(&row, vec![(0, Pick::Indices(shared(places)))], 0.0)?;

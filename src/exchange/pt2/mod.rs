@@ -71,7 +71,11 @@ impl Program {
         let metas = &module.graph.tensor_values;
         let (mut inputs, mut weights) = (Vec::new(), HashMap::new());
         let mut holds = |value: String, name: String, is_parameter: bool| {
-            let kind = metas.get(&value).and_then(|meta| ops::kind_of_type(meta.dtype).ok());
+            // Half precision is held exactly; what computes in it is refused.
+            let half = |meta: &TensorMeta| matches!(type_of(meta.dtype).0, "float16" | "bfloat16");
+            let kind_of =
+                |meta: &TensorMeta| if half(meta) { Some(Kind::Real) } else { ops::kind_of_type(meta.dtype).ok() };
+            let kind = metas.get(&value).and_then(kind_of);
             let stored = tensors.get(&name).cloned();
             weights.insert(value, Weight { name, stored, kind, is_parameter });
         };

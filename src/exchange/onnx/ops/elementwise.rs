@@ -4,7 +4,7 @@ use super::{Lower, one};
 use crate::exchange::lower::{Kind, Lowering, Made, Operand, beyond, wrong};
 use crate::exchange::onnx::node::Node;
 use crate::exchange::onnx::tensors::kind_of;
-use crate::graph::ops::{Arithmetic, AtZero, Clip, Function, LeakyRelu, Pairwise, Relu, Steps};
+use crate::graph::ops::{Arithmetic, AtZero, Clip, Function, LeakyRelu, Relu, Steps};
 use rten_onnx::onnx::DataType;
 
 pub(super) fn lowering(name: &str) -> Option<Lower> {
@@ -185,10 +185,7 @@ fn cast(l: &mut Lowering, n: &Node<'_>) -> Made<Vec<Operand>> {
 /// The remainder with the sign of the divisor, or with `fmod` that of the dividend.
 fn modulo(l: &mut Lowering, n: &Node<'_>) -> Made<Vec<Operand>> {
     let (a, b) = (n.input(0)?, n.input(1)?);
-    let quotient = match (a.tensor(), b.tensor()) {
-        (Some(_), Some(_)) => l.apply(Pairwise::new(Arithmetic::Divide), &[a, b], a.kind)?,
-        _ => l.pairwise(Arithmetic::Divide, a, b)?,
-    };
+    let quotient = l.quotient(a, b)?;
     let quotient = l.on(if n.int("fmod", 0) == 0 { Steps::Floor } else { Steps::Truncate }, &quotient)?;
     let whole = l.pairwise(Arithmetic::Multiply, &quotient, b)?;
     one(l.pairwise(Arithmetic::Subtract, a, &whole))

@@ -28,6 +28,7 @@ pub(super) fn lowering(name: &str) -> Option<Lower> {
             "AveragePool" => pool::average,
             "GlobalAveragePool" => pool::global_average,
             "GlobalMaxPool" => pool::global_max,
+            "Col2Im" => pool::fold,
             "Resize" | "Upsample" => resize::resize,
             "MatMul" => reduce::matmul,
             "Gemm" => reduce::gemm,

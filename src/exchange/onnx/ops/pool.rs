@@ -4,7 +4,7 @@ use candle_core::{Device, Tensor};
 
 use super::one;
 use super::pick::places;
-use crate::exchange::lower::{Kind, Lowering, Made, Operand, wrong};
+use crate::exchange::lower::{Columns, Kind, Lowering, Made, Operand, beyond, wrong};
 use crate::exchange::onnx::node::{Node, three};
 use crate::graph::ops::{Arithmetic, AveragePool, Edge, MaxPool, Reduction, Windows};
 
@@ -148,4 +148,24 @@ pub(super) fn global_average(l: &mut Lowering, n: &Node<'_>) -> Made<Vec<Operand
 
 pub(super) fn global_max(l: &mut Lowering, n: &Node<'_>) -> Made<Vec<Operand>> {
     global(l, n, Reduction::Max)
+}
+
+/// Columns of windows added up into slices: `Col2Im`.
+pub(super) fn fold(l: &mut Lowering, n: &Node<'_>) -> Made<Vec<Operand>> {
+    let (Some(size), Some(kernel)) = (n.known(1)?, n.known(2)?) else { return wrong("its sizes are missing") };
+    let (Ok(size), Ok(kernel)) = (<[i64; 2]>::try_from(size.as_slice()), <[i64; 2]>::try_from(kernel.as_slice()))
+    else {
+        return beyond(format!("it folds {} axes of voxels; two can be had", size.len()));
+    };
+    let side = |side: i64| usize::try_from(side).unwrap_or(usize::MAX);
+    let pair = |steps: Vec<usize>| [steps[0], steps[1]];
+    let pads = n.pads(2)?;
+    let columns = Columns {
+        size: size.map(side),
+        kernel: kernel.map(side),
+        stride: pair(n.steps("strides", 2, 1)?),
+        dilation: pair(n.steps("dilations", 2, 1)?),
+        padding: [pads[0].map(side), pads[1].map(side)],
+    };
+    one(l.folded(n.input(0)?, &columns))
 }

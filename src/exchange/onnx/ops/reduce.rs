@@ -81,13 +81,17 @@ fn log_sum_exp(l: &mut Lowering, x: &Operand, axes: &[usize], keep: bool) -> Mad
     if keep { Ok(y) } else { l.squeeze(&y, axes) }
 }
 
-fn product(_: &mut Lowering, x: &Operand, axes: &[usize], keep: bool) -> Made<Operand> {
-    let Some(numbers) = x.numbers().filter(|_| axes.len() == x.rank()) else {
-        return beyond("it multiplies numbers that depend on the network's input, or not all");
-    };
-    let shape = vec![1; if keep { x.rank() } else { 0 }];
-    let product = Tensor::from_vec(vec![numbers.iter().product::<f64>()], shape, &Device::Cpu)?;
-    Ok(Operand::known(x.kind, if x.kind == Kind::Real { product.to_dtype(DType::F32)? } else { product }))
+fn product(l: &mut Lowering, x: &Operand, axes: &[usize], keep: bool) -> Made<Operand> {
+    if let Some(numbers) = x.numbers().filter(|_| axes.len() == x.rank()) {
+        let shape = vec![1; if keep { x.rank() } else { 0 }];
+        let product = Tensor::from_vec(vec![numbers.iter().product::<f64>()], shape, &Device::Cpu)?;
+        return Ok(Operand::known(x.kind, if x.kind == Kind::Real { product.to_dtype(DType::F32)? } else { product }));
+    }
+    let mut y = x.clone();
+    for axis in axes {
+        y = l.product_along(&y, *axis)?;
+    }
+    if keep { Ok(y) } else { l.squeeze(&y, axes) }
 }
 
 /// The place of the largest number times a sign.

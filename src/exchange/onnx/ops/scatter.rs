@@ -3,9 +3,8 @@
 use candle_core::{DType, Device, Tensor};
 
 use super::one;
-use crate::exchange::lower::{Kind, Lowering, Made, Operand, beyond, counted, elements, slices, written, wrong};
+use crate::exchange::lower::{Kind, Lowering, Made, Operand, beyond, elements, slices, wrong};
 use crate::exchange::onnx::node::Node;
-use crate::graph::ops::Arithmetic;
 
 fn indices(n: &Node<'_>) -> Made<(Vec<i64>, Vec<usize>)> {
     match n.known(1)? {
@@ -45,36 +44,17 @@ pub(super) fn scatter_nd(l: &mut Lowering, n: &Node<'_>) -> Made<Vec<Operand>> {
     one(scatter(l, n, &places, &named))
 }
 
-/// The tensor with updates at places: the last that is written to a place stays.
+/// The tensor with updates at places.
 fn scatter(l: &mut Lowering, n: &Node<'_>, places: &[i64], named: &[usize]) -> Made<Operand> {
     let (x, updates) = (n.input(0)?, n.input(2)?);
     if updates.shape() != named {
         return wrong(format!("updates {:?} of places {named:?}", updates.shape()));
     }
-    let reduction = n.text("reduction", "none");
-    l.afford_numbers(x.shape())?;
-    l.afford_numbers(named)?;
-    let by = written(counted(x.shape())?, places);
-    let count = by.iter().flatten().count();
-    if reduction != "none" && (reduction != "add" || count != places.len()) {
-        return beyond(format!("it writes by {reduction:?}, to some places more than once"));
+    match n.text("reduction", "none") {
+        "none" => l.scatter(x, updates, places, false),
+        "add" => l.scatter(x, updates, places, true),
+        other => beyond(format!("it writes by {other:?}")),
     }
-    // Behind the updates stands one 0, which goes to all places without one.
-    let none = updates.count() as i64;
-    let from: Vec<i64> = by.iter().map(|update| update.map_or(none, |update| update as i64)).collect();
-    let row = l.reshape(updates, &[updates.count()])?;
-    let zero = l.filled(updates.kind, 0.0, &[1])?;
-    let row = l.concat(&[&row, &zero], 0)?;
-    let spread = l.flat(&row, from, x.shape())?;
-    if reduction == "add" {
-        return l.pairwise(Arithmetic::Add, x, &spread);
-    }
-    if count == by.len() {
-        return Ok(spread.called(x.kind));
-    }
-    let mask: Vec<f64> = by.iter().map(|update| f64::from(u8::from(update.is_some()))).collect();
-    let mask = Operand::known(Kind::Truth, Tensor::from_vec(mask, x.shape(), &Device::Cpu)?);
-    l.choose(&mask, &spread.called(x.kind), x)
 }
 
 /// The upper or the lower triangle of matrices; 0 elsewhere.

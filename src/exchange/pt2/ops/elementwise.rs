@@ -89,6 +89,20 @@ fn bent(base: &str) -> Option<Lower> {
         },
         "hardtanh" => |call| clipped(call, ["min_val", "max_val"], [-1.0, 1.0]),
         "clamp" | "clip" | "clamp_min" | "clamp_max" => clamp,
+        "softshrink" => |call| {
+            let (x, bound) = (call.x()?, call.float("lambd", 0.5)?);
+            let inside = call.low.on(Clip { low: -bound, high: bound }, &x)?;
+            Ok(call.low.pairwise(Arithmetic::Subtract, &x, &inside)?.into())
+        },
+        "hardshrink" => |call| {
+            let (x, bound) = (call.x()?, call.float("lambd", 0.5)?);
+            let size = call.low.function(Function::Abs, &x)?;
+            beyond_bound(call, &x, &size, [bound, 0.0])
+        },
+        "threshold" => |call| {
+            let (x, bound) = (call.x()?, [call.float("threshold", 0.0)?, call.float("value", 0.0)?]);
+            beyond_bound(call, &x, &x, bound)
+        },
         _ => return None,
     })
 }
@@ -149,7 +163,7 @@ pub(super) fn real(x: Operand) -> Operand {
 }
 
 /// Two operands of the kind that PyTorch computes both in.
-fn alike(a: Operand, b: Operand) -> [Operand; 2] {
+pub(super) fn alike(a: Operand, b: Operand) -> [Operand; 2] {
     match (a.kind, b.kind) {
         (a_kind, b_kind) if a_kind == b_kind => [a, b],
         (Kind::Real, _) | (_, Kind::Real) => [real(a), real(b)],
@@ -193,6 +207,13 @@ fn prelu(call: &mut Call<'_>) -> Made<Item> {
     let (x, weight) = (call.x()?, call.tensor("weight")?);
     let Some(slopes) = weight.numbers() else { return beyond("its slopes depend on the input") };
     Ok(call.low.on(LeakyRelu { slopes }, &x)?.into())
+}
+
+/// x where a measure of it is above a bound, else another number.
+fn beyond_bound(call: &mut Call<'_>, x: &Operand, measure: &Operand, [bound, other]: [f64; 2]) -> Made<Item> {
+    let above = call.low.pairwise(Arithmetic::Greater, measure, &scalar(Kind::Real, bound)?)?;
+    let other = scalar(Kind::Real, other)?;
+    Ok(call.low.choose(&above, x, &other)?.into())
 }
 
 /// scale (x, or alpha (e^(rate x) - 1) where x is negative)
@@ -284,20 +305,24 @@ fn sum(call: &mut Call<'_>, names: [&str; 2], sign: f64) -> Made<Item> {
     Ok(call.low.pairwise(Arithmetic::Add, &a, &b)?.into())
 }
 
+/// a / b, which steps follow.
 fn quotient(call: &mut Call<'_>) -> Made<Operand> {
     let (a, b) = (call.tensor("self")?, call.tensor("other")?);
-    call.low.pairwise(Arithmetic::Divide, &real(a), &real(b))
+    call.low.quotient(&real(a), &real(b))
 }
 
 fn divide(call: &mut Call<'_>) -> Made<Item> {
     let kinds = [call.tensor("self")?.kind, call.tensor("other")?.kind];
-    let y = quotient(call)?;
     let steps = match call.text("rounding_mode") {
-        None => return Ok(y.into()),
+        None => {
+            let (a, b) = (call.tensor("self")?, call.tensor("other")?);
+            return Ok(call.low.pairwise(Arithmetic::Divide, &real(a), &real(b))?.into());
+        }
         Some("floor") => Steps::Floor,
         Some("trunc") => Steps::Truncate,
         Some(other) => return wrong(format!("its rounding is {other:?}")),
     };
+    let y = quotient(call)?;
     let y = call.low.on(steps, &y)?;
     Ok(of_kind(y, kinds)?.into())
 }

@@ -9,7 +9,13 @@ pub(super) fn find(base: &str) -> Option<Lower> {
         "slice" | "slice_copy" => slice,
         "select" | "select_copy" => select,
         "narrow" | "narrow_copy" => narrow,
-        "index" | "_unsafe_index" => index,
+        "index" | "_unsafe_index" => |call| {
+            let (x, indices) = (call.tensor("self")?, call.optional_tensors("indices")?);
+            Ok(indexed(call, &x, &indices)?.into())
+        },
+        "index_put" | "_unsafe_index_put" | "_index_put_impl" => index_put,
+        "scatter" | "scatter_add" => scatter,
+        "index_add" | "index_copy" => index_add,
         "index_select" => index_select,
         "gather" => gather,
         "embedding" => embedding,
@@ -125,16 +131,15 @@ fn places_of(indices: &Operand, sides: &[usize]) -> Made<Vec<(Vec<i64>, Vec<usiz
 }
 
 /// Numbers by indices along some axes, as in NumPy: adjacent axes leave their place to those of the indices, others go first.
-fn index(call: &mut Call<'_>) -> Made<Item> {
-    let (x, indices) = (call.tensor("self")?, call.optional_tensors("indices")?);
-    if let [Some(only)] = indices.as_slice()
+fn indexed(call: &mut Call<'_>, x: &Operand, indices: &[Option<Operand>]) -> Made<Operand> {
+    if let [Some(only)] = indices
         && only.tensor().is_none()
         && only.kind == Kind::Whole
     {
-        return Ok(call.low.gather(&x, 0, only)?.into());
+        return call.low.gather(x, 0, only);
     }
     let (mut axis, mut axes, mut places) = (0, Vec::new(), Vec::new());
-    for index in &indices {
+    for index in indices {
         let Some(index) = index else {
             axis += 1;
             continue;
@@ -157,7 +162,7 @@ fn index(call: &mut Call<'_>) -> Made<Item> {
     let first = if adjacent { axes.first().copied().unwrap_or(0) } else { 0 };
     let mut order: Vec<usize> = (0..x.rank()).filter(|axis| !axes.contains(axis)).collect();
     order.splice(first..first, axes.iter().copied());
-    let moved = call.low.permute(&x, &order)?;
+    let moved = call.low.permute(x, &order)?;
     let [before, rest] = [&moved.shape()[..first], &moved.shape()[first..]];
     let (sides, behind) = rest.split_at(axes.len());
     let as_one = [before, &[sides.iter().product()], behind].concat();
@@ -167,7 +172,55 @@ fn index(call: &mut Call<'_>) -> Made<Item> {
     let one = call.low.reshape(&moved, &as_one)?;
     let flat = Operand::whole(&flat)?;
     let picked = call.low.gather(&one, first, &flat)?;
-    Ok(call.low.reshape(&picked, &whole)?.into())
+    call.low.reshape(&picked, &whole)
+}
+
+/// Others in the places that indices name, or added to them.
+fn index_put(call: &mut Call<'_>) -> Made<Item> {
+    let (x, indices) = (call.tensor("self")?, call.optional_tensors("indices")?);
+    let (values, adds) = (call.tensor("values")?.called(x.kind), call.bool("accumulate", false)?);
+    if let [Some(mask)] = indices.as_slice()
+        && mask.tensor().is_none()
+        && mask.kind == Kind::Truth
+        && (values.count(), adds) == (1, false)
+    {
+        let more: Vec<usize> = (mask.rank()..x.rank()).collect();
+        let (mask, value) = (call.low.unsqueeze(mask, &more)?, call.low.reshape(&values, &[])?);
+        return Ok(call.low.choose(&mask, &value, &x)?.into());
+    }
+    // The places of all numbers, indexed as the numbers would be.
+    call.low.afford_numbers(x.shape())?;
+    let all = Operand::whole(&(0..x.count() as i64).collect::<Vec<_>>())?;
+    let all = call.low.reshape(&all, x.shape())?;
+    let named = indexed(call, &all, &indices)?;
+    let Some(places) = named.integers() else { return beyond("it writes to places that the input decides") };
+    let values = call.low.expand(&values, named.shape())?;
+    if values.shape() != named.shape() {
+        return wrong(format!("numbers {:?} for places {:?}", values.shape(), named.shape()));
+    }
+    Ok(call.low.scatter(&x, &values, &places, adds)?.into())
+}
+
+/// Others in the places that an index names along an axis, or added to them.
+fn scatter(call: &mut Call<'_>) -> Made<Item> {
+    let (x, index) = (call.tensor("self")?, call.tensor("index")?);
+    let axis = call.axis("dim", 0, x.rank())?;
+    let adds = match (super::base(call.node.operation()), call.text("reduce")) {
+        (Some("scatter_add"), _) | (_, Some("add" | "sum")) => true,
+        (_, None) => false,
+        (_, Some(other)) => return beyond(format!("it writes by {other:?}")),
+    };
+    let Some(numbers) = index.integers() else { return beyond("it writes to places that the input decides") };
+    let places = elements(&numbers, index.shape(), x.shape(), axis)?;
+    let mut values =
+        call.optional("src")?.or(call.optional("value")?).map_or_else(|| wrong("it writes nothing"), Ok)?;
+    if values.rank() == 0 {
+        values = call.low.expand(&values, index.shape())?;
+    }
+    for (axis, side) in index.shape().iter().enumerate() {
+        values = call.low.narrow(&values, axis, [0, *side])?;
+    }
+    Ok(call.low.scatter(&x, &values.called(x.kind), &places, adds)?.into())
 }
 
 /// Indices along several axes, repeated to one shape, as places of those axes in a row.
@@ -185,6 +238,22 @@ fn flat_of(call: &mut Call<'_>, places: &[(Vec<i64>, Vec<usize>)], shape: &[usiz
         }
     }
     Ok(flat)
+}
+
+/// Others in the places of an axis that an index names, or added to them.
+fn index_add(call: &mut Call<'_>) -> Made<Item> {
+    let (x, index, source) = (call.tensor("self")?, call.tensor("index")?, call.tensor("source")?);
+    let (axis, adds) = (call.axis("dim", 0, x.rank())?, super::base(call.node.operation()) == Some("index_add"));
+    let source = call.low.affine(&source, call.float("alpha", 1.0)?, 0.0)?;
+    call.low.afford_numbers(x.shape())?;
+    let all = Operand::whole(&(0..x.count() as i64).collect::<Vec<_>>())?;
+    let all = call.low.reshape(&all, x.shape())?;
+    let named = call.low.gather(&all, axis, &index)?;
+    let Some(places) = named.integers() else { return beyond("it writes to places that the input decides") };
+    if source.shape() != named.shape() {
+        return wrong(format!("numbers {:?} for places {:?}", source.shape(), named.shape()));
+    }
+    Ok(call.low.scatter(&x, &source.called(x.kind), &places, adds)?.into())
 }
 
 fn index_select(call: &mut Call<'_>) -> Made<Item> {

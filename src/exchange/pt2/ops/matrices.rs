@@ -10,7 +10,8 @@ pub(super) fn find(base: &str) -> Option<Lower> {
     Some(match base {
         "linear" => linear,
         "addmm" | "baddbmm" => addmm,
-        "mm" | "bmm" | "matmul" | "mv" | "dot" => matmul,
+        "mm" | "bmm" | "matmul" | "mv" | "dot" | "vdot" => matmul,
+        "outer" | "ger" => outer,
         "einsum" => einsum,
         "scaled_dot_product_attention"
         | "_scaled_dot_product_flash_attention_for_cpu"
@@ -64,6 +65,14 @@ fn matmul(call: &mut Call<'_>) -> Made<Item> {
     let Some(second) = call.node.inputs.get(1) else { return wrong("a product of one tensor") };
     let b = call.tensor(&second.name)?;
     Ok(call.low.matmul(&a, &b)?.into())
+}
+
+/// a b^T
+fn outer(call: &mut Call<'_>) -> Made<Item> {
+    let (a, b) = (call.x()?, call.tensor("vec2")?);
+    let column = call.low.unsqueeze(&a, &[1])?;
+    let [a, b] = super::elementwise::alike(column, b);
+    Ok(call.low.pairwise(Arithmetic::Multiply, &a, &b)?.into())
 }
 
 fn einsum(call: &mut Call<'_>) -> Made<Item> {

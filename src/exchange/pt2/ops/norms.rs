@@ -19,6 +19,7 @@ pub(super) fn find(base: &str) -> Option<Lower> {
         "group_norm" | "native_group_norm" => group_norm,
         "layer_norm" | "native_layer_norm" => layer_norm,
         "rms_norm" | "_fused_rms_norm" => rms_norm,
+        "_weight_norm" | "_weight_norm_interface" => weight_norm,
         _ => return None,
     })
 }
@@ -131,4 +132,25 @@ fn rms_norm(call: &mut Call<'_>) -> Made<Item> {
         None => y,
     }
     .into())
+}
+
+/// g v / |v|, the length over all axes but one; and that length, which nothing but training needs.
+fn weight_norm(call: &mut Call<'_>) -> Made<Item> {
+    let (v, g) = (call.tensor("v")?, call.tensor("g")?);
+    let axes: Vec<usize> = match call.int("dim", 0)? {
+        -1 => (0..v.rank()).collect(),
+        dim => {
+            let stays = super::super::call::axis_of(dim, v.rank())?;
+            (0..v.rank()).filter(|axis| *axis != stays).collect()
+        }
+    };
+    let squares = call.low.power(&v, 2.0)?;
+    let sum = call.low.reduce(Reduction::Sum, &squares, &axes, true)?;
+    let length = call.low.function(Function::Sqrt, &sum)?;
+    let rate = call.low.pairwise(Arithmetic::Divide, &g, &length)?;
+    let weight = call.low.pairwise(Arithmetic::Multiply, &v, &rate)?;
+    if super::base(call.node.operation()) == Some("_weight_norm") {
+        return Ok(weight.into());
+    }
+    Ok(vec![weight, length].into())
 }

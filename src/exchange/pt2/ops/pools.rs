@@ -1,7 +1,7 @@
 //! Pools over windows, and adaptive ones, whose windows the sizes say.
 
 use super::super::call::{Call, Item, Lower};
-use crate::exchange::lower::{Made, Operand, beyond, wrong};
+use crate::exchange::lower::{Columns, Made, Operand, beyond, wrong};
 use crate::graph::ops::{AveragePool, GlobalMean, Linear, MaxPool, Reduction, Windows};
 
 pub(super) fn find(base: &str) -> Option<Lower> {
@@ -18,7 +18,38 @@ pub(super) fn find(base: &str) -> Option<Lower> {
         "adaptive_max_pool1d" => |call| adaptive(call, 1, Reduction::Max),
         "adaptive_max_pool2d" => |call| adaptive(call, 2, Reduction::Max),
         "adaptive_max_pool3d" => |call| adaptive(call, 3, Reduction::Max),
+        "im2col" => |call| {
+            let x = call.x()?;
+            let &[.., h, w] = x.shape() else { return wrong("windows over no slices") };
+            let batched = if x.rank() == 3 { call.low.unsqueeze(&x, &[0])? } else { x.clone() };
+            let of = columns(call, [h, w])?;
+            let y = call.low.columns(&batched, &of)?;
+            Ok(if x.rank() == 3 { call.low.squeeze(&y, &[0])? } else { y }.into())
+        },
+        "col2im" => |call| {
+            let (x, size) = (call.x()?, call.sizes("output_size", 2, 0)?);
+            let batched = if x.rank() == 2 { call.low.unsqueeze(&x, &[0])? } else { x.clone() };
+            let of = columns(call, [size[0], size[1]])?;
+            let y = call.low.folded(&batched, &of)?;
+            Ok(if x.rank() == 2 { call.low.squeeze(&y, &[0])? } else { y }.into())
+        },
         _ => return None,
+    })
+}
+
+/// Windows of slices of a size.
+fn columns(call: &Call<'_>, size: [usize; 2]) -> Made<Columns> {
+    let pair = |name: &str, default: usize| -> Made<[usize; 2]> {
+        let sizes = call.sizes(name, 2, default)?;
+        Ok([sizes[0], sizes[1]])
+    };
+    let padding = pair("padding", 0)?.map(|pad| [pad; 2]);
+    Ok(Columns {
+        size,
+        kernel: pair("kernel_size", 1)?,
+        stride: pair("stride", 1)?,
+        dilation: pair("dilation", 1)?,
+        padding,
     })
 }
 

@@ -31,6 +31,7 @@ pub(super) fn find(base: &str) -> Option<Lower> {
             Ok(call.low.on(LogSoftmax { axis }, &x)?.into())
         },
         "logsumexp" => logsumexp,
+        "prod" => product,
         "cumsum" => cumsum,
         _ => return None,
     })
@@ -142,6 +143,19 @@ fn softmax(call: &mut Call<'_>) -> Made<Item> {
     let x = real(call.x()?);
     let axis = call.axis("dim", -1, x.rank())?;
     Ok(call.low.on(Softmax { axis }, &x)?.into())
+}
+
+/// The product along an axis, or of all numbers.
+fn product(call: &mut Call<'_>) -> Made<Item> {
+    let (x, keep) = (call.x()?, call.bool("keepdim", false)?);
+    if call.item("dim")?.is_none() {
+        let row = call.low.reshape(&x, &[x.count()])?;
+        let y = call.low.product_along(&row, 0)?;
+        return Ok(call.low.squeeze(&y, &[0])?.into());
+    }
+    let axis = call.axis("dim", 0, x.rank())?;
+    let y = call.low.product_along(&x, axis)?;
+    Ok(if keep { y } else { call.low.squeeze(&y, &[axis])? }.into())
 }
 
 /// x - log_softmax(x) is the same all along an axis.
