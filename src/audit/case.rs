@@ -100,7 +100,7 @@ struct Patient<'a> {
     seed: u64,
     dials: Dials,
     input: Input,
-    /// For stacks like the input's.
+    /// The classifier for stacks like the input's.
     classifier: Arc<Classifier>,
     /// On the networks' grid.
     masks: Vec<u8>,

@@ -30,7 +30,7 @@ pub struct Asked {
     pub licence_accepted: bool,
 }
 
-/// By what a file was known to be the right one.
+/// What a file was known by to be the right one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Checked {
     /// The SHA-256 that is published, whole or its beginning.

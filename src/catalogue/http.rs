@@ -268,7 +268,7 @@ fn follow(agent: &Agent, url: &str, headers: &[(&str, String)]) -> Result<(Head,
     Err(Error::Refused { what, url: url.to_owned() })
 }
 
-/// In words; told apart by whether asking again may help.
+/// What went wrong, in words; told apart by whether asking again may help.
 fn failed(error: ureq::Error, url: &str) -> Error {
     let url = url.to_owned();
     let (again, what) = match error {

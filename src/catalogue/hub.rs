@@ -27,7 +27,7 @@ pub(super) struct Cached {
 }
 
 impl<'a> Address<'a> {
-    /// Of `https://huggingface.co/OWNER/NAME/resolve/REVISION/FILE`.
+    /// Reads an address `https://huggingface.co/OWNER/NAME/resolve/REVISION/FILE`; none where it is another.
     pub(super) fn of(url: &'a str) -> Option<Self> {
         let mut parts = url.strip_prefix("https://huggingface.co/")?.splitn(5, '/');
         let (owner, name, resolve) = (parts.next()?, parts.next()?, parts.next()?);

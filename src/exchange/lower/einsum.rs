@@ -34,7 +34,7 @@ fn letters(term: &str, dots: usize) -> Made<Vec<char>> {
 }
 
 impl Equation {
-    /// Of operands of these ranks.
+    /// Reads an equation for operands of these ranks.
     pub(in crate::exchange) fn new(text: &str, ranks: &[usize]) -> Made<Self> {
         let text: String = text.chars().filter(|c| !c.is_whitespace()).collect();
         let (terms, result) =

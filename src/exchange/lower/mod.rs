@@ -246,7 +246,7 @@ impl Lowering {
         }
     }
 
-    /// As [`Self::apply`], of one input and numbers of its kind.
+    /// Applies an operation to one input, and gives numbers of its kind.
     pub(super) fn on(&mut self, operation: impl Operation + 'static, x: &Operand) -> Made<Operand> {
         self.apply(operation, &[x], x.kind)
     }

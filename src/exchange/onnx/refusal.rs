@@ -32,7 +32,7 @@ fn beyond(step: &Step, opset: i64) -> Option<String> {
 }
 
 impl File {
-    /// Of some nodes, those that Parallax cannot do, each with a name for a message.
+    /// Lists those of some nodes that Parallax cannot do, each with a name for a message.
     pub(super) fn beyond_parallax(&self, nodes: &[usize]) -> Vec<(usize, String)> {
         nodes.iter().filter_map(|at| Some((*at, beyond(&self.nodes[*at], self.opset)?))).collect()
     }

@@ -79,7 +79,7 @@ impl Beside {
         self.open.get_mut(location).map_or_else(|| wrong("a file that is not open"), Ok)
     }
 
-    /// So many bytes.
+    /// Reads so many bytes.
     fn bytes_of(&mut self, place: &Place, wanted: u64) -> Made<Vec<u8>> {
         let (_, length) = *self.file(&place.location)?;
         let end = place.offset.checked_add(wanted);

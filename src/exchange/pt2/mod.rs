@@ -35,7 +35,7 @@ pub(super) struct Program {
     weights: HashMap<String, Weight>,
     /// By symbol, what an open side may be.
     bounds: BTreeMap<String, Bounds>,
-    /// Of the file.
+    /// How many bytes the file has.
     bytes: u64,
 }
 

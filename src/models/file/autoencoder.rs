@@ -5,12 +5,12 @@ use std::sync::Arc;
 use candle_core::{DType, Device, Result, Tensor, bail};
 
 use super::volumes::FileVolumes;
-use super::{Pass, example, output, pass};
+use super::{Pass, encoded, example, output, pass, unit};
 use crate::exchange::Model;
 use crate::graph::ops::Reduction;
 use crate::graph::{self, Check, Graph, Plan};
 use crate::models::roles::planned;
-use crate::models::{Adapter, Autoencoder, Card, Error, Latents};
+use crate::models::{Autoencoder, Card, Error, Latents};
 use crate::nn::device;
 use crate::preprocess::Recipe;
 
@@ -75,23 +75,7 @@ impl FileAutoencoder {
 
     /// The pass from a stack `[slices, 1, height, width]` to latents.
     fn encoder(&self, stack: [usize; 4]) -> Result<Plan> {
-        let mut g = Graph::new();
-        let x = g.input();
-        let x = Adapter::own(&self.recipe).tensor(&mut g, x)?;
-        let tensor = Plan::new(&g.clone().finish(&[x]), &[&stack], self.dtype)?;
-        let network = self.encoder.graph(tensor.outputs()[0])?;
-        let z = g.append(&network, x);
-        let z = match self.latents {
-            Latents::All => z,
-            Latents::Mean => {
-                let plan = Plan::new(&g.clone().finish(&[z]), &[&stack], self.dtype)?;
-                let channels = super::axis(plan.outputs()[0], 1)?;
-                if channels % 2 != 0 {
-                    bail!("latents = \"mean\" takes half of the encoder's channels, which are {channels}");
-                }
-                g.narrow(z, 1, 0, channels / 2)
-            }
-        };
+        let (g, z, _) = encoded(&self.encoder, &self.recipe, self.latents, stack)?;
         let plan = planned(&g.finish(&[z]), &stack, self.dtype, &self.device)?;
         match plan.outputs()[0] {
             [n, _, _, _] if *n == stack[0] => Ok(plan),
@@ -135,10 +119,7 @@ impl Autoencoder for FileAutoencoder {
         if axes[0].0 == 2 {
             y = g.permute(y, &[0, 1, 3, 2]);
         }
-        let [low, high] = self.recipe.range.map(f64::from);
-        if [low, high] != [0.0, 1.0] {
-            y = g.affine(y, 1.0 / (high - low), -low / (high - low));
-        }
+        let y = unit(&mut g, y, &self.recipe);
         planned(&g.finish(&[y]), latents, self.dtype, &self.device)
     }
 

@@ -16,7 +16,7 @@ use serde::de::DeserializeOwned;
 use self::autoencoder::FileAutoencoder;
 use super::draft::Facts;
 use super::registry::Role;
-use super::{Card, Error, Loaded, Network, Probabilities, check_labels};
+use super::{Adapter, Card, Error, Latents, Loaded, Network, Probabilities, check_labels};
 use crate::exchange::{Model, Port, Size};
 use crate::files;
 use crate::graph::{Graph, Plan, Value};
@@ -316,10 +316,31 @@ fn example(recipe: &Recipe, slices: usize) -> Vec<usize> {
     [samples, channels].into_iter().chain(sides).collect()
 }
 
-/// Gives the side of a shape along an axis.
-fn axis(shape: &[usize], at: usize) -> TensorResult<usize> {
-    match shape.get(at) {
-        Some(side) => Ok(*side),
-        None => bail!("a tensor {shape:?} without an axis {at}"),
-    }
+/// Takes a stack `[slices, 1, height, width]` to the latents of an encoder, in the order of the network's axes; with the shape of the encoder's
+/// output.
+fn encoded(
+    encoder: &Pass,
+    recipe: &Recipe,
+    latents: Latents,
+    stack: [usize; 4],
+) -> TensorResult<(Graph, Value, Vec<usize>)> {
+    let mut g = Graph::new();
+    let x = g.input();
+    let x = Adapter::own(recipe).tensor(&mut g, x)?;
+    let tensor = Plan::new(&g.clone().finish(&[x]), &[&stack], encoder.dtype)?.outputs()[0].to_vec();
+    let network = encoder.graph(&tensor)?;
+    let shape = Plan::new(&network, &[&tensor], encoder.dtype)?.outputs()[0].to_vec();
+    let z = g.append(&network, x);
+    let z = match (latents, shape.get(1)) {
+        (Latents::All, _) => z,
+        (Latents::Mean, Some(channels)) if channels.is_multiple_of(2) => g.narrow(z, 1, 0, channels / 2),
+        (Latents::Mean, _) => bail!("latents = \"mean\" takes half of the encoder's channels, and it gives {shape:?}"),
+    };
+    Ok((g, z, shape))
+}
+
+/// Takes what a decoder gives to numbers in which 0 and 1 are the ends of the recipe's window.
+fn unit(g: &mut Graph, y: Value, recipe: &Recipe) -> Value {
+    let [low, high] = recipe.range.map(f64::from);
+    if [low, high] == [0.0, 1.0] { y } else { g.affine(y, 1.0 / (high - low), -low / (high - low)) }
 }

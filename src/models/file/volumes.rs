@@ -5,11 +5,11 @@ use std::sync::Arc;
 
 use candle_core::{DType, Device, Result, Tensor, bail};
 
-use super::{Pass, axis, example};
+use super::{Pass, encoded, example, unit};
 use crate::graph::ops::Reduction;
 use crate::graph::{self, Check, Graph, Plan, Value};
 use crate::models::roles::{Within, planned};
-use crate::models::{Adapter, Autoencoder, Latents};
+use crate::models::{Autoencoder, Latents};
 use crate::preprocess::Recipe;
 
 /// Compresses a stack as a whole. Latents are `[planes, channels, h, w]`; planes run as the stack's slices do.
@@ -26,7 +26,7 @@ pub(super) struct FileVolumes {
 /// The decoder of some planes of latents among others that stay, to some slices.
 struct LatentBox {
     volumes: FileVolumes,
-    /// Of the whole stack, `[planes, channels, h, w]`.
+    /// The latents of the whole stack, `[planes, channels, h, w]`.
     latents: Tensor,
     planes: Range<usize>,
     slab: Range<usize>,
@@ -84,28 +84,15 @@ impl FileVolumes {
 
     /// The pass from a stack `[slices, 1, height, width]` to latents.
     fn encoder(&self, stack: [usize; 4]) -> Result<Plan> {
-        let mut g = Graph::new();
-        let x = g.input();
-        let x = Adapter::own(&self.recipe).tensor(&mut g, x)?;
-        let tensor = Plan::new(&g.clone().finish(&[x]), &[&stack], self.dtype)?;
-        let network = self.encoder.graph(tensor.outputs()[0])?;
-        let z = g.append(&network, x);
-        let shape = Plan::new(&g.clone().finish(&[z]), &[&stack], self.dtype)?.outputs()[0].to_vec();
+        let (mut g, z, shape) = encoded(&self.encoder, &self.recipe, self.latents, stack)?;
         if shape.len() != 5 {
             bail!("the encoder gives {shape:?}, where the latents of volumes are [1, channels, d, h, w]");
         }
-        let z = match (self.latents, axis(&shape, 1)?) {
-            (Latents::All, _) => z,
-            (Latents::Mean, channels) if channels % 2 == 0 => g.narrow(z, 1, 0, channels / 2),
-            (Latents::Mean, channels) => {
-                bail!("latents = \"mean\" takes half of the encoder's channels, which are {channels}")
-            }
-        };
         let z = self.as_stack(&mut g, z);
         planned(&g.finish(&[z]), &stack, self.dtype, &self.device)
     }
 
-    /// From all latents to all slices.
+    /// Decodes all latents to all slices.
     fn decoded(&self, g: &mut Graph, z: Value, latents: &[usize]) -> Result<Value> {
         let z = self.as_tensor(g, z);
         let [planes, channels, h, w] = latents[..] else {
@@ -122,12 +109,8 @@ impl FileVolumes {
             [1, _, _, _, _] => y = g.reduce(Reduction::Mean, y, &[1], true),
             _ => bail!("the decoder gives {decoded:?} of latents {tensor:?}, where a volume is [1, channels, d, h, w]"),
         }
-        let mut y = self.as_stack(g, y);
-        let [low, high] = self.recipe.range.map(f64::from);
-        if [low, high] != [0.0, 1.0] {
-            y = g.affine(y, 1.0 / (high - low), -low / (high - low));
-        }
-        Ok(y)
+        let y = self.as_stack(g, y);
+        Ok(unit(g, y, &self.recipe))
     }
 
     fn sized(&self, graph: &Graph, latents: &[usize], size: [usize; 2]) -> Result<Plan> {

@@ -14,7 +14,7 @@ mod shape;
 use super::node::Node;
 use crate::exchange::lower::{Lowering, Made, Operand};
 
-/// From a node to its outputs.
+/// A function that makes a node's outputs.
 pub(super) type Lower = fn(&mut Lowering, &Node<'_>) -> Made<Vec<Operand>>;
 
 /// How an operation is made; none where Parallax does not have it.

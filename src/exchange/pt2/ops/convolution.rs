@@ -43,7 +43,7 @@ fn three<T: Copy>(sizes: &[T], default: T) -> [T; 3] {
     three
 }
 
-/// With an axis of samples, where there was none.
+/// Gives a tensor an axis of samples, where there was none.
 fn batched(call: &mut Call<'_>, x: Operand, axes: usize) -> Made<(Operand, bool)> {
     if x.rank() == axes + 1 { Ok((call.low.unsqueeze(&x, &[0])?, true)) } else { Ok((x, false)) }
 }

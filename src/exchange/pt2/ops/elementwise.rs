@@ -109,7 +109,7 @@ fn bent(base: &str) -> Option<Lower> {
 
 /// PyTorch's: min(max(x + 3, 0), 6) / 6.
 const HARD_SIGMOID: Function = Function::HardSigmoid { slope: 1.0 / 6.0, offset: 0.5 };
-/// Of the self-normalising exponential unit: Klambauer et al. 2017, arXiv 1706.02515.
+/// Slope and scale of the self-normalising exponential unit. Source: Klambauer et al. 2017, arXiv 1706.02515.
 const SELU: [f64; 2] = [1.673_263_242_354_377_2, 1.050_700_987_355_480_5];
 
 fn arithmetic(base: &str) -> Option<Lower> {
@@ -157,7 +157,7 @@ fn truths(base: &str) -> Option<Lower> {
     })
 }
 
-/// Numbers as real ones.
+/// Takes numbers as real ones.
 pub(super) fn real(x: Operand) -> Operand {
     x.called(Kind::Real)
 }
@@ -278,7 +278,7 @@ fn not_pair(call: &mut Call<'_>, arithmetic: Arithmetic) -> Made<Item> {
     Ok(call.low.not(&y)?.into())
 }
 
-/// Numbers as whether they are not 0.
+/// Says of each number whether it is not 0.
 fn truth(call: &mut Call<'_>, x: Operand) -> Made<Operand> {
     if x.kind == Kind::Truth {
         return Ok(x);
@@ -327,7 +327,7 @@ fn divide(call: &mut Call<'_>) -> Made<Item> {
     Ok(of_kind(y, kinds)?.into())
 }
 
-/// Numbers without a fraction as what operands of these kinds make: whole numbers where neither is real.
+/// Takes numbers without a fraction as what operands of these kinds make: whole numbers where neither is real.
 fn of_kind(x: Operand, kinds: [Kind; 2]) -> Made<Operand> {
     if kinds.contains(&Kind::Real) { Ok(x) } else { Lowering::as_whole(x) }
 }
