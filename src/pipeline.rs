@@ -169,9 +169,7 @@ pub fn open_and_show(
 pub fn prepare(scan: &Arc<Scan>, recipe: &Recipe, monitor: &Monitor) -> Result<Input> {
     let prepared = preprocess::prepare(&scan.volume, recipe, monitor).map_err(|error| match error {
         preprocess::Error::Cancelled(cancelled) => cancelled.into(),
-        too_large @ preprocess::Error::TooLarge { .. } => {
-            BadInput::mark(anyhow!("{too_large}: {}", scan.source.display()))
-        }
+        why => BadInput::mark(anyhow!("the scan cannot be prepared for the networks: {why}: {}", scan.source.display())),
     })?;
     Ok(Input::new(Some(Arc::clone(scan)), prepared))
 }
@@ -225,7 +223,7 @@ fn stack(path: &Path, recipe: &Recipe) -> Result<Input> {
     let middle = DVec3::from_array(shape.map(|n| (n as f64 - 1.0) / 2.0));
     let grid = Grid { shape, world_from_voxel: DAffine3::from_mat3_translation(axes, -(axes * middle)) };
     let volume = Volume::from_f32(grid, voxels);
-    Ok(Input::new(None, Prepared { volume, recipe, oriented: grid, spaced: grid }))
+    Ok(Input::new(None, Prepared { volume, recipe, oriented: grid, spaced: grid, filled: shape }))
 }
 
 /// Whether a file's name is that of a model card or a checkpoint. A `.safetensors` file may be a stack: it is none here.

@@ -6,7 +6,7 @@ use clap::builder::PossibleValue;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use super::choice::ChoiceArgs;
-use super::compute::ComputeArgs;
+use super::compute::{ComputeArgs, bytes};
 use super::models::ModelsArgs;
 use super::values::{LambdaRange, Seeds, Shape, Slab, finite, positive, range, seeds, size, slab, within};
 use crate::export::{Annotation, Kind, Layout, Patient, Style};
@@ -137,6 +137,9 @@ pub struct PrepareArgs {
     /// F.safetensors (key "stack", f32 [slices, 1, height, width]) or F.nii.gz
     #[arg(long, value_name = "FILE")]
     pub out: PathBuf,
+    /// The most memory to take, such as 6GB or 900MB; what the machine has free where it is left out
+    #[arg(long, value_name = "SIZE", value_parser = bytes)]
+    pub memory: Option<u64>,
     /// Replace a file that exists
     #[arg(long)]
     pub overwrite: bool,

@@ -30,7 +30,7 @@ pub(super) fn prepared_for(input: &Input, recipe: &Recipe, monitor: &Monitor) ->
     let scan = input.scan.as_ref().map_or_else(|| input.display_volume(), |scan| scan.volume.clone());
     preprocess::prepare(&scan, recipe, monitor).map_err(|error| match error {
         preprocess::Error::Cancelled(cancelled) => cancelled.into(),
-        too_large @ preprocess::Error::TooLarge { .. } => BadInput::mark(too_large),
+        why => BadInput::mark(anyhow!("the scan cannot be prepared for the networks: {why}")),
     })
 }
 
