@@ -7,6 +7,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use super::choice::ChoiceArgs;
 use super::compute::{ComputeArgs, bytes};
+use super::fit::FitArgs;
 use super::models::ModelsArgs;
 use super::values::{LambdaRange, Seeds, Shape, Slab, finite, positive, range, seeds, size, slab, within};
 use crate::export::{Annotation, Kind, Layout, Patient, Style};
@@ -75,6 +76,8 @@ pub enum Command {
     Check(CheckArgs),
     /// Writes a scan as the networks see it
     Prepare(PrepareArgs),
+    /// Says whether networks suit a scan, before anything is computed: what they see, at what cost
+    Fit(Box<FitArgs>),
     /// Scores a scan with a classifier
     Predict(PredictArgs),
     /// Searches the counterfactual of a scan
@@ -112,7 +115,7 @@ pub struct InfoArgs {
 
 #[derive(Debug, Args)]
 pub struct CheckArgs {
-    /// Network as ONNX
+    /// Network as .onnx or .pt2, or the model card or bundle that names it
     pub model: PathBuf,
     /// F.safetensors with "x", "y" (the first output), "cotangent" and "gradient" (of sum(y cotangent) by x) [default: MODEL with the
     /// ending .check.safetensors]
