@@ -18,6 +18,8 @@ const STACKS: u64 = 4;
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Cost {
     pub passes: Vec<Pass>,
+    /// Columns, rows and slices of the prepared scan.
+    pub stack: [usize; 3],
     /// Why a pass cannot be, in words: the networks do not go together, or no memory holds it.
     pub refused: Option<String>,
     /// The most that a run holds at once beside the scan and the weights.
@@ -33,6 +35,8 @@ pub struct Cost {
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Pass {
     pub name: &'static str,
+    /// Slices that it takes at once; 0 for all.
+    pub at_once: usize,
     /// Of its inputs.
     pub shapes: Vec<Vec<usize>>,
     pub forward_bytes: u64,
@@ -80,10 +84,8 @@ struct Planned {
 
 pub(super) fn cost(input: &Input, asked: &Asked, monitor: &Monitor) -> Result<Cost> {
     let [width, height, slices] = input.prepared.volume.grid.shape;
-    let left_bytes = match device::is_gpu() {
-        true => device::free_bytes(device::chosen()).map(|bytes| bytes as u64),
-        false => machine::left_bytes(),
-    };
+    let of_gpu = || device::free_bytes(device::chosen()).map(|bytes| bytes as u64);
+    let left_bytes = if device::is_gpu() { of_gpu() } else { machine::left_bytes() };
     let (planned, refused) = match plans(input, asked, monitor) {
         Ok(planned) => (planned, None),
         Err(error) => {
@@ -91,20 +93,14 @@ pub(super) fn cost(input: &Input, asked: &Asked, monitor: &Monitor) -> Result<Co
             (Vec::new(), Some(pipeline::in_words(&error)))
         }
     };
-    let slab = asked.slab.clone().unwrap_or(0..slices);
-    let bytes = |slices: usize| (slices as u64).saturating_mul((width * height * size_of::<f32>()) as u64);
-    let held = bytes(slices).saturating_mul(STACKS);
-    let images = bytes(slab.len()).saturating_mul(asked.options.images() as u64);
-    let largest = planned.iter().max_by_key(|of| of.plan.gradient_bytes());
-    let peak_bytes = largest.map_or(0, |of| of.plan.gradient_bytes()).saturating_add(held).saturating_add(images);
-    let peak_of = largest.map(|of| of.name);
     let mut passes: Vec<Pass> = Vec::with_capacity(planned.len());
-    for (number, Planned { name, plan, .. }) in planned.iter().enumerate() {
+    for (number, Planned { name, plan, at_once }) in planned.iter().enumerate() {
         monitor.step("timing the networks", number, planned.len())?;
         let others = passes.iter().rev().find_map(|pass| Some(pass.pace?.work_per_sec));
         let pace = pipeline::pace(plan, *name != "encoder", others, monitor)?;
         passes.push(Pass {
             name,
+            at_once: *at_once,
             shapes: plan.inputs().into_iter().map(<[usize]>::to_vec).collect(),
             forward_bytes: plan.forward_bytes(),
             gradient_bytes: plan.gradient_bytes(),
@@ -112,9 +108,28 @@ pub(super) fn cost(input: &Input, asked: &Asked, monitor: &Monitor) -> Result<Co
             pace,
         });
     }
-    let at_once: Vec<usize> = planned.iter().map(|of| of.at_once).collect();
-    let run = run(&passes, &at_once, slices, slab.len(), &asked.options);
-    Ok(Cost { passes, refused, peak_bytes, peak_of, left_bytes, run })
+    let stack = [width, height, slices];
+    let cost = Cost { passes, stack, refused, peak_bytes: 0, peak_of: None, left_bytes, run: None };
+    Ok(cost.of_run(asked.slab.as_ref().map_or(slices, ExactSizeIterator::len), &asked.options))
+}
+
+impl Cost {
+    /// What a run costs in which so many slices may change, by these options: by the passes that were planned and timed already.
+    #[must_use]
+    pub fn of_run(&self, slab: usize, options: &Options) -> Self {
+        let [width, height, slices] = self.stack;
+        let bytes = |slices: usize| (slices as u64).saturating_mul((width * height * size_of::<f32>()) as u64);
+        let images = bytes(slab).saturating_mul(options.images() as u64);
+        let largest = self.passes.iter().max_by_key(|pass| pass.gradient_bytes);
+        let held = bytes(slices).saturating_mul(STACKS).saturating_add(images);
+        let peak_bytes = largest.map_or(0, |pass| pass.gradient_bytes.saturating_add(held));
+        Self {
+            peak_bytes,
+            peak_of: largest.map(|pass| pass.name),
+            run: run(&self.passes, slices, slab, options),
+            ..self.clone()
+        }
+    }
 }
 
 /// Plans all passes of a run within the memory that this process can have.
@@ -143,7 +158,7 @@ fn plans(input: &Input, asked: &Asked, monitor: &Monitor) -> Result<Vec<Planned>
 }
 
 /// Adds up what a run does; nothing where a pass has no pace.
-fn run(passes: &[Pass], at_once: &[usize], slices: usize, slab: usize, options: &Options) -> Option<Run> {
+fn run(passes: &[Pass], slices: usize, slab: usize, options: &Options) -> Option<Run> {
     let paces = passes.iter().map(|pass| pass.pace).collect::<Option<Vec<Pace>>>()?;
     let timed = paces.iter().map(|pace| pace.timed).fold(1.0, f64::min);
     let basis = match timed {
@@ -154,7 +169,10 @@ fn run(passes: &[Pass], at_once: &[usize], slices: usize, slab: usize, options: 
     // Seconds of a pass over so many slices, forward and with the gradient.
     let over = |name: &str, slices: usize| -> Option<[f64; 2]> {
         let at = passes.iter().position(|pass| pass.name == name)?;
-        let times = if at_once[at] == 0 { 1.0 } else { slices as f64 / at_once[at] as f64 };
+        let times = match passes[at].at_once {
+            0 => 1.0,
+            at_once => slices as f64 / at_once as f64,
+        };
         Some([paces[at].forward_secs * times, paces[at].gradient_secs * times])
     };
     let score = over("classifier", slices).or_else(|| over("segmenter", slices));

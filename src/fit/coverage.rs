@@ -19,7 +19,8 @@ pub(super) struct Body {
     grid: Grid,
     /// Of each voxel.
     pub(super) hu: Vec<f32>,
-    is_body: Vec<bool>,
+    /// Whether it is of the body.
+    solid: Vec<bool>,
 }
 
 /// How much a network sees.
@@ -44,8 +45,8 @@ pub struct Cut {
 impl Body {
     pub(super) fn of(scan: &Volume) -> Self {
         let thinned = thinned(scan);
-        let is_body = quality::body(&thinned);
-        Self { grid: thinned.grid, hu: thinned.voxels.iter().collect(), is_body }
+        let solid = quality::body(&thinned);
+        Self { grid: thinned.grid, hu: thinned.voxels.iter().collect(), solid }
     }
 }
 
@@ -65,8 +66,8 @@ fn thinned(scan: &Volume) -> Volume {
         }
     }
     let mut world_from_voxel = scan.grid.world_from_voxel;
-    for axis in 0..3 {
-        *world_from_voxel.matrix3.col_mut(axis) *= step[axis] as f64;
+    for (axis, step) in step.into_iter().enumerate() {
+        *world_from_voxel.matrix3.col_mut(axis) *= step as f64;
     }
     Volume::new(Grid { shape, world_from_voxel }, Voxels::F32(hu.into()))
 }
@@ -77,10 +78,10 @@ pub(super) fn coverage(body: &Body, prepared: &Prepared) -> (Coverage, Vec<bool>
     let to_network = to.voxel_from_world() * body.grid.world_from_voxel;
     let [ni, nj, _] = body.grid.shape;
     let (shape, spacing_mm) = (to.shape.map(|side| side as f64), to.spacing_mm());
-    let mut seen = vec![false; body.is_body.len()];
+    let mut seen = vec![false; body.solid.len()];
     let mut ends: Vec<Beyond> = (0..6).map(|_| Beyond(vec![(0, 0.0); FARTHEST_MM])).collect();
     let (mut count, mut low, mut high) = (0_usize, DVec3::INFINITY, DVec3::NEG_INFINITY);
-    for at in (0..body.is_body.len()).filter(|at| body.is_body[*at]) {
+    for at in (0..body.solid.len()).filter(|at| body.solid[*at]) {
         let voxel = DVec3::new((at % ni) as f64, (at / ni % nj) as f64, (at / (ni * nj)) as f64);
         let place = to_network.transform_point3(voxel);
         (low, high, count) = (low.min(place), high.max(place), count + 1);

@@ -40,7 +40,8 @@ impl Moved {
 /// # Errors
 /// Where there is no autoencoder, an operation fails, or the monitor stops the work.
 pub fn kept(input: &Input, asked: &Asked, target: Option<usize>, monitor: &Monitor) -> Result<Kept> {
-    let autoencoder = asked.autoencoder.as_ref().context("there is no autoencoder to send the scan through").map_err(BadInput)?;
+    let autoencoder =
+        asked.autoencoder.as_ref().context("there is no autoencoder to send the scan through").map_err(BadInput)?;
     let stack = &input.prepared.volume;
     let decoded = pipeline::reconstruct(input, &*autoencoder.network, 0..stack.grid.shape[2], monitor)?;
     let hu_from_unit = input.prepared.recipe.hu_from_unit();
@@ -50,7 +51,8 @@ pub fn kept(input: &Input, asked: &Asked, target: Option<usize>, monitor: &Monit
     let [slope, offset_hu] =
         latent_shift::calibration(stack, &numbers, 0..numbers.len(), hu_from_unit, hu_from_decoded);
     let hu = |[slope, offset]: [f32; 2], x: f32| f64::from(slope) * f64::from(x) + f64::from(offset);
-    let squares = stack.voxels.iter().zip(&numbers).map(|(x, y)| (hu(hu_from_unit, x) - hu(hu_from_decoded, *y)).powi(2));
+    let squares =
+        stack.voxels.iter().zip(&numbers).map(|(x, y)| (hu(hu_from_unit, x) - hu(hu_from_decoded, *y)).powi(2));
     let error = squares.sum::<f64>() / numbers.len().max(1) as f64;
     let psnr_db = 10.0 * (f64::from(hu_from_unit[0]).powi(2) / error).log10();
     let mut scores = Vec::new();
@@ -70,7 +72,11 @@ fn chosen(labels: &[String], before: &[f64], after: &[f64], target: Option<usize
     let all: Vec<Moved> = labels
         .iter()
         .zip(before.iter().zip(after))
-        .map(|(label, (scan, reconstruction))| Moved { label: label.clone(), scan: *scan, reconstruction: *reconstruction })
+        .map(|(label, (scan, reconstruction))| Moved {
+            label: label.clone(),
+            scan: *scan,
+            reconstruction: *reconstruction,
+        })
         .collect();
     let highest = || (0..all.len()).max_by(|a, b| all[*a].scan.total_cmp(&all[*b].scan));
     let first = target.filter(|target| *target < all.len()).or_else(highest);

@@ -22,9 +22,9 @@ pub use self::intensities::{Clipped, Intensities, Training};
 pub use self::kept::{Kept, Moved, kept};
 pub use self::sampling::Sampling;
 use crate::job::Monitor;
-use crate::latent_shift::Options;
+use crate::latent_shift::{self, Options};
 use crate::models::{Autoencoder, Classifier, Segmenter, TrainedOn};
-use crate::pipeline::{self, Input, Model};
+use crate::pipeline::{self, BadInput, Input, Model};
 use crate::preprocess::Recipe;
 
 /// What is to fit together.
@@ -79,6 +79,10 @@ struct Fed {
 /// # Errors
 /// Where the scan cannot be prepared for one of the networks, an operation fails, or the monitor stops the work.
 pub fn fit(input: &Input, asked: &Asked, monitor: &Monitor) -> Result<Fit> {
+    let slices = input.prepared.volume.grid.shape[2];
+    if let Some(slab) = asked.slab.clone().filter(|slab| slab.start >= slab.end || slab.end > slices) {
+        return Err(BadInput::new(latent_shift::Error::Slab { slab, slices }).into());
+    }
     let mut networks = Vec::new();
     if let Some(scan) = &input.scan {
         monitor.step("finding the body", 0, 0)?;

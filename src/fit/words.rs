@@ -61,7 +61,8 @@ pub fn kept_notes(kept: &Kept) -> Vec<Note> {
     }];
     for (at, of) in scores.iter().enumerate() {
         let what = if at == 0 { "the score of" } else { "reconstruction moves most" };
-        let text = format!("{what} {}: {:.4} of the scan, {:.4} of its reconstruction", of.label, of.scan, of.reconstruction);
+        let text =
+            format!("{what} {}: {:.4} of the scan, {:.4} of its reconstruction", of.label, of.scan, of.reconstruction);
         notes.push(if of.by() > SCORE_MOVED { Note::caution(text) } else { Note::fact(text) });
     }
     notes.sort_by_key(|note| note.weight);
@@ -129,7 +130,9 @@ fn of_intensities(intensities: &Intensities) -> Note {
     let mut parts = vec![format!("the body has {mean_hu:.0} ± {deviation_hu:.0} HU")];
     if let (Some(mean), Some(deviation), Some(off)) = (stated.mean, stated.deviation, mean_off) {
         let off = off.abs();
-        parts.push(format!("the network was trained on {mean:.0} ± {deviation:.0}: the means differ by {off:.1} deviations"));
+        parts.push(format!(
+            "the network was trained on {mean:.0} ± {deviation:.0}: the means differ by {off:.1} deviations"
+        ));
     }
     if let Some(beyond) = beyond {
         let side = |hu: Option<f64>| hu.map_or("any".to_owned(), |hu| format!("{hu:.0}"));
@@ -218,9 +221,15 @@ fn of_run(run: &Run) -> Note {
     let basis = match run.basis {
         Basis::Timed => "by passes timed on this machine".to_owned(),
         Basis::TimedInPart => format!("an estimate: {} of a pass was timed on this machine", percent(run.timed)),
-        Basis::AnothersPace => "an estimate: a pass was too large to try, and another network's pace was taken".to_owned(),
+        Basis::AnothersPace => {
+            "an estimate: a pass was too large to try, and another network's pace was taken".to_owned()
+        }
     };
     let weight = if run.secs > LONG_SECS { Weight::Caution } else { Weight::Fact };
-    let remedy = if weight == Weight::Caution && run.gradients > 0 { "; let fewer slices change, or search \"aimed\"" } else { "" };
+    let remedy = if weight == Weight::Caution && run.gradients > 0 {
+        "; let fewer slices change, or search \"aimed\""
+    } else {
+        ""
+    };
     Note { weight, text: format!("{what}, {basis}{remedy}") }
 }

@@ -77,12 +77,16 @@ impl FileAutoencoder {
         if recipe.axes.is_slice() {
             let network = Self { encoder, decoder, latents, recipe, dtype, device };
             let latents = network.latents().map_err(|error| wrong(error.to_string()))?;
-            network.check(&latents).map_err(|error| misfit(Misfit::of(&network.decoder, &latents, network.latents, &error)))?;
+            network
+                .check(&latents)
+                .map_err(|error| misfit(Misfit::of(&network.decoder, &latents, network.latents, &error)))?;
             return Ok(Arc::new(network));
         }
         let network = FileVolumes { encoder, decoder, latents, recipe, dtype, device };
         let latents = network.latents().map_err(|error| wrong(error.to_string()))?;
-        network.check(&latents).map_err(|error| misfit(Misfit::of(&network.decoder, &latents, network.latents, &error)))?;
+        network
+            .check(&latents)
+            .map_err(|error| misfit(Misfit::of(&network.decoder, &latents, network.latents, &error)))?;
         Ok(Arc::new(network))
     }
 

@@ -132,10 +132,8 @@ pub(super) fn of_self_check(error: weights::Error, path: &Path) -> Error {
 pub(super) fn said(path: &Path) -> Result<Said, Error> {
     let model = Model::open(path)?;
     let beside = self_check(path);
-    let of_check = match beside.is_file() {
-        true => weights::safetensors_metadata(&beside).map_err(|error| of_self_check(error, &beside))?,
-        false => BTreeMap::new(),
-    };
+    let read = || weights::safetensors_metadata(&beside).map_err(|error| of_self_check(error, &beside));
+    let of_check = if beside.is_file() { read()? } else { BTreeMap::new() };
     let text = |key: &str| model.metadata().get(key).or_else(|| of_check.get(key));
     let wrong = |key: &str, why: &str| Error::Card {
         what: format!("what was written of the network: \"{key}\": {why}"),
