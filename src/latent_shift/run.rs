@@ -49,17 +49,21 @@ pub fn explain(
     let start = Start::of(&input, autoencoder, encoded.clone(), &chunk, monitor)?;
     let whole = pixels(&start.stack)?;
     monitor.step("scoring the scan", 0, 0)?;
-    let scan = objective.score(&input, monitor)?;
+    let slab_score = objective.around(&start.stack, slab.clone(), monitor)?;
+    let of_slab = |stack: &Tensor| stack.narrow(0, slab.start, slab.len())?.contiguous();
+    let scan = if start.is_scan_outside(&slab, &input)? {
+        slab_score.score(&of_slab(&input)?, monitor)?
+    } else {
+        objective.score(&input, monitor)?
+    };
     let within = autoencoder.within(&start.latents, &slab, slices);
     let planes = within.as_ref().map_or_else(|| start.planes_of(&slab), |within| within.planes.clone());
     let autoencoder = within.as_ref().map_or(autoencoder, |within| &*within.autoencoder);
     let latents = start.latents.narrow(0, planes.start, planes.len())?;
     // A plane of latents stands for as many slices.
     let plane_mm = stack.grid.spacing_mm()[2] * (slab.len() as f64 / planes.len() as f64);
-    let slab_score = objective.around(&start.stack, slab.clone(), monitor)?;
-    let slices = start.stack.narrow(0, slab.start, slab.len())?;
-    let (scored, gradient) =
-        gradient::gradient(autoencoder, &*slab_score, &latents, &slices.contiguous()?, &chunk, monitor)?;
+    let slices = of_slab(&start.stack)?;
+    let (scored, gradient) = gradient::gradient(autoencoder, &*slab_score, &latents, &slices, &chunk, monitor)?;
 
     let mut shift = Shift {
         autoencoder,
