@@ -173,7 +173,9 @@ pub fn open_and_show(
 pub fn prepare(scan: &Arc<Scan>, recipe: &Recipe, monitor: &Monitor) -> Result<Input> {
     let prepared = preprocess::prepare(&scan.volume, recipe, monitor).map_err(|error| match error {
         preprocess::Error::Cancelled(cancelled) => cancelled.into(),
-        why => BadInput::mark(anyhow!("the scan cannot be prepared for the networks: {why}: {}", scan.source.display())),
+        why => {
+            BadInput::mark(anyhow!("the scan cannot be prepared for the networks: {why}: {}", scan.source.display()))
+        }
     })?;
     Ok(Input::new(Some(Arc::clone(scan)), prepared))
 }

@@ -15,10 +15,8 @@ pub(super) fn run(args: &CheckArgs) -> Result<()> {
         bail!(Usage(format!("{why}: {}", listed.join(", "))));
     }
     let monitor = progress::monitor()?;
-    let found: Vec<Comparison> = files
-        .iter()
-        .map(|file| pipeline::compare(file, args.against.as_deref(), &monitor))
-        .collect::<Result<_>>()?;
+    let found: Vec<Comparison> =
+        files.iter().map(|file| pipeline::compare(file, args.against.as_deref(), &monitor)).collect::<Result<_>>()?;
     let name = |at: usize| files[at].file_name().unwrap_or_default().display().to_string();
     if args.json {
         say_json(&serde_json::to_string_pretty(&facts(&found, &name))?);
@@ -38,15 +36,9 @@ pub(super) fn run(args: &CheckArgs) -> Result<()> {
 
 /// Of one network; of several the worst, and each by its file.
 fn facts(found: &[Comparison], name: &dyn Fn(usize) -> String) -> Value {
-    let of = |output: f64, gradient: f64, operations: usize| {
-        json!({ "output_relative": output, "gradient_relative": gradient, "operations": operations })
-    };
+    let of = |output: f64, gradient: f64, operations: usize| json!({ "output_relative": output, "gradient_relative": gradient, "operations": operations });
     let worst = |of: fn(&Comparison) -> f64| found.iter().map(of).fold(0.0, f64::max);
-    let mut facts = of(
-        worst(|of| of.gaps()[0]),
-        worst(|of| of.gaps()[1]),
-        found.iter().map(|of| of.operations).sum(),
-    );
+    let mut facts = of(worst(|of| of.gaps()[0]), worst(|of| of.gaps()[1]), found.iter().map(|of| of.operations).sum());
     if found.len() > 1 {
         let each = found.iter().enumerate().map(|(at, one)| {
             let mut row = of(one.output_relative, one.gradient_relative, one.operations);

@@ -51,7 +51,9 @@ pub(super) fn run(args: &FitArgs) -> Result<()> {
     }
     let label = |target: &String| -> Result<usize> {
         match &asked.classifier {
-            Some(classifier) => label_index(classifier.network.labels(), target).map_err(|why| BadInput::new(why).into()),
+            Some(classifier) => {
+                label_index(classifier.network.labels(), target).map_err(|why| BadInput::new(why).into())
+            }
             None => bail!(Usage("--target is a class of a classifier; name its card too".to_owned())),
         }
     };
@@ -75,8 +77,13 @@ pub(super) fn run(args: &FitArgs) -> Result<()> {
 
 /// Loads each card to where it belongs.
 fn asked(args: &FitArgs, monitor: &Monitor) -> Result<Asked> {
-    let mut asked =
-        Asked { autoencoder: None, classifier: None, segmenter: None, slab: args.slab.0.clone(), options: Options::default() };
+    let mut asked = Asked {
+        autoencoder: None,
+        classifier: None,
+        segmenter: None,
+        slab: args.slab.0.clone(),
+        options: Options::default(),
+    };
     for card in &args.cards {
         let twice = || Usage(format!("two networks for one purpose; leave one out: {}", card.display()));
         match pipeline::tell(card)? {
@@ -105,6 +112,7 @@ fn facts(found: &Fit, kept: Option<&Kept>, notes: &[Note]) -> Result<Value> {
     let mut facts = serde_json::to_value(found)?;
     facts["notice"] = json!(NOTICE);
     facts["kept"] = serde_json::to_value(kept)?;
-    facts["notes"] = notes.iter().map(|note| json!({ "weight": note.weight.word().to_lowercase(), "text": note.text })).collect();
+    facts["notes"] =
+        notes.iter().map(|note| json!({ "weight": note.weight.word().to_lowercase(), "text": note.text })).collect();
     Ok(facts)
 }

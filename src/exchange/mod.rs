@@ -120,7 +120,9 @@ impl Model {
             return Err(not("it is a model card; give the .onnx or .pt2 file that the card names"));
         }
         if ends_in("pt2") && !head.starts_with(b"PK") {
-            return Err(not("it does not begin as an exported program does, which is a zip file; save it again by torch.export.save"));
+            return Err(not(
+                "it does not begin as an exported program does, which is a zip file; save it again by torch.export.save",
+            ));
         }
         let network: Box<dyn Network> = if head.starts_with(b"PK") {
             Box::new(pt2::Program::open(path)?)

@@ -204,10 +204,11 @@ fn of_cost(cost: &Cost) -> Vec<Note> {
 }
 
 fn of_run(run: &Run) -> Note {
-    let time = job::duration(run.secs);
+    let time =
+        if run.secs < 1.0 { "less than a second".to_owned() } else { format!("about {}", job::duration(run.secs)) };
     let slices = counted(run.slices, "slice");
     let what = match (run.gradients, run.images) {
-        (0, _) => format!("a pass over the scan takes about {time}"),
+        (0, _) => format!("a pass over the scan takes {time}"),
         (gradients, images) => {
             let tried = [
                 (run.trials > 0).then(|| counted(run.trials, "trial")),
@@ -215,7 +216,7 @@ fn of_run(run: &Run) -> Note {
                 Some(counted(images, "image")),
             ];
             let tried = listed(tried.into_iter().flatten().collect());
-            format!("a counterfactual of which {slices} may change takes about {time} here ({tried})")
+            format!("a counterfactual of which {slices} may change takes {time} here ({tried})")
         }
     };
     let basis = match run.basis {

@@ -21,7 +21,8 @@ impl TrainedOn {
         let Self { mean, deviation, low, high } = *self;
         let all = [mean, deviation, low, high];
         if all.iter().all(Option::is_none) {
-            Err("trained_on_hu = {}; say mean and deviation, or low and high (percentiles 0.5 and 99.5), or all four".to_owned())
+            Err("trained_on_hu = {}; say mean and deviation, or low and high (percentiles 0.5 and 99.5), or all four"
+                .to_owned())
         } else if all.iter().flatten().any(|hu| !hu.is_finite()) {
             Err("trained_on_hu holds what is no number; each is a number of HU".to_owned())
         } else if let Some(deviation) = deviation.filter(|deviation| *deviation <= 0.0) {
@@ -47,7 +48,13 @@ mod tests {
         let of = |text: &str| toml::from_str::<TrainedOn>(text).expect("numbers").check();
         assert_eq!(of("mean = -200\ndeviation = 400\nlow = -1000\nhigh = 300"), Ok(()));
         assert_eq!(of("low = -1000"), Ok(()));
-        for (text, word) in [("", "say mean"), ("mean = 1\ndeviation = 0", "above 0"), ("low = 3\nhigh = 3", "lower"), ("deviation = 3", "say both"), ("mean = nan", "no number")] {
+        for (text, word) in [
+            ("", "say mean"),
+            ("mean = 1\ndeviation = 0", "above 0"),
+            ("low = 3\nhigh = 3", "lower"),
+            ("deviation = 3", "say both"),
+            ("mean = nan", "no number"),
+        ] {
             assert!(of(text).is_err_and(|why| why.contains(word)), "{text}");
         }
     }

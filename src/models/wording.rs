@@ -33,9 +33,12 @@ pub(super) fn of_recipe(text: &str, error: &toml::de::Error) -> String {
 /// Puts the number of a line before a rule that was broken, where the rule begins with a key that stands in the text.
 pub(super) fn of_rule(what: String, text: &str) -> String {
     let key: &str = what.split(|c: char| !(c.is_alphanumeric() || c == '_' || c == '.')).next().unwrap_or_default();
-    let key = key.rsplit('.').next().unwrap_or_default();
-    let is_of_key = |line: &str| line.trim_start().strip_prefix(key).is_some_and(|rest| rest.trim_start().starts_with('='));
-    match text.lines().position(is_of_key).filter(|_| !key.is_empty()) {
+    let is_of = |line: &str, key: &str| {
+        line.trim_start().strip_prefix(key).is_some_and(|rest| !key.is_empty() && rest.trim_start().starts_with('='))
+    };
+    // A key within a table that is written in one line stands behind that of the table.
+    let place = key.rsplit('.').find_map(|key| text.lines().position(|line| is_of(line, key)));
+    match place {
         Some(before) => format!("line {}: {what}", before + 1),
         None => what,
     }
@@ -111,13 +114,13 @@ mod tests {
     #[derive(Debug, Deserialize)]
     #[serde(deny_unknown_fields)]
     #[expect(dead_code, reason = "only what cannot be read matters here")]
-    struct Some {
+    struct Lines {
         clip: bool,
         size: Option<[usize; 3]>,
     }
 
     fn said(text: &str) -> String {
-        of_toml(&toml::from_str::<Some>(text).expect_err("wrong"), text)
+        of_toml(&toml::from_str::<Lines>(text).expect_err("wrong"), text)
     }
 
     #[test]
@@ -126,9 +129,19 @@ mod tests {
             said("# a card\nclip = \"yes\"\n"),
             "line 2, `clip = \"yes\"`: it is the text \"yes\", where true or false is wanted"
         );
-        assert!(said("clip = true\nsizes = 3").starts_with("line 2, `sizes = 3`: there is no key `sizes`; those that there are: `clip`, `size`"));
-        assert!(said("clip = true\nsize = [1, 2]").contains("line 2, `size = [1, 2]`: it has 2 values, where a list of 3 values"), "{}", said("clip = true\nsize = [1, 2]"));
-        assert!(said("clip = true\nsize = [1, 2.5, 3]").contains("it is 2.5, where a whole number of 0 or more is wanted"));
+        assert!(
+            said("clip = true\nsizes = 3")
+                .starts_with("line 2, `sizes = 3`: there is no key `sizes`; those that there are: `clip`, `size`")
+        );
+        assert!(
+            said("clip = true\nsize = [1, 2]")
+                .contains("line 2, `size = [1, 2]`: it has 2 values, where a list of 3 values"),
+            "{}",
+            said("clip = true\nsize = [1, 2]")
+        );
+        assert!(
+            said("clip = true\nsize = [1, 2.5, 3]").contains("it is 2.5, where a whole number of 0 or more is wanted")
+        );
         assert!(said("size = [1, 2, 3]").contains("it has no key `clip`"));
         assert!(said("clip = true\nclip = false").contains("line 2") && said("clip = tru").contains("line 1"));
     }

@@ -115,7 +115,8 @@ pub fn compare(path: &Path, against: Option<&Path>, monitor: &Monitor) -> Result
     let recorded = models::open_self_check(&against).map_err(BadInput::mark)?;
     let get = |name: &str| -> Result<Tensor> {
         let Some(shape) = recorded.shape(name).map(<[usize]>::to_vec) else {
-            let why = "a self-check holds \"x\", \"y\", \"cotangent\" and \"gradient\", as assets/export.py writes them";
+            let why =
+                "a self-check holds \"x\", \"y\", \"cotangent\" and \"gradient\", as assets/export.py writes them";
             return Err(BadInput::mark(anyhow!("{} holds no {name:?}; {why}", against.display())));
         };
         recorded.builder(DType::F32).get(shape, name).map_err(BadInput::mark)

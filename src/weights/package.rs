@@ -133,7 +133,8 @@ impl Package {
         let mut archive =
             zipped::archive(files::open(&self.path).map_err(|e| e.to_string())?).map_err(|e| e.to_string())?;
         let entry = archive.by_name(name).map_err(|e| e.to_string())?;
-        std::io::copy(&mut entry.take(size.saturating_add(1)), &mut std::io::sink()).map_err(|why| damaged(name, &why))?;
+        std::io::copy(&mut entry.take(size.saturating_add(1)), &mut std::io::sink())
+            .map_err(|why| damaged(name, &why))?;
         Ok(())
     }
 

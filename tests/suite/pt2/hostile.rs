@@ -229,9 +229,9 @@ fn a_text_that_inflates_is_a_bomb() {
 fn an_entry_whose_checksum_is_not_that_of_its_bytes_is_refused() {
     let whole = archived(&program(&[linear()]), &config(&meta(&[2, 3])));
     let place = |bytes: &[u8]| whole.windows(bytes.len()).position(|part| part == bytes).expect("there");
+    let weight: Vec<u8> = WEIGHT.iter().flat_map(|number| number.to_le_bytes()).collect();
     // A bit of a weight, which would be as good a number; a letter of the graph, which would be as good a text.
-    for (at, entry) in
-        [(place(&WEIGHT[1].to_le_bytes()), "net/data/weights/weight_0"), (place(b"a test"), "net/models/model.json")]
+    for (at, entry) in [(place(&weight) + 4, "net/data/weights/weight_0"), (place(b"a test"), "net/models/model.json")]
     {
         let mut changed = whole.clone();
         changed[at] ^= 1;
@@ -243,7 +243,6 @@ fn an_entry_whose_checksum_is_not_that_of_its_bytes_is_refused() {
     }
     // A compressed one.
     let config = serde_json::to_vec(&config(&meta(&[2, 3]))).expect("json");
-    let weight: Vec<u8> = WEIGHT.iter().flat_map(|number| number.to_le_bytes()).collect();
     let json = serde_json::to_vec(&program(&[linear()])).expect("json");
     let entries: [(&str, &[u8]); 3] = [
         ("net/models/model.json", &json),
