@@ -119,16 +119,12 @@ impl Cost {
     pub fn of_run(&self, slab: usize, options: &Options) -> Self {
         let [width, height, slices] = self.stack;
         let bytes = |slices: usize| (slices as u64).saturating_mul((width * height * size_of::<f32>()) as u64);
-        let images = bytes(slab).saturating_mul(options.images() as u64);
+        let run = run(&self.passes, slices, slab, options);
+        let images = bytes(slab).saturating_mul(run.map_or(0, |run| run.images as u64));
         let largest = self.passes.iter().max_by_key(|pass| pass.gradient_bytes);
         let held = bytes(slices).saturating_mul(STACKS).saturating_add(images);
         let peak_bytes = largest.map_or(0, |pass| pass.gradient_bytes.saturating_add(held));
-        Self {
-            peak_bytes,
-            peak_of: largest.map(|pass| pass.name),
-            run: run(&self.passes, slices, slab, options),
-            ..self.clone()
-        }
+        Self { peak_bytes, peak_of: largest.map(|pass| pass.name), run, ..self.clone() }
     }
 }
 

@@ -1,6 +1,6 @@
 //! What fits and what does not, in sentences: each with how much it matters, and what can be done.
 
-use super::{Basis, Cost, Coverage, Cut, Fit, Intensities, Kept, Run, Sampling, Training};
+use super::{Basis, Cost, Coverage, Cut, Fit, Intensities, Kept, Moved, Run, Sampling, Training};
 use crate::io::{Note, Weight, counted};
 use crate::job;
 use crate::machine::gigabytes;
@@ -60,9 +60,12 @@ pub fn kept_notes(kept: &Kept) -> Vec<Note> {
         Note::fact(format!("the autoencoder keeps the scan to {psnr}, {line}"))
     }];
     for (at, of) in scores.iter().enumerate() {
-        let what = if at == 0 { "the score of" } else { "reconstruction moves most" };
-        let text =
-            format!("{what} {}: {:.4} of the scan, {:.4} of its reconstruction", of.label, of.scan, of.reconstruction);
+        let Moved { label, scan, reconstruction } = of;
+        let text = if at == 0 {
+            format!("the score of {label} is {scan:.4} of the scan and {reconstruction:.4} of its reconstruction")
+        } else {
+            format!("the autoencoder moves the score of {label} most, from {scan:.4} to {reconstruction:.4}")
+        };
         notes.push(if of.by() > SCORE_MOVED { Note::caution(text) } else { Note::fact(text) });
     }
     notes.sort_by_key(|note| note.weight);
