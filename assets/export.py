@@ -5,7 +5,7 @@
            activation="sigmoid")
 
 Writes model.onnx and model.check.safetensors, which holds x, y (the first output), cotangent and gradient = d sum(y cotangent) / d x,
-and the labels, the recipe and the activation in its metadata. `parallax check model.onnx` repeats the check.
+and the labels, the recipe, the activation and what it was trained on, {"mean": ..., "deviation": ...}, in its metadata. `parallax check model.onnx` repeats the check.
 """
 
 import copy
@@ -15,7 +15,7 @@ import struct
 import torch
 
 
-def export(model, x, path, labels=(), recipe=None, activation=None):
+def export(model, x, path, labels=(), recipe=None, activation=None, trained_on_hu=None):
     model = model.eval()
     torch.onnx.export(model, (x,), path, dynamo=True, external_data=False)
     # In double precision: in single, a ReLU that stands within rounding of 0 may let through what it should not.
@@ -25,6 +25,7 @@ def export(model, x, path, labels=(), recipe=None, activation=None):
     cotangent = torch.randn_like(y)
     (gradient,) = torch.autograd.grad((y * cotangent).sum(), x)
     words = {"labels": json.dumps(list(labels)), "recipe": json.dumps(recipe or {})} | ({"activation": activation} if activation else {})
+    words |= {"trained_on_hu": json.dumps(trained_on_hu)} if trained_on_hu else {}
     tensors = {"x": x, "y": y, "cotangent": cotangent, "gradient": gradient}
     write(path.removesuffix(".onnx") + ".check.safetensors", tensors, words)
 

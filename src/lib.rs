@@ -17,7 +17,7 @@
 //! | 4 | [`models`] the networks and their cards |
 //! | 5 | [`latent_shift`] the method |
 //! | 6 | [`pipeline`] open, prepare, predict, explain, [`quality`] what a counterfactual is worth |
-//! | 7 | [`frame`] what a picture shows, [`audit`] how true explanations are, [`demo`] the built-in scan and networks |
+//! | 7 | [`frame`] what a picture shows, [`audit`] how true explanations are, [`demo`] the built-in scan and networks, [`fit`] whether networks suit a scan |
 //! | 8 | [`export`] files, [`gpu`] the same pictures on the screen |
 //! | 9 | [`settings`] what the user chose, between runs |
 //! | 10 | [`cli`], [`ui`] |
@@ -29,6 +29,7 @@
 //! | scan | what was opened, on its own grid, in Hounsfield units (HU) |
 //! | recipe | how a scan is prepared for a network: orientation, spacing, size, range of HU |
 //! | stack | a prepared volume as the networks take it: `[slices, 1, height, width]`, values `0..=1` |
+//! | fit | what can be said of networks and a scan before anything is computed: what is seen, in which HU, at what cost |
 //! | adapter | the operations from a stack that was prepared for one network to the tensor that another was trained on |
 //! | card | the text file beside a checkpoint that says what it is and what it was fed |
 //! | latents | an encoded stack |
@@ -52,6 +53,7 @@ pub mod demo;
 pub mod exchange;
 pub mod export;
 pub mod files;
+pub mod fit;
 pub mod frame;
 pub mod gpu;
 pub mod graph;

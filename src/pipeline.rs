@@ -6,6 +6,7 @@ mod chosen;
 mod fault;
 mod inspect;
 mod network;
+mod pace;
 mod seen;
 
 use std::ops::Range;
@@ -16,17 +17,18 @@ use anyhow::{Context, Result, anyhow};
 use candle_core::{Device, Tensor};
 use glam::{DAffine3, DMat3, DVec3};
 
-pub use self::adapted::classifier_for;
+pub use self::adapted::{classifier_for, prepared_for};
 pub use self::chosen::{choice, which};
 pub use self::fault::{BadInput, in_words};
 pub use self::inspect::{Opened, inspect, plans};
-pub use self::network::{Comparison, Cost, SelfCheck, allow_failed_checks, compare, cost};
+pub use self::network::{Comparison, Cost, SelfCheck, allow_failed_checks, compare, cost, files_of};
+pub use self::pace::{Pace, pace};
 pub use self::seen::{Seen, seen};
 use crate::io::{self, Among, Arrival, Choice, Note, Scan, Weight};
 use crate::job::Monitor;
 use crate::latent_shift::saliency::{self, Saliency};
 use crate::latent_shift::{self, Counterfactual, Options};
-use crate::models::{self, Autoencoder, Card, Classifier, Draft, Facts, Loaded, Network, Segmenter};
+use crate::models::{self, Autoencoder, Card, Classifier, Draft, Facts, Loaded, Network, Segmenter, TrainedOn};
 use crate::nn::{denormals, device};
 use crate::preprocess::{self, Prepared, Recipe};
 use crate::volume::phantom::{self, Dials, Phantom};
@@ -91,6 +93,8 @@ pub struct Model<T: ?Sized> {
     pub sha256: String,
     /// How scans are prepared for it.
     pub recipe: Recipe,
+    /// The intensities that it was trained on, where its card says them.
+    pub trained_on: Option<TrainedOn>,
     pub self_check: SelfCheck,
 }
 
@@ -169,8 +173,8 @@ pub fn open_and_show(
 pub fn prepare(scan: &Arc<Scan>, recipe: &Recipe, monitor: &Monitor) -> Result<Input> {
     let prepared = preprocess::prepare(&scan.volume, recipe, monitor).map_err(|error| match error {
         preprocess::Error::Cancelled(cancelled) => cancelled.into(),
-        too_large @ preprocess::Error::TooLarge { .. } => {
-            BadInput::mark(anyhow!("{too_large}: {}", scan.source.display()))
+        why => {
+            BadInput::mark(anyhow!("the scan cannot be prepared for the networks: {why}: {}", scan.source.display()))
         }
     })?;
     Ok(Input::new(Some(Arc::clone(scan)), prepared))
@@ -225,7 +229,7 @@ fn stack(path: &Path, recipe: &Recipe) -> Result<Input> {
     let middle = DVec3::from_array(shape.map(|n| (n as f64 - 1.0) / 2.0));
     let grid = Grid { shape, world_from_voxel: DAffine3::from_mat3_translation(axes, -(axes * middle)) };
     let volume = Volume::from_f32(grid, voxels);
-    Ok(Input::new(None, Prepared { volume, recipe, oriented: grid, spaced: grid }))
+    Ok(Input::new(None, Prepared { volume, recipe, oriented: grid, spaced: grid, filled: shape }))
 }
 
 /// Whether a file's name is that of a model card or a checkpoint. A `.safetensors` file may be a stack: it is none here.
@@ -288,13 +292,14 @@ struct Origin {
     name: String,
     sha256: String,
     recipe: Recipe,
+    trained_on: Option<TrainedOn>,
     self_check: SelfCheck,
 }
 
 impl Origin {
     fn with<T: ?Sized>(self, network: Arc<T>) -> Arc<Model<T>> {
-        let Self { name, sha256, recipe, self_check } = self;
-        Arc::new(Model { network, name, sha256, recipe, self_check })
+        let Self { name, sha256, recipe, trained_on, self_check } = self;
+        Arc::new(Model { network, name, sha256, recipe, trained_on, self_check })
     }
 }
 
@@ -306,7 +311,7 @@ fn load(path: &Path, wanted: &str, monitor: &Monitor) -> Result<(Network, Origin
     let Loaded { network, sha256, recipe } = Network::load(&card, device::chosen()).map_err(BadInput::mark)?;
     monitor.check()?;
     let self_check = network::self_check(&card, &sha256, monitor)?;
-    Ok((network, Origin { name, sha256, recipe, self_check }))
+    Ok((network, Origin { name, sha256, recipe, trained_on: card.trained_on, self_check }))
 }
 
 fn wrong(card: &Path, network: &Network, wanted: &str) -> anyhow::Error {

@@ -6,7 +6,8 @@ use clap::builder::PossibleValue;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use super::choice::ChoiceArgs;
-use super::compute::ComputeArgs;
+use super::compute::{ComputeArgs, bytes};
+use super::fit::FitArgs;
 use super::models::ModelsArgs;
 use super::values::{LambdaRange, Seeds, Shape, Slab, finite, positive, range, seeds, size, slab, within};
 use crate::export::{Annotation, Kind, Layout, Patient, Style};
@@ -75,6 +76,8 @@ pub enum Command {
     Check(CheckArgs),
     /// Writes a scan as the networks see it
     Prepare(PrepareArgs),
+    /// Says whether networks suit a scan, before anything is computed: what they see, at what cost
+    Fit(Box<FitArgs>),
     /// Scores a scan with a classifier
     Predict(PredictArgs),
     /// Searches the counterfactual of a scan
@@ -112,7 +115,7 @@ pub struct InfoArgs {
 
 #[derive(Debug, Args)]
 pub struct CheckArgs {
-    /// Network as ONNX
+    /// Network as .onnx or .pt2, or the model card or bundle that names it
     pub model: PathBuf,
     /// F.safetensors with "x", "y" (the first output), "cotangent" and "gradient" (of sum(y cotangent) by x) [default: MODEL with the
     /// ending .check.safetensors]
@@ -137,6 +140,9 @@ pub struct PrepareArgs {
     /// F.safetensors (key "stack", f32 [slices, 1, height, width]) or F.nii.gz
     #[arg(long, value_name = "FILE")]
     pub out: PathBuf,
+    /// The most memory to take, such as 6GB or 900MB; what the machine has free where it is left out
+    #[arg(long, value_name = "SIZE", value_parser = bytes)]
+    pub memory: Option<u64>,
     /// Replace a file that exists
     #[arg(long)]
     pub overwrite: bool,

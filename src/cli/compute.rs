@@ -48,7 +48,7 @@ pub enum Precision {
 }
 
 /// "6GB", "6.5 GB", "900MB", "6GiB" as bytes.
-fn bytes(text: &str) -> std::result::Result<u64, String> {
+pub(super) fn bytes(text: &str) -> std::result::Result<u64, String> {
     let digits = text.trim_end_matches(|letter: char| letter.is_alphabetic()).trim_end();
     let unit: f64 = match text[digits.len()..].trim() {
         "MB" => 1e6,

@@ -19,7 +19,7 @@ mod start;
 use std::ops::Range;
 
 pub use result::{Counterfactual, Scores, Step, Trial};
-pub use run::{explain, reconstruct};
+pub use run::{calibration, explain, reconstruct};
 use serde::{Deserialize, Serialize};
 
 use crate::graph;

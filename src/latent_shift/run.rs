@@ -354,8 +354,9 @@ fn flat(tensor: &Tensor) -> Result<Vec<f32>, Error> {
     Ok(tensor.to_dtype(DType::F32)?.flatten_all()?.to_vec1()?)
 }
 
-/// Least squares of reconstruction on scan, HU, over those of all voxels that were encoded.
-fn calibration(
+/// `[slope, offset]` of reconstruction = slope * scan + offset, HU, by least squares over those voxels that were `encoded`; the
+/// reconstruction is in decoded units.
+pub fn calibration(
     stack: &Volume,
     decoded: &[f32],
     encoded: Range<usize>,

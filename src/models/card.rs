@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use super::bundle::Bundle;
 use super::registry::Architecture;
-use super::{Error, Kind, Probabilities, Role, file};
+use super::{Error, Kind, Probabilities, Role, TrainedOn, file, wording};
 use crate::files;
 use crate::preprocess::Recipe;
 use crate::weights::Checkpoint;
@@ -47,6 +47,8 @@ pub struct Card {
     pub labels: Option<Vec<String>>,
     /// How scans were prepared for it.
     pub recipe: Recipe,
+    /// The intensities that it was trained on, where the card says them.
+    pub trained_on: Option<TrainedOn>,
     /// Whether the card says the size that scans are brought to.
     pub says_size: bool,
     /// What only networks in files of their own need.
@@ -98,6 +100,7 @@ struct Lines {
     labels: Option<Vec<String>>,
     /// A text file with a label in each line.
     labels_file: Option<PathBuf>,
+    trained_on_hu: Option<TrainedOn>,
     #[serde(default)]
     recipe: toml::Table,
 }
@@ -123,12 +126,12 @@ impl Card {
             path: path.to_owned(),
         })?;
         let wrong = |what: String| Error::Card { what, path: path.to_owned() };
-        let lines: Lines = toml::from_str(&text).map_err(|e| wrong(e.message().to_owned()))?;
-        Self::of_lines(lines, path).map_err(wrong)
+        let lines: Lines = toml::from_str(&text).map_err(|error| wrong(wording::of_toml(&error, &text)))?;
+        Self::of_lines(lines, path, &text).map_err(|what| wrong(wording::of_rule(what, &text)))
     }
 
-    /// Paths are relative to the card's.
-    fn of_lines(lines: Lines, path: &Path) -> Result<Self, String> {
+    /// Of a card's text, as it was read. Paths are relative to the card's.
+    fn of_lines(lines: Lines, path: &Path, text: &str) -> Result<Self, String> {
         let (kind, weights) = lines.network()?;
         if let Some(side) = lines.side.filter(|side| !SIDES.contains(side)) {
             return Err(format!("side = {side}; a slice has {SIDES:?} pixels a side"));
@@ -141,8 +144,9 @@ impl Card {
         };
         labels.as_deref().map_or(Ok(()), check_labels)?;
         let says_size = lines.recipe.contains_key("size") || lines.recipe.contains_key("side");
-        let recipe = Recipe::deserialize(lines.recipe).map_err(|e| format!("recipe: {}", e.message()))?;
+        let recipe = Recipe::deserialize(lines.recipe).map_err(|error| wording::of_recipe(text, &error))?;
         recipe.check()?;
+        lines.trained_on_hu.map_or(Ok(()), |trained_on| trained_on.check())?;
         Ok(Self {
             kind,
             weights: beside(weights),
@@ -152,6 +156,7 @@ impl Card {
             decode: lines.decode,
             labels,
             recipe,
+            trained_on: lines.trained_on_hu,
             says_size,
             file: OfFile {
                 decoder: lines.decoder.map(beside),
@@ -191,7 +196,8 @@ impl Card {
         };
         let file = OfFile { activation: said.activation, ..OfFile::default() };
         let role = file::role(path)?;
-        Ok(Self { labels: said.labels, file, ..Self::of_file(Kind::File(role), path, recipe) })
+        let of_file = Self::of_file(Kind::File(role), path, recipe);
+        Ok(Self { labels: said.labels, trained_on: said.trained_on, file, ..of_file })
     }
 
     fn of_file(kind: Kind, weights: &Path, recipe: Recipe) -> Self {
@@ -205,6 +211,7 @@ impl Card {
             labels: None,
             says_size: recipe.size != Recipe::default().size,
             recipe,
+            trained_on: None,
             file: OfFile::default(),
         }
     }
@@ -224,6 +231,7 @@ impl Card {
             decode: Decode::default(),
             labels: None,
             recipe: Recipe::default(),
+            trained_on: None,
             says_size: false,
             file: OfFile::default(),
         })

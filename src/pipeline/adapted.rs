@@ -26,11 +26,11 @@ pub fn classifier_for(model: &Model<Classifier>, input: &Input, monitor: &Monito
 }
 
 /// The input's scan as another network's recipe has it.
-pub(super) fn prepared_for(input: &Input, recipe: &Recipe, monitor: &Monitor) -> Result<Prepared> {
+pub fn prepared_for(input: &Input, recipe: &Recipe, monitor: &Monitor) -> Result<Prepared> {
     let scan = input.scan.as_ref().map_or_else(|| input.display_volume(), |scan| scan.volume.clone());
     preprocess::prepare(&scan, recipe, monitor).map_err(|error| match error {
         preprocess::Error::Cancelled(cancelled) => cancelled.into(),
-        too_large @ preprocess::Error::TooLarge { .. } => BadInput::mark(too_large),
+        why => BadInput::mark(anyhow!("the scan cannot be prepared for the networks: {why}")),
     })
 }
 

@@ -50,6 +50,9 @@ pub(super) enum Action {
     Options(Options),
     Explain,
     Cancel,
+    /// Send the scan through the autoencoder, to see whether it is kept; and stop that.
+    CheckReconstruction,
+    StopReconstruction,
     /// Show the other result.
     SwapResults,
     /// `replace`: the person has agreed that a file of that name goes.
@@ -119,6 +122,7 @@ pub(super) enum Action {
 pub(super) enum Place {
     Scan,
     Model(Role),
+    Fit,
     Run,
     Picture,
     /// A session that is opened.

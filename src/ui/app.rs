@@ -154,6 +154,8 @@ impl App {
             Action::Presets(presets) => self.session.settings.presets = presets,
             Action::Explain => self.session.explain(),
             Action::Cancel => self.session.run.cancel(),
+            Action::CheckReconstruction => self.session.check_reconstruction(),
+            Action::StopReconstruction => self.session.fitting.kept.cancel(),
             Action::SwapResults => {
                 self.session.swap_results();
                 self.show_run();
@@ -177,6 +179,7 @@ impl App {
                 Place::Model(Role::Autoencoder) => self.session.autoencoder.dismiss(),
                 Place::Model(Role::Classifier) => self.session.classifier.dismiss(),
                 Place::Model(Role::Segmenter) => self.session.segmenter.dismiss(),
+                Place::Fit => self.session.dismiss_fit(),
                 Place::Run => self.session.run.dismiss(),
                 Place::Picture => self.picture.dismiss(),
                 Place::Session => self.session.restored.dismiss(),

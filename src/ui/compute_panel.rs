@@ -8,9 +8,9 @@ use super::action::{Action, Place};
 use super::session::Session;
 use super::theme;
 use super::viewer::Viewer;
-use super::widgets::{duration, error_ui, step_heading_ui};
+use super::widgets::{error_ui, step_heading_ui};
 use crate::frame::Plane;
-use crate::job::{Monitor, Progress};
+use crate::job::{Monitor, Progress, duration};
 use crate::latent_shift::{Options, Outside, SearchWay};
 use crate::nn::device;
 

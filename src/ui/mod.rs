@@ -7,6 +7,7 @@ mod arriving;
 mod compute_panel;
 mod display;
 mod export_dialog;
+mod fit_panel;
 mod help;
 mod input_panel;
 mod keys;

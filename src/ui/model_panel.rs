@@ -3,6 +3,7 @@
 use eframe::egui::{Id, RichText, ScrollArea, TextEdit, Ui};
 
 use super::action::{Action, Place, Wanted};
+use super::fit_panel::fit_panel_ui;
 use super::session::{Loaded, Role, Session};
 use super::stage::Stage;
 use super::theme;
@@ -31,6 +32,7 @@ pub(super) fn model_panel_ui(ui: &mut Ui, session: &Session, actions: &mut Vec<A
         }
         ScoredBy::Segmenter => card_ui(ui, Role::Segmenter, &session.segmenter, actions),
     }
+    fit_panel_ui(ui, session, actions);
 }
 
 fn card_ui<N: ?Sized>(ui: &mut Ui, role: Role, stage: &Stage<Loaded<N>>, actions: &mut Vec<Action>)

@@ -1,5 +1,6 @@
 //! What is open, what was chosen, and what came of it: the state behind the window. Panels read it; actions change it.
 
+mod fitting;
 mod give;
 mod restore;
 
@@ -9,6 +10,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use anyhow::anyhow;
+use fitting::Fitting;
 use restore::hold_against;
 
 use super::arriving::{Arriving, Listing};
@@ -89,6 +91,8 @@ pub(super) struct Session {
     pub(super) classifier: Stage<Loaded<Classifier>>,
     pub(super) segmenter: Stage<Loaded<Segmenter>>,
     pub(super) run: Stage<Explained>,
+    /// Whether what is open fits.
+    pub(super) fitting: Fitting,
     /// The result that gave way to the one shown, or that a cancelled run did not replace.
     pub(super) aside: Option<Arc<Explained>>,
     /// A session file that is being opened.
@@ -126,6 +130,7 @@ impl Session {
             classifier: Stage::default(),
             segmenter: Stage::default(),
             run: Stage::default(),
+            fitting: Fitting::default(),
             aside: None,
             restored: Stage::default(),
             waiting: None,
@@ -299,6 +304,7 @@ impl Session {
         if self.run.running().is_some() || self.missing().is_some() {
             return;
         }
+        self.pause_fit();
         let job = self.spawn("explain", &self.turn, move |monitor| {
             let began = Instant::now();
             let result = pipeline::explain(&scan.input, &request, monitor)?;
@@ -330,6 +336,7 @@ impl Session {
             self.settings.segmenter = self.segmenter.ready().map(|loaded| absolute(&loaded.card));
             hold_against(&mut self.saved_with, Role::Segmenter, &mut self.segmenter);
         }
+        self.follow_fit();
         arrived
     }
 

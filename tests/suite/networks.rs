@@ -238,7 +238,11 @@ fn cards_that_contradict_the_file_are_refused_with_what_to_do() {
         (CLASSIFIER.replace("classifier.onnx", "nowhere.onnx"), "nowhere.onnx"),
         (format!("encoder = \"blocks_encoder.onnx\"\ndecoder = \"decoder.onnx\"\n{recipe}"), "decoder"),
         (BLOCKS.replace("\"RAS\"", "\"LP\""), "takes volumes: give it three letters"),
-        (AUTOENCODER.replace("latents = \"mean\"\n", ""), "8"),
+        (
+            AUTOENCODER.replace("latents = \"mean\"\n", ""),
+            "takes 4 channels, half of the 8 that the encoder gives: the others are a logarithm of the variance, so say latents = \"mean\"",
+        ),
+        (AUTOENCODER.replace("latents = \"mean\"\n", ""), "/decoder.onnx"),
         (AUTOENCODER.replace("axes", "z_score = true\naxes"), "cannot be undone behind a decoder"),
     ] {
         let card = files.card("card.toml", &text);

@@ -190,7 +190,7 @@ fn prepared() -> Prepared {
     let grid = Grid { shape: [3, 2, 4], world_from_voxel: DAffine3::from_scale(DVec3::new(-1.5, -1.5, 3.0)) };
     let voxels: Vec<f32> = (0..grid.len()).map(|n| n as f32 / 24.0).collect();
     let volume = Volume::from_f32(grid, voxels);
-    Prepared { volume, recipe: Recipe::of_side(3), oriented: grid, spaced: grid }
+    Prepared { volume, recipe: Recipe::of_side(3), oriented: grid, spaced: grid, filled: grid.shape }
 }
 
 fn result(prepared: &Prepared) -> Counterfactual {

@@ -6,7 +6,7 @@ use rayon::prelude::*;
 use super::along::counted;
 use super::broadcast::{Walk, back_to, together};
 use super::frozen::Frozen;
-use super::{Operation, Pass, Saved, Saves, Sum, each, only};
+use super::{Operation, Pass, Saved, Saves, Sum, each, numbers, only};
 use crate::nn::device::has_kernels;
 use crate::nn::gemm::{Matrix, Real, zeros};
 use crate::nn::numbers::{Held, by_type, tensor};
@@ -124,6 +124,11 @@ impl Operation for MatMul {
         Saves::Inputs
     }
 
+    fn multiply_adds(&self, inputs: &[&[usize]]) -> f64 {
+        let inner = inputs.first().and_then(|a| a.last()).copied().unwrap_or(0);
+        self.shape(inputs).map_or(0.0, |shape| numbers(&shape) * inner as f64)
+    }
+
     fn forward(&self, inputs: &[&Tensor], save: bool) -> Result<(Tensor, Saved)> {
         let [a, b] = inputs else { bail!("a product of {} tensors", inputs.len()) };
         let shape = self.shape(&[a.dims(), b.dims()])?;
@@ -184,6 +189,11 @@ impl Operation for Linear {
 
     fn saves(&self) -> Saves {
         Saves::Nothing
+    }
+
+    fn multiply_adds(&self, inputs: &[&[usize]]) -> f64 {
+        let outputs = self.weight.dims().first().copied().unwrap_or(0);
+        only(inputs).map_or(0.0, |shape| numbers(shape) * outputs as f64)
     }
 
     fn forward(&self, inputs: &[&Tensor], _: bool) -> Result<(Tensor, Saved)> {

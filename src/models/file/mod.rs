@@ -16,7 +16,7 @@ use serde::de::DeserializeOwned;
 use self::autoencoder::FileAutoencoder;
 use super::draft::Facts;
 use super::registry::Role;
-use super::{Adapter, Card, Error, Latents, Loaded, Network, Probabilities, check_labels};
+use super::{Adapter, Card, Error, Latents, Loaded, Network, Probabilities, TrainedOn, check_labels};
 use crate::exchange::{Model, Port, Size};
 use crate::files;
 use crate::graph::{Graph, Plan, Value};
@@ -101,13 +101,14 @@ pub(super) fn facts(path: &Path) -> Result<Facts, Error> {
     })
 }
 
-/// What whoever exported a network wrote of it, into the file's metadata or those of the self-check beside it: `labels` and `recipe` as
-/// JSON, `activation` as a card has it.
+/// What whoever exported a network wrote of it, into the file's metadata or those of the self-check beside it: `labels`, `recipe`
+/// and `trained_on_hu` as JSON, `activation` as a card has it.
 #[derive(Default)]
 pub(super) struct Said {
     pub(super) labels: Option<Vec<String>>,
     pub(super) recipe: Option<Recipe>,
     pub(super) activation: Option<Probabilities>,
+    pub(super) trained_on: Option<TrainedOn>,
 }
 
 /// Where an export leaves the self-check of a network: beside it.
@@ -115,11 +116,24 @@ pub(super) fn self_check(network: &Path) -> PathBuf {
     network.with_extension("check.safetensors")
 }
 
+/// What is wrong with a file that recorded the answers of a network.
+pub(super) fn of_self_check(error: weights::Error, path: &Path) -> Error {
+    let why = match error {
+        weights::Error::Io { cause, .. } => cause.to_string(),
+        weights::Error::Damaged { what, .. } => format!("it is cut or damaged: {what}"),
+        weights::Error::NotACheckpoint { .. } => "it is no safetensors file, or cut near its beginning".to_owned(),
+        weights::Error::NoTensors { .. } => "it holds no tensors".to_owned(),
+        other @ weights::Error::LeftOver { .. } => other.to_string(),
+    };
+    Error::SelfCheck { why, path: path.to_owned() }
+}
+
 /// Reads what was written of a network.
 pub(super) fn said(path: &Path) -> Result<Said, Error> {
     let model = Model::open(path)?;
     let beside = self_check(path);
-    let of_check = if beside.is_file() { weights::safetensors_metadata(&beside)? } else { BTreeMap::new() };
+    let read = || weights::safetensors_metadata(&beside).map_err(|error| of_self_check(error, &beside));
+    let of_check = if beside.is_file() { read()? } else { BTreeMap::new() };
     let text = |key: &str| model.metadata().get(key).or_else(|| of_check.get(key));
     let wrong = |key: &str, why: &str| Error::Card {
         what: format!("what was written of the network: \"{key}\": {why}"),
@@ -136,7 +150,10 @@ pub(super) fn said(path: &Path) -> Result<Said, Error> {
     recipe.as_ref().map_or(Ok(()), Recipe::check).map_err(|why| wrong("recipe", &why))?;
     let activation = text("activation").map(|word| serde_json::Value::String(word.clone()));
     let activation = activation.map(Probabilities::deserialize).transpose();
-    Ok(Said { labels, recipe, activation: activation.map_err(|why| wrong("activation", &why.to_string()))? })
+    let activation = activation.map_err(|why| wrong("activation", &why.to_string()))?;
+    let trained_on: Option<TrainedOn> = parsed(text("trained_on_hu")).map_err(|why| wrong("trained_on_hu", &why))?;
+    trained_on.map_or(Ok(()), |of| of.check()).map_err(|why| wrong("trained_on_hu", &why))?;
+    Ok(Said { labels, recipe, activation, trained_on })
 }
 
 fn parsed<T: DeserializeOwned>(text: Option<&String>) -> Result<Option<T>, String> {

@@ -33,16 +33,26 @@ struct LatentBox {
 }
 
 impl FileVolumes {
-    /// Follows the shape of a stack through both files.
-    pub(super) fn check(&self) -> Result<()> {
+    /// Follows the shape of a stack through the encoder: the shape of its latents.
+    pub(super) fn latents(&self) -> Result<Vec<usize>> {
+        let [slices, rows, columns] = self.example();
+        Ok(self.encoder([slices, 1, rows, columns])?.outputs()[0].to_vec())
+    }
+
+    /// Slices, rows and columns of a stack.
+    fn example(&self) -> [usize; 3] {
         let tensor = example(&self.recipe, 1);
         let mut stack = [0; 3];
         for ((at, _), side) in self.recipe.axes.of_stack().zip(&tensor[2..]) {
             stack[at] = *side;
         }
-        let [slices, rows, columns] = stack;
-        let latents = self.encoder([slices, 1, rows, columns])?.outputs()[0].to_vec();
-        let decoded = self.decoder(&latents, [rows, columns])?.outputs()[0].to_vec();
+        stack
+    }
+
+    /// Follows the shape of a stack's latents through the decoder.
+    pub(super) fn check(&self, latents: &[usize]) -> Result<()> {
+        let [slices, rows, columns] = self.example();
+        let decoded = self.decoder(latents, [rows, columns])?.outputs()[0].to_vec();
         if decoded[0] != slices {
             bail!(
                 "the decoder gives {} slices of the {slices} that were encoded; set recipe.size to what it was trained on",
