@@ -9,6 +9,7 @@ mod demo;
 mod explain;
 mod info;
 mod models;
+mod named;
 mod phantom;
 mod predict;
 mod prepare;

@@ -4,10 +4,11 @@ use std::sync::Arc;
 
 use candle_core::{DType, Tensor};
 use candle_nn::ops::sigmoid;
+use serde::{Deserialize, Serialize};
 
 use super::Error;
 use crate::job::Monitor;
-use crate::models::{Classifier, Segmenter};
+use crate::models::{Classifier, Probabilities, Segmenter};
 
 /// What is said of one stack.
 #[derive(Debug, Clone, PartialEq)]
@@ -23,11 +24,39 @@ impl From<f64> for Scored {
     }
 }
 
+/// What kind of number a score is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum ScoreKind {
+    /// A probability, or a weighted sum of several.
+    #[default]
+    Probability,
+    /// Any number: a regression's, or the share of a volume.
+    Number,
+    /// The cosine of an angle between two embeddings, `-1..=1`.
+    Cosine,
+}
+
+impl ScoreKind {
+    /// For the axes of curves.
+    pub fn axis(self) -> &'static str {
+        match self {
+            Self::Probability | Self::Number => "score",
+            Self::Cosine => "cosine similarity",
+        }
+    }
+}
+
 /// The score of slab slices `[slab, 1, h, w]` while all other slices stand still.
 pub type SlabScore<'a> = Box<dyn Fn(&Tensor, &Monitor) -> Result<Scored, Error> + 'a>;
 
 /// A number for a stack `[slices, 1, h, w]`, differentiable in it.
 pub trait Objective: Send + Sync {
+    /// What kind of number the score is.
+    fn kind(&self) -> ScoreKind {
+        ScoreKind::Number
+    }
+
     fn score(&self, stack: &Tensor, monitor: &Monitor) -> Result<Scored, Error>;
 
     /// The score and its exact gradient `[slices, 1, h, w]`. `slab` is all that will be asked of it:
@@ -79,6 +108,13 @@ impl ClassScore {
 }
 
 impl Objective for ClassScore {
+    fn kind(&self) -> ScoreKind {
+        match self.classifier.probabilities() {
+            Probabilities::Sigmoid | Probabilities::Softmax => ScoreKind::Probability,
+            Probabilities::None => ScoreKind::Number,
+        }
+    }
+
     fn score(&self, stack: &Tensor, monitor: &Monitor) -> Result<Scored, Error> {
         let logits =
             self.classifier.plan(stack.dims())?.forward(std::slice::from_ref(stack), &|_, _| monitor.check())?;

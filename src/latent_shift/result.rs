@@ -3,6 +3,7 @@
 use std::ops::Range;
 use std::sync::Arc;
 
+use super::ScoreKind;
 use crate::volume::{Grid, Volume};
 
 /// An autoencoder counts as calibrated within these: a tenth of the contrast, a fat-to-water distance of HU.
@@ -53,6 +54,10 @@ pub struct Counterfactual {
     /// Index into `steps` of the chosen end.
     pub chosen: usize,
     pub scores: Scores,
+    /// What kind of number they are.
+    pub score_kind: ScoreKind,
+    /// The score of the scan as the network that gives it prepares it, where that is not how the autoencoder has it.
+    pub scan_as_predicted: Option<f64>,
     /// As those of the steps.
     pub scan_logits: Arc<[f32]>,
     pub reconstruction_logits: Arc<[f32]>,

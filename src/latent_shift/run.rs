@@ -11,7 +11,7 @@ use super::piecewise::{self, Oracle, Uphill};
 use super::result::{Counterfactual, Scores, Step, Trial};
 use super::search::{self, Ahead, Rules, Walk};
 use super::start::{Start, decoded};
-use super::{Error, Options, SearchWay, gradient, heatmap};
+use super::{Error, Options, SearchWay, StepsIn, gradient, heatmap};
 use crate::job::Monitor;
 use crate::models::Autoencoder;
 use crate::nn::device;
@@ -47,6 +47,10 @@ pub fn explain(
     let chunk = Chunk::for_gradients(autoencoder, size, options.chunk);
     let encoded = if autoencoder.mixes_slices() { 0..slices } else { options.outside().encoded(&slab, slices) };
     let start = Start::of(&input, autoencoder, encoded.clone(), &chunk, monitor)?;
+    let deviations = match options.steps_in {
+        StepsIn::Latents => None,
+        StepsIn::Deviations => Some(start.deviations(&input, autoencoder, &chunk, monitor)?),
+    };
     let whole = pixels(&start.stack)?;
     monitor.step("scoring the scan", 0, 0)?;
     let scan = objective.score(&input, monitor)?;
@@ -54,6 +58,7 @@ pub fn explain(
     let planes = within.as_ref().map_or_else(|| start.planes_of(&slab), |within| within.planes.clone());
     let autoencoder = within.as_ref().map_or(autoencoder, |within| &*within.autoencoder);
     let latents = start.latents.narrow(0, planes.start, planes.len())?;
+    let deviations = deviations.map(|all| all.narrow(0, planes.start, planes.len())).transpose()?;
     // A plane of latents stands for as many slices.
     let plane_mm = stack.grid.spacing_mm()[2] * (slab.len() as f64 / planes.len() as f64);
     let (scored, gradient) =
@@ -62,7 +67,7 @@ pub fn explain(
     let mut shift = Shift {
         autoencoder,
         objective,
-        path: Path::straight(latents, gradient.clone(), plane_mm)?,
+        path: Path::straight(latents, &gradient, deviations, plane_mm)?,
         reconstruction: flat(&start.stack.narrow(0, slab.start, slab.len())?)?,
         slab: slab.clone(),
         slab_score: objective.around(&start.stack, slab.clone(), monitor)?,
@@ -91,6 +96,8 @@ pub fn explain(
         stack: stack.clone(),
         reconstruction: Volume::from_f32(stack.grid, whole),
         scores: Scores { scan: scan.score, reconstruction: scored.score, counterfactual: end.score },
+        score_kind: objective.kind(),
+        scan_as_predicted: None,
         scan_logits: scan.logits,
         reconstruction_logits: scored.logits,
         latents_moved,
