@@ -16,6 +16,9 @@ use crate::nn::device;
 use crate::pipeline::{self, BadInput, Input, Model, Request, Target};
 
 pub(super) fn run(args: &ExplainArgs) -> Result<()> {
+    if args.segmenter.is_some() && args.objective.is_none() && args.target.is_empty() {
+        bail!(Usage("name a class of the --segmenter by --target, or --objective lung-size".to_owned()));
+    }
     args.options().check().map_err(|error| Usage(error.to_string()))?;
     compute::start(&args.compute)?;
     let _made = args.outputs.check()?;
@@ -94,9 +97,6 @@ pub(super) fn target(
 
 /// `--target`, by label index.
 fn terms(args: &ExplainArgs, labels: &[String]) -> Result<Vec<(usize, f64)>> {
-    if args.target.is_empty() {
-        bail!(Usage("name a class of the --segmenter by --target, or --objective lung-size".to_owned()));
-    }
     let mut terms = Vec::with_capacity(args.target.len());
     for target in &args.target {
         // A name may hold "=" itself: what follows the last one is a weight only if it is a number.
@@ -114,10 +114,8 @@ fn summarize(input: &Input, request: &Request, result: &Counterfactual, outputs:
     let end = &result.steps[result.chosen];
     let what = if result.score_kind == ScoreKind::Cosine { "cosine of" } else { "score of" };
     say(&format!("{what} the scan            {:.4}", result.scores.scan));
-    if let Some(score) = result.scan_as_predicted {
-        say(&format!(
-            "    (as the autoencoder's grid has it; on the network's own grid, as `predict` gives it, {score:.4})"
-        ));
+    if let Some(which) = result.which_scan_score() {
+        say(&format!("    ({which})"));
     }
     say(&format!("{what} its reconstruction  {:.4}", result.scores.reconstruction));
     say(&format!("{what} the counterfactual  {:.4}  at lambda {:.4}", end.score, end.lambda));

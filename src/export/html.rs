@@ -109,8 +109,9 @@ fn scores(result: &Counterfactual) -> String {
     let lambda = lambda_text(result.steps[result.chosen].lambda);
     let partial = if result.complete { "" } else { " Partial: the run was cancelled." };
     let stop = escape(&format!("Counterfactual at lambda {lambda}. Stopped because {}.{partial}", result.stop));
-    let notes =
-        result.notes().iter().map(|note| format!("<p>Note: {}</p>\n", escape(note))).collect::<Vec<_>>().concat();
+    let which = result.which_scan_score().map(|which| format!("The score of the scan is {which}."));
+    let notes = which.into_iter().chain(result.notes()).collect::<Vec<_>>();
+    let notes = notes.iter().map(|note| format!("<p>Note: {}</p>\n", escape(note))).collect::<Vec<_>>().concat();
     format!("{}<p>{stop}</p>\n{notes}", table("Scores", &["", "Score"], &rows))
 }
 

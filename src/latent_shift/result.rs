@@ -138,6 +138,12 @@ impl Counterfactual {
         (0..changes.len()).max_by(|&a, &b| changes[a].total_cmp(&changes[b])).unwrap_or(self.slab.start)
     }
 
+    /// Which of the two scores of the scan is its score here, in words; nothing where there is one alone.
+    pub fn which_scan_score(&self) -> Option<String> {
+        let score = self.scan_as_predicted?;
+        Some(format!("as the autoencoder's grid has it; on the network's own grid, as `predict` gives it, {score:.4}"))
+    }
+
     /// What a reader of these numbers must know, in words.
     pub fn notes(&self) -> Vec<String> {
         let mut notes = Vec::new();

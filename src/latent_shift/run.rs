@@ -53,7 +53,13 @@ pub fn explain(
     };
     let whole = pixels(&start.stack)?;
     monitor.step("scoring the scan", 0, 0)?;
-    let scan = objective.score(&input, monitor)?;
+    let slab_score = objective.around(&start.stack, slab.clone(), monitor)?;
+    let of_slab = |stack: &Tensor| stack.narrow(0, slab.start, slab.len())?.contiguous();
+    let scan = if start.is_scan_outside(&slab, &input)? {
+        slab_score.score(&of_slab(&input)?, monitor)?
+    } else {
+        objective.score(&input, monitor)?
+    };
     let within = autoencoder.within(&start.latents, &slab, slices);
     let planes = within.as_ref().map_or_else(|| start.planes_of(&slab), |within| within.planes.clone());
     let autoencoder = within.as_ref().map_or(autoencoder, |within| &*within.autoencoder);
@@ -61,22 +67,21 @@ pub fn explain(
     let deviations = deviations.map(|all| all.narrow(0, planes.start, planes.len())).transpose()?;
     // A plane of latents stands for as many slices.
     let plane_mm = stack.grid.spacing_mm()[2] * (slab.len() as f64 / planes.len() as f64);
-    let (scored, gradient) =
-        gradient::gradient(autoencoder, objective, &latents, &start.stack, &slab, &chunk, monitor)?;
+    let slices = of_slab(&start.stack)?;
+    let (scored, gradient) = gradient::gradient(autoencoder, &*slab_score, &latents, &slices, &chunk, monitor)?;
 
     let mut shift = Shift {
         autoencoder,
-        objective,
         path: Path::straight(latents, &gradient, deviations, plane_mm)?,
-        reconstruction: flat(&start.stack.narrow(0, slab.start, slab.len())?)?,
+        reconstruction: flat(&slices)?,
         slab: slab.clone(),
-        slab_score: objective.around(&start.stack, slab.clone(), monitor)?,
+        slab_score,
         scored,
         size,
         chunk,
         monitor,
         gradient,
-        stack: start.stack.clone(),
+        dtype: start.stack.dtype(),
     };
     let mut found = shift.walk(options, &whole)?;
     let fast_error = shift.fast_error(&mut found)?;
@@ -140,12 +145,11 @@ fn check_slab(slab: &Range<usize>, slices: usize) -> Result<(), Error> {
 /// The slab as it moves along its path, and what is known of it.
 struct Shift<'a> {
     autoencoder: &'a dyn Autoencoder,
-    objective: &'a dyn Objective,
     path: Path,
     /// The slab at lambda 0, `[slab, height, width]`.
     reconstruction: Vec<f32>,
     slab: Range<usize>,
-    slab_score: SlabScore<'a>,
+    slab_score: Box<dyn SlabScore + 'a>,
     /// What is said of lambda 0.
     scored: Scored,
     size: [usize; 2],
@@ -153,8 +157,8 @@ struct Shift<'a> {
     monitor: &'a Monitor,
     /// The gradient at lambda 0, `[slab, channels, h, w]`.
     gradient: Tensor,
-    /// All slices at lambda 0.
-    stack: Tensor,
+    /// That of decoded slices.
+    dtype: DType,
 }
 
 /// A search and its sweep.
@@ -183,7 +187,7 @@ impl Shift<'_> {
         let check = |_| self.monitor.check();
         let slab = Tensor::cat(&in_chunks(0..self.slab.len(), &self.chunk, self.monitor, check, decode)?, 0)?;
         let pixels = pixels(&slab)?;
-        Ok(((self.slab_score)(&slab, self.monitor)?, pixels))
+        Ok((self.slab_score.score(&slab, self.monitor)?, pixels))
     }
 
     /// The difference that fast arithmetic makes to the score at the end. A run that is stopped here keeps what it found.
@@ -272,10 +276,9 @@ impl Shift<'_> {
         }
         let latents = self.path.at(step.lambda)?;
         let shape = (self.slab.len(), 1, self.size[0], self.size[1]);
-        let slab = Tensor::from_slice(&step.slab, shape, self.stack.device())?.to_dtype(self.stack.dtype())?;
-        let stack = self.stack.slice_scatter0(&slab, self.slab.start)?;
-        let Self { autoencoder, objective, slab, chunk, monitor, .. } = self;
-        Ok(gradient::gradient(*autoencoder, *objective, &latents, &stack, slab, chunk, monitor)?.1)
+        let slices = Tensor::from_slice(&step.slab, shape, &Device::Cpu)?.to_dtype(self.dtype)?;
+        let Self { autoencoder, slab_score, chunk, monitor, .. } = self;
+        Ok(gradient::gradient(*autoencoder, &**slab_score, &latents, &slices, chunk, monitor)?.1)
     }
 }
 

@@ -79,6 +79,19 @@ impl Start {
         }
     }
 
+    /// Whether the stack at lambda 0 differs from the scan, `[slices, 1, height, width]`, in the slab alone.
+    pub(super) fn is_scan_outside(&self, slab: &Range<usize>, input: &Tensor) -> Result<bool, Error> {
+        let behind = self.stack.dim(0)? - slab.end;
+        let alike = |first: usize, count: usize| -> Result<bool, Error> {
+            let of = |stack: &Tensor| -> candle_core::Result<Vec<f32>> {
+                stack.narrow(0, first, count)?.flatten_all()?.to_dtype(DType::F32)?.to_vec1()
+            };
+            Ok(of(&self.stack)? == of(input)?)
+        };
+        // What was reconstructed is hardly ever the scan to the bit, so that is not even looked at.
+        Ok(self.encoded == *slab && alike(0, slab.start)? && alike(slab.end, behind)?)
+    }
+
     /// Which planes of the latents a slab comes from, where slices do not mix.
     pub(super) fn planes_of(&self, slab: &Range<usize>) -> Range<usize> {
         slab.start - self.encoded.start..slab.end - self.encoded.start

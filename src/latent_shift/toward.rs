@@ -7,6 +7,7 @@ use candle_core::{DType, Tensor};
 
 use super::Error;
 use super::objective::{Objective, ScoreKind, Scored, SlabScore};
+use crate::graph::Around;
 use crate::job::Monitor;
 use crate::models::Embedder;
 
@@ -55,19 +56,29 @@ impl Objective for Toward {
         self.scored(&embedding[0])
     }
 
-    fn gradient(&self, stack: &Tensor, _slab: Range<usize>, monitor: &Monitor) -> Result<(Scored, Tensor), Error> {
-        let plan = self.embedder.plan(stack.dims())?.fitted()?;
-        let (embedding, tape) = plan.record(std::slice::from_ref(stack), &|_, _| monitor.check())?;
-        let (cosine, slope) = self.of(&embedding[0])?;
-        let slope = Tensor::from_vec(slope, embedding[0].dims(), embedding[0].device())?;
-        let step = |done, of| monitor.step("gradient of the embedder", done, of);
-        let gradient = tape.into_vjp(&[slope.to_dtype(embedding[0].dtype())?], &step)?.remove(0);
-        Ok((Scored::from(cosine), gradient))
+    fn around<'a>(&'a self, stack: &Tensor, slab: Range<usize>, _: &Monitor) -> Result<Box<dyn SlabScore + 'a>, Error> {
+        let around = self.embedder.plan(stack.dims())?.fitted()?.around(stack, slab)?;
+        Ok(Box::new(TowardOfSlab { score: self, around }))
+    }
+}
+
+struct TowardOfSlab<'a> {
+    score: &'a Toward,
+    around: Around,
+}
+
+impl SlabScore for TowardOfSlab<'_> {
+    fn score(&self, slices: &Tensor, monitor: &Monitor) -> Result<Scored, Error> {
+        self.score.scored(&self.around.forward(slices, &|_, _| monitor.check())?[0])
     }
 
-    fn around<'a>(&'a self, stack: &Tensor, slab: Range<usize>, _: &Monitor) -> Result<SlabScore<'a>, Error> {
-        let around = self.embedder.plan(stack.dims())?.around(stack, slab)?;
-        Ok(Box::new(move |slices, monitor| self.scored(&around.forward(slices, &|_, _| monitor.check())?[0])))
+    fn gradient(&self, slices: &Tensor, monitor: &Monitor) -> Result<(Scored, Tensor), Error> {
+        let (embedding, tape) = self.around.record(slices, &|_, _| monitor.check())?;
+        let (cosine, slope) = self.score.of(&embedding[0])?;
+        let slope = Tensor::from_vec(slope, embedding[0].dims(), embedding[0].device())?;
+        let step = |done, of| monitor.step("gradient of the embedder", done, of);
+        let gradient = tape.into_vjp(&[slope.to_dtype(embedding[0].dtype())?], &step)?;
+        Ok((Scored::from(cosine), gradient))
     }
 }
 

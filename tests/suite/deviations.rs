@@ -69,23 +69,26 @@ impl Objective for Sum {
         let sum = Self::of(stack)?;
         Ok(Scored::from(if self.curved { sum * sum } else { sum }))
     }
-    fn gradient(
-        &self,
-        stack: &Tensor,
-        _: std::ops::Range<usize>,
-        monitor: &Monitor,
-    ) -> std::result::Result<(Scored, Tensor), Error> {
-        let factor = if self.curved { 2.0 * Self::of(stack)? } else { 1.0 };
-        let gradient = WEIGHTS.map(|w| (factor * w) as f32);
-        Ok((self.score(stack, monitor)?, row(&gradient)))
-    }
     fn around<'a>(
         &'a self,
         _: &Tensor,
         _: std::ops::Range<usize>,
         _: &Monitor,
-    ) -> std::result::Result<SlabScore<'a>, Error> {
-        Ok(Box::new(|slab, monitor| self.score(slab, monitor)))
+    ) -> std::result::Result<Box<dyn SlabScore + 'a>, Error> {
+        Ok(Box::new(self))
+    }
+}
+
+/// The slab is the whole stack.
+impl SlabScore for &Sum {
+    fn score(&self, slices: &Tensor, monitor: &Monitor) -> std::result::Result<Scored, Error> {
+        Objective::score(*self, slices, monitor)
+    }
+
+    fn gradient(&self, slices: &Tensor, monitor: &Monitor) -> std::result::Result<(Scored, Tensor), Error> {
+        let factor = if self.curved { 2.0 * Sum::of(slices)? } else { 1.0 };
+        let gradient = WEIGHTS.map(|w| (factor * w) as f32);
+        Ok((Objective::score(*self, slices, monitor)?, row(&gradient)))
     }
 }
 

@@ -187,7 +187,7 @@ fn both_scores_of_the_scan_are_told_apart_in_words() {
 fn blank(folder: &Path, name: &str, number: impl Fn(usize) -> f32) -> PathBuf {
     let axes = DMat3::from_diagonal(DVec3::new(-8.0, -7.0, 9.0));
     let grid = Grid { shape: [12; 3], world_from_voxel: DAffine3::from_mat3(axes) };
-    let numbers = (0..grid.len()).map(number).collect();
+    let numbers: Vec<f32> = (0..grid.len()).map(number).collect();
     let path = folder.join(name);
     std::fs::write(&path, nifti_bytes(&Volume::from_f32(grid, numbers), name).expect("a file")).expect("written");
     path

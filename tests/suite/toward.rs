@@ -59,7 +59,8 @@ fn the_gradient_of_the_cosine_agrees_with_central_differences() {
         let objective = Toward::new(embedder(scale), &other()).expect("an embedding");
         assert_eq!(objective.kind(), ScoreKind::Cosine);
         let stack = random(&STACK, 7);
-        let (scored, gradient) = objective.gradient(&stack, 0..4, &monitor).expect("a gradient");
+        let whole = objective.around(&stack, 0..4, &monitor).expect("a scorer");
+        let (scored, gradient) = whole.gradient(&stack, &monitor).expect("a gradient");
         let score = |stack: &Tensor| objective.score(stack, &monitor).expect("a score").score;
         assert_eq!(scored.score.to_bits(), score(&stack).to_bits());
         assert!(scored.score.abs() < 0.99 && scored.logits.is_empty(), "{}", scored.score);
@@ -74,9 +75,12 @@ fn the_gradient_of_the_cosine_agrees_with_central_differences() {
             let slope = (moved(STEP) - moved(-STEP)) / (2.0 * STEP);
             assert!((slope - exact[i]).abs() <= DIFFERENCE, "{i}: {} by the tape, {slope} by differences", exact[i]);
         }
+        // A slab's score and gradient are those of the whole stack.
+        let part = |all: &Tensor| all.narrow(0, 1, 2).and_then(|part| part.contiguous()).expect("a slab");
         let around = objective.around(&stack, 1..3, &monitor).expect("a scorer");
-        let slab = stack.narrow(0, 1, 2).and_then(|slab| slab.contiguous()).expect("a slab");
-        assert_eq!(around(&slab, &monitor).expect("a score").score.to_bits(), scored.score.to_bits());
+        assert_eq!(around.score(&part(&stack), &monitor).expect("a score").score.to_bits(), scored.score.to_bits());
+        let (_, of_slab) = around.gradient(&part(&stack), &monitor).expect("a gradient");
+        assert!(support::worst(&of_slab, &part(&gradient)) <= DIFFERENCE);
     }
 }
 
