@@ -1,5 +1,8 @@
 //! The input check: what a person should know before a network's answer to a scan, in plain words.
 
+use anyhow::{Result, anyhow};
+
+use super::{BadInput, Input, network};
 use crate::io::{Note, Scan, counted};
 use crate::preprocess::{self, Fit, Prepared, Recipe};
 use crate::volume::{Grid, Volume, Voxels, orientation};
@@ -31,6 +34,36 @@ pub(super) fn unprepared(scan: &Scan, recipe: &Recipe, why: &preprocess::Error) 
 pub(super) fn of_stack() -> Vec<Note> {
     let text = "a stack does not say where it lies: it is taken to be axial, with the spacing that the networks expect";
     vec![Note::serious(text)]
+}
+
+impl Input {
+    /// Refuses a scan in which there is nothing to see, unless failed checks are allowed: any network would answer it, and no answer would
+    /// mean anything.
+    pub(super) fn check(&self) -> Result<()> {
+        if network::failed_are_allowed() {
+            return Ok(());
+        }
+        let way_out = "open another scan, or have this one scored all the same with --despite-check";
+        let of_scan = self.scan.as_ref().and_then(|scan| only_value(&scan.volume.voxels));
+        let why = match (of_scan, only_value(&self.prepared.volume.voxels)) {
+            (Some(hu), _) => {
+                format!("every voxel of the scan is {hu} HU (what is no number counts as air): it shows nothing")
+            }
+            (None, Some(_)) if self.scan.is_some() => {
+                let [low, high] = self.prepared.recipe.hu;
+                format!("the networks see {low} to {high} HU of the scan, and it has one value there: it shows nothing")
+            }
+            (None, Some(value)) => format!("every number of the stack is {value}: it shows nothing"),
+            (None, None) => return Ok(()),
+        };
+        Err(BadInput(anyhow!("{why}; {way_out}")).into())
+    }
+}
+
+/// The value that all voxels have.
+fn only_value(voxels: &Voxels) -> Option<f32> {
+    let first = voxels.iter().next()?;
+    voxels.iter().all(|voxel| voxel == first).then_some(first)
 }
 
 fn sorted(mut notes: Vec<Note>) -> Vec<Note> {
