@@ -276,8 +276,8 @@ impl Options {
     pub const FALL: f64 = 0.8;
     pub const FLOOR: f64 = 0.05;
 
-    /// What slices outside the slab are: as chosen, or else as published. Which of the two brings our searches nearer to the truth
-    /// on phantoms is not measured yet.
+    /// What slices outside the slab are: as chosen, or else as published. On phantoms neither brings our searches nearer to the truth
+    /// than the other, see the README.
     pub fn outside(&self) -> Outside {
         self.outside.unwrap_or(Outside::Reconstruction)
     }

@@ -44,26 +44,29 @@ impl Input {
             return Ok(());
         }
         let way_out = "open another scan, or have this one scored all the same with --despite-check";
-        let of_scan = self.scan.as_ref().and_then(|scan| only_value(&scan.volume.voxels));
-        let why = match (of_scan, only_value(&self.prepared.volume.voxels)) {
-            (Some(hu), _) => {
+        let Recipe { hu: [low, high], clip, .. } = self.prepared.recipe;
+        let why = if let Some(scan) = &self.scan {
+            let voxels = || scan.volume.voxels.iter();
+            if let Some(hu) = only_value(voxels()) {
                 format!("every voxel of the scan is {hu} HU (what is no number counts as air): it shows nothing")
+            } else if clip && only_value(voxels().map(|hu| hu.clamp(low, high))).is_some() {
+                format!("the networks see {low} to {high} HU, and all of the scan lies beyond: it shows nothing")
+            } else {
+                return Ok(());
             }
-            (None, Some(_)) if self.scan.is_some() => {
-                let [low, high] = self.prepared.recipe.hu;
-                format!("the networks see {low} to {high} HU of the scan, and it has one value there: it shows nothing")
-            }
-            (None, Some(value)) => format!("every number of the stack is {value}: it shows nothing"),
-            (None, None) => return Ok(()),
+        } else if let Some(number) = only_value(self.prepared.volume.voxels.iter()) {
+            format!("every number of the stack is {number}: it shows nothing")
+        } else {
+            return Ok(());
         };
         Err(BadInput(anyhow!("{why}; {way_out}")).into())
     }
 }
 
 /// The value that all voxels have.
-fn only_value(voxels: &Voxels) -> Option<f32> {
-    let first = voxels.iter().next()?;
-    voxels.iter().all(|voxel| voxel == first).then_some(first)
+fn only_value(mut voxels: impl Iterator<Item = f32>) -> Option<f32> {
+    let first = voxels.next()?;
+    voxels.all(|voxel| voxel == first).then_some(first)
 }
 
 fn sorted(mut notes: Vec<Note>) -> Vec<Note> {
