@@ -34,8 +34,10 @@
 //! | card | the text file beside a checkpoint that says what it is and what it was fed |
 //! | latents | an encoded stack |
 //! | score | the one number that an objective gives a stack |
+//! | embedding | the vector that a network without a head gives a scan |
+//! | deviation | the standard deviation of a latent, as the autoencoder's posterior has it |
 //! | slab | the slices that may change |
-//! | lambda | the signed length of the path through the latents |
+//! | lambda | the signed length of the path through the latents, or how many deviations of them it is long |
 //! | goal | the score that a search takes the scan to |
 //! | step | the stack at one lambda |
 //! | reconstruction | the step at lambda 0 |

@@ -116,6 +116,7 @@ fn network(model: &Weighed, stack: [usize; 4]) -> anyhow::Result<Case> {
     let plan = match Network::of(&model.card, &model.checkpoint, DType::F32, device::chosen())? {
         Network::Classifier(classifier) => classifier.plan(&stack)?,
         Network::Segmenter(segmenter) => segmenter.plan(&stack)?,
+        Network::Embedder(embedder) => embedder.plan(&stack)?,
         Network::Autoencoder(_) => bail!("an autoencoder is measured by its decoder"),
     };
     Ok(Case::of(plan, input(&stack)?))

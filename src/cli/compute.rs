@@ -27,7 +27,7 @@ pub struct ComputeArgs {
     /// The most memory to take, such as 6GB or 900MB; what the machine has free where it is left out
     #[arg(long, value_name = "SIZE", value_parser = bytes)]
     pub memory: Option<u64>,
-    /// Load networks whose self-check fails; every result says how far off they are
+    /// Load networks whose self-check fails, which every result says, and score scans in which there is nothing to see
     #[arg(long)]
     pub despite_check: bool,
 }

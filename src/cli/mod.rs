@@ -10,6 +10,7 @@ mod explain;
 mod fit;
 mod info;
 mod models;
+mod named;
 mod phantom;
 mod predict;
 mod prepare;

@@ -5,11 +5,12 @@ use std::sync::Arc;
 
 use candle_core::{DType, Tensor};
 use candle_nn::ops::sigmoid;
+use serde::{Deserialize, Serialize};
 
 use super::Error;
 use crate::graph::Around;
 use crate::job::Monitor;
-use crate::models::{Classifier, Segmenter};
+use crate::models::{Classifier, Probabilities, Segmenter};
 
 /// What is said of one stack.
 #[derive(Debug, Clone, PartialEq)]
@@ -25,8 +26,36 @@ impl From<f64> for Scored {
     }
 }
 
+/// What kind of number a score is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum ScoreKind {
+    /// A probability, or a weighted sum of several.
+    #[default]
+    Probability,
+    /// Any number: a regression's, or the share of a volume.
+    Number,
+    /// The cosine of an angle between two embeddings, `-1..=1`.
+    Cosine,
+}
+
+impl ScoreKind {
+    /// For the axes of curves.
+    pub fn axis(self) -> &'static str {
+        match self {
+            Self::Probability | Self::Number => "score",
+            Self::Cosine => "cosine similarity",
+        }
+    }
+}
+
 /// A number for a stack `[slices, 1, h, w]`.
 pub trait Objective: Send + Sync {
+    /// What kind of number the score is.
+    fn kind(&self) -> ScoreKind {
+        ScoreKind::Number
+    }
+
     fn score(&self, stack: &Tensor, monitor: &Monitor) -> Result<Scored, Error>;
 
     /// The score where the slices of `slab` alone change: the work outside them is done once.
@@ -77,6 +106,13 @@ impl ClassScore {
 }
 
 impl Objective for ClassScore {
+    fn kind(&self) -> ScoreKind {
+        match self.classifier.probabilities() {
+            Probabilities::Sigmoid | Probabilities::Softmax => ScoreKind::Probability,
+            Probabilities::None => ScoreKind::Number,
+        }
+    }
+
     fn score(&self, stack: &Tensor, monitor: &Monitor) -> Result<Scored, Error> {
         let logits =
             self.classifier.plan(stack.dims())?.forward(std::slice::from_ref(stack), &|_, _| monitor.check())?;

@@ -11,7 +11,7 @@ use super::piecewise::{self, Oracle, Uphill};
 use super::result::{Counterfactual, Scores, Step, Trial};
 use super::search::{self, Ahead, Rules, Walk};
 use super::start::{Start, decoded};
-use super::{Error, Options, SearchWay, gradient, heatmap};
+use super::{Error, Options, SearchWay, StepsIn, gradient, heatmap};
 use crate::job::Monitor;
 use crate::models::Autoencoder;
 use crate::nn::device;
@@ -37,16 +37,16 @@ pub fn explain(
     let slab = slab.unwrap_or(0..slices);
     check_slab(&slab, slices)?;
     options.check()?;
-    let bytes =
-        [slab.len(), width, height, options.images(), size_of::<f32>()].into_iter().fold(1, usize::saturating_mul);
-    if bytes > MAX_STEP_BYTES {
-        return Err(Error::TooManySteps { steps: options.images(), slices: slab.len(), gigabytes: bytes >> 30 });
-    }
+    check_room(slab.len(), [width, height], options.images())?;
     let input = tensor(stack)?;
     let size = [height, width];
     let chunk = Chunk::for_gradients(autoencoder, size, options.chunk);
     let encoded = if autoencoder.mixes_slices() { 0..slices } else { options.outside().encoded(&slab, slices) };
     let start = Start::of(&input, autoencoder, encoded.clone(), &chunk, monitor)?;
+    let deviations = match options.steps_in {
+        StepsIn::Latents => None,
+        StepsIn::Deviations => Some(start.deviations(&input, autoencoder, &chunk, monitor)?),
+    };
     let whole = pixels(&start.stack)?;
     monitor.step("scoring the scan", 0, 0)?;
     let slab_score = objective.around(&start.stack, slab.clone(), monitor)?;
@@ -60,6 +60,7 @@ pub fn explain(
     let planes = within.as_ref().map_or_else(|| start.planes_of(&slab), |within| within.planes.clone());
     let autoencoder = within.as_ref().map_or(autoencoder, |within| &*within.autoencoder);
     let latents = start.latents.narrow(0, planes.start, planes.len())?;
+    let deviations = deviations.map(|all| all.narrow(0, planes.start, planes.len())).transpose()?;
     // A plane of latents stands for as many slices.
     let plane_mm = stack.grid.spacing_mm()[2] * (slab.len() as f64 / planes.len() as f64);
     let slices = of_slab(&start.stack)?;
@@ -67,7 +68,7 @@ pub fn explain(
 
     let mut shift = Shift {
         autoencoder,
-        path: Path::straight(latents, gradient.clone(), plane_mm)?,
+        path: Path::straight(latents, &gradient, deviations, plane_mm)?,
         reconstruction: flat(&slices)?,
         slab: slab.clone(),
         slab_score,
@@ -96,6 +97,8 @@ pub fn explain(
         stack: stack.clone(),
         reconstruction: Volume::from_f32(stack.grid, whole),
         scores: Scores { scan: scan.score, reconstruction: scored.score, counterfactual: end.score },
+        score_kind: objective.kind(),
+        scan_as_predicted: None,
         scan_logits: scan.logits,
         reconstruction_logits: scored.logits,
         latents_moved,
@@ -133,6 +136,15 @@ pub fn reconstruct(
 fn check_slab(slab: &Range<usize>, slices: usize) -> Result<(), Error> {
     let fits = slab.start < slab.end && slab.end <= slices;
     if fits { Ok(()) } else { Err(Error::Slab { slab: slab.clone(), slices }) }
+}
+
+/// Checks that the pixels of all steps have room.
+fn check_room(slices: usize, [width, height]: [usize; 2], steps: usize) -> Result<(), Error> {
+    let bytes = [slices, width, height, steps, size_of::<f32>()].into_iter().fold(1, usize::saturating_mul);
+    if bytes > MAX_STEP_BYTES {
+        return Err(Error::TooManySteps { steps, slices, gigabytes: bytes >> 30 });
+    }
+    Ok(())
 }
 
 /// The slab as it moves along its path, and what is known of it.

@@ -52,6 +52,33 @@ impl Start {
         Ok(Self { encoded, latents, stack })
     }
 
+    /// The standard deviations of the posterior that these latents are the mean of, `[encoded, channels, h, w]`; `input` is the stack.
+    pub(super) fn deviations(
+        &self,
+        input: &Tensor,
+        autoencoder: &dyn Autoencoder,
+        chunk: &Chunk,
+        monitor: &Monitor,
+    ) -> Result<Tensor, Error> {
+        let (count, sent) = (self.encoded.len(), input.narrow(0, self.encoded.start, self.encoded.len())?);
+        let step = |at: usize| monitor.step("encoding deviations", at, count);
+        let check = |_, _| monitor.check();
+        let encode = |at, n| {
+            let deviations = autoencoder.deviations(&sent.narrow(0, at, n)?.contiguous()?, &check)?;
+            deviations.ok_or(Error::NoDeviations)
+        };
+        let deviations = Tensor::cat(&in_chunks(0..count, chunk, monitor, step, encode)?, 0)?;
+        if deviations.dims() != self.latents.dims() {
+            let (found, wanted) = (deviations.dims(), self.latents.dims());
+            return Err(candle_core::Error::Msg(format!("deviations {found:?} of latents {wanted:?}")).into());
+        }
+        let numbers: Vec<f64> = deviations.to_dtype(DType::F64)?.flatten_all()?.to_vec1()?;
+        match numbers.into_iter().find(|number| !(number.is_finite() && *number > 0.0)) {
+            Some(odd) => Err(Error::NotPositive("standard deviation of a latent", odd)),
+            None => Ok(deviations),
+        }
+    }
+
     /// Whether the stack at lambda 0 differs from the scan, `[slices, 1, height, width]`, in the slab alone.
     pub(super) fn is_scan_outside(&self, slab: &Range<usize>, input: &Tensor) -> Result<bool, Error> {
         let behind = self.stack.dim(0)? - slab.end;

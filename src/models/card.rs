@@ -10,7 +10,7 @@ use super::bundle::Bundle;
 use super::registry::Architecture;
 use super::{Error, Kind, Probabilities, Role, TrainedOn, file, wording};
 use crate::files;
-use crate::preprocess::Recipe;
+use crate::preprocess::{OverSlices, Recipe};
 use crate::weights::Checkpoint;
 
 /// A card that names every class of a large classifier takes a tenth of this.
@@ -66,6 +66,8 @@ pub struct OfFile {
     pub activation: Option<Probabilities>,
     /// Which channels of the encoder's output are latents.
     pub latents: Latents,
+    /// Which output of the encoder holds the standard deviations of its posterior, by name.
+    pub deviations: Option<String>,
 }
 
 /// Which channels of an encoder's output are latents.
@@ -91,6 +93,7 @@ struct Lines {
     activation: Option<Probabilities>,
     #[serde(default)]
     latents: Latents,
+    deviations: Option<String>,
     config: Option<PathBuf>,
     side: Option<usize>,
     #[serde(default)]
@@ -144,9 +147,14 @@ impl Card {
         };
         labels.as_deref().map_or(Ok(()), check_labels)?;
         let says_size = lines.recipe.contains_key("size") || lines.recipe.contains_key("side");
-        let recipe = Recipe::deserialize(lines.recipe).map_err(|error| wording::of_recipe(text, &error))?;
+        let says_over_slices = lines.recipe.contains_key("over_slices");
+        let mut recipe = Recipe::deserialize(lines.recipe).map_err(|error| wording::of_recipe(text, &error))?;
         recipe.check()?;
         lines.trained_on_hu.map_or(Ok(()), |trained_on| trained_on.check())?;
+        if kind.role() == Role::Embedder && recipe.axes.is_slice() && !says_over_slices {
+            // The largest of each number of many embeddings is none of them.
+            recipe.over_slices = OverSlices::Mean;
+        }
         Ok(Self {
             kind,
             weights: beside(weights),
@@ -163,6 +171,7 @@ impl Card {
                 output: lines.output,
                 activation: lines.activation,
                 latents: lines.latents,
+                deviations: lines.deviations,
             },
         })
     }
@@ -253,6 +262,7 @@ impl Lines {
                 of_file(self.role.is_some(), "role")?;
                 of_file(self.output.is_some(), "output")?;
                 of_file(self.activation.is_some(), "activation")?;
+                of_file(self.deviations.is_some(), "deviations")?;
                 Ok((kind, weights.clone()))
             }
             (Some(_), None, None, None) => Err("it has no `weights`; say the checkpoint's file".to_owned()),
@@ -261,8 +271,8 @@ impl Lines {
                     Err("an autoencoder is two files, `encoder` and `decoder`; export them one by one".to_owned())
                 }
                 Some(role) => Ok((Kind::File(role), weights.clone())),
-                None => Err("it has neither `kind` (a checkpoint's architecture) nor `role` (classifier, autoencoder \
-                             or segmenter, of an .onnx or .pt2 file); add the one that fits"
+                None => Err("it has neither `kind` (a checkpoint's architecture) nor `role` (classifier, segmenter, \
+                             embedder or autoencoder, of an .onnx or .pt2 file); add the one that fits"
                     .to_owned()),
             },
             (None, None, Some(encoder), Some(_)) => match self.role {
@@ -290,18 +300,27 @@ impl Lines {
     /// Refuses words of checkpoints' cards, which would change nothing.
     fn only_of_files(&self) -> Result<(), String> {
         let encodes = self.encoder.is_some();
+        let embeds = self.role == Some(Role::Embedder);
         let words = [
             (self.side.is_some(), "side", "recipe.size says how large a scan becomes"),
             (self.turned, "turned", "recipe.axes says which way the axes run"),
             (self.decode != Decode::default(), "decode", "recipe.range says what a decoder gives"),
             (self.config.is_some(), "config", "the file says what the network is"),
             (self.latents != Latents::default() && !encodes, "latents", "they are an autoencoder's"),
+            (self.deviations.is_some() && !encodes, "deviations", "they are an autoencoder's"),
+            (
+                self.deviations.is_some() && self.latents != Latents::default(),
+                "deviations",
+                "latents = \"mean\" has the logarithm of the variance behind it",
+            ),
             (
                 encodes && (self.labels.is_some() || self.labels_file.is_some()),
                 "labels",
                 "an autoencoder has no classes",
             ),
             (encodes && self.activation.is_some(), "activation", "an autoencoder gives no scores"),
+            (embeds && (self.labels.is_some() || self.labels_file.is_some()), "labels", "an embedding has no classes"),
+            (embeds && self.activation.is_some(), "activation", "an embedding is compared as it is"),
             (
                 self.recipe.contains_key("side") && self.recipe.contains_key("size"),
                 "recipe.side",

@@ -24,7 +24,7 @@ pub use adapter::Adapter;
 pub use card::{Card, Decode, Latents, check_labels, is_file_of_operations};
 pub use draft::{Draft, Facts, facts};
 pub use registry::{Kind, Role};
-pub use roles::{Autoencoder, Classifier, Probabilities, Segmenter, Within};
+pub use roles::{Autoencoder, Classifier, Embedder, Probabilities, Segmenter, Within};
 pub use trained_on::TrainedOn;
 pub use vqgan::Vqgan;
 
@@ -70,6 +70,7 @@ pub enum Network {
     Autoencoder(Arc<dyn Autoencoder>),
     Classifier(Arc<Classifier>),
     Segmenter(Arc<Segmenter>),
+    Embedder(Arc<Embedder>),
 }
 
 /// A network with what is known of it.
@@ -141,6 +142,7 @@ impl Network {
             Self::Autoencoder(_) => Role::Autoencoder,
             Self::Classifier(_) => Role::Classifier,
             Self::Segmenter(_) => Role::Segmenter,
+            Self::Embedder(_) => Role::Embedder,
         }
     }
 
@@ -153,6 +155,7 @@ impl Network {
             Self::Autoencoder(network) => network.plans(&some(at_once)),
             Self::Classifier(network) => Ok(vec![("classifier", network.plan(&stack)?)]),
             Self::Segmenter(network) => Ok(vec![("segmenter", network.plan(&some(1))?)]),
+            Self::Embedder(network) => Ok(vec![("embedder", network.plan(&stack)?)]),
         }
     }
 
@@ -162,6 +165,7 @@ impl Network {
             Self::Autoencoder(_) => "an autoencoder",
             Self::Classifier(_) => "a classifier",
             Self::Segmenter(_) => "a segmenter",
+            Self::Embedder(_) => "an embedder",
         }
     }
 }

@@ -192,9 +192,15 @@ const MOST_OF_GRADIENT: f64 = 0.2;
 static KNOWN: Mutex<BTreeMap<(String, PathBuf), [f64; 2]>> = Mutex::new(BTreeMap::new());
 static FAILED_ARE_ALLOWED: AtomicBool = AtomicBool::new(false);
 
-/// From here on networks are loaded although their self-check fails. Every result says how far off they are.
+/// From here on networks are loaded although their self-check fails, and scans are scored in which there is nothing to see. Every result
+/// says how far off a network is.
 pub fn allow_failed_checks() {
     FAILED_ARE_ALLOWED.store(true, Ordering::Relaxed);
+}
+
+/// Whether what fails a check is taken all the same.
+pub(super) fn failed_are_allowed() -> bool {
+    FAILED_ARE_ALLOWED.load(Ordering::Relaxed)
 }
 
 /// Repeats the self-checks that lie beside the files of a card, once for each file as it is.
@@ -214,7 +220,7 @@ pub(super) fn self_check(card: &Card, sha256: &str, monitor: &Monitor) -> Result
         };
         KNOWN.lock().unwrap_or_else(PoisonError::into_inner).insert(key, gaps);
         let check = SelfCheck::Gaps(gaps);
-        if check.failed() && !FAILED_ARE_ALLOWED.load(Ordering::Relaxed) {
+        if check.failed() && !failed_are_allowed() {
             let why = format!(
                 "{} ({}); export it again, or load it all the same with --despite-check: {}",
                 check.words().unwrap_or_default(),

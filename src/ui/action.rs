@@ -22,6 +22,8 @@ pub(super) enum Wanted {
     ScanFile,
     ScanFolder,
     Model(Role),
+    /// The scan that the open one is compared with.
+    Toward,
     Picture,
     Session,
     ExportFolder,
@@ -46,6 +48,8 @@ pub(super) enum Action {
     ForgetRecent,
     ScoreBy(ScoredBy),
     Target(String),
+    /// The scan, or the stored embedding, that the open scan is compared with.
+    Toward(PathBuf),
     Slab(Option<Range<usize>>),
     Options(Options),
     Explain,

@@ -19,7 +19,9 @@ pub(super) fn model_panel_ui(ui: &mut Ui, session: &Session, actions: &mut Vec<A
     let by = session.settings.scored_by;
     ui.horizontal(|ui| {
         ui.label("Explain");
-        for (way, name) in [(ScoredBy::Classifier, "a class"), (ScoredBy::Segmenter, "lung size")] {
+        for (way, name) in
+            [(ScoredBy::Classifier, "a class"), (ScoredBy::Segmenter, "lung size"), (ScoredBy::Embedder, "likeness")]
+        {
             if ui.selectable_label(by == way, name).clicked() {
                 actions.push(Action::ScoreBy(way));
             }
@@ -31,8 +33,27 @@ pub(super) fn model_panel_ui(ui: &mut Ui, session: &Session, actions: &mut Vec<A
             target_ui(ui, session, actions);
         }
         ScoredBy::Segmenter => card_ui(ui, Role::Segmenter, &session.segmenter, actions),
+        ScoredBy::Embedder => {
+            card_ui(ui, Role::Embedder, &session.embedder, actions);
+            toward_ui(ui, session, actions);
+        }
     }
     fit_panel_ui(ui, session, actions);
+}
+
+/// What the scan is compared with.
+fn toward_ui(ui: &mut Ui, session: &Session, actions: &mut Vec<Action>) {
+    if session.embedder.ready().is_none() {
+        return;
+    }
+    let hint = "another scan, or a stored embedding: .npy, .safetensors";
+    match path_field_ui(ui, "Toward another scan…", None, hint, session.settings.toward.as_deref()) {
+        Some(Chosen::Path(path)) => actions.push(Action::Toward(path)),
+        Some(Chosen::Browse) => actions.push(Action::Ask(Wanted::Toward)),
+        None => {}
+    }
+    let text = "The score is the cosine similarity of the two embeddings: a drop below 0 brings the scan nearer, one above 0 takes it away.";
+    ui.label(RichText::new(text).small().color(theme::colors(ui).weak));
 }
 
 fn card_ui<N: ?Sized>(ui: &mut Ui, role: Role, stage: &Stage<Loaded<N>>, actions: &mut Vec<Action>)
@@ -43,6 +64,7 @@ where
         Role::Autoencoder => "Autoencoder",
         Role::Classifier => "Classifier",
         Role::Segmenter => "Segmenter",
+        Role::Embedder => "Embedder",
     };
     match path_field_ui(
         ui,

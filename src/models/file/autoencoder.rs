@@ -4,8 +4,9 @@ use std::sync::Arc;
 
 use candle_core::{DType, Device, Result, Tensor, bail};
 
+use super::posterior::{Encoded, Posterior};
 use super::volumes::FileVolumes;
-use super::{Pass, encoded, example, output, pass, unit};
+use super::{Pass, example, pass, unit};
 use crate::exchange::{Model, Size};
 use crate::graph::ops::Reduction;
 use crate::graph::{self, Check, Graph, Plan};
@@ -16,9 +17,8 @@ use crate::preprocess::Recipe;
 
 /// Compresses slices one by one.
 pub(super) struct FileAutoencoder {
-    encoder: Pass,
+    encoder: Posterior,
     decoder: Pass,
-    latents: Latents,
     recipe: Recipe,
     dtype: DType,
     device: Device,
@@ -69,24 +69,23 @@ impl FileAutoencoder {
                 "recipe.z_score and recipe.windows cannot be undone behind a decoder; an autoencoder has one window, recipe.hu".to_owned(),
             ));
         }
-        let named = output(card, &encoder)?;
-        let encoder = pass(encoder, &named, dtype, device)?;
+        let encoder = Posterior::load(card, encoder, dtype, device)?;
         let first = decoder.outputs().first().map(|port| port.name.clone()).unwrap_or_default();
         let decoder = pass(decoder, &first, dtype, device)?;
-        let (latents, recipe, device) = (card.file.latents, recipe.clone(), device.clone());
+        let (recipe, device) = (recipe.clone(), device.clone());
         if recipe.axes.is_slice() {
-            let network = Self { encoder, decoder, latents, recipe, dtype, device };
+            let network = Self { encoder, decoder, recipe, dtype, device };
             let latents = network.latents().map_err(|error| wrong(error.to_string()))?;
             network
                 .check(&latents)
-                .map_err(|error| misfit(Misfit::of(&network.decoder, &latents, network.latents, &error)))?;
+                .map_err(|error| misfit(Misfit::of(&network.decoder, &latents, card.file.latents, &error)))?;
             return Ok(Arc::new(network));
         }
-        let network = FileVolumes { encoder, decoder, latents, recipe, dtype, device };
+        let network = FileVolumes { encoder, decoder, recipe, dtype, device };
         let latents = network.latents().map_err(|error| wrong(error.to_string()))?;
         network
             .check(&latents)
-            .map_err(|error| misfit(Misfit::of(&network.decoder, &latents, network.latents, &error)))?;
+            .map_err(|error| misfit(Misfit::of(&network.decoder, &latents, card.file.latents, &error)))?;
         Ok(Arc::new(network))
     }
 
@@ -118,8 +117,11 @@ impl FileAutoencoder {
 
     /// The pass from a stack `[slices, 1, height, width]` to latents.
     fn encoder(&self, stack: [usize; 4]) -> Result<Plan> {
-        let (g, z, _) = encoded(&self.encoder, &self.recipe, self.latents, stack)?;
-        let plan = planned(&g.finish(&[z]), &stack, self.dtype, &self.device)?;
+        self.planned(self.encoder.latents(&self.recipe, stack)?, stack)
+    }
+
+    fn planned(&self, Encoded { graph, value, .. }: Encoded, stack: [usize; 4]) -> Result<Plan> {
+        let plan = planned(&graph.finish(&[value]), &stack, self.dtype, &self.device)?;
         match plan.outputs()[0] {
             [n, _, _, _] if *n == stack[0] => Ok(plan),
             other => {
@@ -133,6 +135,17 @@ impl Autoencoder for FileAutoencoder {
     fn encode(&self, stack: &Tensor, check: Check<'_>) -> std::result::Result<Tensor, graph::Error> {
         let (n, c, h, w) = stack.dims4()?;
         Ok(self.encoder([n, c, h, w])?.forward(std::slice::from_ref(stack), check)?.remove(0))
+    }
+
+    fn has_deviations(&self) -> bool {
+        self.encoder.has_deviations()
+    }
+
+    fn deviations(&self, stack: &Tensor, check: Check<'_>) -> std::result::Result<Option<Tensor>, graph::Error> {
+        let (n, c, h, w) = stack.dims4()?;
+        let shape = [n, c, h, w];
+        let Some(encoded) = self.encoder.deviations(&self.recipe, shape)? else { return Ok(None) };
+        Ok(Some(self.planned(encoded, shape)?.forward(std::slice::from_ref(stack), check)?.remove(0)))
     }
 
     fn decoder(&self, latents: &[usize], size: [usize; 2]) -> Result<Plan> {

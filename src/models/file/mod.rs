@@ -2,13 +2,15 @@
 
 mod autoencoder;
 mod classifier;
+mod embedder;
+mod posterior;
 mod volumes;
 
 use std::collections::{BTreeMap, HashMap};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use candle_core::{DType, Device, Result as TensorResult, bail};
+use candle_core::{DType, Device, Result as TensorResult};
 
 use serde::Deserialize as _;
 use serde::de::DeserializeOwned;
@@ -16,7 +18,7 @@ use serde::de::DeserializeOwned;
 use self::autoencoder::FileAutoencoder;
 use super::draft::Facts;
 use super::registry::Role;
-use super::{Adapter, Card, Error, Latents, Loaded, Network, Probabilities, TrainedOn, check_labels};
+use super::{Card, Error, Loaded, Network, Probabilities, TrainedOn, check_labels};
 use crate::exchange::{Model, Port, Size};
 use crate::files;
 use crate::graph::{Graph, Plan, Value};
@@ -36,6 +38,10 @@ pub(super) fn load(card: &Card, role: Role, dtype: DType, device: &Device) -> Re
         Role::Classifier | Role::Segmenter => {
             let classifier = classifier::load(card, role, &recipe, model, (dtype, device))?;
             Ok(Loaded { network: Network::Classifier(classifier.into()), sha256, recipe })
+        }
+        Role::Embedder => {
+            let embedder = embedder::load(card, &recipe, model, (dtype, device))?;
+            Ok(Loaded { network: Network::Embedder(embedder.into()), sha256, recipe })
         }
         Role::Autoencoder => {
             let (decoder, of_decoder) = open(card.file.decoder.as_deref().unwrap_or(&card.weights))?;
@@ -331,29 +337,6 @@ fn example(recipe: &Recipe, slices: usize) -> Vec<usize> {
         side => side,
     });
     [samples, channels].into_iter().chain(sides).collect()
-}
-
-/// Takes a stack `[slices, 1, height, width]` to the latents of an encoder, in the order of the network's axes; with the shape of the encoder's
-/// output.
-fn encoded(
-    encoder: &Pass,
-    recipe: &Recipe,
-    latents: Latents,
-    stack: [usize; 4],
-) -> TensorResult<(Graph, Value, Vec<usize>)> {
-    let mut g = Graph::new();
-    let x = g.input();
-    let x = Adapter::own(recipe).tensor(&mut g, x)?;
-    let tensor = Plan::new(&g.clone().finish(&[x]), &[&stack], encoder.dtype)?.outputs()[0].to_vec();
-    let network = encoder.graph(&tensor)?;
-    let shape = Plan::new(&network, &[&tensor], encoder.dtype)?.outputs()[0].to_vec();
-    let z = g.append(&network, x);
-    let z = match (latents, shape.get(1)) {
-        (Latents::All, _) => z,
-        (Latents::Mean, Some(channels)) if channels.is_multiple_of(2) => g.narrow(z, 1, 0, channels / 2),
-        (Latents::Mean, _) => bail!("latents = \"mean\" takes half of the encoder's channels, and it gives {shape:?}"),
-    };
-    Ok((g, z, shape))
 }
 
 /// Takes what a decoder gives to numbers in which 0 and 1 are the ends of the recipe's window.

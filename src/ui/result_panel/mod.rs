@@ -55,6 +55,10 @@ fn run_ui(ui: &mut Ui, run: &Explained, actions: &mut Vec<Action>) {
         note_ui(ui, "Partial: the run was cancelled");
     }
     ui.label(format!("Stopped because {}", result.stop));
+    if let Some(which) = result.which_scan_score() {
+        let text = format!("The score of the scan is {which}");
+        ui.label(RichText::new(text).small().color(theme::colors(ui).weak));
+    }
     let text = format!(
         "{}, {}, {}",
         counted(result.walk.len(), "trial"),
