@@ -24,7 +24,7 @@ pub use self::inspect::{Opened, inspect, plans};
 pub use self::network::{Comparison, Cost, SelfCheck, allow_failed_checks, compare, cost, files_of};
 pub use self::pace::{Pace, pace};
 pub use self::seen::{Seen, seen};
-pub use self::toward::{Other, other};
+pub use self::toward::{Other, embedder_for, other};
 use crate::io::{self, Among, Arrival, Choice, Note, Scan, Weight};
 use crate::job::Monitor;
 use crate::latent_shift::saliency::{self, Saliency};

@@ -21,7 +21,7 @@ use crate::pipeline::{self, BadInput, Told};
 #[derive(Debug, Args)]
 pub struct FitArgs {
     pub scan: PathBuf,
-    /// Model cards, checkpoints or networks: an autoencoder, a classifier or a segmenter, or both
+    /// Model cards, checkpoints or networks: an autoencoder, what gives the score (a classifier, a segmenter or an embedder), or both
     #[arg(value_name = "CARD", required = true, num_args = 1..=3)]
     pub cards: Vec<PathBuf>,
     #[command(flatten)]
@@ -81,6 +81,7 @@ fn asked(args: &FitArgs, monitor: &Monitor) -> Result<Asked> {
         autoencoder: None,
         classifier: None,
         segmenter: None,
+        embedder: None,
         slab: args.slab.0.clone(),
         options: Options::default(),
     };
@@ -89,6 +90,10 @@ fn asked(args: &FitArgs, monitor: &Monitor) -> Result<Asked> {
         match pipeline::tell(card)? {
             Told::Kind(kind) if kind.role() == Role::Autoencoder => {
                 let before = asked.autoencoder.replace(pipeline::load_autoencoder(card, monitor)?);
+                before.map_or(Ok(()), |_| Err(twice()))?;
+            }
+            Told::Kind(kind) if kind.role() == Role::Embedder => {
+                let before = asked.embedder.replace(pipeline::load_embedder(card, monitor)?);
                 before.map_or(Ok(()), |_| Err(twice()))?;
             }
             Told::Kind(kind @ Kind::Built(_)) if kind.role() == Role::Segmenter => {
@@ -102,8 +107,9 @@ fn asked(args: &FitArgs, monitor: &Monitor) -> Result<Asked> {
             }
         }
     }
-    if asked.classifier.is_some() && asked.segmenter.is_some() {
-        bail!(Usage("a classifier and a segmenter: a run has one score; leave one out".to_owned()));
+    let scorers = [asked.classifier.is_some(), asked.segmenter.is_some(), asked.embedder.is_some()];
+    if scorers.into_iter().filter(|given| *given).count() > 1 {
+        bail!(Usage("a classifier, a segmenter, an embedder: a run has one score; name one of them".to_owned()));
     }
     Ok(asked)
 }

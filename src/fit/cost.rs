@@ -147,6 +147,10 @@ fn plans(input: &Input, asked: &Asked, monitor: &Monitor) -> Result<Vec<Planned>
         let network = pipeline::classifier_for(model, input, monitor)?;
         add("classifier", network.plan(&[slices, 1, height, width])?, 0)?;
     }
+    if let Some(model) = &asked.embedder {
+        let network = pipeline::embedder_for(model, input, monitor)?;
+        add("embedder", network.plan(&[slices, 1, height, width])?, 0)?;
+    }
     if let Some(model) = &asked.segmenter {
         add("segmenter", model.network.plan(&[1, 1, height, width])?, 1)?;
     }
@@ -171,7 +175,7 @@ fn run(passes: &[Pass], slices: usize, slab: usize, options: &Options) -> Option
         };
         Some([paces[at].forward_secs * times, paces[at].gradient_secs * times])
     };
-    let score = over("classifier", slices).or_else(|| over("segmenter", slices));
+    let score = over("classifier", slices).or_else(|| over("segmenter", slices)).or_else(|| over("embedder", slices));
     let autoencoder = over("encoder", slices).zip(over("decoder", slices)).zip(over("decoder", slab));
     let nothing = Run { secs: 0.0, basis, timed, slices: slab, trials: 0, gradients: 0, images: 0 };
     Some(match (autoencoder, score) {

@@ -23,7 +23,7 @@ pub use self::kept::{Kept, Moved, kept};
 pub use self::sampling::Sampling;
 use crate::job::Monitor;
 use crate::latent_shift::{self, Options};
-use crate::models::{Autoencoder, Classifier, Segmenter, TrainedOn};
+use crate::models::{Autoencoder, Classifier, Embedder, Segmenter, TrainedOn};
 use crate::pipeline::{self, BadInput, Input, Model};
 use crate::preprocess::Recipe;
 
@@ -33,6 +33,7 @@ pub struct Asked {
     pub autoencoder: Option<Arc<Model<dyn Autoencoder>>>,
     pub classifier: Option<Arc<Model<Classifier>>>,
     pub segmenter: Option<Arc<Model<Segmenter>>>,
+    pub embedder: Option<Arc<Model<Embedder>>>,
     /// Slices that may change; `None` = all.
     pub slab: Option<Range<usize>>,
     pub options: Options,
@@ -44,7 +45,8 @@ impl Asked {
         let of_autoencoder = self.autoencoder.as_ref().map(|model| &model.recipe);
         let of_classifier = self.classifier.as_ref().map(|model| &model.recipe);
         let of_segmenter = self.segmenter.as_ref().map(|model| &model.recipe);
-        of_autoencoder.or(of_classifier).or(of_segmenter).cloned().unwrap_or_default()
+        let of_embedder = self.embedder.as_ref().map(|model| &model.recipe);
+        of_autoencoder.or(of_classifier).or(of_segmenter).or(of_embedder).cloned().unwrap_or_default()
     }
 }
 
@@ -109,8 +111,9 @@ fn fed(asked: &Asked) -> Vec<Fed> {
     let autoencoder = asked.autoencoder.as_ref().map(|model| (&model.name, &model.recipe, model.trained_on));
     let classifier = asked.classifier.as_ref().map(|model| (&model.name, &model.recipe, model.trained_on));
     let segmenter = asked.segmenter.as_ref().map(|model| (&model.name, &model.recipe, model.trained_on));
+    let embedder = asked.embedder.as_ref().map(|model| (&model.name, &model.recipe, model.trained_on));
     let mut all: Vec<Fed> = Vec::new();
-    for (name, recipe, trained_on) in [autoencoder, classifier, segmenter].into_iter().flatten() {
+    for (name, recipe, trained_on) in [autoencoder, classifier, segmenter, embedder].into_iter().flatten() {
         match all.iter_mut().find(|fed| fed.recipe == *recipe && fed.trained_on == trained_on) {
             Some(fed) => fed.names.push(name.clone()),
             None => all.push(Fed { names: vec![name.clone()], recipe: recipe.clone(), trained_on }),

@@ -52,7 +52,7 @@ fn embedding(input: &Input, embedder: &Model<Embedder>, monitor: &Monitor) -> Re
 }
 
 /// Gives an embedder for stacks like an input's, whichever network that was prepared for.
-pub(super) fn embedder_for(model: &Model<Embedder>, input: &Input, monitor: &Monitor) -> Result<Arc<Embedder>> {
+pub fn embedder_for(model: &Model<Embedder>, input: &Input, monitor: &Monitor) -> Result<Arc<Embedder>> {
     Ok(match adapter_for(&model.name, &model.recipe, input, monitor)? {
         Some(adapter) => Arc::new(model.network.fed_by(adapter)),
         None => Arc::clone(&model.network),

@@ -114,6 +114,7 @@ fn asked(recipe: &Recipe, trained_on: Option<TrainedOn>) -> Asked {
         autoencoder: Some(model(autoencoder, recipe, trained_on)),
         classifier: Some(model(Arc::new(classifier(recipe)), recipe, trained_on)),
         segmenter: None,
+        embedder: None,
         slab: None,
         options: Options::default(),
     }
@@ -398,9 +399,6 @@ fn the_window_looks_by_itself_and_reconstructs_when_it_is_asked_to() {
     until(&mut window, "the reconstruction", |w| says(w, "dB PSNR") || says(w, "more on the fit"));
     assert!(window.query_by_label("Check the reconstruction").is_none(), "{:#?}", texts(&window));
     assert!(weighed(&window) <= 5, "{:#?}", texts(&window));
-    if let Ok(path) = std::env::var("SHOT") {
-        window.render().expect("pixels").save(path).expect("saved");
-    }
     // A run goes first, and what fits is still said behind it.
     click(&mut window, "Compute counterfactual");
     until(&mut window, "the counterfactual", |w| says(w, "Stopped because"));

@@ -35,6 +35,7 @@ impl Looked {
             && alike(a.autoencoder.as_ref(), b.autoencoder.as_ref())
             && alike(a.classifier.as_ref(), b.classifier.as_ref())
             && alike(a.segmenter.as_ref(), b.segmenter.as_ref())
+            && alike(a.embedder.as_ref(), b.embedder.as_ref())
     }
 }
 
@@ -59,19 +60,34 @@ impl Session {
     /// The scan and its networks, once all that is opening is there.
     fn lookable(&self) -> Option<Looked> {
         let scan = self.scan.ready().filter(|_| self.scan.running().is_none())?;
-        let by_class = self.settings.scored_by == ScoredBy::Classifier;
-        let scores = if by_class { self.classifier.running() } else { self.segmenter.running() };
+        let by = self.settings.scored_by;
+        let scores = match by {
+            ScoredBy::Classifier => self.classifier.running(),
+            ScoredBy::Segmenter => self.segmenter.running(),
+            ScoredBy::Embedder => self.embedder.running(),
+        };
         if scores.is_some() || self.autoencoder.running().is_some() {
             return None;
         }
+        let is = |wanted: ScoredBy| by == wanted;
         let asked = Asked {
             autoencoder: self.autoencoder.ready().map(|loaded| Arc::clone(&loaded.model)),
-            classifier: self.classifier.ready().filter(|_| by_class).map(|loaded| Arc::clone(&loaded.model)),
-            segmenter: self.segmenter.ready().filter(|_| !by_class).map(|loaded| Arc::clone(&loaded.model)),
+            classifier: self
+                .classifier
+                .ready()
+                .filter(|_| is(ScoredBy::Classifier))
+                .map(|loaded| Arc::clone(&loaded.model)),
+            segmenter: self
+                .segmenter
+                .ready()
+                .filter(|_| is(ScoredBy::Segmenter))
+                .map(|loaded| Arc::clone(&loaded.model)),
+            embedder: self.embedder.ready().filter(|_| is(ScoredBy::Embedder)).map(|loaded| Arc::clone(&loaded.model)),
             slab: None,
             options: self.settings.options.clone(),
         };
-        let any = asked.autoencoder.is_some() || asked.classifier.is_some() || asked.segmenter.is_some();
+        let scored = asked.classifier.is_some() || asked.segmenter.is_some() || asked.embedder.is_some();
+        let any = scored || asked.autoencoder.is_some();
         any.then(|| Looked { scan: Arc::clone(scan), asked })
     }
 
