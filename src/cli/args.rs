@@ -62,7 +62,7 @@ impl WindowArgs {
             segmenter: self.segmenter,
             target: self.target,
             slab: self.slab.0,
-            demo: false,
+            ..Start::default()
         }
     }
 }

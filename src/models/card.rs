@@ -9,9 +9,9 @@ use serde::{Deserialize, Serialize};
 use super::bundle::Bundle;
 use super::registry::Architecture;
 use super::{Error, Kind, Probabilities, Role, file};
-use crate::files;
 use crate::preprocess::Recipe;
 use crate::weights::Checkpoint;
+use crate::{catalogue, files};
 
 /// A card that names every class of a large classifier takes a tenth of this.
 const MAX_CARD_BYTES: u64 = 4 << 20;
@@ -103,7 +103,8 @@ struct Lines {
 }
 
 impl Card {
-    /// Reads a card, or makes one for a bare checkpoint whose kind its tensors tell. Paths in a card are relative to it.
+    /// Reads a card, or makes one for a bare checkpoint whose kind its tensors tell. Paths in a card are relative to it, or name a file of
+    /// Hugging Face's cache by `hf://OWNER/NAME[@REVISION]/FILE`, which is looked for and never fetched.
     ///
     /// A bare checkpoint is taken to be one of the published networks: a VQGAN and a ResNet trained on turned slices, of
     /// side 256 and 224; a yaml with the checkpoint's name beside it is its config.
@@ -127,16 +128,19 @@ impl Card {
         Self::of_lines(lines, path).map_err(wrong)
     }
 
-    /// Paths are relative to the card's.
+    /// Paths are relative to the card's; `hf://OWNER/NAME/FILE` is a file of Hugging Face's cache.
     fn of_lines(lines: Lines, path: &Path) -> Result<Self, String> {
         let (kind, weights) = lines.network()?;
         if let Some(side) = lines.side.filter(|side| !SIDES.contains(side)) {
             return Err(format!("side = {side}; a slice has {SIDES:?} pixels a side"));
         }
-        let beside = |file: PathBuf| path.parent().unwrap_or(Path::new("")).join(file);
+        let beside = |file: PathBuf| -> Result<PathBuf, String> {
+            let of_hub = file.to_str().and_then(|text| catalogue::named_file(text, &catalogue::hub_caches()));
+            of_hub.unwrap_or_else(|| Ok(path.parent().unwrap_or(Path::new("")).join(file)))
+        };
         let labels = match (lines.labels, lines.labels_file) {
             (Some(_), Some(_)) => return Err("labels and labels_file; one of them says the labels".to_owned()),
-            (None, Some(file)) => Some(read_labels(&beside(file))?),
+            (None, Some(file)) => Some(read_labels(&beside(file)?)?),
             (labels, None) => labels,
         };
         labels.as_deref().map_or(Ok(()), check_labels)?;
@@ -145,8 +149,8 @@ impl Card {
         recipe.check()?;
         Ok(Self {
             kind,
-            weights: beside(weights),
-            config: lines.config.map(beside),
+            weights: beside(weights)?,
+            config: lines.config.map(beside).transpose()?,
             side: lines.side,
             turned: lines.turned,
             decode: lines.decode,
@@ -154,7 +158,7 @@ impl Card {
             recipe,
             says_size,
             file: OfFile {
-                decoder: lines.decoder.map(beside),
+                decoder: lines.decoder.map(beside).transpose()?,
                 output: lines.output,
                 activation: lines.activation,
                 latents: lines.latents,

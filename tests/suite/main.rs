@@ -26,6 +26,7 @@ mod formats;
 mod gradients;
 mod graph_ops;
 mod graphs;
+mod guide;
 mod hostile;
 mod input_check;
 mod measurements;
@@ -34,13 +35,18 @@ mod mutations;
 mod networks;
 mod nifti_files;
 mod nifti_headers;
+#[cfg(not(feature = "network"))]
+mod offline;
 mod ops;
 mod outside;
 mod path;
 mod phantom;
+mod pictures_tmp;
 mod playing;
 mod preparation;
 mod pt2;
+#[cfg(feature = "network")]
+mod published;
 mod quality;
 mod record;
 mod result_panel;
