@@ -14,7 +14,7 @@ use crate::pipeline;
 
 /// A window lower than this has no room for all steps at once, points.
 const LOW: f32 = 760.0;
-const FOLD_SIZE: f32 = 20.0;
+const FOLD_SIZE: f32 = 16.0;
 
 /// What a person did with a path field.
 pub(super) enum Chosen {

@@ -51,6 +51,12 @@ fn fill(window: &mut Window, field: &str, text: &str) {
     window.run_steps(2);
 }
 
+/// Shows an entry, wherever the list is scrolled to.
+fn choose(window: &mut Window, name: &str) {
+    window.get_by_role_and_label(Role::Button, name).click_accesskit();
+    window.run_steps(3);
+}
+
 fn can(window: &Window, button: &str) -> bool {
     window.query_by_role_and_label(Role::Button, button).is_some_and(|node| !node.accesskit_node().is_disabled())
 }
@@ -64,8 +70,7 @@ fn the_page_says_what_each_network_is_and_asks_no_server_before_get_is_pressed()
     let (server, folder) = (Server::honest(&bytes(10)), tempfile::tempdir().expect("a folder"));
     let mut window = page(catalogue::all().to_vec(), &server.address, folder.path());
     for entry in catalogue::all() {
-        window.get_by_role_and_label(Role::Button, &entry.name).click();
-        window.run_steps(3);
+        choose(&mut window, &entry.name);
         for said in [&entry.what, &entry.licence.name, &entry.page, &entry.fed] {
             assert!(says(&window, said), "{}: {said}: {:#?}", entry.name, texts(&window));
         }
@@ -131,7 +136,6 @@ fn a_cancelled_download_keeps_what_came_and_goes_on_from_there() {
     click(&mut window, "Cancel");
     until(&mut window, "the end", |w| says(w, "2 MB came before; Get goes on from there"));
     assert!(window.query_by_label("Dismiss").is_none(), "cancelling is no error");
-    assert!(says(&window, "segmenter, 2 MB came") || texts(&window).iter().any(|text| text.contains("tiny-segmenter")));
     click(&mut window, "Get");
     until(&mut window, "the file", |w| says(w, "Its files are on this disk"));
     assert!(says(&window, "the SHA-256 is the published one"));
@@ -144,14 +148,14 @@ fn a_cancelled_download_keeps_what_came_and_goes_on_from_there() {
 fn a_licence_with_limits_asks_first_and_each_time() {
     let (server, folder) = (Server::honest(&bytes(1000)), tempfile::tempdir().expect("a folder"));
     let mut window = page(entries("net.pt", ""), &server.address, folder.path());
-    click(&mut window, "limited");
-    assert!(says(&window, "Tick that the limits of its licence suit you") && !can(&window, "Get"));
-    let tick = "The licence's limits suit me: no commercial use";
+    choose(&mut window, "limited");
+    assert!(says(&window, "Tick that its licence's limits suit you") && !can(&window, "Get"));
+    let tick = "These limits suit me";
     click(&mut window, tick);
     assert!(can(&window, "Get"));
-    click(&mut window, "elsewhere");
+    choose(&mut window, "elsewhere");
     assert!(says(&window, "No one says where its files lie") && !can(&window, "Get"));
-    click(&mut window, "limited");
+    choose(&mut window, "limited");
     assert!(!can(&window, "Get"), "another visit is another question");
     click(&mut window, tick);
     click(&mut window, "Get");

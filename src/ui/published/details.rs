@@ -25,7 +25,15 @@ pub(super) fn details_ui(ui: &mut Ui, page: &PublishedPage, actions: &mut Vec<Ac
     fact_ui(ui, "Licence", &entry.licence.name);
     if let Some(limits) = &entry.licence.limits {
         row_ui(ui, "Limits", |ui| {
-            ui.add(Label::new(RichText::new(limits).color(theme::colors(ui).amber)).wrap());
+            ui.vertical(|ui| {
+                ui.add(Label::new(RichText::new(limits).color(theme::colors(ui).amber)).wrap());
+                let mut accepted = page.accepted;
+                let tick =
+                    ui.add_enabled_ui(!entry.files.is_empty(), |ui| ui.checkbox(&mut accepted, "These limits suit me"));
+                if tick.inner.changed() {
+                    actions.push(Action::Published(Act::Accept(accepted)));
+                }
+            });
         });
     }
     fact_ui(ui, "Size", &size(entry));

@@ -15,7 +15,7 @@ pub(super) use self::work::{Act, PublishedPage};
 use super::action::{Action, Place, Wanted};
 use super::session::Session;
 use super::theme;
-use super::widgets::{duration, error_ui, note_ui};
+use super::widgets::{self, duration, error_ui, note_ui};
 use crate::catalogue::{self, Entry, shown};
 use crate::job::{Monitor, Progress};
 use crate::settings::{Fetching, ScoredBy};
@@ -24,7 +24,7 @@ const MARGIN: i8 = 14;
 const LIST_WIDTH: f32 = 250.0;
 const DETAILS_WIDTH: f32 = 500.0;
 /// Of the window, for what stands around the list.
-const AROUND: f32 = 300.0;
+const AROUND: f32 = 290.0;
 const FIELD_NAME_WIDTH: f32 = 40.0;
 
 /// Opens the page; says whether a download goes on, and that one has failed.
@@ -64,7 +64,7 @@ pub(super) fn published_ui(ctx: &Context, session: &Session, page: &PublishedPag
                     .min_scrolled_height(room)
                     .show(ui, |ui| list_ui(ui, page, actions));
             });
-            ui.separator();
+            ui.add_space(8.0); // a line here would take all of the window's height
             ui.vertical(|ui| {
                 ui.set_width(DETAILS_WIDTH);
                 ScrollArea::vertical()
@@ -85,7 +85,7 @@ pub(super) fn published_ui(ctx: &Context, session: &Session, page: &PublishedPag
 
 /// Those that run, then the others.
 fn list_ui(ui: &mut Ui, page: &PublishedPage, actions: &mut Vec<Action>) {
-    for (title, run) in [("Run in Parallax", true), ("To be exported to ONNX in Python, or not yet", false)] {
+    for (title, run) in [("Run in Parallax", true), ("Not yet in Parallax", false)] {
         ui.label(RichText::new(title).small().color(theme::colors(ui).accent));
         let those = page.entries.iter().enumerate().filter(|(_, entry)| entry.card.is_some() == run);
         for (at, entry) in those {
@@ -93,6 +93,7 @@ fn list_ui(ui: &mut Ui, page: &PublishedPage, actions: &mut Vec<Action>) {
         }
         ui.add_space(6.0);
     }
+    widgets::scroll_to_focus(ui);
 }
 
 fn row_ui(ui: &mut Ui, page: &PublishedPage, (at, entry): (usize, &Entry), actions: &mut Vec<Action>) {
@@ -102,15 +103,15 @@ fn row_ui(ui: &mut Ui, page: &PublishedPage, (at, entry): (usize, &Entry), actio
         (Some(monitor), _) => format!("fetching{}", percent(monitor)),
         (None, Some(kept)) if kept.whole => "on this disk".to_owned(),
         (None, Some(kept)) if kept.came_bytes > 0 => format!("{} came", shown(kept.came_bytes)),
-        _ => entry
-            .size()
-            .unwrap_or_else(|| if entry.files.is_empty() { "at its source" } else { "size not known" }.to_owned()),
+        _ if entry.files.is_empty() => "at its source".to_owned(),
+        _ => entry.size().unwrap_or_default(),
     };
     let mut text = LayoutJob::default();
     let format = |font_id: FontId, color| TextFormat { font_id, color, ..TextFormat::default() };
     text.append(&entry.name, 0.0, format(FontId::proportional(theme::TEXT_SIZE), colors.strong));
     let second = if on { colors.text } else { colors.weak };
-    text.append(&format!("\n{}, {state}", entry.role), 0.0, format(theme::small(), second));
+    let comma = if state.is_empty() { "" } else { ", " };
+    text.append(&format!("\n{}{comma}{state}", entry.role), 0.0, format(theme::small(), second));
     let row = ui.add(Button::selectable(on, text));
     row.widget_info(|| WidgetInfo::selected(Role::Button, true, on, &entry.name));
     if row.clicked() {
@@ -180,12 +181,6 @@ fn foot_ui(ui: &mut Ui, session: &Session, page: &PublishedPage, actions: &mut V
     let kept = page.kept_of(page.chosen);
     let whole = kept.is_some_and(|kept| kept.whole);
     let card = kept.and_then(|kept| kept.card.clone()).filter(|_| whole);
-    if let Some(limits) = entry.licence.limits.as_ref().filter(|_| !whole && !entry.files.is_empty()) {
-        let mut accepted = page.accepted;
-        if ui.checkbox(&mut accepted, format!("The licence's limits suit me: {limits}")).changed() {
-            actions.push(Action::Published(Act::Accept(accepted)));
-        }
-    }
     let hindrance = page.hindrance(&session.settings.fetching);
     let ready = whole && (card.is_some() || entry.card.is_none());
     let words = match (kept, &hindrance) {
@@ -198,7 +193,9 @@ fn foot_ui(ui: &mut Ui, session: &Session, page: &PublishedPage, actions: &mut V
         }
         _ => String::new(),
     };
-    buttons_ui(ui, &words, actions, |ui, actions| {
+    // A row of its own, so that nothing moves when a bar takes its place.
+    ui.horizontal(|ui| ui.label(RichText::new(words).small().color(theme::colors(ui).text)));
+    buttons_ui(ui, "", actions, |ui, actions| {
         let accent = theme::colors(ui).accent_dim;
         if whole && ui.button("Show in folder").clicked() {
             actions.push(Action::Published(Act::ShowFolder));
@@ -231,7 +228,7 @@ fn fetching_ui(ui: &mut Ui, entry: &Entry, monitor: &Monitor, actions: &mut Vec<
     let progress = monitor.progress();
     let bar = ProgressBar::new(progress.and_then(|p| p.fraction()).unwrap_or(0.0)).animate(false);
     let text = progress.map_or_else(|| "asking the server".to_owned(), |progress| far(&progress));
-    ui.add(bar.text(text));
+    ui.add(bar.text(text).desired_height(ui.spacing().interact_size.y));
     let stopping = monitor.check().is_err();
     let words = if stopping {
         "Stopping".to_owned()

@@ -172,7 +172,7 @@ impl PublishedPage {
             return Some(format!("{other} is being fetched; one at a time"));
         }
         if entry.licence.limits.is_some() && !self.accepted {
-            return Some("Tick that the limits of its licence suit you".to_owned());
+            return Some("Tick that its licence's limits suit you, above".to_owned());
         }
         let from = fetching.from.trim();
         if !catalogue::HAS_NETWORK && (from.is_empty() || matches!(Origin::of(from), Origin::Address(_))) {
