@@ -6,7 +6,7 @@
 
 Writes model.onnx, or model.pt2 where the path ends so, which needs PyTorch alone (ONNX: its packages onnx and onnxscript too). Beside it
 model.check.safetensors holds x, y (the first output), cotangent and gradient = d sum(y cotangent) / d x, and in its metadata the labels, the
-recipe, the activation and the SHA-256 of the network's file; an ONNX file says the first three in its own metadata_props as well.
+recipe, the activation, what it was trained on, {"mean": ..., "deviation": ...}, and the SHA-256 of the network's file; an ONNX file says all but the last in its own metadata_props as well.
 `parallax check model.onnx` repeats the check.
 """
 
@@ -19,9 +19,10 @@ import struct
 import torch
 
 
-def export(model, x, path, labels=(), recipe=None, activation=None):
+def export(model, x, path, labels=(), recipe=None, activation=None, trained_on_hu=None):
     model, path = model.eval(), os.fspath(path)
     words = {"labels": json.dumps(list(labels)), "recipe": json.dumps(recipe or {})} | ({"activation": activation} if activation else {})
+    words |= {"trained_on_hu": json.dumps(trained_on_hu)} if trained_on_hu else {}
     if path.endswith(".pt2"):
         torch.export.save(torch.export.export(model, (x,)), path)
     else:

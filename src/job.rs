@@ -37,6 +37,15 @@ impl Progress {
     }
 }
 
+/// A time as people say it.
+pub fn duration(secs: f64) -> String {
+    match secs {
+        s if s < 60.0 => format!("{s:.0} s"),
+        s if s < 3600.0 => format!("{:.0} min {:.0} s", (s / 60.0).floor(), s % 60.0),
+        s => format!("{:.0} h {:.0} min", (s / 3600.0).floor(), (s % 3600.0) / 60.0),
+    }
+}
+
 /// A point of the curve that grows while a search runs.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct CurvePoint {

@@ -17,7 +17,7 @@
 //! | 4 | [`models`] the networks and their cards |
 //! | 5 | [`latent_shift`] the method |
 //! | 6 | [`pipeline`] open, prepare, predict, explain, [`quality`] what a counterfactual is worth |
-//! | 7 | [`frame`] what a picture shows, [`audit`] how true explanations are, [`demo`] the built-in scan and networks |
+//! | 7 | [`frame`] what a picture shows, [`audit`] how true explanations are, [`demo`] the built-in scan and networks, [`fit`] whether networks suit a scan |
 //! | 8 | [`export`] files, [`gpu`] the same pictures on the screen |
 //! | 9 | [`settings`] what the user chose, between runs |
 //! | 10 | [`cli`], [`ui`] |
@@ -29,12 +29,15 @@
 //! | scan | what was opened, on its own grid, in Hounsfield units (HU) |
 //! | recipe | how a scan is prepared for a network: orientation, spacing, size, range of HU |
 //! | stack | a prepared volume as the networks take it: `[slices, 1, height, width]`, values `0..=1` |
+//! | fit | what can be said of networks and a scan before anything is computed: what is seen, in which HU, at what cost |
 //! | adapter | the operations from a stack that was prepared for one network to the tensor that another was trained on |
 //! | card | the text file beside a checkpoint that says what it is and what it was fed |
 //! | latents | an encoded stack |
 //! | score | the one number that an objective gives a stack |
+//! | embedding | the vector that a network without a head gives a scan |
+//! | deviation | the standard deviation of a latent, as the autoencoder's posterior has it |
 //! | slab | the slices that may change |
-//! | lambda | the signed length of the path through the latents |
+//! | lambda | the signed length of the path through the latents, or how many deviations of them it is long |
 //! | goal | the score that a search takes the scan to |
 //! | step | the stack at one lambda |
 //! | reconstruction | the step at lambda 0 |
@@ -52,6 +55,7 @@ pub mod demo;
 pub mod exchange;
 pub mod export;
 pub mod files;
+pub mod fit;
 pub mod frame;
 pub mod gpu;
 pub mod graph;

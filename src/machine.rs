@@ -26,11 +26,6 @@ pub fn memory_bytes() -> Option<u64> {
 }
 
 fn memory_by(meminfo: &str, status: &str, limits: &str, group: &str) -> Option<u64> {
-    // "MemAvailable:   12345 kB"
-    let kilobytes = |text: &str, name: &str| {
-        let line = text.lines().find_map(|line| line.strip_prefix(name))?;
-        line.split_whitespace().next()?.parse::<u64>().ok()?.checked_mul(1024)
-    };
     let free = kilobytes(meminfo, "MemAvailable:")?;
     let held = kilobytes(status, "VmRSS:").unwrap_or(0);
     // "Max address space   3000000000   unlimited   bytes"
@@ -40,9 +35,24 @@ fn memory_by(meminfo: &str, status: &str, limits: &str, group: &str) -> Option<u
     Some([address_space, group].into_iter().flatten().fold(free.saturating_add(held), u64::min))
 }
 
-/// "12.3 GB": bytes for people.
+/// "12.3 GB", or "40 MB" of what is far less: bytes for people.
 pub fn gigabytes(bytes: u64) -> String {
+    if bytes < 100_000_000 {
+        return format!("{} MB", bytes.div_ceil(1_000_000));
+    }
     format!("{:.1} GB", bytes as f64 / 1e9)
+}
+
+/// The memory that is left to this process for new work, bytes: [`memory_bytes`] less what it holds. `None` where that does not say.
+pub fn left_bytes() -> Option<u64> {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    Some(memory_bytes()?.saturating_sub(kilobytes(&status, "VmRSS:").unwrap_or(0)))
+}
+
+/// The bytes of a line such as "MemAvailable:   12345 kB".
+fn kilobytes(text: &str, name: &str) -> Option<u64> {
+    let line = text.lines().find_map(|line| line.strip_prefix(name))?;
+    line.split_whitespace().next()?.parse::<u64>().ok()?.checked_mul(1024)
 }
 
 #[cfg(test)]

@@ -6,27 +6,32 @@ mod chosen;
 mod fault;
 mod inspect;
 mod network;
+mod pace;
 mod seen;
+mod toward;
 
 use std::ops::Range;
 use std::path::Path;
 use std::sync::{Arc, OnceLock};
 
 use anyhow::{Context, Result, anyhow};
-use candle_core::{Device, Tensor};
 use glam::{DAffine3, DMat3, DVec3};
 
-pub use self::adapted::classifier_for;
+pub use self::adapted::{classifier_for, prepared_for};
 pub use self::chosen::{choice, which};
 pub use self::fault::{BadInput, in_words};
 pub use self::inspect::{Opened, inspect, plans};
-pub use self::network::{Comparison, Cost, SelfCheck, allow_failed_checks, compare, cost};
+pub use self::network::{Comparison, Cost, SelfCheck, allow_failed_checks, compare, cost, files_of};
+pub use self::pace::{Pace, pace};
 pub use self::seen::{Seen, seen};
+pub use self::toward::{Other, other};
 use crate::io::{self, Among, Arrival, Choice, Note, Scan, Weight};
 use crate::job::Monitor;
 use crate::latent_shift::saliency::{self, Saliency};
 use crate::latent_shift::{self, Counterfactual, Options};
-use crate::models::{self, Autoencoder, Card, Classifier, Draft, Facts, Loaded, Network, Segmenter};
+use crate::models::{
+    self, Autoencoder, Card, Classifier, Draft, Embedder, Facts, Loaded, Network, Segmenter, TrainedOn,
+};
 use crate::nn::{denormals, device};
 use crate::preprocess::{self, Prepared, Recipe};
 use crate::volume::phantom::{self, Dials, Phantom};
@@ -91,6 +96,8 @@ pub struct Model<T: ?Sized> {
     pub sha256: String,
     /// How scans are prepared for it.
     pub recipe: Recipe,
+    /// The intensities that it was trained on, where its card says them.
+    pub trained_on: Option<TrainedOn>,
     pub self_check: SelfCheck,
 }
 
@@ -101,6 +108,8 @@ pub enum Target {
     Classes { classifier: Arc<Model<Classifier>>, terms: Vec<(usize, f64)>, offset: f64 },
     /// 1 - mean of the segmenter's p/(1+p) over its first channel.
     LungSize { segmenter: Arc<Model<Segmenter>> },
+    /// The cosine between the embeddings of this scan and of another one.
+    Toward { embedder: Arc<Model<Embedder>>, other: Arc<Other> },
 }
 
 impl Target {
@@ -108,6 +117,8 @@ impl Target {
     pub fn name(&self) -> String {
         match self {
             Self::LungSize { .. } => "lung size".to_owned(),
+            Self::Toward { other, .. } if other.stored => "cosine similarity to a stored embedding".to_owned(),
+            Self::Toward { .. } => "cosine similarity to another scan".to_owned(),
             Self::Classes { classifier, terms, offset } => {
                 let labels = classifier.network.labels();
                 let term = |&(i, weight): &(usize, f64)| match weight {
@@ -124,6 +135,7 @@ impl Target {
     pub fn scored_by(&self) -> (&str, &str) {
         match self {
             Self::LungSize { segmenter } => (&segmenter.name, &segmenter.sha256),
+            Self::Toward { embedder, .. } => (&embedder.name, &embedder.sha256),
             Self::Classes { classifier, .. } => (&classifier.name, &classifier.sha256),
         }
     }
@@ -169,8 +181,8 @@ pub fn open_and_show(
 pub fn prepare(scan: &Arc<Scan>, recipe: &Recipe, monitor: &Monitor) -> Result<Input> {
     let prepared = preprocess::prepare(&scan.volume, recipe, monitor).map_err(|error| match error {
         preprocess::Error::Cancelled(cancelled) => cancelled.into(),
-        too_large @ preprocess::Error::TooLarge { .. } => {
-            BadInput::mark(anyhow!("{too_large}: {}", scan.source.display()))
+        why => {
+            BadInput::mark(anyhow!("the scan cannot be prepared for the networks: {why}: {}", scan.source.display()))
         }
     })?;
     Ok(Input::new(Some(Arc::clone(scan)), prepared))
@@ -225,7 +237,7 @@ fn stack(path: &Path, recipe: &Recipe) -> Result<Input> {
     let middle = DVec3::from_array(shape.map(|n| (n as f64 - 1.0) / 2.0));
     let grid = Grid { shape, world_from_voxel: DAffine3::from_mat3_translation(axes, -(axes * middle)) };
     let volume = Volume::from_f32(grid, voxels);
-    Ok(Input::new(None, Prepared { volume, recipe, oriented: grid, spaced: grid }))
+    Ok(Input::new(None, Prepared { volume, recipe, oriented: grid, spaced: grid, filled: shape }))
 }
 
 /// Whether a file's name is that of a model card or a checkpoint. A `.safetensors` file may be a stack: it is none here.
@@ -269,17 +281,40 @@ pub fn load_autoencoder(card: &Path, monitor: &Monitor) -> Result<Arc<Model<dyn 
     }
 }
 
+/// Loads a classifier, or a segmenter, whose classes' shares of the volume are scored as classes are.
 pub fn load_classifier(card: &Path, monitor: &Monitor) -> Result<Arc<Model<Classifier>>> {
     match load(card, "a classifier", monitor)? {
         (Network::Classifier(network), model) => Ok(model.with(network)),
+        (Network::Segmenter(network), model) => {
+            let shares = network.shares(&model.recipe);
+            Ok(model.with(Arc::new(shares)))
+        }
         (other, _) => Err(wrong(card, &other, "a classifier")),
     }
 }
 
+/// Loads a segmenter of lungs, whose lung size is scored.
 pub fn load_segmenter(card: &Path, monitor: &Monitor) -> Result<Arc<Model<Segmenter>>> {
+    let kind = Card::open(card).map(|card| card.kind);
+    if kind.is_ok_and(|kind| kind == models::Kind::File(models::Role::Segmenter)) {
+        return Err(BadInput(anyhow!(
+            "a segmenter in a file has no lung size: the share of the volume that one of its classes has is scored, as a class of a \
+             classifier is; name it by --target, or load it as the classifier: {}",
+            card.display()
+        ))
+        .into());
+    }
     match load(card, "a segmenter", monitor)? {
         (Network::Segmenter(network), model) => Ok(model.with(network)),
         (other, _) => Err(wrong(card, &other, "a segmenter")),
+    }
+}
+
+/// Loads a network whose output is the embedding of a scan.
+pub fn load_embedder(card: &Path, monitor: &Monitor) -> Result<Arc<Model<Embedder>>> {
+    match load(card, "an embedder", monitor)? {
+        (Network::Embedder(network), model) => Ok(model.with(network)),
+        (other, _) => Err(wrong(card, &other, "an embedder")),
     }
 }
 
@@ -288,13 +323,14 @@ struct Origin {
     name: String,
     sha256: String,
     recipe: Recipe,
+    trained_on: Option<TrainedOn>,
     self_check: SelfCheck,
 }
 
 impl Origin {
     fn with<T: ?Sized>(self, network: Arc<T>) -> Arc<Model<T>> {
-        let Self { name, sha256, recipe, self_check } = self;
-        Arc::new(Model { network, name, sha256, recipe, self_check })
+        let Self { name, sha256, recipe, trained_on, self_check } = self;
+        Arc::new(Model { network, name, sha256, recipe, trained_on, self_check })
     }
 }
 
@@ -306,7 +342,7 @@ fn load(path: &Path, wanted: &str, monitor: &Monitor) -> Result<(Network, Origin
     let Loaded { network, sha256, recipe } = Network::load(&card, device::chosen()).map_err(BadInput::mark)?;
     monitor.check()?;
     let self_check = network::self_check(&card, &sha256, monitor)?;
-    Ok((network, Origin { name, sha256, recipe, self_check }))
+    Ok((network, Origin { name, sha256, recipe, trained_on: card.trained_on, self_check }))
 }
 
 fn wrong(card: &Path, network: &Network, wanted: &str) -> anyhow::Error {
@@ -315,6 +351,7 @@ fn wrong(card: &Path, network: &Network, wanted: &str) -> anyhow::Error {
 
 /// `(label, probability)` by label index.
 pub fn predict(input: &Input, classifier: &Model<Classifier>, monitor: &Monitor) -> Result<Vec<(String, f64)>> {
+    input.check()?;
     monitor.step("scoring the scan", 0, 0)?;
     let classifier = classifier_for(classifier, input, monitor)?;
     let scores = probabilities(&input.prepared.volume, &classifier, monitor)?;
@@ -324,9 +361,7 @@ pub fn predict(input: &Input, classifier: &Model<Classifier>, monitor: &Monitor)
 /// Every label's score, by index, for a volume on the grid that the classifier is fed with.
 pub fn probabilities(volume: &Volume, classifier: &Classifier, monitor: &Monitor) -> Result<Vec<f64>> {
     let _flushed = denormals::flushed();
-    let [width, height, slices] = volume.grid.shape;
-    let pixels: Vec<f32> = volume.voxels.iter().collect();
-    let stack = Tensor::from_vec(pixels, (slices, 1, height, width), &Device::Cpu)?;
+    let stack = adapted::stack_of(volume)?;
     let logits = classifier
         .plan(stack.dims())?
         .forward(&[stack], &|_, _| monitor.check())
@@ -357,6 +392,7 @@ pub fn saliency(
     monitor: &Monitor,
 ) -> Result<Vec<Saliency>> {
     let _flushed = denormals::flushed();
+    input.check()?;
     let Prepared { volume, recipe, .. } = &input.prepared;
     let classifier = classifier_for(classifier, input, monitor)?;
     saliency::saliency(volume, recipe.hu_from_unit(), &classifier, labels, monitor).map_err(told)
@@ -373,7 +409,9 @@ pub fn explain(input: &Input, request: &Request, monitor: &Monitor) -> Result<Co
         ))
         .into());
     }
-    latent_shift::explain(
+    input.check()?;
+    let scan_as_predicted = request.target.of_scan_as_predicted(input, monitor)?;
+    let result = latent_shift::explain(
         &prepared.volume,
         prepared.recipe.hu_from_unit(),
         &*request.autoencoder.network,
@@ -381,8 +419,8 @@ pub fn explain(input: &Input, request: &Request, monitor: &Monitor) -> Result<Co
         request.slab.clone(),
         &request.options,
         monitor,
-    )
-    .map_err(told)
+    );
+    Ok(Counterfactual { scan_as_predicted, ..result.map_err(told)? })
 }
 
 /// An error of the method for people: all but a tensor's lie in what was given.

@@ -18,6 +18,8 @@ pub enum ScoredBy {
     Classifier,
     /// Lung size, by a segmenter.
     Segmenter,
+    /// How alike the scan is to another one, by an embedder.
+    Embedder,
 }
 
 /// What the buttons of the mouse do on a picture.
@@ -94,6 +96,9 @@ pub struct Settings {
     pub autoencoder: Option<PathBuf>,
     pub classifier: Option<PathBuf>,
     pub segmenter: Option<PathBuf>,
+    pub embedder: Option<PathBuf>,
+    /// The scan, or the stored embedding, that a scan is compared with.
+    pub toward: Option<PathBuf>,
     pub scored_by: ScoredBy,
     /// Class of the classifier, by name: numbers change from model to model.
     pub target: Option<String>,

@@ -4,6 +4,7 @@ use std::path::Path;
 
 use anyhow::{Context, bail};
 use candle_core::{DType, Result, Tensor};
+use parallax::exchange::{Model, Size};
 use parallax::graph::ops::Conv;
 use parallax::graph::{Graph, Plan};
 use parallax::models::{Autoencoder, Card, Network, Vqgan};
@@ -39,6 +40,9 @@ impl Case {
 
 impl Case {
     pub(crate) fn named(name: &str) -> anyhow::Result<Self> {
+        if let Some(path) = name.strip_prefix("file:") {
+            return file(Path::new(path));
+        }
         let mut parts = name.split(':');
         let kind = parts.next().unwrap_or_default();
         let numbers = parts.map(str::parse).collect::<std::result::Result<Vec<usize>, _>>();
@@ -60,14 +64,14 @@ impl Case {
     }
 }
 
-struct Model {
+struct Weighed {
     card: Card,
     checkpoint: Checkpoint,
     /// Where drawn weights lie until they are loaded.
     _folder: Option<tempfile::TempDir>,
 }
 
-impl Model {
+impl Weighed {
     fn open(card: &Path, folder: Option<tempfile::TempDir>) -> anyhow::Result<Self> {
         let card = Card::open(card)?;
         let checkpoint = Checkpoint::open(&card.weights)?;
@@ -75,29 +79,44 @@ impl Model {
     }
 }
 
-fn asset(name: &str) -> anyhow::Result<Model> {
-    Model::open(&Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("assets/{name}.toml")), None)
+fn asset(name: &str) -> anyhow::Result<Weighed> {
+    Weighed::open(&Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("assets/{name}.toml")), None)
 }
 
 /// A network of random weights.
-fn drawn(kind: &str, weights: Weights) -> anyhow::Result<Model> {
+fn drawn(kind: &str, weights: Weights) -> anyhow::Result<Weighed> {
     let (folder, card) = weights.card(kind, None)?;
-    Model::open(&card, Some(folder))
+    Weighed::open(&card, Some(folder))
+}
+
+/// The first output of a network in a file whose only input has one size.
+fn file(path: &Path) -> anyhow::Result<Case> {
+    let model = Model::open(path)?;
+    let [port] = model.inputs() else { bail!("{}: a network of one input", path.display()) };
+    let sizes = port.sizes.iter().flatten().map(|size| match size {
+        Size::Fixed(side) => Ok(*side),
+        Size::Open(name) => bail!("{}: the side {name} is open; export the network with fixed sizes", path.display()),
+    });
+    let shape = sizes.collect::<anyhow::Result<Vec<_>>>()?;
+    let output = model.outputs().first().context("a network of no output")?;
+    let graph = model.graph(&[&shape], &[&output.name], DType::F32, device::chosen())?.fused();
+    Ok(Case::of(Plan::new(&graph, &[&shape], DType::F32)?.on(device::chosen()), input(&shape)?))
 }
 
 fn input(shape: &[usize]) -> Result<Tensor> {
     Random(7).tensor(shape)
 }
 
-fn decoder(model: &Model, latents: [usize; 4], side: usize) -> anyhow::Result<Case> {
+fn decoder(model: &Weighed, latents: [usize; 4], side: usize) -> anyhow::Result<Case> {
     let network = Vqgan::load(&model.card, &model.checkpoint, DType::F32, device::chosen())?;
     Ok(Case::of(network.decoder(&latents, [side, side])?, input(&latents)?))
 }
 
-fn network(model: &Model, stack: [usize; 4]) -> anyhow::Result<Case> {
+fn network(model: &Weighed, stack: [usize; 4]) -> anyhow::Result<Case> {
     let plan = match Network::of(&model.card, &model.checkpoint, DType::F32, device::chosen())? {
         Network::Classifier(classifier) => classifier.plan(&stack)?,
         Network::Segmenter(segmenter) => segmenter.plan(&stack)?,
+        Network::Embedder(embedder) => embedder.plan(&stack)?,
         Network::Autoencoder(_) => bail!("an autoencoder is measured by its decoder"),
     };
     Ok(Case::of(plan, input(&stack)?))

@@ -8,6 +8,7 @@
 //! - `unet`: the lung segmenter R231, one slice, 224 x 224
 //! - `i3resnet:D`: the inflated ResNet-152, D slices of 224 x 224
 //! - `densenet121:D:H:W`: MONAI's DenseNet-121 in 3-D, D slices of H x W
+//! - `file:PATH`: a network in an ONNX or `.pt2` file with one input of fixed size
 //! - `conv3:C:S`, `conv1:C:S`: a convolution of 3 x 3 or 1 x 1, C to C channels, S x S pixels
 //!
 //! Times of one run on one machine mean nothing by themselves: run another program, or another version, beside it, in turn.

@@ -231,7 +231,8 @@ impl Patient<'_> {
     }
 
     fn drift(&self, explained: usize, result: &Counterfactual) -> f64 {
-        let mut others = quality::drift(result, self.plan.classifier.network.labels(), &[explained]);
+        let classifier = &self.plan.classifier.network;
+        let mut others = quality::drift(result, classifier.labels(), &[explained], classifier.probabilities());
         others.retain(|output| Finding::ALL.iter().any(|finding| finding.name() == output.name));
         others.iter().map(|output| output.change().abs()).sum::<f64>() / others.len() as f64
     }

@@ -2,15 +2,15 @@
 
 use std::path::PathBuf;
 
-use clap::builder::PossibleValue;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use super::choice::ChoiceArgs;
-use super::compute::ComputeArgs;
+use super::compute::{ComputeArgs, bytes};
+use super::fit::FitArgs;
 use super::models::ModelsArgs;
 use super::values::{LambdaRange, Seeds, Shape, Slab, finite, positive, range, seeds, size, slab, within};
 use crate::export::{Annotation, Kind, Layout, Patient, Style};
-use crate::latent_shift::{HeatmapMethod, Options, Outside, SearchWay};
+use crate::latent_shift::{HeatmapMethod, Options, Outside, SearchWay, StepsIn};
 use crate::ui::Start;
 use crate::volume::phantom::Finding;
 
@@ -37,14 +37,20 @@ pub struct WindowArgs {
     #[arg(long, value_name = "CARD")]
     autoencoder: Option<PathBuf>,
     /// Model card or checkpoint of the classifier
-    #[arg(long, value_name = "CARD", conflicts_with = "segmenter")]
+    #[arg(long, value_name = "CARD", group = "window_scorer")]
     classifier: Option<PathBuf>,
     /// Class of the classifier, by name or number
     #[arg(long, value_name = "NAME|INDEX", requires = "classifier")]
     target: Option<String>,
     /// Model card or checkpoint of the lung segmenter, for the lung-size objective
-    #[arg(long, value_name = "CARD")]
+    #[arg(long, value_name = "CARD", group = "window_scorer")]
     segmenter: Option<PathBuf>,
+    /// Model card of a network whose output is an embedding
+    #[arg(long, value_name = "CARD", group = "window_scorer")]
+    embedder: Option<PathBuf>,
+    /// Another scan, or a stored embedding, that the scan is compared with
+    #[arg(long, value_name = "SCAN|FILE", requires = "embedder")]
+    toward: Option<PathBuf>,
     /// Slices that may change, "20:28" or "all"
     #[arg(long, value_name = "A:B|all", value_parser = slab, default_value = "all")]
     slab: Slab,
@@ -60,6 +66,8 @@ impl WindowArgs {
             autoencoder: self.autoencoder,
             classifier: self.classifier,
             segmenter: self.segmenter,
+            embedder: self.embedder,
+            toward: self.toward,
             target: self.target,
             slab: self.slab.0,
             ..Start::default()
@@ -75,6 +83,8 @@ pub enum Command {
     Check(CheckArgs),
     /// Writes a scan as the networks see it
     Prepare(PrepareArgs),
+    /// Says whether networks suit a scan, before anything is computed: what they see, at what cost
+    Fit(Box<FitArgs>),
     /// Scores a scan with a classifier
     Predict(PredictArgs),
     /// Searches the counterfactual of a scan
@@ -112,7 +122,7 @@ pub struct InfoArgs {
 
 #[derive(Debug, Args)]
 pub struct CheckArgs {
-    /// Network as ONNX
+    /// Network as .onnx or .pt2, or the model card or bundle that names it
     pub model: PathBuf,
     /// F.safetensors with "x", "y" (the first output), "cotangent" and "gradient" (of sum(y cotangent) by x) [default: MODEL with the
     /// ending .check.safetensors]
@@ -137,6 +147,9 @@ pub struct PrepareArgs {
     /// F.safetensors (key "stack", f32 [slices, 1, height, width]) or F.nii.gz
     #[arg(long, value_name = "FILE")]
     pub out: PathBuf,
+    /// The most memory to take, such as 6GB or 900MB; what the machine has free where it is left out
+    #[arg(long, value_name = "SIZE", value_parser = bytes)]
+    pub memory: Option<u64>,
     /// Replace a file that exists
     #[arg(long)]
     pub overwrite: bool,
@@ -253,22 +266,29 @@ pub struct ExplainArgs {
     #[arg(long, value_name = "CARD")]
     pub autoencoder: PathBuf,
     /// Model card or checkpoint of the classifier
-    #[arg(long, value_name = "CARD", required_unless_present = "segmenter", conflicts_with = "segmenter")]
+    #[arg(long, value_name = "CARD", group = "scorer", required_unless_present_any = ["segmenter", "embedder"])]
     pub classifier: Option<PathBuf>,
-    /// Class, by name or number; several as "NAME=WEIGHT", summed
+    /// Class, by name or number; several as "NAME=WEIGHT", summed: "A=1" and "B=-1" are one class against another
     #[arg(
         long,
         value_name = "NAME|INDEX",
-        requires = "classifier",
-        required_unless_present_any = ["segmenter", "replay"]
+        conflicts_with = "embedder",
+        required_unless_present_any = ["segmenter", "embedder", "replay"]
     )]
     pub target: Vec<String>,
-    /// Model card or checkpoint of the lung segmenter
-    #[arg(long, value_name = "CARD", requires = "objective")]
+    /// Model card or checkpoint of a segmenter: --target CLASS is that class's share of the volume
+    #[arg(long, value_name = "CARD", group = "scorer")]
     pub segmenter: Option<PathBuf>,
-    /// What the segmenter's output is made into
-    #[arg(long, value_enum, requires = "segmenter")]
+    /// What the output of the lung segmenter is made into, where no --target is named
+    #[arg(long, value_enum, requires = "segmenter", conflicts_with = "target")]
     pub objective: Option<Objective>,
+    /// Model card of a network whose output is an embedding, such as a foundation model without a head
+    #[arg(long, value_name = "CARD", group = "scorer", requires = "toward")]
+    pub embedder: Option<PathBuf>,
+    /// Another scan, or a stored embedding (.npy, or .safetensors): the score is the cosine of the two embeddings, which --drop lowers and,
+    /// by default, a drop below 0 raises
+    #[arg(long, value_name = "SCAN|FILE", requires = "embedder")]
+    pub toward: Option<PathBuf>,
     /// Slices that may change, "20:28" or "all"
     #[arg(long, value_name = "A:B|all", value_parser = slab, default_value = "all")]
     pub slab: Slab,
@@ -283,18 +303,23 @@ pub struct ExplainArgs {
     /// Images to the other side of lambda 0 too, as many and as far: there the score goes the other way
     #[arg(long, conflicts_with = "range")]
     pub both: bool,
-    /// Wanted fall of the score; negative to raise it
-    #[arg(long, value_name = "D", default_value_t = 0.8, allow_hyphen_values = true, value_parser = finite)]
-    pub drop: f64,
-    /// A score below this is low enough (our searches: if it begins above)
-    #[arg(long, value_name = "F", default_value_t = 0.05, allow_hyphen_values = true, value_parser = finite)]
-    pub floor: f64,
+    /// Wanted fall of the score; negative to raise it [default: 0.8; with --toward -0.8]
+    #[arg(long, value_name = "D", allow_hyphen_values = true, value_parser = finite)]
+    pub drop: Option<f64>,
+    /// A score below this is low enough, and one above 1 less this high enough (our searches: if it begins beyond) [default: 0.05; with
+    /// --toward 0.001]
+    #[arg(long, value_name = "F", allow_hyphen_values = true, value_parser = finite)]
+    pub floor: Option<f64>,
     /// Bound on |lambda| [default: 3000 for the reference's search, none for ours]
     #[arg(long, value_name = "L", value_parser = positive)]
     pub max_lambda: Option<f64>,
     /// First step of the reference's search
     #[arg(long, value_name = "S", default_value_t = 10.0, value_parser = positive)]
     pub step_size: f64,
+    /// What lambda, --max-lambda, --step-size and --range count; deviations are for autoencoders whose card says latents = "mean" or
+    /// deviations
+    #[arg(long, value_enum, value_name = "WHAT", default_value = "latents")]
+    pub steps_in: StepsIn,
     /// Largest change, as a share of the image
     #[arg(long, value_name = "PCT", default_value_t = 0.05, value_parser = positive)]
     pub max_change: f64,
@@ -305,7 +330,7 @@ pub struct ExplainArgs {
         default_value_t = 0.0,
         allow_hyphen_values = true,
         value_parser = finite,
-        conflicts_with = "segmenter"
+        conflicts_with_all = ["objective", "embedder"]
     )]
     pub offset: f64,
     #[arg(long, value_enum, default_value = "int")]
@@ -320,7 +345,7 @@ pub struct ExplainArgs {
         value_name = "FILE",
         conflicts_with_all = [
             "target", "offset", "slab", "search", "range", "steps", "both", "drop", "floor", "max_lambda", "step_size",
-            "max_change", "heatmap", "outside",
+            "steps_in", "max_change", "heatmap", "outside",
         ]
     )]
     pub replay: Option<PathBuf>,
@@ -380,46 +405,6 @@ impl OutputArgs {
     }
 }
 
-impl ValueEnum for Kind {
-    fn value_variants<'a>() -> &'a [Self] {
-        &Self::ALL
-    }
-
-    fn to_possible_value(&self) -> Option<PossibleValue> {
-        Some(PossibleValue::new(self.name()).help(self.describe()))
-    }
-}
-
-impl ValueEnum for Annotation {
-    fn value_variants<'a>() -> &'a [Self] {
-        &Self::ALL
-    }
-
-    fn to_possible_value(&self) -> Option<PossibleValue> {
-        Some(PossibleValue::new(self.name()).help(self.describe()))
-    }
-}
-
-impl ValueEnum for Outside {
-    fn value_variants<'a>() -> &'a [Self] {
-        &Self::ALL
-    }
-
-    fn to_possible_value(&self) -> Option<PossibleValue> {
-        Some(PossibleValue::new(self.name()).help(self.describe()))
-    }
-}
-
-impl ValueEnum for Layout {
-    fn value_variants<'a>() -> &'a [Self] {
-        &Self::ALL
-    }
-
-    fn to_possible_value(&self) -> Option<PossibleValue> {
-        Some(PossibleValue::new(self.name()).help(self.describe()))
-    }
-}
-
 #[derive(Debug, Args)]
 pub struct AuditArgs {
     /// Which phantoms; none that the networks were trained on
@@ -460,15 +445,21 @@ pub struct AuditArgs {
 
 impl ExplainArgs {
     pub fn options(&self) -> Options {
+        let (drop, floor) = if self.toward.is_some() {
+            (Options::RISE_OF_COSINE, Options::FLOOR_OF_COSINE)
+        } else {
+            (Options::FALL, Options::FLOOR)
+        };
         Options {
             search: self.search.way(),
             range: self.range.map(|LambdaRange(range)| range),
             steps: self.steps,
             both: self.both,
-            drop: self.drop,
-            floor: self.floor,
+            drop: self.drop.unwrap_or(drop),
+            floor: self.floor.unwrap_or(floor),
             max_lambda: self.max_lambda,
             step_size: self.step_size,
+            steps_in: self.steps_in,
             max_change: self.max_change,
             heatmap: match self.heatmap {
                 Heatmap::Int => HeatmapMethod::Int,

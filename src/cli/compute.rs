@@ -27,7 +27,7 @@ pub struct ComputeArgs {
     /// The most memory to take, such as 6GB or 900MB; what the machine has free where it is left out
     #[arg(long, value_name = "SIZE", value_parser = bytes)]
     pub memory: Option<u64>,
-    /// Load networks whose self-check fails; every result says how far off they are
+    /// Load networks whose self-check fails, which every result says, and score scans in which there is nothing to see
     #[arg(long)]
     pub despite_check: bool,
 }
@@ -48,7 +48,7 @@ pub enum Precision {
 }
 
 /// "6GB", "6.5 GB", "900MB", "6GiB" as bytes.
-fn bytes(text: &str) -> std::result::Result<u64, String> {
+pub(super) fn bytes(text: &str) -> std::result::Result<u64, String> {
     let digits = text.trim_end_matches(|letter: char| letter.is_alphabetic()).trim_end();
     let unit: f64 = match text[digits.len()..].trim() {
         "MB" => 1e6,

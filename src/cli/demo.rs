@@ -16,7 +16,7 @@ pub(super) fn run(args: &DemoArgs) -> Result<()> {
     if outputs.out.is_none() && outputs.dump.is_none() && !outputs.json {
         return ui::run(Start { demo: true, ..Start::default() });
     }
-    outputs.check()?;
+    let _made = outputs.check()?;
     let monitor = progress::monitor()?;
     let classifier = pipeline::load_classifier(&cards.classifier, &monitor)?;
     let effusion = label_index(classifier.network.labels(), demo::TARGET).map_err(BadInput::new)?;

@@ -4,21 +4,24 @@ use std::time::Instant;
 
 use anyhow::{Result, bail};
 
-use super::args::{ExplainArgs, OutputArgs};
+use super::args::{ExplainArgs, Objective, OutputArgs};
 use super::{Usage, compute, progress, say, say_json};
 use crate::export::report::{Asked, Report, Timing, report};
 use crate::export::{self, Run, tensors, write};
 use crate::io::counted;
 use crate::job::{Cancelled, Monitor};
-use crate::latent_shift::Counterfactual;
+use crate::latent_shift::{Counterfactual, ScoreKind};
 use crate::models::{Classifier, label_index};
 use crate::nn::device;
 use crate::pipeline::{self, BadInput, Input, Model, Request, Target};
 
 pub(super) fn run(args: &ExplainArgs) -> Result<()> {
+    if args.segmenter.is_some() && args.objective.is_none() && args.target.is_empty() {
+        bail!(Usage("name a class of the --segmenter by --target, or --objective lung-size".to_owned()));
+    }
     args.options().check().map_err(|error| Usage(error.to_string()))?;
     compute::start(&args.compute)?;
-    args.outputs.check()?;
+    let _made = args.outputs.check()?;
     let monitor = progress::monitor()?;
     let request = Request {
         autoencoder: pipeline::load_autoencoder(&args.autoencoder, &monitor)?,
@@ -56,15 +59,16 @@ pub(super) fn explain(input: &Input, request: &Request, outputs: &OutputArgs, mo
 }
 
 impl OutputArgs {
-    /// Refuses now what could not be written after hours of work.
-    pub(super) fn check(&self) -> Result<()> {
+    /// Refuses now what could not be written after hours of work. The folder of `--out` is there while what is given back is kept.
+    pub(super) fn check(&self) -> Result<Option<write::Made>> {
         if self.keep_patient && !self.export.iter().any(|kind| kind.is_dicom()) {
             bail!(Usage("--keep-patient is for DICOM files: --export dicom or dicom-ct".to_owned()));
         }
-        if let Some(folder) = &self.out {
-            write::check_all(folder, export::names(&self.export), |_| self.overwrite)?;
-        }
-        self.dump.as_ref().map_or(Ok(()), |path| write::check(path, self.overwrite))
+        let into = self.out.as_ref();
+        let made = into.map(|folder| write::check_all(folder, export::names(&self.export), |_| self.overwrite));
+        let made = made.transpose()?;
+        self.dump.as_ref().map_or(Ok(()), |path| write::check(path, self.overwrite))?;
+        Ok(made)
     }
 }
 
@@ -75,11 +79,16 @@ pub(super) fn target(
     terms: impl FnOnce(&Model<Classifier>) -> Result<Vec<(usize, f64)>>,
     monitor: &Monitor,
 ) -> Result<Target> {
-    if let Some(card) = &args.segmenter {
+    if let Some((card, toward)) = args.embedder.as_ref().zip(args.toward.as_ref()) {
+        let embedder = pipeline::load_embedder(card, monitor)?;
+        let other = pipeline::other(toward, &embedder, monitor)?;
+        return Ok(Target::Toward { embedder, other: other.into() });
+    }
+    if let (Some(card), Some(Objective::LungSize)) = (&args.segmenter, args.objective) {
         return Ok(Target::LungSize { segmenter: pipeline::load_segmenter(card, monitor)? });
     }
-    let Some(card) = &args.classifier else {
-        bail!(Usage("name a --classifier with its --target, or a --segmenter with its --objective".to_owned()));
+    let Some(card) = args.classifier.as_ref().or(args.segmenter.as_ref()) else {
+        bail!(Usage("name a --classifier or --segmenter with its --target, or an --embedder with --toward".to_owned()));
     };
     let classifier = pipeline::load_classifier(card, monitor)?;
     let terms = terms(&classifier)?;
@@ -103,9 +112,13 @@ fn terms(args: &ExplainArgs, labels: &[String]) -> Result<Vec<(usize, f64)>> {
 
 fn summarize(input: &Input, request: &Request, result: &Counterfactual, outputs: &OutputArgs, began: Instant) {
     let end = &result.steps[result.chosen];
-    say(&format!("score of the scan            {:.4}", result.scores.scan));
-    say(&format!("score of its reconstruction  {:.4}", result.scores.reconstruction));
-    say(&format!("score of the counterfactual  {:.4}  at lambda {:.4}", end.score, end.lambda));
+    let what = if result.score_kind == ScoreKind::Cosine { "cosine of" } else { "score of" };
+    say(&format!("{what} the scan            {:.4}", result.scores.scan));
+    if let Some(which) = result.which_scan_score() {
+        say(&format!("    ({which})"));
+    }
+    say(&format!("{what} its reconstruction  {:.4}", result.scores.reconstruction));
+    say(&format!("{what} the counterfactual  {:.4}  at lambda {:.4}", end.score, end.lambda));
     say(&format!("stopped because {}", result.stop));
     if result.slab.len() < result.grid.shape[2] {
         say(request.options.outside().describe());

@@ -7,8 +7,10 @@ mod choice;
 mod compute;
 mod demo;
 mod explain;
+mod fit;
 mod info;
 mod models;
+mod named;
 mod phantom;
 mod predict;
 mod prepare;
@@ -63,6 +65,7 @@ fn dispatch(arguments: Arguments) -> Result<()> {
         Some(Command::Info(args)) => info::run(&args),
         Some(Command::Check(args)) => check::run(&args),
         Some(Command::Prepare(args)) => prepare::run(&args),
+        Some(Command::Fit(args)) => fit::run(&args),
         Some(Command::Predict(args)) => predict::run(&args),
         Some(Command::Demo(args)) => demo::run(&args),
         Some(Command::Phantom(args)) => phantom::run(&args),

@@ -6,6 +6,7 @@ use super::args::PrepareArgs;
 use super::{Usage, progress, say};
 use crate::export::{nifti, tensors, write};
 use crate::io::counted;
+use crate::machine;
 use crate::pipeline;
 use crate::preprocess::Recipe;
 
@@ -16,6 +17,9 @@ pub(super) fn run(args: &PrepareArgs) -> Result<()> {
         bail!(Usage(format!("--out must end in .safetensors or .nii.gz, which {name} does not")));
     }
     write::check(&args.out, args.overwrite)?;
+    if let Some(most) = args.memory {
+        machine::allow_memory(most);
+    }
     let monitor = progress::monitor()?;
     let recipe = args.card.as_deref().map_or_else(|| Ok(Recipe::default()), pipeline::recipe)?;
     let input = pipeline::open_chosen(&args.scan, &args.choice.choice(), &recipe, &monitor)?;

@@ -8,13 +8,13 @@ use super::args::ExplainArgs;
 use super::{compute, explain, progress, say};
 use crate::export::record::Record;
 use crate::models::Classifier;
-use crate::pipeline::{self, BadInput, Model, Request};
+use crate::pipeline::{self, BadInput, Model, Request, Target};
 
 pub(super) fn run(args: &ExplainArgs, path: &Path) -> Result<()> {
     let record = Record::open(path).map_err(BadInput)?;
     let options = record.options().map_err(BadInput)?;
     compute::start(&args.compute)?;
-    args.outputs.check()?;
+    let _made = args.outputs.check()?;
     let monitor = progress::monitor()?;
     // Another classifier has other labels: that it is another one is said below.
     let terms = |classifier: &Model<Classifier>| {
@@ -31,7 +31,11 @@ pub(super) fn run(args: &ExplainArgs, path: &Path) -> Result<()> {
     };
     let input = pipeline::open_chosen(&args.scan, &args.choice.or(record.choice()), request.recipe()?, &monitor)?;
     let (_, scored_by) = request.target.scored_by();
-    record.check(input.sha256(), &request.autoencoder.sha256, scored_by).map_err(BadInput)?;
+    let compared = match &request.target {
+        Target::Toward { other, .. } => Some(other.sha256.as_str()),
+        Target::Classes { .. } | Target::LungSize { .. } => None,
+    };
+    record.check(input.sha256(), &request.autoencoder.sha256, scored_by, compared).map_err(BadInput)?;
     let report = explain::explain(&input, &request, &args.outputs, monitor)?;
     let differences = record.differences(&report);
     if !differences.is_empty() {

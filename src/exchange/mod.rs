@@ -111,6 +111,19 @@ impl Model {
         let unreadable = |why| Error::Unreadable { path: path.to_owned(), why };
         let mut head = Vec::new();
         files::open(path).map_err(unreadable)?.take(4).read_to_end(&mut head).map_err(unreadable)?;
+        let not = |why: &str| Error::NotANetwork { path: path.to_owned(), why: why.to_owned() };
+        let ends_in = |ending: &str| path.extension().is_some_and(|found| found.eq_ignore_ascii_case(ending));
+        if head.is_empty() {
+            return Err(not("it is empty; export the network again, or copy the file again"));
+        }
+        if ends_in("toml") {
+            return Err(not("it is a model card; give the .onnx or .pt2 file that the card names"));
+        }
+        if ends_in("pt2") && !head.starts_with(b"PK") {
+            return Err(not(
+                "it does not begin as an exported program does, which is a zip file; save it again by torch.export.save",
+            ));
+        }
         let network: Box<dyn Network> = if head.starts_with(b"PK") {
             Box::new(pt2::Program::open(path)?)
         } else {

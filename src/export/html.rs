@@ -109,8 +109,9 @@ fn scores(result: &Counterfactual) -> String {
     let lambda = lambda_text(result.steps[result.chosen].lambda);
     let partial = if result.complete { "" } else { " Partial: the run was cancelled." };
     let stop = escape(&format!("Counterfactual at lambda {lambda}. Stopped because {}.{partial}", result.stop));
-    let notes =
-        result.notes().iter().map(|note| format!("<p>Note: {}</p>\n", escape(note))).collect::<Vec<_>>().concat();
+    let which = result.which_scan_score().map(|which| format!("The score of the scan is {which}."));
+    let notes = which.into_iter().chain(result.notes()).collect::<Vec<_>>();
+    let notes = notes.iter().map(|note| format!("<p>Note: {}</p>\n", escape(note))).collect::<Vec<_>>().concat();
     format!("{}<p>{stop}</p>\n{notes}", table("Scores", &["", "Score"], &rows))
 }
 
@@ -125,7 +126,7 @@ fn other_outputs(drift: &[Drift]) -> String {
     let mut drift: Vec<&Drift> = drift.iter().collect();
     drift.sort_by(|a, b| b.change().abs().total_cmp(&a.change().abs()));
     let row = |one: &&Drift| {
-        let [before, after] = one.probabilities();
+        let [before, after] = one.scores;
         vec![one.name.clone(), format!("{before:.4}"), format!("{after:.4}"), signed(one.change(), 4)]
     };
     let rows: Vec<_> = drift.iter().take(MOST_ROWS).map(row).collect();
@@ -170,7 +171,7 @@ fn curve(result: &Counterfactual) -> String {
         label(LEFT, BOTTOM + 20.0, "start", &lambda_text(left)),
         label(RIGHT, BOTTOM + 20.0, "end", &lambda_text(right)),
         label(f64::midpoint(LEFT, RIGHT), BOTTOM + 20.0, "middle", "lambda"),
-        label(LEFT + 8.0, TOP + 4.0, "start", "score"),
+        label(LEFT + 8.0, TOP + 4.0, "start", result.score_kind.axis()),
     ];
     let (scan_x, scan_y) = (x(0.0), y(result.scores.scan));
     format!(
@@ -195,7 +196,9 @@ mod tests {
         let rows = [vec!["<b>\"&'".to_owned(), "a < b".to_owned()]];
         let table = table("x", &["", ""], &rows);
         assert!(table.contains("<th scope=\"row\">&lt;b&gt;&quot;&amp;&#39;</th><td>a &lt; b</td>"), "{table}");
-        let more: Vec<_> = (0..25).map(|i| Drift { name: format!("<{i}>"), logits: [0.0, f64::from(i)] }).collect();
+        let more: Vec<_> = (0..25)
+            .map(|i| Drift { name: format!("<{i}>"), logits: [0.0, f64::from(i)], scores: [0.0, f64::from(i)] })
+            .collect();
         let outputs = other_outputs(&more);
         assert!(outputs.contains("&lt;24&gt;") && !outputs.contains("&lt;0&gt;") && outputs.contains("5 more outputs"));
     }

@@ -5,7 +5,7 @@ use std::path::Path;
 use anyhow::{Context, Result, anyhow, bail};
 use serde::Deserialize;
 
-use super::report::{ChosenReport, FORMAT, OptionsReport, Report, ScoresReport, Term, VERSION};
+use super::report::{ChosenReport, FORMAT, OptionsReport, Report, ScoresReport, Term, TowardReport, VERSION};
 use crate::files;
 use crate::io::Choice;
 use crate::latent_shift::Options;
@@ -31,6 +31,8 @@ pub struct Record {
     scored_by: Hashed,
     terms: Vec<Term>,
     pub offset: f64,
+    #[serde(default)]
+    toward: Option<TowardReport>,
     slab: [usize; 2],
     options: OptionsReport,
     scores: ScoresReport,
@@ -106,12 +108,15 @@ impl Record {
         self.terms.iter().map(index).collect()
     }
 
-    /// Refuses another input and other networks than the run's: each that differs is named.
-    pub fn check(&self, input: &str, autoencoder: &str, scored_by: &str) -> Result<()> {
+    /// Refuses another input, other networks and another scan to compare with than the run's: each that differs is named, by its SHA-256.
+    pub fn check(&self, input: &str, autoencoder: &str, scored_by: &str, toward: Option<&str>) -> Result<()> {
+        let nothing = "none";
+        let compared = self.toward.as_ref().map_or(nothing, |toward| toward.sha256.as_str());
         let pairs = [
-            ("the scan's voxels", &self.input.sha256, input),
+            ("the scan's voxels", self.input.sha256.as_str(), input),
             ("the autoencoder", &self.autoencoder.sha256, autoencoder),
             ("the network that gives the score", &self.scored_by.sha256, scored_by),
+            ("what the scan is compared with", compared, toward.unwrap_or(nothing)),
         ];
         let others: Vec<_> = pairs
             .into_iter()

@@ -5,13 +5,14 @@ use serde::{Deserialize, Serialize};
 
 use crate::io::{Choice, Which};
 use crate::job::Monitor;
-use crate::latent_shift::{Counterfactual, HeatmapMethod, Options, Outside, SearchWay};
+use crate::latent_shift::{Counterfactual, HeatmapMethod, Options, Outside, ScoreKind, SearchWay, StepsIn};
+use crate::models::Probabilities;
 use crate::nn::{device, threads};
 use crate::pipeline::{Input, Model, Request, Target};
 use crate::quality::{self, Drift, Quality};
 
 /// Bumped when a field comes, goes or changes its meaning, here and in `assets/result.schema.json`.
-pub(super) const VERSION: u32 = 6;
+pub(super) const VERSION: u32 = 7;
 pub(super) const FORMAT: &str = "parallax result";
 pub const NOTICE: &str = "Research use only. Not for diagnosis. Counterfactual images are synthetic.";
 
@@ -29,6 +30,9 @@ pub struct Report {
     /// The same as numbers; none where a segmenter gave the score.
     terms: Vec<Term>,
     offset: f64,
+    /// What the scan was compared with; none where classes or a segmenter gave the score.
+    pub(super) toward: Option<TowardReport>,
+    score_kind: ScoreKind,
     slab: [usize; 2],
     options: OptionsReport,
     pub(super) scores: ScoresReport,
@@ -105,6 +109,14 @@ impl ModelReport {
     }
 }
 
+/// The other side of a cosine. It names no file.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct TowardReport {
+    /// Of the voxels of the other scan; of the file, where an embedding was stored.
+    pub sha256: String,
+    pub stored: bool,
+}
+
 /// A class and its weight in the score.
 #[derive(Debug, Serialize, Deserialize)]
 pub(super) struct Term {
@@ -122,6 +134,8 @@ pub(super) struct OptionsReport {
     floor: f64,
     max_lambda: Option<f64>,
     step_size: f64,
+    #[serde(default)]
+    steps_in: StepsIn,
     max_change: f64,
     heatmap: String,
     #[serde(default = "outside_before_version_5")]
@@ -138,6 +152,9 @@ pub(super) struct ScoresReport {
     pub(super) scan: f64,
     pub(super) reconstruction: f64,
     pub(super) counterfactual: f64,
+    /// Of the scan as the network that gives the score prepares it; none where that is how the autoencoder has it.
+    #[serde(default)]
+    scan_as_predicted: Option<f64>,
 }
 
 impl OptionsReport {
@@ -151,6 +168,7 @@ impl OptionsReport {
             floor: options.floor,
             max_lambda: options.max_lambda,
             step_size: options.step_size,
+            steps_in: options.steps_in,
             max_change: options.max_change,
             heatmap: options.heatmap.name().to_owned(),
             outside: options.outside().name().to_owned(),
@@ -172,6 +190,7 @@ impl OptionsReport {
             floor: self.floor,
             max_lambda: self.max_lambda,
             step_size: self.step_size,
+            steps_in: self.steps_in,
             max_change: self.max_change,
             heatmap: heatmap.ok_or_else(|| anyhow!("there is no heatmap {:?}", self.heatmap))?,
             outside: Some(outside),
@@ -181,13 +200,22 @@ impl OptionsReport {
         Ok(options)
     }
 
+    /// What lambda counts, where it is not latents.
+    fn counts(&self) -> &'static str {
+        match self.steps_in {
+            StepsIn::Latents => "",
+            StepsIn::Deviations => ", lambda in standard deviations of the posterior",
+        }
+    }
+
     fn search_words(&self) -> String {
         let Self { search, drop, floor, max_change, step_size, .. } = self;
         if let Some([from, to]) = self.range {
-            return format!("none, lambda from {from} to {to}");
+            return format!("none, lambda from {from} to {to}{}", self.counts());
         }
         let bound = self.max_lambda.map_or(String::new(), |bound| format!(", max lambda {bound}"));
-        format!("{search}, drop {drop}, floor {floor}, max change {max_change}, step size {step_size}{bound}")
+        let counts = self.counts();
+        format!("{search}, drop {drop}, floor {floor}, max change {max_change}, step size {step_size}{bound}{counts}")
     }
 }
 
@@ -215,13 +243,13 @@ impl Report {
     pub fn provenance_at(&self, lambda: f64, score: f64) -> Vec<(&'static str, String)> {
         let ([first, end], slices) = (self.slab, self.input.stack_shape[2]);
         let seconds: f64 = self.seconds_per_phase.iter().map(|(_, seconds)| seconds).sum();
-        let ScoresReport { scan, reconstruction, counterfactual } = &self.scores;
+        let ScoresReport { scan, reconstruction, counterfactual, .. } = &self.scores;
         let lambda = if lambda == self.lambda {
             lambda.to_string()
         } else {
             format!("{lambda}, where the score is {score}; the counterfactual is at {}", self.lambda)
         };
-        vec![
+        let mut rows = vec![
             ("Program", format!("{} {}", self.program.name, self.program.version)),
             ("Input voxels, SHA-256", self.input.sha256.clone()),
             ("Autoencoder", self.autoencoder.name.clone()),
@@ -245,8 +273,13 @@ impl Report {
             ("Scores", format!("scan {scan}, reconstruction {reconstruction}, counterfactual {counterfactual}")),
             ("Stopped because", self.stop.clone()),
             ("Seconds", format!("{seconds:.1}")),
-            ("Note", self.notice.to_owned()),
-        ]
+        ];
+        if let Some(TowardReport { sha256, stored }) = &self.toward {
+            let of = if *stored { "Stored embedding, SHA-256" } else { "Other scan's voxels, SHA-256" };
+            rows.push((of, sha256.clone()));
+        }
+        rows.push(("Note", self.notice.to_owned()));
+        rows
     }
 }
 
@@ -281,34 +314,56 @@ pub struct Asked {
     /// Which of them were explained, and the weight of each; what is added to their sum.
     pub terms: Vec<(usize, f64)>,
     pub offset: f64,
+    /// How the outputs become scores.
+    #[serde(default = "before_there_were_others")]
+    pub activation: Probabilities,
+    #[serde(default)]
+    pub toward: Option<TowardReport>,
+}
+
+/// What the published classifier makes of its outputs.
+fn before_there_were_others() -> Probabilities {
+    Probabilities::Sigmoid
 }
 
 impl Asked {
     pub fn of(request: &Request) -> Self {
-        let (labels, terms, offset) = match &request.target {
-            Target::Classes { classifier, terms, offset } => {
-                (classifier.network.labels().to_vec(), terms.clone(), *offset)
-            }
-            Target::LungSize { .. } => (Vec::new(), Vec::new(), 0.0),
+        let scored_by = match &request.target {
+            Target::Classes { classifier, .. } => ModelReport::of(classifier),
+            Target::LungSize { segmenter } => ModelReport::of(segmenter),
+            Target::Toward { embedder, .. } => ModelReport::of(embedder),
         };
-        Self {
+        let asked = Self {
             autoencoder: ModelReport::of(&request.autoencoder),
-            scored_by: match &request.target {
-                Target::Classes { classifier, .. } => ModelReport::of(classifier),
-                Target::LungSize { segmenter } => ModelReport::of(segmenter),
-            },
+            scored_by,
             target: request.target.name(),
             options: request.options.clone(),
-            labels,
-            terms,
-            offset,
+            labels: Vec::new(),
+            terms: Vec::new(),
+            offset: 0.0,
+            activation: Probabilities::None,
+            toward: None,
+        };
+        match &request.target {
+            Target::Classes { classifier, terms, offset } => Self {
+                labels: classifier.network.labels().to_vec(),
+                terms: terms.clone(),
+                offset: *offset,
+                activation: classifier.network.probabilities(),
+                ..asked
+            },
+            Target::LungSize { .. } => asked,
+            Target::Toward { other, .. } => {
+                let toward = TowardReport { sha256: other.sha256.clone(), stored: other.stored };
+                Self { toward: Some(toward), ..asked }
+            }
         }
     }
 
     /// What the run did to the classes that nobody asked about.
     fn drift(&self, result: &Counterfactual) -> Option<Vec<Drift>> {
         let explained: Vec<usize> = self.terms.iter().map(|(label, _)| *label).collect();
-        (!self.labels.is_empty()).then(|| quality::drift(result, &self.labels, &explained))
+        (!self.labels.is_empty()).then(|| quality::drift(result, &self.labels, &explained, self.activation))
     }
 }
 
@@ -333,12 +388,15 @@ pub fn report(input: &Input, asked: &Asked, result: &Counterfactual, timing: &Ti
         target: asked.target.clone(),
         terms: asked.terms.iter().map(term).collect(),
         offset: asked.offset,
+        toward: asked.toward.clone(),
+        score_kind: result.score_kind,
         slab: [result.slab.start, result.slab.end],
         options: OptionsReport::new(options),
         scores: ScoresReport {
             scan: result.scores.scan,
             reconstruction: result.scores.reconstruction,
             counterfactual: result.scores.counterfactual,
+            scan_as_predicted: result.scan_as_predicted,
         },
         lambda: result.steps[result.chosen].lambda,
         lambdas: result.steps.iter().map(|step| step.lambda).collect(),

@@ -16,7 +16,7 @@ use sha2::{Digest, Sha256};
 use super::tensors::{Array, f32s, f64s, file, volume};
 use crate::files;
 use crate::io::counted;
-use crate::latent_shift::{Counterfactual, Scores, Step, Trial};
+use crate::latent_shift::{Counterfactual, ScoreKind, Scores, Step, Trial};
 use crate::preprocess::Prepared;
 use crate::volume::Volume;
 
@@ -54,13 +54,24 @@ pub struct Outline {
     complete: bool,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     fast_error: Option<f64>,
+    /// Results of before it was kept were of probabilities, or of a segmenter, which had no logits.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    score_kind: Option<ScoreKind>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    scan_as_predicted: Option<f64>,
 }
 
 impl Outline {
     pub fn of(result: &Counterfactual) -> Self {
-        let Counterfactual { slab, chosen, stop, complete, fast_error, .. } = result;
-        let (slab, stop) = (slab.clone(), stop.clone());
-        Self { slab, chosen: *chosen, stop, complete: *complete, fast_error: *fast_error }
+        Self {
+            slab: result.slab.clone(),
+            chosen: result.chosen,
+            stop: result.stop.clone(),
+            complete: result.complete,
+            fast_error: result.fast_error,
+            score_kind: Some(result.score_kind),
+            scan_as_predicted: result.scan_as_predicted,
+        }
     }
 }
 
@@ -169,7 +180,7 @@ impl SavedSession {
     pub fn result(&self, outline: &Outline, prepared: &Prepared) -> Result<Counterfactual> {
         let grid = prepared.volume.grid;
         let [width, height, slices] = grid.shape;
-        let Outline { slab, chosen, stop, complete, fast_error } = outline.clone();
+        let Outline { slab, chosen, stop, complete, fast_error, score_kind, scan_as_predicted } = outline.clone();
         ensure!(
             slab.start < slab.end && slab.end <= slices,
             "its slab {slab:?} does not fit the {} of the scan",
@@ -208,6 +219,8 @@ impl SavedSession {
             stop,
             complete,
             scores: Scores { scan, reconstruction, counterfactual },
+            score_kind: score_kind.unwrap_or(if labels == 0 { ScoreKind::Number } else { ScoreKind::Probability }),
+            scan_as_predicted: scan_as_predicted.filter(|score| score.is_finite()),
             scan_logits: self.f32s("scan_logits", &[labels])?.into(),
             reconstruction_logits: self.f32s("reconstruction_logits", &[labels])?.into(),
             latents_moved,

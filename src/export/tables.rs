@@ -52,7 +52,7 @@ fn profile(run: &Run) -> Result<Vec<u8>> {
 /// The classifier's other outputs at lambda 0 and at the counterfactual; names alone where a segmenter gave the score.
 fn drift(run: &Run) -> Result<Vec<u8>> {
     let rows = run.report.drift.iter().flatten().map(|drift| {
-        let [before, after] = drift.probabilities();
+        let [before, after] = drift.scores;
         let [logit_before, logit_after] = drift.logits;
         let numbers = [before, after, drift.change(), logit_before, logit_after, logit_after - logit_before];
         let [a, b, c, d, e, f] = numbers.map(|number| number.to_string());

@@ -1,7 +1,7 @@
 //! The one place that writes: a temporary file in the same folder, then a rename, so that nothing is ever half-written.
 
 use std::io::Write;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
 
@@ -17,14 +17,38 @@ pub fn check(path: &Path, overwrite: bool) -> Result<()> {
     Ok(())
 }
 
+/// Folders that were made for files to come. Those that are still empty when it is dropped are deleted: work that failed leaves no trace.
+#[must_use]
+#[derive(Debug)]
+pub struct Made(Vec<PathBuf>);
+
+impl Made {
+    fn folder(folder: &Path) -> Result<Self> {
+        let is_new = |path: &&Path| !path.as_os_str().is_empty() && !path.exists();
+        let made = Self(folder.ancestors().take_while(is_new).map(Path::to_owned).collect());
+        std::fs::create_dir_all(folder).with_context(|| format!("cannot make the folder {}", folder.display()))?;
+        Ok(made)
+    }
+}
+
+impl Drop for Made {
+    fn drop(&mut self) {
+        // The innermost first. One that holds a file cannot be deleted, and stays.
+        for folder in &self.0 {
+            std::fs::remove_dir(folder).ok();
+        }
+    }
+}
+
 /// Makes the folder for files of these names, and refuses early to replace any that may not go. A name that ends in `/` is a
-/// folder of files, which is to be new: what no file of this run replaces would make two runs one series.
+/// folder of files, which is to be new: what no file of this run replaces would make two runs one series. The folder stays while what is
+/// given back is kept, and from then on if there is a file in it.
 pub fn check_all<'a>(
     folder: &Path,
     mut names: impl Iterator<Item = &'a str>,
     may_go: impl Fn(&str) -> bool,
-) -> Result<()> {
-    std::fs::create_dir_all(folder).with_context(|| format!("cannot make the folder {}", folder.display()))?;
+) -> Result<Made> {
+    let made = Made::folder(folder)?;
     names.try_for_each(|name| {
         let path = folder.join(name);
         if path.is_dir() {
@@ -34,7 +58,8 @@ pub fn check_all<'a>(
             );
         }
         check_new(&path, may_go(name))
-    })
+    })?;
+    Ok(made)
 }
 
 /// Refuses to replace what was not told to be replaced.
@@ -93,6 +118,22 @@ mod tests {
         save(&path, b"third", true).unwrap();
         assert_eq!(std::fs::read(&path).unwrap(), b"third");
         assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1, "no temporary file is left");
+    }
+
+    #[test]
+    fn folders_that_were_made_for_files_go_when_none_came() {
+        let folder = tempfile::tempdir().unwrap();
+        let inner = folder.path().join("a/b");
+        let made = check_all(&inner, ["x.txt"].into_iter(), |_| false).unwrap();
+        assert!(inner.is_dir(), "others may write into it meanwhile");
+        drop(made);
+        assert!(!folder.path().join("a").exists() && folder.path().exists());
+        let made = check_all(&inner, ["x.txt"].into_iter(), |_| false).unwrap();
+        save(&inner.join("x.txt"), b"x", false).unwrap();
+        drop(made);
+        assert!(inner.join("x.txt").exists());
+        drop(check_all(folder.path(), ["y.txt"].into_iter(), |_| false).unwrap());
+        assert!(folder.path().exists(), "it was there before");
     }
 
     #[test]

@@ -41,7 +41,7 @@ mod run;
 
 use std::sync::Arc;
 
-pub use around::Around;
+pub use around::{Around, SlabTape};
 pub use plan::Plan;
 pub use run::{Check, Tape};
 

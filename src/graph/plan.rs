@@ -12,6 +12,10 @@ use crate::machine;
 /// Most segments that a plan cuts a graph into: with more, a segment is hardly smaller.
 const MOST_SEGMENTS: usize = 64;
 
+/// Multiply-adds that take as long as writing a number and reading what it is made of: a core does some 50 to 100 thousand million of
+/// them in a second, and moves a few thousand million numbers.
+const MULTIPLY_ADDS_PER_NUMBER: f64 = 16.0;
+
 /// A graph for inputs of given shapes. A copy costs nothing.
 #[derive(Clone)]
 pub struct Plan(pub(super) Arc<Planned>);
@@ -110,6 +114,17 @@ impl Plan {
         self.0.gradient_bytes
     }
 
+    /// What a forward pass does before a node, of all that it does where there is no such node: multiply-adds, and for every number that
+    /// an operation gives as many of them as take as long as writing it. Of one network, time grows with it.
+    pub fn work_before(&self, node: usize) -> f64 {
+        (0..node.min(self.0.shapes.len())).map(|at| self.0.work(at)).sum()
+    }
+
+    /// What a forward pass does, as [`Self::work_before`] counts it.
+    pub fn work(&self) -> f64 {
+        self.work_before(usize::MAX)
+    }
+
     /// How many segments the gradient is cut into; all but the last are computed twice.
     pub fn segments(&self) -> usize {
         self.0.segments.len()
@@ -164,6 +179,13 @@ impl Planned {
 
     fn bytes(&self, value: usize) -> u64 {
         self.count(value).saturating_mul(self.number_bytes)
+    }
+
+    fn work(&self, at: usize) -> f64 {
+        let node = &self.graph.nodes[at];
+        let Some(operation) = &node.operation else { return 0.0 };
+        let shapes: Vec<&[usize]> = node.inputs.iter().map(|value| self.shapes[value.0].as_slice()).collect();
+        operation.multiply_adds(&shapes) + MULTIPLY_ADDS_PER_NUMBER * self.count(at) as f64
     }
 
     /// Bytes besides inputs and output.

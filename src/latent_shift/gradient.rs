@@ -4,35 +4,32 @@
 //! is pulled back through the decoder a few slices at a time, since each slice is decoded on its own.
 //! The reference holds every slab slice's decoder graph at once, and so can let only a few slices change.
 
-use std::ops::Range;
-
 use candle_core::{DType, Tensor};
 
 use super::Error;
 use super::chunks::{Chunk, in_chunks, part};
-use super::objective::{Objective, Scored};
+use super::objective::{Scored, SlabScore};
 use crate::job::Monitor;
 use crate::models::Autoencoder;
 
-/// What is said of `stack`, `[slices, 1, height, width]`, whose slices `slab` are decode(`latents`), and the gradient with respect to
-/// these latents, `[slab, channels, h, w]`. Any `chunk` gives the same gradient; a larger one costs more memory.
+/// What is said of the slab's `slices`, `[slab, 1, height, width]`, which are decode(`latents`), and the gradient with respect to these
+/// latents, `[slab, channels, h, w]`. Any `chunk` gives that gradient; a larger one costs more memory.
 pub fn gradient(
     autoencoder: &dyn Autoencoder,
-    objective: &dyn Objective,
+    score: &dyn SlabScore,
     latents: &Tensor,
-    stack: &Tensor,
-    slab: &Range<usize>,
+    slices: &Tensor,
     chunk: &Chunk,
     monitor: &Monitor,
 ) -> Result<(Scored, Tensor), Error> {
-    let (_, _, height, width) = stack.dims4()?;
-    let (scored, cotangent) = objective.gradient(stack, slab.clone(), monitor)?;
-    let step = |at: usize| monitor.step("gradient of the decoder", at, slab.len());
-    let parts = in_chunks(0..slab.len(), chunk, monitor, step, |at, n| {
-        let latents = part(latents, at, n, slab.len())?;
+    let (count, _, height, width) = slices.dims4()?;
+    let (scored, cotangent) = score.gradient(slices, monitor)?;
+    let step = |at: usize| monitor.step("gradient of the decoder", at, count);
+    let parts = in_chunks(0..count, chunk, monitor, step, |at, n| {
+        let latents = part(latents, at, n, count)?;
         let check = |_, _| monitor.check();
         let (_, tape) = autoencoder.decoder(latents.dims(), [height, width])?.fitted()?.record(&[latents], &check)?;
-        let cotangent = cotangent.narrow(0, slab.start + at, n)?.contiguous()?;
+        let cotangent = cotangent.narrow(0, at, n)?.contiguous()?;
         Ok(tape.into_vjp(&[cotangent], &check)?.remove(0))
     })?;
     let gradient = Tensor::cat(&parts, 0)?;

@@ -15,11 +15,13 @@ mod run;
 pub mod saliency;
 pub mod search;
 mod start;
+pub mod toward;
 
 use std::ops::Range;
 
+pub use objective::ScoreKind;
 pub use result::{Counterfactual, Scores, Step, Trial};
-pub use run::{explain, reconstruct};
+pub use run::{calibration, explain, reconstruct};
 use serde::{Deserialize, Serialize};
 
 use crate::graph;
@@ -57,6 +59,22 @@ pub enum Error {
         "the published search only lowers a score, and a drop of {0} would raise it; use the aimed search, the path, or a range"
     )]
     OnlyLowers(f64),
+    #[error(
+        "the embedding of {0} has no length, so no angle to it can be measured; choose another scan, or another output of the network"
+    )]
+    NoDirection(&'static str),
+    #[error(
+        "the embedding of this scan has {} and the one that it is compared with {}; set recipe.size in the embedder's card, \
+         so that every scan gives as many",
+        counted(*this, "number"),
+        counted(*other, "number")
+    )]
+    Lengths { this: usize, other: usize },
+    #[error(
+        "the autoencoder's card says of no deviations of its latents, so steps cannot be measured in them; say latents = \"mean\" or \
+         deviations = \"OUTPUT\" in it, or measure steps in latents"
+    )]
+    NoDeviations,
 }
 
 impl From<graph::Error> for Error {
@@ -136,6 +154,39 @@ impl Outside {
     }
 }
 
+/// What lambda counts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum StepsIn {
+    /// Gradients, or lengths of a path in latents.
+    #[default]
+    Latents,
+    /// Standard deviations of the posterior of a KL autoencoder.
+    Deviations,
+}
+
+impl StepsIn {
+    pub const ALL: [Self; 2] = [Self::Latents, Self::Deviations];
+
+    /// As reports and the command line spell it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Latents => "latents",
+            Self::Deviations => "deviations",
+        }
+    }
+
+    /// For people.
+    pub fn describe(self) -> &'static str {
+        match self {
+            Self::Latents => "As published: multiples of the gradient, or with --search path lengths in latents",
+            Self::Deviations => {
+                "Standard deviations of a KL autoencoder's posterior, along the direction; the search goes by latents divided by them"
+            }
+        }
+    }
+}
+
 /// What a heatmap adds up along the sweep.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum HeatmapMethod {
@@ -182,6 +233,8 @@ pub struct Options {
     /// means something else for every model.
     pub max_lambda: Option<f64>,
     pub step_size: f64,
+    /// What lambda, its bound and the step size count.
+    pub steps_in: StepsIn,
     /// Largest sum |change|, as a share of the sum |reconstruction|: of the whole stack in the reference's way (where a small
     /// slab can never reach it), of the slab in ours.
     pub max_change: f64,
@@ -201,10 +254,11 @@ impl Default for Options {
             range: None,
             steps: 10,
             both: false,
-            drop: 0.8,
-            floor: 0.05,
+            drop: Self::FALL,
+            floor: Self::FLOOR,
             max_lambda: None,
             step_size: 10.0,
+            steps_in: StepsIn::Latents,
             max_change: 0.05,
             heatmap: HeatmapMethod::Int,
             outside: None,
@@ -214,8 +268,16 @@ impl Default for Options {
 }
 
 impl Options {
-    /// What slices outside the slab are: as chosen, or else as published. Which of the two brings our searches nearer to the truth
-    /// on phantoms is not measured yet.
+    /// The wanted change of a cosine to another scan, where none is said: it rises.
+    pub const RISE_OF_COSINE: f64 = -Self::FALL;
+    /// A cosine above 1 less this is near enough, where no floor is said: scans of chests are alike to most networks.
+    pub const FLOOR_OF_COSINE: f64 = 0.001;
+    /// The wanted change of any other score, and what is low enough, as published.
+    pub const FALL: f64 = 0.8;
+    pub const FLOOR: f64 = 0.05;
+
+    /// What slices outside the slab are: as chosen, or else as published. On phantoms neither brings our searches nearer to the truth
+    /// than the other, see the README.
     pub fn outside(&self) -> Outside {
         self.outside.unwrap_or(Outside::Reconstruction)
     }

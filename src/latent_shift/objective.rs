@@ -1,13 +1,16 @@
 //! What is moved: one number for a whole stack, and its gradient there.
 
+use std::ops::Range;
 use std::sync::Arc;
 
 use candle_core::{DType, Tensor};
 use candle_nn::ops::sigmoid;
+use serde::{Deserialize, Serialize};
 
 use super::Error;
+use crate::graph::Around;
 use crate::job::Monitor;
-use crate::models::{Classifier, Segmenter};
+use crate::models::{Classifier, Probabilities, Segmenter};
 
 /// What is said of one stack.
 #[derive(Debug, Clone, PartialEq)]
@@ -23,29 +26,53 @@ impl From<f64> for Scored {
     }
 }
 
-/// The score of slab slices `[slab, 1, h, w]` while all other slices stand still.
-pub type SlabScore<'a> = Box<dyn Fn(&Tensor, &Monitor) -> Result<Scored, Error> + 'a>;
+/// What kind of number a score is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum ScoreKind {
+    /// A probability, or a weighted sum of several.
+    #[default]
+    Probability,
+    /// Any number: a regression's, or the share of a volume.
+    Number,
+    /// The cosine of an angle between two embeddings, `-1..=1`.
+    Cosine,
+}
 
-/// A number for a stack `[slices, 1, h, w]`, differentiable in it.
+impl ScoreKind {
+    /// For the axes of curves.
+    pub fn axis(self) -> &'static str {
+        match self {
+            Self::Probability | Self::Number => "score",
+            Self::Cosine => "cosine similarity",
+        }
+    }
+}
+
+/// A number for a stack `[slices, 1, h, w]`.
 pub trait Objective: Send + Sync {
+    /// What kind of number the score is.
+    fn kind(&self) -> ScoreKind {
+        ScoreKind::Number
+    }
+
     fn score(&self, stack: &Tensor, monitor: &Monitor) -> Result<Scored, Error>;
 
-    /// The score and its exact gradient `[slices, 1, h, w]`. `slab` is all that will be asked of it:
-    /// an objective may leave the gradient of other slices at zero.
-    fn gradient(
-        &self,
-        stack: &Tensor,
-        slab: std::ops::Range<usize>,
-        monitor: &Monitor,
-    ) -> Result<(Scored, Tensor), Error>;
-
-    /// A scorer that does the work of the slices outside `slab` once.
+    /// The score where the slices of `slab` alone change: the work outside them is done once.
     fn around<'a>(
         &'a self,
         stack: &Tensor,
-        slab: std::ops::Range<usize>,
+        slab: Range<usize>,
         monitor: &Monitor,
-    ) -> Result<SlabScore<'a>, Error>;
+    ) -> Result<Box<dyn SlabScore + 'a>, Error>;
+}
+
+/// A number for the slices of a slab, `[slab, 1, h, w]`, while all others stand still, differentiable in them.
+pub trait SlabScore {
+    fn score(&self, slices: &Tensor, monitor: &Monitor) -> Result<Scored, Error>;
+
+    /// The score and its exact gradient, `[slab, 1, h, w]`.
+    fn gradient(&self, slices: &Tensor, monitor: &Monitor) -> Result<(Scored, Tensor), Error>;
 }
 
 /// A weighted sum of class probabilities, plus an offset: the reference's `ModelWrapper` with its `adjustment`.
@@ -79,34 +106,41 @@ impl ClassScore {
 }
 
 impl Objective for ClassScore {
+    fn kind(&self) -> ScoreKind {
+        match self.classifier.probabilities() {
+            Probabilities::Sigmoid | Probabilities::Softmax => ScoreKind::Probability,
+            Probabilities::None => ScoreKind::Number,
+        }
+    }
+
     fn score(&self, stack: &Tensor, monitor: &Monitor) -> Result<Scored, Error> {
         let logits =
             self.classifier.plan(stack.dims())?.forward(std::slice::from_ref(stack), &|_, _| monitor.check())?;
         self.scored(&logits[0])
     }
 
-    fn gradient(
-        &self,
-        stack: &Tensor,
-        _slab: std::ops::Range<usize>,
-        monitor: &Monitor,
-    ) -> Result<(Scored, Tensor), Error> {
-        let (logits, tape) = self
-            .classifier
-            .plan(stack.dims())?
-            .fitted()?
-            .record(std::slice::from_ref(stack), &|_, _| monitor.check())?;
-        let step = |done, of| monitor.step("gradient of the classifier", done, of);
-        let gradient = tape.into_vjp(&[self.cotangent(&logits[0])?], &step)?.remove(0);
-        Ok((self.scored(&logits[0])?, gradient))
+    fn around<'a>(&'a self, stack: &Tensor, slab: Range<usize>, _: &Monitor) -> Result<Box<dyn SlabScore + 'a>, Error> {
+        let around = self.classifier.plan(stack.dims())?.fitted()?.around(stack, slab)?;
+        Ok(Box::new(ClassOfSlab { score: self, around }))
+    }
+}
+
+struct ClassOfSlab<'a> {
+    score: &'a ClassScore,
+    around: Around,
+}
+
+impl SlabScore for ClassOfSlab<'_> {
+    fn score(&self, slices: &Tensor, monitor: &Monitor) -> Result<Scored, Error> {
+        let logits = self.around.forward(slices, &|_, _| monitor.check())?;
+        self.score.scored(&logits[0])
     }
 
-    fn around<'a>(&'a self, stack: &Tensor, slab: std::ops::Range<usize>, _: &Monitor) -> Result<SlabScore<'a>, Error> {
-        let around = self.classifier.plan(stack.dims())?.around(stack, slab)?;
-        Ok(Box::new(move |slices, monitor| {
-            let logits = around.forward(slices, &|_, _| monitor.check())?;
-            self.scored(&logits[0])
-        }))
+    fn gradient(&self, slices: &Tensor, monitor: &Monitor) -> Result<(Scored, Tensor), Error> {
+        let (logits, tape) = self.around.record(slices, &|_, _| monitor.check())?;
+        let step = |done, of| monitor.step("gradient of the classifier", done, of);
+        let gradient = tape.into_vjp(&[self.score.cotangent(&logits[0])?], &step)?;
+        Ok((self.score.scored(&logits[0])?, gradient))
     }
 }
 
@@ -149,46 +183,51 @@ impl Objective for LungSize {
         Ok(Scored::from(1.0 - sum / count as f64))
     }
 
-    fn gradient(
-        &self,
-        stack: &Tensor,
-        slab: std::ops::Range<usize>,
-        monitor: &Monitor,
-    ) -> Result<(Scored, Tensor), Error> {
-        let (slices, check) = (stack.dim(0)?, |_, _| monitor.check());
-        let (mut total, mut pixels) = (0.0, 0);
-        let mut gradients = Vec::with_capacity(slices);
-        for i in 0..slices {
-            monitor.step("gradient of the segmenter", i, slices)?;
-            let slice = stack.narrow(0, i, 1)?.contiguous()?;
-            let plan = self.segmenter.plan(slice.dims())?;
-            let (sum, count) = if slab.contains(&i) {
-                let (outputs, tape) = plan.fitted()?.record(&[slice], &check)?;
-                gradients.extend(tape.into_vjp(&[Self::cotangent(&outputs[0])?], &check)?);
-                Self::sum(&outputs[0])?
-            } else {
-                gradients.push(slice.zeros_like()?);
-                Self::sum(&plan.forward(&[slice], &check)?[0])?
-            };
-            total += sum;
-            pixels += count;
-        }
-        let gradient = (Tensor::cat(&gradients, 0)? * (-1.0 / pixels as f64))?;
-        Ok((Scored::from(1.0 - total / pixels as f64), gradient))
-    }
-
     fn around<'a>(
         &'a self,
         stack: &Tensor,
-        slab: std::ops::Range<usize>,
+        slab: Range<usize>,
         monitor: &Monitor,
-    ) -> Result<SlabScore<'a>, Error> {
-        let (below, n_below) = self.total(&stack.narrow(0, 0, slab.start)?, monitor)?;
-        let (above, n_above) = self.total(&stack.narrow(0, slab.end, stack.dim(0)? - slab.end)?, monitor)?;
-        Ok(Box::new(move |slices, monitor| {
-            let (sum, count) = self.total(slices, monitor)?;
-            Ok(Scored::from(1.0 - (below + sum + above) / (n_below + count + n_above) as f64))
-        }))
+    ) -> Result<Box<dyn SlabScore + 'a>, Error> {
+        let below = self.total(&stack.narrow(0, 0, slab.start)?, monitor)?;
+        let above = self.total(&stack.narrow(0, slab.end, stack.dim(0)? - slab.end)?, monitor)?;
+        Ok(Box::new(LungsOfSlab { size: self, sum: below.0 + above.0, pixels: below.1 + above.1 }))
+    }
+}
+
+struct LungsOfSlab<'a> {
+    size: &'a LungSize,
+    /// That of the slices outside the slab.
+    sum: f64,
+    pixels: usize,
+}
+
+impl LungsOfSlab<'_> {
+    /// The score, where the slab has that sum over so many pixels.
+    fn with(&self, (sum, pixels): (f64, usize)) -> Scored {
+        Scored::from(1.0 - (self.sum + sum) / (self.pixels + pixels) as f64)
+    }
+}
+
+impl SlabScore for LungsOfSlab<'_> {
+    fn score(&self, slices: &Tensor, monitor: &Monitor) -> Result<Scored, Error> {
+        Ok(self.with(self.size.total(slices, monitor)?))
+    }
+
+    fn gradient(&self, slices: &Tensor, monitor: &Monitor) -> Result<(Scored, Tensor), Error> {
+        let (count, check) = (slices.dim(0)?, |_, _| monitor.check());
+        let mut total = (0.0, 0);
+        let mut gradients = Vec::with_capacity(count);
+        for i in 0..count {
+            monitor.step("gradient of the segmenter", i, count)?;
+            let slice = slices.narrow(0, i, 1)?.contiguous()?;
+            let (outputs, tape) = self.size.segmenter.plan(slice.dims())?.fitted()?.record(&[slice], &check)?;
+            gradients.extend(tape.into_vjp(&[LungSize::cotangent(&outputs[0])?], &check)?);
+            let (sum, pixels) = LungSize::sum(&outputs[0])?;
+            total = (total.0 + sum, total.1 + pixels);
+        }
+        let pixels = self.pixels + total.1;
+        Ok((self.with(total), (Tensor::cat(&gradients, 0)? * (-1.0 / pixels as f64))?))
     }
 }
 

@@ -17,24 +17,49 @@ pub(super) struct Path {
     /// The nodes from lambda 0 outwards, to one side; never empty.
     nodes: Vec<Node>,
     coherence: Coherence,
+    /// The standard deviation of each latent, where lambda counts these: the path then lies in u = latents / deviations, and what is a
+    /// direction or a slope below is one of u.
+    deviations: Option<Tensor>,
 }
 
 struct Node {
     lambda: f64,
     /// `[slab, channels, h, w]`
     latents: Tensor,
-    /// Uphill, d latents / d lambda.
+    /// Uphill, d latents / d lambda; or d u / d lambda, of length 1.
     direction: Tensor,
     /// d score / d lambda.
     slope: f64,
 }
 
 impl Path {
-    /// The straight line along the gradient itself, as published: lambda counts gradients.
-    pub(super) fn straight(latents: Tensor, gradient: Tensor, spacing_mm: f64) -> Result<Self, Error> {
-        let slope = dot(&gradient, &gradient)?;
-        let coherence = Coherence::of(&latents, spacing_mm)?;
-        Ok(Self { nodes: vec![Node { lambda: 0.0, latents, direction: gradient, slope }], coherence })
+    /// The straight line along the gradient itself, as published: lambda counts gradients. Or, where deviations s are given, along the
+    /// gradient g of the score in u, which is s g: latents(lambda) = latents + lambda s d with d = s g / |s g|. Lambda then counts
+    /// standard deviations of the posterior along this line, as Mahalanobis's distance does.
+    pub(super) fn straight(
+        latents: Tensor,
+        gradient: &Tensor,
+        deviations: Option<Tensor>,
+        spacing_mm: f64,
+    ) -> Result<Self, Error> {
+        let (direction, slope, coherence) = match &deviations {
+            None => (gradient.clone(), dot(gradient, gradient)?, Coherence::of(&latents, spacing_mm)?),
+            Some(deviations) => {
+                let gradient = (gradient * deviations)?;
+                let direction = unit(&gradient)?;
+                let slope = dot(&gradient, &direction)?;
+                (direction, slope, Coherence::of(&(&latents / deviations)?, spacing_mm)?)
+            }
+        };
+        Ok(Self { nodes: vec![Node { lambda: 0.0, latents, direction, slope }], coherence, deviations })
+    }
+
+    /// From a step in u to one in latents, and from a gradient in latents to one in u.
+    fn stretched(&self, tensor: &Tensor) -> Result<Tensor, Error> {
+        Ok(match &self.deviations {
+            None => tensor.clone(),
+            Some(deviations) => (tensor * deviations)?,
+        })
     }
 
     /// The latents at `lambda`.
@@ -43,7 +68,7 @@ impl Path {
         let before = self.nodes.iter().rfind(on_the_way);
         let node = before.unwrap_or(&self.nodes[0]);
         // The reference multiplies in f32: so do we, where lambda is exact.
-        Ok((&node.latents + (&node.direction * (lambda - node.lambda))?)?)
+        Ok((&node.latents + (self.stretched(&node.direction)? * (lambda - node.lambda))?)?)
     }
 
     /// How far the latents at `lambda` lie from those at 0, as a share of the length of these.
@@ -57,16 +82,17 @@ impl Path {
     /// Forgets the path from `lambda` on, and points it anew, by the gradient there. Lambda is a length from here on.
     pub(super) fn turn(&mut self, lambda: f64, gradient: &Tensor, uphill: Uphill) -> Result<(), Error> {
         let latents = self.at(lambda)?;
+        let gradient = self.stretched(gradient)?;
         let uphill = match uphill {
-            Uphill::Coherent => unit(&self.coherence.direction(gradient)?)?,
-            Uphill::Steepest => unit(gradient)?,
+            Uphill::Coherent => unit(&self.coherence.direction(&gradient)?)?,
+            Uphill::Steepest => unit(&gradient)?,
         };
         self.nodes.retain(|node| node.lambda.abs() < lambda.abs());
         let direction = match self.nodes.last() {
             Some(last) => unit(&((&last.direction * MOMENTUM)? + &uphill)?)?,
             None => uphill,
         };
-        let slope = dot(gradient, &direction)?;
+        let slope = dot(&gradient, &direction)?;
         self.nodes.push(Node { lambda, latents, direction, slope });
         Ok(())
     }
@@ -74,7 +100,8 @@ impl Path {
     /// What the last node tells of the way ahead.
     pub(super) fn ahead(&self) -> Result<Ahead, Error> {
         let Node { latents, direction, slope, .. } = &self.nodes[self.nodes.len() - 1];
-        let whole = (dot(latents, latents)? / dot(direction, direction)?).sqrt();
+        let step = self.stretched(direction)?;
+        let whole = (dot(latents, latents)? / dot(&step, &step)?).sqrt();
         Ok(Ahead { slope: *slope, whole: if whole.is_normal() { whole } else { f64::INFINITY } })
     }
 }

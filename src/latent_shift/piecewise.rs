@@ -50,7 +50,7 @@ pub fn path(rules: &Rules, walk: &mut Walk, oracle: &mut impl Oracle) -> Result<
         };
         let ahead = match ahead {
             // No reason to lose what was found before.
-            Err(Error::NoGradient | Error::NotFinite(_)) if gradients > 1 => {
+            Err(Error::NoGradient | Error::NotFinite(_) | Error::NoDirection(_)) if gradients > 1 => {
                 let (score, wanted) = (node.score, goal.score);
                 return Ok(format!("the score has no slope to follow here, at {score:.4}, short of {wanted:.4}"));
             }

@@ -3,6 +3,7 @@
 use std::ops::Range;
 use std::sync::Arc;
 
+use super::ScoreKind;
 use crate::volume::{Grid, Volume};
 
 /// An autoencoder counts as calibrated within these: a tenth of the contrast, a fat-to-water distance of HU.
@@ -53,6 +54,10 @@ pub struct Counterfactual {
     /// Index into `steps` of the chosen end.
     pub chosen: usize,
     pub scores: Scores,
+    /// What kind of number they are.
+    pub score_kind: ScoreKind,
+    /// The score of the scan as the network that gives it prepares it, where that is not how the autoencoder has it.
+    pub scan_as_predicted: Option<f64>,
     /// As those of the steps.
     pub scan_logits: Arc<[f32]>,
     pub reconstruction_logits: Arc<[f32]>,
@@ -131,6 +136,12 @@ impl Counterfactual {
     pub fn most_changed_slice(&self) -> usize {
         let changes = self.change_per_slice_hu();
         (0..changes.len()).max_by(|&a, &b| changes[a].total_cmp(&changes[b])).unwrap_or(self.slab.start)
+    }
+
+    /// Which of the two scores of the scan is its score here, in words; nothing where there is one alone.
+    pub fn which_scan_score(&self) -> Option<String> {
+        let score = self.scan_as_predicted?;
+        Some(format!("as the autoencoder's grid has it; on the network's own grid, as `predict` gives it, {score:.4}"))
     }
 
     /// What a reader of these numbers must know, in words.

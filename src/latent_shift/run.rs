@@ -11,7 +11,7 @@ use super::piecewise::{self, Oracle, Uphill};
 use super::result::{Counterfactual, Scores, Step, Trial};
 use super::search::{self, Ahead, Rules, Walk};
 use super::start::{Start, decoded};
-use super::{Error, Options, SearchWay, gradient, heatmap};
+use super::{Error, Options, SearchWay, StepsIn, gradient, heatmap};
 use crate::job::Monitor;
 use crate::models::Autoencoder;
 use crate::nn::device;
@@ -37,41 +37,47 @@ pub fn explain(
     let slab = slab.unwrap_or(0..slices);
     check_slab(&slab, slices)?;
     options.check()?;
-    let bytes =
-        [slab.len(), width, height, options.images(), size_of::<f32>()].into_iter().fold(1, usize::saturating_mul);
-    if bytes > MAX_STEP_BYTES {
-        return Err(Error::TooManySteps { steps: options.images(), slices: slab.len(), gigabytes: bytes >> 30 });
-    }
+    check_room(slab.len(), [width, height], options.images())?;
     let input = tensor(stack)?;
     let size = [height, width];
     let chunk = Chunk::for_gradients(autoencoder, size, options.chunk);
     let encoded = if autoencoder.mixes_slices() { 0..slices } else { options.outside().encoded(&slab, slices) };
     let start = Start::of(&input, autoencoder, encoded.clone(), &chunk, monitor)?;
+    let deviations = match options.steps_in {
+        StepsIn::Latents => None,
+        StepsIn::Deviations => Some(start.deviations(&input, autoencoder, &chunk, monitor)?),
+    };
     let whole = pixels(&start.stack)?;
     monitor.step("scoring the scan", 0, 0)?;
-    let scan = objective.score(&input, monitor)?;
+    let slab_score = objective.around(&start.stack, slab.clone(), monitor)?;
+    let of_slab = |stack: &Tensor| stack.narrow(0, slab.start, slab.len())?.contiguous();
+    let scan = if start.is_scan_outside(&slab, &input)? {
+        slab_score.score(&of_slab(&input)?, monitor)?
+    } else {
+        objective.score(&input, monitor)?
+    };
     let within = autoencoder.within(&start.latents, &slab, slices);
     let planes = within.as_ref().map_or_else(|| start.planes_of(&slab), |within| within.planes.clone());
     let autoencoder = within.as_ref().map_or(autoencoder, |within| &*within.autoencoder);
     let latents = start.latents.narrow(0, planes.start, planes.len())?;
+    let deviations = deviations.map(|all| all.narrow(0, planes.start, planes.len())).transpose()?;
     // A plane of latents stands for as many slices.
     let plane_mm = stack.grid.spacing_mm()[2] * (slab.len() as f64 / planes.len() as f64);
-    let (scored, gradient) =
-        gradient::gradient(autoencoder, objective, &latents, &start.stack, &slab, &chunk, monitor)?;
+    let slices = of_slab(&start.stack)?;
+    let (scored, gradient) = gradient::gradient(autoencoder, &*slab_score, &latents, &slices, &chunk, monitor)?;
 
     let mut shift = Shift {
         autoencoder,
-        objective,
-        path: Path::straight(latents, gradient.clone(), plane_mm)?,
-        reconstruction: flat(&start.stack.narrow(0, slab.start, slab.len())?)?,
+        path: Path::straight(latents, &gradient, deviations, plane_mm)?,
+        reconstruction: flat(&slices)?,
         slab: slab.clone(),
-        slab_score: objective.around(&start.stack, slab.clone(), monitor)?,
+        slab_score,
         scored,
         size,
         chunk,
         monitor,
         gradient,
-        stack: start.stack.clone(),
+        dtype: start.stack.dtype(),
     };
     let mut found = shift.walk(options, &whole)?;
     let fast_error = shift.fast_error(&mut found)?;
@@ -91,6 +97,8 @@ pub fn explain(
         stack: stack.clone(),
         reconstruction: Volume::from_f32(stack.grid, whole),
         scores: Scores { scan: scan.score, reconstruction: scored.score, counterfactual: end.score },
+        score_kind: objective.kind(),
+        scan_as_predicted: None,
         scan_logits: scan.logits,
         reconstruction_logits: scored.logits,
         latents_moved,
@@ -130,15 +138,23 @@ fn check_slab(slab: &Range<usize>, slices: usize) -> Result<(), Error> {
     if fits { Ok(()) } else { Err(Error::Slab { slab: slab.clone(), slices }) }
 }
 
+/// Checks that the pixels of all steps have room.
+fn check_room(slices: usize, [width, height]: [usize; 2], steps: usize) -> Result<(), Error> {
+    let bytes = [slices, width, height, steps, size_of::<f32>()].into_iter().fold(1, usize::saturating_mul);
+    if bytes > MAX_STEP_BYTES {
+        return Err(Error::TooManySteps { steps, slices, gigabytes: bytes >> 30 });
+    }
+    Ok(())
+}
+
 /// The slab as it moves along its path, and what is known of it.
 struct Shift<'a> {
     autoencoder: &'a dyn Autoencoder,
-    objective: &'a dyn Objective,
     path: Path,
     /// The slab at lambda 0, `[slab, height, width]`.
     reconstruction: Vec<f32>,
     slab: Range<usize>,
-    slab_score: SlabScore<'a>,
+    slab_score: Box<dyn SlabScore + 'a>,
     /// What is said of lambda 0.
     scored: Scored,
     size: [usize; 2],
@@ -146,8 +162,8 @@ struct Shift<'a> {
     monitor: &'a Monitor,
     /// The gradient at lambda 0, `[slab, channels, h, w]`.
     gradient: Tensor,
-    /// All slices at lambda 0.
-    stack: Tensor,
+    /// That of decoded slices.
+    dtype: DType,
 }
 
 /// A search and its sweep.
@@ -176,7 +192,7 @@ impl Shift<'_> {
         let check = |_| self.monitor.check();
         let slab = Tensor::cat(&in_chunks(0..self.slab.len(), &self.chunk, self.monitor, check, decode)?, 0)?;
         let pixels = pixels(&slab)?;
-        Ok(((self.slab_score)(&slab, self.monitor)?, pixels))
+        Ok((self.slab_score.score(&slab, self.monitor)?, pixels))
     }
 
     /// The difference that fast arithmetic makes to the score at the end. A run that is stopped here keeps what it found.
@@ -265,10 +281,9 @@ impl Shift<'_> {
         }
         let latents = self.path.at(step.lambda)?;
         let shape = (self.slab.len(), 1, self.size[0], self.size[1]);
-        let slab = Tensor::from_slice(&step.slab, shape, self.stack.device())?.to_dtype(self.stack.dtype())?;
-        let stack = self.stack.slice_scatter0(&slab, self.slab.start)?;
-        let Self { autoencoder, objective, slab, chunk, monitor, .. } = self;
-        Ok(gradient::gradient(*autoencoder, *objective, &latents, &stack, slab, chunk, monitor)?.1)
+        let slices = Tensor::from_slice(&step.slab, shape, &Device::Cpu)?.to_dtype(self.dtype)?;
+        let Self { autoencoder, slab_score, chunk, monitor, .. } = self;
+        Ok(gradient::gradient(*autoencoder, &**slab_score, &latents, &slices, chunk, monitor)?.1)
     }
 }
 
@@ -351,8 +366,9 @@ fn flat(tensor: &Tensor) -> Result<Vec<f32>, Error> {
     Ok(tensor.to_dtype(DType::F32)?.flatten_all()?.to_vec1()?)
 }
 
-/// Least squares of reconstruction on scan, HU, over those of all voxels that were encoded.
-fn calibration(
+/// `[slope, offset]` of reconstruction = slope * scan + offset, HU, by least squares over those voxels that were `encoded`; the
+/// reconstruction is in decoded units.
+pub fn calibration(
     stack: &Volume,
     decoded: &[f32],
     encoded: Range<usize>,

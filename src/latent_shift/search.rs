@@ -228,7 +228,9 @@ impl Bracket {
         let lambda = goal.sign * distance;
         let now = match trial(lambda, walk) {
             // So far out the networks overflow: too far, and no reason to lose what was found nearer.
-            Err(Error::NotFinite(_)) => Trial { lambda, score: f64::NAN, change: f64::INFINITY },
+            Err(Error::NotFinite(_) | Error::NoDirection(_)) => {
+                Trial { lambda, score: f64::NAN, change: f64::INFINITY }
+            }
             tried => tried?,
         };
         walk.trials.push(now);

@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use candle_core::Tensor;
+use candle_core::{DType, Tensor};
 
 use super::Error;
 use super::chunks::{Chunk, in_chunks, part};
@@ -50,6 +50,46 @@ impl Start {
             as_scanned.slice_scatter0(&decoded, encoded.start)?
         };
         Ok(Self { encoded, latents, stack })
+    }
+
+    /// The standard deviations of the posterior that these latents are the mean of, `[encoded, channels, h, w]`; `input` is the stack.
+    pub(super) fn deviations(
+        &self,
+        input: &Tensor,
+        autoencoder: &dyn Autoencoder,
+        chunk: &Chunk,
+        monitor: &Monitor,
+    ) -> Result<Tensor, Error> {
+        let (count, sent) = (self.encoded.len(), input.narrow(0, self.encoded.start, self.encoded.len())?);
+        let step = |at: usize| monitor.step("encoding deviations", at, count);
+        let check = |_, _| monitor.check();
+        let encode = |at, n| {
+            let deviations = autoencoder.deviations(&sent.narrow(0, at, n)?.contiguous()?, &check)?;
+            deviations.ok_or(Error::NoDeviations)
+        };
+        let deviations = Tensor::cat(&in_chunks(0..count, chunk, monitor, step, encode)?, 0)?;
+        if deviations.dims() != self.latents.dims() {
+            let (found, wanted) = (deviations.dims(), self.latents.dims());
+            return Err(candle_core::Error::Msg(format!("deviations {found:?} of latents {wanted:?}")).into());
+        }
+        let numbers: Vec<f64> = deviations.to_dtype(DType::F64)?.flatten_all()?.to_vec1()?;
+        match numbers.into_iter().find(|number| !(number.is_finite() && *number > 0.0)) {
+            Some(odd) => Err(Error::NotPositive("standard deviation of a latent", odd)),
+            None => Ok(deviations),
+        }
+    }
+
+    /// Whether the stack at lambda 0 differs from the scan, `[slices, 1, height, width]`, in the slab alone.
+    pub(super) fn is_scan_outside(&self, slab: &Range<usize>, input: &Tensor) -> Result<bool, Error> {
+        let behind = self.stack.dim(0)? - slab.end;
+        let alike = |first: usize, count: usize| -> Result<bool, Error> {
+            let of = |stack: &Tensor| -> candle_core::Result<Vec<f32>> {
+                stack.narrow(0, first, count)?.flatten_all()?.to_dtype(DType::F32)?.to_vec1()
+            };
+            Ok(of(&self.stack)? == of(input)?)
+        };
+        // What was reconstructed is hardly ever the scan to the bit, so that is not even looked at.
+        Ok(self.encoded == *slab && alike(0, slab.start)? && alike(slab.end, behind)?)
     }
 
     /// Which planes of the latents a slab comes from, where slices do not mix.

@@ -8,8 +8,8 @@ use serde::{Deserialize, Serialize};
 
 use super::bundle::Bundle;
 use super::registry::Architecture;
-use super::{Error, Kind, Probabilities, Role, file};
-use crate::preprocess::Recipe;
+use super::{Error, Kind, Probabilities, Role, TrainedOn, file, wording};
+use crate::preprocess::{OverSlices, Recipe};
 use crate::weights::Checkpoint;
 use crate::{catalogue, files};
 
@@ -47,6 +47,8 @@ pub struct Card {
     pub labels: Option<Vec<String>>,
     /// How scans were prepared for it.
     pub recipe: Recipe,
+    /// The intensities that it was trained on, where the card says them.
+    pub trained_on: Option<TrainedOn>,
     /// Whether the card says the size that scans are brought to.
     pub says_size: bool,
     /// What only networks in files of their own need.
@@ -64,6 +66,8 @@ pub struct OfFile {
     pub activation: Option<Probabilities>,
     /// Which channels of the encoder's output are latents.
     pub latents: Latents,
+    /// Which output of the encoder holds the standard deviations of its posterior, by name.
+    pub deviations: Option<String>,
 }
 
 /// Which channels of an encoder's output are latents.
@@ -89,6 +93,7 @@ struct Lines {
     activation: Option<Probabilities>,
     #[serde(default)]
     latents: Latents,
+    deviations: Option<String>,
     config: Option<PathBuf>,
     side: Option<usize>,
     #[serde(default)]
@@ -98,6 +103,7 @@ struct Lines {
     labels: Option<Vec<String>>,
     /// A text file with a label in each line.
     labels_file: Option<PathBuf>,
+    trained_on_hu: Option<TrainedOn>,
     #[serde(default)]
     recipe: toml::Table,
 }
@@ -124,12 +130,12 @@ impl Card {
             path: path.to_owned(),
         })?;
         let wrong = |what: String| Error::Card { what, path: path.to_owned() };
-        let lines: Lines = toml::from_str(&text).map_err(|e| wrong(e.message().to_owned()))?;
-        Self::of_lines(lines, path).map_err(wrong)
+        let lines: Lines = toml::from_str(&text).map_err(|error| wrong(wording::of_toml(&error, &text)))?;
+        Self::of_lines(lines, path, &text).map_err(|what| wrong(wording::of_rule(what, &text)))
     }
 
-    /// Paths are relative to the card's; `hf://OWNER/NAME/FILE` is a file of Hugging Face's cache.
-    fn of_lines(lines: Lines, path: &Path) -> Result<Self, String> {
+    /// Of a card's text, as it was read. Paths are relative to the card's; `hf://OWNER/NAME/FILE` is a file of Hugging Face's cache.
+    fn of_lines(lines: Lines, path: &Path, text: &str) -> Result<Self, String> {
         let (kind, weights) = lines.network()?;
         if let Some(side) = lines.side.filter(|side| !SIDES.contains(side)) {
             return Err(format!("side = {side}; a slice has {SIDES:?} pixels a side"));
@@ -145,8 +151,14 @@ impl Card {
         };
         labels.as_deref().map_or(Ok(()), check_labels)?;
         let says_size = lines.recipe.contains_key("size") || lines.recipe.contains_key("side");
-        let recipe = Recipe::deserialize(lines.recipe).map_err(|e| format!("recipe: {}", e.message()))?;
+        let says_over_slices = lines.recipe.contains_key("over_slices");
+        let mut recipe = Recipe::deserialize(lines.recipe).map_err(|error| wording::of_recipe(text, &error))?;
         recipe.check()?;
+        lines.trained_on_hu.map_or(Ok(()), |trained_on| trained_on.check())?;
+        if kind.role() == Role::Embedder && recipe.axes.is_slice() && !says_over_slices {
+            // The largest of each number of many embeddings is none of them.
+            recipe.over_slices = OverSlices::Mean;
+        }
         Ok(Self {
             kind,
             weights: beside(weights)?,
@@ -156,12 +168,14 @@ impl Card {
             decode: lines.decode,
             labels,
             recipe,
+            trained_on: lines.trained_on_hu,
             says_size,
             file: OfFile {
                 decoder: lines.decoder.map(beside).transpose()?,
                 output: lines.output,
                 activation: lines.activation,
                 latents: lines.latents,
+                deviations: lines.deviations,
             },
         })
     }
@@ -195,7 +209,8 @@ impl Card {
         };
         let file = OfFile { activation: said.activation, ..OfFile::default() };
         let role = file::role(path)?;
-        Ok(Self { labels: said.labels, file, ..Self::of_file(Kind::File(role), path, recipe) })
+        let of_file = Self::of_file(Kind::File(role), path, recipe);
+        Ok(Self { labels: said.labels, trained_on: said.trained_on, file, ..of_file })
     }
 
     fn of_file(kind: Kind, weights: &Path, recipe: Recipe) -> Self {
@@ -209,6 +224,7 @@ impl Card {
             labels: None,
             says_size: recipe.size != Recipe::default().size,
             recipe,
+            trained_on: None,
             file: OfFile::default(),
         }
     }
@@ -228,6 +244,7 @@ impl Card {
             decode: Decode::default(),
             labels: None,
             recipe: Recipe::default(),
+            trained_on: None,
             says_size: false,
             file: OfFile::default(),
         })
@@ -249,6 +266,7 @@ impl Lines {
                 of_file(self.role.is_some(), "role")?;
                 of_file(self.output.is_some(), "output")?;
                 of_file(self.activation.is_some(), "activation")?;
+                of_file(self.deviations.is_some(), "deviations")?;
                 Ok((kind, weights.clone()))
             }
             (Some(_), None, None, None) => Err("it has no `weights`; say the checkpoint's file".to_owned()),
@@ -257,8 +275,8 @@ impl Lines {
                     Err("an autoencoder is two files, `encoder` and `decoder`; export them one by one".to_owned())
                 }
                 Some(role) => Ok((Kind::File(role), weights.clone())),
-                None => Err("it has neither `kind` (a checkpoint's architecture) nor `role` (classifier, autoencoder \
-                             or segmenter, of an .onnx or .pt2 file); add the one that fits"
+                None => Err("it has neither `kind` (a checkpoint's architecture) nor `role` (classifier, segmenter, \
+                             embedder or autoencoder, of an .onnx or .pt2 file); add the one that fits"
                     .to_owned()),
             },
             (None, None, Some(encoder), Some(_)) => match self.role {
@@ -286,18 +304,27 @@ impl Lines {
     /// Refuses words of checkpoints' cards, which would change nothing.
     fn only_of_files(&self) -> Result<(), String> {
         let encodes = self.encoder.is_some();
+        let embeds = self.role == Some(Role::Embedder);
         let words = [
             (self.side.is_some(), "side", "recipe.size says how large a scan becomes"),
             (self.turned, "turned", "recipe.axes says which way the axes run"),
             (self.decode != Decode::default(), "decode", "recipe.range says what a decoder gives"),
             (self.config.is_some(), "config", "the file says what the network is"),
             (self.latents != Latents::default() && !encodes, "latents", "they are an autoencoder's"),
+            (self.deviations.is_some() && !encodes, "deviations", "they are an autoencoder's"),
+            (
+                self.deviations.is_some() && self.latents != Latents::default(),
+                "deviations",
+                "latents = \"mean\" has the logarithm of the variance behind it",
+            ),
             (
                 encodes && (self.labels.is_some() || self.labels_file.is_some()),
                 "labels",
                 "an autoencoder has no classes",
             ),
             (encodes && self.activation.is_some(), "activation", "an autoencoder gives no scores"),
+            (embeds && (self.labels.is_some() || self.labels_file.is_some()), "labels", "an embedding has no classes"),
+            (embeds && self.activation.is_some(), "activation", "an embedding is compared as it is"),
             (
                 self.recipe.contains_key("side") && self.recipe.contains_key("size"),
                 "recipe.side",

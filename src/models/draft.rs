@@ -135,8 +135,9 @@ impl Draft {
         let name = facts.path.file_name().unwrap_or_default();
         let network = name.to_str().ok_or("the file's name is no text; rename it")?;
         let encodes = self.role == Role::Autoencoder;
+        let has_classes = matches!(self.role, Role::Classifier | Role::Segmenter);
         let labels: Vec<&str> = self.labels.lines().map(str::trim).filter(|line| !line.is_empty()).collect();
-        let labels = (!labels.is_empty()).then_some(labels);
+        let labels = (has_classes && !labels.is_empty()).then_some(labels);
         let lines = Lines {
             role: self.role.title(),
             weights: (!encodes).then_some(network),
@@ -144,7 +145,7 @@ impl Draft {
             decoder: encodes.then_some(self.decoder.trim()),
             latents: (encodes && self.latents != Latents::All).then_some(self.latents),
             output: self.output.as_deref(),
-            activation: self.activation,
+            activation: self.activation.filter(|_| has_classes),
             labels,
             recipe,
         };

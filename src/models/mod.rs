@@ -10,8 +10,10 @@ mod i3resnet;
 mod phecodes;
 mod registry;
 mod roles;
+mod trained_on;
 mod unet;
 mod vqgan;
+mod wording;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -22,7 +24,8 @@ pub use adapter::Adapter;
 pub use card::{Card, Decode, Latents, check_labels, is_file_of_operations};
 pub use draft::{Draft, Facts, facts};
 pub use registry::{Kind, Role};
-pub use roles::{Autoencoder, Classifier, Probabilities, Segmenter, Within};
+pub use roles::{Autoencoder, Classifier, Embedder, Probabilities, Segmenter, Within};
+pub use trained_on::TrainedOn;
 pub use vqgan::Vqgan;
 
 use crate::exchange;
@@ -49,6 +52,11 @@ pub enum Error {
     NoSuchLabel { wanted: String, hint: String },
     #[error("the network takes {needed} of memory, and this process can have {most}; close what else uses it: {}", path.display())]
     Memory { needed: String, most: String, path: PathBuf },
+    #[error(
+        "the self-check that lies beside the network cannot be read: {why}; export the network again, or remove this file to go without a check: {}",
+        path.display()
+    )]
+    SelfCheck { why: String, path: PathBuf },
     #[error(transparent)]
     File(#[from] exchange::Error),
     #[error(transparent)]
@@ -62,6 +70,7 @@ pub enum Network {
     Autoencoder(Arc<dyn Autoencoder>),
     Classifier(Arc<Classifier>),
     Segmenter(Arc<Segmenter>),
+    Embedder(Arc<Embedder>),
 }
 
 /// A network with what is known of it.
@@ -76,6 +85,14 @@ pub struct Loaded {
 /// Where an export leaves the self-check of a network: beside it.
 pub fn self_check(network: &Path) -> PathBuf {
     file::self_check(network)
+}
+
+/// Opens the file that recorded what a network answers.
+///
+/// # Errors
+/// In words, where it is cut or holds something else.
+pub fn open_self_check(path: &Path) -> Result<Checkpoint, Error> {
+    Checkpoint::open(path).map_err(|error| file::of_self_check(error, path))
 }
 
 /// Whether a folder is a MONAI bundle, which opens as a card does.
@@ -125,6 +142,7 @@ impl Network {
             Self::Autoencoder(_) => Role::Autoencoder,
             Self::Classifier(_) => Role::Classifier,
             Self::Segmenter(_) => Role::Segmenter,
+            Self::Embedder(_) => Role::Embedder,
         }
     }
 
@@ -137,6 +155,7 @@ impl Network {
             Self::Autoencoder(network) => network.plans(&some(at_once)),
             Self::Classifier(network) => Ok(vec![("classifier", network.plan(&stack)?)]),
             Self::Segmenter(network) => Ok(vec![("segmenter", network.plan(&some(1))?)]),
+            Self::Embedder(network) => Ok(vec![("embedder", network.plan(&stack)?)]),
         }
     }
 
@@ -146,6 +165,7 @@ impl Network {
             Self::Autoencoder(_) => "an autoencoder",
             Self::Classifier(_) => "a classifier",
             Self::Segmenter(_) => "a segmenter",
+            Self::Embedder(_) => "an embedder",
         }
     }
 }

@@ -15,6 +15,8 @@ pub enum Role {
     Autoencoder,
     Classifier,
     Segmenter,
+    /// Its output is the embedding of a scan.
+    Embedder,
 }
 
 impl Role {
@@ -24,6 +26,7 @@ impl Role {
             Self::Autoencoder => "autoencoder",
             Self::Classifier => "classifier",
             Self::Segmenter => "segmenter",
+            Self::Embedder => "embedder",
         }
     }
 }

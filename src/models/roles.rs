@@ -8,6 +8,7 @@ use candle_nn::ops;
 use serde::{Deserialize, Serialize};
 
 use super::Adapter;
+use crate::graph::ops::{Function, Reduction};
 use crate::graph::{self, Check, Graph, Plan};
 use crate::io::counted;
 use crate::machine;
@@ -18,6 +19,16 @@ use crate::preprocess::Recipe;
 pub trait Autoencoder: Send + Sync {
     /// `[slices, 1, height, width]` in `0..=1` to latents `[slices, channels, h, w]`.
     fn encode(&self, stack: &Tensor, check: Check<'_>) -> std::result::Result<Tensor, graph::Error>;
+
+    /// Whether latents are the mean of a posterior whose deviations are known.
+    fn has_deviations(&self) -> bool {
+        false
+    }
+
+    /// The standard deviations of the posterior, `[slices, channels, h, w]` as latents are; none where they are not known.
+    fn deviations(&self, _stack: &Tensor, _check: Check<'_>) -> std::result::Result<Option<Tensor>, graph::Error> {
+        Ok(None)
+    }
 
     /// Plans the pass from latents of that shape to `[slices, 1, height, width]`; `size` is the stack's height and width, since
     /// latents do not know it.
@@ -79,6 +90,20 @@ impl Probabilities {
         }
     }
 
+    /// Gives the scores of logits that are plain numbers, by label.
+    pub fn of_numbers(self, logits: &[f32]) -> Vec<f64> {
+        let logits = logits.iter().map(|logit| f64::from(*logit));
+        match self {
+            Self::Sigmoid => logits.map(|logit| 1.0 / (1.0 + (-logit).exp())).collect(),
+            Self::Softmax => {
+                let largest = logits.clone().fold(f64::NEG_INFINITY, f64::max);
+                let sum: f64 = logits.clone().map(|logit| (logit - largest).exp()).sum();
+                logits.map(|logit| (logit - largest).exp() / sum).collect()
+            }
+            Self::None => logits.collect(),
+        }
+    }
+
     /// From the gradient of the scores, `[1, labels]`, to that of the logits.
     pub fn vjp(self, logits: &Tensor, gradient: &Tensor) -> Result<Tensor> {
         let p = self.of(logits)?;
@@ -103,15 +128,58 @@ pub(super) enum Core {
     Tensor(Arc<GraphFor>),
 }
 
+/// The adapter and the network behind it: from a whole stack to one row of numbers, `[1, n]`.
+#[derive(Clone)]
+struct Fed {
+    core: Core,
+    adapter: Adapter,
+    dtype: DType,
+    device: Device,
+}
+
+impl Fed {
+    fn new(core: Core, recipe: &Recipe, dtype: DType, device: &Device) -> Self {
+        Self { core, adapter: Adapter::own(recipe), dtype, device: device.clone() }
+    }
+
+    fn by(&self, adapter: Adapter) -> Self {
+        Self { adapter, ..self.clone() }
+    }
+
+    /// The pass over a stack of such a shape. Stack and numbers lie on the CPU.
+    fn plan(&self, stack: &[usize]) -> Result<Plan> {
+        match stack {
+            [slices, 1, _, _] if *slices > 0 => planned(&self.graph(stack)?, stack, self.dtype, &self.device),
+            _ => bail!("the network takes a stack [slices, 1, height, width], found {stack:?}"),
+        }
+    }
+
+    fn graph(&self, stack: &[usize]) -> Result<Graph> {
+        let mut g = Graph::new();
+        let x = g.input();
+        let numbers = match &self.core {
+            Core::Stack(network) => {
+                let x = self.adapter.stack(&mut g, x)?;
+                g.append(network, x)
+            }
+            Core::Tensor(network) => {
+                let x = self.adapter.tensor(&mut g, x)?;
+                let tensor = Plan::new(&g.clone().finish(&[x]), &[stack], self.dtype)?;
+                let network = network(tensor.outputs()[0])?;
+                let numbers = g.append(&network, x);
+                self.adapter.over_slices(&mut g, numbers)
+            }
+        };
+        Ok(g.finish(&[numbers]))
+    }
+}
+
 /// Gives one logit per label for a whole stack.
 #[derive(Clone)]
 pub struct Classifier {
-    core: Core,
-    adapter: Adapter,
+    fed: Fed,
     labels: Vec<String>,
     probabilities: Probabilities,
-    dtype: DType,
-    device: Device,
 }
 
 impl Classifier {
@@ -134,13 +202,13 @@ impl Classifier {
         probabilities: Probabilities,
         (dtype, device): (DType, &Device),
     ) -> Self {
-        Self { core, adapter: Adapter::own(recipe), labels, probabilities, dtype, device: device.clone() }
+        Self { fed: Fed::new(core, recipe, dtype, device), labels, probabilities }
     }
 
     /// Gives this classifier for stacks that were prepared for another network. The weights are shared.
     #[must_use]
     pub fn fed_by(&self, adapter: Adapter) -> Self {
-        Self { adapter, ..self.clone() }
+        Self { fed: self.fed.by(adapter), ..self.clone() }
     }
 
     pub fn labels(&self) -> &[String] {
@@ -153,31 +221,38 @@ impl Classifier {
 
     /// The pass over a stack of such a shape. Stack and logits lie on the CPU.
     pub fn plan(&self, stack: &[usize]) -> Result<Plan> {
-        match stack {
-            [0, ..] => bail!("the classifier takes a stack [slices, 1, height, width], found {stack:?}"),
-            [_, 1, _, _] => planned(&self.graph(stack)?, stack, self.dtype, &self.device),
-            _ => bail!("the classifier takes a stack [slices, 1, height, width], found {stack:?}"),
-        }
+        self.fed.plan(stack)
     }
 
     /// The adapter and the network behind it, for a stack of such a shape.
     pub fn graph(&self, stack: &[usize]) -> Result<Graph> {
-        let mut g = Graph::new();
-        let x = g.input();
-        let logits = match &self.core {
-            Core::Stack(network) => {
-                let x = self.adapter.stack(&mut g, x)?;
-                g.append(network, x)
-            }
-            Core::Tensor(network) => {
-                let x = self.adapter.tensor(&mut g, x)?;
-                let tensor = Plan::new(&g.clone().finish(&[x]), &[stack], self.dtype)?;
-                let network = network(tensor.outputs()[0])?;
-                let logits = g.append(&network, x);
-                self.adapter.over_slices(&mut g, logits)
-            }
-        };
-        Ok(g.finish(&[logits]))
+        self.fed.graph(stack)
+    }
+}
+
+/// Gives one vector for a whole stack: what a network without a head says of a scan.
+#[derive(Clone)]
+pub struct Embedder(Fed);
+
+impl Embedder {
+    /// Of a graph from a stack `[slices, 1, height, width]`, prepared by a recipe, to an embedding `[1, n]`.
+    pub fn new(graph: Graph, recipe: &Recipe, dtype: DType, device: &Device) -> Self {
+        Self::of(Core::Stack(graph), recipe, dtype, device)
+    }
+
+    pub(super) fn of(core: Core, recipe: &Recipe, dtype: DType, device: &Device) -> Self {
+        Self(Fed::new(core, recipe, dtype, device))
+    }
+
+    /// Gives this embedder for stacks that were prepared for another network. The weights are shared.
+    #[must_use]
+    pub fn fed_by(&self, adapter: Adapter) -> Self {
+        Self(self.0.by(adapter))
+    }
+
+    /// The pass over a stack of such a shape. Stack and embedding lie on the CPU.
+    pub fn plan(&self, stack: &[usize]) -> Result<Plan> {
+        self.0.plan(stack)
     }
 }
 
@@ -200,6 +275,19 @@ impl Segmenter {
 
     pub fn labels(&self) -> &[String] {
         &self.labels
+    }
+
+    /// Gives the share of a whole stack that each class has, as a classifier of stacks prepared by a recipe: the mean of its probability
+    /// over all pixels, `[1, classes]`.
+    pub fn shares(&self, recipe: &Recipe) -> Classifier {
+        let mut g = Graph::new();
+        let x = g.input();
+        let maps = g.append(&self.graph, x);
+        let probabilities = g.function(maps, Function::Exp);
+        let of_slices = g.reduce(Reduction::Mean, probabilities, &[2, 3], false);
+        let shares = g.reduce(Reduction::Mean, of_slices, &[0], true);
+        let graph = g.finish(&[shares]);
+        Classifier::new(graph, recipe, self.labels.clone(), Probabilities::None, self.dtype, &self.device)
     }
 
     /// The pass over slices of such a shape. Slices and log-softmax lie on the CPU.

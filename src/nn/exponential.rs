@@ -16,13 +16,18 @@ const SERIES: [f64; 8] = [1.0 / 5040.0, 1.0 / 720.0, 1.0 / 120.0, 1.0 / 24.0, 1.
 #[inline(always)]
 pub(crate) fn exp(x: f32) -> f32 {
     let x = if x < LEAST { LEAST } else { x }; // a NaN stays one
-    let x = f64::from(if x > MOST { MOST } else { x });
+    wide(f64::from(if x > MOST { MOST } else { x })) as f32
+}
+
+/// As near as an f32 needs, for numbers within -700 and 700.
+#[inline(always)]
+pub(super) fn wide(x: f64) -> f64 {
     let rounded = x * std::f64::consts::LOG2_E + ROUND;
     let r = x - (rounded - ROUND) * std::f64::consts::LN_2;
     let series = SERIES.iter().fold(0.0, |sum, term| sum * r + term);
     // The last bits of `rounded` are n.
     let power = f64::from_bits(rounded.to_bits().wrapping_sub(ROUND.to_bits()).wrapping_add(BIAS) << FRACTION_BITS);
-    (series * power) as f32
+    series * power
 }
 
 #[cfg(test)]

@@ -32,12 +32,14 @@ pub(crate) trait Real:
     fn from_f64(x: f64) -> Self;
     fn to_f64(self) -> f64;
     fn exp(self) -> Self;
+    /// The share of the normal distribution below it.
+    fn below(self) -> Self;
     fn slice(storage: &CpuStorage) -> Result<&[Self]>;
     fn storage(values: Vec<Self>) -> CpuStorage;
 }
 
 macro_rules! real {
-    ($float:ty, $variant:ident, $exp:path) => {
+    ($float:ty, $variant:ident, $exp:path, $below:path) => {
         impl Real for $float {
             const MIN: Self = <$float>::NEG_INFINITY;
             const ONE: Self = 1.0;
@@ -52,6 +54,10 @@ macro_rules! real {
             #[inline(always)]
             fn exp(self) -> Self {
                 $exp(self)
+            }
+            #[inline(always)]
+            fn below(self) -> Self {
+                $below(self)
             }
             fn slice(storage: &CpuStorage) -> Result<&[Self]> {
                 match storage {
@@ -69,8 +75,13 @@ macro_rules! real {
         }
     };
 }
-real!(f32, F32, super::exponential::exp);
-real!(f64, F64, f64::exp);
+/// The share of the normal distribution below x.
+fn below_f64(x: f64) -> f64 {
+    0.5 * (1.0 + candle_core::cpu::erf::erf_f64(x * std::f64::consts::FRAC_1_SQRT_2))
+}
+
+real!(f32, F32, super::exponential::exp, super::normal::below);
+real!(f64, F64, f64::exp, below_f64);
 
 /// A matrix in a slice: `[rows, columns]` from `offset`, with strides.
 #[derive(Clone, Copy)]

@@ -26,6 +26,11 @@ impl Mask {
         Self(Passing::Cpu(Arc::new(Bits::of(bytes))))
     }
 
+    /// Of the outputs of a ReLU whose gradient at 0 is nothing: what passed it is above 0.
+    pub(crate) fn of_outputs<T: Real>(outputs: &[T]) -> Self {
+        Self(Passing::Cpu(Arc::new(Bits::pack(outputs, |x| *x > T::default()))))
+    }
+
     /// The mask is a tensor of the outputs' shape.
     pub(crate) fn on_device(passes: Tensor) -> Self {
         Self(Passing::Device(passes))
@@ -43,6 +48,16 @@ impl Mask {
                 by_type!(gradient, T => tensor(passed(held.numbers::<T>()?, &bytes), gradient.dims()))
             }
             Passing::Device(passes) => passes.reshape(gradient.shape())?.where_cond(gradient, &gradient.zeros_like()?),
+        }
+    }
+
+    /// Whether the output of a number passes, where our kernels run.
+    pub(crate) fn on_cpu(&self) -> Option<impl Fn(usize) -> bool + Sync> {
+        match &self.0 {
+            Passing::Cpu(bits) => {
+                Some(|at: usize| bits.packed.get(at / 8).is_some_and(|byte| byte >> (at % 8) & 1 == 1))
+            }
+            Passing::Device(_) => None,
         }
     }
 
@@ -72,6 +87,12 @@ impl Bits {
             packed.push(pack(std::array::from_fn(|i| rest.get(i).copied().unwrap_or(0))));
         }
         Self { packed, count: bytes.len() }
+    }
+
+    /// The bit of each number.
+    fn pack<T: Sync>(numbers: &[T], bit: impl Fn(&T) -> bool + Sync) -> Self {
+        let pack = |eight: &[T]| eight.iter().rev().fold(0, |byte, x| byte << 1 | u8::from(bit(x)));
+        Self { packed: numbers.par_chunks(8).with_min_len(PIECE).map(pack).collect(), count: numbers.len() }
     }
 
     fn bytes(&self) -> Vec<u8> {
@@ -111,6 +132,7 @@ mod tests {
         for count in [0, 1, 7, 8, 9, 200, 8 * PIECE + 3] {
             let bytes: Vec<u8> = (0..count).map(|i| u8::from(i * i % 7 < 3)).collect();
             assert_eq!(Bits::of(&bytes).bytes(), bytes, "{count}");
+            assert_eq!(Bits::pack(&bytes, |byte| *byte == 1).bytes(), bytes, "{count}");
         }
     }
 }

@@ -18,6 +18,7 @@ pub(crate) mod geometry;
 pub(crate) mod im2col;
 pub mod mask;
 mod memory;
+mod normal;
 pub(crate) mod numbers;
 pub(crate) mod product;
 pub(crate) mod simd;

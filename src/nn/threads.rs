@@ -6,8 +6,9 @@
 
 use super::{denormals, memory};
 
-/// Has candle add large tensors on the thread that asks, unless `CANDLE_NUM_THREADS` says otherwise, and has freed memory kept for
-/// the next tensor.
+/// Has candle add large tensors on the thread that asks, unless `CANDLE_NUM_THREADS` says otherwise, has freed memory kept for
+/// the next tensor, and keeps backtraces out of errors: candle writes them into its messages wherever `RUST_BACKTRACE` is set. Panics have
+/// theirs as before.
 ///
 /// Candle itself starts a thread for each further processor: they spin while our kernels compute, do not flush denormals, and
 /// know nothing of the number asked for. Without them the demo's search takes 15 % less time.
@@ -21,6 +22,8 @@ pub unsafe fn prepare_process() {
         // SAFETY: the caller's promise: no other thread reads the environment meanwhile.
         unsafe { std::env::set_var(THREADS, "1") };
     }
+    // SAFETY: the caller's promise.
+    unsafe { std::env::set_var("RUST_LIB_BACKTRACE", "0") };
     // SAFETY: the caller's promise.
     unsafe { memory::keep() };
 }

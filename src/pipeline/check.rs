@@ -1,5 +1,8 @@
 //! The input check: what a person should know before a network's answer to a scan, in plain words.
 
+use anyhow::{Result, anyhow};
+
+use super::{BadInput, Input, network};
 use crate::io::{Note, Scan, counted};
 use crate::preprocess::{self, Fit, Prepared, Recipe};
 use crate::volume::{Grid, Volume, Voxels, orientation};
@@ -31,6 +34,39 @@ pub(super) fn unprepared(scan: &Scan, recipe: &Recipe, why: &preprocess::Error) 
 pub(super) fn of_stack() -> Vec<Note> {
     let text = "a stack does not say where it lies: it is taken to be axial, with the spacing that the networks expect";
     vec![Note::serious(text)]
+}
+
+impl Input {
+    /// Refuses a scan in which there is nothing to see, unless failed checks are allowed: any network would answer it, and no answer would
+    /// mean anything.
+    pub(super) fn check(&self) -> Result<()> {
+        if network::failed_are_allowed() {
+            return Ok(());
+        }
+        let way_out = "open another scan, or have this one scored all the same with --despite-check";
+        let Recipe { hu: [low, high], clip, .. } = self.prepared.recipe;
+        let why = if let Some(scan) = &self.scan {
+            let voxels = || scan.volume.voxels.iter();
+            if let Some(hu) = only_value(voxels()) {
+                format!("every voxel of the scan is {hu} HU (what is no number counts as air): it shows nothing")
+            } else if clip && only_value(voxels().map(|hu| hu.clamp(low, high))).is_some() {
+                format!("the networks see {low} to {high} HU, and all of the scan lies beyond: it shows nothing")
+            } else {
+                return Ok(());
+            }
+        } else if let Some(number) = only_value(self.prepared.volume.voxels.iter()) {
+            format!("every number of the stack is {number}: it shows nothing")
+        } else {
+            return Ok(());
+        };
+        Err(BadInput(anyhow!("{why}; {way_out}")).into())
+    }
+}
+
+/// The value that all voxels have.
+fn only_value(mut voxels: impl Iterator<Item = f32>) -> Option<f32> {
+    let first = voxels.next()?;
+    voxels.all(|voxel| voxel == first).then_some(first)
 }
 
 fn sorted(mut notes: Vec<Note>) -> Vec<Note> {

@@ -16,7 +16,7 @@ use crate::graph::{self, Plan};
 use crate::job::Monitor;
 use crate::models::{self, Card, Kind};
 use crate::nn::device;
-use crate::weights::{self, Checkpoint};
+use crate::weights;
 
 /// What a network does with inputs of a size.
 #[derive(Debug, Clone)]
@@ -87,16 +87,39 @@ fn beside(path: &Path) -> Result<PathBuf> {
     Err(BadInput::mark(anyhow!(why)))
 }
 
+/// The files of networks that a path stands for: itself, or those that a model card or a bundle names.
+///
+/// # Errors
+/// Where a card names a checkpoint, whose operations are Parallax's own, or where a path is no network.
+pub fn files_of(path: &Path) -> Result<Vec<PathBuf>> {
+    let is_card = path.extension().is_some_and(|ending| ending.eq_ignore_ascii_case("toml")) || models::is_bundle(path);
+    if !is_card {
+        return Ok(vec![path.to_owned()]);
+    }
+    let card = Card::open(path).map_err(BadInput::mark)?;
+    if let Kind::Built(_) = card.kind {
+        return Err(BadInput::mark(anyhow!(
+            "this card is of {}, whose operations are Parallax's own: there are no recorded answers to compare; give the card of an \
+             .onnx or .pt2 file, or such a file: {}",
+            card.kind,
+            path.display()
+        )));
+    }
+    Ok([Some(card.weights), card.file.decoder].into_iter().flatten().collect())
+}
+
 /// Compares a network with what was recorded of it: "x", "y" (its first output), "cotangent", and "gradient" of sum(y cotangent) by x.
 /// Computes in f32 by the program's own kernels, but for Winograd's transform: where a ReLU stands within its rounding of 0, the gradient
 /// would tell of that.
 pub fn compare(path: &Path, against: Option<&Path>, monitor: &Monitor) -> Result<Comparison> {
     let model = open(path)?;
     let against = against.map_or_else(|| beside(path), |against| Ok(against.to_owned()))?;
-    let recorded = Checkpoint::open(&against).map_err(BadInput::mark)?;
+    let recorded = models::open_self_check(&against).map_err(BadInput::mark)?;
     let get = |name: &str| -> Result<Tensor> {
         let Some(shape) = recorded.shape(name).map(<[usize]>::to_vec) else {
-            return Err(BadInput::mark(anyhow!("{} holds no {name:?}", against.display())));
+            let why =
+                "a self-check holds \"x\", \"y\", \"cotangent\" and \"gradient\", as assets/export.py writes them";
+            return Err(BadInput::mark(anyhow!("{} holds no {name:?}; {why}", against.display())));
         };
         recorded.builder(DType::F32).get(shape, name).map_err(BadInput::mark)
     };
@@ -171,9 +194,15 @@ const MOST_OF_GRADIENT: f64 = 0.2;
 static KNOWN: Mutex<BTreeMap<(String, PathBuf), [f64; 2]>> = Mutex::new(BTreeMap::new());
 static FAILED_ARE_ALLOWED: AtomicBool = AtomicBool::new(false);
 
-/// From here on networks are loaded although their self-check fails. Every result says how far off they are.
+/// From here on networks are loaded although their self-check fails, and scans are scored in which there is nothing to see. Every result
+/// says how far off a network is.
 pub fn allow_failed_checks() {
     FAILED_ARE_ALLOWED.store(true, Ordering::Relaxed);
+}
+
+/// Whether what fails a check is taken all the same.
+pub(super) fn failed_are_allowed() -> bool {
+    FAILED_ARE_ALLOWED.load(Ordering::Relaxed)
 }
 
 /// Repeats the self-checks that lie beside the files of a card, once for each file as it is.
@@ -201,7 +230,7 @@ pub(super) fn self_check(card: &Card, sha256: &str, monitor: &Monitor) -> Result
         };
         KNOWN.lock().unwrap_or_else(PoisonError::into_inner).insert(key, gaps);
         let check = SelfCheck::Gaps(gaps);
-        if check.failed() && !FAILED_ARE_ALLOWED.load(Ordering::Relaxed) {
+        if check.failed() && !failed_are_allowed() {
             let why = format!(
                 "{} ({}); export it again, or load it all the same with --despite-check: {}",
                 check.words().unwrap_or_default(),

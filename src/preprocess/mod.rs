@@ -11,6 +11,7 @@ use glam::{DAffine3, DMat3, DVec3};
 pub use recipe::{Axes, Fit, OverSlices, Recipe};
 
 use crate::job::{Cancelled, Monitor};
+use crate::machine;
 use crate::volume::resample::{Outside, resample, sample};
 use crate::volume::{Grid, Turned, Volume, orientation};
 
@@ -25,6 +26,8 @@ pub struct Prepared {
     /// The grid after orientation and after resampling, as MONAI reports them.
     pub oriented: Grid,
     pub spaced: Grid,
+    /// Columns, rows and slices that lie within the scan; the others are padding.
+    pub filled: [usize; 3],
 }
 
 /// Spacings closer than this to the wanted one are left alone (MONAI, `Spacing`, `tol`).
@@ -46,6 +49,11 @@ pub enum Error {
         "{shape} voxels after resampling to {spacing_mm} mm, more than any scan has: its own spacing must be wrong; save it again in millimetres"
     )]
     TooLarge { shape: String, spacing_mm: String },
+    #[error(
+        "on {shape} voxels of {spacing_mm} mm it takes {needed} of memory, the scan itself included, and this process can have {most}; \
+         set a larger recipe.spacing_mm or a smaller recipe.size in the model card, close what else uses memory, or allow more (--memory)"
+    )]
+    Memory { shape: String, spacing_mm: String, needed: String, most: String },
 }
 
 /// Prepares a scan by a recipe; by the default one exactly as the published pipeline does.
@@ -60,13 +68,46 @@ pub fn prepare(scan: &Volume, recipe: &Recipe, monitor: &Monitor) -> Result<Prep
     } else {
         (grid, voxel_from_new)
     };
-    let volume = if recipe.fit == Fit::Crop && recipe.foreground_hu.is_none() {
-        stack(oriented, &spaced, voxel_from_spaced, recipe, monitor)?
+    check_memory(scan, &spaced, recipe)?;
+    let (volume, there) = if is_plain(recipe) {
+        (stack(oriented, &spaced, voxel_from_spaced, recipe, monitor)?, spaced.shape)
     } else {
         let fitted = fit::fitted(oriented, &spaced, voxel_from_spaced, recipe, monitor)?;
-        stack((&fitted).into(), &fitted.grid, DAffine3::IDENTITY, recipe, monitor)?
+        (stack((&fitted).into(), &fitted.grid, DAffine3::IDENTITY, recipe, monitor)?, fitted.grid.shape)
     };
-    Ok(Prepared { volume, recipe: recipe.clone(), oriented: oriented.grid, spaced })
+    let filled = [0, 1, 2].map(|axis| there[axis].min(volume.grid.shape[axis]));
+    Ok(Prepared { volume, recipe: recipe.clone(), oriented: oriented.grid, spaced, filled })
+}
+
+/// Whether a scan is sampled at the stack's voxels alone, and never as a whole on a grid of another spacing.
+fn is_plain(recipe: &Recipe) -> bool {
+    recipe.fit == Fit::Crop && recipe.foreground_hu.is_none()
+}
+
+/// A recipe's size, where it leaves an axis open that of what is there.
+fn sized(there: [usize; 3], recipe: &Recipe) -> [usize; 3] {
+    [0, 1, 2].map(|axis| if recipe.size[axis] == 0 { there[axis] } else { recipe.size[axis] })
+}
+
+/// The most bytes that preparation holds at once, the scan apart: of f32, on the grid of the recipe's spacing where that is `spaced`.
+fn peak_bytes(spaced: [usize; 3], recipe: &Recipe) -> u64 {
+    let bytes = |shape: [usize; 3]| shape.iter().fold(4, |bytes: u64, side| bytes.saturating_mul(*side as u64));
+    let (whole, stack) = (bytes(spaced), bytes(sized(spaced, recipe)));
+    if is_plain(recipe) {
+        return stack;
+    }
+    // The whole beside its foreground; the whole beside what it is resized to; that beside the stack.
+    let foreground = whole.saturating_mul(if recipe.foreground_hu.is_some() { 2 } else { 1 });
+    foreground.max(whole.saturating_add(stack)).max(stack.saturating_mul(2))
+}
+
+/// Refuses what this process has no memory for, before any is taken.
+fn check_memory(scan: &Volume, spaced: &Grid, recipe: &Recipe) -> Result<(), Error> {
+    let needed = scan.voxels.bytes().saturating_add(peak_bytes(spaced.shape, recipe));
+    let Some(most) = machine::memory_bytes().filter(|most| needed > *most) else { return Ok(()) };
+    let shape = sized(spaced.shape, recipe).map(|side| side.to_string()).join(" x ");
+    let spacing_mm = spaced.spacing_mm().map(|mm| format!("{mm:.2}")).join(" x ");
+    Err(Error::Memory { shape, spacing_mm, needed: machine::gigabytes(needed), most: machine::gigabytes(most) })
 }
 
 /// MONAI's `Spacing`: the new grid, and the map from its voxels to the old ones. The spacing comes from a file: a shape that
@@ -134,7 +175,7 @@ fn stack(
     monitor: &Monitor,
 ) -> Result<Volume, Cancelled> {
     let there = spaced.shape;
-    let shape = [0, 1, 2].map(|axis| if recipe.size[axis] == 0 { there[axis] } else { recipe.size[axis] });
+    let shape = sized(there, recipe);
     let begin = [0, 1, 2].map(|axis| first(there[axis], shape[axis]));
     // Columns run to the left and rows to the back, against R and A; slices run to the head, with S.
     let [left, back, down] = recipe.axes.against_ras();
@@ -175,4 +216,20 @@ fn first(n: usize, side: usize) -> isize {
 /// Any volume on the model's grid, put on the scan's own; `outside` is what lies beyond the model's field of view.
 pub fn restore(volume: &Volume, scan: &Grid, outside: f32, monitor: &Monitor) -> Result<Volume, Cancelled> {
     resample(volume, scan, outside, monitor)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_preparation_holds_is_known_before() {
+        let crop = Recipe { size: [10, 10, 0], ..Recipe::default() };
+        assert_eq!(peak_bytes([100, 100, 5], &crop), 4 * 500, "what is cropped is not sampled");
+        let foreground = Recipe { foreground_hu: Some(-500.0), ..crop };
+        assert_eq!(peak_bytes([100, 100, 5], &foreground), 2 * 4 * 50_000);
+        let resized = Recipe { size: [10, 10, 10], fit: Fit::Resize, ..Recipe::default() };
+        assert_eq!(peak_bytes([100, 100, 5], &resized), 4 * (50_000 + 1000));
+        assert_eq!(peak_bytes([2, 2, 2], &resized), 2 * 4 * 1000, "a small scan becomes a large one");
+    }
 }

@@ -12,7 +12,7 @@ pub use drift::{Drift, drift};
 pub use measures::{count, mean_distance, monotonicity, reached, share_above, sparsity};
 
 use crate::latent_shift::search::logit;
-use crate::latent_shift::{Counterfactual, Options};
+use crate::latent_shift::{Counterfactual, Options, ScoreKind};
 use crate::volume::Volume;
 
 /// A voxel counts as changed from here on, HU: about the noise of a chest CT.
@@ -26,7 +26,7 @@ pub struct Quality {
     /// Whether it came there: the validity of a counterfactual.
     pub goal_reached: Option<bool>,
     pub score_change: f64,
-    /// Of a classifier's probability; a segmenter's score has no logit.
+    /// Of a classifier's probability; no other score has a logit, nor has a sum beyond `0..=1`.
     pub logit_change: Option<f64>,
     /// |score of the scan - score of the reconstruction|.
     pub reconstruction_gap: f64,
@@ -49,6 +49,8 @@ impl Quality {
         let scores = result.scores;
         let (start, end) = (scores.reconstruction, scores.counterfactual);
         let goal = options.goal(start);
+        let is_probability =
+            result.score_kind == ScoreKind::Probability && [start, end].iter().all(|score| (0.0..=1.0).contains(score));
         let body = body(&result.original_hu());
         let flat = |volume: Volume| volume.voxels.iter().collect::<Vec<f32>>();
         let change = flat(result.difference_hu(result.chosen)).into_iter().map(f32::abs).collect::<Vec<f32>>();
@@ -57,7 +59,7 @@ impl Quality {
             goal,
             goal_reached: goal.map(|goal| reached(start, goal, end)),
             score_change: end - start,
-            logit_change: (!result.reconstruction_logits.is_empty()).then(|| logit(end) - logit(start)),
+            logit_change: is_probability.then(|| logit(end) - logit(start)),
             reconstruction_gap: (scores.scan - start).abs(),
             mean_change_hu: mean_distance(&change, &vec![0.0; change.len()], &body),
             largest_change_hu: result.largest_change_hu(),

@@ -23,6 +23,8 @@ pub(super) enum Wanted {
     ScanFile,
     ScanFolder,
     Model(Role),
+    /// The scan that the open one is compared with.
+    Toward,
     Picture,
     Session,
     ExportFolder,
@@ -51,10 +53,15 @@ pub(super) enum Action {
     ForgetRecent,
     ScoreBy(ScoredBy),
     Target(String),
+    /// The scan, or the stored embedding, that the open scan is compared with.
+    Toward(PathBuf),
     Slab(Option<Range<usize>>),
     Options(Options),
     Explain,
     Cancel,
+    /// Send the scan through the autoencoder, to see whether it is kept; and stop that.
+    CheckReconstruction,
+    StopReconstruction,
     /// Show the other result.
     SwapResults,
     /// `replace`: the person has agreed that a file of that name goes.
@@ -127,6 +134,7 @@ pub(super) enum Action {
 pub(super) enum Place {
     Scan,
     Model(Role),
+    Fit,
     Run,
     Picture,
     /// A session that is opened.

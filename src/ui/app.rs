@@ -22,7 +22,7 @@ use crate::catalogue;
 use crate::gpu::SliceRenderer;
 use crate::io::Choice;
 use crate::job::{Job, Turn};
-use crate::settings::{ExportChoices, ScoredBy, Settings};
+use crate::settings::{ExportChoices, ScoredBy, Settings, absolute};
 
 const SETTINGS: &str = "settings";
 
@@ -99,9 +99,14 @@ impl App {
         }
         let session = &mut self.session;
         if start.segmenter.is_some() {
-            session.settings.scored_by = ScoredBy::Segmenter;
+            session.score_by(ScoredBy::Segmenter);
         } else if start.classifier.is_some() {
-            session.settings.scored_by = ScoredBy::Classifier;
+            session.score_by(ScoredBy::Classifier);
+        } else if start.embedder.is_some() {
+            session.score_by(ScoredBy::Embedder);
+        }
+        if start.toward.is_some() {
+            session.settings.toward = start.toward;
         }
         if start.target.is_some() {
             session.settings.target = start.target;
@@ -112,6 +117,7 @@ impl App {
             (Role::Autoencoder, start.autoencoder.or(kept.autoencoder)),
             (Role::Classifier, start.classifier.or(kept.classifier)),
             (Role::Segmenter, start.segmenter.or(kept.segmenter)),
+            (Role::Embedder, start.embedder.or(kept.embedder)),
         ];
         for (role, card) in cards {
             if let Some(card) = card {
@@ -149,8 +155,9 @@ impl App {
             Action::KeepResult => self.session.waiting = None,
             Action::Load(role, card) => self.session.load(role, card),
             Action::ForgetRecent => self.session.settings.recent.clear(),
-            Action::ScoreBy(by) => self.session.settings.scored_by = by,
+            Action::ScoreBy(by) => self.session.score_by(by),
             Action::Target(label) => self.session.settings.target = Some(label),
+            Action::Toward(path) => self.session.settings.toward = Some(absolute(&path)),
             Action::Slab(slab) => self.session.slab = slab,
             Action::Options(options) => self.session.settings.options = options,
             Action::Mouse(mouse) => self.session.settings.mouse = mouse,
@@ -160,6 +167,8 @@ impl App {
             Action::Presets(presets) => self.session.settings.presets = presets,
             Action::Explain => self.session.explain(),
             Action::Cancel => self.session.run.cancel(),
+            Action::CheckReconstruction => self.session.check_reconstruction(),
+            Action::StopReconstruction => self.session.fitting.kept.cancel(),
             Action::SwapResults => {
                 self.session.swap_results();
                 self.show_run();
@@ -188,6 +197,8 @@ impl App {
                 Place::Model(Role::Autoencoder) => self.session.autoencoder.dismiss(),
                 Place::Model(Role::Classifier) => self.session.classifier.dismiss(),
                 Place::Model(Role::Segmenter) => self.session.segmenter.dismiss(),
+                Place::Fit => self.session.dismiss_fit(),
+                Place::Model(Role::Embedder) => self.session.embedder.dismiss(),
                 Place::Run => self.session.run.dismiss(),
                 Place::Picture => self.picture.dismiss(),
                 Place::Session => self.session.restored.dismiss(),
@@ -285,6 +296,7 @@ impl App {
             Wanted::ScanFile => Ask::ScanFile,
             Wanted::ScanFolder => Ask::ScanFolder,
             Wanted::Model(_) => Ask::Model,
+            Wanted::Toward => Ask::Toward,
             Wanted::Picture => Ask::SavePicture,
             Wanted::Session => Ask::SaveSession,
             Wanted::ExportFolder => Ask::ExportFolder,
@@ -315,6 +327,7 @@ impl App {
                 }
                 Wanted::ScanFile | Wanted::ScanFolder => Action::Open(path),
                 Wanted::Model(role) => Action::Load(role, path),
+                Wanted::Toward => Action::Toward(path),
                 // The dialog has asked already whether a file may go.
                 Wanted::Picture => Action::SavePicture { path, replace: true },
                 Wanted::Session => Action::SaveSession { path, replace: true },

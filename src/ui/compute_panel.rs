@@ -8,10 +8,10 @@ use super::action::{Action, Place};
 use super::session::Session;
 use super::theme;
 use super::viewer::Viewer;
-use super::widgets::{duration, error_ui, step_heading_ui};
+use super::widgets::{error_ui, step_heading_ui};
 use crate::frame::Plane;
-use crate::job::{Monitor, Progress};
-use crate::latent_shift::{Options, Outside, SearchWay};
+use crate::job::{Monitor, Progress, duration};
+use crate::latent_shift::{Options, Outside, SearchWay, StepsIn};
 use crate::nn::device;
 
 /// Slices that "around this slice" takes on each side.
@@ -20,7 +20,7 @@ const AROUND: usize = 4;
 pub(super) fn compute_panel_ui(ui: &mut Ui, session: &Session, viewer: &Viewer, actions: &mut Vec<Action>) {
     step_heading_ui(ui, 3, "Counterfactual");
     slab_ui(ui, session, viewer, actions);
-    options_ui(ui, &session.settings.options, actions);
+    options_ui(ui, session, actions);
 }
 
 /// The run itself; it stands below the steps and is always seen.
@@ -114,7 +114,8 @@ fn around(session: &Session, viewer: &Viewer) -> Range<usize> {
     shown.saturating_sub(AROUND)..(shown + AROUND).min(slices)
 }
 
-fn options_ui(ui: &mut Ui, options: &Options, actions: &mut Vec<Action>) {
+fn options_ui(ui: &mut Ui, session: &Session, actions: &mut Vec<Action>) {
+    let options = &session.settings.options;
     let mut new = options.clone();
     ui.horizontal_wrapped(|ui| {
         let label = ui.label("Drop of the score");
@@ -157,6 +158,14 @@ fn options_ui(ui: &mut Ui, options: &Options, actions: &mut Vec<Action>) {
             new.range.get_or_insert([-100.0, 0.0]);
         }
     });
+    let has_deviations = session.autoencoder.ready().is_some_and(|loaded| loaded.model.network.has_deviations());
+    if has_deviations || new.steps_in == StepsIn::Deviations {
+        let mut in_deviations = new.steps_in == StepsIn::Deviations;
+        let tick = ui.checkbox(&mut in_deviations, "Lambda in standard deviations");
+        if tick.on_hover_text(StepsIn::Deviations.describe()).changed() {
+            new.steps_in = if in_deviations { StepsIn::Deviations } else { StepsIn::Latents };
+        }
+    }
     if new.range.is_none() {
         let hover = "As many steps to the other side of lambda 0, where the score goes the other way";
         ui.checkbox(&mut new.both, "Both ways from lambda 0").on_hover_text(hover);

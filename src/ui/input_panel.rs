@@ -92,7 +92,7 @@ pub(super) fn input_panel_ui(ui: &mut Ui, session: &Session, actions: &mut Vec<A
     if let Some(scan) = ready {
         facts_ui(ui, scan);
         among_ui(ui, session, scan, actions);
-        notes_ui(ui, scan);
+        notes_ui(ui, &scan.notes, "");
     }
 }
 
@@ -124,14 +124,15 @@ fn facts_ui(ui: &mut Ui, scan: &OpenScan) {
     ui.label(weak(format!("{format}; the networks see {}", counted(scan.stack_slices(), "slice"))));
 }
 
-/// What may be wrong with it, the worst first.
-fn notes_ui(ui: &mut Ui, scan: &OpenScan) {
-    let (first, more) = scan.notes.split_at(scan.notes.len().min(NOTES_SHOWN));
+/// Notes, the worst first, of which a few are shown; `on` says what those are on that a click shows.
+pub(super) fn notes_ui(ui: &mut Ui, notes: &[Note], on: &str) {
+    let (first, more) = notes.split_at(notes.len().min(NOTES_SHOWN));
     for note in first {
         weighed_ui(ui, note);
     }
     if !more.is_empty() {
-        CollapsingHeader::new(format!("and {} more", more.len())).id_salt("more notes").show_unindented(ui, |ui| {
+        let title = format!("and {} more {on}", more.len());
+        CollapsingHeader::new(title.trim_end()).id_salt(("more notes", on)).show_unindented(ui, |ui| {
             for note in more {
                 weighed_ui(ui, note);
             }

@@ -10,6 +10,8 @@ use super::viewer::{Pace, Viewer};
 use super::widgets::ink;
 use crate::frame::lambda_text;
 use crate::job::CurvePoint;
+use crate::latent_shift::ScoreKind;
+use crate::settings::ScoredBy;
 
 const CURVE_HEIGHT: f32 = 96.0;
 /// Of the line below the curve where lambdas stand.
@@ -26,9 +28,13 @@ pub(super) fn lambda_bar_ui(ui: &mut Ui, session: &Session, viewer: &Viewer, act
     let (curve, response) = ui.allocate_exact_size(area, Sense::click_and_drag());
     let run = session.run.ready();
     let goal = run.and_then(|run| run.report.quality.goal);
+    let embeds = session.settings.scored_by == ScoredBy::Embedder;
+    let coming = if embeds { ScoreKind::Cosine } else { ScoreKind::Probability };
+    let shown = run.filter(|_| session.run.running().is_none());
+    let axis = shown.map_or(coming, |run| run.result.score_kind).axis();
     response.widget_info(|| WidgetInfo {
         current_text_value: goal.map(|goal| format!("goal {goal:.4}, dashed")),
-        ..WidgetInfo::labeled(Role::Image, true, "Scores along lambda")
+        ..WidgetInfo::labeled(Role::Image, true, name(axis))
     });
     let slider = if let Some(run) = run {
         slider_ui(ui, run, viewer, actions)
@@ -56,6 +62,13 @@ pub(super) fn lambda_bar_ui(ui: &mut Ui, session: &Session, viewer: &Viewer, act
     } else {
         curve_ui(ui, curve, track, &[], None, None);
     }
+    let at = pos2(curve.left() + 4.0, curve.center().y);
+    ink(&ui.painter_at(curve), at, Align2::LEFT_CENTER, axis, theme::DARK.weak);
+}
+
+/// For a screen reader.
+fn name(axis: &str) -> String {
+    if axis == ScoreKind::Cosine.axis() { "Cosine similarity along lambda" } else { "Scores along lambda" }.to_owned()
 }
 
 /// The slider, and play; gives where the slider is.

@@ -7,6 +7,7 @@ mod arriving;
 mod compute_panel;
 mod display;
 mod export_dialog;
+mod fit_panel;
 mod help;
 mod input_panel;
 mod keys;
@@ -64,6 +65,9 @@ pub struct Start {
     pub autoencoder: Option<PathBuf>,
     pub classifier: Option<PathBuf>,
     pub segmenter: Option<PathBuf>,
+    pub embedder: Option<PathBuf>,
+    /// What the scan is compared with, by the embedder.
+    pub toward: Option<PathBuf>,
     /// Class by name or number.
     pub target: Option<String>,
     /// Slices that may change; `None` = all.

@@ -3,6 +3,7 @@
 use eframe::egui::{Id, RichText, ScrollArea, TextEdit, Ui};
 
 use super::action::{Action, Place, Wanted};
+use super::fit_panel::fit_panel_ui;
 use super::published::{self, PublishedPage};
 use super::session::{Loaded, Role, Session};
 use super::stage::Stage;
@@ -24,7 +25,9 @@ pub(super) fn model_panel_ui(ui: &mut Ui, session: &Session, page: &PublishedPag
     let by = session.settings.scored_by;
     ui.horizontal(|ui| {
         ui.label("Explain");
-        for (way, name) in [(ScoredBy::Classifier, "a class"), (ScoredBy::Segmenter, "lung size")] {
+        for (way, name) in
+            [(ScoredBy::Classifier, "a class"), (ScoredBy::Segmenter, "lung size"), (ScoredBy::Embedder, "likeness")]
+        {
             if ui.selectable_label(by == way, name).clicked() {
                 actions.push(Action::ScoreBy(way));
             }
@@ -36,7 +39,27 @@ pub(super) fn model_panel_ui(ui: &mut Ui, session: &Session, page: &PublishedPag
             target_ui(ui, session, actions);
         }
         ScoredBy::Segmenter => card_ui(ui, Role::Segmenter, &session.segmenter, actions),
+        ScoredBy::Embedder => {
+            card_ui(ui, Role::Embedder, &session.embedder, actions);
+            toward_ui(ui, session, actions);
+        }
     }
+    fit_panel_ui(ui, session, actions);
+}
+
+/// What the scan is compared with.
+fn toward_ui(ui: &mut Ui, session: &Session, actions: &mut Vec<Action>) {
+    if session.embedder.ready().is_none() {
+        return;
+    }
+    let hint = "another scan, or a stored embedding: .npy, .safetensors";
+    match path_field_ui(ui, "Toward another scan…", None, hint, session.settings.toward.as_deref()) {
+        Some(Chosen::Path(path)) => actions.push(Action::Toward(path)),
+        Some(Chosen::Browse) => actions.push(Action::Ask(Wanted::Toward)),
+        None => {}
+    }
+    let text = "The score is the cosine similarity of the two embeddings: a drop below 0 brings the scan nearer, one above 0 takes it away.";
+    ui.label(RichText::new(text).small().color(theme::colors(ui).weak));
 }
 
 /// What is left of the step where it is folded.
@@ -51,6 +74,10 @@ fn summary_ui(ui: &mut Ui, session: &Session) {
         ScoredBy::Segmenter => {
             (name(session.segmenter.ready().map(|loaded| loaded.model.name.as_str())), "lung size".to_owned())
         }
+        ScoredBy::Embedder => (
+            name(session.embedder.ready().map(|loaded| loaded.model.name.as_str())),
+            "likeness to another scan".to_owned(),
+        ),
     };
     ui.label(RichText::new(what).color(theme::colors(ui).strong));
     ui.label(RichText::new(format!("by {autoencoder} and {by}")).small().color(theme::colors(ui).weak));
@@ -64,6 +91,7 @@ where
         Role::Autoencoder => "Autoencoder",
         Role::Classifier => "Classifier",
         Role::Segmenter => "Segmenter",
+        Role::Embedder => "Embedder",
     };
     match path_field_ui(
         ui,

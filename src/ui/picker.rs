@@ -9,6 +9,8 @@ use std::pin::Pin;
 pub enum Ask {
     ScanFile,
     ScanFolder,
+    /// Another scan, or an embedding of one.
+    Toward,
     /// A model card or a checkpoint.
     Model,
     /// Where to write a picture.
@@ -62,6 +64,10 @@ impl Picker for SystemPicker {
                 path(dialog.add_filter("Scans and sessions", &SCANS).pick_file())
             }
             Ask::ScanFolder => path(dialog.set_title("Open a folder of scans").pick_folder()),
+            Ask::Toward => {
+                let dialog = dialog.set_title("Choose another scan, or a stored embedding");
+                path(dialog.add_filter("All files", &["*"]).pick_file())
+            }
             Ask::Model => path(dialog.set_title("Choose a model card or checkpoint").pick_file()),
             Ask::SaveSession => {
                 let dialog = dialog.set_title("Save the session").set_file_name("session.parallax");

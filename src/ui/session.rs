@@ -1,5 +1,6 @@
 //! What is open, what was chosen, and what came of it: the state behind the window. Panels read it; actions change it.
 
+mod fitting;
 mod give;
 mod restore;
 
@@ -9,6 +10,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use anyhow::anyhow;
+use fitting::Fitting;
 use restore::hold_against;
 
 use super::arriving::{Arriving, Listing};
@@ -21,9 +23,9 @@ use crate::export::report::{Asked, Report, Timing, report};
 use crate::frame::{HEATMAPS, Layers, Shift};
 use crate::io::{Choice, counted};
 use crate::job::{Job, Monitor, Turn};
-use crate::latent_shift::{Counterfactual, HeatmapMethod};
+use crate::latent_shift::{Counterfactual, HeatmapMethod, Options};
 pub(super) use crate::models::Role;
-use crate::models::{self, Autoencoder, Classifier, Facts, Segmenter, label_index};
+use crate::models::{self, Autoencoder, Classifier, Embedder, Facts, Segmenter, label_index};
 use crate::pipeline::{self, Model, Request, Target, Told};
 use crate::preprocess::Recipe;
 use crate::settings::{ScoredBy, Settings, absolute};
@@ -88,7 +90,10 @@ pub(super) struct Session {
     pub(super) autoencoder: Stage<Loaded<dyn Autoencoder>>,
     pub(super) classifier: Stage<Loaded<Classifier>>,
     pub(super) segmenter: Stage<Loaded<Segmenter>>,
+    pub(super) embedder: Stage<Loaded<Embedder>>,
     pub(super) run: Stage<Explained>,
+    /// Whether what is open fits.
+    pub(super) fitting: Fitting,
     /// The result that gave way to the one shown, or that a cancelled run did not replace.
     pub(super) aside: Option<Arc<Explained>>,
     /// A session file that is being opened.
@@ -125,7 +130,9 @@ impl Session {
             autoencoder: Stage::default(),
             classifier: Stage::default(),
             segmenter: Stage::default(),
+            embedder: Stage::default(),
             run: Stage::default(),
+            fitting: Fitting::default(),
             aside: None,
             restored: Stage::default(),
             waiting: None,
@@ -256,6 +263,10 @@ impl Session {
         }
         match self.settings.scored_by {
             ScoredBy::Segmenter => self.segmenter.wanting("The segmenter is still loading", "Choose a segmenter first"),
+            ScoredBy::Embedder => self
+                .embedder
+                .wanting("The embedder is still loading", "Choose an embedder first")
+                .or_else(|| self.settings.toward.is_none().then_some("Choose the scan to compare with first")),
             ScoredBy::Classifier => self
                 .classifier
                 .wanting("The classifier is still loading", "Choose a classifier first")
@@ -276,21 +287,46 @@ impl Session {
         of_autoencoder.or_else(of_classifier).unwrap_or_default()
     }
 
-    fn request(&self) -> Option<Request> {
-        let target = match self.settings.scored_by {
-            ScoredBy::Segmenter => Target::LungSize { segmenter: Arc::clone(&self.segmenter.ready()?.model) },
-            ScoredBy::Classifier => Target::Classes {
-                classifier: Arc::clone(&self.classifier.ready()?.model),
-                terms: vec![(self.target()?.ok()?, 1.0)],
-                offset: 0.0,
-            },
-        };
-        Some(Request {
-            autoencoder: Arc::clone(&self.autoencoder.ready()?.model),
-            target,
-            slab: self.slab.clone(),
-            options: self.settings.options.clone(),
+    /// What a run is asked for; its worker opens what the scan is compared with.
+    fn request(&self) -> Option<impl FnOnce(&Monitor) -> anyhow::Result<Request> + Send + 'static> {
+        let mut known = None;
+        let mut toward = None;
+        match self.settings.scored_by {
+            ScoredBy::Segmenter => {
+                known = Some(Target::LungSize { segmenter: Arc::clone(&self.segmenter.ready()?.model) });
+            }
+            ScoredBy::Classifier => {
+                let classifier = Arc::clone(&self.classifier.ready()?.model);
+                known = Some(Target::Classes { classifier, terms: vec![(self.target()?.ok()?, 1.0)], offset: 0.0 });
+            }
+            ScoredBy::Embedder => {
+                toward = Some((Arc::clone(&self.embedder.ready()?.model), self.settings.toward.clone()?));
+            }
+        }
+        let autoencoder = Arc::clone(&self.autoencoder.ready()?.model);
+        let (slab, options) = (self.slab.clone(), self.settings.options.clone());
+        Some(move |monitor: &Monitor| {
+            let target = match (known, toward) {
+                (Some(target), _) => target,
+                (None, Some((embedder, path))) => {
+                    let other = pipeline::other(&path, &embedder, monitor)?.into();
+                    Target::Toward { embedder, other }
+                }
+                (None, None) => anyhow::bail!("choose what is explained first"),
+            };
+            Ok(Request { autoencoder, target, slab, options })
         })
+    }
+
+    /// Chooses what gives the score. A wanted change of the score that no one chose becomes the usual one of the new score.
+    pub(super) fn score_by(&mut self, by: ScoredBy) {
+        self.settings.scored_by = by;
+        let [usual, of_cosine] = [[Options::FALL, Options::FLOOR], [Options::RISE_OF_COSINE, Options::FLOOR_OF_COSINE]];
+        let [from, to] = if by == ScoredBy::Embedder { [usual, of_cosine] } else { [of_cosine, usual] };
+        let options = &mut self.settings.options;
+        if [options.drop, options.floor] == from {
+            [options.drop, options.floor] = to;
+        }
     }
 
     /// Starts a run, if there is all it needs and none is going on.
@@ -299,8 +335,10 @@ impl Session {
         if self.run.running().is_some() || self.missing().is_some() {
             return;
         }
+        self.pause_fit();
         let job = self.spawn("explain", &self.turn, move |monitor| {
             let began = Instant::now();
+            let request = request(monitor)?;
             let result = pipeline::explain(&scan.input, &request, monitor)?;
             let (asked, timing) = (Asked::of(&request), Timing::of(monitor));
             Ok(Arc::new(Explained::new(scan, asked, result, timing, began.elapsed().as_secs_f64())))
@@ -329,6 +367,11 @@ impl Session {
         if self.segmenter.poll() {
             self.settings.segmenter = self.segmenter.ready().map(|loaded| absolute(&loaded.card));
             hold_against(&mut self.saved_with, Role::Segmenter, &mut self.segmenter);
+        }
+        self.follow_fit();
+        if self.embedder.poll() {
+            self.settings.embedder = self.embedder.ready().map(|loaded| absolute(&loaded.card));
+            hold_against(&mut self.saved_with, Role::Embedder, &mut self.embedder);
         }
         arrived
     }

@@ -45,6 +45,11 @@ pub(super) struct Document {
     autoencoder: Option<SavedNetwork>,
     classifier: Option<SavedNetwork>,
     segmenter: Option<SavedNetwork>,
+    #[serde(default)]
+    embedder: Option<SavedNetwork>,
+    /// What the scan was to be compared with.
+    #[serde(default)]
+    pub(super) toward: Option<PathBuf>,
     pub(super) scored_by: ScoredBy,
     pub(super) target: Option<String>,
     pub(super) options: Options,
@@ -110,6 +115,8 @@ impl Document {
             autoencoder: SavedNetwork::of(&session.autoencoder),
             classifier: SavedNetwork::of(&session.classifier),
             segmenter: SavedNetwork::of(&session.segmenter),
+            embedder: SavedNetwork::of(&session.embedder),
+            toward: settings.toward.clone(),
             scored_by: settings.scored_by,
             target: settings.target.clone(),
             options: settings.options.clone(),
@@ -120,8 +127,8 @@ impl Document {
     }
 
     pub(super) fn networks(&self) -> impl Iterator<Item = (Role, &SavedNetwork)> {
-        let roles = [Role::Autoencoder, Role::Classifier, Role::Segmenter];
-        let networks = [&self.autoencoder, &self.classifier, &self.segmenter];
+        let roles = [Role::Autoencoder, Role::Classifier, Role::Segmenter, Role::Embedder];
+        let networks = [&self.autoencoder, &self.classifier, &self.segmenter, &self.embedder];
         roles.into_iter().zip(networks).filter_map(|(role, network)| Some((role, network.as_ref()?)))
     }
 

@@ -186,12 +186,3 @@ pub(super) fn holds_words(text: &str, search: &str) -> bool {
     let text = text.to_lowercase();
     search.split_whitespace().all(|word| text.contains(&word.to_lowercase()))
 }
-
-/// A time as people say it.
-pub(super) fn duration(secs: f64) -> String {
-    match secs {
-        s if s < 60.0 => format!("{s:.0} s"),
-        s if s < 3600.0 => format!("{:.0} min {:.0} s", (s / 60.0).floor(), s % 60.0),
-        s => format!("{:.0} h {:.0} min", (s / 3600.0).floor(), (s % 3600.0) / 60.0),
-    }
-}

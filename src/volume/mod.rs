@@ -69,6 +69,15 @@ impl Voxels {
         self.len() == 0
     }
 
+    /// What the numbers take in memory.
+    pub fn bytes(&self) -> u64 {
+        let each = match self {
+            Self::I16(_) | Self::F16(_) => 2,
+            Self::F32(_) => 4,
+        };
+        (self.len() as u64).saturating_mul(each)
+    }
+
     #[inline]
     pub fn at(&self, index: usize) -> f32 {
         match self {

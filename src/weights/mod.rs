@@ -7,6 +7,7 @@ mod package;
 mod pickle;
 mod state_dict;
 mod storage;
+mod vector;
 mod zipped;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -21,6 +22,7 @@ use storage::TensorSource;
 
 pub use self::package::{Layout, Package, Stored};
 pub use self::storage::Kind;
+pub use self::vector::{is_npy, vector};
 use crate::files;
 
 /// What can be wrong with a checkpoint.

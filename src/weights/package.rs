@@ -66,7 +66,9 @@ impl Package {
     pub fn open(path: &Path) -> Result<Self, String> {
         let file = files::open(path).map_err(|e| e.to_string())?;
         let length = file.metadata().map_err(|e| e.to_string())?.len();
-        let mut archive = zipped::archive(file).map_err(|e| e.to_string())?;
+        let mut archive = zipped::archive(file).map_err(|why| {
+            format!("it is cut or damaged: the list of entries that ends a zip file is not behind its {length} bytes ({why}); copy or save it again")
+        })?;
         let mut entries = BTreeMap::new();
         let mut ranges = Vec::with_capacity(archive.len());
         for i in 0..archive.len() {
@@ -117,8 +119,23 @@ impl Package {
             zipped::archive(files::open(&self.path).map_err(|e| e.to_string())?).map_err(|e| e.to_string())?;
         let read = archive.by_name(name).map_err(|e| e.to_string())?;
         let mut text = String::new();
-        read.take(entry.size).read_to_string(&mut text).map_err(|e| format!("its entry {name}: {e}"))?;
+        // One byte more than there are: behind the last one stands the checksum.
+        read.take(entry.size.saturating_add(1)).read_to_string(&mut text).map_err(|why| damaged(name, &why))?;
         Ok(text)
+    }
+
+    /// Reads an entry to its end, where its checksum stands.
+    ///
+    /// # Errors
+    /// In words, where its bytes are not those that were written.
+    pub fn verify(&self, name: &str) -> Result<(), String> {
+        let size = self.entry(name)?.size;
+        let mut archive =
+            zipped::archive(files::open(&self.path).map_err(|e| e.to_string())?).map_err(|e| e.to_string())?;
+        let entry = archive.by_name(name).map_err(|e| e.to_string())?;
+        std::io::copy(&mut entry.take(size.saturating_add(1)), &mut std::io::sink())
+            .map_err(|why| damaged(name, &why))?;
+        Ok(())
     }
 
     /// Finds a tensor among the raw numbers of an entry.
@@ -151,6 +168,14 @@ impl Package {
         let tensors = zipped::read_within(window, offset, size, &self.path)?;
         Ok(tensors.into_iter().map(|(name, tensor)| (name, Stored(tensor))).collect())
     }
+}
+
+fn damaged(entry: &str, why: &std::io::Error) -> String {
+    let why = match why.to_string() {
+        checksum if checksum == "Invalid checksum" => "its checksum (CRC-32) is not that of its bytes".to_owned(),
+        other => other,
+    };
+    format!("its entry {entry} is damaged: {why}; copy or save the file again")
 }
 
 /// A part of a file, as if it were a file of its own.

@@ -15,42 +15,44 @@ use crate::support;
 use crate::window::{click, says, type_path, until, window};
 
 /// The networks beside `tests/data/networks/make.py`, in a folder of their own with cards.
-struct Files(tempfile::TempDir);
+pub(crate) struct Files(tempfile::TempDir);
 
-const CLASSIFIER: &str = "role = \"classifier\"\nweights = \"classifier.onnx\"\nlabels = [\"a\", \"b\", \"c\"]\n[recipe]\n\
+pub(crate) const CLASSIFIER: &str = "role = \"classifier\"\nweights = \"classifier.onnx\"\nlabels = [\"a\", \"b\", \"c\"]\n[recipe]\n\
                           axes = \"RAS\"\nspacing_mm = [8, 7, 9]\nsize = [20, 24, 16]\nhu = [-1000, 400]\nrange = [-1, 1]\n";
-const SLICES: &str = "role = \"classifier\"\nweights = \"slices.onnx\"\nactivation = \"sigmoid\"\n[recipe]\naxes = \"AR\"\n\
+pub(crate) const SLICES: &str = "role = \"classifier\"\nweights = \"slices.onnx\"\nactivation = \"sigmoid\"\n[recipe]\naxes = \"AR\"\n\
                       spacing_mm = [7, 7, 8]\nhu = [-160, 240]\nchannels = 3\n";
-const SEGMENTER: &str = "role = \"segmenter\"\nweights = \"segmenter.onnx\"\nactivation = \"softmax\"\n\
+pub(crate) const SEGMENTER: &str = "role = \"segmenter\"\nweights = \"segmenter.onnx\"\nactivation = \"softmax\"\n\
                          labels = [\"air\", \"tissue\"]\n[recipe]\naxes = \"SPL\"\nspacing_mm = [8, 8, 8]\nsize = [16, 16, 0]\n";
-const AUTOENCODER: &str = "encoder = \"encoder.onnx\"\ndecoder = \"decoder.onnx\"\nlatents = \"mean\"\n[recipe]\naxes = \"LP\"\n\
+pub(crate) const AUTOENCODER: &str = "encoder = \"encoder.onnx\"\ndecoder = \"decoder.onnx\"\nlatents = \"mean\"\n[recipe]\naxes = \"LP\"\n\
                            spacing_mm = [6, 6, 9]\nrange = [-1, 1]\n";
 
-const BLOCKS: &str = "encoder = \"blocks_encoder.onnx\"\ndecoder = \"blocks_decoder.onnx\"\n[recipe]\naxes = \"RAS\"\n\
+pub(crate) const BLOCKS: &str = "encoder = \"blocks_encoder.onnx\"\ndecoder = \"blocks_decoder.onnx\"\n[recipe]\naxes = \"RAS\"\n\
                       spacing_mm = [11, 13, 12]\nrange = [-1, 1]\n";
 
 impl Files {
-    fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let folder = tempfile::tempdir().expect("a folder");
-        for name in ["classifier", "slices", "encoder", "decoder", "segmenter", "blocks_encoder", "blocks_decoder"] {
+        let networks =
+            ["classifier", "slices", "findings", "encoder", "decoder", "segmenter", "blocks_encoder", "blocks_decoder"];
+        for name in networks {
             let file = format!("{name}.onnx");
             std::fs::copy(support::data(&format!("networks/{file}")), folder.path().join(file)).expect("copied");
         }
         Self(folder)
     }
 
-    fn path(&self, name: &str) -> PathBuf {
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
         self.0.path().join(name)
     }
 
-    fn card(&self, name: &str, text: &str) -> PathBuf {
+    pub(crate) fn card(&self, name: &str, text: &str) -> PathBuf {
         let path = self.path(name);
         std::fs::write(&path, text).expect("written");
         path
     }
 }
 
-fn scan() -> PathBuf {
+pub(crate) fn scan() -> PathBuf {
     support::data("nifti/syn_permuted.nii.gz")
 }
 
@@ -238,7 +240,16 @@ fn cards_that_contradict_the_file_are_refused_with_what_to_do() {
         (CLASSIFIER.replace("classifier.onnx", "nowhere.onnx"), "nowhere.onnx"),
         (format!("encoder = \"blocks_encoder.onnx\"\ndecoder = \"decoder.onnx\"\n{recipe}"), "decoder"),
         (BLOCKS.replace("\"RAS\"", "\"LP\""), "takes volumes: give it three letters"),
-        (AUTOENCODER.replace("latents = \"mean\"\n", ""), "8"),
+        (
+            AUTOENCODER.replace("latents = \"mean\"\n", ""),
+            "takes 4 channels, half of the 8 that the encoder gives: the others are a logarithm of the variance, so say latents = \"mean\"",
+        ),
+        (AUTOENCODER.replace("latents = \"mean\"\n", ""), "/decoder.onnx"),
+        (SLICES.replace("classifier", "embedder"), "activation says nothing here: an embedding is compared as it is"),
+        (CLASSIFIER.replace("role = \"classifier\"", "role = \"embedder\""), "labels says nothing here"),
+        (SEGMENTER.replace("activation = \"softmax\"", "deviations = \"answer\""), "deviations says nothing here"),
+        (AUTOENCODER.replace("latents", "deviations = \"answer\"\nlatents"), "has the logarithm of the variance"),
+        (AUTOENCODER.replace("latents = \"mean\"", "deviations = \"sigma\""), "it has no output \"sigma\""),
         (AUTOENCODER.replace("axes", "z_score = true\naxes"), "cannot be undone behind a decoder"),
     ] {
         let card = files.card("card.toml", &text);

@@ -170,9 +170,11 @@ fn the_gradient_is_the_slope_of_the_score_with_the_scan_outside() {
         exact.stack.slice_scatter0(&slab, SLAB.start).expect("a stack")
     };
     for (objective, single_objective) in exact.objectives.iter().zip(&single.objectives) {
+        let stack = around(&latents);
+        let of_slab = objective.around(&stack, SLAB, &monitor).expect("a slab");
+        let slices = stack.narrow(0, SLAB.start, SLAB.len()).expect("the slab");
         let (scored, gradient) =
-            gradient(&exact.autoencoder, &**objective, &latents, &around(&latents), &SLAB, &Chunk::of(2), &monitor)
-                .expect("a gradient");
+            gradient(&exact.autoencoder, &*of_slab, &latents, &slices, &Chunk::of(2), &monitor).expect("a gradient");
         let norm = gradient.sqr().and_then(|g| g.sum_all()?.to_scalar::<f64>()).expect("a number").sqrt();
         let score = |step: f64| {
             let moved = (&gradient * (step / norm)).and_then(|way| &latents + way).expect("moved");

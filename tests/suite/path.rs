@@ -41,8 +41,19 @@ impl Objective for Landscape {
         Ok(sigmoid((self.logit)(place(&stack.flatten_all()?.to_vec1()?)).0).into())
     }
 
-    fn gradient(&self, stack: &Tensor, _: Range<usize>, monitor: &Monitor) -> Result<(Scored, Tensor), Error> {
-        let at = place(&stack.flatten_all()?.to_vec1()?);
+    fn around<'a>(&'a self, _: &Tensor, _: Range<usize>, _: &Monitor) -> Result<Box<dyn SlabScore + 'a>, Error> {
+        Ok(Box::new(self))
+    }
+}
+
+/// The slab is the whole stack.
+impl SlabScore for &Landscape {
+    fn score(&self, slices: &Tensor, monitor: &Monitor) -> Result<Scored, Error> {
+        Objective::score(*self, slices, monitor)
+    }
+
+    fn gradient(&self, slices: &Tensor, monitor: &Monitor) -> Result<(Scored, Tensor), Error> {
+        let at = place(&slices.flatten_all()?.to_vec1()?);
         let mut nodes = self.nodes.lock().expect("one thread");
         if let Some((after, monitor)) = &self.cancel
             && nodes.len() + 1 == *after
@@ -55,10 +66,6 @@ impl Objective for Landscape {
         let p = sigmoid(logit);
         let gradient = (slope * p * (1.0 - p)).to_array().map(|x| x as f32);
         Ok((p.into(), Tensor::from_slice(&gradient, (1, 1, 1, 2), &Device::Cpu)?))
-    }
-
-    fn around<'a>(&'a self, _: &Tensor, _: Range<usize>, _: &Monitor) -> Result<SlabScore<'a>, Error> {
-        Ok(Box::new(|slab, monitor| self.score(slab, monitor)))
     }
 }
 

@@ -54,8 +54,12 @@ fn the_logits_of_a_run_are_what_the_classifier_says_of_its_pictures() {
             assert!((probability - ours).abs() <= ROUNDING, "{probability} is not {ours}");
         }
     }
-    let others = quality::drift(&result, classifier.network.labels(), &[LABEL]);
+    let others = quality::drift(&result, classifier.network.labels(), &[LABEL], classifier.network.probabilities());
     assert!(others.iter().map(|output| output.name.as_str()).eq(LABELS.into_iter().filter(|l| *l != LABELS[LABEL])));
+    for output in &others {
+        let ours = output.logits.map(|logit| 1.0 / (1.0 + (-logit).exp()));
+        assert_eq!(output.scores, ours, "a sigmoid each");
+    }
     let [before, after] = others[1].logits;
     assert_eq!([before, after], [result.reconstruction_logits[2], end.logits[2]].map(f64::from), "the class behind it");
 }

@@ -272,8 +272,8 @@ fn any_chunk_gives_the_gradient_of_the_whole() {
     let monitor = Monitor::default();
     for objective in [lungs, class] {
         let at = |chunk| {
-            let chunk = Chunk::of(chunk);
-            gradient(&*ae, &*objective, &latents, &decoded, &(0..6), &chunk, &monitor).expect("a gradient").1
+            let score = objective.around(&decoded, 0..6, &monitor).expect("a slab");
+            gradient(&*ae, &*score, &latents, &decoded, &Chunk::of(chunk), &monitor).expect("a gradient").1
         };
         let whole = at(6);
         for chunk in [1, 2, 4, 5] {
@@ -292,8 +292,9 @@ fn a_tie_in_the_golden_is_not_ours() {
     let decoded = support::output(&ae.decoder(golden["z"].dims(), [56, 56]).expect("a plan"), &golden["z"]);
     let within = |all: &Tensor| all.narrow(0, 2, 2).expect("the slab");
     let (chunk, latents) = (Chunk::of(2), within(&golden["z"]));
-    let (_, ours) =
-        gradient(&*ae, &*lungs, &latents, &decoded, &(2..4), &chunk, &Monitor::default()).expect("a gradient");
+    let monitor = Monitor::default();
+    let score = lungs.around(&decoded, 2..4, &monitor).expect("a slab");
+    let (_, ours) = gradient(&*ae, &*score, &latents, &within(&decoded), &chunk, &monitor).expect("a gradient");
     let (ours, published) = (relative(&ours, &within(exact)), relative(&golden["dzdx"], exact));
     assert!(ours <= 1e-4 && published > 10.0 * ours, "ours {ours:e}, the golden {published:e} from PyTorch in f64");
 }

@@ -63,24 +63,27 @@ impl Objective for Toy {
     fn score(&self, stack: &Tensor, _: &Monitor) -> std::result::Result<Scored, Error> {
         Ok(Scored::from(f64::from(self.value(stack)?.to_scalar::<f32>()?)))
     }
-    fn gradient(
-        &self,
-        stack: &Tensor,
-        _: std::ops::Range<usize>,
-        _: &Monitor,
-    ) -> std::result::Result<(Scored, Tensor), Error> {
-        let t = Var::from_tensor(stack)?;
-        let score = self.value(&t)?;
-        let gradient = score.backward()?.remove(&t).expect("the score depends on t");
-        Ok((f64::from(score.to_scalar::<f32>()?).into(), gradient))
-    }
     fn around<'a>(
         &'a self,
         _: &Tensor,
         _: std::ops::Range<usize>,
         _: &Monitor,
-    ) -> std::result::Result<SlabScore<'a>, Error> {
-        Ok(Box::new(|slab, monitor| self.score(slab, monitor)))
+    ) -> std::result::Result<Box<dyn SlabScore + 'a>, Error> {
+        Ok(Box::new(self))
+    }
+}
+
+/// The slab is the whole stack.
+impl SlabScore for &Toy {
+    fn score(&self, slices: &Tensor, monitor: &Monitor) -> std::result::Result<Scored, Error> {
+        Objective::score(*self, slices, monitor)
+    }
+
+    fn gradient(&self, slices: &Tensor, _: &Monitor) -> std::result::Result<(Scored, Tensor), Error> {
+        let t = Var::from_tensor(slices)?;
+        let score = self.value(&t)?;
+        let gradient = score.backward()?.remove(&t).expect("the score depends on t");
+        Ok((f64::from(score.to_scalar::<f32>()?).into(), gradient))
     }
 }
 

@@ -6,7 +6,7 @@ use eframe::egui::{Key, Modifiers, accesskit::Toggled};
 use egui_kittest::kittest::{NodeT, Queryable};
 use glam::{DAffine3, DVec3};
 use parallax::export::session::{Outline, SavedSession, session_bytes};
-use parallax::latent_shift::{Counterfactual, Scores, Step, Trial};
+use parallax::latent_shift::{Counterfactual, ScoreKind, Scores, Step, Trial};
 use parallax::preprocess::{Prepared, Recipe};
 use parallax::ui::{Ask, Start};
 use parallax::volume::{Grid, Volume};
@@ -190,7 +190,7 @@ fn prepared() -> Prepared {
     let grid = Grid { shape: [3, 2, 4], world_from_voxel: DAffine3::from_scale(DVec3::new(-1.5, -1.5, 3.0)) };
     let voxels: Vec<f32> = (0..grid.len()).map(|n| n as f32 / 24.0).collect();
     let volume = Volume::from_f32(grid, voxels);
-    Prepared { volume, recipe: Recipe::of_side(3), oriented: grid, spaced: grid }
+    Prepared { volume, recipe: Recipe::of_side(3), oriented: grid, spaced: grid, filled: grid.shape }
 }
 
 fn result(prepared: &Prepared) -> Counterfactual {
@@ -210,6 +210,8 @@ fn result(prepared: &Prepared) -> Counterfactual {
         steps: vec![step(-2.5), step(-1.0 / 3.0), step(0.0)],
         chosen: 0,
         scores: Scores { scan: 0.9, reconstruction: 0.8, counterfactual: 1.0 / 3.0 },
+        score_kind: ScoreKind::Cosine,
+        scan_as_predicted: Some(0.1 + 0.7),
         scan_logits: [1.0, 2.0].into(),
         reconstruction_logits: [0.5, f32::MIN_POSITIVE].into(),
         latents_moved: 0.1 + 0.2,

@@ -80,7 +80,10 @@ fn assert_slope(device: &Device) {
     for objective in &objectives {
         let at = |chunk| {
             let of_slab = latents.narrow(0, slab.start, slab.len()).expect("the slab");
-            gradient(&autoencoder, &**objective, &of_slab, &decode(&latents), &slab, &Chunk::of(chunk), &monitor)
+            let stack = decode(&latents);
+            let score = objective.around(&stack, slab.clone(), &monitor).expect("a slab");
+            let slices = stack.narrow(0, slab.start, slab.len()).expect("the slab");
+            gradient(&autoencoder, &*score, &of_slab, &slices, &Chunk::of(chunk), &monitor)
                 .and_then(|(_, gradient)| Ok(gradient.pad_with_zeros(0, slab.start, SLICES - slab.end)?))
                 .expect("a gradient")
         };

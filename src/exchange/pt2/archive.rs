@@ -1,6 +1,6 @@
 //! The zip file of an exported program: which of its parts is the graph, and where the numbers of each weight lie.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 use super::schema::{Payloads, SymInt, TensorMeta};
@@ -78,6 +78,7 @@ impl Archive {
             if package.names().any(|name| name == config) {
                 payloads(&package, &folder, &config, &mut tensors)?;
             } else if package.names().any(|name| name == pickle) {
+                package.verify(&pickle)?;
                 tensors.extend(package.state_dict(&pickle)?);
             }
         }
@@ -91,7 +92,9 @@ impl Archive {
         for name in ["serialized_state_dict", "serialized_constants"] {
             let ends = [".pt", ".json"].map(|end| format!("{name}{end}"));
             let entry = ends.iter().find(|name| package.names().any(|other| other == name.as_str()));
-            tensors.extend(package.state_dict(entry.ok_or_else(|| format!("its {name}.pt is missing"))?)?);
+            let entry = entry.ok_or_else(|| format!("its {name}.pt is missing"))?;
+            package.verify(entry)?;
+            tensors.extend(package.state_dict(entry)?);
         }
         Ok(Self { json, tensors, extra: extra(package, "extra_files/") })
     }
@@ -110,7 +113,7 @@ fn extra(package: &Package, folder: &str) -> BTreeMap<String, String> {
     inside.filter_map(|(name, entry)| Some((name.to_owned(), package.text(entry, MAX_EXTRA_BYTES).ok()?))).collect()
 }
 
-/// Finds the tensors that a config lists.
+/// Finds the tensors that a config lists. Their bytes are compared with their checksums: a weight of which a bit has changed is still a number.
 fn payloads(
     package: &Package,
     folder: &str,
@@ -119,12 +122,18 @@ fn payloads(
 ) -> Result<(), String> {
     let text = package.text(config, MAX_JSON_BYTES)?;
     let payloads: Payloads = serde_json::from_str(&text).map_err(|e| format!("its entry {config}: {e}"))?;
+    let mut verified = BTreeSet::new();
     for (name, payload) in payloads.config {
         // A constant that is no tensor, or one that only Python can make: an error where something needs it.
         let Some(meta) = payload.tensor_meta.filter(|_| !payload.use_pickle) else { continue };
         let Some(layout) = layout(&meta) else { continue };
-        let stored = package.tensor(&format!("{folder}{}", payload.path_name), layout);
+        let entry = format!("{folder}{}", payload.path_name);
+        let stored = package.tensor(&entry, layout);
         tensors.insert(name.clone(), stored.map_err(|what| format!("tensor {name}: {what}"))?);
+        if !verified.contains(&entry) {
+            package.verify(&entry)?;
+            verified.insert(entry);
+        }
     }
     Ok(())
 }

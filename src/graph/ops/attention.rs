@@ -3,7 +3,7 @@
 use candle_core::{D, Result, Tensor, bail};
 use candle_nn::ops;
 
-use super::{Operation, Pass, Saved, Saves, Sum};
+use super::{Operation, Pass, Saved, Saves, Sum, numbers};
 
 /// Most numbers of the weights of a block of queries: 64 MiB of f32.
 const BLOCK: usize = 1 << 24;
@@ -42,6 +42,12 @@ impl Operation for Attention {
 
     fn saves(&self) -> Saves {
         Saves::Inputs
+    }
+
+    fn multiply_adds(&self, inputs: &[&[usize]]) -> f64 {
+        // Each query meets each key, and mixes each value.
+        let keys = inputs.get(1).map_or(0.0, |keys| numbers(keys.get(2..).unwrap_or_default()));
+        inputs.first().map_or(0.0, |queries| 2.0 * numbers(queries) * keys)
     }
 
     fn forward(&self, inputs: &[&Tensor], save: bool) -> Result<(Tensor, Saved)> {

@@ -8,6 +8,7 @@ use super::{Operation, Pass, Saved, Saves, Sum, each, only};
 use crate::nn::device::has_kernels;
 use crate::nn::gemm::{Real, zeros};
 use crate::nn::numbers::{Held, by_type, tensor};
+use crate::nn::simd::{Instructions, Simd, Work};
 
 /// A function of each number of a tensor.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -70,13 +71,9 @@ fn erf(x: f64) -> f64 {
 }
 
 /// The density of the normal distribution.
-fn density(x: f64) -> f64 {
-    (-x * x / 2.0).exp() * std::f64::consts::FRAC_2_SQRT_PI / 2.0 * std::f64::consts::FRAC_1_SQRT_2
-}
-
-/// The share of the normal distribution below x.
-fn below(x: f64) -> f64 {
-    0.5 * (1.0 + erf(x * std::f64::consts::FRAC_1_SQRT_2))
+fn density<T: Real>(x: T) -> T {
+    let at_0 = std::f64::consts::FRAC_2_SQRT_PI / 2.0 * std::f64::consts::FRAC_1_SQRT_2;
+    (x * x * T::from_f64(-0.5)).exp() * T::from_f64(at_0)
 }
 
 impl Function {
@@ -94,7 +91,7 @@ impl Function {
             Reciprocal => 1.0 / x,
             Log => x.ln(),
             Erf => erf(x),
-            Gelu => x * below(x),
+            Gelu => x * x.below(),
             GeluTanh => 0.5 * x * (1.0 + (GELU_TANH[0] * (x + GELU_TANH[1] * x * x * x)).tanh()),
             Power(2.0) => x * x,
             Power(power) => x.powf(power),
@@ -119,7 +116,7 @@ impl Function {
             Reciprocal => -s * s,
             Log => 1.0 / s,
             Erf => std::f64::consts::FRAC_2_SQRT_PI * (-s * s).exp(),
-            Gelu => below(s) + s * density(s),
+            Gelu => s.below() + s * density(s),
             GeluTanh => {
                 let [scale, cube] = GELU_TANH;
                 let t = (scale * (s + cube * s * s * s)).tanh();
@@ -181,7 +178,7 @@ impl Function {
             Erf => s.sqr()?.neg()?.exp()? * std::f64::consts::FRAC_2_SQRT_PI,
             Gelu => {
                 let below = ((s * std::f64::consts::FRAC_1_SQRT_2)?.erf()?.affine(0.5, 0.5))?;
-                below + ((s * (s.sqr()? * -0.5)?.exp()?)? * density(0.0))?
+                below + ((s * (s.sqr()? * -0.5)?.exp()?)? * density(0.0_f64))?
             }
             GeluTanh => {
                 let ([scale, cube], t) = (GELU_TANH, tanh_of_gelu(s)?);
@@ -226,17 +223,34 @@ pub(super) const PIECE: usize = 1 << 13;
 /// `of` each number.
 pub(super) fn mapped<T: Real>(x: &[T], of: impl Fn(T) -> T + Sync) -> Vec<T> {
     let mut y = zeros(x.len());
+    let instructions = Instructions::best();
     let pieces = y.par_chunks_mut(PIECE).zip(x.par_chunks(PIECE));
-    pieces.for_each(|(y, x)| y.iter_mut().zip(x).for_each(|(y, x)| *y = of(*x)));
+    pieces.for_each(|(y, x)| instructions.run(Piece { y, of: [x, x], by: |x, _| of(x) }));
     y
 }
 
 /// `of` each pair of numbers.
 pub(super) fn mapped_pairs<T: Real>(a: &[T], b: &[T], of: impl Fn(T, T) -> T + Sync) -> Vec<T> {
     let mut y = zeros(a.len());
+    let instructions = Instructions::best();
     let pieces = y.par_chunks_mut(PIECE).zip(a.par_chunks(PIECE).zip(b.par_chunks(PIECE)));
-    pieces.for_each(|(y, (a, b))| y.iter_mut().zip(a.iter().zip(b)).for_each(|(y, (a, b))| *y = of(*a, *b)));
+    pieces.for_each(|(y, (a, b))| instructions.run(Piece { y, of: [a, b], by: |a, b| of(a, b) }));
     y
+}
+
+/// Numbers that one thread computes, compiled for each instruction set.
+struct Piece<'a, T, F> {
+    y: &'a mut [T],
+    of: [&'a [T]; 2],
+    by: F,
+}
+
+impl<T: Real, F: Fn(T, T) -> T> Work for Piece<'_, T, F> {
+    #[inline(always)]
+    fn run<S: Simd>(self, _: S) {
+        let [a, b] = self.of;
+        self.y.iter_mut().zip(a.iter().zip(b)).for_each(|(y, (a, b))| *y = (self.by)(*a, *b));
+    }
 }
 
 impl Operation for Function {
@@ -261,6 +275,7 @@ impl Operation for Function {
                 let y = match self {
                     Sigmoid => mapped(x_numbers, |x| T::ONE / (T::ONE + (-x).exp())),
                     Exp => mapped(x_numbers, T::exp),
+                    Gelu => mapped(x_numbers, |x| x * x.below()),
                     _ => mapped(x_numbers, |x| T::from_f64(self.value(x.to_f64()))),
                 };
                 tensor(y, x.dims())?
@@ -286,6 +301,7 @@ impl Operation for Function {
                 let (g, numbers) = (of_gradient.numbers::<T>()?, held.numbers::<T>()?);
                 let gx = match self {
                     Sigmoid => mapped_pairs(g, numbers, |g, s| g * s * (T::ONE - s)),
+                    Gelu => mapped_pairs(g, numbers, |g, s| g * (s.below() + s * density(s))),
                     _ => mapped_pairs(g, numbers, |g, s| g * T::from_f64(self.slope(s.to_f64()))),
                 };
                 tensor(gx, s.dims())

@@ -6,7 +6,7 @@ use rayon::prelude::*;
 
 use super::frozen::Frozen;
 use super::softmax::{softmax_row, softmax_row_vjp};
-use super::{Operation, Pass, Saved, Saves, Sum};
+use super::{Operation, Pass, Saved, Saves, Sum, numbers};
 use crate::nn::device::has_kernels;
 use crate::nn::gemm::{Matrix, Real, zeros};
 use crate::nn::numbers::{Held, by_type, tensor};
@@ -277,6 +277,11 @@ impl Operation for HeadAttention {
 
     fn saves(&self) -> Saves {
         Saves::Inputs
+    }
+
+    fn multiply_adds(&self, inputs: &[&[usize]]) -> f64 {
+        let Ok(Sizes { n, heads, queries, keys, width, values }) = self.sizes(inputs) else { return 0.0 };
+        numbers(&[n, heads, queries, keys]) * (width + values) as f64
     }
 
     fn forward(&self, inputs: &[&Tensor], save: bool) -> Result<(Tensor, Saved)> {

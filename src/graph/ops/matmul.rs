@@ -6,7 +6,7 @@ use rayon::prelude::*;
 use super::along::counted;
 use super::broadcast::{Walk, back_to, together};
 use super::frozen::Frozen;
-use super::{Operation, Pass, Saved, Saves, Sum, each, only};
+use super::{Operation, Pass, Saved, Saves, Sum, each, numbers, only};
 use crate::nn::device::has_kernels;
 use crate::nn::gemm::{Matrix, Real, zeros};
 use crate::nn::numbers::{Held, by_type, tensor};
@@ -21,8 +21,15 @@ pub struct Linear {
     bias: Option<Frozen>,
 }
 
-/// Rows of a product that one thread computes at a time: enough for the kernel, and enough jobs for every thread.
+/// Least rows of a product that one thread computes at a time: enough for the kernel.
 const ROWS: usize = 64;
+
+/// How many rows of each of so many products of `rows` one thread computes at a time: each such block copies the whole right matrix,
+/// so there are no more of them than keep every thread busy.
+fn rows_of_block(rows: usize, products: usize) -> usize {
+    let blocks = (2 * rayon::current_num_threads()).div_ceil(products.max(1));
+    rows.div_ceil(blocks).max(ROWS)
+}
 
 /// A matrix in a tensor: whether it is taken transposed.
 #[derive(Clone, Copy)]
@@ -66,12 +73,13 @@ pub(super) fn product(a: Side<'_>, b: Side<'_>) -> Result<Tensor> {
     by_type!(a.tensor, T => {
         let (numbers_a, numbers_b) = (of_a.numbers::<T>()?, of_b.numbers::<T>()?);
         let mut y = zeros::<T>(shape.iter().product());
+        let rows = rows_of_block(m, batch.iter().product());
         if !y.is_empty() && k > 0 {
             y.par_chunks_mut(m * n).enumerate().for_each(|(at, y)| {
                 let [at_a, at_b] = walk.places(at);
-                y.par_chunks_mut(ROWS * n).enumerate().for_each(|(block, y)| {
+                y.par_chunks_mut(rows * n).enumerate().for_each(|(block, y)| {
                     let strides = a.strides([m, k]);
-                    let offset = at_a * m * k + block * ROWS * strides[0];
+                    let offset = at_a * m * k + block * rows * strides[0];
                     let left = Matrix { values: numbers_a, offset, shape: [y.len() / n, k], strides };
                     let right = Matrix { values: numbers_b, offset: at_b * k * n, shape: [k, n], strides: b.strides([k, n]) };
                     multiply::<T>(left, right, y);
@@ -114,6 +122,11 @@ impl Operation for MatMul {
 
     fn saves(&self) -> Saves {
         Saves::Inputs
+    }
+
+    fn multiply_adds(&self, inputs: &[&[usize]]) -> f64 {
+        let inner = inputs.first().and_then(|a| a.last()).copied().unwrap_or(0);
+        self.shape(inputs).map_or(0.0, |shape| numbers(&shape) * inner as f64)
     }
 
     fn forward(&self, inputs: &[&Tensor], save: bool) -> Result<(Tensor, Saved)> {
@@ -176,6 +189,11 @@ impl Operation for Linear {
 
     fn saves(&self) -> Saves {
         Saves::Nothing
+    }
+
+    fn multiply_adds(&self, inputs: &[&[usize]]) -> f64 {
+        let outputs = self.weight.dims().first().copied().unwrap_or(0);
+        only(inputs).map_or(0.0, |shape| numbers(shape) * outputs as f64)
     }
 
     fn forward(&self, inputs: &[&Tensor], _: bool) -> Result<(Tensor, Saved)> {

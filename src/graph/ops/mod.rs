@@ -124,6 +124,12 @@ pub trait Operation: Any + Send + Sync {
         None
     }
 
+    /// Multiply-adds of a forward pass, of operations whose time they are: convolutions, products of matrices, attention.
+    fn multiply_adds(&self, inputs: &[&[usize]]) -> f64 {
+        let _ = inputs;
+        0.0
+    }
+
     /// Bytes that a pass takes besides its inputs and its output, of f32.
     fn scratch_bytes(&self, inputs: &[&[usize]]) -> usize {
         let _ = inputs;
@@ -276,6 +282,11 @@ impl Sum {
 /// The sums that are asked for, each with the part that `vjp` gives of the input of that number.
 fn each(into: Vec<Option<Sum>>, vjp: impl Fn(usize) -> Result<Tensor>) -> Result<Vec<Option<Tensor>>> {
     into.into_iter().enumerate().map(|(which, sum)| sum.map(|sum| sum.with(vjp(which)?)).transpose()).collect()
+}
+
+/// How many numbers a tensor of a shape has, for estimates.
+fn numbers(shape: &[usize]) -> f64 {
+    shape.iter().map(|side| *side as f64).product()
 }
 
 /// No gradient, but what others say of the inputs: the output is a step function of them.

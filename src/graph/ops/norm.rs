@@ -42,7 +42,7 @@ impl BatchNorm {
     }
 
     /// What it does to gradients: `[n, c, …]` times the scale.
-    pub(super) fn scaled(&self, gradient: &Tensor) -> Result<Tensor> {
+    fn scaled(&self, gradient: &Tensor) -> Result<Tensor> {
         let shift = vec![0.0; self.channels()];
         let linear = Self { of: Arc::new(ByChannel { scale: self.of.scale.clone(), shift }), relu: None };
         Ok(linear.forward(&[gradient], false)?.0)

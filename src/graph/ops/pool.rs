@@ -11,6 +11,7 @@ use super::{Operation, Pass, Planes, Saved, Saves, Sum, each, only};
 use crate::nn::device::has_kernels;
 use crate::nn::gemm::{Real, zeros};
 use crate::nn::geometry::Geometry;
+use crate::nn::mask::Mask;
 use crate::nn::numbers::{Held, by_type, tensor};
 
 /// Windows along depth, height and width; of slices the depth is 1.
@@ -167,6 +168,34 @@ impl Windows {
     }
 }
 
+impl MaxPool {
+    /// The input's gradient, of that shape: each window's goes to the place of its maximum, where that number passes.
+    fn spread<T: Real>(
+        &self,
+        gradient: &[T],
+        places: &Places,
+        shape: &[usize],
+        passes: impl Fn(usize) -> bool + Sync,
+    ) -> Result<Vec<T>> {
+        let ((_, input), (_, output)) = (planes(shape)?, planes(&self.0.shape(&[shape])?)?);
+        if gradient.len() != places.0.len() {
+            bail!("a gradient of another pool");
+        }
+        let [voxels, positions] = [input, output].map(|size| size.iter().product::<usize>());
+        let mut spread = zeros::<T>(shape.iter().product());
+        let planes = gradient.par_chunks(positions).zip(places.0.par_chunks(positions));
+        spread.par_chunks_mut(voxels).zip(planes).enumerate().for_each(|(plane, (spread, (gradient, places)))| {
+            for (out, (gradient, place)) in gradient.iter().zip(places).enumerate() {
+                let at = self.0.index(out, usize::from(*place), input, output);
+                if passes(plane * voxels + at) {
+                    spread[at] += *gradient;
+                }
+            }
+        });
+        Ok(spread)
+    }
+}
+
 impl Operation for MaxPool {
     fn name(&self) -> String {
         format!("maximum over {:?}", self.0.kernel)
@@ -221,26 +250,17 @@ impl Operation for MaxPool {
             return each(into, |_| to_maxima(&x, &unfold, &maxima, &volumes(gradient)?)?.reshape(shape));
         };
         let gradient = gradient.contiguous()?;
-        let (_, output) = planes(gradient.dims())?;
         let held = Held::of(&gradient);
-        each(into, |_| {
-            by_type!(gradient, T => {
-                let g = held.numbers::<T>()?;
-                if g.len() != places.0.len() {
-                    bail!("a gradient of another pool");
-                }
-                let [voxels, positions] = [input, output].map(|size| size.iter().product::<usize>());
-                let mut gx = zeros::<T>(shape.iter().product());
-                let planes = g.par_chunks(positions).zip(places.0.par_chunks(positions));
-                gx.par_chunks_mut(voxels).zip(planes).for_each(|(gx, (g, places))| {
-                    for (out, (g, place)) in g.iter().zip(places).enumerate() {
-                        gx[windows.index(out, usize::from(*place), input, output)] += *g;
-                    }
-                });
-                tensor(gx, shape)
-            })
-        })
+        let part = |mut sum: Sum| {
+            // A mask that no other part waits for is looked up where something goes: there is no second gradient of that size.
+            let mask = sum.mask.take_if(|mask| sum.others.is_none() && mask.on_cpu().is_some());
+            let passes = mask.as_ref().and_then(Mask::on_cpu);
+            let passes = |at: usize| passes.as_ref().is_none_or(|passes| passes(at));
+            sum.with(by_type!(gradient, T => tensor(self.spread(held.numbers::<T>()?, places, shape, passes)?, shape))?)
+        };
+        into.into_iter().map(|sum| sum.map(part).transpose()).collect()
     }
+
     fn on_planes(&self, axis: usize, output: &[usize]) -> Option<(Arc<dyn Operation>, Planes)> {
         let (windows, planes) = self.0.on_planes(axis, output, f32::NEG_INFINITY)?;
         Some((Arc::new(Self(windows)), planes))

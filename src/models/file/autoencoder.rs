@@ -4,9 +4,10 @@ use std::sync::Arc;
 
 use candle_core::{DType, Device, Result, Tensor, bail};
 
+use super::posterior::{Encoded, Posterior};
 use super::volumes::FileVolumes;
-use super::{Pass, encoded, example, output, pass, unit};
-use crate::exchange::Model;
+use super::{Pass, example, pass, unit};
+use crate::exchange::{Model, Size};
 use crate::graph::ops::Reduction;
 use crate::graph::{self, Check, Graph, Plan};
 use crate::models::roles::planned;
@@ -16,12 +17,39 @@ use crate::preprocess::Recipe;
 
 /// Compresses slices one by one.
 pub(super) struct FileAutoencoder {
-    encoder: Pass,
+    encoder: Posterior,
     decoder: Pass,
-    latents: Latents,
     recipe: Recipe,
     dtype: DType,
     device: Device,
+}
+
+/// Why a decoder does not go with its encoder, for people.
+struct Misfit(String);
+
+impl Misfit {
+    fn of(decoder: &Pass, latents: &[usize], setting: Latents, error: &candle_core::Error) -> Self {
+        let given = latents.get(1).copied().unwrap_or(0);
+        let sizes = decoder.input().sizes.as_deref().unwrap_or_default();
+        let taken = sizes.get(1).and_then(|size| if let Size::Fixed(side) = size { Some(*side) } else { None });
+        let remedy = match (taken, setting) {
+            (Some(taken), Latents::All) if taken.checked_mul(2) == Some(given) => format!(
+                "; the decoder takes {taken} channels, half of the {given} that the encoder gives: the others are a logarithm of the \
+                 variance, so say latents = \"mean\" in the card"
+            ),
+            (Some(taken), Latents::Mean) if given.checked_mul(2) == Some(taken) => {
+                format!("; the decoder takes all {taken} channels that the encoder gives: leave latents = \"mean\" out of the card")
+            }
+            (Some(taken), _) if taken != given => {
+                format!("; the decoder takes {taken} channels of latents, and the encoder gives {given}: name the decoder that belongs to it")
+            }
+            (None, Latents::All) if given.is_multiple_of(2) => {
+                "; if the encoder gives the mean of latents and the logarithm of their variance, say latents = \"mean\" in the card".to_owned()
+            }
+            _ => String::new(),
+        };
+        Self(format!("the decoder does not go with the encoder: {error}{remedy}"))
+    }
 }
 
 impl FileAutoencoder {
@@ -33,36 +61,50 @@ impl FileAutoencoder {
         dtype: DType,
         device: &Device,
     ) -> std::result::Result<Arc<dyn Autoencoder>, Error> {
-        let path = encoder.path().to_owned();
+        let (path, of_decoder) = (encoder.path().to_owned(), decoder.path().to_owned());
         let wrong = |what: String| Error::Card { what, path: path.clone() };
+        let misfit = |Misfit(what): Misfit| Error::Card { what, path: of_decoder.clone() };
         if recipe.z_score || !recipe.windows.is_empty() {
             return Err(wrong(
                 "recipe.z_score and recipe.windows cannot be undone behind a decoder; an autoencoder has one window, recipe.hu".to_owned(),
             ));
         }
-        let named = output(card, &encoder)?;
-        let encoder = pass(encoder, &named, dtype, device)?;
+        let encoder = Posterior::load(card, encoder, dtype, device)?;
         let first = decoder.outputs().first().map(|port| port.name.clone()).unwrap_or_default();
         let decoder = pass(decoder, &first, dtype, device)?;
-        let (latents, recipe, device) = (card.file.latents, recipe.clone(), device.clone());
+        let (recipe, device) = (recipe.clone(), device.clone());
         if recipe.axes.is_slice() {
-            let network = Self { encoder, decoder, latents, recipe, dtype, device };
-            network.check().map_err(|error| wrong(error.to_string()))?;
+            let network = Self { encoder, decoder, recipe, dtype, device };
+            let latents = network.latents().map_err(|error| wrong(error.to_string()))?;
+            network
+                .check(&latents)
+                .map_err(|error| misfit(Misfit::of(&network.decoder, &latents, card.file.latents, &error)))?;
             return Ok(Arc::new(network));
         }
-        let network = FileVolumes { encoder, decoder, latents, recipe, dtype, device };
-        network.check().map_err(|error| wrong(error.to_string()))?;
+        let network = FileVolumes { encoder, decoder, recipe, dtype, device };
+        let latents = network.latents().map_err(|error| wrong(error.to_string()))?;
+        network
+            .check(&latents)
+            .map_err(|error| misfit(Misfit::of(&network.decoder, &latents, card.file.latents, &error)))?;
         Ok(Arc::new(network))
     }
 
-    /// Follows the shape of a slice through both files.
-    fn check(&self) -> Result<()> {
+    /// Follows the shape of a slice through the encoder: the shape of its latents.
+    fn latents(&self) -> Result<Vec<usize>> {
+        let [rows, columns] = self.example()?;
+        Ok(self.encoder([1, 1, rows, columns])?.outputs()[0].to_vec())
+    }
+
+    /// Follows the shape of a slice's latents through the decoder.
+    fn check(&self, latents: &[usize]) -> Result<()> {
+        self.decoder(latents, self.example()?).map(drop)
+    }
+
+    /// Rows and columns of a slice.
+    fn example(&self) -> Result<[usize; 2]> {
         let slice = example(&self.recipe, 1);
         let [_, _, height, width] = slice[..] else { bail!("slices [n, c, h, w], found {slice:?}") };
-        let [rows, columns] = self.stack_size([height, width]);
-        let latents = self.encoder([1, 1, rows, columns])?.outputs()[0].to_vec();
-        self.decoder(&latents, [rows, columns])?;
-        Ok(())
+        Ok(self.stack_size([height, width]))
     }
 
     /// Rows and columns of a stack, from the height and width of the network's tensor, and the other way.
@@ -75,8 +117,11 @@ impl FileAutoencoder {
 
     /// The pass from a stack `[slices, 1, height, width]` to latents.
     fn encoder(&self, stack: [usize; 4]) -> Result<Plan> {
-        let (g, z, _) = encoded(&self.encoder, &self.recipe, self.latents, stack)?;
-        let plan = planned(&g.finish(&[z]), &stack, self.dtype, &self.device)?;
+        self.planned(self.encoder.latents(&self.recipe, stack)?, stack)
+    }
+
+    fn planned(&self, Encoded { graph, value, .. }: Encoded, stack: [usize; 4]) -> Result<Plan> {
+        let plan = planned(&graph.finish(&[value]), &stack, self.dtype, &self.device)?;
         match plan.outputs()[0] {
             [n, _, _, _] if *n == stack[0] => Ok(plan),
             other => {
@@ -90,6 +135,17 @@ impl Autoencoder for FileAutoencoder {
     fn encode(&self, stack: &Tensor, check: Check<'_>) -> std::result::Result<Tensor, graph::Error> {
         let (n, c, h, w) = stack.dims4()?;
         Ok(self.encoder([n, c, h, w])?.forward(std::slice::from_ref(stack), check)?.remove(0))
+    }
+
+    fn has_deviations(&self) -> bool {
+        self.encoder.has_deviations()
+    }
+
+    fn deviations(&self, stack: &Tensor, check: Check<'_>) -> std::result::Result<Option<Tensor>, graph::Error> {
+        let (n, c, h, w) = stack.dims4()?;
+        let shape = [n, c, h, w];
+        let Some(encoded) = self.encoder.deviations(&self.recipe, shape)? else { return Ok(None) };
+        Ok(Some(self.planned(encoded, shape)?.forward(std::slice::from_ref(stack), check)?.remove(0)))
     }
 
     fn decoder(&self, latents: &[usize], size: [usize; 2]) -> Result<Plan> {

@@ -2,13 +2,15 @@
 
 mod autoencoder;
 mod classifier;
+mod embedder;
+mod posterior;
 mod volumes;
 
 use std::collections::{BTreeMap, HashMap};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use candle_core::{DType, Device, Result as TensorResult, bail};
+use candle_core::{DType, Device, Result as TensorResult};
 
 use serde::Deserialize as _;
 use serde::de::DeserializeOwned;
@@ -16,7 +18,7 @@ use serde::de::DeserializeOwned;
 use self::autoencoder::FileAutoencoder;
 use super::draft::Facts;
 use super::registry::Role;
-use super::{Adapter, Card, Error, Latents, Loaded, Network, Probabilities, check_labels};
+use super::{Card, Error, Loaded, Network, Probabilities, TrainedOn, check_labels};
 use crate::exchange::{Model, Port, Size};
 use crate::files;
 use crate::graph::{Graph, Plan, Value};
@@ -36,6 +38,10 @@ pub(super) fn load(card: &Card, role: Role, dtype: DType, device: &Device) -> Re
         Role::Classifier | Role::Segmenter => {
             let classifier = classifier::load(card, role, &recipe, model, (dtype, device))?;
             Ok(Loaded { network: Network::Classifier(classifier.into()), sha256, recipe })
+        }
+        Role::Embedder => {
+            let embedder = embedder::load(card, &recipe, model, (dtype, device))?;
+            Ok(Loaded { network: Network::Embedder(embedder.into()), sha256, recipe })
         }
         Role::Autoencoder => {
             let (decoder, of_decoder) = open(card.file.decoder.as_deref().unwrap_or(&card.weights))?;
@@ -101,13 +107,14 @@ pub(super) fn facts(path: &Path) -> Result<Facts, Error> {
     })
 }
 
-/// What whoever exported a network wrote of it, into the file's metadata or those of the self-check beside it: `labels` and `recipe` as
-/// JSON, `activation` as a card has it.
+/// What whoever exported a network wrote of it, into the file's metadata or those of the self-check beside it: `labels`, `recipe`
+/// and `trained_on_hu` as JSON, `activation` as a card has it.
 #[derive(Default)]
 pub(super) struct Said {
     pub(super) labels: Option<Vec<String>>,
     pub(super) recipe: Option<Recipe>,
     pub(super) activation: Option<Probabilities>,
+    pub(super) trained_on: Option<TrainedOn>,
 }
 
 /// Where an export leaves the self-check of a network: beside it.
@@ -115,11 +122,24 @@ pub(super) fn self_check(network: &Path) -> PathBuf {
     network.with_extension("check.safetensors")
 }
 
+/// What is wrong with a file that recorded the answers of a network.
+pub(super) fn of_self_check(error: weights::Error, path: &Path) -> Error {
+    let why = match error {
+        weights::Error::Io { cause, .. } => cause.to_string(),
+        weights::Error::Damaged { what, .. } => format!("it is cut or damaged: {what}"),
+        weights::Error::NotACheckpoint { .. } => "it is no safetensors file, or cut near its beginning".to_owned(),
+        weights::Error::NoTensors { .. } => "it holds no tensors".to_owned(),
+        other @ weights::Error::LeftOver { .. } => other.to_string(),
+    };
+    Error::SelfCheck { why, path: path.to_owned() }
+}
+
 /// Reads what was written of a network.
 pub(super) fn said(path: &Path) -> Result<Said, Error> {
     let model = Model::open(path)?;
     let beside = self_check(path);
-    let of_check = if beside.is_file() { weights::safetensors_metadata(&beside)? } else { BTreeMap::new() };
+    let read = || weights::safetensors_metadata(&beside).map_err(|error| of_self_check(error, &beside));
+    let of_check = if beside.is_file() { read()? } else { BTreeMap::new() };
     let text = |key: &str| model.metadata().get(key).or_else(|| of_check.get(key));
     let wrong = |key: &str, why: &str| Error::Card {
         what: format!("what was written of the network: \"{key}\": {why}"),
@@ -136,7 +156,10 @@ pub(super) fn said(path: &Path) -> Result<Said, Error> {
     recipe.as_ref().map_or(Ok(()), Recipe::check).map_err(|why| wrong("recipe", &why))?;
     let activation = text("activation").map(|word| serde_json::Value::String(word.clone()));
     let activation = activation.map(Probabilities::deserialize).transpose();
-    Ok(Said { labels, recipe, activation: activation.map_err(|why| wrong("activation", &why.to_string()))? })
+    let activation = activation.map_err(|why| wrong("activation", &why.to_string()))?;
+    let trained_on: Option<TrainedOn> = parsed(text("trained_on_hu")).map_err(|why| wrong("trained_on_hu", &why))?;
+    trained_on.map_or(Ok(()), |of| of.check()).map_err(|why| wrong("trained_on_hu", &why))?;
+    Ok(Said { labels, recipe, activation, trained_on })
 }
 
 fn parsed<T: DeserializeOwned>(text: Option<&String>) -> Result<Option<T>, String> {
@@ -314,29 +337,6 @@ fn example(recipe: &Recipe, slices: usize) -> Vec<usize> {
         side => side,
     });
     [samples, channels].into_iter().chain(sides).collect()
-}
-
-/// Takes a stack `[slices, 1, height, width]` to the latents of an encoder, in the order of the network's axes; with the shape of the encoder's
-/// output.
-fn encoded(
-    encoder: &Pass,
-    recipe: &Recipe,
-    latents: Latents,
-    stack: [usize; 4],
-) -> TensorResult<(Graph, Value, Vec<usize>)> {
-    let mut g = Graph::new();
-    let x = g.input();
-    let x = Adapter::own(recipe).tensor(&mut g, x)?;
-    let tensor = Plan::new(&g.clone().finish(&[x]), &[&stack], encoder.dtype)?.outputs()[0].to_vec();
-    let network = encoder.graph(&tensor)?;
-    let shape = Plan::new(&network, &[&tensor], encoder.dtype)?.outputs()[0].to_vec();
-    let z = g.append(&network, x);
-    let z = match (latents, shape.get(1)) {
-        (Latents::All, _) => z,
-        (Latents::Mean, Some(channels)) if channels.is_multiple_of(2) => g.narrow(z, 1, 0, channels / 2),
-        (Latents::Mean, _) => bail!("latents = \"mean\" takes half of the encoder's channels, and it gives {shape:?}"),
-    };
-    Ok((g, z, shape))
 }
 
 /// Takes what a decoder gives to numbers in which 0 and 1 are the ends of the recipe's window.

@@ -5,19 +5,19 @@ use std::sync::Arc;
 
 use candle_core::{DType, Device, Result, Tensor, bail};
 
-use super::{Pass, encoded, example, unit};
+use super::posterior::{Encoded, Posterior};
+use super::{Pass, example, unit};
 use crate::graph::ops::Reduction;
 use crate::graph::{self, Check, Graph, Plan, Value};
+use crate::models::Autoencoder;
 use crate::models::roles::{Within, planned};
-use crate::models::{Autoencoder, Latents};
 use crate::preprocess::Recipe;
 
 /// Compresses a stack as a whole. Latents are `[planes, channels, h, w]`; planes run as the stack's slices do.
 #[derive(Clone)]
 pub(super) struct FileVolumes {
-    pub(super) encoder: Pass,
+    pub(super) encoder: Posterior,
     pub(super) decoder: Pass,
-    pub(super) latents: Latents,
     pub(super) recipe: Recipe,
     pub(super) dtype: DType,
     pub(super) device: Device,
@@ -33,16 +33,26 @@ struct LatentBox {
 }
 
 impl FileVolumes {
-    /// Follows the shape of a stack through both files.
-    pub(super) fn check(&self) -> Result<()> {
+    /// Follows the shape of a stack through the encoder: the shape of its latents.
+    pub(super) fn latents(&self) -> Result<Vec<usize>> {
+        let [slices, rows, columns] = self.example();
+        Ok(self.encoder([slices, 1, rows, columns])?.outputs()[0].to_vec())
+    }
+
+    /// Slices, rows and columns of a stack.
+    fn example(&self) -> [usize; 3] {
         let tensor = example(&self.recipe, 1);
         let mut stack = [0; 3];
         for ((at, _), side) in self.recipe.axes.of_stack().zip(&tensor[2..]) {
             stack[at] = *side;
         }
-        let [slices, rows, columns] = stack;
-        let latents = self.encoder([slices, 1, rows, columns])?.outputs()[0].to_vec();
-        let decoded = self.decoder(&latents, [rows, columns])?.outputs()[0].to_vec();
+        stack
+    }
+
+    /// Follows the shape of a stack's latents through the decoder.
+    pub(super) fn check(&self, latents: &[usize]) -> Result<()> {
+        let [slices, rows, columns] = self.example();
+        let decoded = self.decoder(latents, [rows, columns])?.outputs()[0].to_vec();
         if decoded[0] != slices {
             bail!(
                 "the decoder gives {} slices of the {slices} that were encoded; set recipe.size to what it was trained on",
@@ -84,12 +94,15 @@ impl FileVolumes {
 
     /// The pass from a stack `[slices, 1, height, width]` to latents.
     fn encoder(&self, stack: [usize; 4]) -> Result<Plan> {
-        let (mut g, z, shape) = encoded(&self.encoder, &self.recipe, self.latents, stack)?;
+        self.planned(self.encoder.latents(&self.recipe, stack)?, stack)
+    }
+
+    fn planned(&self, Encoded { mut graph, value, shape }: Encoded, stack: [usize; 4]) -> Result<Plan> {
         if shape.len() != 5 {
             bail!("the encoder gives {shape:?}, where the latents of volumes are [1, channels, d, h, w]");
         }
-        let z = self.as_stack(&mut g, z);
-        planned(&g.finish(&[z]), &stack, self.dtype, &self.device)
+        let z = self.as_stack(&mut graph, value);
+        planned(&graph.finish(&[z]), &stack, self.dtype, &self.device)
     }
 
     /// Decodes all latents to all slices.
@@ -131,6 +144,17 @@ impl Autoencoder for FileVolumes {
     fn encode(&self, stack: &Tensor, check: Check<'_>) -> std::result::Result<Tensor, graph::Error> {
         let (n, c, h, w) = stack.dims4()?;
         Ok(self.encoder([n, c, h, w])?.forward(std::slice::from_ref(stack), check)?.remove(0))
+    }
+
+    fn has_deviations(&self) -> bool {
+        self.encoder.has_deviations()
+    }
+
+    fn deviations(&self, stack: &Tensor, check: Check<'_>) -> std::result::Result<Option<Tensor>, graph::Error> {
+        let (n, c, h, w) = stack.dims4()?;
+        let shape = [n, c, h, w];
+        let Some(encoded) = self.encoder.deviations(&self.recipe, shape)? else { return Ok(None) };
+        Ok(Some(self.planned(encoded, shape)?.forward(std::slice::from_ref(stack), check)?.remove(0)))
     }
 
     fn decoder(&self, latents: &[usize], size: [usize; 2]) -> Result<Plan> {

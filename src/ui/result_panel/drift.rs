@@ -52,7 +52,7 @@ impl Row<'_> {
 
 pub(super) fn drift_ui(ui: &mut Ui, outputs: Option<&[Drift]>, scale: Scale) {
     let Some(outputs) = outputs else {
-        let text = "A segmenter gave the score: there are no other outputs to compare.";
+        let text = "A segmenter or an embedder gave the score: there are no other outputs to compare.";
         ui.label(RichText::new(text).small().color(theme::colors(ui).weak));
         return;
     };
@@ -86,8 +86,8 @@ pub(super) fn drift_ui(ui: &mut Ui, outputs: Option<&[Drift]>, scale: Scale) {
 fn rows<'a>(outputs: &'a [Drift], scale: Scale, look: &Look) -> Vec<Row<'a>> {
     let told = |output: &'a Drift| {
         let [before, after] = match scale {
-            Scale::Probability => output.probabilities(),
             Scale::Logit => output.logits,
+            Scale::Probability | Scale::Plain(_) => output.scores,
         };
         Row { name: &output.name, before, after }
     };
@@ -160,7 +160,7 @@ fn arrow(ui: &Ui, button: Rect, up: bool) {
 /// One output; a long name takes as many lines as it needs.
 fn row_ui(ui: &mut Ui, row: &Row, scale: Scale) {
     let decimals = match scale {
-        Scale::Probability => 3,
+        Scale::Probability | Scale::Plain(_) => 3,
         Scale::Logit => 2,
     };
     let number = |value: f64| format!("{value:.decimals$}");
@@ -190,7 +190,10 @@ mod tests {
     use super::*;
 
     fn outputs() -> Vec<Drift> {
-        let output = |name: &str, logits| Drift { name: name.to_owned(), logits };
+        let output = |name: &str, logits: [f64; 2]| {
+            let scores = logits.map(|logit| 1.0 / (1.0 + (-logit).exp()));
+            Drift { name: name.to_owned(), logits, scores }
+        };
         vec![output("Pneumonia", [0.0, 0.5]), output("Heart failure", [-2.0, -4.0]), output("Fracture", [6.0, 6.1])]
     }
 

@@ -12,9 +12,10 @@ use super::action::{Action, Place, Wanted};
 use super::picture::PictureFile;
 use super::session::{Explained, Session};
 use super::theme;
-use super::widgets::{Chosen, duration, error_ui, note_ui, path_field_ui};
+use super::widgets::{Chosen, error_ui, note_ui, path_field_ui};
 use crate::frame::lambda_text;
 use crate::io::counted;
+use crate::job::duration;
 
 /// Of the bar that scrolls the panel: numbers end left of it.
 const SCROLL_BAR: f32 = 10.0;
@@ -54,6 +55,10 @@ fn run_ui(ui: &mut Ui, run: &Explained, actions: &mut Vec<Action>) {
         note_ui(ui, "Partial: the run was cancelled");
     }
     ui.label(format!("Stopped because {}", result.stop));
+    if let Some(which) = result.which_scan_score() {
+        let text = format!("The score of the scan is {which}");
+        ui.label(RichText::new(text).small().color(theme::colors(ui).weak));
+    }
     let text = format!(
         "{}, {}, {}",
         counted(result.walk.len(), "trial"),

@@ -5,16 +5,19 @@ use eframe::egui::{Align2, Id, Rect, RichText, Role, Sense, Shape, Stroke, TextS
 use super::super::session::Explained;
 use super::super::theme;
 use super::super::widgets::meaning_ui;
+use crate::latent_shift::ScoreKind;
 use crate::latent_shift::search::logit;
 
 const BAR_HEIGHT: f32 = 10.0;
 
 /// How a score is told. Between probabilities near 0 or 1 only logits show a difference.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
 pub(super) enum Scale {
     #[default]
     Probability,
     Logit,
+    /// As it is, on an axis with these ends.
+    Plain([f64; 2]),
 }
 
 impl Scale {
@@ -23,12 +26,13 @@ impl Scale {
         match self {
             Self::Probability => [0.0, 1.0],
             Self::Logit => [-8.0, 8.0],
+            Self::Plain(ends) => ends,
         }
     }
 
     fn of(self, score: f64) -> f64 {
         match self {
-            Self::Probability => score,
+            Self::Probability | Self::Plain(_) => score,
             Self::Logit => logit(score),
         }
     }
@@ -36,9 +40,15 @@ impl Scale {
     /// Places after the point that tell two scores apart.
     fn decimals(self) -> usize {
         match self {
-            Self::Probability => 4,
+            Self::Probability | Self::Plain(_) => 4,
             Self::Logit => 2,
         }
+    }
+
+    /// The axis of numbers that are no probabilities: from 0 to 1, or as far as they go.
+    fn around(scores: [f64; 3]) -> Self {
+        let far = |end: f64, farther: fn(f64, f64) -> f64| scores.into_iter().fold(end, farther);
+        Self::Plain([far(0.0, f64::min), far(1.0, f64::max)])
     }
 
     /// Where a value lies along the axis, `0..=1`; beyond its ends, at them.
@@ -50,8 +60,12 @@ impl Scale {
 
 /// The scores; gives how they are told.
 pub(super) fn predictions_ui(ui: &mut Ui, run: &Explained) -> Scale {
-    let scale = if run.report.drift.is_some() { scale_ui(ui) } else { Scale::Probability };
     let scores = run.result.scores;
+    let scale = match run.result.score_kind {
+        ScoreKind::Probability => scale_ui(ui),
+        ScoreKind::Number => Scale::around([scores.scan, scores.reconstruction, scores.counterfactual]),
+        ScoreKind::Cosine => Scale::Plain([-1.0, 1.0]),
+    };
     for (name, score, meaning) in [
         ("Scan", scores.scan, "The model's output on the scan itself"),
         ("Reconstruction", scores.reconstruction, "On the autoencoder's copy of the scan, lambda 0"),
@@ -63,7 +77,7 @@ pub(super) fn predictions_ui(ui: &mut Ui, run: &Explained) -> Scale {
     scale
 }
 
-/// The choice between the two; a segmenter's score is no probability, and has none.
+/// The choice between the two; a score that is no probability has none.
 fn scale_ui(ui: &mut Ui) -> Scale {
     let id = Id::unique("scale of scores");
     let mut scale: Scale = ui.data(|data| data.get_temp(id)).unwrap_or_default();

@@ -8,7 +8,7 @@ use anyhow::anyhow;
 use super::{Loaded, Role, Session};
 use crate::io::Choice;
 use crate::job::Turn;
-use crate::models::{self, Draft};
+use crate::models::{self, Draft, Kind};
 use crate::pipeline::{self, Told};
 
 impl Session {
@@ -69,6 +69,12 @@ impl Session {
                 });
                 self.segmenter.follow(job);
             }
+            Role::Embedder => {
+                let job = self.spawn("load", &turn, move |monitor| {
+                    Ok(Arc::new(Loaded { model: pipeline::load_embedder(&card, monitor)?, card }))
+                });
+                self.embedder.follow(job);
+            }
         }
     }
 
@@ -83,6 +89,8 @@ impl Session {
         });
         for (path, answer) in told {
             match answer {
+                // The shares of a segmenter in a file are scored as classes are.
+                Ok(Told::Kind(Kind::File(Role::Segmenter))) => self.load_known(Role::Classifier, path),
                 Ok(Told::Kind(kind)) => self.load_known(kind.role(), path),
                 Ok(Told::WithoutCard(facts)) => self.without_card = Some(facts),
                 Err(error) => self.scan.fail(error),

@@ -43,6 +43,9 @@ impl Session {
         let saved = &restored.document;
         self.settings.scored_by = saved.scored_by;
         self.settings.target.clone_from(&saved.target);
+        if saved.toward.is_some() {
+            self.settings.toward.clone_from(&saved.toward);
+        }
         self.settings.options = saved.options.clone();
         self.settings.remember(&restored.path);
         for (role, network) in saved.networks() {

@@ -62,7 +62,7 @@ pub(super) fn choices_ui(ui: &mut Ui, facts: &Facts, draft: &mut Draft) {
             [(OverSlices::Max, "the largest"), (OverSlices::Mean, "the mean"), (OverSlices::LogSumExp, "log mean exp")];
         choice_ui(ui, "Over slices", &mut draft.recipe.over_slices, &over);
     }
-    if draft.role != Role::Autoencoder {
+    if matches!(draft.role, Role::Classifier | Role::Segmenter) {
         labels_ui(ui, facts, draft);
     }
 }
@@ -72,6 +72,7 @@ fn role_ui(ui: &mut Ui, facts: &Facts, draft: &mut Draft) {
     let roles = [
         (Role::Classifier, "a classifier: a number for each class"),
         (Role::Segmenter, "a segmenter: a map for each class, whose share of the volume is scored"),
+        (Role::Embedder, "an embedder: a vector, which is compared with that of another scan"),
         (Role::Autoencoder, "the encoder of an autoencoder"),
     ];
     choice_ui(ui, "It is", &mut draft.role, &roles);
@@ -85,6 +86,9 @@ fn role_ui(ui: &mut Ui, facts: &Facts, draft: &mut Draft) {
         let outputs: Vec<(Option<String>, &str)> =
             facts.names.iter().map(|name| (Some(name.clone()), name.as_str())).collect();
         choice_ui(ui, "Output", &mut draft.output, &outputs);
+    }
+    if draft.role == Role::Embedder {
+        return;
     }
     let found = match facts.activation {
         Some(Probabilities::Sigmoid) => "a sigmoid, which the file ends in",

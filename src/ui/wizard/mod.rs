@@ -90,8 +90,11 @@ impl Wizard {
         let text = self.draft.card(&self.facts).map_err(anyhow::Error::msg);
         match text.and_then(|text| write::save(&path, text.as_bytes(), false)) {
             Ok(()) => {
-                // A segmenter's shares are scored as classes are.
-                let role = if self.draft.role == Role::Autoencoder { Role::Autoencoder } else { Role::Classifier };
+                let role = match self.draft.role {
+                    // A segmenter's shares are scored as classes are.
+                    Role::Segmenter => Role::Classifier,
+                    role => role,
+                };
                 Some(Action::Load(role, path))
             }
             Err(error) => {

@@ -8,6 +8,7 @@ slices.onnx       [1, 3, 24, 24], to two logits: a classifier of slices
 encoder.onnx      [1, 1, 32, 32] to [1, 8, 8, 8]: mean and log variance of four latents
 decoder.onnx      [1, 4, 8, 8] to [1, 1, 32, 32]
 segmenter.onnx    [1, 1, D, H, W], sizes open, to maps of two classes
+findings.onnx     [1, 1, D, H, W], sizes open, to two findings by a sigmoid each
 blocks_encoder.onnx, blocks_decoder.onnx: an autoencoder of volumes [1, 1, 16, 12, 8] to the means of blocks of 2 x 2 x 2 and back
 """
 import torch
@@ -36,6 +37,7 @@ segmenter = nn.Sequential(nn.Conv3d(1, 4, 3, 1, 1), nn.ReLU(), nn.Conv3d(4, 2, 1
 blocks_encoder, blocks_decoder = nn.Conv3d(1, 1, 2, 2, bias=False), nn.ConvTranspose3d(1, 1, 2, 2, bias=False)
 nn.init.constant_(blocks_encoder.weight, 1 / 8)
 nn.init.constant_(blocks_decoder.weight, 1)
+findings = nn.Sequential(nn.Conv3d(1, 4, 3, 2, 1), nn.ReLU(), nn.AdaptiveAvgPool3d(1), nn.Flatten(), nn.Linear(4, 2), nn.Sigmoid())
 
 sides = {2: "D", 3: "H", 4: "W"}
 for name, network, shape, open_sides in [
@@ -44,6 +46,7 @@ for name, network, shape, open_sides in [
     ("encoder", encoder, [1, 1, 32, 32], None),
     ("decoder", decoder, [1, 4, 8, 8], None),
     ("segmenter", segmenter, [1, 1, 16, 16, 16], sides),
+    ("findings", findings, [1, 1, 16, 16, 16], sides),
     ("blocks_encoder", blocks_encoder, [1, 1, 16, 12, 8], None),
     ("blocks_decoder", blocks_decoder, [1, 1, 8, 6, 4], None),
 ]:

@@ -123,7 +123,7 @@ fn record(folder: &Path, bytes: &[u8]) {
     record.options().ok(); // either is right, of these too
     record.slab();
     record.terms(&["a".to_owned()]).ok();
-    record.check("a", "b", "c").ok();
+    record.check("a", "b", "c", Some("d")).ok();
 }
 
 /// Weights of one kind of network, which then sees two slices.
@@ -142,6 +142,7 @@ fn network(folder: &Path, kind: &str, bytes: &[u8]) {
             }
             Network::Classifier(classifier) => drop(there_and_back(classifier.plan(stack.dims()), stack)),
             Network::Segmenter(segmenter) => drop(there_and_back(segmenter.plan(stack.dims()), stack)),
+            Network::Embedder(embedder) => drop(there_and_back(embedder.plan(stack.dims()), stack)),
         }
     }
 }

@@ -226,6 +226,38 @@ fn a_text_that_inflates_is_a_bomb() {
 }
 
 #[test]
+fn an_entry_whose_checksum_is_not_that_of_its_bytes_is_refused() {
+    let whole = archived(&program(&[linear()]), &config(&meta(&[2, 3])));
+    let place = |bytes: &[u8]| whole.windows(bytes.len()).position(|part| part == bytes).expect("there");
+    let weight: Vec<u8> = WEIGHT.iter().flat_map(|number| number.to_le_bytes()).collect();
+    // A bit of a weight, which would be as good a number; a letter of the graph, which would be as good a text.
+    for (at, entry) in [(place(&weight) + 4, "net/data/weights/weight_0"), (place(b"a test"), "net/models/model.json")]
+    {
+        let mut changed = whole.clone();
+        changed[at] ^= 1;
+        let said = open(&changed).expect_err("damaged").to_string();
+        assert!(
+            said.contains(&format!("its entry {entry} is damaged: its checksum (CRC-32) is not that of its bytes")),
+            "{said}"
+        );
+    }
+    // A compressed one.
+    let config = serde_json::to_vec(&config(&meta(&[2, 3]))).expect("json");
+    let json = serde_json::to_vec(&program(&[linear()])).expect("json");
+    let entries: [(&str, &[u8]); 3] = [
+        ("net/models/model.json", &json),
+        ("net/data/weights/model_weights_config.json", &config),
+        ("net/data/weights/weight_0", &weight),
+    ];
+    let mut packed = zipped(&entries, CompressionMethod::Deflated);
+    assert!(open(&packed).is_ok());
+    let checksum = packed.windows(4).rposition(|part| part == b"PK\x01\x02").expect("a list of entries") + 16;
+    packed[checksum] ^= 1; // of the last entry
+    let said = open(&packed).expect_err("damaged").to_string();
+    assert!(said.contains("is damaged"), "{said}");
+}
+
+#[test]
 fn entries_do_not_overlap() {
     let mut bytes = archived(&program(&[linear()]), &config(&meta(&[2, 3])));
     // The offset of the second entry of the list of entries becomes that of the first.

@@ -3,7 +3,7 @@
 use candle_core::{Result, Tensor, bail};
 
 use super::super::along::counted;
-use super::super::{Operation, Pass, Saved, Saves, Sum, each, only};
+use super::super::{Operation, Pass, Saved, Saves, Sum, each, numbers, only};
 use super::{Conv, depthwise};
 use crate::nn::device::has_kernels;
 
@@ -72,6 +72,11 @@ impl Operation for GroupedConv {
 
     fn saves(&self) -> Saves {
         Saves::Nothing
+    }
+
+    fn multiply_adds(&self, inputs: &[&[usize]]) -> f64 {
+        let of_number = self.channels()[0] * self.groups[0].kernel.geometry().elements();
+        self.shape(inputs).map_or(0.0, |shape| numbers(&shape) * of_number as f64)
     }
 
     fn forward(&self, inputs: &[&Tensor], _: bool) -> Result<(Tensor, Saved)> {

@@ -1,5 +1,6 @@
 //! The numbers of a convolution, and its passes: forward, and from the output's gradient to the input's.
 
+use std::borrow::Cow;
 use std::sync::{Arc, OnceLock};
 
 use candle_core::{DType, Device, Result, Tensor, bail};
@@ -20,6 +21,11 @@ use crate::nn::winograd::{Kernels, Winograd};
 
 /// Points of a tile of F(4x4, 3x3): 6 x 6.
 const WINOGRAD_POINTS: usize = 36;
+
+/// So few channels are scattered into, from so many times as many, where enough slices share the work among threads.
+const FEW_CHANNELS: usize = 4;
+const MANY_TIMES: usize = 4;
+const FEWEST_SLICES: usize = 4;
 
 /// Weights as numbers of one kind.
 pub(super) enum Numbers {
@@ -231,23 +237,30 @@ impl Kernel {
         {
             bail!("a mask of {} numbers beside a convolution's {shape:?}", mask.len());
         }
-        let mut passing = vec![0; if save { count } else { 0 }];
+        // Where the outputs are those of the ReLU themselves, they say what passed it.
+        let note = save && (following.relu != Some(AtZero::Nothing) || following.norm_last.is_some());
+        let mut passing = vec![0; if note { count } else { 0 }];
         let columns = Columns::new(&mut passing);
-        let noted = save.then_some(&columns);
+        let noted = note.then_some(&columns);
         let (x, skip) = (Held::of(x), following.skip.map(Held::of));
-        let y = match &self.weight {
+        let of_outputs = save && !note;
+        let (y, positive) = match &self.weight {
             Numbers::F32(weights) => {
                 let skip = skip.as_ref().map(Held::numbers).transpose()?;
                 let epilogue = following.epilogue(skip, noted, mask.as_deref());
-                tensor(self.forward_f32(weights, x.numbers()?, &images, &epilogue)?, &shape)?
+                let y = self.forward_f32(weights, x.numbers()?, &images, &epilogue)?;
+                let positive = of_outputs.then(|| Mask::of_outputs(&y));
+                (tensor(y, &shape)?, positive)
             }
             Numbers::F64(weights) => {
                 let skip = skip.as_ref().map(Held::numbers).transpose()?;
                 let epilogue = following.epilogue(skip, noted, mask.as_deref());
-                tensor(self.products(self.matrix(weights)).forward(x.numbers()?, &images, &epilogue)?, &shape)?
+                let y = self.products(self.matrix(weights)).forward(x.numbers()?, &images, &epilogue)?;
+                let positive = of_outputs.then(|| Mask::of_outputs(&y));
+                (tensor(y, &shape)?, positive)
             }
         };
-        Ok((y, save.then(|| Mask::of(&passing))))
+        Ok((y, if note { Some(Mask::of(&passing)) } else { positive }))
     }
 
     /// Gives the gradient of the input, whose depth, height and width are told, from that of the outputs, once past their ReLU.
@@ -260,20 +273,26 @@ impl Kernel {
         mask: Option<&Mask>,
     ) -> Result<Tensor> {
         if has_kernels(gradient.device())
+            && !self.scatters(input)
             && let Some(kernel) = self.gradient()
         {
             let following = Passed { norm: None, skip: others, relu: None, norm_last: None, mask };
             return Ok(kernel.pass(gradient, &following, false)?.0);
         }
-        let pulled = if !has_kernels(gradient.device()) {
-            self.on(gradient.device())?.vjp(gradient, input)?
-        } else if let Some(norm) = self.norm.as_ref().or(self.norm_last.as_ref()) {
-            self.scattered(&norm.scaled(gradient)?, input)?
-        } else {
+        let pulled = if has_kernels(gradient.device()) {
             self.scattered(gradient, input)?
+        } else {
+            self.on(gradient.device())?.vjp(gradient, input)?
         };
         let pulled = others.map_or_else(|| Ok(pulled.clone()), |others| &pulled + others)?;
         mask.map_or_else(|| Ok(pulled.clone()), |mask| mask.pass(&pulled))
+    }
+
+    /// Whether a volume's gradient is faster scattered than gathered: gathering it for few channels, as those of a scan are, copies
+    /// all channels of the output for products of hardly a row.
+    fn scatters(&self, input: [usize; 3]) -> bool {
+        let [c_in, c_out] = self.channels;
+        c_in <= FEW_CHANNELS && c_out >= MANY_TIMES * c_in && input[0] >= FEWEST_SLICES
     }
 
     /// Gives the input's gradient from the output's. The input's size must be told, where a stride leaves gaps.
@@ -284,12 +303,22 @@ impl Kernel {
         let gradient = Held::of(gradient);
         match &self.weight {
             Numbers::F32(weights) => {
-                tensor(self.products(&weights.loaded).backward(gradient.numbers()?, &images), &shape)
+                tensor(self.products(&self.scaled(weights)).backward(gradient.numbers()?, &images), &shape)
             }
             Numbers::F64(weights) => {
-                tensor(self.products(&weights.loaded).backward(gradient.numbers()?, &images), &shape)
+                tensor(self.products(&self.scaled(weights)).backward(gradient.numbers()?, &images), &shape)
             }
         }
+    }
+
+    /// The weights as loaded, those of each output channel times what the norm multiplies it with.
+    fn scaled<'a, T: Real>(&self, weights: &'a Weights<T>) -> Cow<'a, [T]> {
+        let loaded = &weights.loaded;
+        if !self.has_norm() || loaded.is_empty() {
+            return Cow::Borrowed(loaded);
+        }
+        let rows = loaded.chunks(loaded.len() / self.channels[1]).zip(self.scale());
+        Cow::Owned(rows.flat_map(|(row, scale)| row.iter().map(move |w| *w * T::from_f64(scale))).collect())
     }
 
     /// These numbers where our kernels do not run.

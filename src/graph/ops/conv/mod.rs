@@ -19,7 +19,7 @@ use candle_nn::VarBuilder;
 pub use self::groups::GroupedConv;
 use self::kernel::{Kernel, Numbers};
 pub use self::transposed::ConvTranspose;
-use super::{AtZero, Operation, Pass, Planes, Saved, Saves, Step, Sum};
+use super::{AtZero, Operation, Pass, Planes, Saved, Saves, Step, Sum, numbers};
 use crate::nn::geometry::Geometry;
 
 /// Whether a convolution adds a number to each of its output channels.
@@ -249,6 +249,11 @@ impl Operation for Conv {
         });
         let skip = into.next().map(|skip| skip.map(|sum| sum.with(gradient.clone())).transpose());
         [Some(input.transpose()), skip].into_iter().flatten().collect()
+    }
+
+    fn multiply_adds(&self, inputs: &[&[usize]]) -> f64 {
+        let ([c_in, _], elements) = (self.kernel.channels(), self.kernel.geometry().elements());
+        self.shape(inputs).map_or(0.0, |shape| numbers(&shape) * (c_in * elements) as f64)
     }
 
     fn scratch_bytes(&self, inputs: &[&[usize]]) -> usize {

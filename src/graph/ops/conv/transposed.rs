@@ -5,7 +5,7 @@ use candle_core::{Result, Tensor, bail};
 use super::super::along::counted;
 use super::super::broadcast::Walk;
 use super::super::norm::channelwise_on;
-use super::super::{Operation, Pass, Saved, Saves, Sum, each, only};
+use super::super::{Operation, Pass, Saved, Saves, Sum, each, numbers, only};
 use super::kernel::Kernel;
 use super::{Axes, biases_of, dilated, numbers_of};
 use crate::nn::device::has_kernels;
@@ -140,6 +140,11 @@ impl Operation for ConvTranspose {
 
     fn saves(&self) -> Saves {
         Saves::Nothing
+    }
+
+    fn multiply_adds(&self, inputs: &[&[usize]]) -> f64 {
+        let of_number = self.channels()[1] * self.geometry.elements();
+        only(inputs).map_or(0.0, |shape| numbers(shape) * of_number as f64)
     }
 
     fn forward(&self, inputs: &[&Tensor], _: bool) -> Result<(Tensor, Saved)> {

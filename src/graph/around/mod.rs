@@ -4,11 +4,15 @@
 //! pass computes anew the planes of each value that change. It takes them from planes that changed before and from the planes
 //! beside those, which the first pass kept. The numbers are those of whole passes, to the bit.
 
+mod tape;
+
 use std::ops::Range;
 use std::sync::{Arc, OnceLock};
 
 use candle_core::{Result, Tensor, bail};
 
+use self::tape::Kept;
+pub use self::tape::SlabTape;
 use super::ops::{Operation, Planes};
 use super::plan::{Plan, Planned};
 use super::{Check, Error, Value};
@@ -89,6 +93,9 @@ impl Planned {
         if changing.len() == outputs {
             return Part::whole();
         }
+        // What no changing plane reaches stays as it is: one plane of it is computed anew for the others to follow.
+        let first = changing.start.min(outputs - 1);
+        let changing = first..changing.end.max(first + 1);
         Part { on_planes: Some((on_planes, planes)), ..Part::of(planes.axis, changing) }
     }
 
@@ -123,7 +130,7 @@ impl Around {
     pub fn forward(&self, slices: &Tensor, check: Check<'_>) -> std::result::Result<Vec<Tensor>, Error> {
         let planned = &*self.plan.0;
         if let Some(kept) = self.kept.get() {
-            return self.anew(slices, kept, check);
+            return self.anew(slices, kept, None, check);
         }
         let input = replaced(&self.input, 0, &self.changing, 0, slices)?;
         let mut kept = vec![None; planned.shapes.len()];
@@ -144,18 +151,24 @@ impl Around {
         Ok(outputs)
     }
 
-    /// A pass that computes anew what changes.
+    /// A pass that computes anew what changes. What each node saved of it goes into `record`, where there is one.
     fn anew(
         &self,
         slices: &Tensor,
         kept: &[Option<Tensor>],
+        mut record: Option<&mut Vec<Kept>>,
         check: Check<'_>,
     ) -> std::result::Result<Vec<Tensor>, Error> {
         let planned = &*self.plan.0;
         let mut values: Vec<Option<Tensor>> = vec![None; planned.shapes.len()];
         values[0] = Some(crate::nn::device::copied(slices, &planned.device)?);
         for at in 0..values.len() {
-            let Some(operation) = planned.operation(at) else { continue };
+            let Some(operation) = planned.operation(at) else {
+                if let Some(record) = &mut record {
+                    record.push(Kept::default());
+                }
+                continue;
+            };
             check(at, values.len())?;
             let part = &self.parts[at];
             let inputs = planned.graph.nodes[at].inputs.iter().enumerate().map(|(i, Value(input))| {
@@ -172,7 +185,12 @@ impl Around {
             });
             let inputs = inputs.collect::<Result<Vec<_>>>()?;
             let operation = part.on_planes.as_ref().map_or(operation, |(on_planes, _)| on_planes);
-            values[at] = Some(operation.forward(&inputs.iter().collect::<Vec<_>>(), false)?.0);
+            let save = record.is_some() && planned.varies[at];
+            let (output, saved) = operation.forward(&inputs.iter().collect::<Vec<_>>(), save)?;
+            values[at] = Some(output);
+            if let Some(record) = &mut record {
+                record.push(Kept { saved, shapes: inputs.iter().map(|input| input.dims().to_vec()).collect() });
+            }
             for Value(value) in &planned.graph.nodes[at].inputs {
                 if planned.last_use[*value] <= at {
                     values[*value] = None;

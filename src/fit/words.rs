@@ -1,0 +1,236 @@
+//! What fits and what does not, in sentences: each with how much it matters, and what can be done.
+
+use super::{Basis, Cost, Coverage, Cut, Fit, Intensities, Kept, Run, Sampling, Training};
+use crate::io::{Note, Weight, counted};
+use crate::job;
+use crate::machine::gigabytes;
+
+/// A network that sees less of the body than this sees too little; one that sees less than that is worth a word.
+const SEES_HALF: f64 = 0.5;
+const SEES_ALL: f64 = 0.98;
+/// From here on padding is worth a word; from there on it matters.
+const SOME_PADDING: f64 = 0.05;
+const MUCH_PADDING: f64 = 0.5;
+/// A mean that is off by so many of the training's deviations matters; by so many it is another kind of image.
+const MEAN_OFF: f64 = 0.5;
+const MEAN_FAR_OFF: f64 = 2.0;
+/// Of the training's voxels about 1 % lay beyond its range.
+const BEYOND: f64 = 0.05;
+const FAR_BEYOND: f64 = 0.5;
+/// A window beyond which all but a tenth of the body lies shows hardly anything.
+const CLIPPED: f64 = 0.9;
+/// From here on most of what a network is given lies between the scan's own voxels.
+const MADE_OF_ONE: f64 = 2.0;
+/// From here on a turned scan is no longer what networks are trained on.
+const TURNED_DEGREES: f64 = 10.0;
+/// A run of more than an hour is worth a thought.
+const LONG_SECS: f64 = 3600.0;
+/// An error of a tenth of the window's width, on average.
+const LOW_PSNR_DB: f64 = 20.0;
+/// As in notes of results: a tenth of the contrast, a fat-to-water distance.
+const SLOPE_OFF: f64 = 0.1;
+const OFFSET_HU: f64 = 100.0;
+/// A score that the autoencoder alone moves by so much leaves little to a counterfactual.
+const SCORE_MOVED: f64 = 0.1;
+
+/// All of it, the weightiest first.
+pub fn notes(fit: &Fit) -> Vec<Note> {
+    let several = fit.networks.len() > 1;
+    let mut notes = of_cost(&fit.cost);
+    for network in &fit.networks {
+        let name = if several { format!("{}: ", network.names.join(" and ")) } else { String::new() };
+        let mut own = vec![of_coverage(&network.coverage)];
+        own.extend(network.intensities.as_ref().map(of_intensities));
+        own.extend(of_sampling(&network.sampling));
+        notes.extend(own.into_iter().map(|Note { weight, text }| Note { weight, text: format!("{name}{text}") }));
+    }
+    notes.sort_by_key(|note| note.weight);
+    notes
+}
+
+/// Whether the autoencoder keeps the scan, the weightiest first.
+pub fn kept_notes(kept: &Kept) -> Vec<Note> {
+    let Kept { psnr_db, slope, offset_hu, scores } = kept;
+    let is_off = (slope - 1.0).abs() > SLOPE_OFF || offset_hu.abs() > OFFSET_HU || *psnr_db < LOW_PSNR_DB;
+    let psnr = if psnr_db.is_finite() { format!("{psnr_db:.1} dB PSNR") } else { "the last digit".to_owned() };
+    let line = format!("reconstruction = {slope:.2} * scan {offset_hu:+.0} HU");
+    let mut notes = vec![if is_off {
+        Note::caution(format!("the autoencoder does not keep the scan well: {psnr}, {line}; read its HU with care"))
+    } else {
+        Note::fact(format!("the autoencoder keeps the scan to {psnr}, {line}"))
+    }];
+    for (at, of) in scores.iter().enumerate() {
+        let what = if at == 0 { "the score of" } else { "reconstruction moves most" };
+        let text =
+            format!("{what} {}: {:.4} of the scan, {:.4} of its reconstruction", of.label, of.scan, of.reconstruction);
+        notes.push(if of.by() > SCORE_MOVED { Note::caution(text) } else { Note::fact(text) });
+    }
+    notes.sort_by_key(|note| note.weight);
+    notes
+}
+
+fn percent(share: f64) -> String {
+    match 100.0 * share {
+        0.0 => "0 %".to_owned(),
+        few if few < 0.1 => "less than 0.1 %".to_owned(),
+        few if few < 10.0 || (few > 99.0 && few < 100.0) => format!("{few:.1} %"),
+        many => format!("{many:.0} %"),
+    }
+}
+
+fn of_coverage(coverage: &Coverage) -> Note {
+    let Coverage { body_share, cut, padding_share } = coverage;
+    let Some(share) = *body_share else {
+        return Note::serious("no body was found in the scan: nothing in it is denser than the air around");
+    };
+    let padding = match *padding_share {
+        some if some >= SOME_PADDING => format!("; {} of what the network is given is padding", percent(some)),
+        _ => String::new(),
+    };
+    let text = if cut.is_empty() {
+        format!("the network sees {} of the body{padding}", percent(share))
+    } else {
+        let ends = listed(cut.iter().map(end).collect());
+        format!("the recipe's crop leaves out {ends}: the network sees {} of the body{padding}", percent(share))
+    };
+    if share < SEES_HALF {
+        Note::serious(text)
+    } else if share < SEES_ALL || *padding_share >= MUCH_PADDING {
+        Note::caution(text)
+    } else {
+        Note::fact(text)
+    }
+}
+
+fn end(cut: &Cut) -> String {
+    let place = match cut.towards {
+        "R" => "at the right",
+        "L" => "at the left",
+        "A" => "at the front (anterior)",
+        "P" => "at the back (posterior)",
+        "S" => "of the upper body (superior)",
+        _ => "of the lower body (inferior)",
+    };
+    format!("{:.0} mm {place}", cut.mm)
+}
+
+/// "a, b and c".
+fn listed(mut parts: Vec<String>) -> String {
+    match (parts.pop(), parts.len()) {
+        (Some(last), 0) => last,
+        (Some(last), _) => format!("{} and {last}", parts.join(", ")),
+        (None, _) => String::new(),
+    }
+}
+
+fn of_intensities(intensities: &Intensities) -> Note {
+    let Some(training) = &intensities.training else { return of_windows(intensities) };
+    let Training { stated, mean_off, beyond } = training;
+    let Intensities { mean_hu, deviation_hu, .. } = intensities;
+    let mut parts = vec![format!("the body has {mean_hu:.0} ± {deviation_hu:.0} HU")];
+    if let (Some(mean), Some(deviation), Some(off)) = (stated.mean, stated.deviation, mean_off) {
+        let off = off.abs();
+        parts.push(format!(
+            "the network was trained on {mean:.0} ± {deviation:.0}: the means differ by {off:.1} deviations"
+        ));
+    }
+    if let Some(beyond) = beyond {
+        let side = |hu: Option<f64>| hu.map_or("any".to_owned(), |hu| format!("{hu:.0}"));
+        let range = format!("{} to {} HU", side(stated.low), side(stated.high));
+        parts.push(format!("{} lie beyond its {range}, where about 1 % of the training's did", percent(*beyond)));
+    }
+    let (off, beyond) = (mean_off.unwrap_or(0.0).abs(), beyond.unwrap_or(0.0));
+    let text = parts.join("; ");
+    if off > MEAN_FAR_OFF || beyond > FAR_BEYOND {
+        Note::serious(text)
+    } else if off > MEAN_OFF || beyond > BEYOND {
+        Note::caution(text)
+    } else {
+        Note::fact(text)
+    }
+}
+
+fn of_windows(intensities: &Intensities) -> Note {
+    let verb = if intensities.clips { "clips" } else { "is exceeded by" };
+    let windows = intensities.windows.iter().map(|of| {
+        let [low, high] = of.window_hu;
+        format!("{low} to {high} HU {verb} {} of the body below and {} above", percent(of.below), percent(of.above))
+    });
+    let windows = windows.collect::<Vec<_>>().join("; ");
+    let text = format!("the window {windows}; what HU the network was trained on is not stated in the card");
+    let hides = intensities.windows.iter().all(|of| of.below + of.above >= CLIPPED);
+    if hides { Note::caution(text) } else { Note::fact(text) }
+}
+
+fn of_sampling(sampling: &Sampling) -> Vec<Note> {
+    let mut notes = Vec::new();
+    for (axis, along) in ["from right to left", "from front to back", "from foot to head"].iter().enumerate() {
+        let (own, given) = (sampling.own_mm[axis], sampling.given_mm[axis]);
+        if sampling.made_of_one(axis) >= MADE_OF_ONE {
+            let made_up = percent(1.0 - 1.0 / sampling.made_of_one(axis));
+            notes.push(Note::caution(format!(
+                "the scan has a voxel every {own:.1} mm {along}, the network is given one every {given:.1} mm: {made_up} of them are made up \
+                 between its own, and what is thinner than {own:.1} mm is not there"
+            )));
+        }
+    }
+    if sampling.oblique_degrees > TURNED_DEGREES {
+        notes.push(Note::caution(format!(
+            "the scan is turned by {:.0} degrees against the patient's axes; resampling keeps its own, so the network sees the patient turned",
+            sampling.oblique_degrees
+        )));
+    }
+    notes
+}
+
+fn of_cost(cost: &Cost) -> Vec<Note> {
+    if let Some(why) = &cost.refused {
+        return vec![Note::serious(format!("these networks cannot run on this scan: {why}"))];
+    }
+    let mut notes = Vec::new();
+    if let Some(pass) = cost.peak_of {
+        let needs = format!("a run takes about {} of memory, most of it in the {pass}", gigabytes(cost.peak_bytes));
+        notes.push(match cost.left_bytes {
+            Some(left) if cost.peak_bytes > left => Note::caution(format!(
+                "{needs}, and {} are free; close what else uses memory, let fewer slices change, or set a smaller recipe.size in the card",
+                gigabytes(left)
+            )),
+            Some(left) => Note::fact(format!("{needs}; {} are free", gigabytes(left))),
+            None => Note::fact(needs),
+        });
+    }
+    notes.extend(cost.run.as_ref().map(of_run));
+    notes
+}
+
+fn of_run(run: &Run) -> Note {
+    let time =
+        if run.secs < 1.0 { "less than a second".to_owned() } else { format!("about {}", job::duration(run.secs)) };
+    let slices = counted(run.slices, "slice");
+    let what = match (run.gradients, run.images) {
+        (0, _) => format!("a pass over the scan takes {time}"),
+        (gradients, images) => {
+            let tried = [
+                (run.trials > 0).then(|| counted(run.trials, "trial")),
+                Some(counted(gradients, "gradient")),
+                Some(counted(images, "image")),
+            ];
+            let tried = listed(tried.into_iter().flatten().collect());
+            format!("a counterfactual of which {slices} may change takes {time} here ({tried})")
+        }
+    };
+    let basis = match run.basis {
+        Basis::Timed => "by passes timed on this machine".to_owned(),
+        Basis::TimedInPart => format!("an estimate: {} of a pass was timed on this machine", percent(run.timed)),
+        Basis::AnothersPace => {
+            "an estimate: a pass was too large to try, and another network's pace was taken".to_owned()
+        }
+    };
+    let weight = if run.secs > LONG_SECS { Weight::Caution } else { Weight::Fact };
+    let remedy = if weight == Weight::Caution && run.gradients > 0 {
+        "; let fewer slices change, or search \"aimed\""
+    } else {
+        ""
+    };
+    Note { weight, text: format!("{what}, {basis}{remedy}") }
+}
