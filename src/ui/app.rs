@@ -345,38 +345,32 @@ impl App {
 
     fn panels_ui(&mut self, ui: &mut egui::Ui, actions: &mut Vec<Action>) {
         let (session, viewer) = (&self.session, &mut self.viewer);
-        let width = ui.available_width();
+        let side = theme::SIDE_WIDTH.min(0.25 * ui.available_width());
         Panel::top("toolbar").exact_size(40.0).show(ui, |ui| toolbar::toolbar_ui(ui, session, viewer, actions));
         Panel::bottom("status").exact_size(26.0).show(ui, |ui| status_bar::status_bar_ui(ui, session, viewer));
-        Panel::left("steps").default_size(theme::SIDE_WIDTH.min(0.25 * width)).size_range(240.0..=480.0).show(
-            ui,
-            |ui| {
-                Panel::bottom("run").show(ui, |ui| compute_panel::run_ui(ui, session, actions));
-                ScrollArea::vertical().auto_shrink([false, false]).show(ui, |ui| {
-                    step_ui(ui, 1, |ui| input_panel::input_panel_ui(ui, session, actions));
-                    step_ui(ui, 2, |ui| model_panel::model_panel_ui(ui, session, &self.published, actions));
-                    step_ui(ui, 3, |ui| compute_panel::compute_panel_ui(ui, session, viewer, actions));
-                    widgets::scroll_to_focus(ui);
-                });
-            },
-        );
-        Panel::right("result").default_size(theme::SIDE_WIDTH.min(0.23 * width)).size_range(220.0..=480.0).show(
-            ui,
-            |ui| {
-                Panel::bottom("picture").frame(Frame::NONE).show(ui, |ui| {
-                    result_panel::picture_ui(ui, &self.picture, actions);
-                    export_dialog::button_ui(ui, session, &self.export, actions);
-                });
-                ScrollArea::vertical().auto_shrink([false, false]).show(ui, |ui| {
-                    measure::measure_panel_ui(ui, session, viewer, actions);
-                    result_panel::result_panel_ui(ui, session, actions);
-                    if session.scan.ready().is_some() {
-                        session_file_ui(ui, &self.session_file, actions);
-                    }
-                    widgets::scroll_to_focus(ui);
-                });
-            },
-        );
+        Panel::left("steps").default_size(side).size_range(240.0..=480.0).show(ui, |ui| {
+            Panel::bottom("run").show(ui, |ui| compute_panel::run_ui(ui, session, actions));
+            ScrollArea::vertical().auto_shrink([false, false]).show(ui, |ui| {
+                step_ui(ui, 1, |ui| input_panel::input_panel_ui(ui, session, actions));
+                step_ui(ui, 2, |ui| model_panel::model_panel_ui(ui, session, &self.published, actions));
+                step_ui(ui, 3, |ui| compute_panel::compute_panel_ui(ui, session, viewer, actions));
+                widgets::scroll_to_focus(ui);
+            });
+        });
+        Panel::right("result").default_size(side).size_range(220.0..=480.0).show(ui, |ui| {
+            Panel::bottom("picture").frame(Frame::NONE).show(ui, |ui| {
+                result_panel::picture_ui(ui, &self.picture, actions);
+                export_dialog::button_ui(ui, session, &self.export, actions);
+            });
+            ScrollArea::vertical().auto_shrink([false, false]).show(ui, |ui| {
+                measure::measure_panel_ui(ui, session, viewer, actions);
+                result_panel::result_panel_ui(ui, session, actions);
+                if session.scan.ready().is_some() {
+                    session_file_ui(ui, &self.session_file, actions);
+                }
+                widgets::scroll_to_focus(ui);
+            });
+        });
         let early = session.early().filter(|_| self.drawable);
         if session.scan.ready().is_some() && early.is_none() {
             Panel::bottom("bars").show(ui, |ui| {

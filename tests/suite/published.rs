@@ -188,6 +188,7 @@ fn a_folder_that_a_dialog_names_takes_the_place_of_the_network() {
     let mut window = open_with(Start { published: Some(entries("net.pt", "")), ..Start::default() }, answers);
     window.get_all_by_label("Published models…").next().expect("a button").click();
     window.run_steps(3);
+    until(&mut window, "a look at the disk", |w| !says(w, "Looking at the disk"));
     for (name, place) in [("from", mirror.path()), ("into", folder.path())] {
         click(&mut window, &format!("Browse: {name}"));
         until(&mut window, "the answer", |w| says(w, place.to_str().expect("plain names")));

@@ -15,9 +15,9 @@ pub(super) use self::work::{Act, PublishedPage};
 use super::action::{Action, Place, Wanted};
 use super::session::Session;
 use super::theme;
-use super::widgets::{self, duration, error_ui, note_ui};
+use super::widgets::{self, error_ui, note_ui};
 use crate::catalogue::{self, Entry, shown};
-use crate::job::{Monitor, Progress};
+use crate::job::{Monitor, Progress, duration};
 use crate::settings::{Fetching, ScoredBy};
 
 const MARGIN: i8 = 14;

@@ -125,7 +125,7 @@ impl PublishedPage {
         let from = session.settings.fetching.from.trim();
         let from = (!from.is_empty()).then(|| match Origin::of(from) {
             Origin::Folder(folder) => Origin::Folder(absolute(&folder)),
-            address => address,
+            address @ Origin::Address(_) => address,
         });
         let asked = Asked { from, folder, caches: catalogue::hub_caches(), licence_accepted: self.accepted };
         let job = session.spawn("fetch", &Turn::default(), move |monitor| {
