@@ -46,7 +46,6 @@ mod ops;
 mod outside;
 mod path;
 mod phantom;
-mod pictures_tmp;
 mod playing;
 mod preparation;
 mod pt2;
