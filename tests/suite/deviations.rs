@@ -169,9 +169,9 @@ fn deviations_of_one_size_are_a_measure_and_change_no_direction() {
 
 #[test]
 fn an_autoencoder_without_deviations_and_one_with_odd_ones_are_refused() {
-    let error = run(&Identity, false, &Options::default()).err().expect("none");
+    let error = run(&Identity, false, &Options::default()).expect_err("none");
     assert!(error.to_string().contains("says of no deviations"), "{error}");
-    let error = run(&Unsure([0.1, 0.0, 0.1, 0.1]), false, &Options::default()).err().expect("a zero");
+    let error = run(&Unsure([0.1, 0.0, 0.1, 0.1]), false, &Options::default()).expect_err("a zero");
     assert!(error.to_string().contains("must be a number above 0"), "{error}");
 }
 

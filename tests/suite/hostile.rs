@@ -122,7 +122,7 @@ fn a_network_without_output_at_a_size_is_refused_and_one_with_it_computes() {
     // Every one of its strides leaves a pixel.
     written(&models, "whole.toml", "kind = \"i3resnet\"\nweights = \"classifier.safetensors\"\n");
     let whole = models.folder.path().join("whole.toml");
-    let output = ended(&mut parallax(&["predict", text(&stack(&models, [1, 1, 1, 1])), "--classifier", text(&whole)]));
+    let output = ended(&mut parallax(&["predict", text(&stack(&models, [2, 1, 1, 1])), "--classifier", text(&whole)]));
     assert!(output.status.success(), "{}", said(&output));
 }
 

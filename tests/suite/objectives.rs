@@ -56,7 +56,7 @@ impl Networks {
     }
 
     /// The scores that `predict` gives, by label.
-    fn predicted(&self, card: &Path) -> Vec<(String, f64)> {
+    fn predicted(card: &Path) -> Vec<(String, f64)> {
         let scan = scan();
         let told = report(&parallax(&["predict", text(&scan), "--classifier", text(card), "--json"]));
         let rows = told["predictions"].as_array().expect("rows").iter();
@@ -87,7 +87,7 @@ fn softmax_and_sigmoid_heads_are_taken_before_the_activation() {
         rises(&report);
         assert_eq!(report["score_kind"], json!("probability"));
         // The scan's own score is that of predict, on the network's own grid.
-        let predicted = networks.predicted(&card);
+        let predicted = Networks::predicted(&card);
         assert!((number(&report, "/scores/scan_as_predicted") - of(&predicted, target)).abs() < ROUNDING);
         // The other outputs are logits, and their scores are what the head makes of them.
         let drift = report["drift"].as_array().expect("other outputs");
@@ -109,7 +109,7 @@ fn weighted_sums_and_one_class_against_another_are_scored() {
     let networks = Networks::new();
     let card = networks.files.card("c.toml", CLASSIFIER);
     let classifier = ["--classifier", text(&card)];
-    let predicted = networks.predicted(&card);
+    let predicted = Networks::predicted(&card);
     let against = networks.explain(&[classifier.as_slice(), &["--target", "a=1", "--target", "c=-1"]].concat());
     rises(&against);
     let wanted = of(&predicted, "a") - of(&predicted, "c");
@@ -131,7 +131,7 @@ fn a_regression_is_scored_as_it_is_and_has_no_logits() {
     rises(&report);
     assert_eq!((&report["score_kind"], &report["logit_change"]), (&json!("number"), &Value::Null));
     assert_eq!(report["drift"][0]["logits"], report["drift"][0]["scores"], "the numbers are the scores");
-    let predicted = networks.predicted(&card);
+    let predicted = Networks::predicted(&card);
     assert!((number(&report, "/scores/scan_as_predicted") - of(&predicted, "class 1")).abs() < ROUNDING);
 }
 
@@ -174,7 +174,7 @@ fn both_scores_of_the_scan_are_told_apart_in_words() {
     let args = ["explain", text(&scan), "--autoencoder", text(&networks.autoencoder), "--range=-20:20", "--steps=2"];
     let told = parallax(&[&args, ["--classifier", text(&card), "--target", "b"].as_slice()].concat());
     let said = String::from_utf8_lossy(&told.stdout).into_owned();
-    let predicted = of(&networks.predicted(&card), "b");
+    let predicted = of(&Networks::predicted(&card), "b");
     assert!(said.contains(&format!("as `predict` gives it, {predicted:.4})")), "{said}");
     // Of one recipe there is one score.
     let models = TinyModels::new();

@@ -366,7 +366,7 @@ fn the_window_has_the_choice_beside_the_slab_and_a_session_keeps_it() {
     until(&mut before, "the scan", |w| says(w, "the networks see") && says(w, "classifier.toml is loaded"));
     until(&mut before, "the autoencoder", |w| says(w, "autoencoder.toml is loaded"));
     assert!(before.query_by_label("as scanned").is_none(), "where all may change there is no outside");
-    click(&mut before, "slab");
+    press(&mut before, "slab");
     assert!(is_chosen(&before, "reconstructed") && !is_chosen(&before, "as scanned"));
     press(&mut before, "as scanned");
     assert!(is_chosen(&before, "as scanned") && !is_chosen(&before, "reconstructed"));
