@@ -77,6 +77,16 @@ impl Default for ExportChoices {
     }
 }
 
+/// Where published networks come from and go to.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Fetching {
+    /// A folder or the address of a mirror; empty: from where each was published.
+    pub from: String,
+    /// Empty: this user's data folder.
+    pub into: PathBuf,
+}
+
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Settings {
@@ -97,6 +107,7 @@ pub struct Settings {
     pub panels: Panels,
     pub presets: Presets,
     pub export: ExportChoices,
+    pub fetching: Fetching,
 }
 
 impl Settings {

@@ -6,6 +6,8 @@ use std::sync::OnceLock;
 
 use serde::Deserialize;
 
+use crate::machine;
+
 const TABLE: &str = include_str!("../../assets/catalogue.toml");
 /// What a network of the catalogue may be for.
 const ROLES: [&str; 4] = ["autoencoder", "classifier", "segmenter", "encoder"];
@@ -93,6 +95,21 @@ impl Entry {
         }
         self.files.iter().try_fold(0_u64, |sum, file| sum.checked_add(file.bytes?))
     }
+
+    /// The bytes of all files for people, with a tilde where a page rounds them. None where no one says them.
+    pub fn size(&self) -> Option<String> {
+        if let Some(bytes) = self.bytes() {
+            return Some(shown(bytes));
+        }
+        let about = |sum: u64, file: &Published| sum.checked_add(file.bytes.or(file.about_bytes)?);
+        let bytes = self.files.iter().try_fold(0, about)?;
+        (!self.files.is_empty()).then(|| format!("~{}", shown(bytes)))
+    }
+}
+
+/// Bytes for people, in few letters.
+pub fn shown(bytes: u64) -> String {
+    if bytes < 1_000_000_000 { format!("{:.0} MB", bytes as f64 / 1e6) } else { machine::gigabytes(bytes) }
 }
 
 impl Published {

@@ -16,7 +16,7 @@ pub enum Error {
     Licence { name: String, licence: String, limits: String, page: String },
     #[error("where the files of {name} lie is not known; its page says how to get them: {page}")]
     NoFiles { name: String, page: String },
-    #[error("this build of Parallax has no network; give a folder that holds the file, with --from: {url}")]
+    #[error("this build of Parallax has no network; give a folder that holds the file (--from): {url}")]
     NoNetwork { url: String },
     #[error("{what}: {url}")]
     Refused { what: String, url: String },
@@ -25,17 +25,17 @@ pub enum Error {
     Broken { what: String, url: String },
     #[error("the file's SHA-256 is {found}, where {said_by} says {said}; it is not kept: {url}")]
     Hash { found: String, said: String, said_by: &'static str, url: String },
-    #[error("another file of this name is there ({what}); delete it, or choose a folder with --into: {}", path.display())]
+    #[error("another file of this name is there ({what}); delete it, or choose another folder (--into): {}", path.display())]
     Another { what: String, path: PathBuf },
     #[error("another Parallax is fetching this file; wait for it, or stop it: {}", path.display())]
     Busy { path: PathBuf },
-    #[error("the disk is full: {needed} more are needed and {free} are free; make room or choose another disk with --into, and run it again: {}", path.display())]
+    #[error("the disk is full: {needed} more are needed and {free} are free; make room or choose another disk (--into), and run it again: {}", path.display())]
     Full { needed: String, free: String, path: PathBuf },
     #[error("{what}: {cause}: {}", path.display())]
     Io { what: &'static str, cause: std::io::Error, path: PathBuf },
     #[error("{what} is damaged: {cause}: {}", path.display())]
     Damaged { what: &'static str, cause: String, path: PathBuf },
-    #[error("no {wanted} there; --from takes a folder that holds it, or the address of one: {}", path.display())]
+    #[error("no {wanted} there; give a folder that holds it, or the address of one (--from): {}", path.display())]
     NotThere { wanted: String, path: PathBuf },
 }
 

@@ -7,7 +7,7 @@ use sha2::{Digest, Sha256};
 use super::body::{Answer, Local, Source};
 use super::entry::{Entry, Published};
 use super::error::Error;
-use super::fetch::{Want, fetch};
+use super::fetch::{Want, came, fetch};
 use super::hub::Address;
 use super::part::{kilobytes, with_end};
 use super::source::{self, Origin};
@@ -41,6 +41,17 @@ pub enum Checked {
     FirstTime,
 }
 
+impl Checked {
+    /// For people.
+    pub fn words(self) -> &'static str {
+        match self {
+            Self::Published => "the SHA-256 is the published one",
+            Self::Recorded => "the SHA-256 is the recorded one",
+            Self::FirstTime => "no one publishes its SHA-256, which is recorded now",
+        }
+    }
+}
+
 /// How a file came to be here.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Here {
@@ -48,6 +59,17 @@ pub enum Here {
     Before,
     /// In Hugging Face's cache, where it stays.
     Cached,
+}
+
+impl Here {
+    /// For people.
+    pub fn words(self) -> &'static str {
+        match self {
+            Self::Fetched => "fetched",
+            Self::Before => "here already",
+            Self::Cached => "in Hugging Face's cache already",
+        }
+    }
 }
 
 /// A file that is here.
@@ -68,6 +90,37 @@ pub struct Got {
     pub card: Option<(PathBuf, bool)>,
 }
 
+/// How much of an entry is on this machine.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Kept {
+    /// Whether all of its files are here.
+    pub whole: bool,
+    /// What came of files that are not whole yet.
+    pub came_bytes: u64,
+    /// The model card, where there is one.
+    pub card: Option<PathBuf>,
+}
+
+/// Looks how much of an entry lies in its folder and the caches; no file is read.
+pub fn kept(entry: &Entry, folder: &Path, caches: &[PathBuf]) -> Kept {
+    let whole = here(entry, folder, caches);
+    let wheel = |name: &str| {
+        let target = folder.join(name);
+        std::fs::metadata(&target).map_or_else(|_| came(&target), |wheel| wheel.len())
+    };
+    let of_file = |file: &Published| {
+        let wheels = file.parts.iter().map(|part| wheel(&part.wheel));
+        wheels.fold(came(&folder.join(&file.name)), u64::saturating_add)
+    };
+    let came_bytes = entry.files.iter().map(of_file).fold(0, u64::saturating_add);
+    let card = card_of(entry, folder);
+    Kept { whole, came_bytes, card: card.is_file().then_some(card) }
+}
+
+fn card_of(entry: &Entry, folder: &Path) -> PathBuf {
+    folder.join(format!("{}.toml", entry.name))
+}
+
 /// Brings an entry's files to a folder of this machine and writes its card there.
 pub fn get(entry: &Entry, asked: &Asked, monitor: &Monitor) -> Result<Got, Error> {
     let (name, page) = (entry.name.clone(), entry.page.clone());
@@ -80,8 +133,7 @@ pub fn get(entry: &Entry, asked: &Asked, monitor: &Monitor) -> Result<Got, Error
     let obtain = |file| obtain(entry, file, asked, monitor);
     let files = entry.files.iter().map(obtain).collect::<Result<Vec<_>, _>>()?;
     let text = card::text(entry, &files, &asked.folder);
-    let path = asked.folder.join(format!("{}.toml", entry.name));
-    let card = text.map(|text| card::write(&text, path)).transpose()?;
+    let card = text.map(|text| card::write(&text, card_of(entry, &asked.folder))).transpose()?;
     Ok(Got { files, card })
 }
 

@@ -24,7 +24,8 @@ const GLANCE: Duration = Duration::from_millis(50);
 /// Pieces that may wait for the disk.
 const WAITING: usize = 4;
 const MOST_REDIRECTS: usize = 10;
-const NO_SERVER: &str = "there is no server of this name, or no network; a mirror or a folder serves with --from";
+const NO_SERVER: &str =
+    "there is no server of this name, or no network; a mirror or a folder serves in its place (--from)";
 const AGENT: &str = concat!("parallax/", env!("CARGO_PKG_VERSION"));
 
 /// A file of a web server.
@@ -150,7 +151,7 @@ impl Head {
         let mut what = match self.status {
             401 | 403 => {
                 "the server gives this file to those alone whom it knows; log in on its page, download it there and \
-                          give its folder with --from, or use Hugging Face's own client, whose cache Parallax reads"
+                          give its folder (--from), or use Hugging Face's own client, whose cache Parallax reads"
                     .to_owned()
             }
             404 | 410 => "the server has no such file".to_owned(),
@@ -278,7 +279,8 @@ fn failed(error: ureq::Error, url: &str) -> Error {
         ureq::Error::Timeout(_) => (false, format!("the server is not reached within {} s", CONNECT.as_secs())),
         ureq::Error::HostNotFound => (
             false,
-            "there is no server of this name, or no network; a mirror or a folder serves with --from".to_owned(),
+            "there is no server of this name, or no network; a mirror or a folder serves in its place (--from)"
+                .to_owned(),
         ),
         ureq::Error::ConnectProxyFailed(said) => (false, format!("the proxy refuses: {said}")),
         ureq::Error::Io(error) => match error.kind() {

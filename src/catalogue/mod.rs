@@ -4,6 +4,9 @@
 //! their publisher put them, from a mirror, from a folder, or from Hugging Face's cache on this machine. A file that is being fetched
 //! ends in `.part`; it gets its name when its length and its SHA-256 are right.
 
+/// Whether this build can reach the network at all.
+pub const HAS_NETWORK: bool = cfg!(feature = "network");
+
 mod body;
 mod card;
 mod entry;
@@ -21,8 +24,9 @@ mod source;
 mod url;
 mod wheels;
 
-pub use entry::{Entry, Is, Licence, Part, Published, all, named, read};
+pub use entry::{Entry, Is, Licence, Part, Published, all, named, read, shown};
 pub use error::Error;
-pub use get::{Asked, Checked, Got, Here, Obtained, get, here};
-pub use place::{folder_of, hub_caches};
+pub use get::{Asked, Checked, Got, Here, Kept, Obtained, get, here, kept};
+pub use hub::named_file;
+pub use place::{folder_of, hub_caches, models_folder};
 pub use source::Origin;

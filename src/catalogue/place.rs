@@ -5,10 +5,15 @@ use std::path::{Path, PathBuf};
 
 use super::Entry;
 
-/// The folder of an entry's files: in the folder where this user's programs keep their data, beside what the window remembers. `None`
-/// where the system names no such folder.
+/// The folder of fetched networks, one folder for each by its name: where this user's programs keep their data, beside what the window
+/// remembers. `None` where the system names no such folder.
+pub fn models_folder() -> Option<PathBuf> {
+    Some(data(|name| std::env::var_os(name))?.join("models"))
+}
+
+/// The folder of an entry's files, unless another is asked for.
 pub fn folder_of(entry: &Entry) -> Option<PathBuf> {
-    Some(data(|name| std::env::var_os(name))?.join("models").join(&entry.name))
+    Some(models_folder()?.join(&entry.name))
 }
 
 /// As eframe chooses it for a program called "parallax", which keeps the window's settings there.

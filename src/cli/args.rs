@@ -70,7 +70,7 @@ impl WindowArgs {
             toward: self.toward,
             target: self.target,
             slab: self.slab.0,
-            demo: false,
+            ..Start::default()
         }
     }
 }

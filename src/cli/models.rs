@@ -7,8 +7,7 @@ use clap::{Args, Subcommand};
 use serde_json::json;
 
 use super::{Usage, progress, say, say_json};
-use crate::catalogue::{self, Asked, Checked, Entry, Here, Origin};
-use crate::machine;
+use crate::catalogue::{self, Asked, Entry, Origin};
 
 #[derive(Debug, Args)]
 #[command(args_conflicts_with_subcommands = true)]
@@ -62,14 +61,7 @@ fn list() {
     };
     say(&row("NAME", "ROLE", "SIZE", "HERE", "LICENCE"));
     for entry in catalogue::all() {
-        let about = || {
-            Some(format!(
-                "~{}",
-                size(entry.files.iter().map(|file| file.bytes.or(file.about_bytes)).sum::<Option<u64>>()?)
-            ))
-        };
-        let size = entry.bytes().map(size).or_else(|| about().filter(|_| !entry.files.is_empty()));
-        let size = size.unwrap_or_else(|| "?".to_owned());
+        let size = entry.size().unwrap_or_else(|| "?".to_owned());
         let limits = entry.licence.limits.as_ref().map_or_else(String::new, |limits| format!(" ({limits})"));
         let here = if is_here(entry) { "yes" } else { "no" };
         say(&row(&entry.name, &entry.role, &size, here, &format!("{}{limits}", entry.licence.name)));
@@ -100,11 +92,6 @@ fn list_json() -> Result<()> {
     Ok(())
 }
 
-/// Bytes for people, in few letters.
-fn size(bytes: u64) -> String {
-    if bytes < 1_000_000_000 { format!("{:.0} MB", bytes as f64 / 1e6) } else { machine::gigabytes(bytes) }
-}
-
 fn get(args: &GetArgs) -> Result<()> {
     let entry = catalogue::named(&args.name)
         .ok_or_else(|| Usage(format!("no network is called {:?}; `parallax models` lists all", args.name)))?;
@@ -121,16 +108,7 @@ fn get(args: &GetArgs) -> Result<()> {
     };
     let got = catalogue::get(entry, &asked, &progress::monitor()?).map_err(told)?;
     for file in &got.files {
-        let here = match file.here {
-            Here::Fetched => "fetched",
-            Here::Before => "here already",
-            Here::Cached => "in Hugging Face's cache already",
-        };
-        let checked = match file.checked {
-            Checked::Published => "the SHA-256 is the published one",
-            Checked::Recorded => "the SHA-256 is the recorded one",
-            Checked::FirstTime => "no one publishes its SHA-256, which is recorded now",
-        };
+        let (here, checked) = (file.here.words(), file.checked.words());
         say(&format!("{}: {here}; {checked}: {}", file.path.display(), file.sha256));
     }
     say(&format!("licence: {}; {}", entry.licence.name, entry.page));

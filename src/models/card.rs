@@ -9,9 +9,9 @@ use serde::{Deserialize, Serialize};
 use super::bundle::Bundle;
 use super::registry::Architecture;
 use super::{Error, Kind, Probabilities, Role, TrainedOn, file, wording};
-use crate::files;
 use crate::preprocess::{OverSlices, Recipe};
 use crate::weights::Checkpoint;
+use crate::{catalogue, files};
 
 /// A card that names every class of a large classifier takes a tenth of this.
 const MAX_CARD_BYTES: u64 = 4 << 20;
@@ -109,7 +109,8 @@ struct Lines {
 }
 
 impl Card {
-    /// Reads a card, or makes one for a bare checkpoint whose kind its tensors tell. Paths in a card are relative to it.
+    /// Reads a card, or makes one for a bare checkpoint whose kind its tensors tell. Paths in a card are relative to it, or name a file of
+    /// Hugging Face's cache by `hf://OWNER/NAME[@REVISION]/FILE`, which is looked for and never fetched.
     ///
     /// A bare checkpoint is taken to be one of the published networks: a VQGAN and a ResNet trained on turned slices, of
     /// side 256 and 224; a yaml with the checkpoint's name beside it is its config.
@@ -133,16 +134,19 @@ impl Card {
         Self::of_lines(lines, path, &text).map_err(|what| wrong(wording::of_rule(what, &text)))
     }
 
-    /// Of a card's text, as it was read. Paths are relative to the card's.
+    /// Of a card's text, as it was read. Paths are relative to the card's; `hf://OWNER/NAME/FILE` is a file of Hugging Face's cache.
     fn of_lines(lines: Lines, path: &Path, text: &str) -> Result<Self, String> {
         let (kind, weights) = lines.network()?;
         if let Some(side) = lines.side.filter(|side| !SIDES.contains(side)) {
             return Err(format!("side = {side}; a slice has {SIDES:?} pixels a side"));
         }
-        let beside = |file: PathBuf| path.parent().unwrap_or(Path::new("")).join(file);
+        let beside = |file: PathBuf| -> Result<PathBuf, String> {
+            let of_hub = file.to_str().and_then(|text| catalogue::named_file(text, &catalogue::hub_caches()));
+            of_hub.unwrap_or_else(|| Ok(path.parent().unwrap_or(Path::new("")).join(file)))
+        };
         let labels = match (lines.labels, lines.labels_file) {
             (Some(_), Some(_)) => return Err("labels and labels_file; one of them says the labels".to_owned()),
-            (None, Some(file)) => Some(read_labels(&beside(file))?),
+            (None, Some(file)) => Some(read_labels(&beside(file)?)?),
             (labels, None) => labels,
         };
         labels.as_deref().map_or(Ok(()), check_labels)?;
@@ -157,8 +161,8 @@ impl Card {
         }
         Ok(Self {
             kind,
-            weights: beside(weights),
-            config: lines.config.map(beside),
+            weights: beside(weights)?,
+            config: lines.config.map(beside).transpose()?,
             side: lines.side,
             turned: lines.turned,
             decode: lines.decode,
@@ -167,7 +171,7 @@ impl Card {
             trained_on: lines.trained_on_hu,
             says_size,
             file: OfFile {
-                decoder: lines.decoder.map(beside),
+                decoder: lines.decoder.map(beside).transpose()?,
                 output: lines.output,
                 activation: lines.activation,
                 latents: lines.latents,

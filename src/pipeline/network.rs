@@ -11,10 +11,12 @@ use candle_core::{DType, Device, Tensor};
 
 use super::BadInput;
 use crate::exchange::{Model, Size};
+use crate::files;
 use crate::graph::{self, Plan};
 use crate::job::Monitor;
 use crate::models::{self, Card, Kind};
 use crate::nn::device;
+use crate::weights;
 
 /// What a network does with inputs of a size.
 #[derive(Debug, Clone)]
@@ -213,6 +215,14 @@ pub(super) fn self_check(card: &Card, sha256: &str, monitor: &Monitor) -> Result
             continue;
         }
         let key = (sha256.to_owned(), recorded.clone());
+        if is_of_another(file, &recorded)? && !FAILED_ARE_ALLOWED.load(Ordering::Relaxed) {
+            let why = format!(
+                "{} is the self-check of another file; export the network again, or load it all the same with --despite-check: {}",
+                recorded.display(),
+                file.display()
+            );
+            return Err(BadInput::mark(anyhow!(why)));
+        }
         let known = KNOWN.lock().unwrap_or_else(PoisonError::into_inner).get(&key).copied();
         let gaps = match known {
             Some(gaps) => gaps,
@@ -232,6 +242,14 @@ pub(super) fn self_check(card: &Card, sha256: &str, monitor: &Monitor) -> Result
         largest = Some(largest.map_or(gaps, |[a, b]| [a.max(gaps[0]), b.max(gaps[1])]));
     }
     Ok(largest.map_or(SelfCheck::Missing, SelfCheck::Gaps))
+}
+
+/// Whether a self-check says the SHA-256 of another file than the network that it lies beside.
+fn is_of_another(network: &Path, recorded: &Path) -> Result<bool> {
+    let said = weights::safetensors_metadata(recorded).map_err(BadInput::mark)?;
+    let Some(said) = said.get("sha256") else { return Ok(false) };
+    let found = files::sha256(network).with_context(|| format!("cannot read {}", network.display()));
+    Ok(*said != found.map_err(BadInput::mark)?)
 }
 
 /// The largest gap, of the largest number of the second; not a number where a number is none.

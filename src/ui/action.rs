@@ -8,6 +8,7 @@ use glam::DVec3;
 use super::display::Display;
 use super::export_dialog;
 use super::measure::Act;
+use super::published;
 use super::session::Role;
 use super::viewer::Pace;
 use super::wizard;
@@ -27,6 +28,10 @@ pub(super) enum Wanted {
     Picture,
     Session,
     ExportFolder,
+    /// A folder that holds published networks.
+    ModelsFrom,
+    /// Where they are fetched to.
+    ModelsInto,
 }
 
 #[derive(Debug, Clone, PartialEq)]
@@ -77,6 +82,9 @@ pub(super) enum Action {
     ExportDialog,
     Export(export_dialog::Act),
     Wizard(wizard::Act),
+    /// The page of published networks: shown, or put away.
+    PublishedModels,
+    Published(published::Act),
     DismissError(Place),
 
     Plane(Plane),
@@ -135,4 +143,5 @@ pub(super) enum Place {
     SessionFile,
     Export,
     Wizard,
+    Published,
 }

@@ -9,6 +9,7 @@ use super::action::{Action, Place, Wanted};
 use super::export_dialog::{self, ExportDialog};
 use super::picker::{Ask, Picker};
 use super::picture::PictureFile;
+use super::published::{self, PublishedPage};
 use super::session::{Arrived, Role, Session};
 use super::session_file::{SessionFile, session_file_ui};
 use super::viewer::Viewer;
@@ -17,6 +18,7 @@ use super::{
     Start, compute_panel, help, input_panel, keys, lambda_bar, measure, model_panel, panes, presets, preview,
     result_panel, slice_bar, start_panel, status_bar, theme, toolbar, widgets,
 };
+use crate::catalogue;
 use crate::gpu::SliceRenderer;
 use crate::io::Choice;
 use crate::job::{Job, Turn};
@@ -35,6 +37,8 @@ enum Sheet {
     Export,
     /// The card of a network that has none. Keys are its own too.
     Wizard,
+    /// What is published. Keys are its own too.
+    Published,
 }
 
 /// The window's whole state.
@@ -45,6 +49,7 @@ pub struct App {
     session_file: SessionFile,
     export: ExportDialog,
     wizard: Option<Wizard>,
+    published: PublishedPage,
     /// A dialog that is open, and what its answer is for.
     dialog: Option<(Wanted, Job<Option<PathBuf>>)>,
     /// What was done in passes that egui discarded; it is done at the end of the one that is shown.
@@ -59,7 +64,7 @@ pub struct App {
 
 impl App {
     /// Takes up what was chosen last time, then what `start` says.
-    pub fn new(cc: &CreationContext, start: Start, picker: Box<dyn Picker>) -> Self {
+    pub fn new(cc: &CreationContext, mut start: Start, picker: Box<dyn Picker>) -> Self {
         theme::apply(&cc.egui_ctx);
         let drawable = cc.wgpu_render_state.as_ref().map(|state| {
             let renderer = SliceRenderer::new(&state.device, state.target_format);
@@ -75,6 +80,7 @@ impl App {
             session_file: SessionFile::new(),
             export: ExportDialog::default(),
             wizard: None,
+            published: PublishedPage::new(start.published.take().unwrap_or_else(|| catalogue::all().to_vec())),
             dialog: None,
             pending: Vec::new(),
             picker,
@@ -180,6 +186,11 @@ impl App {
             }
             Action::Export(act) => self.export.act(act, &mut self.session, &self.viewer),
             Action::Wizard(act) => self.wizard(act),
+            Action::PublishedModels => {
+                self.toggle(Sheet::Published);
+                self.published.turn();
+            }
+            Action::Published(act) => self.published.act(act, &mut self.session),
             Action::CopyPicture => self.picture.copy(&self.session, &mut self.viewer),
             Action::DismissError(place) => match place {
                 Place::Scan => self.session.scan.dismiss(),
@@ -194,6 +205,7 @@ impl App {
                 Place::SessionFile => self.session_file.saved.dismiss(),
                 Place::Export => self.export.dismiss(),
                 Place::Wizard => self.wizard.iter_mut().for_each(Wizard::dismiss),
+                Place::Published => self.published.dismiss(),
             },
             action => self.look(&action),
         }
@@ -288,6 +300,8 @@ impl App {
             Wanted::Picture => Ask::SavePicture,
             Wanted::Session => Ask::SaveSession,
             Wanted::ExportFolder => Ask::ExportFolder,
+            Wanted::ModelsFrom => Ask::ModelsFrom,
+            Wanted::ModelsInto => Ask::ModelsInto,
         };
         let answer = self.picker.pick(ask, frame);
         match self.session.spawn("dialog", &Turn::default(), move |_| Ok(pollster::block_on(answer))) {
@@ -303,6 +317,14 @@ impl App {
         self.dialog = None;
         match answer {
             Ok(path) => path.map(|path| match wanted {
+                Wanted::ModelsFrom | Wanted::ModelsInto => {
+                    let mut places = self.session.settings.fetching.clone();
+                    match wanted {
+                        Wanted::ModelsFrom => places.from = path.display().to_string(),
+                        _ => places.into = path,
+                    }
+                    Action::Published(published::Act::Places(places))
+                }
                 Wanted::ScanFile | Wanted::ScanFolder => Action::Open(path),
                 Wanted::Model(role) => Action::Load(role, path),
                 Wanted::Toward => Action::Toward(path),
@@ -323,18 +345,19 @@ impl App {
 
     fn panels_ui(&mut self, ui: &mut egui::Ui, actions: &mut Vec<Action>) {
         let (session, viewer) = (&self.session, &mut self.viewer);
+        let side = theme::SIDE_WIDTH.min(0.25 * ui.available_width());
         Panel::top("toolbar").exact_size(40.0).show(ui, |ui| toolbar::toolbar_ui(ui, session, viewer, actions));
         Panel::bottom("status").exact_size(26.0).show(ui, |ui| status_bar::status_bar_ui(ui, session, viewer));
-        Panel::left("steps").default_size(theme::SIDE_WIDTH).size_range(240.0..=480.0).show(ui, |ui| {
+        Panel::left("steps").default_size(side).size_range(240.0..=480.0).show(ui, |ui| {
             Panel::bottom("run").show(ui, |ui| compute_panel::run_ui(ui, session, actions));
             ScrollArea::vertical().auto_shrink([false, false]).show(ui, |ui| {
                 step_ui(ui, 1, |ui| input_panel::input_panel_ui(ui, session, actions));
-                step_ui(ui, 2, |ui| model_panel::model_panel_ui(ui, session, actions));
+                step_ui(ui, 2, |ui| model_panel::model_panel_ui(ui, session, &self.published, actions));
                 step_ui(ui, 3, |ui| compute_panel::compute_panel_ui(ui, session, viewer, actions));
                 widgets::scroll_to_focus(ui);
             });
         });
-        Panel::right("result").default_size(theme::SIDE_WIDTH).size_range(220.0..=480.0).show(ui, |ui| {
+        Panel::right("result").default_size(side).size_range(220.0..=480.0).show(ui, |ui| {
             Panel::bottom("picture").frame(Frame::NONE).show(ui, |ui| {
                 result_panel::picture_ui(ui, &self.picture, actions);
                 export_dialog::button_ui(ui, session, &self.export, actions);
@@ -362,7 +385,7 @@ impl App {
             if let Some((slice, opening)) = early {
                 preview::preview_ui(ui, &slice, opening);
             } else if session.scan.ready().is_none() {
-                start_panel::start_panel_ui(ui, session, actions);
+                start_panel::start_panel_ui(ui, session, &self.published, actions);
             } else if self.drawable {
                 panes::panes_ui(ui, session, viewer, actions);
             } else {
@@ -396,6 +419,10 @@ impl eframe::App for App {
             ctx.copy_image(egui::ColorImage::from_rgba_unmultiplied(size, picture.as_raw()));
         }
         self.export.poll(ctx);
+        self.published.poll();
+        if self.sheet == Some(Sheet::Published) {
+            self.published.follow(&self.session);
+        }
         if self.sheet == Some(Sheet::Export) {
             self.export.follow(&self.session, &self.viewer);
         }
@@ -412,7 +439,7 @@ impl eframe::App for App {
     fn ui(&mut self, ui: &mut egui::Ui, frame: &mut eframe::Frame) {
         theme::choose(ui.ctx(), self.session.settings.panels);
         let mut actions = std::mem::take(&mut self.pending);
-        if !matches!(self.sheet, Some(Sheet::Export | Sheet::Wizard)) {
+        if !matches!(self.sheet, Some(Sheet::Export | Sheet::Wizard | Sheet::Published)) {
             keys::keys(ui.ctx(), &self.session, &self.viewer, &mut actions);
         }
         self.viewer.blink = keys::blinks(ui.ctx());
@@ -431,6 +458,7 @@ impl eframe::App for App {
                     wizard::wizard_ui(ui.ctx(), wizard, &mut actions);
                 }
             }
+            Some(Sheet::Published) => published::published_ui(ui.ctx(), &self.session, &self.published, &mut actions),
             None => {}
         }
         keys::dropped(ui, &mut actions);

@@ -50,7 +50,7 @@ fn slab_ui(ui: &mut Ui, session: &Session, viewer: &Viewer, actions: &mut Vec<Ac
     let Some(scan) = session.scan.ready() else { return };
     let slices = scan.stack_slices();
     let all = session.slab.is_none();
-    ui.horizontal(|ui| {
+    ui.horizontal_wrapped(|ui| {
         ui.label("Slices that may change");
         if ui.selectable_label(all, "all").clicked() {
             actions.push(Action::Slab(None));
@@ -83,7 +83,7 @@ fn slab_ui(ui: &mut Ui, session: &Session, viewer: &Viewer, actions: &mut Vec<Ac
 
 /// What the slices outside the slab are.
 fn outside_ui(ui: &mut Ui, options: &Options, actions: &mut Vec<Action>) {
-    ui.horizontal(|ui| {
+    ui.horizontal_wrapped(|ui| {
         ui.label("Slices outside");
         for (outside, name) in [(Outside::Scan, "as scanned"), (Outside::Reconstruction, "reconstructed")] {
             let on = options.outside() == outside;
@@ -117,7 +117,7 @@ fn around(session: &Session, viewer: &Viewer) -> Range<usize> {
 fn options_ui(ui: &mut Ui, session: &Session, actions: &mut Vec<Action>) {
     let options = &session.settings.options;
     let mut new = options.clone();
-    ui.horizontal(|ui| {
+    ui.horizontal_wrapped(|ui| {
         let label = ui.label("Drop of the score");
         let hover = "How much the score shall fall; negative to raise it";
         let lowest = if new.search == SearchWay::Reference && new.range.is_none() { 0.0 } else { -1.0 };
@@ -142,7 +142,7 @@ fn options_ui(ui: &mut Ui, session: &Session, actions: &mut Vec<Action>) {
             new.max_change = percent / 100.0;
         }
     });
-    ui.horizontal(|ui| {
+    ui.horizontal_wrapped(|ui| {
         ui.label("Search");
         let way = |ui: &mut Ui, current: &mut Options, way, name: &str, hover: &str| {
             let on = current.range.is_none() && current.search == way;

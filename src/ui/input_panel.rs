@@ -10,7 +10,7 @@ use super::open_scan::OpenScan;
 use super::series_panel::{among_ui, series_ui};
 use super::session::{Session, Waiting};
 use super::theme;
-use super::widgets::{Chosen, error_ui, note_ui, path_field_ui, step_heading_ui};
+use super::widgets::{Chosen, Fold, error_ui, folding_heading_ui, note_ui, path_field_ui};
 use crate::io::{Note, Weight, counted};
 use crate::job::Progress;
 use crate::volume::orientation::axis_codes;
@@ -19,8 +19,14 @@ use crate::volume::orientation::axis_codes;
 const NOTES_SHOWN: usize = 5;
 
 pub(super) fn input_panel_ui(ui: &mut Ui, session: &Session, actions: &mut Vec<Action>) {
-    step_heading_ui(ui, 1, "Scan");
     let ready = session.scan.ready();
+    let failed = session.scan.error().or(session.restored.error()).is_some();
+    let done = ready.is_some() && session.opening().is_none() && session.waiting.is_none() && !failed;
+    let open = folding_heading_ui(ui, 1, "Scan", if done { Fold::WhereLow } else { Fold::Never });
+    if let Some(scan) = ready.filter(|_| !open) {
+        summary_ui(ui, scan);
+        return;
+    }
     let free = session.run.running().is_none();
     let why = "A run is going on. Cancel it to open another scan";
     ui.add_enabled_ui(free, |ui| {
@@ -92,6 +98,18 @@ pub(super) fn input_panel_ui(ui: &mut Ui, session: &Session, actions: &mut Vec<A
 
 fn file_name(path: &Path) -> String {
     path.file_name().unwrap_or(path.as_os_str()).to_string_lossy().into_owned()
+}
+
+/// What is left of the step where it is folded: the scan's name, and the worst of what may be wrong with it.
+fn summary_ui(ui: &mut Ui, scan: &OpenScan) {
+    ui.label(RichText::new(scan.name()).color(theme::colors(ui).strong));
+    let Some(worst) = scan.notes.first().filter(|note| note.weight != Weight::Fact) else { return };
+    weighed_ui(ui, worst);
+    let others = scan.notes.iter().filter(|note| note.weight != Weight::Fact).count() - 1;
+    if others > 0 {
+        let text = format!("and {} of this kind", counted(others, "more note"));
+        ui.label(RichText::new(text).small().color(theme::colors(ui).weak));
+    }
 }
 
 /// What was opened, in three lines.

@@ -22,6 +22,7 @@ mod picker;
 mod picture;
 mod presets;
 mod preview;
+mod published;
 mod result_panel;
 mod series_panel;
 mod session;
@@ -48,6 +49,7 @@ pub use picker::{Answer, Ask, Picker, SystemPicker};
 pub use presets::presets_from_json;
 pub use session_file::check_session;
 
+use crate::catalogue::Entry;
 use crate::gpu::raise_limits;
 use crate::io::Choice;
 
@@ -72,6 +74,8 @@ pub struct Start {
     pub slab: Option<Range<usize>>,
     /// The built-in scan and networks, in place of all others; the run begins at once.
     pub demo: bool,
+    /// What the page of published networks offers, in place of the catalogue.
+    pub published: Option<Vec<Entry>>,
 }
 
 /// The folder that eframe keeps settings in is there, or can be made: it says nothing itself where it cannot.
@@ -86,7 +90,7 @@ pub fn run(start: Start) -> anyhow::Result<()> {
         .with_title("Parallax")
         .with_app_id(APP_ID)
         .with_inner_size([1440.0, 900.0])
-        .with_min_inner_size([1100.0, 700.0]);
+        .with_min_inner_size([1024.0, 640.0]);
     let mut options = eframe::NativeOptions { viewport, ..eframe::NativeOptions::default() };
     raise_limits(&mut options.wgpu_options.wgpu_setup);
     if let Err(error) = settings_folder() {

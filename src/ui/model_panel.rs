@@ -4,17 +4,23 @@ use eframe::egui::{Id, RichText, ScrollArea, TextEdit, Ui};
 
 use super::action::{Action, Place, Wanted};
 use super::fit_panel::fit_panel_ui;
+use super::published::{self, PublishedPage};
 use super::session::{Loaded, Role, Session};
 use super::stage::Stage;
 use super::theme;
-use super::widgets::{Chosen, error_ui, holds_words, path_field_ui, step_heading_ui};
+use super::widgets::{Chosen, Fold, error_ui, folding_heading_ui, holds_words, path_field_ui};
 use crate::settings::ScoredBy;
 
 /// Lines of the list of classes that are seen at once.
 const LIST_LINES: f32 = 5.0;
 
-pub(super) fn model_panel_ui(ui: &mut Ui, session: &Session, actions: &mut Vec<Action>) {
-    step_heading_ui(ui, 2, "Models");
+pub(super) fn model_panel_ui(ui: &mut Ui, session: &Session, page: &PublishedPage, actions: &mut Vec<Action>) {
+    let fold = if session.missing().is_none() { Fold::ByHand } else { Fold::Never };
+    if !folding_heading_ui(ui, 2, "Models", fold) {
+        summary_ui(ui, session);
+        return;
+    }
+    published::button_ui(ui, page, actions);
     card_ui(ui, Role::Autoencoder, &session.autoencoder, actions);
     let by = session.settings.scored_by;
     ui.horizontal(|ui| {
@@ -54,6 +60,27 @@ fn toward_ui(ui: &mut Ui, session: &Session, actions: &mut Vec<Action>) {
     }
     let text = "The score is the cosine similarity of the two embeddings: a drop below 0 brings the scan nearer, one above 0 takes it away.";
     ui.label(RichText::new(text).small().color(theme::colors(ui).weak));
+}
+
+/// What is left of the step where it is folded.
+fn summary_ui(ui: &mut Ui, session: &Session) {
+    let name = |of: Option<&str>| of.unwrap_or_default().to_owned();
+    let autoencoder = name(session.autoencoder.ready().map(|loaded| loaded.model.name.as_str()));
+    let (by, what) = match session.settings.scored_by {
+        ScoredBy::Classifier => (
+            name(session.classifier.ready().map(|loaded| loaded.model.name.as_str())),
+            session.settings.target.clone().unwrap_or_default(),
+        ),
+        ScoredBy::Segmenter => {
+            (name(session.segmenter.ready().map(|loaded| loaded.model.name.as_str())), "lung size".to_owned())
+        }
+        ScoredBy::Embedder => (
+            name(session.embedder.ready().map(|loaded| loaded.model.name.as_str())),
+            "likeness to another scan".to_owned(),
+        ),
+    };
+    ui.label(RichText::new(what).color(theme::colors(ui).strong));
+    ui.label(RichText::new(format!("by {autoencoder} and {by}")).small().color(theme::colors(ui).weak));
 }
 
 fn card_ui<N: ?Sized>(ui: &mut Ui, role: Role, stage: &Stage<Loaded<N>>, actions: &mut Vec<Action>)

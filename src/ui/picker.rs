@@ -19,6 +19,10 @@ pub enum Ask {
     SaveSession,
     /// Where to export to.
     ExportFolder,
+    /// A folder that holds published networks.
+    ModelsFrom,
+    /// Where published networks are fetched to.
+    ModelsInto,
 }
 
 /// Endings of files that open as a scan or a session.
@@ -69,6 +73,8 @@ impl Picker for SystemPicker {
                 let dialog = dialog.set_title("Save the session").set_file_name("session.parallax");
                 path(dialog.add_filter("Parallax session", &["parallax"]).save_file())
             }
+            Ask::ModelsFrom => path(dialog.set_title("Choose the folder that holds the files").pick_folder()),
+            Ask::ModelsInto => path(dialog.set_title("Choose a folder for networks").pick_folder()),
             Ask::ExportFolder => path(dialog.set_title("Choose a folder to export to").pick_folder()),
             Ask::SavePicture => {
                 let dialog = dialog.set_title("Save the picture").set_file_name("parallax.png");

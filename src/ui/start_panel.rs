@@ -3,10 +3,11 @@
 use eframe::egui::{Align, Button, Layout, RichText, Ui};
 
 use super::action::{Action, Wanted};
+use super::published::{self, PublishedPage};
 use super::session::Session;
 use super::theme;
 
-pub(super) fn start_panel_ui(ui: &mut Ui, session: &Session, actions: &mut Vec<Action>) {
+pub(super) fn start_panel_ui(ui: &mut Ui, session: &Session, page: &PublishedPage, actions: &mut Vec<Action>) {
     ui.with_layout(Layout::top_down(Align::Center), |ui| {
         ui.add_space((ui.available_height() * 0.25).max(20.0));
         ui.label(RichText::new("Parallax").size(34.0).color(theme::colors(ui).strong));
@@ -29,6 +30,8 @@ pub(super) fn start_panel_ui(ui: &mut Ui, session: &Session, actions: &mut Vec<A
         if demo.clicked() {
             actions.push(Action::Demo);
         }
+        ui.add_space(2.0);
+        published::button_ui(ui, page, actions);
         let recent = &session.settings.recent;
         if !recent.is_empty() {
             ui.add_space(18.0);

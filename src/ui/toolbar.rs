@@ -1,6 +1,6 @@
 //! The row at the top: plane, window, and the whole slice again.
 
-use eframe::egui::{ComboBox, DragValue, RichText, Role, Ui, WidgetInfo};
+use eframe::egui::{Align, ComboBox, DragValue, Layout as Row, RichText, Role, Ui, WidgetInfo};
 
 use super::action::Action;
 use super::annotations::plane_name;
@@ -17,37 +17,44 @@ use crate::settings::{Mouse, Panels, Preset, Presets};
 const LIST_HEIGHT: f32 = 420.0;
 
 pub(super) fn toolbar_ui(ui: &mut Ui, session: &Session, viewer: &Viewer, actions: &mut Vec<Action>) {
-    ui.add_enabled_ui(session.scan.ready().is_some(), |ui| {
-        ui.horizontal_centered(|ui| {
-            for (plane, key) in [(Plane::Axial, 'A'), (Plane::Coronal, 'C'), (Plane::Sagittal, 'S')] {
-                let button = ui.selectable_label(viewer.plane == plane, plane_name(plane));
-                if button.on_hover_text(format!("Key {key}")).clicked() {
-                    actions.push(Action::Plane(plane));
-                }
-            }
-            ui.separator();
-            window_ui(ui, viewer.window, &session.settings.presets, actions);
-            ui.separator();
-            if ui.button("Fit").on_hover_text("Show the whole slice (double click)").clicked() {
-                actions.push(Action::Fit);
-            }
-            ui.separator();
-            display_ui(ui, viewer.display, session.run.ready().is_some(), actions);
-            measure::tools_ui(ui, viewer.measurements.tool, actions);
-            settings_ui(ui, session.settings.mouse, session.settings.panels, actions);
+    ui.horizontal_centered(|ui| {
+        tools_ui(ui, session, viewer, actions);
+        ui.with_layout(Row::right_to_left(Align::Center), |ui| {
             let help = ui.button("?").on_hover_text("Keys, and what the mouse does (key ?)");
-            help.widget_info(|| WidgetInfo::labeled(Role::Button, true, "Keys and mouse"));
+            help.widget_info(|| named(Role::Button, true, "Keys and mouse"));
             if help.clicked() {
                 actions.push(Action::Help);
             }
+            settings_ui(ui, session.settings.mouse, session.settings.panels, actions);
         });
+    });
+}
+
+/// What changes the pictures; there are none before there is a scan.
+fn tools_ui(ui: &mut Ui, session: &Session, viewer: &Viewer, actions: &mut Vec<Action>) {
+    ui.add_enabled_ui(session.scan.ready().is_some(), |ui| {
+        for (plane, key) in [(Plane::Axial, 'A'), (Plane::Coronal, 'C'), (Plane::Sagittal, 'S')] {
+            let button = ui.selectable_label(viewer.plane == plane, plane_name(plane));
+            if button.on_hover_text(format!("Key {key}")).clicked() {
+                actions.push(Action::Plane(plane));
+            }
+        }
+        ui.separator();
+        window_ui(ui, viewer.window, &session.settings.presets, actions);
+        ui.separator();
+        if ui.button("Fit").on_hover_text("Show the whole slice (double click)").clicked() {
+            actions.push(Action::Fit);
+        }
+        display_ui(ui, viewer.display, session.run.ready().is_some(), actions);
+        measure::tools_ui(ui, viewer.measurements.tool, actions);
     });
 }
 
 fn window_ui(ui: &mut Ui, window: Window, presets: &Presets, actions: &mut Vec<Action>) {
     let at = presets.0.iter().position(|preset| preset.window == window);
     let shown = at.map_or("Own", |at| &presets.0[at].name);
-    ComboBox::from_label("Window").width(120.0).height(LIST_HEIGHT).selected_text(shown).show_ui(ui, |ui| {
+    let list = ComboBox::from_id_salt("Window").width(110.0).height(LIST_HEIGHT).selected_text(shown);
+    let list = list.show_ui(ui, |ui| {
         for (i, Preset { name, window }) in presets.0.iter().enumerate() {
             let key = if i < 9 { format!("{}  ", i + 1) } else { String::new() };
             let text = format!("{key}{name}  {} / {}", window.center_hu, window.width_hu);
@@ -60,14 +67,23 @@ fn window_ui(ui: &mut Ui, window: Window, presets: &Presets, actions: &mut Vec<A
             actions.push(Action::EditPresets);
         }
     });
+    let enabled = ui.is_enabled();
+    let info = || WidgetInfo { current_text_value: Some(shown.to_owned()), ..named(Role::ComboBox, enabled, "Window") };
+    list.response.on_hover_text("Which HU are black and which are white").widget_info(info);
     let mut own = window;
-    let label = ui.label("Centre");
-    ui.add(DragValue::new(&mut own.center_hu).max_decimals(0).suffix(" HU")).labelled_by(label.id);
-    let label = ui.label("Width");
-    ui.add(DragValue::new(&mut own.width_hu).range(1.0..=8000.0).max_decimals(0).suffix(" HU")).labelled_by(label.id);
+    let center = DragValue::new(&mut own.center_hu).max_decimals(0).prefix("C ").suffix(" HU");
+    let center = ui.add(center).on_hover_text("Centre of the window");
+    center.widget_info(|| named(Role::SpinButton, enabled, "Centre"));
+    let width = DragValue::new(&mut own.width_hu).range(1.0..=8000.0).max_decimals(0).prefix("W ").suffix(" HU");
+    let width = ui.add(width).on_hover_text("Width of the window");
+    width.widget_info(|| named(Role::SpinButton, enabled, "Width"));
     if own != window {
         actions.push(Action::Window(own));
     }
+}
+
+fn named(role: Role, enabled: bool, name: &str) -> WidgetInfo {
+    WidgetInfo::labeled(role, enabled, name)
 }
 
 /// How the panes are arranged, and what the generated ones show.

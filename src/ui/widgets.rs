@@ -2,14 +2,19 @@
 
 use std::path::{Path, PathBuf};
 
+use eframe::egui::collapsing_header::paint_default_icon;
 use eframe::egui::{
-    Align, Align2, Button, Color32, Id, Key, Layout, Memory, Painter, Pos2, Response, RichText, Role, Stroke,
+    Align, Align2, Button, Color32, Id, Key, Layout, Memory, Painter, Pos2, Response, RichText, Role, Sense, Stroke,
     StrokeKind, TextEdit, Ui, Vec2, WidgetInfo,
 };
 
 use super::action::{Action, Place};
 use super::theme;
 use crate::pipeline;
+
+/// A window lower than this has no room for all steps at once, points.
+const LOW: f32 = 760.0;
+const FOLD_SIZE: f32 = 16.0;
 
 /// What a person did with a path field.
 pub(super) enum Chosen {
@@ -75,10 +80,48 @@ pub(super) fn path_field_ui(
 /// A heading with its number, as the steps of the work are counted.
 pub(super) fn step_heading_ui(ui: &mut Ui, number: usize, title: &str) {
     ui.add_space(4.0);
+    ui.horizontal(|ui| heading_ui(ui, number, title));
+}
+
+fn heading_ui(ui: &mut Ui, number: usize, title: &str) {
+    ui.label(RichText::new(number.to_string()).heading().color(theme::colors(ui).accent));
+    ui.label(RichText::new(title).heading().color(theme::colors(ui).strong));
+}
+
+/// How a step folds to a line or two.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Fold {
+    /// There is something to do in it.
+    Never,
+    ByHand,
+    /// By itself in a low window, until someone opens it: there is no room for all steps.
+    WhereLow,
+}
+
+/// The heading of a step that may fold, and whether it is open.
+pub(super) fn folding_heading_ui(ui: &mut Ui, number: usize, title: &str, fold: Fold) -> bool {
+    let id = Id::unique(("step is open", number));
+    let chosen: Option<bool> = ui.data(|data| data.get_temp(id));
+    let low = ui.ctx().content_rect().height() < LOW;
+    let open = fold == Fold::Never || chosen.unwrap_or(fold == Fold::ByHand || !low);
+    ui.add_space(4.0);
     ui.horizontal(|ui| {
-        ui.label(RichText::new(number.to_string()).heading().color(theme::colors(ui).accent));
-        ui.label(RichText::new(title).heading().color(theme::colors(ui).strong));
+        heading_ui(ui, number, title);
+        if fold == Fold::Never {
+            return;
+        }
+        ui.with_layout(Layout::right_to_left(Align::Center), |ui| {
+            let (_, button) = ui.allocate_exact_size(Vec2::splat(FOLD_SIZE), Sense::click());
+            paint_default_icon(ui, if open { 1.0 } else { 0.0 }, &button);
+            let name = format!("{} {}", if open { "Fold" } else { "Unfold" }, title.to_lowercase());
+            button.widget_info(|| WidgetInfo::labeled(Role::Button, true, &name));
+            if button.clicked() {
+                ui.data_mut(|data| data.insert_temp(id, !open));
+            }
+            meaning_ui(ui, button, &name);
+        });
     });
+    open
 }
 
 /// An error in its place: what, where, what to do; to copy, and to put away.

@@ -6,7 +6,7 @@ mod lies;
 mod packages;
 mod real_servers;
 mod real_weights;
-mod server;
+pub(crate) mod server;
 
 use std::path::Path;
 use std::time::{Duration, Instant};
@@ -21,11 +21,11 @@ use self::server::{Server, honest, send};
 const AT_ONCE: Duration = Duration::from_secs(2);
 
 /// Bytes that do not repeat: a piece in the wrong place is seen.
-fn bytes(length: usize) -> Vec<u8> {
+pub(crate) fn bytes(length: usize) -> Vec<u8> {
     (0..=length as u32 / 4).flat_map(|i| i.wrapping_mul(2_654_435_761).to_le_bytes()).take(length).collect()
 }
 
-fn sha256(bytes: &[u8]) -> String {
+pub(crate) fn sha256(bytes: &[u8]) -> String {
     hex::encode(Sha256::digest(bytes))
 }
 

@@ -413,3 +413,45 @@ fn a_network_that_answers_otherwise_than_its_export_recorded_is_loaded_only_when
     let told = predict(&["--despite-check"]);
     assert!(String::from_utf8_lossy(&told.stdout).contains("it is not what was exported"));
 }
+
+#[cfg(unix)]
+#[test]
+fn a_card_names_a_file_of_hugging_faces_cache_and_where_it_is_missing_the_command_that_fetches_it() {
+    let files = Files::new();
+    let repository = files.path("hub/models--someone--net");
+    for inside in ["refs", "blobs", "snapshots/0af1/onnx"] {
+        std::fs::create_dir_all(repository.join(inside)).expect("a folder");
+    }
+    std::fs::write(repository.join("refs/main"), "0af1").expect("written");
+    std::fs::rename(files.path("classifier.onnx"), repository.join("blobs/b10b")).expect("moved");
+    let link = repository.join("snapshots/0af1/onnx/classifier.onnx");
+    std::os::unix::fs::symlink("../../../blobs/b10b", link).expect("a link");
+    let predict = |weights: &str| {
+        let card = files.card("hub.toml", &CLASSIFIER.replace("classifier.onnx", weights));
+        let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_parallax"));
+        command.arg("predict").arg(scan()).arg("--classifier").arg(card).env("HF_HUB_CACHE", files.path("hub"));
+        let output = command.output().expect("the binary runs");
+        let said = [output.stdout, output.stderr].map(|said| String::from_utf8_lossy(&said).into_owned()).concat();
+        (output.status.code(), said)
+    };
+    for weights in ["hf://someone/net/onnx/classifier.onnx", "hf://someone/net@0af1/onnx/classifier.onnx"] {
+        let (code, said) = predict(weights);
+        assert_eq!(code, Some(0), "{weights}: {said}");
+    }
+    let (code, said) = predict("hf://someone/net/other.onnx");
+    assert_eq!(code, Some(3), "{said}");
+    assert!(said.contains("huggingface-cli download someone/net other.onnx"), "{said}");
+}
+
+#[test]
+fn a_self_check_of_another_file_is_refused_in_words() {
+    let files = Files::new();
+    let card = files.card("c.toml", CLASSIFIER);
+    self_check(&files, 0.0);
+    let path = files.path("classifier.check.safetensors");
+    let tensors = candle_core::safetensors::load(&path, &Device::Cpu).expect("tensors");
+    let words = [("sha256".to_owned(), "0".repeat(64))].into();
+    safetensors::serialize_to_file(&tensors, Some(words), &path).expect("written");
+    let error = pipeline::load_classifier(&card, &Monitor::default()).err().expect("another file's");
+    assert!(pipeline::in_words(&error).contains("is the self-check of another file"), "{error:#}");
+}

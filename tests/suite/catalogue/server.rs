@@ -6,25 +6,25 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 /// What a client asked for.
 #[derive(Debug, Clone)]
-pub(super) struct Request {
+pub(crate) struct Request {
     /// `GET`, or `CONNECT` to a proxy.
-    pub(super) method: String,
+    pub(crate) method: String,
     /// `/a/b`, or `host:port`.
-    pub(super) path: String,
+    pub(crate) path: String,
     /// The first byte that is wanted.
-    pub(super) from: Option<usize>,
-    pub(super) if_range: Option<String>,
+    pub(crate) from: Option<usize>,
+    pub(crate) if_range: Option<String>,
 }
 
 /// A server on loopback, until the test's process ends.
-pub(super) struct Server {
-    pub(super) address: String,
+pub(crate) struct Server {
+    pub(crate) address: String,
     requests: Arc<Mutex<Vec<Request>>>,
 }
 
 impl Server {
     /// Starts one whose every answer `answer` writes; it is told how many requests came before.
-    pub(super) fn start(answer: impl Fn(usize, &Request, &mut TcpStream) + Send + Sync + 'static) -> Self {
+    pub(crate) fn start(answer: impl Fn(usize, &Request, &mut TcpStream) + Send + Sync + 'static) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
         let address = format!("http://{}", listener.local_addr().expect("an address"));
         let requests = Arc::new(Mutex::new(Vec::new()));
@@ -49,12 +49,12 @@ impl Server {
     }
 
     /// One that gives `bytes` under any name, by ranges, with a tag.
-    pub(super) fn honest(bytes: &[u8]) -> Self {
+    pub(crate) fn honest(bytes: &[u8]) -> Self {
         let bytes = bytes.to_vec();
         Self::start(move |_, request, stream| honest(&bytes, request, stream))
     }
 
-    pub(super) fn requests(&self) -> Vec<Request> {
+    pub(crate) fn requests(&self) -> Vec<Request> {
         self.requests.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 }
@@ -80,12 +80,12 @@ fn read(stream: &mut TcpStream) -> Option<Request> {
 }
 
 /// Writes as much as the client takes: it may have hung up.
-pub(super) fn send(stream: &mut TcpStream, head: &str, body: &[u8]) {
+pub(crate) fn send(stream: &mut TcpStream, head: &str, body: &[u8]) {
     let head = format!("HTTP/1.1 {head}\r\nConnection: close\r\n\r\n");
     stream.write_all(head.as_bytes()).and_then(|()| stream.write_all(body)).ok();
 }
 
-pub(super) fn honest(bytes: &[u8], request: &Request, stream: &mut TcpStream) {
+pub(crate) fn honest(bytes: &[u8], request: &Request, stream: &mut TcpStream) {
     let total = bytes.len();
     match request.from {
         Some(from) if from < total => {
