@@ -23,7 +23,7 @@ pub(super) fn model_panel_ui(ui: &mut Ui, session: &Session, page: &PublishedPag
     published::button_ui(ui, page, actions);
     card_ui(ui, Role::Autoencoder, &session.autoencoder, actions);
     let by = session.settings.scored_by;
-    ui.horizontal(|ui| {
+    ui.horizontal_wrapped(|ui| {
         ui.label("Explain");
         for (way, name) in
             [(ScoredBy::Classifier, "a class"), (ScoredBy::Segmenter, "lung size"), (ScoredBy::Embedder, "likeness")]

@@ -32,7 +32,7 @@ pub(super) fn panes_ui(ui: &mut Ui, session: &Session, viewer: &mut Viewer, acti
     let arrangement = viewer.display.arrange(session, viewer);
     let all = ui.available_rect_before_wrap();
     ui.allocate_rect(all, Sense::hover());
-    let rects = rects(all, &arrangement);
+    let rects = rects(all, &arrangement, ui.pixels_per_point());
     if let Some(rect) = rects.first() {
         let pixels = (rect.size() * ui.ctx().pixels_per_point()).round();
         viewer.pane_px = [(pixels.x as u32).max(1), (pixels.y as u32).max(1)];
@@ -61,16 +61,17 @@ pub(super) fn panes_ui(ui: &mut Ui, session: &Session, viewer: &mut Viewer, acti
     }
 }
 
-/// As many equal panes as there are pictures.
-fn rects(all: Rect, arrangement: &Arrangement) -> Vec<Rect> {
+/// As many equal panes as there are pictures, on whole pixels: what two of them show of one volume is the same to the pixel.
+fn rects(all: Rect, arrangement: &Arrangement, pixels_per_point: f32) -> Vec<Rect> {
     let count = arrangement.pictures.len();
     let columns = arrangement.columns.max(1);
     let rows = count.div_ceil(columns).max(1);
-    let share = |length: f32, n: usize| (length - theme::GAP * (n as f32 - 1.0)) / n as f32;
+    let whole = |points: f32| (points * pixels_per_point).floor() / pixels_per_point;
+    let share = |length: f32, n: usize| whole((length - theme::GAP * (n as f32 - 1.0)) / n as f32);
     let size = vec2(share(all.width(), columns), share(all.height(), rows));
     let corner = |i: usize| {
         let (column, row) = ((i % columns) as f32, (i / columns) as f32);
-        pos2(all.left() + column * (size.x + theme::GAP), all.top() + row * (size.y + theme::GAP))
+        pos2(whole(all.left() + column * (size.x + theme::GAP)), whole(all.top() + row * (size.y + theme::GAP)))
     };
     (0..count).map(|i| Rect::from_min_size(corner(i), size)).collect()
 }

@@ -5,6 +5,8 @@ use std::process::{Command, Output};
 use std::sync::Arc;
 
 use candle_core::{DType, Device, Tensor};
+use eframe::egui::accesskit::Role;
+use egui_kittest::kittest::Queryable;
 use parallax::graph::Graph;
 use parallax::graph::ops::{AtZero, Conv};
 use parallax::job::Monitor;
@@ -250,7 +252,9 @@ fn the_window_asks_for_the_other_scan_and_shows_the_cosine() {
     let start = Start { scan: Some(scan()), autoencoder: Some(runs.autoencoder.clone()), ..Start::default() };
     let mut window = open_with(start, vec![(Ask::Toward, another_scan())]);
     until(&mut window, "the scan", |w| says(w, "the networks see"));
+    until(&mut window, "the autoencoder", |w| says(w, "b.toml is loaded"));
     click(&mut window, "likeness");
+    until(&mut window, "the embedder's field", |w| w.query_by_role_and_label(Role::TextInput, "Embedder").is_some());
     type_path(&mut window, "Embedder", &runs.embedder);
     until(&mut window, "the embedder", |w| says(w, "e.toml is loaded"));
     assert!(says(&window, "Choose the scan to compare with first"));

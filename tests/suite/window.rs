@@ -69,7 +69,17 @@ pub(crate) fn says(window: &Window, part: &str) -> bool {
     texts(window).iter().any(|text| text.contains(part))
 }
 
+/// Clicks where the label stands, once nothing moves it any more: what arrives in the background pushes what is below it.
 pub(crate) fn click(window: &mut Window, label: &str) {
+    let mut rect = window.get_by_label(label).rect();
+    for _ in 0..100 {
+        window.step();
+        let now = window.get_by_label(label).rect();
+        if now == rect {
+            break;
+        }
+        rect = now;
+    }
     window.get_by_label(label).click();
     window.run_steps(2);
 }
