@@ -33,6 +33,7 @@
 //! ```
 
 mod around;
+mod bands;
 mod build;
 mod fuse;
 pub mod ops;
@@ -92,6 +93,12 @@ impl Graph {
     /// Applies an operation to values of this graph.
     pub fn apply(&mut self, operation: impl Operation + 'static, inputs: &[Value]) -> Value {
         self.nodes.push(Node { operation: Some(Arc::new(operation)), inputs: inputs.to_vec(), name: None });
+        Value(self.nodes.len() - 1)
+    }
+
+    /// Applies an operation that another graph shares.
+    fn apply_shared(&mut self, operation: &Arc<dyn Operation>, inputs: &[Value]) -> Value {
+        self.nodes.push(Node { operation: Some(Arc::clone(operation)), inputs: inputs.to_vec(), name: None });
         Value(self.nodes.len() - 1)
     }
 

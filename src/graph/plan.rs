@@ -5,12 +5,22 @@ use std::sync::Arc;
 
 use candle_core::{DType, Device, Result, bail};
 
+use super::bands::Banded;
 use super::ops::{Operation, Saves};
 use super::{Graph, Value};
 use crate::machine;
 
 /// Most segments that a plan cuts a graph into: with more, a segment is hardly smaller.
 const MOST_SEGMENTS: usize = 64;
+
+/// What a gradient may take before parts of it are computed by bands, bytes: a laptop of 8 GB has that to give.
+const COMFORTABLE_BYTES: u64 = 1_600_000_000;
+
+/// Into how many bands such parts are cut, the fewest first: the more there are, the more is computed twice.
+const BANDS: [usize; 6] = [2, 3, 4, 6, 8, 12];
+
+/// Such a part goes from one value to another of at most this share of what the gradient may take.
+const SMALL_SHARE: u64 = 6;
 
 /// Multiply-adds that take as long as writing a number and reading what it is made of: a core does some 50 to 100 thousand million of
 /// them in a second, and moves a few thousand million numbers.
@@ -32,52 +42,59 @@ pub(super) struct Planned {
     pub(super) varies: Vec<bool>,
     /// Ranges of nodes, of each of which a gradient saves what it needs at a time.
     pub(super) segments: Vec<Range<usize>>,
+    /// Segments that a gradient computes by bands, and whether a forward pass alone does too.
+    banded: Vec<Banded>,
+    pub(super) by_bands: bool,
     pub(super) device: Device,
-    number_bytes: u64,
+    pub(super) number_bytes: u64,
     forward_bytes: u64,
     gradient_bytes: u64,
 }
 
 impl Plan {
-    /// Plans the passes over inputs of these shapes, of f32 or f64, on the CPU.
+    /// Plans the passes over inputs of these shapes, of f32 or f64, on the CPU. A gradient that would take more than 1.6 GB computes
+    /// by bands of planes what it can.
     ///
     /// # Errors
     /// The error says in words why the graph takes no such inputs.
     pub fn new(graph: &Graph, inputs: &[&[usize]], dtype: DType) -> Result<Self> {
-        let mut planned = Planned::new(graph, inputs, dtype.size_in_bytes() as u64)?;
-        planned.segments = planned.cut(1);
-        planned.forward_bytes = planned.peak_of_forward();
-        planned.gradient_bytes = planned.peak_of_gradient();
-        Ok(Self(Arc::new(planned)))
+        let planned = Planned::new(graph, inputs, dtype.size_in_bytes() as u64)?;
+        Ok(Self(Arc::new(planned.in_bands(COMFORTABLE_BYTES)?)))
     }
 
-    /// Gives the plan for weights on another device: inputs are copied there, outputs and gradients back.
+    /// Plans the passes over inputs whose numbers take so many bytes, without bands.
+    pub(super) fn whole(graph: &Graph, inputs: &[&[usize]], number_bytes: u64) -> Result<Self> {
+        Ok(Self(Arc::new(Planned::new(graph, inputs, number_bytes)?)))
+    }
+
+    /// Gives the plan for weights on another device: inputs are copied there, outputs and gradients back. Bands are the CPU's.
     #[must_use]
     pub fn on(self, device: &Device) -> Self {
-        Self(Arc::new(Planned { device: device.clone(), ..Arc::unwrap_or_clone(self.0) }))
+        let planned = Planned { device: device.clone(), ..Arc::unwrap_or_clone(self.0) };
+        let planned = if device.is_cpu() { planned } else { planned.with_bands(Vec::new(), u64::MAX) };
+        Self(Arc::new(planned))
     }
 
     /// Gives a plan whose gradient takes no more than so many bytes: where it would take more, parts of the forward pass are
-    /// computed again, as often as that needs.
+    /// computed again, as often as that needs, and then by bands.
     ///
     /// # Errors
     /// The error says in words how much the gradient takes where even so it is more.
     pub fn within(self, budget: u64) -> Result<Self> {
-        let mut planned = Arc::unwrap_or_clone(self.0);
-        let mut count = 2;
-        while planned.gradient_bytes > budget && count <= MOST_SEGMENTS {
-            planned.segments = planned.cut(count);
-            planned.gradient_bytes = planned.peak_of_gradient();
-            count *= 2;
+        let planned = Arc::unwrap_or_clone(self.0);
+        let mut least = planned.in_segments(budget);
+        if least.gradient_bytes > budget && least.device.is_cpu() {
+            let banded = planned.in_bands(budget)?.in_segments(budget);
+            least = if banded.gradient_bytes < least.gradient_bytes { banded } else { least };
         }
-        if planned.gradient_bytes > budget {
-            let (needed, most) = (planned.gradient_bytes.div_ceil(1_000_000), budget / 1_000_000);
+        if least.gradient_bytes > budget {
+            let (needed, most) = (least.gradient_bytes.div_ceil(1_000_000), budget / 1_000_000);
             bail!(
                 "the gradient of this network takes {needed} MB of memory at least, and may take {most} MB; \
                  set a smaller `side` in its card, or give it fewer slices"
             );
         }
-        Ok(Self(Arc::new(planned)))
+        Ok(Self(Arc::new(least)))
     }
 
     /// Gives a plan whose gradient fits the memory that this process can have, where that is the CPU's. As [`Self::within`].
@@ -129,6 +146,18 @@ impl Plan {
     pub fn segments(&self) -> usize {
         self.0.segments.len()
     }
+
+    /// What a pass through a plan of one segment saves for the gradient.
+    pub(super) fn tape_bytes(&self) -> u64 {
+        let mut held = Holding::new(&self.0);
+        (0..self.0.shapes.len()).for_each(|at| held.run(at, true));
+        held.saved
+    }
+
+    /// How many of the segments the gradient computes by bands of planes.
+    pub fn banded(&self) -> usize {
+        self.0.banded.len()
+    }
 }
 
 impl Planned {
@@ -158,26 +187,77 @@ impl Planned {
         }
         graph.outputs.iter().for_each(|Value(value)| last_use[*value] = usize::MAX);
         let graph = graph.clone();
-        let (segments, device, forward_bytes, gradient_bytes) = (Vec::new(), Device::Cpu, 0, 0);
-        Ok(Self {
+        let planned = Self {
             graph,
             shapes,
             first_use,
             last_use,
             varies,
-            segments,
-            device,
+            segments: Vec::new(),
+            banded: Vec::new(),
+            by_bands: false,
+            device: Device::Cpu,
             number_bytes,
-            forward_bytes,
-            gradient_bytes,
-        })
+            forward_bytes: 0,
+            gradient_bytes: 0,
+        };
+        Ok(planned.with_bands(Vec::new(), u64::MAX))
+    }
+
+    /// Gives the plan with these segments by bands, and the rest in one segment between each two of them. A forward pass alone goes by
+    /// bands where it would take more than the budget.
+    fn with_bands(self, banded: Vec<Banded>, budget: u64) -> Self {
+        let mut planned = Self { banded, by_bands: false, ..self }.cut_into(1);
+        planned.forward_bytes = planned.peak_of_forward();
+        if planned.forward_bytes > budget && !planned.banded.is_empty() {
+            planned.by_bands = true;
+            planned.forward_bytes = planned.peak_of_forward();
+        }
+        planned
+    }
+
+    fn cut_into(mut self, count: usize) -> Self {
+        self.segments = self.cut(count);
+        self.gradient_bytes = self.peak_of_gradient();
+        self
+    }
+
+    /// Gives the plan in as few segments as its gradient needs to take so many bytes, if it can.
+    fn in_segments(&self, budget: u64) -> Self {
+        let (mut planned, mut count) = (self.clone(), 2);
+        while planned.gradient_bytes > budget && count <= MOST_SEGMENTS {
+            planned = planned.cut_into(count);
+            count *= 2;
+        }
+        planned
+    }
+
+    /// Gives the plan in as few bands as its gradient needs to take so many bytes, if it can and where it has parts for them.
+    fn in_bands(self, budget: u64) -> Result<Self> {
+        let mut least = self.clone();
+        for count in BANDS {
+            if least.gradient_bytes <= budget {
+                break;
+            }
+            for taped in [true, false] {
+                let planned = self.clone().with_bands(self.bands(budget / SMALL_SHARE, count, taped)?, budget);
+                let less = least.gradient_bytes > budget && planned.gradient_bytes < least.gradient_bytes;
+                least = if less { planned } else { least };
+            }
+        }
+        Ok(least)
+    }
+
+    /// The bands of a segment, if it has such.
+    pub(super) fn banded(&self, segment: &Range<usize>) -> Option<&Banded> {
+        self.banded.iter().find(|banded| banded.nodes == *segment)
     }
 
     fn count(&self, value: usize) -> u64 {
         self.shapes[value].iter().fold(1, |product: u64, side| product.saturating_mul(*side as u64))
     }
 
-    fn bytes(&self, value: usize) -> u64 {
+    pub(super) fn bytes(&self, value: usize) -> u64 {
         self.count(value).saturating_mul(self.number_bytes)
     }
 
@@ -215,10 +295,15 @@ impl Planned {
         let mut sums = vec![0_u64];
         (0..self.shapes.len()).for_each(|at| sums.push(sums[at].saturating_add(of_node(at))));
         let total = sums[self.shapes.len()];
+        let within =
+            |end: &usize| self.banded.iter().any(|banded| banded.nodes.start < *end && *end < banded.nodes.end);
         let mut ends: Vec<usize> = (1..count as u64)
             .map(|part| sums.partition_point(|sum| *sum < total / count as u64 * part).min(self.shapes.len()))
+            .filter(|end| !within(end))
+            .chain(self.banded.iter().flat_map(|banded| [banded.nodes.start, banded.nodes.end]))
             .chain([self.shapes.len()])
             .collect();
+        ends.sort_unstable();
         ends.dedup();
         let starts = std::iter::once(0).chain(ends.iter().copied());
         starts.zip(ends.iter().copied()).map(|(start, end)| start..end).filter(|range| !range.is_empty()).collect()
@@ -233,9 +318,22 @@ impl Planned {
         entries
     }
 
+    /// What a forward pass keeps of a segment that is not the last, for its gradient.
+    fn kept(&self, segment: &Range<usize>) -> u64 {
+        match self.banded(segment).filter(|banded| banded.taped) {
+            Some(banded) => banded.tape_bytes(),
+            None => self.entries(segment).iter().fold(0, |sum, value| sum.saturating_add(self.bytes(*value))),
+        }
+    }
+
     fn peak_of_forward(&self) -> u64 {
         let mut held = Holding::new(self);
-        (0..self.shapes.len()).for_each(|at| held.run(at, false));
+        for segment in &self.segments {
+            match self.banded(segment).filter(|_| self.by_bands) {
+                Some(banded) => held.run_bands(banded),
+                None => segment.clone().for_each(|at| held.run(at, false)),
+            }
+        }
         held.peak
     }
 
@@ -246,23 +344,38 @@ impl Planned {
         let mut kept: u64 = 0;
         for (number, segment) in self.segments.iter().enumerate() {
             if number > 0 && number < last {
-                kept = self.entries(segment).iter().fold(kept, |sum, value| sum.saturating_add(self.bytes(*value)));
+                kept = kept.saturating_add(self.kept(segment));
             }
             held.base = kept;
-            segment.clone().for_each(|at| held.run(at, number == last));
+            match self.banded(segment) {
+                Some(banded) => held.run_bands(banded),
+                None => segment.clone().for_each(|at| held.run(at, number == last)),
+            }
         }
         let mut peak = held.peak;
         for (number, segment) in self.segments.iter().enumerate().rev() {
+            if let Some(banded) = self.banded(segment) {
+                peak = peak.max(kept.saturating_add(self.peak_of_bands(banded)));
+                kept = kept.saturating_sub(self.kept(segment));
+                continue;
+            }
             if number < last {
                 held = Holding::new(self);
                 held.base = kept;
                 segment.clone().for_each(|at| held.run(at, true));
                 peak = peak.max(held.peak);
-                kept = self.entries(segment).iter().fold(kept, |sum, value| sum.saturating_sub(self.bytes(*value)));
+                kept = kept.saturating_sub(self.kept(segment));
             }
             peak = peak.max(self.peak_of_vjp(segment, held.saved.saturating_add(held.base)));
         }
         peak
+    }
+
+    /// The most that the vjp of a segment by bands holds besides what goes in or the tapes: the gradients of what goes in and of what
+    /// comes out, and a band's.
+    fn peak_of_bands(&self, banded: &Banded) -> u64 {
+        let gradients = self.bytes(banded.exit()).saturating_add(self.bytes(banded.entry));
+        gradients.saturating_add(banded.bytes()[1])
     }
 
     /// The most that the vjp of a segment holds, of which so much was saved.
@@ -329,6 +442,18 @@ impl<'a> Holding<'a> {
         }
         let inputs = plan.graph.nodes[at].inputs.iter().map(|value| value.0);
         inputs.filter(|value| plan.last_use[*value] <= at).for_each(|value| self.leave(value));
+    }
+
+    /// Runs a segment by bands: what comes out is there from the first band on.
+    fn run_bands(&mut self, banded: &Banded) {
+        let of_exit = self.plan.bytes(banded.exit());
+        self.there[banded.exit()] = true;
+        let now = self.live.saturating_add(self.saved).saturating_add(self.base).saturating_add(of_exit);
+        self.peak = self.peak.max(now.saturating_add(banded.bytes()[0]));
+        self.live = self.live.saturating_add(of_exit);
+        if self.plan.last_use[banded.entry] <= banded.exit() {
+            self.leave(banded.entry);
+        }
     }
 
     /// A value is counted among the live no more.

@@ -4,6 +4,7 @@ use std::ops::Range;
 
 use candle_core::{Device, Tensor, bail};
 
+use super::bands::{Banded, Bands};
 use super::ops::{Pass, Saved, Sum};
 use super::plan::{Plan, Planned};
 use super::{Error, Value};
@@ -14,6 +15,7 @@ use crate::nn::device;
 pub type Check<'a> = &'a dyn Fn(usize, usize) -> Result<(), Cancelled>;
 
 /// What a forward pass recorded for its gradient.
+#[derive(Clone)]
 pub struct Tape {
     plan: Plan,
     /// One record for each segment.
@@ -27,6 +29,7 @@ enum Record {
     Saved(Vec<Saved>),
     /// The values that it starts from, to go through it again.
     Entries(Vec<(usize, Tensor)>),
+    Bands(Bands),
 }
 
 impl Plan {
@@ -35,9 +38,18 @@ impl Plan {
     /// # Errors
     /// Where the inputs are not of the plan's shapes, where an operation fails, or where `check` stops the pass.
     pub fn forward(&self, inputs: &[Tensor], check: Check<'_>) -> Result<Vec<Tensor>, Error> {
-        let mut values = self.0.given(inputs)?;
-        self.0.run(0..values.len(), &mut values, false, check)?;
-        Ok(self.0.outputs(&values)?)
+        let planned = &*self.0;
+        let mut values = planned.given(inputs)?;
+        for segment in planned.segments.iter().filter(|_| planned.by_bands) {
+            match planned.banded(segment) {
+                Some(banded) => planned.run_bands(banded, &mut values, None, check)?,
+                None => drop(planned.run(segment.clone(), &mut values, false, check)?),
+            }
+        }
+        if !planned.by_bands {
+            planned.run(0..values.len(), &mut values, false, check)?;
+        }
+        Ok(planned.outputs(&values)?)
     }
 
     /// The outputs, and what the gradient needs to know of this pass. As [`Self::forward`].
@@ -46,7 +58,9 @@ impl Plan {
         let mut values = planned.given(inputs)?;
         let mut records = Vec::with_capacity(planned.segments.len());
         for (number, segment) in planned.segments.iter().enumerate() {
-            if number + 1 == planned.segments.len() {
+            if let Some(banded) = planned.banded(segment) {
+                records.push(Record::Bands(planned.record_bands(banded, &mut values, check)?));
+            } else if number + 1 == planned.segments.len() {
                 records.push(Record::Saved(planned.run(segment.clone(), &mut values, true, check)?));
             } else {
                 let mut entries = Vec::new();
@@ -165,6 +179,34 @@ impl Planned {
         Ok(saved)
     }
 
+    /// Runs a segment by bands, and lets go what goes in where no later one uses it.
+    fn run_bands(
+        &self,
+        banded: &Banded,
+        values: &mut [Option<Tensor>],
+        tapes: Option<&mut Vec<Tape>>,
+        check: Check<'_>,
+    ) -> Result<(), Error> {
+        let entry = values[banded.entry].as_ref().ok_or_else(|| self.missing(banded.entry))?;
+        values[banded.exit()] = Some(banded.forward(entry, tapes, check)?);
+        if self.last_use[banded.entry] <= banded.exit() {
+            values[banded.entry] = None;
+        }
+        Ok(())
+    }
+
+    /// Runs a segment by bands, and gives what its gradient needs to know of it.
+    fn record_bands(&self, banded: &Banded, values: &mut [Option<Tensor>], check: Check<'_>) -> Result<Bands, Error> {
+        if banded.taped {
+            let mut tapes = Vec::new();
+            self.run_bands(banded, values, Some(&mut tapes), check)?;
+            return Ok(Bands::Tapes(tapes));
+        }
+        let entry = values[banded.entry].clone().ok_or_else(|| self.missing(banded.entry))?;
+        self.run_bands(banded, values, None, check)?;
+        Ok(Bands::Entry(entry))
+    }
+
     fn vjp(&self, records: Vec<Record>, gradients: &[Tensor], check: Check<'_>) -> Result<Vec<Tensor>, Error> {
         let nodes = self.shapes.len();
         let mut back = Gradients { sums: vec![None; nodes], masked: vec![false; nodes] };
@@ -189,6 +231,10 @@ impl Planned {
         for (segment, record) in self.segments.iter().zip(records).rev() {
             let mut saved = match record {
                 Record::Saved(saved) => saved,
+                Record::Bands(recorded) => {
+                    self.vjp_of_bands(segment, recorded, &mut back, check)?;
+                    continue;
+                }
                 Record::Entries(entries) => {
                     let mut values = vec![None; nodes];
                     for (value, tensor) in entries {
@@ -210,6 +256,25 @@ impl Planned {
             (None, None) => Err(self.missing(at)),
         });
         inputs.collect()
+    }
+
+    /// Brings the gradient of what comes out of a segment by bands to what goes in.
+    fn vjp_of_bands(
+        &self,
+        segment: &Range<usize>,
+        recorded: Bands,
+        back: &mut Gradients,
+        check: Check<'_>,
+    ) -> Result<(), Error> {
+        let Some(banded) = self.banded(segment) else { return Err(self.missing(segment.start)) };
+        let Some(gradient) = back.sums[banded.exit()].take() else { return Ok(()) };
+        let part = banded.vjp(recorded, &gradient, check)?;
+        let sum = &mut back.sums[banded.entry];
+        *sum = Some(match sum.take() {
+            Some(others) => (others + part)?,
+            None => part,
+        });
+        Ok(())
     }
 
     /// Brings the gradient of a node's output to its inputs. `earlier` is what the nodes before it in its segment saved.

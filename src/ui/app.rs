@@ -351,6 +351,7 @@ impl App {
         Panel::left("steps").default_size(side).size_range(240.0..=480.0).show(ui, |ui| {
             Panel::bottom("run").show(ui, |ui| compute_panel::run_ui(ui, session, actions));
             ScrollArea::vertical().auto_shrink([false, false]).show(ui, |ui| {
+                widgets::clear_of_scroll_bar(ui);
                 step_ui(ui, 1, |ui| input_panel::input_panel_ui(ui, session, actions));
                 step_ui(ui, 2, |ui| model_panel::model_panel_ui(ui, session, &self.published, actions));
                 step_ui(ui, 3, |ui| compute_panel::compute_panel_ui(ui, session, viewer, actions));
@@ -363,6 +364,7 @@ impl App {
                 export_dialog::button_ui(ui, session, &self.export, actions);
             });
             ScrollArea::vertical().auto_shrink([false, false]).show(ui, |ui| {
+                widgets::clear_of_scroll_bar(ui);
                 measure::measure_panel_ui(ui, session, viewer, actions);
                 result_panel::result_panel_ui(ui, session, actions);
                 if session.scan.ready().is_some() {

@@ -2,7 +2,6 @@
 //! colour.
 #![expect(clippy::disallowed_methods, reason = "this is the one place that may make colours")]
 
-use eframe::egui::style::ScrollStyle;
 use eframe::egui::{Color32, Context, CornerRadius, FontFamily, FontId, Stroke, TextStyle, Theme, Ui, Visuals};
 
 use crate::settings::Panels;
@@ -100,17 +99,10 @@ pub(super) fn apply(ctx: &Context) {
             .map(|(style, size, family)| (style, FontId::new(size, family)))
             .into();
             style.spacing.item_spacing = [6.0, 6.0].into();
-            style.spacing.scroll = scroll_bars();
             style.spacing.button_padding = [8.0, 4.0].into();
             style.spacing.interact_size.y = 24.0; // the height of a row, so that words stand level with buttons
         });
     }
-}
-
-/// Scroll bars have a place of their own: one that lies over the contents takes the clicks of what is below it.
-fn scroll_bars() -> ScrollStyle {
-    let width = 6.0;
-    ScrollStyle { bar_width: width, floating_allocated_width: width, ..ScrollStyle::thin() }
 }
 
 /// The panels in a dark or a bright room. Pictures know nothing of it.

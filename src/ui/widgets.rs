@@ -15,6 +15,8 @@ use crate::pipeline;
 /// A window lower than this has no room for all steps at once, points.
 const LOW: f32 = 760.0;
 const FOLD_SIZE: f32 = 16.0;
+/// How wide the bar is that scrolls a panel, points.
+const SCROLL_BAR: f32 = 10.0;
 
 /// What a person did with a path field.
 pub(super) enum Chosen {
@@ -75,6 +77,12 @@ pub(super) fn path_field_ui(
     }
     ui.data_mut(|data| data.insert_temp(id, draft));
     chosen
+}
+
+/// Lets what follows end left of the bar that scrolls the panel, whether it is there or not: it lies over the contents, and takes the
+/// clicks of what is below it.
+pub(super) fn clear_of_scroll_bar(ui: &mut Ui) {
+    ui.set_max_width(ui.available_width() - SCROLL_BAR);
 }
 
 /// A heading with its number, as the steps of the work are counted.

@@ -5,6 +5,7 @@ mod access;
 mod architecture;
 mod around;
 mod audit;
+mod bands;
 mod cases;
 #[cfg(feature = "network")]
 mod catalogue;
@@ -25,6 +26,7 @@ mod exports;
 mod fit;
 mod folders;
 mod formats;
+mod fusing;
 mod gradients;
 mod graph_ops;
 mod graphs;

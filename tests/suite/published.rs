@@ -1,5 +1,6 @@
 //! The page of published networks in the real window, against servers on loopback and folders.
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -196,4 +197,21 @@ fn a_folder_that_a_dialog_names_takes_the_place_of_the_network() {
     click(&mut window, "Get");
     until(&mut window, "the file", |w| says(w, "Its files are on this disk"));
     assert_eq!(reads(folder.path().join("tiny-segmenter/net.pt")), bytes(1000));
+}
+
+#[test]
+fn every_widget_of_the_page_is_reached_by_the_tab_key_and_nothing_behind_it() {
+    let (server, folder) = (Server::honest(&bytes(10)), tempfile::tempdir().expect("a folder"));
+    let mut window = page(catalogue::all().to_vec(), &server.address, folder.path());
+    let mut wanted: BTreeSet<String> = catalogue::all().iter().map(|entry| entry.name.clone()).collect();
+    let others = ["From", "Browse: from", "Into", "Browse: into", "Show in the browser", "Get", "Close"];
+    wanted.extend(others.map(str::to_owned));
+    let mut reached = BTreeSet::new();
+    for _ in 0..2 * wanted.len() {
+        window.key_press(Key::Tab);
+        window.run_steps(2);
+        let focused = window.root().children_recursive().find(|node| node.accesskit_node().is_focused());
+        reached.extend(focused.and_then(|node| node.accesskit_node().label()));
+    }
+    assert_eq!(reached, wanted);
 }

@@ -1,5 +1,9 @@
 //! Merges operations that the kernels do in one pass: what follows an operation becomes part of it.
 
+mod activations;
+mod attention;
+mod norms;
+mod pads;
 mod patterns;
 
 use super::{Graph, Node, Value};

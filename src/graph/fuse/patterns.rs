@@ -8,13 +8,13 @@ use super::super::{Graph, Node, Value};
 
 impl Graph {
     /// The operation of a value where it is one of this type.
-    fn is<T: 'static>(&self, value: Value) -> Option<&T> {
+    pub(super) fn is<T: 'static>(&self, value: Value) -> Option<&T> {
         let operation: &dyn Operation = &**self.nodes[value.0].operation.as_ref()?;
         (operation as &dyn Any).downcast_ref()
     }
 
     /// The operands of a node that is this arithmetic of two tensors.
-    fn pair(&self, value: Value, wanted: Arithmetic) -> Option<[Value; 2]> {
+    pub(super) fn pair(&self, value: Value, wanted: Arithmetic) -> Option<[Value; 2]> {
         let adds = wanted == Arithmetic::Add && self.is::<Add>(value).is_some();
         let is = adds || self.is::<Pairwise>(value).is_some_and(|pairwise| pairwise.of_two() == Some(wanted));
         match self.nodes[value.0].inputs.as_slice() {
@@ -24,7 +24,7 @@ impl Graph {
     }
 
     /// Puts another operation in the place of node `at`.
-    fn replace(&mut self, at: usize, operation: impl Operation + 'static, inputs: Vec<Value>) {
+    pub(super) fn replace(&mut self, at: usize, operation: impl Operation + 'static, inputs: Vec<Value>) {
         let name = self.nodes[at].name.take();
         self.nodes[at] = Node { operation: Some(Arc::new(operation)), inputs, name };
     }
@@ -33,18 +33,17 @@ impl Graph {
     pub(super) fn recognise(&mut self, at: usize) {
         if let Some(x) = self.swish_of(Value(at)) {
             self.replace(at, Swish, vec![x]);
+        } else if let Some(x) = self.gelu_of(Value(at)) {
+            self.replace(at, Function::Gelu, vec![x]);
+        } else if let Some(normed) = self.group_norm_of(Value(at)) {
+            self.norm_groups(at, normed);
+        } else if let Some(attention) = self.attention_of(Value(at)) {
+            self.attend(at, attention);
+        } else if let Some((conv, x)) = self.padded_conv_of(Value(at)) {
+            self.replace(at, conv, vec![x]);
         } else if let Some(inputs) = self.straight_through(Value(at)) {
             self.replace(at, StraightThrough, inputs.to_vec());
         }
-    }
-
-    /// x sigmoid(x)
-    fn swish_of(&self, at: Value) -> Option<Value> {
-        let [a, b] = self.pair(at, Arithmetic::Multiply)?;
-        let gates = |x: Value, gate: Value| {
-            matches!(self.is::<Function>(gate), Some(Function::Sigmoid)) && self.nodes[gate.0].inputs == [x]
-        };
-        if gates(a, b) { Some(a) } else { gates(b, a).then_some(b) }
     }
 
     /// x + (q - x) of a q that no gradient reaches. That the difference was made a constant, no file says; written so it can mean

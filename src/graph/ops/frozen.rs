@@ -27,6 +27,11 @@ impl Frozen {
         self.loaded.dims()
     }
 
+    /// The numbers as they were loaded.
+    pub(super) fn loaded(&self) -> &Tensor {
+        &self.loaded
+    }
+
     /// Gives the numbers as a tensor of the type and on the device of `x`.
     pub(super) fn like(&self, x: &Tensor) -> Result<Tensor> {
         let fits = |t: &&Tensor| t.dtype() == x.dtype() && t.device().same_device(x.device());

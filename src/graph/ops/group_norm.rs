@@ -42,6 +42,15 @@ impl GroupNorm {
         }
         Ok(Self { groups: Arc::new(Groups { count: groups, weight, bias, eps }), activation: Activation::None })
     }
+
+    /// How many channels there are and what is added to their variances, where each channel is a group and nothing is done to it but
+    /// the norm.
+    pub(in crate::graph) fn of_instances(&self) -> Option<(usize, f64)> {
+        let Groups { count, weight, bias, eps } = &*self.groups;
+        let plain = weight.iter().all(|weight| *weight == 1.0) && bias.iter().all(|bias| *bias == 0.0);
+        let alone = *count == weight.len() && self.activation == Activation::None;
+        (plain && alone).then_some((*count, *eps))
+    }
 }
 
 impl Operation for GroupNorm {

@@ -98,6 +98,13 @@ impl Pairwise {
         self.frozen.is_none().then_some(self.arithmetic)
     }
 
+    /// The frozen numbers of this arithmetic of a tensor, in either order where that means the same.
+    pub(in crate::graph) fn by_frozen(&self, wanted: Arithmetic) -> Option<&Tensor> {
+        let (which, numbers) = self.frozen.as_ref()?;
+        let order = *which == 1 || matches!(wanted, Add | Multiply);
+        (self.arithmetic == wanted && order).then(|| numbers.loaded())
+    }
+
     /// Makes the operation on two tensors of the graph.
     pub fn new(arithmetic: Arithmetic) -> Self {
         Self { arithmetic, frozen: None }

@@ -17,11 +17,7 @@ use crate::frame::lambda_text;
 use crate::io::counted;
 use crate::job::duration;
 
-/// Of the bar that scrolls the panel: numbers end left of it.
-const SCROLL_BAR: f32 = 10.0;
-
 pub(super) fn result_panel_ui(ui: &mut Ui, session: &Session, actions: &mut Vec<Action>) {
-    ui.set_max_width(ui.available_width() - SCROLL_BAR);
     ui.add_space(4.0);
     ui.label(RichText::new("Result").heading().color(theme::colors(ui).strong));
     let Some(run) = session.run.ready() else {

@@ -168,6 +168,23 @@ impl Conv {
         Self { around, ..self.padded(even) }
     }
 
+    /// Gives the convolution with more zeros along some axes of its input, before and behind; none where they stand along samples or
+    /// channels, and where what follows is part of it already.
+    pub(in crate::graph) fn padded_more(&self, zeros: &[(usize, [usize; 2])]) -> Option<Self> {
+        if self.adds || self.relu.is_some() || self.kernel.has_norm() {
+            return None;
+        }
+        let padding = self.kernel.geometry().padding;
+        let mut all: [[usize; 2]; 3] = std::array::from_fn(|axis| self.around[axis].map(|zeros| zeros + padding[axis]));
+        for (axis, more) in zeros.iter().filter(|(_, more)| *more != [0; 2]) {
+            let of_volume = axis.checked_sub(2)? + 3 - self.axes.0;
+            for (all, more) in all.get_mut(of_volume)?.iter_mut().zip(more) {
+                *all = all.checked_add(*more)?;
+            }
+        }
+        Some(self.clone().padded_unevenly(all))
+    }
+
     /// The size of an input with the zeros around.
     fn size_around(&self, input: [usize; 3]) -> Result<[usize; 3]> {
         const MOST: usize = u32::MAX as usize;
