@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use candle_core::{DType, Device, Result, bail};
 
-use super::ops::{Operation, Saves};
+use super::ops::{Operation, Saves, Tiled};
 use super::{Graph, Value};
 use crate::machine;
 
@@ -32,6 +32,8 @@ pub(super) struct Planned {
     pub(super) varies: Vec<bool>,
     /// Ranges of nodes, of each of which a gradient saves what it needs at a time.
     pub(super) segments: Vec<Range<usize>>,
+    /// How many steps a forward pass has before each node, and behind them all: one for each, but for nodes of many tiles.
+    pub(super) steps: Vec<usize>,
     pub(super) device: Device,
     number_bytes: u64,
     forward_bytes: u64,
@@ -64,6 +66,7 @@ impl Plan {
     /// The error says in words how much the gradient takes where even so it is more.
     pub fn within(self, budget: u64) -> Result<Self> {
         let mut planned = Arc::unwrap_or_clone(self.0);
+        planned.tiles_within(budget);
         let mut count = 2;
         while planned.gradient_bytes > budget && count <= MOST_SEGMENTS {
             planned.segments = planned.cut(count);
@@ -72,10 +75,11 @@ impl Plan {
         }
         if planned.gradient_bytes > budget {
             let (needed, most) = (planned.gradient_bytes.div_ceil(1_000_000), budget / 1_000_000);
-            bail!(
-                "the gradient of this network takes {needed} MB of memory at least, and may take {most} MB; \
-                 set a smaller `side` in its card, or give it fewer slices"
-            );
+            let remedy = match planned.tiled().next() {
+                Some(_) => "set smaller tiles in its card, or a smaller recipe.size",
+                None => "set a smaller `side` in its card, or give it fewer slices",
+            };
+            bail!("the gradient of this network takes {needed} MB of memory at least, and may take {most} MB; {remedy}");
         }
         Ok(Self(Arc::new(planned)))
     }
@@ -114,10 +118,35 @@ impl Plan {
         self.0.gradient_bytes
     }
 
-    /// What a forward pass does before a node, of all that it does where there is no such node: multiply-adds, and for every number that
+    /// How many steps a forward pass has: one for each node, of a node of tiles those of each tile.
+    pub fn steps(&self) -> usize {
+        self.0.steps[self.0.shapes.len()]
+    }
+
+    /// What a forward pass does before a step, of all that it does where there is no such step: multiply-adds, and for every number that
     /// an operation gives as many of them as take as long as writing it. Of one network, time grows with it.
-    pub fn work_before(&self, node: usize) -> f64 {
-        (0..node.min(self.0.shapes.len())).map(|at| self.0.work(at)).sum()
+    pub fn work_before(&self, step: usize) -> f64 {
+        let nodes = self.0.shapes.len();
+        let node = self.0.steps.partition_point(|first| *first <= step).saturating_sub(1).min(nodes);
+        let before: f64 = (0..node).map(|at| self.0.work(at)).sum();
+        let tiled = self.0.graph.nodes.get(node).and_then(|node| node.operation.as_ref()?.tiled());
+        before + tiled.map_or(0.0, |tiled| tiled.work_before(step - self.0.steps[node]))
+    }
+
+    /// The operation of tiles that takes the most memory, where there is one: its plan is that of one tile.
+    pub fn tiled(&self) -> Option<&Tiled> {
+        self.0.tiled().map(|(_, tiled)| tiled).max_by_key(|tiled| tiled.plan().gradient_bytes())
+    }
+
+    /// The share of a forward pass that a gradient does once more: segments but the last, and every tile.
+    pub fn repeated(&self) -> f64 {
+        let of_segments = 1.0 - 1.0 / self.segments().max(1) as f64;
+        let of_tiles = self.0.tiled().map(|(at, tiled)| self.0.work(at) * (1.0 + tiled.plan().repeated())).sum::<f64>();
+        of_segments + of_tiles / self.work().max(f64::MIN_POSITIVE)
+    }
+
+    pub(super) fn number_bytes(&self) -> u64 {
+        self.0.number_bytes
     }
 
     /// What a forward pass does, as [`Self::work_before`] counts it.
@@ -158,6 +187,11 @@ impl Planned {
         }
         graph.outputs.iter().for_each(|Value(value)| last_use[*value] = usize::MAX);
         let graph = graph.clone();
+        let mut steps = vec![0; nodes + 1];
+        for (at, node) in graph.nodes.iter().enumerate() {
+            let of_node = node.operation.as_ref().and_then(|operation| operation.tiled()).map_or(1, Tiled::steps);
+            steps[at + 1] = of_node.saturating_add(steps[at]);
+        }
         let (segments, device, forward_bytes, gradient_bytes) = (Vec::new(), Device::Cpu, 0, 0);
         Ok(Self {
             graph,
@@ -166,6 +200,7 @@ impl Planned {
             last_use,
             varies,
             segments,
+            steps,
             device,
             number_bytes,
             forward_bytes,
@@ -193,6 +228,31 @@ impl Planned {
         let node = &self.graph.nodes[at];
         let shapes: Vec<&[usize]> = node.inputs.iter().map(|value| self.shapes[value.0].as_slice()).collect();
         node.operation.as_ref().map_or(0, |operation| operation.scratch_bytes(&shapes) as u64)
+    }
+
+    /// Bytes that a vjp takes besides gradients.
+    fn vjp_scratch(&self, at: usize) -> u64 {
+        let tiled = self.operation(at).and_then(|operation| operation.tiled());
+        tiled.map_or_else(|| self.scratch(at), Tiled::vjp_bytes)
+    }
+
+    /// The nodes of tiles.
+    fn tiled(&self) -> impl Iterator<Item = (usize, &Tiled)> {
+        self.graph.nodes.iter().enumerate().filter_map(|(at, node)| Some((at, node.operation.as_ref()?.tiled()?)))
+    }
+
+    /// Cuts the gradients of tiles into segments, as far as the whole takes more than so many bytes and that helps.
+    fn tiles_within(&mut self, budget: u64) {
+        for at in 0..self.graph.nodes.len() {
+            let excess = self.gradient_bytes.saturating_sub(budget);
+            let Some(tiled) = self.operation(at).and_then(|operation| operation.tiled()).filter(|_| excess > 0) else {
+                continue;
+            };
+            // Where even that is too much, the caller says so.
+            let Ok(smaller) = tiled.within(tiled.plan().gradient_bytes().saturating_sub(excess)) else { continue };
+            self.graph.nodes[at].operation = Some(Arc::new(smaller));
+            self.gradient_bytes = self.peak_of_gradient();
+        }
     }
 
     /// What a node saves: bytes of its own, and values that stay.
@@ -280,7 +340,7 @@ impl Planned {
                 }
                 masks = masks.max(self.count(*value));
             }
-            peak = peak.max(saved.saturating_add(live).saturating_add(self.scratch(at)).saturating_add(masks));
+            peak = peak.max(saved.saturating_add(live).saturating_add(self.vjp_scratch(at)).saturating_add(masks));
             // The gradients of outputs are the caller's.
             let ours = !self.graph.outputs.contains(&Value(at));
             live = live.saturating_sub(if ours { self.bytes(at) } else { 0 });

@@ -79,10 +79,12 @@ impl Tape {
 }
 
 /// The gradient of each value, as far as it is summed.
-struct Gradients {
+struct Gradients<'a> {
     sums: Vec<Option<Tensor>>,
     /// Whether a sum is past the mask of the operation that gave its value.
     masked: Vec<bool>,
+    /// What can stop the vjp of a node of tiles.
+    check: Check<'a>,
 }
 
 impl Planned {
@@ -149,10 +151,18 @@ impl Planned {
                 saved.push(Saved::Nothing);
                 continue;
             };
-            check(at, self.shapes.len())?;
             let inputs = node.inputs.iter().map(|value| values[value.0].as_ref().ok_or_else(|| self.missing(value.0)));
             let inputs = inputs.collect::<Result<Vec<_>, _>>()?;
-            let (y, kept) = operation.forward(&inputs, save && self.varies[at])?;
+            let (step, steps) = (self.steps[at], self.steps[self.shapes.len()]);
+            check(step, steps)?;
+            let save = save && self.varies[at];
+            let (y, kept) = match (operation.tiled(), inputs.as_slice()) {
+                (Some(tiled), [x]) => {
+                    let y = tiled.forward_with(x, &|of_tiles, _| check(step + of_tiles, steps))?;
+                    (y, if save { Saved::Tensors(vec![(*x).clone()]) } else { Saved::Nothing })
+                }
+                _ => operation.forward(&inputs, save)?,
+            };
             saved.push(kept);
             each(at, &y)?;
             values[at] = Some(y);
@@ -167,7 +177,7 @@ impl Planned {
 
     fn vjp(&self, records: Vec<Record>, gradients: &[Tensor], check: Check<'_>) -> Result<Vec<Tensor>, Error> {
         let nodes = self.shapes.len();
-        let mut back = Gradients { sums: vec![None; nodes], masked: vec![false; nodes] };
+        let mut back = Gradients { sums: vec![None; nodes], masked: vec![false; nodes], check };
         if gradients.len() != self.graph.outputs.len() {
             let (outputs, given) = (self.graph.outputs.len(), gradients.len());
             return Err(
@@ -219,7 +229,7 @@ impl Planned {
         own: &Saved,
         earlier: &[Saved],
         start: usize,
-        back: &mut Gradients,
+        back: &mut Gradients<'_>,
     ) -> Result<(), Error> {
         let node = &self.graph.nodes[at];
         let Some(operation) = &node.operation else { return Ok(()) };
@@ -245,7 +255,11 @@ impl Planned {
             }
         }
         let shapes: Vec<&[usize]> = inputs.iter().map(|value| self.shapes[*value].as_slice()).collect();
-        let parts = operation.vjp(&Pass { saved: own, shapes: &shapes }, &gradient, into)?;
+        let pass = Pass { saved: own, shapes: &shapes };
+        let parts = match operation.tiled() {
+            Some(tiled) => tiled.vjp_with(&pass, &gradient, into, back.check)?,
+            None => operation.vjp(&pass, &gradient, into)?,
+        };
         for (&value, part) in inputs.iter().zip(parts) {
             back.sums[value] = match (back.sums[value].take(), part) {
                 (Some(sum), Some(part)) => Some((sum + part)?),
