@@ -10,6 +10,7 @@ mod i3resnet;
 mod phecodes;
 mod registry;
 mod roles;
+mod tiles;
 mod trained_on;
 mod unet;
 mod vqgan;
@@ -25,6 +26,7 @@ pub use card::{Card, Decode, Latents, check_labels, is_file_of_operations};
 pub use draft::{Draft, Facts, facts};
 pub use registry::{Kind, Role};
 pub use roles::{Autoencoder, Classifier, Embedder, Probabilities, Segmenter, Within};
+pub use tiles::Tiles;
 pub use trained_on::TrainedOn;
 pub use vqgan::Vqgan;
 
