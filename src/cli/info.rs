@@ -97,7 +97,10 @@ fn plan_lines(name: &str, plan: &Plan) -> Vec<String> {
         let (of_one, shapes) = (tiled.plan(), tiled.plan().inputs());
         let (forward, gradient) = (gigabytes(of_one.forward_bytes()), gigabytes(of_one.gradient_bytes()));
         let tiles = counted(tiled.count(), "tile");
-        lines.push(format!("{:16} {tiles} of {:?}, one after another: {forward} forward, {gradient} with the gradient", "", shapes[0]));
+        lines.push(format!(
+            "{:16} {tiles} of {:?}, one after another: {forward} forward, {gradient} with the gradient",
+            "", shapes[0]
+        ));
     }
     lines
 }

@@ -194,7 +194,9 @@ fn of_cost(cost: &Cost) -> Vec<Note> {
     if let Some(pass) = cost.peak_of {
         let tiles = cost.passes.iter().find(|of| of.name == pass).and_then(|of| of.tiles);
         let (by_tiles, remedy) = match tiles {
-            Some(count) => (format!(" ({}, one after another)", counted(count, "tile")), "smaller tiles or a smaller recipe.size"),
+            Some(count) => {
+                (format!(" ({}, one after another)", counted(count, "tile")), "smaller tiles or a smaller recipe.size")
+            }
             None => (String::new(), "a smaller recipe.size"),
         };
         let needs =

@@ -79,7 +79,9 @@ impl Plan {
                 Some(_) => "set smaller tiles in its card, or a smaller recipe.size",
                 None => "set a smaller `side` in its card, or give it fewer slices",
             };
-            bail!("the gradient of this network takes {needed} MB of memory at least, and may take {most} MB; {remedy}");
+            bail!(
+                "the gradient of this network takes {needed} MB of memory at least, and may take {most} MB; {remedy}"
+            );
         }
         Ok(Self(Arc::new(planned)))
     }
@@ -138,10 +140,10 @@ impl Plan {
         self.0.tiled().map(|(_, tiled)| tiled).max_by_key(|tiled| tiled.plan().gradient_bytes())
     }
 
-    /// The share of a forward pass that a gradient does once more: segments but the last, and every tile.
+    /// The share of a forward pass that a gradient without outputs does once more: segments but the last, of tiles too.
     pub fn repeated(&self) -> f64 {
         let of_segments = 1.0 - 1.0 / self.segments().max(1) as f64;
-        let of_tiles = self.0.tiled().map(|(at, tiled)| self.0.work(at) * (1.0 + tiled.plan().repeated())).sum::<f64>();
+        let of_tiles = self.0.tiled().map(|(at, tiled)| self.0.work(at) * tiled.plan().repeated()).sum::<f64>();
         of_segments + of_tiles / self.work().max(f64::MIN_POSITIVE)
     }
 

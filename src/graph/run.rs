@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use candle_core::{Device, Tensor, bail};
 
-use super::ops::{Pass, Saved, Sum};
+use super::ops::{Pass, Saved, Saves, Sum};
 use super::plan::{Plan, Planned};
 use super::{Error, Value};
 use crate::job::Cancelled;
@@ -60,6 +60,29 @@ impl Plan {
         }
         Ok((planned.outputs(&values)?, Tape { plan: self.clone(), records }))
     }
+
+    /// What the gradient needs to know of a pass whose outputs no one wants. Tiles are not computed where nothing that saves numbers
+    /// follows them: their vjp goes through each anyway. As [`Self::forward`].
+    pub fn tape(&self, inputs: &[Tensor], check: Check<'_>) -> Result<Tape, Error> {
+        let planned = &*self.0;
+        if self.tiled().is_none() || planned.segments.len() > 1 {
+            return Ok(self.record(inputs, check)?.1);
+        }
+        let mut values = planned.given(inputs)?;
+        let needed = planned.needed_by_vjp();
+        let mut saved = Vec::with_capacity(values.len());
+        for (at, needed) in needed.into_iter().enumerate() {
+            match planned.operation(at) {
+                Some(_) if needed => saved.extend(planned.run(at..at + 1, &mut values, true, check)?),
+                Some(operation) if operation.tiled().is_some() && planned.varies[at] => {
+                    let of_inputs = planned.graph.nodes[at].inputs.iter().filter_map(|value| values[value.0].clone());
+                    saved.push(Saved::Tensors(of_inputs.collect()));
+                }
+                _ => saved.push(Saved::Nothing),
+            }
+        }
+        Ok(Tape { plan: self.clone(), records: vec![Record::Saved(saved)] })
+    }
 }
 
 impl Tape {
@@ -91,6 +114,21 @@ impl Planned {
     fn missing(&self, value: usize) -> Error {
         let name = self.operation(value).map_or_else(|| "an input".to_owned(), |operation| operation.name());
         Error::Tensor(candle_core::Error::Msg(format!("value {value} ({name}) is no longer there")))
+    }
+
+    /// Whether a vjp needs each node to be computed: it saves numbers of its own, or another that is computed or saved takes its output.
+    fn needed_by_vjp(&self) -> Vec<bool> {
+        let nodes = self.shapes.len();
+        let (mut needed, mut taken) = (vec![false; nodes], vec![false; nodes]);
+        for at in (0..nodes).rev() {
+            let Some(operation) = self.operation(at) else { continue };
+            let (tiled, saves) = (operation.tiled().is_some(), operation.saves() != Saves::Nothing && self.varies[at]);
+            needed[at] = taken[at] || (saves && !tiled);
+            if needed[at] || saves {
+                self.graph.nodes[at].inputs.iter().for_each(|value| taken[value.0] = true);
+            }
+        }
+        needed
     }
 
     /// The inputs of the graph that stand among a segment's nodes.

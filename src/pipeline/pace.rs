@@ -39,7 +39,7 @@ impl Pace {
     }
 }
 
-/// Segments but the last are computed twice, and tiles once more.
+/// Segments but the last are computed twice.
 fn with_gradient(plan: &Plan, forward_secs: f64) -> f64 {
     forward_secs * (WITH_GRADIENT + plan.repeated())
 }
@@ -90,9 +90,9 @@ pub fn pace(plan: &Plan, gradient: bool, otherwise: Option<f64>, monitor: &Monit
 
 fn gradient_secs(plan: &Plan, inputs: &[Tensor], monitor: &Monitor) -> Result<f64> {
     let (began, check) = (Instant::now(), |_, _| monitor.check());
-    let (outputs, tape) = plan.record(inputs, &check)?;
-    let ones = |y: &Tensor| y.ones_like()?.to_dtype(DType::F32);
-    let gradients = outputs.iter().map(ones).collect::<candle_core::Result<Vec<_>>>()?;
+    let tape = plan.tape(inputs, &check)?;
+    let ones = |shape: &[usize]| Tensor::ones(shape, DType::F32, &Device::Cpu);
+    let gradients = plan.outputs().into_iter().map(ones).collect::<candle_core::Result<Vec<_>>>()?;
     tape.into_vjp(&gradients, &check)?;
     Ok(began.elapsed().as_secs_f64())
 }

@@ -61,6 +61,7 @@ mod search;
 mod series;
 mod sessions;
 mod shaders;
+mod tiles;
 mod tiny_models;
 mod toward;
 mod views;

@@ -247,12 +247,7 @@ impl Tiled {
         Ok(parts)
     }
 
-    fn pulled<T: Real>(
-        &self,
-        x: &Tensor,
-        gradient: &Tensor,
-        check: Check<'_>,
-    ) -> std::result::Result<Tensor, Error> {
+    fn pulled<T: Real>(&self, x: &Tensor, gradient: &Tensor, check: Check<'_>) -> std::result::Result<Tensor, Error> {
         let ([channels, d, h, w], [c_in, ..]) = (self.output, self.input);
         let (of_tile, of_region) = (d * h * w, self.region().iter().product::<usize>());
         let gradient = gradient.to_device(&Device::Cpu)?.contiguous()?;
@@ -293,7 +288,9 @@ fn of_axis(starts: &[usize], asked: &Range<usize>, [before, behind]: [usize; 2])
     let mut covered = asked.start;
     for start in starts {
         let Some(place) = start.checked_mul(behind).filter(|place| before > 0 && place.is_multiple_of(before)) else {
-            bail!("a tile that begins at {start} begins between two places of the output, {before} to {behind} of them");
+            bail!(
+                "a tile that begins at {start} begins between two places of the output, {before} to {behind} of them"
+            );
         };
         let end = place / before + behind;
         if end > asked.start && place / before < asked.end {

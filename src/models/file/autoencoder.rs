@@ -72,7 +72,9 @@ impl FileAutoencoder {
         }
         let tiles = super::tiles(card, recipe, &encoder)?;
         if tiles.is_some() && recipe.axes.is_slice() {
-            return Err(wrong("[tiles] says nothing here: the network takes slices, one by one; leave it out".to_owned()));
+            return Err(wrong(
+                "[tiles] says nothing here: the network takes slices, one by one; leave it out".to_owned(),
+            ));
         }
         let encoder = Posterior::load(card, encoder, dtype, device)?;
         let first = decoder.outputs().first().map(|port| port.name.clone()).unwrap_or_default();

@@ -102,12 +102,11 @@ impl Posterior {
             Ok(Plan::new(&graph.clone().finish(&[value]), &[&stack], self.dtype())?.outputs()[0].to_vec())
         };
         let tensor = shape(&graph, x)?;
-        let value = match tiling {
-            Some(tiling) => tiling.encode(&mut graph, x, &tensor, network)?,
-            None => {
-                let network = network(&tensor)?;
-                graph.append(&network, x)
-            }
+        let value = if let Some(tiling) = tiling {
+            tiling.encode(&mut graph, x, &tensor, network)?
+        } else {
+            let network = network(&tensor)?;
+            graph.append(&network, x)
         };
         let shape = shape(&graph, value)?;
         Ok(Encoded { graph, value, shape })

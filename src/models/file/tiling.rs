@@ -191,7 +191,9 @@ impl Tiling {
         let plan = Plan::new(network, &[tile], self.dtype)?.on(&self.device);
         let found = plan.outputs()[0].to_vec();
         if found.get(2..) != Some(&output) {
-            bail!("the network gives {found:?} of a tile {tile:?}, where the other one of the two wants sides {output:?}");
+            bail!(
+                "the network gives {found:?} of a tile {tile:?}, where the other one of the two wants sides {output:?}"
+            );
         }
         Ok(g.apply(Tiled::new(plan, along, self.blend)?, &[x]))
     }

@@ -32,7 +32,7 @@ for name, network, shape in [("encoder", encoder, [1, 1, 16, 16, 8]), ("decoder"
 encoder, decoder = encoder.double(), decoder.double()
 mean = lambda x: encoder(x).chunk(2, 1)[0]
 golden = {}
-for volume, shape in [("odd", [1, 1, 28, 20, 14]), ("small", [1, 1, 16, 20, 4])]:
+for volume, shape in [("odd", [1, 1, 32, 20, 14]), ("small", [1, 1, 16, 20, 4])]:
     x = golden[volume] = torch.rand(shape).double()
     for mode in ["constant", "gaussian"]:
         for overlap in [0.25, 0.5]:
