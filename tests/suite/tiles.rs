@@ -293,12 +293,12 @@ fn tiles_that_cannot_be_are_refused_with_what_to_do() {
         assert!(said.contains(word), "{text}\n{said}");
     }
     let network = load(&files, &good);
-    let error = network.encode(&noise([16, 1, 18, 16]), &support::unchecked).err().expect("18 rows").to_string();
+    let error = network.encode(&noise([16, 1, 18, 16]), &support::unchecked).expect_err("18 rows").to_string();
     assert!(error.contains("one latent of 4 voxels along A-P, and the prepared scan has 18"), "{error}");
     let many = of("[16, 16, 8]", "[4, 4, 4]").replace("0.25", "0.99");
     let error = load(&files, &many)
         .encode(&Tensor::zeros((512, 1, 512, 512), DType::F32, &Device::Cpu).expect("air"), &support::unchecked);
-    assert!(error.err().expect("too many").to_string().contains("make tiles larger"));
+    assert!(error.expect_err("too many").to_string().contains("make tiles larger"));
 }
 
 #[test]
@@ -306,7 +306,8 @@ fn a_tiled_card_is_explained_by_the_command_which_says_what_a_tile_takes() {
     let files = Files::new();
     let text = card("RAS", "gaussian", 0.25);
     let text = format!("{text}spacing_mm = [6, 6, 6]\nsize = [32, 28, 18]\nhu = [-1000, 1000]\n");
-    let (autoencoder, classifier) = (files.card("a.toml", &text), files.card("c.toml", CLASSIFIER));
+    let (autoencoder, classifier) =
+        (files.card("a.toml", &text), files.card("c.toml", &CLASSIFIER.replace("400]", "1000]")));
     let run = |args: &[&str]| -> String {
         let output = Command::new(env!("CARGO_BIN_EXE_parallax")).args(args).output().expect("the binary runs");
         assert!(output.status.success(), "{args:?}\n{}", String::from_utf8_lossy(&output.stderr));
@@ -327,7 +328,7 @@ fn a_tiled_card_is_explained_by_the_command_which_says_what_a_tile_takes() {
     assert!(run(&["fit", scan, autoencoder]).contains("(18 tiles, one after another)"));
 
     let models = ["--autoencoder", autoencoder, "--classifier", classifier, "--target", "b"];
-    let more = ["--range=-20:20", "--steps", "3", "--slab", "6:9", "--json"];
+    let more = ["--range=-20000:20000", "--steps", "3", "--slab", "6:9", "--json"];
     let report = json(run(&[&["explain", scan], &models[..], &more[..]].concat()));
     let scores: Vec<f64> = report["sweep_scores"].as_array().expect("scores").iter().filter_map(Json::as_f64).collect();
     assert!(scores.len() == 3 && scores[0] < scores[1] && scores[1] < scores[2], "{scores:?}");
