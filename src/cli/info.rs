@@ -25,7 +25,9 @@ pub(super) fn run(args: &InfoArgs) -> Result<()> {
             let plans = kind.as_ref().map(|_| pipeline::plans(&args.path, args.slices));
             (checkpoint_facts(checkpoint, kind.as_deref()), plans)
         }
-        Opened::Network(model) => (network_facts(model, args)?, None),
+        Opened::Network { model, tiled } => {
+            (network_facts(model, args)?, tiled.then(|| pipeline::plans(&args.path, args.slices)))
+        }
     };
     if args.json {
         let mut facts: serde_json::Map<_, _> =
@@ -61,27 +63,46 @@ type Plans = Result<Vec<(&'static str, Plan)>>;
 fn plans_json(plans: &Plans) -> Value {
     let Ok(plans) = plans else { return Value::Null };
     let object = |(name, plan): &(&str, Plan)| {
-        json!({
+        let mut object = json!({
             "pass": name,
             "inputs": plan.inputs(),
             "operations": plan.operations(),
             "forward_bytes": plan.forward_bytes(),
             "gradient_bytes": plan.gradient_bytes(),
             "segments": plan.segments(),
-        })
+        });
+        if let Some(tiled) = plan.tiled() {
+            object["tiles"] = json!({
+                "count": tiled.count(),
+                "inputs": tiled.plan().inputs(),
+                "forward_bytes": tiled.plan().forward_bytes(),
+                "gradient_bytes": tiled.plan().gradient_bytes(),
+            });
+        }
+        object
     };
     plans.iter().map(object).collect()
 }
 
 /// What a pass costs: operations, memory, and how its gradient is cut to fit.
-fn plan_lines(name: &str, plan: &Plan) -> [String; 2] {
+fn plan_lines(name: &str, plan: &Plan) -> Vec<String> {
     let inputs: Vec<String> = plan.inputs().iter().map(|shape| format!("{shape:?}")).collect();
     let (forward, gradient) = (gigabytes(plan.forward_bytes()), gigabytes(plan.gradient_bytes()));
     let segments = counted(plan.segments(), "segment");
-    [
+    let mut lines = vec![
         format!("{:16} {}, planned for {}", name, counted(plan.operations(), "operation"), inputs.join(" and ")),
         format!("{:16} {forward} forward, {gradient} with the gradient, in {segments}, the weights apart", ""),
-    ]
+    ];
+    if let Some(tiled) = plan.tiled() {
+        let (of_one, shapes) = (tiled.plan(), tiled.plan().inputs());
+        let (forward, gradient) = (gigabytes(of_one.forward_bytes()), gigabytes(of_one.gradient_bytes()));
+        let tiles = counted(tiled.count(), "tile");
+        lines.push(format!(
+            "{:16} {tiles} of {:?}, one after another: {forward} forward, {gradient} with the gradient",
+            "", shapes[0]
+        ));
+    }
+    lines
 }
 
 /// What there is to say, the most telling first.

@@ -5,6 +5,7 @@ use serde::Serialize;
 
 use super::Asked;
 use crate::graph::Plan;
+use crate::graph::ops::Tiled;
 use crate::job::Monitor;
 use crate::latent_shift::{Options, SearchWay};
 use crate::machine;
@@ -43,6 +44,9 @@ pub struct Pass {
     pub gradient_bytes: u64,
     /// How many segments its gradient is cut into to fit.
     pub segments: usize,
+    /// How many tiles it is cut into, of which one is in memory at a time; nothing where it is not.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tiles: Option<usize>,
     /// Nothing where there is no memory to try it.
     pub pace: Option<Pace>,
 }
@@ -105,6 +109,7 @@ pub(super) fn cost(input: &Input, asked: &Asked, monitor: &Monitor) -> Result<Co
             forward_bytes: plan.forward_bytes(),
             gradient_bytes: plan.gradient_bytes(),
             segments: plan.segments(),
+            tiles: plan.tiled().map(Tiled::count),
             pace,
         });
     }

@@ -192,10 +192,18 @@ fn of_cost(cost: &Cost) -> Vec<Note> {
     }
     let mut notes = Vec::new();
     if let Some(pass) = cost.peak_of {
-        let needs = format!("a run takes about {} of memory, most of it in the {pass}", gigabytes(cost.peak_bytes));
+        let tiles = cost.passes.iter().find(|of| of.name == pass).and_then(|of| of.tiles);
+        let (by_tiles, remedy) = match tiles {
+            Some(count) => {
+                (format!(" ({}, one after another)", counted(count, "tile")), "smaller tiles or a smaller recipe.size")
+            }
+            None => (String::new(), "a smaller recipe.size"),
+        };
+        let needs =
+            format!("a run takes about {} of memory, most of it in the {pass}{by_tiles}", gigabytes(cost.peak_bytes));
         notes.push(match cost.left_bytes {
             Some(left) if cost.peak_bytes > left => Note::caution(format!(
-                "{needs}, and {} are free; close what else uses memory, let fewer slices change, or set a smaller recipe.size in the card",
+                "{needs}, and {} are free; close what else uses memory, let fewer slices change, or set {remedy} in the card",
                 gigabytes(left)
             )),
             Some(left) => Note::fact(format!("{needs}; {} are free", gigabytes(left))),

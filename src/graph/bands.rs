@@ -32,6 +32,8 @@ pub(super) struct Banded {
     pub(super) taped: bool,
     entry_shape: Vec<usize>,
     exit_shape: Vec<usize>,
+    /// The step of a forward pass that the part begins with, and how many steps there are.
+    steps: [usize; 2],
     /// How many nodes the graph has.
     of: usize,
 }
@@ -87,7 +89,7 @@ impl Banded {
     ) -> std::result::Result<Tensor, Error> {
         let exit = Tensor::zeros(self.exit_shape.as_slice(), entry.dtype(), entry.device())?;
         for (number, band) in self.bands.iter().enumerate() {
-            let check = |done, of| check(self.nodes.start + self.done(number, done, of), self.of);
+            let check = |done, of| check(self.steps[0] + self.done(number, done, of), self.steps[1]);
             let entry = [self.window(entry, band)?];
             let outputs = match &mut tapes {
                 Some(tapes) => {
@@ -221,6 +223,7 @@ impl OnPlanes<'_> {
             taped,
             entry_shape: self.planned.shapes[self.entry].clone(),
             exit_shape: self.planned.shapes[exit].clone(),
+            steps: [self.nodes.start, self.planned.shapes.len()].map(|node| self.planned.steps[node]),
             of: self.planned.shapes.len(),
         }))
     }

@@ -37,6 +37,7 @@ mod bands;
 mod build;
 mod fuse;
 pub mod ops;
+mod peak;
 mod plan;
 mod run;
 

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use candle_core::{DType, Device, Result, bail};
 
 use super::bands::Banded;
-use super::ops::{Operation, Saves};
+use super::ops::{Operation, Saves, Tiled};
 use super::{Graph, Value};
 use crate::machine;
 
@@ -45,6 +45,8 @@ pub(super) struct Planned {
     /// Segments that a gradient computes by bands, and whether a forward pass alone does too.
     banded: Vec<Banded>,
     pub(super) by_bands: bool,
+    /// How many steps a forward pass has before each node, and behind them all: one for each, but for nodes of many tiles.
+    pub(super) steps: Vec<usize>,
     pub(super) device: Device,
     pub(super) number_bytes: u64,
     forward_bytes: u64,
@@ -81,7 +83,8 @@ impl Plan {
     /// # Errors
     /// The error says in words how much the gradient takes where even so it is more.
     pub fn within(self, budget: u64) -> Result<Self> {
-        let planned = Arc::unwrap_or_clone(self.0);
+        let mut planned = Arc::unwrap_or_clone(self.0);
+        planned.tiles_within(budget);
         let mut least = planned.in_segments(budget);
         if least.gradient_bytes > budget && least.device.is_cpu() {
             let banded = planned.in_bands(budget)?.in_segments(budget);
@@ -89,9 +92,12 @@ impl Plan {
         }
         if least.gradient_bytes > budget {
             let (needed, most) = (least.gradient_bytes.div_ceil(1_000_000), budget / 1_000_000);
+            let remedy = match least.tiled().next() {
+                Some(_) => "set smaller tiles in its card, or a smaller recipe.size",
+                None => "set a smaller `side` in its card, or give it fewer slices",
+            };
             bail!(
-                "the gradient of this network takes {needed} MB of memory at least, and may take {most} MB; \
-                 set a smaller `side` in its card, or give it fewer slices"
+                "the gradient of this network takes {needed} MB of memory at least, and may take {most} MB; {remedy}"
             );
         }
         Ok(Self(Arc::new(least)))
@@ -131,10 +137,35 @@ impl Plan {
         self.0.gradient_bytes
     }
 
-    /// What a forward pass does before a node, of all that it does where there is no such node: multiply-adds, and for every number that
+    /// How many steps a forward pass has: one for each node, of a node of tiles those of each tile.
+    pub fn steps(&self) -> usize {
+        self.0.steps[self.0.shapes.len()]
+    }
+
+    /// What a forward pass does before a step, of all that it does where there is no such step: multiply-adds, and for every number that
     /// an operation gives as many of them as take as long as writing it. Of one network, time grows with it.
-    pub fn work_before(&self, node: usize) -> f64 {
-        (0..node.min(self.0.shapes.len())).map(|at| self.0.work(at)).sum()
+    pub fn work_before(&self, step: usize) -> f64 {
+        let nodes = self.0.shapes.len();
+        let node = self.0.steps.partition_point(|first| *first <= step).saturating_sub(1).min(nodes);
+        let before: f64 = (0..node).map(|at| self.0.work(at)).sum();
+        let tiled = self.0.graph.nodes.get(node).and_then(|node| node.operation.as_ref()?.tiled());
+        before + tiled.map_or(0.0, |tiled| tiled.work_before(step - self.0.steps[node]))
+    }
+
+    /// The operation of tiles that takes the most memory, where there is one: its plan is that of one tile.
+    pub fn tiled(&self) -> Option<&Tiled> {
+        self.0.tiled().map(|(_, tiled)| tiled).max_by_key(|tiled| tiled.plan().gradient_bytes())
+    }
+
+    /// The share of a forward pass that a gradient without outputs does once more: segments but the last, of tiles too.
+    pub fn repeated(&self) -> f64 {
+        let of_segments = 1.0 - 1.0 / self.segments().max(1) as f64;
+        let of_tiles = self.0.tiled().map(|(at, tiled)| self.0.work(at) * tiled.plan().repeated()).sum::<f64>();
+        of_segments + of_tiles / self.work().max(f64::MIN_POSITIVE)
+    }
+
+    pub(super) fn number_bytes(&self) -> u64 {
+        self.0.number_bytes
     }
 
     /// What a forward pass does, as [`Self::work_before`] counts it.
@@ -145,13 +176,6 @@ impl Plan {
     /// How many segments the gradient is cut into; all but the last are computed twice.
     pub fn segments(&self) -> usize {
         self.0.segments.len()
-    }
-
-    /// What a pass through a plan of one segment saves for the gradient.
-    pub(super) fn tape_bytes(&self) -> u64 {
-        let mut held = Holding::new(&self.0);
-        (0..self.0.shapes.len()).for_each(|at| held.run(at, true));
-        held.saved
     }
 
     /// How many of the segments the gradient computes by bands of planes.
@@ -187,6 +211,11 @@ impl Planned {
         }
         graph.outputs.iter().for_each(|Value(value)| last_use[*value] = usize::MAX);
         let graph = graph.clone();
+        let mut steps = vec![0; nodes + 1];
+        for (at, node) in graph.nodes.iter().enumerate() {
+            let of_node = node.operation.as_ref().and_then(|operation| operation.tiled()).map_or(1, Tiled::steps);
+            steps[at + 1] = of_node.saturating_add(steps[at]);
+        }
         let planned = Self {
             graph,
             shapes,
@@ -196,6 +225,7 @@ impl Planned {
             segments: Vec::new(),
             banded: Vec::new(),
             by_bands: false,
+            steps,
             device: Device::Cpu,
             number_bytes,
             forward_bytes: 0,
@@ -253,7 +283,7 @@ impl Planned {
         self.banded.iter().find(|banded| banded.nodes == *segment)
     }
 
-    fn count(&self, value: usize) -> u64 {
+    pub(super) fn count(&self, value: usize) -> u64 {
         self.shapes[value].iter().fold(1, |product: u64, side| product.saturating_mul(*side as u64))
     }
 
@@ -269,14 +299,39 @@ impl Planned {
     }
 
     /// Bytes besides inputs and output.
-    fn scratch(&self, at: usize) -> u64 {
+    pub(super) fn scratch(&self, at: usize) -> u64 {
         let node = &self.graph.nodes[at];
         let shapes: Vec<&[usize]> = node.inputs.iter().map(|value| self.shapes[value.0].as_slice()).collect();
         node.operation.as_ref().map_or(0, |operation| operation.scratch_bytes(&shapes) as u64)
     }
 
+    /// Bytes that a vjp takes besides gradients.
+    pub(super) fn vjp_scratch(&self, at: usize) -> u64 {
+        let tiled = self.operation(at).and_then(|operation| operation.tiled());
+        tiled.map_or_else(|| self.scratch(at), Tiled::vjp_bytes)
+    }
+
+    /// The nodes of tiles.
+    fn tiled(&self) -> impl Iterator<Item = (usize, &Tiled)> {
+        self.graph.nodes.iter().enumerate().filter_map(|(at, node)| Some((at, node.operation.as_ref()?.tiled()?)))
+    }
+
+    /// Cuts the gradients of tiles into segments, as far as the whole takes more than so many bytes and that helps.
+    fn tiles_within(&mut self, budget: u64) {
+        for at in 0..self.graph.nodes.len() {
+            let excess = self.gradient_bytes.saturating_sub(budget);
+            let Some(tiled) = self.operation(at).and_then(|operation| operation.tiled()).filter(|_| excess > 0) else {
+                continue;
+            };
+            // Where even that is too much, the caller says so.
+            let Ok(smaller) = tiled.within(tiled.plan().gradient_bytes().saturating_sub(excess)) else { continue };
+            self.graph.nodes[at].operation = Some(Arc::new(smaller));
+            self.gradient_bytes = self.peak_of_gradient();
+        }
+    }
+
     /// What a node saves: bytes of its own, and values that stay.
-    fn saves(&self, at: usize) -> (u64, Vec<usize>) {
+    pub(super) fn saves(&self, at: usize) -> (u64, Vec<usize>) {
         let node = &self.graph.nodes[at];
         let inputs = || node.inputs.iter().map(|value| value.0).collect();
         match node.operation.as_ref().map_or(Saves::Nothing, |operation| operation.saves()) {
@@ -318,153 +373,6 @@ impl Planned {
         entries
     }
 
-    /// What a forward pass keeps of a segment that is not the last, for its gradient.
-    fn kept(&self, segment: &Range<usize>) -> u64 {
-        match self.banded(segment).filter(|banded| banded.taped) {
-            Some(banded) => banded.tape_bytes(),
-            None => self.entries(segment).iter().fold(0, |sum, value| sum.saturating_add(self.bytes(*value))),
-        }
-    }
-
-    fn peak_of_forward(&self) -> u64 {
-        let mut held = Holding::new(self);
-        for segment in &self.segments {
-            match self.banded(segment).filter(|_| self.by_bands) {
-                Some(banded) => held.run_bands(banded),
-                None => segment.clone().for_each(|at| held.run(at, false)),
-            }
-        }
-        held.peak
-    }
-
-    /// The most that is held by a forward pass through all segments and the vjps from the last to the first.
-    fn peak_of_gradient(&self) -> u64 {
-        let mut held = Holding::new(self);
-        let last = self.segments.len().saturating_sub(1);
-        let mut kept: u64 = 0;
-        for (number, segment) in self.segments.iter().enumerate() {
-            if number > 0 && number < last {
-                kept = kept.saturating_add(self.kept(segment));
-            }
-            held.base = kept;
-            match self.banded(segment) {
-                Some(banded) => held.run_bands(banded),
-                None => segment.clone().for_each(|at| held.run(at, number == last)),
-            }
-        }
-        let mut peak = held.peak;
-        for (number, segment) in self.segments.iter().enumerate().rev() {
-            if let Some(banded) = self.banded(segment) {
-                peak = peak.max(kept.saturating_add(self.peak_of_bands(banded)));
-                kept = kept.saturating_sub(self.kept(segment));
-                continue;
-            }
-            if number < last {
-                held = Holding::new(self);
-                held.base = kept;
-                segment.clone().for_each(|at| held.run(at, true));
-                peak = peak.max(held.peak);
-                kept = kept.saturating_sub(self.kept(segment));
-            }
-            peak = peak.max(self.peak_of_vjp(segment, held.saved.saturating_add(held.base)));
-        }
-        peak
-    }
-
-    /// The most that the vjp of a segment by bands holds besides what goes in or the tapes: the gradients of what goes in and of what
-    /// comes out, and a band's.
-    fn peak_of_bands(&self, banded: &Banded) -> u64 {
-        let gradients = self.bytes(banded.exit()).saturating_add(self.bytes(banded.entry));
-        gradients.saturating_add(banded.bytes()[1])
-    }
-
-    /// The most that the vjp of a segment holds, of which so much was saved.
-    fn peak_of_vjp(&self, segment: &Range<usize>, mut saved: u64) -> u64 {
-        let mut gradients = vec![false; self.shapes.len()];
-        let (mut live, mut peak) = (0_u64, saved);
-        for at in segment.clone().rev() {
-            let of_output = if std::mem::replace(&mut gradients[at], false) { 0 } else { self.bytes(at) };
-            live = live.saturating_add(of_output);
-            let mut masks = 0_u64;
-            for Value(value) in &self.graph.nodes[at].inputs {
-                // A sum stands beside its parts, and a mask's bits are unpacked to bytes.
-                if !std::mem::replace(&mut gradients[*value], true) {
-                    live = live.saturating_add(self.bytes(*value));
-                }
-                masks = masks.max(self.count(*value));
-            }
-            peak = peak.max(saved.saturating_add(live).saturating_add(self.scratch(at)).saturating_add(masks));
-            // The gradients of outputs are the caller's.
-            let ours = !self.graph.outputs.contains(&Value(at));
-            live = live.saturating_sub(if ours { self.bytes(at) } else { 0 });
-            saved = saved.saturating_sub(self.saves(at).0);
-        }
-        peak
-    }
-}
-
-/// What a pass holds, as it goes.
-struct Holding<'a> {
-    plan: &'a Planned,
-    /// Values that are there, and those that stay for the gradient.
-    there: Vec<bool>,
-    stays: Vec<bool>,
-    live: u64,
-    /// Bytes that were saved for the gradient, values that stay included.
-    saved: u64,
-    /// Held by others.
-    base: u64,
-    peak: u64,
-}
-
-impl<'a> Holding<'a> {
-    fn new(plan: &'a Planned) -> Self {
-        let none = || vec![false; plan.shapes.len()];
-        Self { plan, there: none(), stays: none(), live: 0, saved: 0, base: 0, peak: 0 }
-    }
-
-    /// Runs a node.
-    fn run(&mut self, at: usize, save: bool) {
-        let Self { plan, .. } = *self;
-        self.there[at] = true;
-        self.live = self.live.saturating_add(plan.bytes(at));
-        let now = self.live.saturating_add(self.saved).saturating_add(self.base);
-        self.peak = self.peak.max(now.saturating_add(plan.scratch(at)));
-        if save {
-            let (own, values) = plan.saves(at);
-            self.saved = self.saved.saturating_add(own);
-            for value in values {
-                if !std::mem::replace(&mut self.stays[value], true) {
-                    self.saved = self.saved.saturating_add(plan.bytes(value));
-                    self.leave(value);
-                }
-            }
-        }
-        let inputs = plan.graph.nodes[at].inputs.iter().map(|value| value.0);
-        inputs.filter(|value| plan.last_use[*value] <= at).for_each(|value| self.leave(value));
-    }
-
-    /// Runs a segment by bands: what comes out is there from the first band on.
-    fn run_bands(&mut self, banded: &Banded) {
-        let of_exit = self.plan.bytes(banded.exit());
-        self.there[banded.exit()] = true;
-        let now = self.live.saturating_add(self.saved).saturating_add(self.base).saturating_add(of_exit);
-        self.peak = self.peak.max(now.saturating_add(banded.bytes()[0]));
-        self.live = self.live.saturating_add(of_exit);
-        if self.plan.last_use[banded.entry] <= banded.exit() {
-            self.leave(banded.entry);
-        }
-    }
-
-    /// A value is counted among the live no more.
-    fn leave(&mut self, value: usize) {
-        if std::mem::replace(&mut self.there[value], false) {
-            self.live = self.live.saturating_sub(self.plan.bytes(value));
-        }
-    }
-}
-
-impl Planned {
     /// The operation of a node; none of an input.
     pub(super) fn operation(&self, at: usize) -> Option<&Arc<dyn Operation>> {
         self.graph.nodes[at].operation.as_ref()

@@ -5,7 +5,7 @@ use std::ops::Range;
 use candle_core::{Device, Tensor, bail};
 
 use super::bands::{Banded, Bands};
-use super::ops::{Pass, Saved, Sum};
+use super::ops::{Pass, Saved, Saves, Sum};
 use super::plan::{Plan, Planned};
 use super::{Error, Value};
 use crate::job::Cancelled;
@@ -74,6 +74,29 @@ impl Plan {
         }
         Ok((planned.outputs(&values)?, Tape { plan: self.clone(), records }))
     }
+
+    /// What the gradient needs to know of a pass whose outputs no one wants. Tiles are not computed where nothing that saves numbers
+    /// follows them: their vjp goes through each anyway. As [`Self::forward`].
+    pub fn tape(&self, inputs: &[Tensor], check: Check<'_>) -> Result<Tape, Error> {
+        let planned = &*self.0;
+        if self.tiled().is_none() || planned.segments.len() > 1 {
+            return Ok(self.record(inputs, check)?.1);
+        }
+        let mut values = planned.given(inputs)?;
+        let needed = planned.needed_by_vjp();
+        let mut saved = Vec::with_capacity(values.len());
+        for (at, needed) in needed.into_iter().enumerate() {
+            match planned.operation(at) {
+                Some(_) if needed => saved.extend(planned.run(at..at + 1, &mut values, true, check)?),
+                Some(operation) if operation.tiled().is_some() && planned.varies[at] => {
+                    let of_inputs = planned.graph.nodes[at].inputs.iter().filter_map(|value| values[value.0].clone());
+                    saved.push(Saved::Tensors(of_inputs.collect()));
+                }
+                _ => saved.push(Saved::Nothing),
+            }
+        }
+        Ok(Tape { plan: self.clone(), records: vec![Record::Saved(saved)] })
+    }
 }
 
 impl Tape {
@@ -93,16 +116,33 @@ impl Tape {
 }
 
 /// The gradient of each value, as far as it is summed.
-struct Gradients {
+struct Gradients<'a> {
     sums: Vec<Option<Tensor>>,
     /// Whether a sum is past the mask of the operation that gave its value.
     masked: Vec<bool>,
+    /// What can stop the vjp of a node of tiles.
+    check: Check<'a>,
 }
 
 impl Planned {
     fn missing(&self, value: usize) -> Error {
         let name = self.operation(value).map_or_else(|| "an input".to_owned(), |operation| operation.name());
         Error::Tensor(candle_core::Error::Msg(format!("value {value} ({name}) is no longer there")))
+    }
+
+    /// Whether a vjp needs each node to be computed: it saves numbers of its own, or another that is computed or saved takes its output.
+    fn needed_by_vjp(&self) -> Vec<bool> {
+        let nodes = self.shapes.len();
+        let (mut needed, mut taken) = (vec![false; nodes], vec![false; nodes]);
+        for at in (0..nodes).rev() {
+            let Some(operation) = self.operation(at) else { continue };
+            let (tiled, saves) = (operation.tiled().is_some(), operation.saves() != Saves::Nothing && self.varies[at]);
+            needed[at] = taken[at] || (saves && !tiled);
+            if needed[at] || saves {
+                self.graph.nodes[at].inputs.iter().for_each(|value| taken[value.0] = true);
+            }
+        }
+        needed
     }
 
     /// The inputs of the graph that stand among a segment's nodes.
@@ -163,10 +203,18 @@ impl Planned {
                 saved.push(Saved::Nothing);
                 continue;
             };
-            check(at, self.shapes.len())?;
             let inputs = node.inputs.iter().map(|value| values[value.0].as_ref().ok_or_else(|| self.missing(value.0)));
             let inputs = inputs.collect::<Result<Vec<_>, _>>()?;
-            let (y, kept) = operation.forward(&inputs, save && self.varies[at])?;
+            let (step, steps) = (self.steps[at], self.steps[self.shapes.len()]);
+            check(step, steps)?;
+            let save = save && self.varies[at];
+            let (y, kept) = match (operation.tiled(), inputs.as_slice()) {
+                (Some(tiled), [x]) => {
+                    let y = tiled.forward_with(x, &|of_tiles, _| check(step + of_tiles, steps))?;
+                    (y, if save { Saved::Tensors(vec![(*x).clone()]) } else { Saved::Nothing })
+                }
+                _ => operation.forward(&inputs, save)?,
+            };
             saved.push(kept);
             each(at, &y)?;
             values[at] = Some(y);
@@ -209,7 +257,7 @@ impl Planned {
 
     fn vjp(&self, records: Vec<Record>, gradients: &[Tensor], check: Check<'_>) -> Result<Vec<Tensor>, Error> {
         let nodes = self.shapes.len();
-        let mut back = Gradients { sums: vec![None; nodes], masked: vec![false; nodes] };
+        let mut back = Gradients { sums: vec![None; nodes], masked: vec![false; nodes], check };
         if gradients.len() != self.graph.outputs.len() {
             let (outputs, given) = (self.graph.outputs.len(), gradients.len());
             return Err(
@@ -284,7 +332,7 @@ impl Planned {
         own: &Saved,
         earlier: &[Saved],
         start: usize,
-        back: &mut Gradients,
+        back: &mut Gradients<'_>,
     ) -> Result<(), Error> {
         let node = &self.graph.nodes[at];
         let Some(operation) = &node.operation else { return Ok(()) };
@@ -310,7 +358,11 @@ impl Planned {
             }
         }
         let shapes: Vec<&[usize]> = inputs.iter().map(|value| self.shapes[*value].as_slice()).collect();
-        let parts = operation.vjp(&Pass { saved: own, shapes: &shapes }, &gradient, into)?;
+        let pass = Pass { saved: own, shapes: &shapes };
+        let parts = match operation.tiled() {
+            Some(tiled) => tiled.vjp_with(&pass, &gradient, into, back.check)?,
+            None => operation.vjp(&pass, &gradient, into)?,
+        };
         for (&value, part) in inputs.iter().zip(parts) {
             back.sums[value] = match (back.sums[value].take(), part) {
                 (Some(sum), Some(part)) => Some((sum + part)?),

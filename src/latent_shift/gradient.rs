@@ -28,7 +28,7 @@ pub fn gradient(
     let parts = in_chunks(0..count, chunk, monitor, step, |at, n| {
         let latents = part(latents, at, n, count)?;
         let check = |_, _| monitor.check();
-        let (_, tape) = autoencoder.decoder(latents.dims(), [height, width])?.fitted()?.record(&[latents], &check)?;
+        let tape = autoencoder.decoder(latents.dims(), [height, width])?.fitted()?.tape(&[latents], &check)?;
         let cotangent = cotangent.narrow(0, at, n)?.contiguous()?;
         Ok(tape.into_vjp(&[cotangent], &check)?.remove(0))
     })?;

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use super::bundle::Bundle;
 use super::registry::Architecture;
-use super::{Error, Kind, Probabilities, Role, TrainedOn, file, wording};
+use super::{Error, Kind, Probabilities, Role, Tiles, TrainedOn, file, wording};
 use crate::preprocess::{OverSlices, Recipe};
 use crate::weights::Checkpoint;
 use crate::{catalogue, files};
@@ -68,6 +68,8 @@ pub struct OfFile {
     pub latents: Latents,
     /// Which output of the encoder holds the standard deviations of its posterior, by name.
     pub deviations: Option<String>,
+    /// How volumes are cut into tiles; none where an autoencoder is given them whole.
+    pub tiles: Option<Tiles>,
 }
 
 /// Which channels of an encoder's output are latents.
@@ -94,6 +96,7 @@ struct Lines {
     #[serde(default)]
     latents: Latents,
     deviations: Option<String>,
+    tiles: Option<Tiles>,
     config: Option<PathBuf>,
     side: Option<usize>,
     #[serde(default)]
@@ -155,6 +158,7 @@ impl Card {
         let mut recipe = Recipe::deserialize(lines.recipe).map_err(|error| wording::of_recipe(text, &error))?;
         recipe.check()?;
         lines.trained_on_hu.map_or(Ok(()), |trained_on| trained_on.check())?;
+        lines.tiles.map_or(Ok(()), |tiles| tiles.check())?;
         if kind.role() == Role::Embedder && recipe.axes.is_slice() && !says_over_slices {
             // The largest of each number of many embeddings is none of them.
             recipe.over_slices = OverSlices::Mean;
@@ -176,6 +180,7 @@ impl Card {
                 activation: lines.activation,
                 latents: lines.latents,
                 deviations: lines.deviations,
+                tiles: lines.tiles,
             },
         })
     }
@@ -267,6 +272,7 @@ impl Lines {
                 of_file(self.output.is_some(), "output")?;
                 of_file(self.activation.is_some(), "activation")?;
                 of_file(self.deviations.is_some(), "deviations")?;
+                of_file(self.tiles.is_some(), "tiles")?;
                 Ok((kind, weights.clone()))
             }
             (Some(_), None, None, None) => Err("it has no `weights`; say the checkpoint's file".to_owned()),
@@ -312,6 +318,7 @@ impl Lines {
             (self.config.is_some(), "config", "the file says what the network is"),
             (self.latents != Latents::default() && !encodes, "latents", "they are an autoencoder's"),
             (self.deviations.is_some() && !encodes, "deviations", "they are an autoencoder's"),
+            (self.tiles.is_some() && !encodes, "tiles", "they are an autoencoder's"),
             (
                 self.deviations.is_some() && self.latents != Latents::default(),
                 "deviations",

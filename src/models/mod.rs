@@ -10,6 +10,7 @@ mod i3resnet;
 mod phecodes;
 mod registry;
 mod roles;
+mod tiles;
 mod trained_on;
 mod unet;
 mod vqgan;
@@ -25,6 +26,7 @@ pub use card::{Card, Decode, Latents, check_labels, is_file_of_operations};
 pub use draft::{Draft, Facts, facts};
 pub use registry::{Kind, Role};
 pub use roles::{Autoencoder, Classifier, Embedder, Probabilities, Segmenter, Within};
+pub use tiles::Tiles;
 pub use trained_on::TrainedOn;
 pub use vqgan::Vqgan;
 
@@ -147,11 +149,12 @@ impl Network {
     }
 
     /// Plans the passes of the network, by name, over a stack `[slices, 1, height, width]`. A pass of a network that takes slices
-    /// one by one is planned for `at_once` of them.
+    /// one by one is planned for `at_once` of them, one that mixes slices for all.
     pub fn plans(&self, stack: [usize; 4], at_once: usize) -> candle_core::Result<Vec<(&'static str, Plan)>> {
         let [slices, channels, height, width] = stack;
         let some = |count: usize| [slices.min(count), channels, height, width];
         match self {
+            Self::Autoencoder(network) if network.mixes_slices() => network.plans(&stack),
             Self::Autoencoder(network) => network.plans(&some(at_once)),
             Self::Classifier(network) => Ok(vec![("classifier", network.plan(&stack)?)]),
             Self::Segmenter(network) => Ok(vec![("segmenter", network.plan(&some(1))?)]),

@@ -306,9 +306,12 @@ pub(super) fn planned(graph: &Graph, input: &[usize], dtype: DType, device: &Dev
     let plan = Plan::new(graph, &[input], dtype)?.on(device);
     let bytes = plan.forward_bytes();
     let Some(most) = machine::memory_bytes().filter(|most| device.is_cpu() && bytes > *most) else { return Ok(plan) };
+    let remedy = match plan.tiled() {
+        Some(_) => "set smaller tiles in its card, or a smaller recipe.size",
+        None => "set a smaller `side` in its card, or give it fewer slices",
+    };
     bail!(
-        "{} of {} x {} pixels take at least {} of memory in the network, and this process can have {}; \
-         set a smaller `side` in its card, or give it fewer slices",
+        "{} of {} x {} pixels take at least {} of memory in the network, and this process can have {}; {remedy}",
         counted(input[0], "slice"),
         input[2],
         input[3],

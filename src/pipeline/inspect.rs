@@ -30,7 +30,11 @@ pub enum Opened {
         checkpoint: Box<Checkpoint>,
         kind: Option<String>,
     },
-    Network(Box<Model>),
+    Network {
+        model: Box<Model>,
+        /// Whether a card cuts volumes into tiles: what a pass takes is then a matter of these.
+        tiled: bool,
+    },
 }
 
 /// A scan, a model card, a checkpoint or a network, told by what it holds. A scan is prepared by the recipe, since what that does to
@@ -38,13 +42,14 @@ pub enum Opened {
 pub fn inspect(path: &Path, choice: &Choice, recipe: &Recipe, monitor: &Monitor) -> Result<Opened> {
     if models::is_file_of_operations(path) {
         chosen::refuse(choice, "a network", path)?;
-        return Ok(Opened::Network(Box::new(network::open(path)?)));
+        return Ok(Opened::Network { model: Box::new(network::open(path)?), tiled: false });
     }
     if path.extension().is_some_and(|ext| ext.eq_ignore_ascii_case("toml")) || models::is_bundle(path) {
         chosen::refuse(choice, "a model card", path)?;
         let card = Card::open(path).map_err(BadInput::mark)?;
         if let Kind::File(_) = card.kind {
-            return Ok(Opened::Network(Box::new(network::open(&card.weights)?)));
+            let tiled = card.file.tiles.is_some();
+            return Ok(Opened::Network { model: Box::new(network::open(&card.weights)?), tiled });
         }
         let checkpoint = Checkpoint::open(&card.weights).map_err(BadInput::mark)?;
         return Ok(Opened::Checkpoint { checkpoint: Box::new(checkpoint), kind: Some(card.kind.to_string()) });
@@ -80,6 +85,8 @@ pub fn inspect(path: &Path, choice: &Choice, recipe: &Recipe, monitor: &Monitor)
 
 /// What stands for a side that a recipe leaves open.
 const SOME_SIDE: usize = 256;
+/// Networks of volumes that are cut into tiles make a latent of so many slices, or of a divisor of it.
+const SLICES_OF_A_LATENT: usize = 16;
 
 /// Plans the passes of the network of a card or a checkpoint over a scan of so many slices, as its recipe prepares it. The plans
 /// fit the memory that this process can have, or else the error says how much they need.
@@ -87,7 +94,11 @@ pub fn plans(path: &Path, slices: usize) -> Result<Vec<(&'static str, Plan)>> {
     let card = Card::open(path).map_err(BadInput::mark)?;
     let Loaded { network, recipe, .. } = Network::load(&card, device::chosen()).map_err(BadInput::mark)?;
     let [columns, rows, depth] = recipe.size;
-    let slices = if depth == 0 { slices } else { depth };
+    let slices = match (depth, card.file.tiles) {
+        (0, None) => slices,
+        (0, Some(_)) => slices.next_multiple_of(SLICES_OF_A_LATENT),
+        (depth, _) => depth,
+    };
     let side = |side: usize| if side == 0 { SOME_SIDE } else { side };
     let plans = network.plans([slices, 1, side(rows), side(columns)], Options::default().chunk)?;
     plans.into_iter().map(|(name, plan)| Ok((name, plan.fitted()?))).collect()

@@ -41,8 +41,7 @@ impl Pace {
 
 /// Segments but the last are computed twice.
 fn with_gradient(plan: &Plan, forward_secs: f64) -> f64 {
-    let again = 1.0 - 1.0 / plan.segments().max(1) as f64;
-    forward_secs * (WITH_GRADIENT + again)
+    forward_secs * (WITH_GRADIENT + plan.repeated())
 }
 
 /// Times a pass over numbers like a scan's: all of it where that is quick, with its gradient where `gradient` is asked for; or else what
@@ -59,9 +58,9 @@ pub fn pace(plan: &Plan, gradient: bool, otherwise: Option<f64>, monitor: &Monit
     let grey = |shape: &[usize]| Tensor::full(0.4_f32, shape, &Device::Cpu);
     let inputs = plan.inputs().into_iter().map(grey).collect::<candle_core::Result<Vec<_>>>()?;
     let (began, reached) = (Instant::now(), Cell::new((0, 0.0)));
-    let check = |node: usize, _| {
+    let check = |step: usize, _| {
         monitor.check()?;
-        reached.set((node, began.elapsed().as_secs_f64()));
+        reached.set((step, began.elapsed().as_secs_f64()));
         // A GPU is told the whole pass at once: there is no part of it to time.
         if began.elapsed() > BUDGET && !device::is_gpu() { Err(Cancelled) } else { Ok(()) }
     };
@@ -73,9 +72,9 @@ pub fn pace(plan: &Plan, gradient: bool, otherwise: Option<f64>, monitor: &Monit
         }
         Err(error) => return Err(error.into()),
     };
-    let (node, secs) = reached.get();
+    let (step, secs) = reached.get();
     let (secs, timed) =
-        if whole { (began.elapsed().as_secs_f64(), 1.0) } else { (secs, plan.work_before(node) / plan.work()) };
+        if whole { (began.elapsed().as_secs_f64(), 1.0) } else { (secs, plan.work_before(step) / plan.work()) };
     let forward_secs = secs / timed.max(f64::MIN_POSITIVE);
     let mut pace = Pace {
         forward_secs,
@@ -91,9 +90,9 @@ pub fn pace(plan: &Plan, gradient: bool, otherwise: Option<f64>, monitor: &Monit
 
 fn gradient_secs(plan: &Plan, inputs: &[Tensor], monitor: &Monitor) -> Result<f64> {
     let (began, check) = (Instant::now(), |_, _| monitor.check());
-    let (outputs, tape) = plan.record(inputs, &check)?;
-    let ones = |y: &Tensor| y.ones_like()?.to_dtype(DType::F32);
-    let gradients = outputs.iter().map(ones).collect::<candle_core::Result<Vec<_>>>()?;
+    let tape = plan.tape(inputs, &check)?;
+    let ones = |shape: &[usize]| Tensor::ones(shape, DType::F32, &Device::Cpu);
+    let gradients = plan.outputs().into_iter().map(ones).collect::<candle_core::Result<Vec<_>>>()?;
     tape.into_vjp(&gradients, &check)?;
     Ok(began.elapsed().as_secs_f64())
 }

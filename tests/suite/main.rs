@@ -63,6 +63,7 @@ mod search;
 mod series;
 mod sessions;
 mod shaders;
+mod tiles;
 mod tiny_models;
 mod toward;
 mod views;

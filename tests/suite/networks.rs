@@ -34,7 +34,7 @@ impl Files {
         let folder = tempfile::tempdir().expect("a folder");
         let networks =
             ["classifier", "slices", "findings", "encoder", "decoder", "segmenter", "blocks_encoder", "blocks_decoder"];
-        for name in networks {
+        for name in networks.into_iter().chain(["tiles_encoder", "tiles_decoder"]) {
             let file = format!("{name}.onnx");
             std::fs::copy(support::data(&format!("networks/{file}")), folder.path().join(file)).expect("copied");
         }

@@ -36,6 +36,7 @@ mod steps;
 mod stop;
 mod table;
 mod threshold;
+mod tiled;
 mod unfold;
 mod view;
 
@@ -70,6 +71,7 @@ pub use softmax::Softmax;
 pub use steps::{Steps, StraightThrough};
 pub use stop::Stop;
 pub use threshold::{Clip, LeakyRelu};
+pub use tiled::{Blend, Tiled, TilesAlong};
 pub use view::{CenterCrop, Flip, Narrow, Pad, Permute, Reshape, Unsqueeze};
 
 pub use crate::nn::epilogue::AtZero;
@@ -121,6 +123,11 @@ pub trait Operation: Any + Send + Sync {
     /// needs for each of the output; none where it needs them all.
     fn on_planes(&self, axis: usize, output: &[usize]) -> Option<(Arc<dyn Operation>, Planes)> {
         let _ = (axis, output);
+        None
+    }
+
+    /// This operation where it runs a plan of its own, tile after tile: passes through it can be stopped between any two of its steps.
+    fn tiled(&self) -> Option<&Tiled> {
         None
     }
 

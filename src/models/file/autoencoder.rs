@@ -5,6 +5,7 @@ use std::sync::Arc;
 use candle_core::{DType, Device, Result, Tensor, bail};
 
 use super::posterior::{Encoded, Posterior};
+use super::tiling::Tiling;
 use super::volumes::FileVolumes;
 use super::{Pass, example, pass, unit};
 use crate::exchange::{Model, Size};
@@ -69,6 +70,12 @@ impl FileAutoencoder {
                 "recipe.z_score and recipe.windows cannot be undone behind a decoder; an autoencoder has one window, recipe.hu".to_owned(),
             ));
         }
+        let tiles = super::tiles(card, recipe, &encoder)?;
+        if tiles.is_some() && recipe.axes.is_slice() {
+            return Err(wrong(
+                "[tiles] says nothing here: the network takes slices, one by one; leave it out".to_owned(),
+            ));
+        }
         let encoder = Posterior::load(card, encoder, dtype, device)?;
         let first = decoder.outputs().first().map(|port| port.name.clone()).unwrap_or_default();
         let decoder = pass(decoder, &first, dtype, device)?;
@@ -81,7 +88,9 @@ impl FileAutoencoder {
                 .map_err(|error| misfit(Misfit::of(&network.decoder, &latents, card.file.latents, &error)))?;
             return Ok(Arc::new(network));
         }
-        let network = FileVolumes { encoder, decoder, recipe, dtype, device };
+        let tiling = Tiling::of(tiles, &recipe, (dtype, &device), |tile| encoder.shape_of_latents(tile));
+        let tiling = tiling.map_err(|error| wrong(error.to_string()))?;
+        let network = FileVolumes { encoder, decoder, recipe, tiling, dtype, device };
         let latents = network.latents().map_err(|error| wrong(error.to_string()))?;
         network
             .check(&latents)
@@ -117,7 +126,7 @@ impl FileAutoencoder {
 
     /// The pass from a stack `[slices, 1, height, width]` to latents.
     fn encoder(&self, stack: [usize; 4]) -> Result<Plan> {
-        self.planned(self.encoder.latents(&self.recipe, stack)?, stack)
+        self.planned(self.encoder.through(&self.recipe, stack, None, |tensor| self.encoder.latents(tensor))?, stack)
     }
 
     fn planned(&self, Encoded { graph, value, .. }: Encoded, stack: [usize; 4]) -> Result<Plan> {
@@ -144,7 +153,10 @@ impl Autoencoder for FileAutoencoder {
     fn deviations(&self, stack: &Tensor, check: Check<'_>) -> std::result::Result<Option<Tensor>, graph::Error> {
         let (n, c, h, w) = stack.dims4()?;
         let shape = [n, c, h, w];
-        let Some(encoded) = self.encoder.deviations(&self.recipe, shape)? else { return Ok(None) };
+        if !self.encoder.has_deviations() {
+            return Ok(None);
+        }
+        let encoded = self.encoder.through(&self.recipe, shape, None, |tensor| self.encoder.deviations(tensor))?;
         Ok(Some(self.planned(encoded, shape)?.forward(std::slice::from_ref(stack), check)?.remove(0)))
     }
 

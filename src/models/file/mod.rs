@@ -4,6 +4,7 @@ mod autoencoder;
 mod classifier;
 mod embedder;
 mod posterior;
+mod tiling;
 mod volumes;
 
 use std::collections::{BTreeMap, HashMap};
@@ -18,7 +19,7 @@ use serde::de::DeserializeOwned;
 use self::autoencoder::FileAutoencoder;
 use super::draft::Facts;
 use super::registry::Role;
-use super::{Card, Error, Loaded, Network, Probabilities, TrainedOn, check_labels};
+use super::{Card, Error, Loaded, Network, Probabilities, Tiles, TrainedOn, check_labels};
 use crate::exchange::{Model, Port, Size};
 use crate::files;
 use crate::graph::{Graph, Plan, Value};
@@ -298,27 +299,52 @@ fn agreed(card: &Card, model: &Model) -> Result<Recipe, Error> {
     if !card.says_size {
         recipe.size = [0; 3];
     }
-    for (size, (axis, _)) in sizes[2..].iter().zip(axes) {
-        let world = 2 - axis;
-        match (size, recipe.size[world]) {
-            (Size::Fixed(fixed), 0) => recipe.size[world] = *fixed,
-            (Size::Fixed(fixed), said) if said != *fixed => {
-                let shape: Vec<String> = sizes.iter().map(side).collect();
-                return Err(wrong(format!(
-                    "recipe.size = {:?} has {said} voxels along {}, and the network takes {fixed}: its input is [{}]; \
-                     set recipe.size so, or export the network with dynamic sizes",
-                    recipe.size,
-                    ["R-L", "A-P", "S-I"][world],
-                    shape.join(", "),
-                )));
-            }
-            _ => {}
-        }
+    match card.file.tiles {
+        // What a file fixes is then the size of a tile.
+        Some(_) => drop(tiles(card, &recipe, model)?),
+        None => recipe.size = fixed("recipe.size", recipe.size, &recipe, sizes).map_err(wrong)?,
     }
     if recipe.fit != Fit::Crop && recipe.size.contains(&0) {
         return Err(wrong(format!("recipe.size = {:?}; what is resized needs all three sides", recipe.size)));
     }
     Ok(recipe)
+}
+
+/// Gives a card's tiles as the encoder's input has them; none where the card has none.
+///
+/// # Errors
+/// Where the two contradict each other.
+fn tiles(card: &Card, recipe: &Recipe, model: &Model) -> Result<Option<Tiles>, Error> {
+    let sizes = model.inputs().first().and_then(|port| port.sizes.as_deref());
+    let (Some(tiles), Some(sizes)) = (card.file.tiles, sizes) else { return Ok(card.file.tiles) };
+    match fixed("tiles.size", tiles.size, recipe, sizes) {
+        Ok(size) => Ok(Some(Tiles { size, ..tiles })),
+        Err(what) => Err(Error::Card { what, path: model.path().to_owned() }),
+    }
+}
+
+/// Fills the sides that a size towards R, A, S leaves open with those that a network's input `[n, c, …]` fixes.
+///
+/// # Errors
+/// In words that name the key, where the two contradict each other.
+fn fixed(key: &str, mut size: [usize; 3], recipe: &Recipe, sizes: &[Size]) -> Result<[usize; 3], String> {
+    for (of_file, (axis, _)) in sizes[2..].iter().zip(recipe.axes.of_stack()) {
+        let world = 2 - axis;
+        match (of_file, size[world]) {
+            (Size::Fixed(fixed), 0) => size[world] = *fixed,
+            (Size::Fixed(fixed), said) if said != *fixed => {
+                let shape: Vec<String> = sizes.iter().map(side).collect();
+                return Err(format!(
+                    "{key} = {size:?} has {said} voxels along {}, and the network takes {fixed}: its input is [{}]; \
+                     set {key} so, or export the network with dynamic sizes",
+                    ["R-L", "A-P", "S-I"][world],
+                    shape.join(", "),
+                ));
+            }
+            _ => {}
+        }
+    }
+    Ok(size)
 }
 
 fn side(size: &Size) -> String {

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use candle_core::{DType, Device, Result as TensorResult, bail};
 
+use super::tiling::Tiling;
 use super::{Pass, output, pass};
 use crate::exchange::Model;
 use crate::graph::ops::{Clip, Function};
@@ -24,7 +25,7 @@ pub(super) struct Posterior {
     deviations: Option<Pass>,
 }
 
-/// The start of a graph: from a stack to some value, in the order of the network's axes, with the shape of the encoder's output.
+/// The start of a graph: from a stack to some value, in the order of the network's axes, with the value's shape.
 pub(super) struct Encoded {
     pub(super) graph: Graph,
     pub(super) value: Value,
@@ -44,32 +45,71 @@ impl Posterior {
         self.deviations.is_some() || self.latents == Latents::Mean
     }
 
-    /// Takes a stack `[slices, 1, height, width]` to latents.
-    pub(super) fn latents(&self, recipe: &Recipe, stack: [usize; 4]) -> TensorResult<Encoded> {
-        let Encoded { mut graph, value, shape } = encoded(&self.encoder, recipe, stack)?;
-        let value = match self.latents {
-            Latents::All => value,
-            Latents::Mean => graph.narrow(value, 1, 0, half(&shape)?),
-        };
-        Ok(Encoded { graph, value, shape })
+    /// The graph from a tensor of such a shape, as the network takes it, to latents.
+    pub(super) fn latents(&self, tensor: &[usize]) -> TensorResult<Graph> {
+        let network = self.encoder.graph(tensor)?;
+        if self.latents == Latents::All {
+            return Ok(network);
+        }
+        let channels = half(&self.encoder.output_of(tensor)?)?;
+        let mut g = Graph::new();
+        let x = g.input();
+        let value = g.append(&network, x);
+        let value = g.narrow(value, 1, 0, channels);
+        Ok(g.finish(&[value]))
     }
 
-    /// Takes a stack to the standard deviations of the posterior, one for each latent; none where the card says of none. Behind a mean
-    /// stands v, the logarithm of the variance: the deviation is exp(v / 2).
-    pub(super) fn deviations(&self, recipe: &Recipe, stack: [usize; 4]) -> TensorResult<Option<Encoded>> {
+    /// The graph from a tensor to the standard deviations of the posterior, one for each latent; none where the card says of none. Behind a
+    /// mean stands v, the logarithm of the variance: the deviation is exp(v / 2).
+    pub(super) fn deviations(&self, tensor: &[usize]) -> TensorResult<Graph> {
         if let Some(deviations) = &self.deviations {
-            return encoded(deviations, recipe, stack).map(Some);
+            return deviations.graph(tensor);
         }
-        if self.latents != Latents::Mean {
-            return Ok(None);
-        }
-        let Encoded { mut graph, value, shape } = encoded(&self.encoder, recipe, stack)?;
-        let channels = half(&shape)?;
-        let value = graph.narrow(value, 1, channels, channels);
-        let value = graph.apply(LOG_VARIANCES, &[value]);
-        let value = graph.affine(value, 0.5, 0.0);
-        let value = graph.function(value, Function::Exp);
-        Ok(Some(Encoded { graph, value, shape }))
+        let channels = half(&self.encoder.output_of(tensor)?)?;
+        let mut g = Graph::new();
+        let x = g.input();
+        let value = g.append(&self.encoder.graph(tensor)?, x);
+        let value = g.narrow(value, 1, channels, channels);
+        let value = g.apply(LOG_VARIANCES, &[value]);
+        let value = g.affine(value, 0.5, 0.0);
+        let value = g.function(value, Function::Exp);
+        Ok(g.finish(&[value]))
+    }
+
+    /// The shape of the latents of a tensor.
+    pub(super) fn shape_of_latents(&self, tensor: &[usize]) -> TensorResult<Vec<usize>> {
+        Ok(Plan::new(&self.latents(tensor)?, &[tensor], self.dtype())?.outputs()[0].to_vec())
+    }
+
+    /// The type of the numbers that it computes in.
+    fn dtype(&self) -> DType {
+        self.encoder.dtype
+    }
+
+    /// Takes a stack `[slices, 1, height, width]` through an adapter and the graph that `network` gives of a tensor, tile by tile where there
+    /// are tiles.
+    pub(super) fn through(
+        &self,
+        recipe: &Recipe,
+        stack: [usize; 4],
+        tiling: Option<&Tiling>,
+        network: impl Fn(&[usize]) -> TensorResult<Graph>,
+    ) -> TensorResult<Encoded> {
+        let mut graph = Graph::new();
+        let x = graph.input();
+        let x = Adapter::own(recipe).tensor(&mut graph, x)?;
+        let shape = |graph: &Graph, value: Value| -> TensorResult<Vec<usize>> {
+            Ok(Plan::new(&graph.clone().finish(&[value]), &[&stack], self.dtype())?.outputs()[0].to_vec())
+        };
+        let tensor = shape(&graph, x)?;
+        let value = if let Some(tiling) = tiling {
+            tiling.encode(&mut graph, x, &tensor, network)?
+        } else {
+            let network = network(&tensor)?;
+            graph.append(&network, x)
+        };
+        let shape = shape(&graph, value)?;
+        Ok(Encoded { graph, value, shape })
     }
 }
 
@@ -79,16 +119,4 @@ fn half(shape: &[usize]) -> TensorResult<usize> {
         Some(channels) if channels.is_multiple_of(2) => Ok(channels / 2),
         _ => bail!("latents = \"mean\" takes half of the encoder's channels, and it gives {shape:?}"),
     }
-}
-
-/// Takes a stack to one of the encoder's outputs.
-fn encoded(output: &Pass, recipe: &Recipe, stack: [usize; 4]) -> TensorResult<Encoded> {
-    let mut graph = Graph::new();
-    let x = graph.input();
-    let x = Adapter::own(recipe).tensor(&mut graph, x)?;
-    let tensor = Plan::new(&graph.clone().finish(&[x]), &[&stack], output.dtype)?.outputs()[0].to_vec();
-    let network = output.graph(&tensor)?;
-    let shape = Plan::new(&network, &[&tensor], output.dtype)?.outputs()[0].to_vec();
-    let value = graph.append(&network, x);
-    Ok(Encoded { graph, value, shape })
 }

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use candle_core::{DType, Device, Result, Tensor, bail};
 
 use super::posterior::{Encoded, Posterior};
+use super::tiling::{Band, Tiling};
 use super::{Pass, example, unit};
 use crate::graph::ops::Reduction;
 use crate::graph::{self, Check, Graph, Plan, Value};
@@ -19,6 +20,8 @@ pub(super) struct FileVolumes {
     pub(super) encoder: Posterior,
     pub(super) decoder: Pass,
     pub(super) recipe: Recipe,
+    /// How volumes are cut into tiles; none where they go through whole.
+    pub(super) tiling: Option<Tiling>,
     pub(super) dtype: DType,
     pub(super) device: Device,
 }
@@ -39,9 +42,13 @@ impl FileVolumes {
         Ok(self.encoder([slices, 1, rows, columns])?.outputs()[0].to_vec())
     }
 
-    /// Slices, rows and columns of a stack.
+    /// Slices, rows and columns of a stack: of a tile, where there are tiles.
     fn example(&self) -> [usize; 3] {
-        let tensor = example(&self.recipe, 1);
+        let volume = example(&self.recipe, 1);
+        let tensor = match &self.tiling {
+            Some(tiling) => tiling.tile(volume),
+            None => volume,
+        };
         let mut stack = [0; 3];
         for ((at, _), side) in self.recipe.axes.of_stack().zip(&tensor[2..]) {
             stack[at] = *side;
@@ -94,7 +101,8 @@ impl FileVolumes {
 
     /// The pass from a stack `[slices, 1, height, width]` to latents.
     fn encoder(&self, stack: [usize; 4]) -> Result<Plan> {
-        self.planned(self.encoder.latents(&self.recipe, stack)?, stack)
+        let encoder = |tensor: &[usize]| self.encoder.latents(tensor);
+        self.planned(self.encoder.through(&self.recipe, stack, self.tiling.as_ref(), encoder)?, stack)
     }
 
     fn planned(&self, Encoded { mut graph, value, shape }: Encoded, stack: [usize; 4]) -> Result<Plan> {
@@ -105,8 +113,25 @@ impl FileVolumes {
         planned(&graph.finish(&[z]), &stack, self.dtype, &self.device)
     }
 
-    /// Decodes all latents to all slices.
-    fn decoded(&self, g: &mut Graph, z: Value, latents: &[usize]) -> Result<Value> {
+    /// The graph from latents of such a shape, as the network takes them, to one channel.
+    fn network(&self, tensor: &[usize]) -> Result<Graph> {
+        let network = self.decoder.graph(tensor)?;
+        let decoded = Plan::new(&network, &[tensor], self.dtype)?.outputs()[0].to_vec();
+        match decoded[..] {
+            [1, 1, _, _, _] => Ok(network),
+            [1, _, _, _, _] => {
+                let mut g = Graph::new();
+                let z = g.input();
+                let y = g.append(&network, z);
+                let y = g.reduce(Reduction::Mean, y, &[1], true);
+                Ok(g.finish(&[y]))
+            }
+            _ => bail!("the decoder gives {decoded:?} of latents {tensor:?}, where a volume is [1, channels, d, h, w]"),
+        }
+    }
+
+    /// Decodes all latents to all slices; in tiles, to those of a part where there is one.
+    fn decoded(&self, g: &mut Graph, z: Value, latents: &[usize], part: Option<&LatentBox>) -> Result<Value> {
         let z = self.as_tensor(g, z);
         let [planes, channels, h, w] = latents[..] else {
             bail!("latents [planes, channels, h, w], found {latents:?}")
@@ -114,16 +139,26 @@ impl FileVolumes {
         let sides = [planes, h, w];
         let tensor: Vec<usize> =
             [1, channels].into_iter().chain(self.recipe.axes.of_stack().map(|(at, _)| sides[at])).collect();
-        let network = self.decoder.graph(&tensor)?;
-        let decoded = Plan::new(&network, &[&tensor], self.dtype)?.outputs()[0].to_vec();
-        let mut y = g.append(&network, z);
-        match decoded[..] {
-            [1, 1, _, _, _] => {}
-            [1, _, _, _, _] => y = g.reduce(Reduction::Mean, y, &[1], true),
-            _ => bail!("the decoder gives {decoded:?} of latents {tensor:?}, where a volume is [1, channels, d, h, w]"),
-        }
+        let y = match &self.tiling {
+            Some(tiling) => {
+                let band = part.map(|part| self.band(tiling, part, planes));
+                tiling.decode(g, z, &tensor, band.as_ref(), |tile| self.network(tile))?
+            }
+            None => g.append(&self.network(&tensor)?, z),
+        };
         let y = self.as_stack(g, y);
         Ok(unit(g, y, &self.recipe))
+    }
+
+    /// The slab of a part, and its planes of latents, along the axis of the tensor that slices are.
+    fn band(&self, tiling: &Tiling, part: &LatentBox, planes: usize) -> Band {
+        let axis = self.order()[0];
+        let back = self.recipe.axes.of_stack().nth(axis).is_some_and(|(_, back)| back);
+        let along = |range: &Range<usize>, all: usize| {
+            if back { all.saturating_sub(range.end)..all.saturating_sub(range.start) } else { range.clone() }
+        };
+        let voxels = along(&part.slab, tiling.voxels(axis, planes));
+        Band { axis, latents: along(&part.planes, planes), voxels }
     }
 
     fn sized(&self, graph: &Graph, latents: &[usize], size: [usize; 2]) -> Result<Plan> {
@@ -153,14 +188,18 @@ impl Autoencoder for FileVolumes {
     fn deviations(&self, stack: &Tensor, check: Check<'_>) -> std::result::Result<Option<Tensor>, graph::Error> {
         let (n, c, h, w) = stack.dims4()?;
         let shape = [n, c, h, w];
-        let Some(encoded) = self.encoder.deviations(&self.recipe, shape)? else { return Ok(None) };
+        if !self.encoder.has_deviations() {
+            return Ok(None);
+        }
+        let encoder = |tensor: &[usize]| self.encoder.deviations(tensor);
+        let encoded = self.encoder.through(&self.recipe, shape, self.tiling.as_ref(), encoder)?;
         Ok(Some(self.planned(encoded, shape)?.forward(std::slice::from_ref(stack), check)?.remove(0)))
     }
 
     fn decoder(&self, latents: &[usize], size: [usize; 2]) -> Result<Plan> {
         let mut g = Graph::new();
         let z = g.input();
-        let y = self.decoded(&mut g, z, latents)?;
+        let y = self.decoded(&mut g, z, latents, None)?;
         self.sized(&g.finish(&[y]), latents, size)
     }
 
@@ -217,8 +256,10 @@ impl Autoencoder for LatentBox {
             }
         }
         let whole = if parts.len() == 1 { z } else { g.concat(&parts, 0) };
-        let y = self.volumes.decoded(&mut g, whole, all)?;
-        let y = g.narrow(y, 0, self.slab.start, self.slab.len());
+        let mut y = self.volumes.decoded(&mut g, whole, all, Some(self))?;
+        if self.volumes.tiling.is_none() {
+            y = g.narrow(y, 0, self.slab.start, self.slab.len());
+        }
         self.volumes.sized(&g.finish(&[y]), latents, size)
     }
 
