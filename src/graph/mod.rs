@@ -148,11 +148,16 @@ impl Graph {
         self.nodes.iter().filter(|node| node.operation.is_some()).count()
     }
 
-    /// Counts how often each value is used, as an output too.
+    /// Counts how often each value is used, as an output too, by operations whose own result is.
     fn uses(&self) -> Vec<usize> {
         let mut uses = vec![0; self.nodes.len()];
-        let inputs = self.nodes.iter().flat_map(|node| &node.inputs);
-        inputs.chain(&self.outputs).for_each(|value| uses[value.0] += 1);
+        self.outputs.iter().for_each(|value| uses[value.0] += 1);
+        for (at, node) in self.nodes.iter().enumerate().rev() {
+            if uses[at] > 0 {
+                node.inputs.iter().for_each(|value| uses[value.0] += 1);
+            }
+        }
         uses
     }
+}
 }
