@@ -160,4 +160,3 @@ impl Graph {
         uses
     }
 }
-}
