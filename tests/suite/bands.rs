@@ -4,7 +4,7 @@
 use std::cell::Cell;
 
 use candle_core::{DType, Result, Tensor};
-use parallax::graph::ops::{AtZero, BatchNorm, Conv, Windows};
+use parallax::graph::ops::{AtZero, BatchNorm, Conv, Function, Windows};
 use parallax::graph::{Graph, Plan, Value};
 use parallax::job::Cancelled;
 
@@ -32,6 +32,9 @@ fn network(dtype: DType) -> Result<Graph> {
     let y = conv(&mut g, x, [8, 24], [3, 1], dtype)?;
     let y = g.relu(y, AtZero::Nothing);
     let y = conv(&mut g, y, [24, 8], [1, 1], dtype)?;
+    let y = g.function(y, Function::Gelu);
+    let y = g.leaky_relu(y, &[0.1; 8]);
+    let y = g.clip(y, -0.5, 0.9);
     let y = g.add(y, x);
     let x = g.relu(y, AtZero::Nothing);
     let skip = conv(&mut g, x, [8, 16], [1, 2], dtype)?;

@@ -1,10 +1,12 @@
 //! Functions of single numbers.
 
+use std::sync::Arc;
+
 use candle_core::{Result, Tensor};
 use candle_nn::ops::sigmoid;
 use rayon::prelude::*;
 
-use super::{Operation, Pass, Saved, Saves, Sum, each, only};
+use super::{Operation, Pass, Planes, Saved, Saves, Sum, each, only};
 use crate::nn::device::has_kernels;
 use crate::nn::gemm::{Real, zeros};
 use crate::nn::numbers::{Held, by_type, tensor};
@@ -307,5 +309,9 @@ impl Operation for Function {
                 tensor(gx, s.dims())
             })
         })
+    }
+
+    fn on_planes(&self, axis: usize, _: &[usize]) -> Option<(Arc<dyn Operation>, Planes)> {
+        Some((Arc::new(*self), Planes::each(axis)))
     }
 }
