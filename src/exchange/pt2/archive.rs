@@ -78,7 +78,7 @@ impl Archive {
             if package.names().any(|name| name == config) {
                 payloads(&package, &folder, &config, &mut tensors)?;
             } else if package.names().any(|name| name == pickle) {
-                package.verify(&pickle)?;
+                package.verify([pickle.as_str()])?;
                 tensors.extend(package.state_dict(&pickle)?);
             }
         }
@@ -93,7 +93,7 @@ impl Archive {
             let ends = [".pt", ".json"].map(|end| format!("{name}{end}"));
             let entry = ends.iter().find(|name| package.names().any(|other| other == name.as_str()));
             let entry = entry.ok_or_else(|| format!("its {name}.pt is missing"))?;
-            package.verify(entry)?;
+            package.verify([entry.as_str()])?;
             tensors.extend(package.state_dict(entry)?);
         }
         Ok(Self { json, tensors, extra: extra(package, "extra_files/") })
@@ -122,7 +122,7 @@ fn payloads(
 ) -> Result<(), String> {
     let text = package.text(config, MAX_JSON_BYTES)?;
     let payloads: Payloads = serde_json::from_str(&text).map_err(|e| format!("its entry {config}: {e}"))?;
-    let mut verified = BTreeSet::new();
+    let mut entries = BTreeSet::new();
     for (name, payload) in payloads.config {
         // A constant that is no tensor, or one that only Python can make: an error where something needs it.
         let Some(meta) = payload.tensor_meta.filter(|_| !payload.use_pickle) else { continue };
@@ -130,12 +130,9 @@ fn payloads(
         let entry = format!("{folder}{}", payload.path_name);
         let stored = package.tensor(&entry, layout);
         tensors.insert(name.clone(), stored.map_err(|what| format!("tensor {name}: {what}"))?);
-        if !verified.contains(&entry) {
-            package.verify(&entry)?;
-            verified.insert(entry);
-        }
+        entries.insert(entry);
     }
-    Ok(())
+    package.verify(entries.iter().map(String::as_str))
 }
 
 /// How the numbers lie, where their type can be read.
