@@ -140,7 +140,8 @@ trait Network: Send + Sync {
     fn before_activation(&self, output: &str) -> Option<(Activation, String)>;
 }
 
-/// A network in a file of another program. Its weights are read once, and shared by all graphs that are made of it.
+/// A network in a file of another program. The weights of an ONNX file are read once, and shared by all graphs that are made of it; those
+/// of an exported program are read for each graph.
 pub struct Model {
     path: PathBuf,
     network: Box<dyn Network>,

@@ -284,7 +284,7 @@ fn a_pickle_that_inflates_without_end_is_refused() {
 }
 
 /// Changes of the checksums that a zip file lists, entry by entry: in the list behind the entries.
-fn with_checksums(zip: &[u8], change: impl Fn([u8; 4]) -> [u8; 4]) -> Vec<u8> {
+pub(crate) fn with_checksums(zip: &[u8], change: impl Fn([u8; 4]) -> [u8; 4]) -> Vec<u8> {
     let mut bytes = zip.to_vec();
     for at in 0..bytes.len() - 20 {
         if bytes[at..].starts_with(b"PK\x01\x02") {

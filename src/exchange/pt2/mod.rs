@@ -16,7 +16,7 @@ use std::path::{Path, PathBuf};
 
 use candle_core::DType;
 
-use self::archive::{Archive, type_of};
+use self::archive::{Archive, Numbers, type_of};
 use self::schema::{Argument, ExportedProgram, InputSpec, MAJOR, Node, SymInt, TensorMeta, Versioned};
 use super::lower::{Kind, Made, Operand, beyond, wrong};
 use super::{About, Activation, Error, Network, Port, Request, Size};
@@ -33,6 +33,7 @@ pub(super) struct Program {
     types: HashMap<String, u64>,
     /// By value, what the file holds: its name there, and the numbers where they can be read.
     weights: HashMap<String, Weight>,
+    numbers: Numbers,
     /// How many bytes the file has.
     bytes: u64,
 }
@@ -64,7 +65,7 @@ impl Program {
     }
 
     fn of(path: &Path, archive: Archive, program: ExportedProgram, bytes: u64) -> Result<Self, String> {
-        let Archive { tensors, extra, .. } = archive;
+        let Archive { tensors, extra, numbers, .. } = archive;
         let ExportedProgram { graph_module: module, range_constraints: bounds, torch_version } = program;
         let metas = &module.graph.tensor_values;
         let (mut inputs, mut weights) = (Vec::new(), HashMap::new());
@@ -110,7 +111,7 @@ impl Program {
         };
         let types = metas.iter().map(|(name, meta)| (name.clone(), meta.dtype)).collect();
         let nodes = inline::inlined(module.graph.nodes);
-        Ok(Self { path: path.to_owned(), about, nodes, types, weights, bytes })
+        Ok(Self { path: path.to_owned(), about, nodes, types, weights, numbers, bytes })
     }
 
     /// The file's name, as messages have it.
@@ -215,6 +216,7 @@ impl Network for Program {
 
     fn graph(&self, request: &Request<'_>) -> Result<Graph, Error> {
         self.check(request.outputs)?;
+        self.numbers.verify().map_err(|why| Error::NotANetwork { path: self.path.clone(), why })?;
         self.lowered(request, &self.outputs(request.outputs)?)
     }
 

@@ -16,7 +16,7 @@ fn port(name: &str, sides: &[i64]) -> ValueInfoProto {
     ValueInfoProto { name: Some(name.to_owned()), r#type: Some(TypeProto { tensor_type, sequence: None }) }
 }
 
-fn node(operation: &str, inputs: &[&str], output: &str) -> NodeProto {
+pub(super) fn node(operation: &str, inputs: &[&str], output: &str) -> NodeProto {
     NodeProto {
         op_type: Some(operation.to_owned()),
         name: Some(format!("/{output}/{operation}")),
@@ -37,7 +37,7 @@ fn whole(name: &str, numbers: &[i64]) -> TensorProto {
 }
 
 /// A network of x [1, 4] to y.
-fn network(nodes: Vec<NodeProto>, initializer: Vec<TensorProto>) -> ModelProto {
+pub(super) fn network(nodes: Vec<NodeProto>, initializer: Vec<TensorProto>) -> ModelProto {
     ModelProto {
         ir_version: Some(8),
         opset_import: vec![OperatorSetIdProto { domain: None, version: Some(18) }],
@@ -52,7 +52,7 @@ fn network(nodes: Vec<NodeProto>, initializer: Vec<TensorProto>) -> ModelProto {
     }
 }
 
-fn written(folder: &TempDir, model: &ModelProto) -> PathBuf {
+pub(super) fn written(folder: &TempDir, model: &ModelProto) -> PathBuf {
     let path = folder.path().join("model.onnx");
     std::fs::write(&path, model.write_buf().expect("written")).expect("written");
     path

@@ -3,7 +3,7 @@
 use super::super::call::{Call, Item, Lower, scalar};
 use super::elementwise::{alike, real};
 use crate::exchange::lower::{Kind, Made, Operand, beyond};
-use crate::graph::ops::{Arithmetic, Clip, Function, Steps};
+use crate::graph::ops::{Arithmetic, Clip, Function, Reduction, Steps};
 
 pub(super) fn find(base: &str) -> Option<Lower> {
     Some(match base {
@@ -38,6 +38,7 @@ pub(super) fn find(base: &str) -> Option<Lower> {
             Ok(call.low.is(&size, f64::INFINITY)?.into())
         },
         "nan_to_num" => nan_to_num,
+        "cdist" | "_cdist_forward" | "_euclidean_dist" => distances,
         _ => return None,
     })
 }
@@ -90,6 +91,27 @@ fn logaddexp(call: &mut Call<'_>) -> Made<Item> {
     let over = call.low.pairwise(Arithmetic::Subtract, &b, &a)?;
     let over = call.low.function(Function::Softplus, &over)?;
     Ok(call.low.pairwise(Arithmetic::Add, &a, &over)?.into())
+}
+
+/// What two vectors must be apart, squared, for their distance to have a slope.
+const APART: f64 = 1e-30;
+
+/// Euclidean distances of the rows of a from those of b: sqrt(|a|^2 + |b|^2 - 2 a b), as PyTorch has them of more than 25 rows.
+fn distances(call: &mut Call<'_>) -> Made<Item> {
+    let (a, b, p) = (call.tensor("x1")?, call.tensor("x2")?, call.float("p", 2.0)?);
+    if p != 2.0 || a.rank() < 2 || b.rank() < 2 {
+        return beyond(format!("its distances are of the norm {p}"));
+    }
+    let turned = call.low.transposed(&b)?;
+    let products = call.low.matmul(&a, &turned)?;
+    let products = call.low.affine(&products, -2.0, 0.0)?;
+    let (of_a, of_b) = (call.low.power(&a, 2.0)?, call.low.power(&turned, 2.0)?);
+    let of_a = call.low.reduce(Reduction::Sum, &of_a, &[a.rank() - 1], true)?;
+    let of_b = call.low.reduce(Reduction::Sum, &of_b, &[b.rank() - 2], true)?;
+    let sum = call.low.pairwise(Arithmetic::Add, &products, &of_a)?;
+    let sum = call.low.pairwise(Arithmetic::Add, &sum, &of_b)?;
+    let sum = call.low.on(Clip { low: APART, high: f64::INFINITY }, &sum)?;
+    Ok(call.low.function(Function::Sqrt, &sum)?.into())
 }
 
 /// Numbers in the place of what is none, or infinite.
