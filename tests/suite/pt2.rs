@@ -54,7 +54,7 @@ fn a_side_that_was_left_open_stays_within_its_bounds() {
     let graph = |batch: usize| model.graph(&[&[batch, 1, 8, 8, 8]], &[], DType::F32, &Device::Cpu).map(|_| ());
     assert!(graph(1).is_ok() && graph(8).is_ok());
     let said = graph(9).expect_err("beyond its bounds").to_string();
-    assert!(said.contains("(1 to 8), 1, 8, 8, 8], and is given [9, 1, 8, 8, 8]"), "{said}");
+    assert!(said.contains("x of [s77 (up to 8), 1, 8, 8, 8], and is given [9, 1, 8, 8, 8]"), "{said}");
 }
 
 #[test]

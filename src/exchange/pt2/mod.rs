@@ -102,7 +102,10 @@ impl Program {
         });
         let about = About {
             inputs,
-            bounds: bounds.into_iter().map(|(name, of)| (name, [of.min_val, of.max_val])).collect(),
+            bounds: bounds
+                .into_iter()
+                .map(|(name, of)| (name, [of.min_val.filter(|least| *least > SPECIALISED), of.max_val]))
+                .collect(),
             outputs: given.filter(|name| metas.contains_key(name)).map(|name| port(name, metas)).collect(),
             metadata: module.metadata.into_iter().chain(extra).collect(),
             producer: format!("pytorch {torch_version}"),
@@ -167,11 +170,26 @@ impl Program {
     }
 }
 
+/// PyTorch takes every open side to be this at least, and runs the program for sides of 0 and 1 all the same.
+const SPECIALISED: f64 = 2.0;
+
+/// An expression of sides with its symbols by their names: PyTorch writes "s77" as "Symbol('s77', positive=True, integer=True)".
+fn plain(expression: &str) -> String {
+    let mut parts = expression.split("Symbol('");
+    let mut plain = parts.next().unwrap_or_default().to_owned();
+    for part in parts {
+        let (name, rest) = part.split_once('\'').unwrap_or((part, ""));
+        plain.push_str(name);
+        plain.push_str(rest.split_once(')').map_or("", |(_, rest)| rest));
+    }
+    plain
+}
+
 fn port(name: String, metas: &HashMap<String, TensorMeta>) -> Port {
     let meta = metas.get(&name);
     let size = |size: &SymInt| match size {
         SymInt::AsInt(side) => usize::try_from(*side).map_or_else(|_| Size::Open(side.to_string()), Size::Fixed),
-        SymInt::AsExpr(expression) => Size::Open(expression.expr_str.clone()),
+        SymInt::AsExpr(expression) => Size::Open(plain(&expression.expr_str)),
     };
     let dtype = meta.map_or("no tensor", |meta| type_of(meta.dtype).0).to_owned();
     Port { name, dtype, sizes: meta.map(|meta| meta.sizes.iter().map(size).collect()) }

@@ -100,11 +100,27 @@ fn a_node_that_the_outputs_do_not_need_is_no_matter() {
 }
 
 #[test]
-fn training_mode_and_half_precision_are_refused() {
+fn training_mode_but_of_weights_and_half_precision_are_refused() {
     let flag =
         |name: &str, number| AttributeProto { name: Some(name.to_owned()), i: Some(number), ..Default::default() };
     let training = NodeProto { attribute: vec![flag("training_mode", 1)], ..node("BatchNormalization", &["x"], "y") };
     assert_says(&network(vec![training], Vec::new()), &["BatchNormalization in training mode"]);
+    // Weights are standardised so by networks without norms: what is known has no other mode.
+    let of_weights = NodeProto {
+        attribute: vec![flag("training_mode", 1)],
+        input: ["w", "one", "zero", "zero", "one"].map(str::to_owned).into(),
+        ..node("BatchNormalization", &[], "normed")
+    };
+    let real = |name: &str, dims: &[i64], numbers: &[f32]| TensorProto {
+        name: Some(name.to_owned()),
+        dims: dims.to_vec(),
+        data_type: Some(DataType::FLOAT),
+        float_data: numbers.to_vec(),
+        ..Default::default()
+    };
+    let weights =
+        vec![real("w", &[1, 1, 4], &[1.0, 2.0, 3.0, 4.0]), real("one", &[1], &[1.0]), real("zero", &[1], &[0.0])];
+    assert_eq!(said(&network(vec![of_weights, node("Mul", &["x", "normed"], "y")], weights)), "");
     let half = NodeProto { attribute: vec![flag("to", 10)], ..node("Cast", &["x"], "y") };
     assert_says(&network(vec![half], Vec::new()), &["Cast to float16"]);
     let mut model = network(vec![node("Relu", &["x"], "y")], Vec::new());
