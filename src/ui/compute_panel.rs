@@ -5,6 +5,7 @@ use std::ops::Range;
 use eframe::egui::{Button, DragValue, ProgressBar, RichText, Ui};
 
 use super::action::{Action, Place};
+use super::fit_panel::serious_ui;
 use super::session::Session;
 use super::theme;
 use super::viewer::Viewer;
@@ -29,13 +30,15 @@ pub(super) fn run_ui(ui: &mut Ui, session: &Session, actions: &mut Vec<Action>) 
     if let Some(monitor) = session.run.running() {
         progress_ui(ui, monitor, actions);
     } else {
+        // What comes and goes stands above the button, which stays where it is.
         let missing = session.missing();
+        serious_ui(ui, session);
+        if let Some(missing) = missing {
+            ui.label(RichText::new(missing).small().color(theme::colors(ui).weak));
+        }
         let button = Button::new(RichText::new("Compute counterfactual").strong()).fill(theme::colors(ui).accent_dim);
         if wide_ui(ui, missing.is_none(), button) {
             actions.push(Action::Explain);
-        }
-        if let Some(missing) = missing {
-            ui.label(RichText::new(missing).small().color(theme::colors(ui).weak));
         }
     }
     if device::is_gpu() {
