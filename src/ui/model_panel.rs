@@ -203,15 +203,15 @@ fn target_ui(ui: &mut Ui, session: &Session, actions: &mut Vec<Action>) {
         .labelled_by(label.id);
     let found = matches(labels, &search);
     // As high as all classes or its most lines, however few are found: what is below stays where it is while someone types.
-    let (height, gap) = (ui.spacing().interact_size.y, ui.spacing().item_spacing.y);
-    let all = labels.len() as f32 * (height + gap) - gap;
-    let room = if labels.is_empty() { LIST_LINES * height } else { all.min(LIST_LINES * height) };
-    ui.allocate_ui(vec2(ui.available_width(), room), |ui| {
-        ui.set_min_height(room);
+    let height = ui.spacing().interact_size.y;
+    let lines = if labels.is_empty() { LIST_LINES } else { LIST_LINES.min(labels.len() as f32) };
+    ui.allocate_ui(vec2(ui.available_width(), lines * height), |ui| {
+        ui.set_min_height(lines * height);
+        ui.spacing_mut().item_spacing.y = 0.0;
         if found.is_empty() && classifier.is_some() {
             ui.label(RichText::new("no class matches").small().color(theme::colors(ui).weak));
         }
-        let list = ScrollArea::vertical().id_salt("classes").max_height(room).auto_shrink([false, true]);
+        let list = ScrollArea::vertical().id_salt("classes").max_height(lines * height).auto_shrink([false, true]);
         list.show_rows(ui, height, found.len(), |ui, rows| {
             for &index in &found[rows] {
                 let text = format!("{index}  {}", labels[index]);
