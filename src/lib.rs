@@ -47,6 +47,7 @@
 //! | plan | a graph for inputs of one size: shapes, lifetimes of values, bytes |
 //! | tape | what a forward pass recorded for its vector-Jacobian product (vjp) |
 //! | segment | operations whose saved tensors stand in memory together; earlier ones are computed again |
+//! | band | some planes of a volume that a part of a network is computed for at a time |
 
 pub mod audit;
 pub mod catalogue;

@@ -70,6 +70,7 @@ fn plans_json(plans: &Plans) -> Value {
             "forward_bytes": plan.forward_bytes(),
             "gradient_bytes": plan.gradient_bytes(),
             "segments": plan.segments(),
+            "by_bands": plan.banded(),
         });
         if let Some(tiled) = plan.tiled() {
             object["tiles"] = json!({
@@ -88,7 +89,10 @@ fn plans_json(plans: &Plans) -> Value {
 fn plan_lines(name: &str, plan: &Plan) -> Vec<String> {
     let inputs: Vec<String> = plan.inputs().iter().map(|shape| format!("{shape:?}")).collect();
     let (forward, gradient) = (gigabytes(plan.forward_bytes()), gigabytes(plan.gradient_bytes()));
-    let segments = counted(plan.segments(), "segment");
+    let segments = match plan.banded() {
+        0 => counted(plan.segments(), "segment"),
+        banded => format!("{}, {banded} of them by bands of planes", counted(plan.segments(), "segment")),
+    };
     let mut lines = vec![
         format!("{:16} {}, planned for {}", name, counted(plan.operations(), "operation"), inputs.join(" and ")),
         format!("{:16} {forward} forward, {gradient} with the gradient, in {segments}, the weights apart", ""),

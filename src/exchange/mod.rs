@@ -63,11 +63,61 @@ pub enum Activation {
 pub(crate) struct About {
     inputs: Vec<Port>,
     outputs: Vec<Port>,
+    /// By the name of an open side, the least and the most that it may be, where the file says so.
+    bounds: BTreeMap<String, [Option<f64>; 2]>,
     metadata: BTreeMap<String, String>,
     producer: String,
     format: String,
     /// Files that hold its weights beside its own.
     beside: Vec<PathBuf>,
+}
+
+impl About {
+    /// Says whether the inputs may have these shapes. Open sides of one name are alike and within their bounds; those without a name, and
+    /// inputs of which the file does not say the sizes, may be anything.
+    fn check_shapes(&self, shapes: &[&[usize]]) -> Result<(), String> {
+        if shapes.len() != self.inputs.len() {
+            return Err(format!("it takes {} inputs, and {} are given", self.inputs.len(), shapes.len()));
+        }
+        let mut sides: BTreeMap<&str, usize> = BTreeMap::new();
+        for (port, shape) in self.inputs.iter().zip(shapes) {
+            let Some(sizes) = &port.sizes else { continue };
+            let mut fits = sizes.len() == shape.len();
+            for (size, side) in sizes.iter().zip(*shape) {
+                fits &= match size {
+                    Size::Fixed(fixed) => fixed == side,
+                    Size::Open(name) if name.is_empty() => true,
+                    Size::Open(name) => self.bounds_hold(name, *side) && *sides.entry(name).or_insert(*side) == *side,
+                };
+            }
+            if !fits {
+                let takes: Vec<String> = sizes.iter().map(|size| self.in_words(size)).collect();
+                let (name, takes) = (files::printable(&port.name), takes.join(", "));
+                return Err(format!("it takes {name} of [{takes}], and is given {shape:?}"));
+            }
+        }
+        Ok(())
+    }
+
+    fn bounds_hold(&self, name: &str, side: usize) -> bool {
+        let [least, most] = self.bounds.get(name).copied().unwrap_or_default();
+        least.is_none_or(|least| side as f64 >= least) && most.is_none_or(|most| side as f64 <= most)
+    }
+
+    fn in_words(&self, size: &Size) -> String {
+        let name = match size {
+            Size::Fixed(side) => return side.to_string(),
+            Size::Open(name) if name.is_empty() => return "any".to_owned(),
+            Size::Open(name) => name,
+        };
+        let bounds = match self.bounds.get(name).copied().unwrap_or_default() {
+            [Some(least), Some(most)] => format!(" ({least} to {most})"),
+            [Some(least), None] => format!(" (from {least})"),
+            [None, Some(most)] => format!(" (up to {most})"),
+            [None, None] => String::new(),
+        };
+        format!("{}{bounds}", files::printable(name))
+    }
 }
 
 /// What is asked of a network: outputs for inputs of a size.
@@ -90,7 +140,8 @@ trait Network: Send + Sync {
     fn before_activation(&self, output: &str) -> Option<(Activation, String)>;
 }
 
-/// A network in a file of another program. Its weights are read once, and shared by all graphs that are made of it.
+/// A network in a file of another program. The weights of an ONNX file are read once, and shared by all graphs that are made of it; those
+/// of an exported program are read for each graph.
 pub struct Model {
     path: PathBuf,
     network: Box<dyn Network>,

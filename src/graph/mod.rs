@@ -2,7 +2,8 @@
 //!
 //! A graph is built once, from a checkpoint; [`Graph::fused`] merges what the kernels do in one pass. For inputs of a shape a
 //! [`Plan`] says which values live how long and how many bytes that takes. [`Plan::forward`] gives the outputs;
-//! [`Plan::record`] gives them with a [`Tape`], whose vjp takes the gradient of the outputs to that of the inputs.
+//! [`Plan::record`] gives them with a [`Tape`], whose vjp takes the gradient of the outputs to that of the inputs. A gradient that takes
+//! much memory goes by bands of planes, or in segments, whose passes are repeated.
 //!
 //! Each operation has one home in [`ops`]: its shape, its forward pass, its vector-Jacobian product (vjp) and what it saves for
 //! that. Our own kernels run on a CPU; operations call candle's elsewhere.
@@ -148,11 +149,15 @@ impl Graph {
         self.nodes.iter().filter(|node| node.operation.is_some()).count()
     }
 
-    /// Counts how often each value is used, as an output too.
+    /// Counts how often each value is used, as an output too, by operations whose own result is.
     fn uses(&self) -> Vec<usize> {
         let mut uses = vec![0; self.nodes.len()];
-        let inputs = self.nodes.iter().flat_map(|node| &node.inputs);
-        inputs.chain(&self.outputs).for_each(|value| uses[value.0] += 1);
+        self.outputs.iter().for_each(|value| uses[value.0] += 1);
+        for (at, node) in self.nodes.iter().enumerate().rev() {
+            if uses[at] > 0 {
+                node.inputs.iter().for_each(|value| uses[value.0] += 1);
+            }
+        }
         uses
     }
 }

@@ -157,11 +157,15 @@ impl Plan {
         self.0.tiled().map(|(_, tiled)| tiled).max_by_key(|tiled| tiled.plan().gradient_bytes())
     }
 
-    /// The share of a forward pass that a gradient without outputs does once more: segments but the last, of tiles too.
+    /// The share of a forward pass that a gradient without outputs does once more: segments but the last and those whose bands are
+    /// kept, of tiles too.
     pub fn repeated(&self) -> f64 {
-        let of_segments = 1.0 - 1.0 / self.segments().max(1) as f64;
-        let of_tiles = self.0.tiled().map(|(at, tiled)| self.0.work(at) * tiled.plan().repeated()).sum::<f64>();
-        of_segments + of_tiles / self.work().max(f64::MIN_POSITIVE)
+        let planned = &*self.0;
+        let again = planned.segments.iter().rev().skip(1);
+        let again = again.filter(|segment| planned.banded(segment).is_none_or(|banded| !banded.taped));
+        let of_segments: f64 = again.flat_map(Clone::clone).map(|at| planned.work(at)).sum();
+        let of_tiles: f64 = planned.tiled().map(|(at, tiled)| planned.work(at) * tiled.plan().repeated()).sum();
+        (of_segments + of_tiles) / self.work().max(f64::MIN_POSITIVE)
     }
 
     pub(super) fn number_bytes(&self) -> u64 {

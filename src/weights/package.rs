@@ -117,25 +117,21 @@ impl Package {
         }
         let mut archive =
             zipped::archive(files::open(&self.path).map_err(|e| e.to_string())?).map_err(|e| e.to_string())?;
-        let read = archive.by_name(name).map_err(|e| e.to_string())?;
+        let read = zipped::entry(&mut archive, name).map_err(|e| e.to_string())?;
         let mut text = String::new();
         // One byte more than there are: behind the last one stands the checksum.
-        read.take(entry.size.saturating_add(1)).read_to_string(&mut text).map_err(|why| damaged(name, &why))?;
+        read.take(entry.size.saturating_add(1)).read_to_string(&mut text).map_err(|why| zipped::damaged(name, &why))?;
         Ok(text)
     }
 
-    /// Reads an entry to its end, where its checksum stands.
+    /// Reads entries to their ends, where their checksums stand.
     ///
     /// # Errors
-    /// In words, where its bytes are not those that were written.
-    pub fn verify(&self, name: &str) -> Result<(), String> {
-        let size = self.entry(name)?.size;
+    /// In words, where the bytes of one are not those that were written.
+    pub fn verify<'a>(&self, names: impl IntoIterator<Item = &'a str>) -> Result<(), String> {
         let mut archive =
             zipped::archive(files::open(&self.path).map_err(|e| e.to_string())?).map_err(|e| e.to_string())?;
-        let entry = archive.by_name(name).map_err(|e| e.to_string())?;
-        std::io::copy(&mut entry.take(size.saturating_add(1)), &mut std::io::sink())
-            .map_err(|why| damaged(name, &why))?;
-        Ok(())
+        names.into_iter().try_for_each(|name| zipped::verify(&mut archive, name))
     }
 
     /// Finds a tensor among the raw numbers of an entry.
@@ -168,14 +164,6 @@ impl Package {
         let tensors = zipped::read_within(window, offset, size, &self.path)?;
         Ok(tensors.into_iter().map(|(name, tensor)| (name, Stored(tensor))).collect())
     }
-}
-
-fn damaged(entry: &str, why: &std::io::Error) -> String {
-    let why = match why.to_string() {
-        checksum if checksum == "Invalid checksum" => "its checksum (CRC-32) is not that of its bytes".to_owned(),
-        other => other,
-    };
-    format!("its entry {entry} is damaged: {why}; copy or save the file again")
 }
 
 /// A part of a file, as if it were a file of its own.

@@ -108,7 +108,7 @@ impl Pickle {
     /// Every tensor of the state dict; `place` says where a storage's bytes lie.
     pub(super) fn tensors(
         &self,
-        place: impl Fn(&StorageName) -> Result<Place, String>,
+        mut place: impl FnMut(&StorageName) -> Result<Place, String>,
     ) -> Result<BTreeMap<String, TensorSource>, String> {
         let mut tensors = BTreeMap::new();
         for (key, value) in self.state_dict(self.root, 0).unwrap_or_default() {

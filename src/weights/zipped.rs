@@ -1,13 +1,13 @@
 //! Torch's file since 1.6: a zip of one pickle, `data.pkl`, and one entry `data/KEY` per storage.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::fs::File;
 use std::io::{Read, Seek};
 use std::path::Path;
 use std::sync::Arc;
 
-use zip::read::{ArchiveOffset, Config};
-use zip::result::ZipResult;
+use zip::read::{ArchiveOffset, Config, ZipFile};
+use zip::result::{ZipError, ZipResult};
 use zip::{CompressionMethod, ZipArchive};
 
 use super::pickle;
@@ -24,19 +24,49 @@ pub(super) fn archive<R: Read + Seek>(zip: R) -> ZipResult<ZipArchive<R>> {
     ZipArchive::with_config(Config { archive_offset: ArchiveOffset::Known(0) }, zip)
 }
 
+/// Opens an entry. Its checksum is compared at its end, but for a stored one that gives 0, as torch does for all that it writes after
+/// `torch.serialization.set_crc32_options(False)`.
+pub(super) fn entry<'a, R: Read + Seek>(archive: &'a mut ZipArchive<R>, name: &str) -> ZipResult<ZipFile<'a, R>> {
+    let at = archive.index_for_name(name).ok_or(ZipError::FileNotFound)?;
+    let raw = archive.by_index_raw(at)?;
+    let has_none = raw.crc32() == 0 && raw.compression() == CompressionMethod::Stored;
+    drop(raw);
+    if has_none { archive.by_index_raw(at) } else { archive.by_index(at) }
+}
+
+/// Reads an entry to its end, where its checksum stands.
+pub(super) fn verify(archive: &mut ZipArchive<impl Read + Seek>, name: &str) -> Result<(), String> {
+    let entry = entry(archive, name).map_err(|e| e.to_string())?;
+    // One byte more than there are: behind the last one stands the checksum.
+    let most = entry.size().saturating_add(1);
+    std::io::copy(&mut entry.take(most), &mut std::io::sink()).map_err(|why| damaged(name, &why))?;
+    Ok(())
+}
+
+/// Says that an entry's bytes are not those that were written.
+pub(super) fn damaged(entry: &str, why: &std::io::Error) -> String {
+    let why = match why.to_string() {
+        checksum if checksum == "Invalid checksum" => "its checksum (CRC-32) is not that of its bytes".to_owned(),
+        other => other,
+    };
+    format!("its entry {entry} is damaged: {why}; copy or save the file again")
+}
+
 pub(super) fn read(file: File, path: &Path) -> Result<BTreeMap<String, TensorSource>, String> {
     let length = file.metadata().map_err(|e| e.to_string())?.len();
     read_within(file, 0, length, path)
 }
 
-/// Reads a zip file that begins at `start` of the file at `path` and is `length` bytes long. Within another file its entries are stored.
+/// Reads a zip file that begins at `start` of the file at `path` and is `length` bytes long. The entries that hold its tensors are compared
+/// with their checksums: a weight of which a bit has changed is still a number. Within another file, whose own checksum covers them, its
+/// entries are stored and not compared again.
 pub(super) fn read_within(
     zip: impl Read + Seek,
     start: u64,
     length: u64,
     path: &Path,
 ) -> Result<BTreeMap<String, TensorSource>, String> {
-    let words = |e: zip::result::ZipError| e.to_string();
+    let words = |e: ZipError| e.to_string();
     let mut archive = archive(zip).map_err(words)?;
     let path = Arc::new(path.to_owned());
     let mut places = HashMap::new();
@@ -66,12 +96,12 @@ pub(super) fn read_within(
                 _ if start > 0 => return Err(format!("its entry {name} is compressed within another file")),
                 _ => Place::Entry { path: Arc::clone(&path), name: name.as_str().into(), length: size },
             };
-            places.insert(key.to_owned(), place);
+            places.insert(key.to_owned(), (name, place));
         }
     }
     let main = main.ok_or("it holds no data.pkl, so it is a zip file but not torch's")?;
     let root = main.trim_end_matches("data.pkl").to_owned();
-    if let Ok(mut order) = archive.by_name(&format!("{root}byteorder")) {
+    if let Ok(mut order) = entry(&mut archive, &format!("{root}byteorder")) {
         let mut text = String::new();
         order.by_ref().take(16).read_to_string(&mut text).map_err(|e| e.to_string())?;
         if text.trim() == "big" {
@@ -79,9 +109,17 @@ pub(super) fn read_within(
         }
     }
     let mut bytes = Vec::new();
-    archive.by_name(&main).map_err(words)?.take(MAX_PICKLE_BYTES).read_to_end(&mut bytes).map_err(|e| e.to_string())?;
-    pickle::read(&bytes)?.tensors(|storage| {
-        let place = places.get(&storage.key).cloned();
-        place.ok_or_else(|| format!("storage {} is missing from the file", storage.key))
-    })
+    let pickle = entry(&mut archive, &main).map_err(words)?;
+    pickle.take(MAX_PICKLE_BYTES).read_to_end(&mut bytes).map_err(|why| damaged(&main, &why))?;
+    let mut used = BTreeSet::new();
+    let tensors = pickle::read(&bytes)?.tensors(|storage| {
+        let found = places.get(&storage.key);
+        let (name, place) = found.ok_or_else(|| format!("storage {} is missing from the file", storage.key))?;
+        used.insert(name);
+        Ok(place.clone())
+    })?;
+    if start == 0 {
+        used.into_iter().try_for_each(|name| verify(&mut archive, name))?;
+    }
+    Ok(tensors)
 }

@@ -283,6 +283,44 @@ fn a_pickle_that_inflates_without_end_is_refused() {
     }
 }
 
+/// Changes of the checksums that a zip file lists, entry by entry: in the list behind the entries.
+pub(crate) fn with_checksums(zip: &[u8], change: impl Fn([u8; 4]) -> [u8; 4]) -> Vec<u8> {
+    let mut bytes = zip.to_vec();
+    for at in 0..bytes.len() - 20 {
+        if bytes[at..].starts_with(b"PK\x01\x02") {
+            let sum = change(bytes[at + 16..at + 20].try_into().expect("four"));
+            bytes[at + 16..at + 20].copy_from_slice(&sum);
+        }
+    }
+    bytes
+}
+
+#[test]
+fn a_changed_bit_of_a_storage_is_damage_unless_torch_wrote_no_checksums() {
+    let opened = |bytes: &[u8]| -> Result<f64, Error> {
+        let file = tempfile::NamedTempFile::new().expect("a file");
+        std::fs::write(file.path(), bytes).expect("written");
+        let checkpoint = Checkpoint::open(file.path())?;
+        let tensor = checkpoint.builder(DType::F64).get(2, "w").expect("two numbers");
+        Ok(tensor.get(1).and_then(|x| x.to_scalar()).expect("a number"))
+    };
+    let storage = [1.0_f32, 2.0].map(f32::to_le_bytes).concat();
+    let pickle = pickle_of(2, b"K\x02\x85", b"K\x01\x85");
+    let whole = std::fs::read(zip_of(&pickle, &storage, STORED).path()).expect("written");
+    assert_eq!(opened(&whole).expect("whole"), 2.0);
+    let mut changed = whole.clone();
+    let at = changed.windows(8).position(|part| part == storage).expect("its numbers");
+    changed[at + 6] ^= 0x40; // 2 becomes 3
+    let said = opened(&changed).expect_err("damaged").to_string();
+    assert!(said.contains("entry archive/data/0 is damaged: its checksum (CRC-32)"), "{said}");
+    let pickled = with_checksums(&whole, |sum| [sum[0] ^ 1, sum[1], sum[2], sum[3]]);
+    let said = opened(&pickled).expect_err("damaged").to_string();
+    assert!(said.contains("entry archive/data.pkl is damaged: its checksum"), "{said}");
+    // torch.serialization.set_crc32_options(False) leaves 0 in every entry.
+    assert_eq!(opened(&with_checksums(&whole, |_| [0; 4])).expect("unchecked"), 2.0);
+    assert_eq!(opened(&with_checksums(&changed, |_| [0; 4])).expect("unchecked"), 3.0);
+}
+
 #[test]
 fn a_number_that_is_none_is_named_with_its_tensor() {
     for odd in [f32::NAN, f32::INFINITY, f32::NEG_INFINITY] {

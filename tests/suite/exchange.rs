@@ -1,5 +1,6 @@
 //! Networks in the files of other programs: their numbers are those of PyTorch, and what cannot be read is refused in words.
 
+mod functions;
 mod hostile_onnx;
 mod node_tests;
 

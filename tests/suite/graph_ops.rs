@@ -173,6 +173,11 @@ fn functions_have_exact_gradients() {
         Function::Mish,
         Function::Sin,
         Function::Cos,
+        Function::Atan,
+        Function::Sinh,
+        Function::Cosh,
+        Function::Asinh,
+        Function::Expm1,
     ];
     for function in negative {
         // Away from 0, where some have no slope.
@@ -183,6 +188,13 @@ fn functions_have_exact_gradients() {
         let x = random(&[2, 3, 5], 7).affine(0.5, 1.0).expect("numbers");
         check_at(&format!("{function:?}"), &[x], |g, x, _| g.function(x[0], function));
     }
+    // Within their domains: below 0.7, or above 1.2.
+    for function in [Function::Tan, Function::Asin, Function::Acos, Function::Atanh, Function::Log1p] {
+        let x = random(&[2, 3, 5], 7).affine(0.7, 0.0).expect("numbers");
+        check_at(&format!("{function:?}"), &[x], |g, x, _| g.function(x[0], function));
+    }
+    let x = random(&[2, 3, 5], 7).affine(0.5, 1.7).expect("numbers");
+    check_at("Acosh", &[x], |g, x, _| g.function(x[0], Function::Acosh));
     check("leaky", &[&[2, 3, 4, 5]], |g, x, _| g.leaky_relu(x[0], &[0.01]));
     check("prelu", &[&[2, 3, 4, 5]], |g, x, _| g.leaky_relu(x[0], &[0.25, -0.5, 2.0]));
     check("clip", &[&[2, 3, 4, 5]], |g, x, _| g.clip(x[0], -0.4, 0.3));

@@ -55,6 +55,7 @@ mod pt2;
 #[cfg(feature = "network")]
 mod published;
 mod quality;
+mod recipes;
 mod record;
 mod result_panel;
 mod runs;

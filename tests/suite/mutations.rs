@@ -5,13 +5,16 @@
 
 pub(crate) mod parsers;
 
+use std::collections::HashMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::{Duration, Instant};
 
+use candle_core::{DType, Tensor};
 use parallax::export::nifti::nifti_bytes;
 use parallax::volume::{Grid, Volume, Voxels};
+use parallax::weights::Checkpoint;
 use peak_alloc::PeakAlloc;
 
 use crate::dicom::{self, Slice};
@@ -215,26 +218,50 @@ fn zipped(entries: &[(&str, &[u8])]) -> Vec<u8> {
     archive.finish().expect("a zip file").into_inner()
 }
 
+/// The entry of a zip file whose name ends so.
+fn entry(zip: &[u8], end: &str) -> Vec<u8> {
+    use std::io::Read;
+
+    let mut archive = zip::ZipArchive::new(std::io::Cursor::new(zip)).expect("a zip file");
+    let names: Vec<String> = archive.file_names().map(|name| name.expect("plain").into_owned()).collect();
+    let name = names.iter().find(|name| name.ends_with(end)).expect("an entry");
+    let mut bytes = Vec::new();
+    archive.by_name(name).expect("it is there").read_to_end(&mut bytes).expect("whole");
+    bytes
+}
+
+/// The tensors of a checkpoint as a safetensors file.
+fn as_safetensors(path: &Path) -> Vec<u8> {
+    let checkpoint = Checkpoint::open(path).expect("a checkpoint");
+    let builder = checkpoint.builder(DType::F32);
+    let tensors: HashMap<String, Tensor> = checkpoint
+        .names()
+        .map(|name| {
+            let shape = checkpoint.shape(name).expect("listed").to_vec();
+            (name.to_owned(), builder.get(shape, name).expect("numbers"))
+        })
+        .collect();
+    let folder = tempfile::tempdir().expect("a folder");
+    let written = folder.path().join("weights.safetensors");
+    candle_core::safetensors::save(&tensors, &written).expect("written");
+    file(&written)
+}
+
 fn checkpoints() -> Vec<Trial> {
     let seeds =
         |names: &[&str]| names.iter().map(|name| file(&support::data(&format!("checkpoints/{name}")))).collect();
     let zips: Vec<Vec<u8>> = seeds(&["zip.ckpt", "bare.pt", "protocol4.pt"]);
-    let pickle = |zip: &Vec<u8>| {
-        use std::io::Read;
-
-        let mut archive = zip::ZipArchive::new(std::io::Cursor::new(zip.as_slice())).expect("a zip file");
-        let names: Vec<String> = archive.file_names().map(|name| name.expect("plain").into_owned()).collect();
-        let name = names.iter().find(|name| name.ends_with("data.pkl")).expect("a pickle");
-        let mut bytes = Vec::new();
-        archive.by_name(name).expect("it is there").read_to_end(&mut bytes).expect("whole");
-        bytes
-    };
-    let pickles = zips.iter().map(pickle).collect();
+    let pickles = zips.iter().map(|zip| entry(zip, "data.pkl")).collect();
+    let programs =
+        ["classifier", "transformer"].map(|name| file(&support::data(&format!("exchange/{name}.program.pt2"))));
+    let graph = entry(parsers::PROGRAM, "/model.json");
     vec![
         Trial::of("zip_checkpoint", 4000, zips),
         Trial::of("pickle", 20_000, pickles),
         Trial::of("legacy_checkpoint", 10_000, seeds(&["legacy.pt"])),
         Trial::of("safetensors", 10_000, seeds(&["small.safetensors"])),
+        Trial::of("pt2", 1000, programs.into()),
+        Trial::of("program", 3000, vec![graph]),
         Trial::of(
             "onnx",
             6000,
@@ -258,13 +285,18 @@ fn texts() -> Vec<Trial> {
 fn networks() -> Vec<Trial> {
     let models = TinyModels::new();
     let weights = |name: &str| file(&models.folder.path().join(format!("{name}.safetensors")));
-    let trial = |parser, name, mutations| Trial {
+    let trial = |parser, seed, mutations| Trial {
         parser,
-        seeds: vec![weights(name)],
+        seeds: vec![seed],
         mutations,
         mutate: |seed, _, random| reshaped(seed, random),
     };
-    vec![trial("i3resnet", "classifier", 300), trial("lung_unet", "segmenter", 300), trial("vqgan", "autoencoder", 100)]
+    vec![
+        trial("i3resnet", weights("classifier"), 300),
+        trial("lung_unet", weights("segmenter"), 300),
+        trial("vqgan", weights("autoencoder"), 100),
+        trial("densenet", as_safetensors(&support::data("densenet/small.pt")), 300),
+    ]
 }
 
 /// A name, and what makes the trials of that name.

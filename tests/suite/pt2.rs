@@ -37,6 +37,27 @@ pub(crate) fn gaps(model: &Path, golden: &Path, dtype: DType) -> [f64; 2] {
 }
 
 #[test]
+fn small_programs_traced_and_decomposed_give_pytorchs_numbers() {
+    let folder = support::data("exchange");
+    for name in ["classifier", "transformer"] {
+        let [model, golden] = ["pt2", "safetensors"].map(|end| folder.join(format!("{name}.program.{end}")));
+        for dtype in [DType::F32, DType::F64] {
+            let gaps = gaps(&model, &golden, dtype);
+            assert!(gaps.iter().all(|gap| *gap <= F32), "{name} in {dtype:?}: {gaps:?}");
+        }
+    }
+}
+
+#[test]
+fn a_side_that_was_left_open_stays_within_its_bounds() {
+    let model = Model::open(&support::data("exchange/classifier.program.pt2")).unwrap_or_else(|e| panic!("{e}"));
+    let graph = |batch: usize| model.graph(&[&[batch, 1, 8, 8, 8]], &[], DType::F32, &Device::Cpu).map(|_| ());
+    assert!(graph(1).is_ok() && graph(8).is_ok());
+    let said = graph(9).expect_err("beyond its bounds").to_string();
+    assert!(said.contains("x of [s77 (up to 8), 1, 8, 8, 8], and is given [9, 1, 8, 8, 8]"), "{said}");
+}
+
+#[test]
 fn exported_programs_give_pytorchs_outputs_and_gradients() {
     let Some(folder) = graphs() else { return };
     let mut wrong = Vec::new();

@@ -1,6 +1,6 @@
 //! Arithmetic of operands, the simplest operation that does it.
 
-use candle_core::DType;
+use candle_core::{DType, Device, Tensor};
 
 use super::{Kind, Lowering, Made, Operand, wrong};
 use crate::graph::ops::{
@@ -110,6 +110,18 @@ impl Lowering {
     /// 1 where a number is 0, else 0.
     pub(in crate::exchange) fn not(&mut self, x: &Operand) -> Made<Operand> {
         Ok(self.affine(x, -1.0, 1.0)?.called(Kind::Truth))
+    }
+
+    /// 1 where a number is that number, else 0.
+    pub(in crate::exchange) fn is(&mut self, x: &Operand, number: f64) -> Made<Operand> {
+        let number = Operand::known(x.kind, Tensor::from_slice(&[number], (), &Device::Cpu)?);
+        self.pairwise(Arithmetic::Equal, x, &number)
+    }
+
+    /// 1 where there is no number (NaN), else 0.
+    pub(in crate::exchange) fn is_nan(&mut self, x: &Operand) -> Made<Operand> {
+        let same = self.pairwise(Arithmetic::Equal, x, x)?;
+        self.not(&same)
     }
 
     /// The first where the mask is not 0, else the second.

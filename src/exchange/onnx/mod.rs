@@ -84,6 +84,7 @@ impl File {
         let about = About {
             inputs: free.map(port).collect(),
             outputs: graph.output.iter().map(port).collect(),
+            bounds: BTreeMap::new(),
             metadata: metadata(model),
             producer: [&model.producer_name, &model.producer_version]
                 .map(|part| part.as_deref().unwrap_or(""))

@@ -1,6 +1,6 @@
 //! What of an ONNX file Parallax cannot do, said all at once.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 
 use rten_onnx::onnx::DataType;
 
@@ -19,7 +19,6 @@ fn beyond(step: &Step, opset: i64) -> Option<String> {
     let node = Node { step, opset, inputs: Vec::new() };
     let half = |of: i64| matches!(DataType(of as i32), DataType::FLOAT16 | DataType::BFLOAT16);
     match name.as_str() {
-        "BatchNormalization" if node.int("training_mode", 0) != 0 => Some(format!("{name} in training mode")),
         "Cast" if half(node.int("to", 0)) => {
             Some(format!("{name} to {}", type_name(DataType(node.int("to", 0) as i32))))
         }
@@ -34,7 +33,26 @@ fn beyond(step: &Step, opset: i64) -> Option<String> {
 impl File {
     /// Lists those of some nodes that Parallax cannot do, each with a name for a message.
     pub(super) fn beyond_parallax(&self, nodes: &[usize]) -> Vec<(usize, String)> {
-        nodes.iter().filter_map(|at| Some((*at, beyond(&self.nodes[*at], self.opset)?))).collect()
+        let fed = self.fed();
+        let training = |step: &Step| {
+            let node = Node { step, opset: self.opset, inputs: Vec::new() };
+            let of_input = step.inputs.first().is_some_and(|of| fed.contains(of.as_str()));
+            let trains = step.operation == "BatchNormalization" && node.int("training_mode", 0) != 0;
+            (trains && of_input).then(|| "BatchNormalization in training mode".to_owned())
+        };
+        let beyond = |step: &Step| beyond(step, self.opset).or_else(|| training(step));
+        nodes.iter().filter_map(|at| Some((*at, beyond(&self.nodes[*at])?))).collect()
+    }
+
+    /// The values that the network's inputs change. Others are weights, which some networks standardise by a batch norm in training mode.
+    fn fed(&self) -> HashSet<&str> {
+        let mut fed: HashSet<&str> = self.about.inputs.iter().map(|port| port.name.as_str()).collect();
+        for step in &self.nodes {
+            if step.inputs.iter().any(|input| fed.contains(input.as_str())) {
+                fed.extend(step.outputs.iter().map(String::as_str));
+            }
+        }
+        fed
     }
 
     /// Refuses some of the needed nodes, all at once, with the way out.

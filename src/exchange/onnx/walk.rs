@@ -6,7 +6,7 @@ use super::node::Node;
 use super::step::{Inner, Step};
 use super::{File, ops};
 use crate::exchange::lower::{Fault, Lowering, Made, Operand, beyond, wrong};
-use crate::exchange::{Error, Port, Request, Size};
+use crate::exchange::{Error, Request};
 use crate::files::printable;
 use crate::graph::Graph;
 
@@ -76,31 +76,9 @@ impl File {
         (0..needed.len()).filter(|at| needed[*at]).collect()
     }
 
-    /// Says whether the inputs may have these shapes.
-    fn check_shapes(&self, shapes: &[&[usize]]) -> Result<(), Error> {
-        let inputs = &self.about.inputs;
-        if shapes.len() != inputs.len() {
-            return Err(self.asked(format!("it takes {} inputs, and {} are given", inputs.len(), shapes.len())));
-        }
-        let mut sides: HashMap<&str, usize> = HashMap::new();
-        for (port, shape) in inputs.iter().zip(shapes) {
-            let Some(sizes) = &port.sizes else { continue };
-            let fits = sizes.len() == shape.len()
-                && sizes.iter().zip(*shape).all(|(size, side)| match size {
-                    Size::Fixed(fixed) => fixed == side,
-                    Size::Open(name) => name.is_empty() || *sides.entry(name).or_insert(*side) == *side,
-                });
-            if !fits {
-                let takes = format!("{} of {}", printable(&port.name), sizes_in_words(port));
-                return Err(self.asked(format!("it takes {takes}, and is given {shape:?}")));
-            }
-        }
-        Ok(())
-    }
-
     /// The graph of some values for inputs of these shapes.
     pub(super) fn lowered(&self, request: &Request<'_>, outputs: &[&str]) -> Result<Graph, Error> {
-        self.check_shapes(request.shapes)?;
+        self.about.check_shapes(request.shapes).map_err(|why| self.asked(why))?;
         let numbers =
             request.shapes.iter().map(|shape| shape.iter().fold(1_u64, |n, side| n.saturating_mul(*side as u64)));
         let of_inputs = numbers.fold(0_u64, u64::saturating_add).saturating_mul(OF_INPUTS);
@@ -135,16 +113,6 @@ impl File {
             Fault::Beyond(why) => Error::Unsupported(format!("{}: {why}, which Parallax does not have", self.name())),
         })
     }
-}
-
-fn sizes_in_words(port: &Port) -> String {
-    let side = |size: &Size| match size {
-        Size::Fixed(side) => side.to_string(),
-        Size::Open(name) if name.is_empty() => "any".to_owned(),
-        Size::Open(name) => printable(name).into_owned(),
-    };
-    let sides: Vec<_> = port.sizes.iter().flatten().map(side).collect();
-    format!("[{}]", sides.join(", "))
 }
 
 /// Lowers a node into the scope. What needs a value that Parallax cannot make is passed over: that value's own node is refused.

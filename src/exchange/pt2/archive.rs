@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
+use std::sync::OnceLock;
 
 use super::schema::{Payloads, SymInt, TensorMeta};
 use crate::weights::{Kind, Layout, Package, Stored};
@@ -18,6 +19,24 @@ pub(super) struct Archive {
     pub(super) tensors: BTreeMap<String, Stored>,
     /// Texts that were saved beside the program, by name.
     pub(super) extra: BTreeMap<String, String>,
+    pub(super) numbers: Numbers,
+}
+
+/// The entries of raw numbers, whose bytes are compared with their checksums before the first graph is made: a weight of which a bit has
+/// changed is still a number. What says of a file what it takes and gives need not read them.
+pub(super) struct Numbers {
+    package: Package,
+    entries: BTreeSet<String>,
+    verified: OnceLock<Result<(), String>>,
+}
+
+impl Numbers {
+    /// # Errors
+    /// In words, where the bytes of an entry are not those that were written.
+    pub(super) fn verify(&self) -> Result<(), String> {
+        let verified = || self.package.verify(self.entries.iter().map(String::as_str));
+        self.verified.get_or_init(verified).clone()
+    }
 }
 
 /// By number of the schema's `ScalarType`: the type's name, and how its numbers are stored where they can be read.
@@ -48,7 +67,7 @@ impl Archive {
         let package = Package::open(path)?;
         let has = |end: &str| package.names().any(|name| name == end || name.ends_with(&format!("/{end}")));
         if let Ok(json) = package.text("serialized_exported_program.json", MAX_JSON_BYTES) {
-            return Self::of_first_layout(&package, json);
+            return Self::of_first_layout(package, json);
         }
         let models: Vec<String> = package.names().filter(|name| model_of(name).is_some()).map(str::to_owned).collect();
         let [model] = models.as_slice() else {
@@ -71,32 +90,38 @@ impl Archive {
             return Err("its numbers are big-endian; save it again on a little-endian machine".to_owned());
         }
         let json = package.text(model, MAX_JSON_BYTES)?;
-        let mut tensors = BTreeMap::new();
+        let (mut tensors, mut entries) = (BTreeMap::new(), BTreeSet::new());
         for (folder, kind) in [("weights", "weights"), ("constants", "constants")] {
             let folder = format!("{root}data/{folder}/");
             let (config, pickle) = (format!("{folder}{name}_{kind}_config.json"), format!("{folder}{name}.pt"));
             if package.names().any(|name| name == config) {
-                payloads(&package, &folder, &config, &mut tensors)?;
+                payloads(&package, &folder, &config, &mut tensors, &mut entries)?;
             } else if package.names().any(|name| name == pickle) {
-                package.verify(&pickle)?;
+                package.verify([pickle.as_str()])?;
                 tensors.extend(package.state_dict(&pickle)?);
             }
         }
         let extra = extra(&package, &format!("{root}extra/"));
-        Ok(Self { json, tensors, extra })
+        Ok(Self { json, tensors, extra, numbers: Numbers { package, entries, verified: OnceLock::new() } })
     }
 
     /// What PyTorch wrote before 2.8: the graph, and two files of `torch.save`.
-    fn of_first_layout(package: &Package, json: String) -> Result<Self, String> {
+    fn of_first_layout(package: Package, json: String) -> Result<Self, String> {
         let mut tensors = BTreeMap::new();
         for name in ["serialized_state_dict", "serialized_constants"] {
             let ends = [".pt", ".json"].map(|end| format!("{name}{end}"));
             let entry = ends.iter().find(|name| package.names().any(|other| other == name.as_str()));
             let entry = entry.ok_or_else(|| format!("its {name}.pt is missing"))?;
-            package.verify(entry)?;
+            package.verify([entry.as_str()])?;
             tensors.extend(package.state_dict(entry)?);
         }
-        Ok(Self { json, tensors, extra: extra(package, "extra_files/") })
+        let extra = extra(&package, "extra_files/");
+        Ok(Self {
+            json,
+            tensors,
+            extra,
+            numbers: Numbers { package, entries: BTreeSet::new(), verified: OnceLock::new() },
+        })
     }
 }
 
@@ -113,16 +138,16 @@ fn extra(package: &Package, folder: &str) -> BTreeMap<String, String> {
     inside.filter_map(|(name, entry)| Some((name.to_owned(), package.text(entry, MAX_EXTRA_BYTES).ok()?))).collect()
 }
 
-/// Finds the tensors that a config lists. Their bytes are compared with their checksums: a weight of which a bit has changed is still a number.
+/// Finds the tensors that a config lists, and the entries that hold them.
 fn payloads(
     package: &Package,
     folder: &str,
     config: &str,
     tensors: &mut BTreeMap<String, Stored>,
+    entries: &mut BTreeSet<String>,
 ) -> Result<(), String> {
     let text = package.text(config, MAX_JSON_BYTES)?;
     let payloads: Payloads = serde_json::from_str(&text).map_err(|e| format!("its entry {config}: {e}"))?;
-    let mut verified = BTreeSet::new();
     for (name, payload) in payloads.config {
         // A constant that is no tensor, or one that only Python can make: an error where something needs it.
         let Some(meta) = payload.tensor_meta.filter(|_| !payload.use_pickle) else { continue };
@@ -130,10 +155,7 @@ fn payloads(
         let entry = format!("{folder}{}", payload.path_name);
         let stored = package.tensor(&entry, layout);
         tensors.insert(name.clone(), stored.map_err(|what| format!("tensor {name}: {what}"))?);
-        if !verified.contains(&entry) {
-            package.verify(&entry)?;
-            verified.insert(entry);
-        }
+        entries.insert(entry);
     }
     Ok(())
 }

@@ -16,8 +16,8 @@ use std::path::{Path, PathBuf};
 
 use candle_core::DType;
 
-use self::archive::{Archive, type_of};
-use self::schema::{Argument, Bounds, ExportedProgram, InputSpec, MAJOR, Node, SymInt, TensorMeta, Versioned};
+use self::archive::{Archive, Numbers, type_of};
+use self::schema::{Argument, ExportedProgram, InputSpec, MAJOR, Node, SymInt, TensorMeta, Versioned};
 use super::lower::{Kind, Made, Operand, beyond, wrong};
 use super::{About, Activation, Error, Network, Port, Request, Size};
 use crate::files::{self, printable};
@@ -33,8 +33,7 @@ pub(super) struct Program {
     types: HashMap<String, u64>,
     /// By value, what the file holds: its name there, and the numbers where they can be read.
     weights: HashMap<String, Weight>,
-    /// By symbol, what an open side may be.
-    bounds: BTreeMap<String, Bounds>,
+    numbers: Numbers,
     /// How many bytes the file has.
     bytes: u64,
 }
@@ -66,7 +65,7 @@ impl Program {
     }
 
     fn of(path: &Path, archive: Archive, program: ExportedProgram, bytes: u64) -> Result<Self, String> {
-        let Archive { tensors, extra, .. } = archive;
+        let Archive { tensors, extra, numbers, .. } = archive;
         let ExportedProgram { graph_module: module, range_constraints: bounds, torch_version } = program;
         let metas = &module.graph.tensor_values;
         let (mut inputs, mut weights) = (Vec::new(), HashMap::new());
@@ -103,6 +102,10 @@ impl Program {
         });
         let about = About {
             inputs,
+            bounds: bounds
+                .into_iter()
+                .map(|(name, of)| (name, [of.min_val.filter(|least| *least > SPECIALISED), of.max_val]))
+                .collect(),
             outputs: given.filter(|name| metas.contains_key(name)).map(|name| port(name, metas)).collect(),
             metadata: module.metadata.into_iter().chain(extra).collect(),
             producer: format!("pytorch {torch_version}"),
@@ -111,7 +114,7 @@ impl Program {
         };
         let types = metas.iter().map(|(name, meta)| (name.clone(), meta.dtype)).collect();
         let nodes = inline::inlined(module.graph.nodes);
-        Ok(Self { path: path.to_owned(), about, nodes, types, weights, bounds, bytes })
+        Ok(Self { path: path.to_owned(), about, nodes, types, weights, numbers, bytes })
     }
 
     /// The file's name, as messages have it.
@@ -165,65 +168,28 @@ impl Program {
             None => Ok(asked.to_vec()),
         }
     }
-
-    /// Says whether the inputs may have these shapes.
-    fn check_shapes(&self, shapes: &[&[usize]]) -> Result<(), Error> {
-        let inputs = &self.about.inputs;
-        if shapes.len() != inputs.len() {
-            return Err(self.asked(format!("it takes {} inputs, and {} are given", inputs.len(), shapes.len())));
-        }
-        let mut sides: HashMap<&str, usize> = HashMap::new();
-        for (port, shape) in inputs.iter().zip(shapes) {
-            let sizes = port.sizes.as_deref().unwrap_or_default();
-            let fits = |(size, side): (&'_ Size, &usize)| match size {
-                Size::Fixed(fixed) => fixed == side,
-                Size::Open(name) => self.bounds.get(name).is_none_or(|bounds| bounds.hold(*side)),
-            };
-            let alike = sizes.iter().zip(*shape).all(|(size, side)| match size {
-                Size::Fixed(_) => true,
-                Size::Open(name) => *sides.entry(name).or_insert(*side) == *side,
-            });
-            if sizes.len() != shape.len() || !alike || !sizes.iter().zip(*shape).all(fits) {
-                let takes = format!("{} of [{}]", printable(&port.name), self.in_words(sizes));
-                return Err(self.asked(format!("it takes {takes}, and is given {shape:?}")));
-            }
-        }
-        Ok(())
-    }
-
-    fn in_words(&self, sizes: &[Size]) -> String {
-        let side = |size: &Size| match size {
-            Size::Fixed(side) => side.to_string(),
-            Size::Open(name) => {
-                let bounds = self.bounds.get(name).map(Bounds::in_words).unwrap_or_default();
-                format!("{}{bounds}", printable(name))
-            }
-        };
-        sizes.iter().map(side).collect::<Vec<_>>().join(", ")
-    }
 }
 
-impl Bounds {
-    fn hold(&self, side: usize) -> bool {
-        let side = side as f64;
-        self.min_val.is_none_or(|least| side >= least) && self.max_val.is_none_or(|most| side <= most)
-    }
+/// PyTorch takes every open side to be this at least, and runs the program for sides of 0 and 1 all the same.
+const SPECIALISED: f64 = 2.0;
 
-    fn in_words(&self) -> String {
-        match (self.min_val, self.max_val) {
-            (Some(least), Some(most)) => format!(" ({least} to {most})"),
-            (Some(least), None) => format!(" (from {least})"),
-            (None, Some(most)) => format!(" (up to {most})"),
-            (None, None) => String::new(),
-        }
+/// An expression of sides with its symbols by their names: PyTorch writes "s77" as "Symbol('s77', positive=True, integer=True)".
+fn plain(expression: &str) -> String {
+    let mut parts = expression.split("Symbol('");
+    let mut plain = parts.next().unwrap_or_default().to_owned();
+    for part in parts {
+        let (name, rest) = part.split_once('\'').unwrap_or((part, ""));
+        plain.push_str(name);
+        plain.push_str(rest.split_once(')').map_or("", |(_, rest)| rest));
     }
+    plain
 }
 
 fn port(name: String, metas: &HashMap<String, TensorMeta>) -> Port {
     let meta = metas.get(&name);
     let size = |size: &SymInt| match size {
         SymInt::AsInt(side) => usize::try_from(*side).map_or_else(|_| Size::Open(side.to_string()), Size::Fixed),
-        SymInt::AsExpr(expression) => Size::Open(expression.expr_str.clone()),
+        SymInt::AsExpr(expression) => Size::Open(plain(&expression.expr_str)),
     };
     let dtype = meta.map_or("no tensor", |meta| type_of(meta.dtype).0).to_owned();
     Port { name, dtype, sizes: meta.map(|meta| meta.sizes.iter().map(size).collect()) }
@@ -268,6 +234,7 @@ impl Network for Program {
 
     fn graph(&self, request: &Request<'_>) -> Result<Graph, Error> {
         self.check(request.outputs)?;
+        self.numbers.verify().map_err(|why| Error::NotANetwork { path: self.path.clone(), why })?;
         self.lowered(request, &self.outputs(request.outputs)?)
     }
 

@@ -85,7 +85,7 @@ impl Program {
 
     /// The graph of some values for inputs of these shapes.
     pub(super) fn lowered(&self, request: &Request<'_>, outputs: &[&str]) -> Result<Graph, Error> {
-        self.check_shapes(request.shapes)?;
+        self.about.check_shapes(request.shapes).map_err(|why| self.asked(why))?;
         let numbers =
             request.shapes.iter().map(|shape| shape.iter().fold(8_u64, |n, side| n.saturating_mul(*side as u64)));
         let most = numbers.fold(self.bytes, u64::saturating_add).saturating_mul(GROWTH).saturating_add(ANYWAY);

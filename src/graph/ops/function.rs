@@ -1,10 +1,12 @@
 //! Functions of single numbers.
 
-use candle_core::{Result, Tensor};
+use std::sync::Arc;
+
+use candle_core::{DType, Device, Result, Tensor};
 use candle_nn::ops::sigmoid;
 use rayon::prelude::*;
 
-use super::{Operation, Pass, Saved, Saves, Sum, each, only};
+use super::{Operation, Pass, Planes, Saved, Saves, Sum, each, only};
 use crate::nn::device::has_kernels;
 use crate::nn::gemm::{Real, zeros};
 use crate::nn::numbers::{Held, by_type, tensor};
@@ -45,11 +47,24 @@ pub enum Function {
     Mish,
     Sin,
     Cos,
+    Tan,
+    Asin,
+    Acos,
+    Atan,
+    Sinh,
+    Cosh,
+    Asinh,
+    Acosh,
+    Atanh,
+    /// log(1 + x), exact where x is small.
+    Log1p,
+    /// e^x - 1, exact where x is small.
+    Expm1,
 }
 
 use Function::{
-    Abs, Cos, Elu, Erf, Exp, Gelu, GeluTanh, HardSigmoid, Log, Mish, Power, Reciprocal, Sigmoid, Sin, Softplus, Sqrt,
-    Tanh,
+    Abs, Acos, Acosh, Asin, Asinh, Atan, Atanh, Cos, Cosh, Elu, Erf, Exp, Expm1, Gelu, GeluTanh, HardSigmoid, Log,
+    Log1p, Mish, Power, Reciprocal, Sigmoid, Sin, Sinh, Softplus, Sqrt, Tan, Tanh,
 };
 
 /// sqrt(2 / pi), and the factor of the cube: Hendrycks, Gimpel 2016, arXiv 1606.08415.
@@ -103,6 +118,17 @@ impl Function {
             Mish => x * softplus(x).tanh(),
             Sin => x.sin(),
             Cos => x.cos(),
+            Tan => x.tan(),
+            Asin => x.asin(),
+            Acos => x.acos(),
+            Atan => x.atan(),
+            Sinh => x.sinh(),
+            Cosh => x.cosh(),
+            Asinh => x.asinh(),
+            Acosh => x.acosh(),
+            Atanh => x.atanh(),
+            Log1p => x.ln_1p(),
+            Expm1 => x.exp_m1(),
         }
     }
 
@@ -139,6 +165,17 @@ impl Function {
             }
             Sin => s.cos(),
             Cos => -s.sin(),
+            Tan => 1.0 + s.tan().powi(2),
+            Asin => 1.0 / (1.0 - s * s).sqrt(),
+            Acos => -1.0 / (1.0 - s * s).sqrt(),
+            Atan => 1.0 / (1.0 + s * s),
+            Sinh => s.cosh(),
+            Cosh => s.sinh(),
+            Asinh => 1.0 / (s * s + 1.0).sqrt(),
+            Acosh => 1.0 / (s * s - 1.0).sqrt(),
+            Atanh => 1.0 / (1.0 - s * s),
+            Log1p => 1.0 / (1.0 + s),
+            Expm1 => s.exp(),
         }
     }
 
@@ -163,6 +200,9 @@ impl Function {
             Mish => x * softplus_of(x)?.tanh()?,
             Sin => x.sin(),
             Cos => x.cos(),
+            Tan | Asin | Acos | Atan | Sinh | Cosh | Asinh | Acosh | Atanh | Log1p | Expm1 => {
+                on_the_host(x, |x| self.value(x))
+            }
         }
     }
 
@@ -203,8 +243,18 @@ impl Function {
             }
             Sin => s.cos(),
             Cos => s.sin()?.neg(),
+            Tan | Asin | Acos | Atan | Sinh | Cosh | Asinh | Acosh | Atanh | Log1p | Expm1 => {
+                on_the_host(s, |s| self.slope(s))
+            }
         }
     }
+}
+
+/// `of` each number of a tensor elsewhere, computed on the CPU: the way of functions that networks seldom have and candle lacks.
+fn on_the_host(x: &Tensor, of: impl Fn(f64) -> f64) -> Result<Tensor> {
+    let numbers: Vec<f64> = x.to_device(&Device::Cpu)?.to_dtype(DType::F64)?.flatten_all()?.to_vec1()?;
+    let mapped: Vec<f64> = numbers.into_iter().map(of).collect();
+    Tensor::from_vec(mapped, x.dims(), &Device::Cpu)?.to_dtype(x.dtype())?.to_device(x.device())
 }
 
 fn tanh_of_gelu(x: &Tensor) -> Result<Tensor> {
@@ -307,5 +357,9 @@ impl Operation for Function {
                 tensor(gx, s.dims())
             })
         })
+    }
+
+    fn on_planes(&self, axis: usize, _: &[usize]) -> Option<(Arc<dyn Operation>, Planes)> {
+        Some((Arc::new(*self), Planes::each(axis)))
     }
 }

@@ -1,23 +1,27 @@
 //! Functions of a slope that changes at a threshold: one bit for each number says which slope is its.
 
+use std::sync::Arc;
+
 use candle_core::{Result, Tensor, bail};
 use rayon::prelude::*;
 
 use super::along::{Along, grain};
 use super::function::{PIECE, mapped};
 use super::norm::channelwise_on;
-use super::{Operation, Pass, Saved, Saves, Sum, each, only};
+use super::{Operation, Pass, Planes, Saved, Saves, Sum, each, only};
 use crate::nn::device::has_kernels;
 use crate::nn::gemm::{Real, zeros};
 use crate::nn::mask::Mask;
 use crate::nn::numbers::{Held, by_type, tensor};
 
 /// x where it is positive, elsewhere slope x: leaky and parametric ReLU. One slope for all, or one for each channel of `[n, c, …]`.
+#[derive(Clone)]
 pub struct LeakyRelu {
     pub slopes: Vec<f64>,
 }
 
 /// x, within these bounds. At a bound the gradient passes, as in PyTorch.
+#[derive(Clone)]
 pub struct Clip {
     pub low: f64,
     pub high: f64,
@@ -119,6 +123,10 @@ impl Operation for LeakyRelu {
             })
         })
     }
+
+    fn on_planes(&self, axis: usize, _: &[usize]) -> Option<(Arc<dyn Operation>, Planes)> {
+        (axis != 1).then(|| (Arc::new(self.clone()) as Arc<dyn Operation>, Planes::each(axis)))
+    }
 }
 
 impl Operation for Clip {
@@ -155,5 +163,9 @@ impl Operation for Clip {
 
     fn vjp(&self, _: &Pass<'_>, gradient: &Tensor, into: Vec<Option<Sum>>) -> Result<Vec<Option<Tensor>>> {
         each(into, |_| Ok(gradient.clone()))
+    }
+
+    fn on_planes(&self, axis: usize, _: &[usize]) -> Option<(Arc<dyn Operation>, Planes)> {
+        Some((Arc::new(self.clone()), Planes::each(axis)))
     }
 }

@@ -16,7 +16,7 @@ fn port(name: &str, sides: &[i64]) -> ValueInfoProto {
     ValueInfoProto { name: Some(name.to_owned()), r#type: Some(TypeProto { tensor_type, sequence: None }) }
 }
 
-fn node(operation: &str, inputs: &[&str], output: &str) -> NodeProto {
+pub(super) fn node(operation: &str, inputs: &[&str], output: &str) -> NodeProto {
     NodeProto {
         op_type: Some(operation.to_owned()),
         name: Some(format!("/{output}/{operation}")),
@@ -37,7 +37,7 @@ fn whole(name: &str, numbers: &[i64]) -> TensorProto {
 }
 
 /// A network of x [1, 4] to y.
-fn network(nodes: Vec<NodeProto>, initializer: Vec<TensorProto>) -> ModelProto {
+pub(super) fn network(nodes: Vec<NodeProto>, initializer: Vec<TensorProto>) -> ModelProto {
     ModelProto {
         ir_version: Some(8),
         opset_import: vec![OperatorSetIdProto { domain: None, version: Some(18) }],
@@ -52,7 +52,7 @@ fn network(nodes: Vec<NodeProto>, initializer: Vec<TensorProto>) -> ModelProto {
     }
 }
 
-fn written(folder: &TempDir, model: &ModelProto) -> PathBuf {
+pub(super) fn written(folder: &TempDir, model: &ModelProto) -> PathBuf {
     let path = folder.path().join("model.onnx");
     std::fs::write(&path, model.write_buf().expect("written")).expect("written");
     path
@@ -100,11 +100,27 @@ fn a_node_that_the_outputs_do_not_need_is_no_matter() {
 }
 
 #[test]
-fn training_mode_and_half_precision_are_refused() {
+fn training_mode_but_of_weights_and_half_precision_are_refused() {
     let flag =
         |name: &str, number| AttributeProto { name: Some(name.to_owned()), i: Some(number), ..Default::default() };
     let training = NodeProto { attribute: vec![flag("training_mode", 1)], ..node("BatchNormalization", &["x"], "y") };
     assert_says(&network(vec![training], Vec::new()), &["BatchNormalization in training mode"]);
+    // Weights are standardised so by networks without norms: what is known has no other mode.
+    let of_weights = NodeProto {
+        attribute: vec![flag("training_mode", 1)],
+        input: ["w", "one", "zero", "zero", "one"].map(str::to_owned).into(),
+        ..node("BatchNormalization", &[], "normed")
+    };
+    let real = |name: &str, dims: &[i64], numbers: &[f32]| TensorProto {
+        name: Some(name.to_owned()),
+        dims: dims.to_vec(),
+        data_type: Some(DataType::FLOAT),
+        float_data: numbers.to_vec(),
+        ..Default::default()
+    };
+    let weights =
+        vec![real("w", &[1, 1, 4], &[1.0, 2.0, 3.0, 4.0]), real("one", &[1], &[1.0]), real("zero", &[1], &[0.0])];
+    assert_eq!(said(&network(vec![of_weights, node("Mul", &["x", "normed"], "y")], weights)), "");
     let half = NodeProto { attribute: vec![flag("to", 10)], ..node("Cast", &["x"], "y") };
     assert_says(&network(vec![half], Vec::new()), &["Cast to float16"]);
     let mut model = network(vec![node("Relu", &["x"], "y")], Vec::new());

@@ -18,7 +18,7 @@ use sha2::{Digest, Sha256};
 pub(crate) type Feed = fn(&Path, &[u8]);
 
 /// By the names of the fuzz targets.
-pub(crate) const PARSERS: [(&str, Feed); 20] = [
+pub(crate) const PARSERS: [(&str, Feed); 22] = [
     ("nifti", |folder, bytes| scan(folder, "scan.nii", bytes)),
     ("nifti_gz", |folder, bytes| scan(folder, "scan.nii.gz", bytes)),
     ("dicom", |folder, bytes| scan(folder, "slice.dcm", bytes)),
@@ -38,6 +38,8 @@ pub(crate) const PARSERS: [(&str, Feed); 20] = [
     ("i3resnet", |folder, bytes| network(folder, "i3resnet", bytes)),
     ("onnx", onnx),
     ("pt2", onnx),
+    ("program", program),
+    ("densenet", |folder, bytes| network(folder, "densenet", bytes)),
     ("lung_unet", |folder, bytes| network(folder, "lung-unet", bytes)),
 ];
 
@@ -174,6 +176,27 @@ fn onnx(folder: &Path, bytes: &[u8]) {
     let Ok((y, tape)) = plan.record(&inputs, &|_, _| Ok(())) else { return };
     let ones: candle_core::Result<Vec<Tensor>> = y.iter().map(Tensor::ones_like).collect();
     tape.into_vjp(&ones.expect("numbers"), &|_, _| Ok(())).ok(); // either is right
+}
+
+/// An exported program around the weights of the file below.
+pub(crate) const PROGRAM: &[u8] = include_bytes!("../../data/exchange/classifier.program.pt2");
+
+/// The graph of an exported program: mutated within the zip file, its checksum would give it away.
+fn program(folder: &Path, bytes: &[u8]) {
+    let mut of = zip::ZipArchive::new(Cursor::new(PROGRAM)).expect("a zip file");
+    let mut archive = zip::ZipWriter::new(Cursor::new(Vec::new()));
+    let options = zip::write::SimpleFileOptions::default().compression_method(zip::CompressionMethod::Stored);
+    for at in 0..of.len() {
+        let mut entry = of.by_index(at).expect("an entry");
+        let name = entry.name().expect("plain").into_owned();
+        archive.start_file(&name, options).expect("an entry");
+        if name.ends_with("/model.json") {
+            archive.write_all(bytes).expect("written");
+        } else {
+            std::io::copy(&mut entry, &mut archive).expect("written");
+        }
+    }
+    onnx(folder, archive.finish().expect("a zip file").get_ref());
 }
 
 /// A pass, and its gradient.

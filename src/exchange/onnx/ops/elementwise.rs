@@ -8,8 +8,11 @@ use crate::graph::ops::{Arithmetic, AtZero, Clip, Function, LeakyRelu, Relu, Ste
 use rten_onnx::onnx::DataType;
 
 pub(super) fn lowering(name: &str) -> Option<Lower> {
+    functions(name).or_else(|| bent(name)).or_else(|| pairs(name))
+}
+
+fn functions(name: &str) -> Option<Lower> {
     Some(match name {
-        "Relu" => |l, n| one(l.on(Relu(AtZero::Nothing), n.input(0)?)),
         "Sigmoid" => |l, n| one(l.function(Function::Sigmoid, n.input(0)?)),
         "Tanh" => |l, n| one(l.function(Function::Tanh, n.input(0)?)),
         "Exp" => |l, n| one(l.function(Function::Exp, n.input(0)?)),
@@ -22,12 +25,31 @@ pub(super) fn lowering(name: &str) -> Option<Lower> {
         "Mish" => |l, n| one(l.function(Function::Mish, n.input(0)?)),
         "Sin" => |l, n| one(l.function(Function::Sin, n.input(0)?)),
         "Cos" => |l, n| one(l.function(Function::Cos, n.input(0)?)),
+        "Tan" => |l, n| one(l.function(Function::Tan, n.input(0)?)),
+        "Asin" => |l, n| one(l.function(Function::Asin, n.input(0)?)),
+        "Acos" => |l, n| one(l.function(Function::Acos, n.input(0)?)),
+        "Atan" => |l, n| one(l.function(Function::Atan, n.input(0)?)),
+        "Sinh" => |l, n| one(l.function(Function::Sinh, n.input(0)?)),
+        "Cosh" => |l, n| one(l.function(Function::Cosh, n.input(0)?)),
+        "Asinh" => |l, n| one(l.function(Function::Asinh, n.input(0)?)),
+        "Acosh" => |l, n| one(l.function(Function::Acosh, n.input(0)?)),
+        "Atanh" => |l, n| one(l.function(Function::Atanh, n.input(0)?)),
         "Neg" => |l, n| one(l.affine(n.input(0)?, -1.0, 0.0)),
         "Not" => |l, n| one(l.not(n.input(0)?)),
         "Floor" => |l, n| one(l.on(Steps::Floor, n.input(0)?)),
         "Ceil" => |l, n| one(l.on(Steps::Ceil, n.input(0)?)),
         "Round" => |l, n| one(l.on(Steps::Round, n.input(0)?)),
         "Sign" => |l, n| one(l.on(Steps::Sign, n.input(0)?)),
+        "IsNaN" => |l, n| one(l.is_nan(n.input(0)?)),
+        "IsInf" => is_infinite,
+        _ => return None,
+    })
+}
+
+/// Functions with a bend, or of several parts.
+fn bent(name: &str) -> Option<Lower> {
+    Some(match name {
+        "Relu" => |l, n| one(l.on(Relu(AtZero::Nothing), n.input(0)?)),
         "Gelu" => gelu,
         "Elu" => |l, n| one(l.function(Function::Elu(n.float("alpha", 1.0)), n.input(0)?)),
         "Celu" => celu,
@@ -36,11 +58,18 @@ pub(super) fn lowering(name: &str) -> Option<Lower> {
         "HardSwish" => hard_swish,
         "Swish" => swish,
         "Softsign" => softsign,
+        "Shrink" => shrink,
         "LeakyRelu" => leaky_relu,
         "ThresholdedRelu" => thresholded,
         "PRelu" => prelu,
         "Clip" => clip,
         "Cast" | "CastLike" => cast,
+        _ => return None,
+    })
+}
+
+fn pairs(name: &str) -> Option<Lower> {
+    Some(match name {
         "Add" => |l, n| one(l.pairwise(Arithmetic::Add, n.input(0)?, n.input(1)?)),
         "Sub" => |l, n| one(l.pairwise(Arithmetic::Subtract, n.input(0)?, n.input(1)?)),
         "Mul" | "And" => |l, n| one(l.pairwise(Arithmetic::Multiply, n.input(0)?, n.input(1)?)),
@@ -115,6 +144,33 @@ fn softsign(l: &mut Lowering, n: &Node<'_>) -> Made<Vec<Operand>> {
     let size = l.function(Function::Abs, x)?;
     let size = l.affine(&size, 1.0, 1.0)?;
     one(l.pairwise(Arithmetic::Divide, x, &size))
+}
+
+/// x brought `bias` nearer to 0 where it lies beyond `lambd` of it, else 0.
+fn shrink(l: &mut Lowering, n: &Node<'_>) -> Made<Vec<Operand>> {
+    let x = n.input(0)?;
+    let (bound, bias) = (n.float("lambd", 0.5), n.float("bias", 0.0));
+    let zero = l.affine(x, 0.0, 0.0)?;
+    let beyond = |l: &mut Lowering, sign: f64| {
+        let over = l.affine(x, sign, -bound)?;
+        let mask = l.pairwise(Arithmetic::Greater, &over, &zero)?;
+        let nearer = l.affine(x, 1.0, -sign * bias)?;
+        l.choose(&mask, &nearer, &zero)
+    };
+    let (above, below) = (beyond(l, 1.0)?, beyond(l, -1.0)?);
+    one(l.pairwise(Arithmetic::Add, &above, &below))
+}
+
+/// 1 where a number is infinite, of the signs that are asked for.
+fn is_infinite(l: &mut Lowering, n: &Node<'_>) -> Made<Vec<Operand>> {
+    let x = n.input(0)?;
+    let signs = [("detect_positive", f64::INFINITY), ("detect_negative", f64::NEG_INFINITY)];
+    let mut found = l.filled(Kind::Truth, 0.0, x.shape())?;
+    for (_, infinity) in signs.into_iter().filter(|(name, _)| n.int(name, 1) != 0) {
+        let is = l.is(x, infinity)?;
+        found = l.pairwise(Arithmetic::Larger, &is, &found)?;
+    }
+    one(Ok(found))
 }
 
 fn leaky_relu(l: &mut Lowering, n: &Node<'_>) -> Made<Vec<Operand>> {

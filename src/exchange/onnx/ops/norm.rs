@@ -42,12 +42,12 @@ fn channels(x: &Operand) -> Made<usize> {
 }
 
 fn batch_norm(l: &mut Lowering, n: &Node<'_>) -> Made<Vec<Operand>> {
-    if n.int("training_mode", 0) != 0 {
-        return beyond("it is in training mode; export the network after model.eval()");
-    }
     let x = n.input(0)?;
     let c = channels(x)?;
     let eps = n.float("epsilon", 1e-5);
+    if n.int("training_mode", 0) != 0 {
+        return standardised(l, n, eps);
+    }
     if (1..=4).any(|at| n.maybe(at).is_none_or(|of| of.tensor().is_none())) {
         return statistics(l, n, eps);
     }
@@ -55,17 +55,38 @@ fn batch_norm(l: &mut Lowering, n: &Node<'_>) -> Made<Vec<Operand>> {
     one(l.on(BatchNorm::new(&scale, &bias, &mean, &variance, eps)?, x))
 }
 
+/// Frozen numbers by their own statistics: how networks without norms (NFNet, BiT) standardise their weights.
+fn standardised(l: &mut Lowering, n: &Node<'_>, eps: f64) -> Made<Vec<Operand>> {
+    let x = n.input(0)?;
+    if x.tensor().is_none() {
+        return beyond("it is in training mode; export the network after model.eval()");
+    }
+    let axes: Vec<usize> = (0..x.rank()).filter(|axis| *axis != 1).collect();
+    let mean = l.reduce(Reduction::Mean, x, &axes, true)?;
+    let centred = l.pairwise(Arithmetic::Subtract, x, &mean)?;
+    let squares = l.power(&centred, 2.0)?;
+    let variance = l.reduce(Reduction::Mean, &squares, &axes, true)?;
+    scaled(l, n, &centred, &variance, eps)
+}
+
 /// A batch norm whose statistics the network computes: (x - mean) / sqrt(variance + eps) scale + bias.
 fn statistics(l: &mut Lowering, n: &Node<'_>, eps: f64) -> Made<Vec<Operand>> {
     let x = n.input(0)?;
     let mut shape = vec![1; x.rank()];
     shape[1] = channels(x)?;
-    let beside = |at: usize, l: &mut Lowering| l.reshape(n.input(at)?, &shape);
-    let [scale, bias, mean, variance] = [beside(1, l)?, beside(2, l)?, beside(3, l)?, beside(4, l)?];
-    let variance = l.affine(&variance, 1.0, eps)?;
-    let deviation = l.function(Function::Sqrt, &variance)?;
+    let (mean, variance) = (l.reshape(n.input(3)?, &shape)?, l.reshape(n.input(4)?, &shape)?);
     let centred = l.pairwise(Arithmetic::Subtract, x, &mean)?;
-    let normed = l.pairwise(Arithmetic::Divide, &centred, &deviation)?;
+    scaled(l, n, &centred, &variance, eps)
+}
+
+/// centred / sqrt(variance + eps) scale + bias
+fn scaled(l: &mut Lowering, n: &Node<'_>, centred: &Operand, variance: &Operand, eps: f64) -> Made<Vec<Operand>> {
+    let mut shape = vec![1; centred.rank()];
+    shape[1] = channels(centred)?;
+    let (scale, bias) = (l.reshape(n.input(1)?, &shape)?, l.reshape(n.input(2)?, &shape)?);
+    let variance = l.affine(variance, 1.0, eps)?;
+    let deviation = l.function(Function::Sqrt, &variance)?;
+    let normed = l.pairwise(Arithmetic::Divide, centred, &deviation)?;
     let scaled = l.pairwise(Arithmetic::Multiply, &normed, &scale)?;
     one(l.pairwise(Arithmetic::Add, &scaled, &bias))
 }

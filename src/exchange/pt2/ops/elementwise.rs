@@ -42,23 +42,25 @@ fn functions(base: &str) -> Option<Lower> {
         "mish" => function!(Function::Mish),
         "sin" => function!(Function::Sin),
         "cos" => function!(Function::Cos),
+        "tan" => function!(Function::Tan),
+        "asin" | "arcsin" => function!(Function::Asin),
+        "acos" | "arccos" => function!(Function::Acos),
+        "atan" | "arctan" => function!(Function::Atan),
+        "sinh" => function!(Function::Sinh),
+        "cosh" => function!(Function::Cosh),
+        "asinh" | "arcsinh" => function!(Function::Asinh),
+        "acosh" | "arccosh" => function!(Function::Acosh),
+        "atanh" | "arctanh" => function!(Function::Atanh),
+        "log1p" | "special_log1p" => function!(Function::Log1p),
+        "expm1" | "special_expm1" => function!(Function::Expm1),
         "square" => on!(Function::Power(2.0)),
         "floor" => on!(Steps::Floor),
         "ceil" => on!(Steps::Ceil),
-        "round" => on!(Steps::Round),
         "trunc" | "fix" => on!(Steps::Truncate),
         "sign" | "sgn" => on!(Steps::Sign),
         "relu" => on!(Relu(AtZero::Nothing)),
         "silu" => on!(Swish),
         "neg" => |call| by_line(call, -1.0, 0.0),
-        "log2" => |call| logarithm(call, 0.0, std::f64::consts::LOG2_E),
-        "log10" => |call| logarithm(call, 0.0, std::f64::consts::LOG10_E),
-        "log1p" => |call| logarithm(call, 1.0, 1.0),
-        "expm1" => |call| {
-            let x = real(call.x()?);
-            let y = call.low.function(Function::Exp, &x)?;
-            Ok(call.low.affine(&y, 1.0, -1.0)?.into())
-        },
         _ => return None,
     })
 }
@@ -70,8 +72,7 @@ fn bent(base: &str) -> Option<Lower> {
         "prelu" | "_prelu_kernel" => prelu,
         "relu6" => |call| {
             let x = call.x()?;
-            let y = call.low.on(Relu(AtZero::Nothing), &x)?;
-            Ok(call.low.on(Clip { low: f64::NEG_INFINITY, high: 6.0 }, &y)?.into())
+            above_zero(call, &x, 6.0)
         },
         "elu" | "celu" | "selu" => elu,
         "softplus" => softplus,
@@ -87,7 +88,7 @@ fn bent(base: &str) -> Option<Lower> {
             let gate = call.low.function(HARD_SIGMOID, &x)?;
             Ok(call.low.pairwise(Arithmetic::Multiply, &x, &gate)?.into())
         },
-        "hardtanh" => |call| clipped(call, ["min_val", "max_val"], [-1.0, 1.0]),
+        "hardtanh" => hardtanh,
         "clamp" | "clip" | "clamp_min" | "clamp_max" => clamp,
         "softshrink" => |call| {
             let (x, bound) = (call.x()?, call.float("lambd", 0.5)?);
@@ -142,15 +143,20 @@ fn truths(base: &str) -> Option<Lower> {
         "eq" => |call| pair(call, Arithmetic::Equal),
         "gt" | "greater" => |call| pair(call, Arithmetic::Greater),
         "lt" | "less" => |call| pair(call, Arithmetic::Less),
-        "ne" | "not_equal" | "logical_xor" | "bitwise_xor" => |call| not_pair(call, Arithmetic::Equal),
+        "ne" | "not_equal" => |call| not_pair(call, Arithmetic::Equal),
         "ge" | "greater_equal" => |call| not_pair(call, Arithmetic::Less),
         "le" | "less_equal" => |call| not_pair(call, Arithmetic::Greater),
         "logical_not" | "bitwise_not" => |call| {
-            let x = truth(call, call.x()?)?;
+            let x = call.x()?;
+            let [x, _] = truths_of(call, x.clone(), x)?;
             Ok(call.low.not(&x)?.into())
         },
-        "logical_and" | "bitwise_and" | "__and__" => |call| both(call, Arithmetic::Multiply),
-        "logical_or" | "bitwise_or" | "__or__" => |call| both(call, Arithmetic::Larger),
+        "logical_xor" | "bitwise_xor" | "__xor__" => |call| {
+            let same = both(call, Arithmetic::Equal)?;
+            Ok(call.low.not(&same)?.into())
+        },
+        "logical_and" | "bitwise_and" | "__and__" => |call| Ok(both(call, Arithmetic::Multiply)?.into()),
+        "logical_or" | "bitwise_or" | "__or__" => |call| Ok(both(call, Arithmetic::Larger)?.into()),
         "where" => choose,
         "masked_fill" => masked_fill,
         _ => return None,
@@ -178,14 +184,6 @@ fn two(call: &Call<'_>, names: [&str; 2]) -> Made<[Operand; 2]> {
 fn by_line(call: &mut Call<'_>, slope: f64, offset: f64) -> Made<Item> {
     let x = call.x()?;
     Ok(call.low.affine(&x, slope, offset)?.into())
-}
-
-/// log(x + offset) scale
-fn logarithm(call: &mut Call<'_>, offset: f64, scale: f64) -> Made<Item> {
-    let x = real(call.x()?);
-    let x = call.low.affine(&x, 1.0, offset)?;
-    let y = call.low.function(Function::Log, &x)?;
-    Ok(call.low.affine(&y, scale, 0.0)?.into())
 }
 
 fn gelu(call: &mut Call<'_>) -> Made<Item> {
@@ -252,6 +250,21 @@ fn clipped(call: &mut Call<'_>, names: [&str; 2], defaults: [f64; 2]) -> Made<It
     Ok(call.low.on(Clip { low, high }, &x)?.into())
 }
 
+/// x where it is positive, up to a bound. At 0 nothing passes, as in PyTorch.
+fn above_zero(call: &mut Call<'_>, x: &Operand, high: f64) -> Made<Item> {
+    let y = call.low.on(Relu(AtZero::Nothing), x)?;
+    Ok(call.low.on(Clip { low: f64::NEG_INFINITY, high }, &y)?.into())
+}
+
+fn hardtanh(call: &mut Call<'_>) -> Made<Item> {
+    // What a decomposed relu6 is.
+    if call.float("min_val", -1.0)? == 0.0 {
+        let (x, high) = (call.x()?, call.float("max_val", 1.0)?);
+        return above_zero(call, &x, high);
+    }
+    clipped(call, ["min_val", "max_val"], [-1.0, 1.0])
+}
+
 fn clamp(call: &mut Call<'_>) -> Made<Item> {
     let mut x = call.x()?;
     let bounds = [call.optional("min")?, call.optional("max")?];
@@ -288,10 +301,19 @@ fn truth(call: &mut Call<'_>, x: Operand) -> Made<Operand> {
     call.low.not(&is_zero)
 }
 
-fn both(call: &mut Call<'_>, arithmetic: Arithmetic) -> Made<Item> {
+/// Two operands as truths. Those of operations on bits are truths already.
+fn truths_of(call: &mut Call<'_>, a: Operand, b: Operand) -> Made<[Operand; 2]> {
+    let logical = super::base(call.node.operation()).is_some_and(|base| base.starts_with("logical"));
+    if !logical && [a.kind, b.kind] != [Kind::Truth; 2] {
+        return beyond("it works on the bits of whole numbers");
+    }
+    Ok([truth(call, a)?, truth(call, b)?])
+}
+
+fn both(call: &mut Call<'_>, arithmetic: Arithmetic) -> Made<Operand> {
     let (a, b) = (call.tensor("self")?, call.tensor("other")?);
-    let [a, b] = [truth(call, a)?, truth(call, b)?];
-    Ok(call.low.pairwise(arithmetic, &a, &b)?.called(Kind::Truth).into())
+    let [a, b] = truths_of(call, a, b)?;
+    Ok(call.low.pairwise(arithmetic, &a, &b)?.called(Kind::Truth))
 }
 
 /// a + sign alpha b

@@ -1,5 +1,6 @@
 //! ATen's operations: each family says what it makes of a node.
 
+mod composed;
 mod convolution;
 mod elementwise;
 mod indexing;
@@ -24,6 +25,7 @@ pub(super) fn find(operation: &str) -> Option<Lower> {
         matrices::find,
         norms::find,
         elementwise::find,
+        composed::find,
         pools::find,
         resizing::find,
         reductions::find,
