@@ -24,13 +24,20 @@ const SERIOUS_LINES: usize = 3;
 pub(super) fn fit_panel_ui(ui: &mut Ui, session: &Session, actions: &mut Vec<Action>) {
     let told = session.fit_told();
     ui.add_space(2.0);
-    if !line_ui(ui, &line(session, &told)) {
+    let was_open = is_open(ui);
+    line_ui(ui, &line(session, &told));
+    if !is_open(ui) {
         return;
     }
     let notes: Vec<Note> = told.into_iter().map(|told| told.note).collect();
-    notes_ui(ui, &notes, "on the fit");
-    error_ui(ui, session.fit_error(), Place::Fit, actions);
-    reconstruction_ui(ui, session, actions);
+    let unfolded = ui.scope(|ui| {
+        notes_ui(ui, &notes, "on the fit");
+        error_ui(ui, session.fit_error(), Place::Fit, actions);
+        reconstruction_ui(ui, session, actions);
+    });
+    if !was_open {
+        unfolded.response.scroll_to_me(None); // it may lie below the edge
+    }
 }
 
 /// What a run should not begin without, if there is such a thing; it stands above the button that starts one.
@@ -96,18 +103,22 @@ fn line(session: &Session, told: &[Told]) -> Line {
     }
 }
 
-/// A sign, words cut to the width, and the icon of what unfolds; gives whether it is unfolded.
-fn line_ui(ui: &mut Ui, line: &Line) -> bool {
-    let id = Id::unique("fit is open");
-    let mut open = ui.data(|data| data.get_temp(id)).unwrap_or(false);
+fn open_id() -> Id {
+    Id::unique("fit is open")
+}
+
+fn is_open(ui: &Ui) -> bool {
+    ui.data(|data| data.get_temp(open_id())).unwrap_or(false)
+}
+
+/// A sign, words cut to the width, and the icon of what unfolds at a click.
+fn line_ui(ui: &mut Ui, line: &Line) {
     let size = vec2(ui.available_width(), ui.spacing().interact_size.y);
     let (rect, button) = ui.allocate_exact_size(size, Sense::click());
     let name = &line.text;
     button.widget_info(|| WidgetInfo::labeled(Role::Button, true, name));
-    if button.clicked() {
-        open = !open;
-        ui.data_mut(|data| data.insert_temp(id, open));
-    }
+    let open = is_open(ui) != button.clicked();
+    ui.data_mut(|data| data.insert_temp(open_id(), open));
     let colors = theme::colors(ui);
     let color = match line.weight {
         Some(Weight::Serious) => colors.red,
@@ -133,7 +144,6 @@ fn line_ui(ui: &mut Ui, line: &Line) -> bool {
     let at = pos2(left, middle - 0.5 * galley.size().y);
     ui.painter().galley(at, galley, Color32::PLACEHOLDER);
     meaning_ui(ui, button, &line.meaning);
-    open
 }
 
 /// What the autoencoder makes of the scan, where someone asks for it.

@@ -9,7 +9,9 @@ use super::published::{self, PublishedPage};
 use super::session::{Loaded, Role, Session};
 use super::stage::Stage;
 use super::theme;
-use super::widgets::{Chosen, Fold, error_ui, folding_heading_ui, holds_words, meaning_ui, note_ui, path_field_ui};
+use super::widgets::{
+    Chosen, Fold, close_together, error_ui, folding_heading_ui, holds_words, meaning_ui, note_ui, path_field_ui,
+};
 use crate::settings::ScoredBy;
 
 /// Lines of the list of classes that are seen at once.
@@ -42,7 +44,7 @@ pub(super) fn model_panel_ui(ui: &mut Ui, session: &Session, page: &PublishedPag
 /// What of a scan is explained: what kind of network gives the score.
 fn objective_ui(ui: &mut Ui, session: &Session, actions: &mut Vec<Action>) {
     let by = session.settings.scored_by;
-    let class = if of_regions(session) { "size of a region" } else { "a class" };
+    let class = if of_regions(session) { "region size" } else { "a class" };
     let ways = [
         (
             ScoredBy::Classifier,
@@ -62,6 +64,7 @@ fn objective_ui(ui: &mut Ui, session: &Session, actions: &mut Vec<Action>) {
         ),
     ];
     ui.horizontal_wrapped(|ui| {
+        close_together(ui);
         ui.label("Explain");
         for (way, name, meaning) in ways {
             let label = ui.selectable_label(by == way, name);

@@ -86,6 +86,13 @@ pub(super) fn clear_of_scroll_bar(ui: &mut Ui) {
     ui.set_max_width(ui.available_width() - SCROLL_BAR);
 }
 
+/// Lets what follows in a row stand nearer to each other: the narrowest panel has no room for more.
+pub(super) fn close_together(ui: &mut Ui) {
+    ui.spacing_mut().item_spacing.x = 3.0;
+    ui.spacing_mut().button_padding.x = 4.0;
+    ui.spacing_mut().interact_size.x = 28.0; // a number of two digits
+}
+
 /// A heading with its number, as the steps of the work are counted.
 pub(super) fn step_heading_ui(ui: &mut Ui, number: usize, title: &str) {
     ui.add_space(4.0);

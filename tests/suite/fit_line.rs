@@ -1,7 +1,6 @@
 //! The line of the window that says whether scan and networks fit: it moves nothing, and unfolds.
 
-use std::cell::RefCell;
-
+use candle_core::{DType, Device, Tensor};
 use eframe::egui::{Rect, accesskit::Role};
 use egui_kittest::kittest::{NodeT, Queryable};
 use parallax::ui::Start;
@@ -30,6 +29,8 @@ fn answered(window: &Window) -> bool {
 /// Unfolds or folds it.
 fn turn(window: &mut Window) {
     let (text, _) = line(window).expect("a line");
+    window.get_by_label(&text).focus(); // it may lie below the edge of its panel
+    window.run_steps(5);
     click(window, &text);
 }
 
@@ -48,8 +49,7 @@ fn step_3_and_its_button_stand_where_they_stood_before_the_answer_of_the_fit_cam
     until(&mut window, "all that is open", |w| {
         says(w, "the networks see") && says(w, "autoencoder.toml is loaded") && says(w, "classifier.toml is loaded")
     });
-    let (text, before) = line(&window).expect("it stands there from the beginning");
-    assert!(!answered(&window) || text.contains("note"), "{text}");
+    let (_, before) = line(&window).expect("it stands there from the beginning");
     let stood = stand(&window);
     assert_eq!(stood.len(), 5);
     until(&mut window, "the answer", answered);
@@ -57,17 +57,24 @@ fn step_3_and_its_button_stand_where_they_stood_before_the_answer_of_the_fit_cam
     assert_eq!((behind, stand(&window)), (before, stood));
 }
 
+/// Numbers that no network uses: to hash so many takes longer than the window needs for its first frames.
+const IDLE_NUMBERS: usize = 48 << 20;
+
 #[test]
-fn the_lists_and_lines_of_networks_take_their_room_while_they_are_loading() {
+fn the_line_of_a_network_and_the_list_of_its_classes_take_their_room_while_it_is_loading() {
     let models = TinyModels::new();
-    let mut window = window(start(&models, models.stack(8)));
-    let stood = RefCell::new(Vec::new());
-    until(&mut window, "the models", |w| {
-        stood.borrow_mut().push(line(w).map(|(_, rect)| rect.top()));
-        says(w, "autoencoder.toml is loaded") && says(w, "classifier.toml is loaded")
-    });
-    let stood = stood.into_inner();
-    assert!(stood.len() > 1 && stood.iter().all(|top| *top == stood[0]), "{stood:?}");
+    let card = models.card("classifier");
+    let weights = card.with_extension("safetensors");
+    let mut tensors = support::tensors(&weights);
+    let idle = Tensor::zeros(IDLE_NUMBERS, DType::F32, &Device::Cpu).expect("zeros");
+    tensors.insert("contrastive_head.idle".to_owned(), idle);
+    candle_core::safetensors::save(&tensors, &weights).expect("written");
+    let mut window = window(Start { classifier: Some(card), target: Some("1".to_owned()), ..Start::default() });
+    assert!(says(&window, "loading"));
+    let (_, before) = line(&window).expect("a line");
+    until(&mut window, "the classifier", |w| says(w, "classifier.toml is loaded"));
+    assert!(says(&window, "Target: Pleurisy"));
+    assert_eq!(line(&window).expect("a line").1, before);
 }
 
 #[test]
@@ -120,5 +127,5 @@ fn without_a_network_the_line_says_what_it_waits_for() {
     let mut window = window(Start { scan: Some(support::data("nifti/syn_lps.nii.gz")), ..Start::default() });
     until(&mut window, "the scan", |w| says(w, "the networks see"));
     window.run_steps(5);
-    assert_eq!(line(&window).expect("a line").0, "Fit: once a scan and a network are open");
+    assert_eq!(line(&window).expect("a line").0, "Fit: needs a scan and a network");
 }

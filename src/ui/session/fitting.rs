@@ -157,7 +157,7 @@ impl Session {
         } else if self.run.running().is_some() {
             "Fit: once the run has ended"
         } else if self.lookable().is_none() {
-            "Fit: once a scan and a network are open"
+            "Fit: needs a scan and a network"
         } else {
             "Fit: not known"
         }
