@@ -33,31 +33,64 @@ const OFFSET_HU: f64 = 100.0;
 /// A score that the autoencoder alone moves by so much leaves little to a counterfactual.
 const SCORE_MOVED: f64 = 0.1;
 
+/// A note, and a few words for it where there is no room for more.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Told {
+    pub note: Note,
+    /// Empty for a fact, which needs no one's attention.
+    pub short: String,
+}
+
+impl Told {
+    /// Of a weight that was found, and a fact where that is its weight.
+    fn new(weight: Weight, text: String, short: impl Into<String>) -> Self {
+        let short = if weight == Weight::Fact { String::new() } else { short.into() };
+        Self { note: Note { weight, text }, short }
+    }
+
+    fn fact(text: String) -> Self {
+        Self::new(Weight::Fact, text, "")
+    }
+}
+
 /// All of it, the weightiest first.
 pub fn notes(fit: &Fit) -> Vec<Note> {
+    told(fit).into_iter().map(|told| told.note).collect()
+}
+
+/// All of it with its few words, the weightiest first.
+pub fn told(fit: &Fit) -> Vec<Told> {
     let several = fit.networks.len() > 1;
-    let mut notes = of_cost(&fit.cost);
+    let mut all = of_cost(&fit.cost);
     for network in &fit.networks {
         let name = if several { format!("{}: ", network.names.join(" and ")) } else { String::new() };
         let mut own = vec![of_coverage(&network.coverage)];
         own.extend(network.intensities.as_ref().map(of_intensities));
         own.extend(of_sampling(&network.sampling));
-        notes.extend(own.into_iter().map(|Note { weight, text }| Note { weight, text: format!("{name}{text}") }));
+        for Told { note: Note { weight, text }, short } in own {
+            all.push(Told { note: Note { weight, text: format!("{name}{text}") }, short });
+        }
     }
-    notes.sort_by_key(|note| note.weight);
-    notes
+    all.sort_by_key(|told| told.note.weight);
+    all
 }
 
 /// Whether the autoencoder keeps the scan, the weightiest first.
 pub fn kept_notes(kept: &Kept) -> Vec<Note> {
+    kept_told(kept).into_iter().map(|told| told.note).collect()
+}
+
+/// Whether the autoencoder keeps the scan, with few words, the weightiest first.
+pub fn kept_told(kept: &Kept) -> Vec<Told> {
     let Kept { psnr_db, slope, offset_hu, scores } = kept;
     let is_off = (slope - 1.0).abs() > SLOPE_OFF || offset_hu.abs() > OFFSET_HU || *psnr_db < LOW_PSNR_DB;
     let psnr = if psnr_db.is_finite() { format!("{psnr_db:.1} dB PSNR") } else { "the last digit".to_owned() };
     let line = format!("reconstruction = {slope:.2} * scan {offset_hu:+.0} HU");
-    let mut notes = vec![if is_off {
-        Note::caution(format!("the autoencoder does not keep the scan well: {psnr}, {line}; read its HU with care"))
+    let mut all = vec![if is_off {
+        let text = format!("the autoencoder does not keep the scan well: {psnr}, {line}; read its HU with care");
+        Told::new(Weight::Caution, text, "poor reconstruction")
     } else {
-        Note::fact(format!("the autoencoder keeps the scan to {psnr}, {line}"))
+        Told::fact(format!("the autoencoder keeps the scan to {psnr}, {line}"))
     }];
     for (at, of) in scores.iter().enumerate() {
         let Moved { label, scan, reconstruction } = of;
@@ -66,10 +99,11 @@ pub fn kept_notes(kept: &Kept) -> Vec<Note> {
         } else {
             format!("the autoencoder moves the score of {label} most, from {scan:.4} to {reconstruction:.4}")
         };
-        notes.push(if of.by() > SCORE_MOVED { Note::caution(text) } else { Note::fact(text) });
+        let weight = if of.by() > SCORE_MOVED { Weight::Caution } else { Weight::Fact };
+        all.push(Told::new(weight, text, "the autoencoder moves a score"));
     }
-    notes.sort_by_key(|note| note.weight);
-    notes
+    all.sort_by_key(|told| told.note.weight);
+    all
 }
 
 fn percent(share: f64) -> String {
@@ -81,10 +115,11 @@ fn percent(share: f64) -> String {
     }
 }
 
-fn of_coverage(coverage: &Coverage) -> Note {
+fn of_coverage(coverage: &Coverage) -> Told {
     let Coverage { body_share, cut, padding_share } = coverage;
     let Some(share) = *body_share else {
-        return Note::serious("no body was found in the scan: nothing in it is denser than the air around");
+        let text = "no body was found in the scan: nothing in it is denser than the air around";
+        return Told::new(Weight::Serious, text.to_owned(), "no body found");
     };
     let padding = match *padding_share {
         some if some >= SOME_PADDING => format!("; {} of what the network is given is padding", percent(some)),
@@ -96,12 +131,15 @@ fn of_coverage(coverage: &Coverage) -> Note {
         let ends = listed(cut.iter().map(end).collect());
         format!("the recipe's crop leaves out {ends}: the network sees {} of the body{padding}", percent(share))
     };
+    let sees = format!("sees {} of the body", percent(share));
     if share < SEES_HALF {
-        Note::serious(text)
-    } else if share < SEES_ALL || *padding_share >= MUCH_PADDING {
-        Note::caution(text)
+        Told::new(Weight::Serious, text, sees)
+    } else if share < SEES_ALL {
+        Told::new(Weight::Caution, text, sees)
+    } else if *padding_share >= MUCH_PADDING {
+        Told::new(Weight::Caution, text, format!("{} is padding", percent(*padding_share)))
     } else {
-        Note::fact(text)
+        Told::fact(text)
     }
 }
 
@@ -126,7 +164,7 @@ fn listed(mut parts: Vec<String>) -> String {
     }
 }
 
-fn of_intensities(intensities: &Intensities) -> Note {
+fn of_intensities(intensities: &Intensities) -> Told {
     let Some(training) = &intensities.training else { return of_windows(intensities) };
     let Training { stated, mean_off, beyond } = training;
     let Intensities { mean_hu, deviation_hu, .. } = intensities;
@@ -143,17 +181,17 @@ fn of_intensities(intensities: &Intensities) -> Note {
         parts.push(format!("{} lie beyond its {range}, where about 1 % of the training's did", percent(*beyond)));
     }
     let (off, beyond) = (mean_off.unwrap_or(0.0).abs(), beyond.unwrap_or(0.0));
-    let text = parts.join("; ");
-    if off > MEAN_FAR_OFF || beyond > FAR_BEYOND {
-        Note::serious(text)
+    let weight = if off > MEAN_FAR_OFF || beyond > FAR_BEYOND {
+        Weight::Serious
     } else if off > MEAN_OFF || beyond > BEYOND {
-        Note::caution(text)
+        Weight::Caution
     } else {
-        Note::fact(text)
-    }
+        Weight::Fact
+    };
+    Told::new(weight, parts.join("; "), "HU unlike its training's")
 }
 
-fn of_windows(intensities: &Intensities) -> Note {
+fn of_windows(intensities: &Intensities) -> Told {
     let verb = if intensities.clips { "clips" } else { "is exceeded by" };
     let windows = intensities.windows.iter().map(|of| {
         let [low, high] = of.window_hu;
@@ -162,35 +200,39 @@ fn of_windows(intensities: &Intensities) -> Note {
     let windows = windows.collect::<Vec<_>>().join("; ");
     let text = format!("the window {windows}; what HU the network was trained on is not stated in the card");
     let hides = intensities.windows.iter().all(|of| of.below + of.above >= CLIPPED);
-    if hides { Note::caution(text) } else { Note::fact(text) }
+    let weight = if hides { Weight::Caution } else { Weight::Fact };
+    Told::new(weight, text, "its window hides the body")
 }
 
-fn of_sampling(sampling: &Sampling) -> Vec<Note> {
-    let mut notes = Vec::new();
+fn of_sampling(sampling: &Sampling) -> Vec<Told> {
+    let mut all = Vec::new();
     for (axis, along) in ["from right to left", "from front to back", "from foot to head"].iter().enumerate() {
         let (own, given) = (sampling.own_mm[axis], sampling.given_mm[axis]);
         if sampling.made_of_one(axis) >= MADE_OF_ONE {
             let made_up = percent(1.0 - 1.0 / sampling.made_of_one(axis));
-            notes.push(Note::caution(format!(
+            let text = format!(
                 "the scan has a voxel every {own:.1} mm {along}, the network is given one every {given:.1} mm: {made_up} of them are made up \
                  between its own, and what is thinner than {own:.1} mm is not there"
-            )));
+            );
+            all.push(Told::new(Weight::Caution, text, format!("{made_up} of it is made up")));
         }
     }
     if sampling.oblique_degrees > TURNED_DEGREES {
-        notes.push(Note::caution(format!(
+        let text = format!(
             "the scan is turned by {:.0} degrees against the patient's axes; resampling keeps its own, so the network sees the patient turned",
             sampling.oblique_degrees
-        )));
+        );
+        all.push(Told::new(Weight::Caution, text, "the scan is turned"));
     }
-    notes
+    all
 }
 
-fn of_cost(cost: &Cost) -> Vec<Note> {
+fn of_cost(cost: &Cost) -> Vec<Told> {
     if let Some(why) = &cost.refused {
-        return vec![Note::serious(format!("these networks cannot run on this scan: {why}"))];
+        let text = format!("these networks cannot run on this scan: {why}");
+        return vec![Told::new(Weight::Serious, text, "cannot run")];
     }
-    let mut notes = Vec::new();
+    let mut all = Vec::new();
     if let Some(pass) = cost.peak_of {
         let tiles = cost.passes.iter().find(|of| of.name == pass).and_then(|of| of.tiles);
         let (by_tiles, remedy) = match tiles {
@@ -201,22 +243,24 @@ fn of_cost(cost: &Cost) -> Vec<Note> {
         };
         let needs =
             format!("a run takes about {} of memory, most of it in the {pass}{by_tiles}", gigabytes(cost.peak_bytes));
-        notes.push(match cost.left_bytes {
-            Some(left) if cost.peak_bytes > left => Note::caution(format!(
-                "{needs}, and {} are free; close what else uses memory, let fewer slices change, or set {remedy} in the card",
-                gigabytes(left)
-            )),
-            Some(left) => Note::fact(format!("{needs}; {} are free", gigabytes(left))),
-            None => Note::fact(needs),
+        all.push(match cost.left_bytes {
+            Some(left) if cost.peak_bytes > left => {
+                let text = format!(
+                    "{needs}, and {} are free; close what else uses memory, let fewer slices change, or set {remedy} in the card",
+                    gigabytes(left)
+                );
+                Told::new(Weight::Caution, text, "too little memory is free")
+            }
+            Some(left) => Told::fact(format!("{needs}; {} are free", gigabytes(left))),
+            None => Told::fact(needs),
         });
     }
-    notes.extend(cost.run.as_ref().map(of_run));
-    notes
+    all.extend(cost.run.as_ref().map(of_run));
+    all
 }
 
-fn of_run(run: &Run) -> Note {
-    let time =
-        if run.secs < 1.0 { "less than a second".to_owned() } else { format!("about {}", job::duration(run.secs)) };
+fn of_run(run: &Run) -> Told {
+    let time = in_about(run.secs);
     let slices = counted(run.slices, "slice");
     let what = match (run.gradients, run.images) {
         (0, _) => format!("a pass over the scan takes {time}"),
@@ -243,5 +287,10 @@ fn of_run(run: &Run) -> Note {
     } else {
         ""
     };
-    Note { weight, text: format!("{what}, {basis}{remedy}") }
+    Told::new(weight, format!("{what}, {basis}{remedy}"), format!("takes {time}"))
+}
+
+/// "about 12 s".
+pub fn in_about(secs: f64) -> String {
+    if secs < 1.0 { "less than a second".to_owned() } else { format!("about {}", job::duration(secs)) }
 }

@@ -180,6 +180,8 @@ pub struct Classifier {
     fed: Fed,
     labels: Vec<String>,
     probabilities: Probabilities,
+    /// Whether its labels are a segmenter's regions.
+    of_regions: bool,
 }
 
 impl Classifier {
@@ -202,7 +204,13 @@ impl Classifier {
         probabilities: Probabilities,
         (dtype, device): (DType, &Device),
     ) -> Self {
-        Self { fed: Fed::new(core, recipe, dtype, device), labels, probabilities }
+        Self { fed: Fed::new(core, recipe, dtype, device), labels, probabilities, of_regions: false }
+    }
+
+    /// Says that its labels are a segmenter's regions, and its numbers their shares of a volume.
+    #[must_use]
+    pub(super) fn with_regions(self) -> Self {
+        Self { of_regions: true, ..self }
     }
 
     /// Gives this classifier for stacks that were prepared for another network. The weights are shared.
@@ -217,6 +225,11 @@ impl Classifier {
 
     pub fn probabilities(&self) -> Probabilities {
         self.probabilities
+    }
+
+    /// Says whether its labels are a segmenter's regions, and its numbers their shares of a volume, 0 to 1.
+    pub fn is_of_regions(&self) -> bool {
+        self.of_regions
     }
 
     /// The pass over a stack of such a shape. Stack and logits lie on the CPU.
@@ -287,7 +300,8 @@ impl Segmenter {
         let of_slices = g.reduce(Reduction::Mean, probabilities, &[2, 3], false);
         let shares = g.reduce(Reduction::Mean, of_slices, &[0], true);
         let graph = g.finish(&[shares]);
-        Classifier::new(graph, recipe, self.labels.clone(), Probabilities::None, self.dtype, &self.device)
+        let labels = self.labels.clone();
+        Classifier::new(graph, recipe, labels, Probabilities::None, self.dtype, &self.device).with_regions()
     }
 
     /// The pass over slices of such a shape. Slices and log-softmax lie on the CPU.

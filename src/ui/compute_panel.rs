@@ -5,10 +5,11 @@ use std::ops::Range;
 use eframe::egui::{Button, DragValue, ProgressBar, RichText, Ui};
 
 use super::action::{Action, Place};
+use super::fit_panel::serious_ui;
 use super::session::Session;
 use super::theme;
 use super::viewer::Viewer;
-use super::widgets::{error_ui, step_heading_ui};
+use super::widgets::{close_together, error_ui, step_heading_ui};
 use crate::frame::Plane;
 use crate::job::{Monitor, Progress, duration};
 use crate::latent_shift::{Options, Outside, SearchWay, StepsIn};
@@ -29,13 +30,15 @@ pub(super) fn run_ui(ui: &mut Ui, session: &Session, actions: &mut Vec<Action>) 
     if let Some(monitor) = session.run.running() {
         progress_ui(ui, monitor, actions);
     } else {
+        // What comes and goes stands above the button, which stays where it is.
         let missing = session.missing();
+        serious_ui(ui, session);
+        if let Some(missing) = missing {
+            ui.label(RichText::new(missing).small().color(theme::colors(ui).weak));
+        }
         let button = Button::new(RichText::new("Compute counterfactual").strong()).fill(theme::colors(ui).accent_dim);
         if wide_ui(ui, missing.is_none(), button) {
             actions.push(Action::Explain);
-        }
-        if let Some(missing) = missing {
-            ui.label(RichText::new(missing).small().color(theme::colors(ui).weak));
         }
     }
     if device::is_gpu() {
@@ -118,6 +121,7 @@ fn options_ui(ui: &mut Ui, session: &Session, actions: &mut Vec<Action>) {
     let options = &session.settings.options;
     let mut new = options.clone();
     ui.horizontal_wrapped(|ui| {
+        close_together(ui);
         let label = ui.label("Drop of the score");
         let hover = "How much the score shall fall; negative to raise it";
         let lowest = if new.search == SearchWay::Reference && new.range.is_none() { 0.0 } else { -1.0 };
@@ -130,6 +134,7 @@ fn options_ui(ui: &mut Ui, session: &Session, actions: &mut Vec<Action>) {
             .on_hover_text("Images from the counterfactual to lambda 0, or along the range");
     });
     ui.horizontal(|ui| {
+        close_together(ui);
         let label = ui.label("Floor");
         let hover =
             "A score below this is low enough. The published search stops at once where the score begins below it";

@@ -2,7 +2,8 @@
 
 use std::path::Path;
 
-use eframe::egui::{Align2, CollapsingHeader, Color32, Label, RichText, Sense, Shape, Stroke, Ui, vec2};
+use eframe::egui::text::{LayoutJob, TextFormat};
+use eframe::egui::{Align2, CollapsingHeader, Color32, Label, Rect, RichText, Sense, Shape, Stroke, Ui, vec2};
 
 use super::action::{Action, Place, Wanted};
 use super::compute_panel::progress_text;
@@ -104,7 +105,7 @@ fn file_name(path: &Path) -> String {
 fn summary_ui(ui: &mut Ui, scan: &OpenScan) {
     ui.label(RichText::new(scan.name()).color(theme::colors(ui).strong));
     let Some(worst) = scan.notes.first().filter(|note| note.weight != Weight::Fact) else { return };
-    weighed_ui(ui, worst);
+    weighed_ui(ui, worst, usize::MAX);
     let others = scan.notes.iter().filter(|note| note.weight != Weight::Fact).count() - 1;
     if others > 0 {
         let text = format!("and {} of this kind", counted(others, "more note"));
@@ -128,20 +129,20 @@ fn facts_ui(ui: &mut Ui, scan: &OpenScan) {
 pub(super) fn notes_ui(ui: &mut Ui, notes: &[Note], on: &str) {
     let (first, more) = notes.split_at(notes.len().min(NOTES_SHOWN));
     for note in first {
-        weighed_ui(ui, note);
+        weighed_ui(ui, note, usize::MAX);
     }
     if !more.is_empty() {
         let title = format!("and {} more {on}", more.len());
         CollapsingHeader::new(title.trim_end()).id_salt(("more notes", on)).show_unindented(ui, |ui| {
             for note in more {
-                weighed_ui(ui, note);
+                weighed_ui(ui, note, usize::MAX);
             }
         });
     }
 }
 
-/// A line of the input check: a sign, a word and a colour say how much it matters.
-fn weighed_ui(ui: &mut Ui, note: &Note) {
+/// A note of so many lines at most: a sign, a word and a colour say how much it matters.
+pub(super) fn weighed_ui(ui: &mut Ui, note: &Note, lines: usize) {
     let colors = theme::colors(ui);
     let color = match note.weight {
         Weight::Serious => colors.red,
@@ -149,16 +150,18 @@ fn weighed_ui(ui: &mut Ui, note: &Note) {
         Weight::Fact => colors.weak,
     };
     ui.horizontal_top(|ui| {
-        sign_ui(ui, note.weight, color);
-        let text = RichText::new(format!("{}: {}", note.weight.word(), note.text)).small().color(color);
+        let (square, _) = ui.allocate_exact_size(vec2(16.0, 16.0), Sense::hover());
+        sign_ui(ui, square, note.weight, color);
+        let text = format!("{}: {}", note.weight.word(), note.text);
+        let mut text = LayoutJob::single_section(text, TextFormat::simple(theme::small(), color));
+        text.wrap.max_rows = lines;
         ui.add(Label::new(text).wrap());
     });
 }
 
 /// A disc, a triangle or a ring, drawn: the font has no such signs.
-fn sign_ui(ui: &mut Ui, weight: Weight, color: Color32) {
-    let (rect, _) = ui.allocate_exact_size(vec2(16.0, 16.0), Sense::hover());
-    let (painter, middle) = (ui.painter(), rect.center());
+pub(super) fn sign_ui(ui: &Ui, square: Rect, weight: Weight, color: Color32) {
+    let (painter, middle) = (ui.painter(), square.center());
     let inside = theme::colors(ui).panel;
     let (letter, ink) = match weight {
         Weight::Serious => {

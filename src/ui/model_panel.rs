@@ -1,6 +1,7 @@
 //! Step 2: the autoencoder, and what gives the score.
 
-use eframe::egui::{Id, RichText, ScrollArea, TextEdit, Ui};
+use eframe::egui::text::{LayoutJob, TextFormat};
+use eframe::egui::{Align, Id, Label, Layout, RichText, ScrollArea, Spinner, TextEdit, TextStyle, Ui, vec2};
 
 use super::action::{Action, Place, Wanted};
 use super::fit_panel::fit_panel_ui;
@@ -8,7 +9,9 @@ use super::published::{self, PublishedPage};
 use super::session::{Loaded, Role, Session};
 use super::stage::Stage;
 use super::theme;
-use super::widgets::{Chosen, Fold, error_ui, folding_heading_ui, holds_words, path_field_ui};
+use super::widgets::{
+    Chosen, Fold, close_together, error_ui, folding_heading_ui, holds_words, meaning_ui, note_ui, path_field_ui,
+};
 use crate::settings::ScoredBy;
 
 /// Lines of the list of classes that are seen at once.
@@ -23,16 +26,7 @@ pub(super) fn model_panel_ui(ui: &mut Ui, session: &Session, page: &PublishedPag
     published::button_ui(ui, page, actions);
     card_ui(ui, Role::Autoencoder, &session.autoencoder, actions);
     let by = session.settings.scored_by;
-    ui.horizontal_wrapped(|ui| {
-        ui.label("Explain");
-        for (way, name) in
-            [(ScoredBy::Classifier, "a class"), (ScoredBy::Segmenter, "lung size"), (ScoredBy::Embedder, "likeness")]
-        {
-            if ui.selectable_label(by == way, name).clicked() {
-                actions.push(Action::ScoreBy(way));
-            }
-        }
-    });
+    objective_ui(ui, session, actions);
     match by {
         ScoredBy::Classifier => {
             card_ui(ui, Role::Classifier, &session.classifier, actions);
@@ -47,13 +41,53 @@ pub(super) fn model_panel_ui(ui: &mut Ui, session: &Session, page: &PublishedPag
     fit_panel_ui(ui, session, actions);
 }
 
+/// What of a scan is explained: what kind of network gives the score.
+fn objective_ui(ui: &mut Ui, session: &Session, actions: &mut Vec<Action>) {
+    let by = session.settings.scored_by;
+    let class = if of_regions(session) { "region size" } else { "a class" };
+    let ways = [
+        (
+            ScoredBy::Classifier,
+            class,
+            "Why a classifier gives this scan its score for one class; or, of a segmenter in a file, what makes one of its regions as \
+             large as it is",
+        ),
+        (
+            ScoredBy::Segmenter,
+            "lung size",
+            "What makes the lungs as large as they are, by a segmenter of lungs. Other regions: load their segmenter as the classifier",
+        ),
+        (
+            ScoredBy::Embedder,
+            "likeness",
+            "What makes this scan like another one, or unlike it, to a network that gives scans no classes",
+        ),
+    ];
+    ui.horizontal_wrapped(|ui| {
+        close_together(ui);
+        ui.label("Explain");
+        for (way, name, meaning) in ways {
+            let label = ui.selectable_label(by == way, name);
+            if label.clicked() {
+                actions.push(Action::ScoreBy(way));
+            }
+            meaning_ui(ui, label, meaning);
+        }
+    });
+}
+
+/// Whether the classes to choose from are regions, whose share of the scan is the score.
+fn of_regions(session: &Session) -> bool {
+    session.classifier.ready().is_some_and(|loaded| loaded.model.network.is_of_regions())
+}
+
 /// What the scan is compared with.
 fn toward_ui(ui: &mut Ui, session: &Session, actions: &mut Vec<Action>) {
     if session.embedder.ready().is_none() {
         return;
     }
     let hint = "another scan, or a stored embedding: .npy, .safetensors";
-    match path_field_ui(ui, "Toward another scan…", None, hint, session.settings.toward.as_deref()) {
+    match path_field_ui(ui, "Other scan", None, hint, session.settings.toward.as_deref()) {
         Some(Chosen::Path(path)) => actions.push(Action::Toward(path)),
         Some(Chosen::Browse) => actions.push(Action::Ask(Wanted::Toward)),
         None => {}
@@ -67,10 +101,13 @@ fn summary_ui(ui: &mut Ui, session: &Session) {
     let name = |of: Option<&str>| of.unwrap_or_default().to_owned();
     let autoencoder = name(session.autoencoder.ready().map(|loaded| loaded.model.name.as_str()));
     let (by, what) = match session.settings.scored_by {
-        ScoredBy::Classifier => (
-            name(session.classifier.ready().map(|loaded| loaded.model.name.as_str())),
-            session.settings.target.clone().unwrap_or_default(),
-        ),
+        ScoredBy::Classifier => {
+            let size = if of_regions(session) { "size of " } else { "" };
+            (
+                name(session.classifier.ready().map(|loaded| loaded.model.name.as_str())),
+                format!("{size}{}", session.settings.target.as_deref().unwrap_or_default()),
+            )
+        }
         ScoredBy::Segmenter => {
             (name(session.segmenter.ready().map(|loaded| loaded.model.name.as_str())), "lung size".to_owned())
         }
@@ -104,59 +141,89 @@ where
         Some(Chosen::Browse) => actions.push(Action::Ask(Wanted::Model(role))),
         None => {}
     }
-    if stage.running().is_some() {
-        ui.horizontal(|ui| {
-            ui.spinner();
-            ui.label("loading");
-        });
-    } else if let Some(loaded) = stage.ready() {
-        let text = format!("{} is loaded", loaded.model.name);
-        ui.label(RichText::new(text).color(theme::colors(ui).strong))
-            .on_hover_text(format!("SHA-256 {}", loaded.model.sha256));
-        if let Some(words) = loaded.model.self_check.words() {
-            ui.label(RichText::new(words).small().color(theme::colors(ui).weak));
-        }
-    }
+    state_ui(ui, stage);
     error_ui(ui, stage.error(), Place::Model(role), actions);
 }
 
-/// A search over the classes, and the list of those found.
+/// Whether a network is loading or loaded: one line of one height, cut to the width, so that nothing below it moves.
+fn state_ui<N: ?Sized>(ui: &mut Ui, stage: &Stage<Loaded<N>>)
+where
+    Loaded<N>: Send + Sync + 'static,
+{
+    let (colors, height) = (theme::colors(ui), ui.text_style_height(&TextStyle::Body));
+    let row = vec2(ui.available_width(), height);
+    if stage.running().is_some() {
+        ui.allocate_ui_with_layout(row, Layout::left_to_right(Align::Center), |ui| {
+            ui.add(Spinner::new().size(height));
+            ui.label("loading");
+        });
+        return;
+    }
+    let Some(loaded) = stage.ready() else { return };
+    let check = loaded.model.self_check;
+    let mut text = LayoutJob::default();
+    let loud = TextFormat::simple(TextStyle::Body.resolve(ui.style()), colors.strong);
+    text.append(&format!("{} is loaded", loaded.model.name), 0.0, loud);
+    if let Some(words) = check.words().filter(|_| !check.failed()) {
+        text.append(&format!(", {words}"), 0.0, TextFormat::simple(theme::small(), colors.weak));
+    }
+    let meaning = format!("{}. SHA-256 {}", text.text, loaded.model.sha256);
+    ui.allocate_ui_with_layout(row, Layout::left_to_right(Align::Center), |ui| {
+        ui.add(Label::new(text).truncate().show_tooltip_when_elided(false)).on_hover_text(meaning);
+    });
+    if let Some(words) = check.words().filter(|_| check.failed()) {
+        note_ui(ui, &words);
+    }
+}
+
+/// A search over the classes, and the list of those found. It takes its room already while the classifier is loading.
 fn target_ui(ui: &mut Ui, session: &Session, actions: &mut Vec<Action>) {
-    let Some(classifier) = session.classifier.ready() else { return };
-    let labels = classifier.model.network.labels();
+    let classifier = session.classifier.ready();
+    if classifier.is_none() && session.classifier.running().is_none() {
+        return;
+    }
+    let labels = classifier.map_or(&[][..], |classifier| classifier.model.network.labels());
+    let of_regions = of_regions(session);
     let target = session.target();
     let chosen = target.as_ref().and_then(|target| target.as_ref().ok().copied());
     let id = Id::unique("target search");
     let mut search: String = ui.data_mut(|data| data.get_temp(id)).unwrap_or_default();
     match target {
         Some(Ok(index)) => {
-            ui.label(RichText::new(format!("Target: {}", labels[index])).color(theme::colors(ui).strong))
+            let size = if of_regions { "size of " } else { "" };
+            ui.label(RichText::new(format!("Target: {size}{}", labels[index])).color(theme::colors(ui).strong))
         }
         Some(Err(error)) => ui.label(RichText::new(error.to_string()).color(theme::colors(ui).red)),
+        None if classifier.is_none() => {
+            ui.label(RichText::new("Its classes come with it").color(theme::colors(ui).weak))
+        }
         None => ui.label(RichText::new("No target class chosen").color(theme::colors(ui).amber)),
     };
-    let label = ui.label(RichText::new("Search classes").small().color(theme::colors(ui).weak));
-    let hint = format!("{} classes, by name or number", labels.len());
+    let what = if of_regions { "regions" } else { "classes" };
+    let label = ui.label(RichText::new(format!("Search {what}")).small().color(theme::colors(ui).weak));
+    let hint = format!("{} {what}, by name or number", labels.len());
     ui.add(TextEdit::singleline(&mut search).id(id.with("text")).hint_text(hint).desired_width(f32::INFINITY))
         .labelled_by(label.id);
     let found = matches(labels, &search);
+    // As high as all classes or its most lines, however few are found: what is below stays where it is while someone types.
     let height = ui.spacing().interact_size.y;
-    ScrollArea::vertical().id_salt("classes").max_height(LIST_LINES * height).auto_shrink([false, true]).show_rows(
-        ui,
-        height,
-        found.len(),
-        |ui, rows| {
+    let lines = if labels.is_empty() { LIST_LINES } else { LIST_LINES.min(labels.len() as f32) };
+    ui.allocate_ui(vec2(ui.available_width(), lines * height), |ui| {
+        ui.set_min_height(lines * height);
+        ui.spacing_mut().item_spacing.y = 0.0;
+        if found.is_empty() && classifier.is_some() {
+            ui.label(RichText::new("no class matches").small().color(theme::colors(ui).weak));
+        }
+        let list = ScrollArea::vertical().id_salt("classes").max_height(lines * height).auto_shrink([false, true]);
+        list.show_rows(ui, height, found.len(), |ui, rows| {
             for &index in &found[rows] {
                 let text = format!("{index}  {}", labels[index]);
                 if ui.selectable_label(chosen == Some(index), &text).on_hover_text(&labels[index]).clicked() {
                     actions.push(Action::Target(labels[index].clone()));
                 }
             }
-        },
-    );
-    if found.is_empty() {
-        ui.label(RichText::new("no class matches").small().color(theme::colors(ui).weak));
-    }
+        });
+    });
     ui.data_mut(|data| data.insert_temp(id, search));
 }
 

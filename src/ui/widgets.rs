@@ -14,7 +14,8 @@ use crate::pipeline;
 
 /// A window lower than this has no room for all steps at once, points.
 const LOW: f32 = 760.0;
-const FOLD_SIZE: f32 = 16.0;
+/// Of the sides of a sign, and of the icon of what unfolds, points.
+pub(super) const FOLD_SIZE: f32 = 16.0;
 /// How wide the bar is that scrolls a panel, points.
 const SCROLL_BAR: f32 = 10.0;
 
@@ -83,6 +84,13 @@ pub(super) fn path_field_ui(
 /// clicks of what is below it.
 pub(super) fn clear_of_scroll_bar(ui: &mut Ui) {
     ui.set_max_width(ui.available_width() - SCROLL_BAR);
+}
+
+/// Lets what follows in a row stand nearer to each other: the narrowest panel has no room for more.
+pub(super) fn close_together(ui: &mut Ui) {
+    ui.spacing_mut().item_spacing.x = 3.0;
+    ui.spacing_mut().button_padding.x = 4.0;
+    ui.spacing_mut().interact_size.x = 28.0; // a number of two digits
 }
 
 /// A heading with its number, as the steps of the work are counted.

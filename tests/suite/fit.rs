@@ -1,11 +1,10 @@
-//! Whether networks suit a scan: phantoms whose truth is known, the real binary, the real window.
+//! Whether networks suit a scan: phantoms whose truth is known, the real binary.
 
 use std::path::Path;
 use std::process::{Command, Output};
 use std::sync::Arc;
 
 use candle_core::{DType, Device, Tensor};
-use egui_kittest::kittest::Queryable;
 use glam::{DAffine3, DMat3, DVec3};
 use parallax::fit::{self, Asked, Basis, Coverage, Fit, words};
 use parallax::graph::ops::{Arithmetic, Reduction};
@@ -16,12 +15,10 @@ use parallax::latent_shift::Options;
 use parallax::models::{Autoencoder, Classifier, Probabilities, TrainedOn};
 use parallax::pipeline::{self, Input, Model, SelfCheck};
 use parallax::preprocess::Recipe;
-use parallax::ui::Start;
 use parallax::volume::{Grid, Volume};
 
 use crate::support;
 use crate::tiny_models::TinyModels;
-use crate::window::{click, says, start, texts, until, window};
 
 const SHAPE: [usize; 3] = [60, 50, 80];
 /// Between voxels of the block, of the scan and of its recipe.
@@ -379,36 +376,15 @@ fn networks_that_cannot_run_are_said_to_be_before_anything_runs() {
 }
 
 #[test]
-fn the_window_looks_by_itself_and_reconstructs_when_it_is_asked_to() {
-    let models = TinyModels::new();
-    let scan = support::data("nifti/syn_lps.nii.gz");
-    let mut window = window(start(&models, scan));
-    until(&mut window, "what fits", |w| says(w, "Fit of scan and networks") && says(w, "of the body"));
-    until(&mut window, "its cost", |w| says(w, "may change takes") || says(w, "more on the fit"));
-    assert!(!says(&window, "PSNR"));
-    let weighed = |window: &_| {
-        let own =
-            ["of the body", "not stated in the card", "of memory", "may change takes", "made up", "PSNR", "score of"];
-        texts(window).into_iter().filter(|line| own.iter().any(|part| line.contains(part))).count()
+fn what_needs_attention_has_a_few_words_and_a_fact_has_none() {
+    let few = |size: [usize; 3], trained_on: Option<TrainedOn>| {
+        let told = words::told(&fitted(block([MM; 3]), &own(size), trained_on));
+        assert!(told.iter().all(|told| told.short.is_empty() == (told.note.weight == Weight::Fact)), "{told:#?}");
+        told[0].short.clone()
     };
-    assert!(weighed(&window) <= 5, "{:#?}", texts(&window));
-    until(&mut window, "the button", |w| w.query_by_label("Check the reconstruction").is_some());
-    window.get_by_label("Check the reconstruction").focus(); // it may lie below the edge of its panel
-    window.run_steps(5);
-    click(&mut window, "Check the reconstruction");
-    until(&mut window, "the reconstruction", |w| says(w, "dB PSNR") || says(w, "more on the fit"));
-    assert!(window.query_by_label("Check the reconstruction").is_none(), "{:#?}", texts(&window));
-    assert!(weighed(&window) <= 5, "{:#?}", texts(&window));
-    // A run goes first, and what fits is still said behind it.
-    click(&mut window, "Compute counterfactual");
-    until(&mut window, "the counterfactual", |w| says(w, "Stopped because"));
-    until(&mut window, "what fits", |w| says(w, "of the body"));
-}
-
-#[test]
-fn no_network_says_nothing_of_a_fit() {
-    let mut window = window(Start { scan: Some(support::data("nifti/syn_lps.nii.gz")), ..Start::default() });
-    until(&mut window, "the scan", |w| says(w, "the networks see"));
-    window.run_steps(5);
-    assert!(!says(&window, "Fit of scan and networks"));
+    assert_eq!(few([0; 3], None), "");
+    assert_eq!(few([30, 0, 40], None), "sees 38 % of the body");
+    assert_eq!(few([240, 50, 80], None), "75 % is padding");
+    let far = TrainedOn { mean: Some(5000.0), deviation: Some(200.0), low: None, high: None };
+    assert_eq!(few([0; 3], Some(far)), "HU unlike its training's");
 }

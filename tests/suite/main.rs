@@ -24,6 +24,7 @@ mod exchange;
 mod export_dialog;
 mod exports;
 mod fit;
+mod fit_line;
 mod folders;
 mod formats;
 mod fusing;

@@ -57,6 +57,9 @@ fn all_of_the_toolbar_and_of_the_models_is_seen_in_the_smallest_window() {
     for name in ["1  Pleurisy; pleural effusion", "Published models…", "Compute counterfactual"] {
         seen(&window, Role::Button, name, below);
     }
+    for name in ["a class", "lung size", "likeness"] {
+        seen(&window, Role::Button, name, below);
+    }
     assert!(window.get_by_label("Original pane").rect().width() > 500.0, "the pictures have half of the window");
 }
 

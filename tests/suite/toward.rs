@@ -258,7 +258,7 @@ fn the_window_asks_for_the_other_scan_and_shows_the_cosine() {
     type_path(&mut window, "Embedder", &runs.embedder);
     until(&mut window, "the embedder", |w| says(w, "e.toml is loaded"));
     assert!(says(&window, "Choose the scan to compare with first"));
-    click(&mut window, "Browse for toward another scan…");
+    click(&mut window, "Browse for other scan");
     until(&mut window, "the other scan", |w| !says(w, "Choose the scan to compare with first"));
     click(&mut window, "Compute counterfactual");
     until(&mut window, "the result", |w| says(w, "Counterfactual at λ"));

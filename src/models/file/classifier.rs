@@ -42,7 +42,8 @@ pub(super) fn load(
     // Shares of a volume are what they are.
     let scores = if role == Role::Segmenter { Probabilities::None } else { activation };
     let core = Core::Tensor(Arc::new(move |input: &[usize]| graph(&pass, role, activation, input)));
-    Ok(Classifier::of(core, recipe, labels, scores, (dtype, device)))
+    let classifier = Classifier::of(core, recipe, labels, scores, (dtype, device));
+    Ok(if role == Role::Segmenter { classifier.with_regions() } else { classifier })
 }
 
 /// Says how the numbers become scores, and names the value that they are taken from: before the activation that the file ends in.

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use super::{OpenScan, Session};
-use crate::fit::{self, Asked, Fit, Kept, words};
-use crate::io::Note;
+use crate::fit::words::{self, Told};
+use crate::fit::{self, Asked, Cost, Fit, Kept};
 use crate::settings::ScoredBy;
 use crate::ui::stage::Stage;
 
@@ -120,15 +120,46 @@ impl Session {
     }
 
     /// All that is known, the weightiest first, for the slices that may change and the options as they are chosen now.
-    pub(in crate::ui) fn fit_notes(&self) -> Vec<Note> {
-        let mut notes = Vec::new();
-        if let Some(fit) = self.fitting.fit.ready() {
-            let slab = self.slab.as_ref().map_or(fit.cost.stack[2], ExactSizeIterator::len);
-            let cost = fit.cost.of_run(slab, &self.settings.options);
-            notes.extend(words::notes(&Fit { cost, ..Fit::clone(fit) }));
+    pub(in crate::ui) fn fit_told(&self) -> Vec<Told> {
+        let mut all = Vec::new();
+        if let Some((fit, cost)) = self.fitting.fit.ready().zip(self.cost()) {
+            all.extend(words::told(&Fit { cost, ..Fit::clone(fit) }));
         }
-        notes.extend(self.fitting.kept.ready().iter().flat_map(|kept| words::kept_notes(kept)));
-        notes.sort_by_key(|note| note.weight);
-        notes
+        all.extend(self.fitting.kept.ready().iter().flat_map(|kept| words::kept_told(kept)));
+        all.sort_by_key(|told| told.note.weight);
+        all
+    }
+
+    /// How long a run takes, as far as that is known, seconds.
+    pub(in crate::ui) fn run_secs(&self) -> Option<f64> {
+        let run = self.cost()?.run?;
+        (run.gradients > 0).then_some(run.secs)
+    }
+
+    fn cost(&self) -> Option<Cost> {
+        let fit = self.fitting.fit.ready()?;
+        let slab = self.slab.as_ref().map_or(fit.cost.stack[2], ExactSizeIterator::len);
+        Some(fit.cost.of_run(slab, &self.settings.options))
+    }
+
+    pub(in crate::ui) fn fit_error(&self) -> Option<&anyhow::Error> {
+        self.fitting.fit.error().or(self.fitting.kept.error())
+    }
+
+    /// Why nothing is known of what fits while nothing looks at it, in words.
+    pub(in crate::ui) fn fit_waits(&self) -> &'static str {
+        let loading =
+            [self.autoencoder.running(), self.classifier.running(), self.segmenter.running(), self.embedder.running()];
+        if self.scan.running().is_some() {
+            "Fit: once the scan is open"
+        } else if loading.iter().any(Option::is_some) {
+            "Fit: once the networks are loaded"
+        } else if self.run.running().is_some() {
+            "Fit: once the run has ended"
+        } else if self.lookable().is_none() {
+            "Fit: needs a scan and a network"
+        } else {
+            "Fit: not known"
+        }
     }
 }
