@@ -42,7 +42,7 @@ pub struct Told {
 }
 
 impl Told {
-    /// Of a weight that was found, and a fact where that is its weight.
+    /// Makes a note with a few words for it; a fact has none.
     fn new(weight: Weight, text: String, short: impl Into<String>) -> Self {
         let short = if weight == Weight::Fact { String::new() } else { short.into() };
         Self { note: Note { weight, text }, short }

@@ -18,7 +18,7 @@ use crate::io::{Note, Weight, counted};
 use crate::job::duration;
 use crate::pipeline;
 
-/// Of a serious note above the button that starts a run; the rest of it is shown on hover.
+/// A serious note above the button that starts a run has so many lines at most; the rest of it is shown on hover.
 const SERIOUS_LINES: usize = 3;
 
 pub(super) fn fit_panel_ui(ui: &mut Ui, session: &Session, actions: &mut Vec<Action>) {

@@ -14,7 +14,7 @@ use crate::pipeline;
 
 /// A window lower than this has no room for all steps at once, points.
 const LOW: f32 = 760.0;
-/// Of the sides of a sign, and of the icon of what unfolds, points.
+/// The side of a sign, and of the icon beside what unfolds, points.
 pub(super) const FOLD_SIZE: f32 = 16.0;
 /// How wide the bar is that scrolls a panel, points.
 const SCROLL_BAR: f32 = 10.0;

@@ -30,7 +30,7 @@ pub(super) struct Tiling {
 
 /// The tiles along one axis of one volume, in latents.
 struct Along {
-    /// Of a tile.
+    /// How many latents a tile has.
     side: usize,
     /// Latents of the volume, between the padding.
     inside: Range<usize>,
@@ -47,7 +47,7 @@ pub(super) struct Band {
 }
 
 impl Tiling {
-    /// Of a card's tiles, as the encoder's file has them; none where there are none. `latents` follows a tile's shape through the encoder.
+    /// Makes the tiling of a card's tiles, as the encoder's file has them; none where the card has none. `latents` follows a tile's shape through the encoder.
     ///
     /// # Errors
     /// In words, where the encoder does not compress a tile by whole numbers, or a side of the recipe is not a multiple of those.
