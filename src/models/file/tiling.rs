@@ -47,7 +47,8 @@ pub(super) struct Band {
 }
 
 impl Tiling {
-    /// Makes the tiling of a card's tiles, as the encoder's file has them; none where the card has none. `latents` follows a tile's shape through the encoder.
+    /// Makes the tiling of a card's tiles, as the encoder's file has them; none where the card has none. `latents` follows a tile's
+    /// shape through the encoder.
     ///
     /// # Errors
     /// In words, where the encoder does not compress a tile by whole numbers, or a side of the recipe is not a multiple of those.
