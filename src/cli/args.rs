@@ -81,7 +81,7 @@ pub enum Command {
     Info(InfoArgs),
     /// Compares the output and the gradient of a network with those that were recorded
     Check(CheckArgs),
-    /// Writes a scan as the networks see it
+    /// Writes the stack that a scan becomes for networks: on the recipe's grid, 0 and 1 at the ends of its HU
     Prepare(PrepareArgs),
     /// Says whether networks suit a scan, before anything is computed: what they see, at what cost
     Fit(Box<FitArgs>),

@@ -1,4 +1,4 @@
-//! `parallax prepare`: a scan as the networks see it.
+//! `parallax prepare`: a scan on a recipe's grid, as the stack that networks are given by way of their adapters.
 
 use anyhow::{Result, bail};
 
@@ -32,6 +32,13 @@ pub(super) fn run(args: &PrepareArgs) -> Result<()> {
     write::save(&args.out, &bytes, args.overwrite)?;
     for note in input.notes() {
         say(&format!("note: {}", note.text));
+    }
+    if recipe.z_score || recipe.channels > 1 || !recipe.windows.is_empty() || recipe.range != [0.0, 1.0] {
+        let [low, high] = recipe.hu;
+        say(&format!(
+            "note: 0 and 1 are {low} and {high} HU here; what the card says of range, windows, channels and z_score is done behind that, \
+             before the network"
+        ));
     }
     let [width, height, slices] = stack.grid.shape;
     say(&format!("{} of {height} x {width} in {}", counted(slices, "slice"), args.out.display()));

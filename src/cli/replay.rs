@@ -39,7 +39,11 @@ pub(super) fn run(args: &ExplainArgs, path: &Path) -> Result<()> {
     let report = explain::explain(&input, &request, &args.outputs, monitor)?;
     let differences = record.differences(&report);
     if !differences.is_empty() {
-        bail!("the run gives other numbers than its record. {}", differences.join("; "));
+        bail!(
+            "the run gives other numbers than its record: the networks' files are the same, so a card, an option of the machine or the \
+             program's version is not. {}",
+            differences.join("; ")
+        );
     }
     if !args.outputs.json {
         say("the same scores and lambdas as recorded");

@@ -58,6 +58,51 @@ pub enum Activation {
     LogSoftmax,
 }
 
+/// The activation before an output.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Ending {
+    pub activation: Activation,
+    /// The value before the activation, from which a score can be taken as a logit.
+    pub before: String,
+    /// The axis of a softmax, counted from the last where it is negative; none of one that goes over all axes from the second on.
+    axis: Option<i64>,
+    /// Operations between the activation and the output that put its numbers into another shape, and others; the last first.
+    pub reshapes: Vec<String>,
+    pub alters: Vec<String>,
+}
+
+impl Ending {
+    /// Whether the output's numbers are the activation's, one for each class, of an output of so many axes.
+    pub fn is_of_classes(&self, axes: usize) -> bool {
+        let over_classes = match self.axis {
+            Some(axis) => axis == 1 || (axis < 0 && axes as i64 + axis == 1),
+            None => axes == 2,
+        };
+        let as_it_is = self.activation == Activation::Sigmoid || (self.reshapes.is_empty() && over_classes);
+        self.alters.is_empty() && as_it_is
+    }
+}
+
+/// What gives a value of a network, as far as an activation is looked for.
+pub(crate) struct Link {
+    pub(crate) kind: LinkKind,
+    /// The operation in the file's own words.
+    pub(crate) operation: String,
+    pub(crate) before: String,
+}
+
+pub(crate) enum LinkKind {
+    /// The axis is that of a softmax, as in [`Ending`].
+    Activation(Activation, Option<i64>),
+    Identity,
+    Reshape,
+    /// It takes some of the numbers, or changes them by frozen ones.
+    Alter,
+}
+
+/// Most operations behind an activation that are looked past.
+const MOST_BEHIND: usize = 8;
+
 /// What a file says of itself.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct About {
@@ -137,7 +182,7 @@ trait Network: Send + Sync {
     /// Whether the file's own words allow these outputs: all that Parallax cannot do, at once.
     fn check(&self, outputs: &[&str]) -> Result<(), Error>;
     fn graph(&self, request: &Request<'_>) -> Result<Graph, Error>;
-    fn before_activation(&self, output: &str) -> Option<(Activation, String)>;
+    fn link(&self, value: &str) -> Option<Link>;
 }
 
 /// A network in a file of another program. The weights of an ONNX file are read once, and shared by all graphs that are made of it; those
@@ -245,8 +290,21 @@ impl Model {
         self.network.graph(&Request { shapes, outputs, dtype, device })
     }
 
-    /// The activation that an output ends in, and the value before it, from which a score can be taken as a logit.
-    pub fn before_activation(&self, output: &str) -> Option<(Activation, String)> {
-        self.network.before_activation(output)
+    /// The activation before an output, and what lies between them, where that says what the output's numbers are.
+    pub fn ending(&self, output: &str) -> Option<Ending> {
+        let (mut value, mut reshapes, mut alters) = (output.to_owned(), Vec::new(), Vec::new());
+        for _ in 0..MOST_BEHIND {
+            let Link { kind, operation, before } = self.network.link(&value)?;
+            match kind {
+                LinkKind::Activation(activation, axis) => {
+                    return Some(Ending { activation, before, axis, reshapes, alters });
+                }
+                LinkKind::Identity => {}
+                LinkKind::Reshape => reshapes.push(operation),
+                LinkKind::Alter => alters.push(operation),
+            }
+            value = before;
+        }
+        None
     }
 }

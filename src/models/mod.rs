@@ -173,6 +173,9 @@ impl Network {
     }
 }
 
+/// Most classes that a message lists.
+const MOST_LISTED: usize = 8;
+
 /// The class of that exact name, or of that number.
 pub fn label_index(labels: &[String], wanted: &str) -> Result<usize, Error> {
     if let Some(index) = labels.iter().position(|label| label == wanted) {
@@ -186,10 +189,12 @@ pub fn label_index(labels: &[String], wanted: &str) -> Result<usize, Error> {
     }
     let lower = wanted.to_lowercase();
     let near: Vec<_> = labels.iter().filter(|label| label.to_lowercase().contains(&lower)).take(5).cloned().collect();
-    let hint = if number.is_ok() || near.is_empty() {
-        format!("; there are {}, numbered from 0", labels.len())
-    } else {
+    let hint = if number.is_err() && !near.is_empty() {
         format!("; did you mean {}?", near.join(" | "))
+    } else if labels.len() <= MOST_LISTED {
+        format!("; there are {}, numbered from 0: {}", labels.len(), labels.join(" | "))
+    } else {
+        format!("; there are {}, numbered from 0", labels.len())
     };
     Err(Error::NoSuchLabel { wanted: wanted.to_owned(), hint })
 }

@@ -72,7 +72,10 @@ fn plainly(message: &str) -> String {
     } else if message == "duplicate key" {
         "this key stands there twice; leave one out".to_owned()
     } else {
-        format!("this is no toml: {message}")
+        // What a rule of ours says stands as it is; the rest is the reader's word on the text.
+        let of_text = ["invalid", "expected", "unclosed", "unexpected", "missing", "extra", "unquoted", "key"];
+        let is_of_text = of_text.iter().any(|start| message.starts_with(start));
+        if is_of_text { format!("this is no toml: {message}") } else { message.to_owned() }
     }
 }
 

@@ -155,17 +155,26 @@ pub enum SelfCheck {
     Missing,
     /// The largest gaps of its answer and of its gradient, each of the largest number that was recorded.
     Gaps([f64; 2]),
+    /// Those of its first output, where a card names another.
+    OfFirstOutput([f64; 2]),
 }
 
 impl SelfCheck {
     /// The gap of the answer, where one was recorded.
     pub fn gap(self) -> Option<f64> {
-        if let Self::Gaps([answer, _]) = self { Some(answer) } else { None }
+        self.gaps().map(|[answer, _]| answer)
+    }
+
+    fn gaps(self) -> Option<[f64; 2]> {
+        match self {
+            Self::Gaps(gaps) | Self::OfFirstOutput(gaps) => Some(gaps),
+            Self::NotNeeded | Self::Missing => None,
+        }
     }
 
     /// Whether it is not the network that was exported.
     pub fn failed(self) -> bool {
-        matches!(self, Self::Gaps([answer, gradient]) if answer > MOST_OF_ANSWER || gradient > MOST_OF_GRADIENT)
+        self.gaps().is_some_and(|[answer, gradient]| answer > MOST_OF_ANSWER || gradient > MOST_OF_GRADIENT)
     }
 
     /// What it comes to, in words; nothing where none are needed.
@@ -173,11 +182,15 @@ impl SelfCheck {
         match self {
             Self::NotNeeded => None,
             Self::Missing => Some("no self-check lies beside it: no one has compared its answers".to_owned()),
-            Self::Gaps([answer, gradient]) if self.failed() => Some(format!(
+            Self::Gaps([answer, gradient]) | Self::OfFirstOutput([answer, gradient]) if self.failed() => Some(format!(
                 "it is not what was exported: its answer is off by {answer:.0e} of the largest, its gradient by {gradient:.0e}"
             )),
             Self::Gaps([answer, gradient]) => Some(format!(
                 "same as where it was exported: its answer to {answer:.0e}, its gradient to {gradient:.0e}"
+            )),
+            Self::OfFirstOutput([answer, gradient]) => Some(format!(
+                "its first output is the same as where it was exported, to {answer:.0e}, its gradient to {gradient:.0e}; the output that \
+                 its card names was not compared"
             )),
         }
     }
@@ -241,7 +254,20 @@ pub(super) fn self_check(card: &Card, sha256: &str, monitor: &Monitor) -> Result
         }
         largest = Some(largest.map_or(gaps, |[a, b]| [a.max(gaps[0]), b.max(gaps[1])]));
     }
-    Ok(largest.map_or(SelfCheck::Missing, SelfCheck::Gaps))
+    Ok(match largest {
+        Some(gaps) if names_another_output(card)? => SelfCheck::OfFirstOutput(gaps),
+        Some(gaps) => SelfCheck::Gaps(gaps),
+        None => SelfCheck::Missing,
+    })
+}
+
+/// Whether a card names another output than the first, which self-checks are of; what the first one's activation takes is not another.
+fn names_another_output(card: &Card) -> Result<bool> {
+    let Some(named) = &card.file.output else { return Ok(false) };
+    let model = open(&card.weights)?;
+    let Some(first) = model.outputs().first() else { return Ok(true) };
+    let before = model.ending(&first.name).map(|ending| ending.before);
+    Ok(first.name != *named && before.as_ref() != Some(named))
 }
 
 /// Whether a self-check says the SHA-256 of another file than the network that it lies beside.

@@ -8,7 +8,7 @@ mod recipe;
 
 use glam::{DAffine3, DMat3, DVec3};
 
-pub use recipe::{Axes, Fit, OverSlices, Recipe};
+pub use recipe::{Axes, CHANNELS, Fit, OverSlices, Recipe};
 
 use crate::job::{Cancelled, Monitor};
 use crate::machine;
@@ -128,8 +128,9 @@ fn spacing(grid: &Grid, recipe: &Recipe) -> Result<(Grid, DAffine3), Error> {
     let last = grid.shape.map(|n| n as f64 - 1.0);
     let corner =
         |c: usize| DVec3::from_array([0, 1, 2].map(|axis| if c >> (2 - axis) & 1 == 1 { last[axis] } else { 0.0 }));
-    let new_inverse = new.inverse();
-    let corners: Vec<DVec3> = (0..8).map(|c| new_inverse * a.transform_point3(corner(c))).collect();
+    // As one affine map, with the translation in it: where an extent lies between two numbers of voxels, its rounding decides.
+    let new_from_old = DAffine3::from_mat3(new.inverse()) * a;
+    let corners: Vec<DVec3> = (0..8).map(|c| new_from_old.transform_point3(corner(c))).collect();
     let (low, high) = corners.iter().fold((corners[0], corners[0]), |(l, h), c| (l.min(*c), h.max(*c)));
     let sizes = (high - low).to_array().map(|extent| (extent + 1.0).round_ties_even());
     let stacked = (0..3).map(|i| if recipe.size[i] == 0 { sizes[i] } else { recipe.size[i] as f64 }).product();

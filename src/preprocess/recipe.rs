@@ -248,7 +248,8 @@ impl<'de> Deserialize<'de> for Axes {
 /// What a recipe may ask for: far more and far less than any network was trained on.
 const SPACINGS_MM: RangeInclusive<f64> = 0.1..=50.0;
 const SIDES: RangeInclusive<usize> = 8..=2048;
-const CHANNELS: RangeInclusive<usize> = 1..=16;
+/// How many channels a network may be given.
+pub const CHANNELS: RangeInclusive<usize> = 1..=16;
 
 impl Recipe {
     /// The published recipe with slices of another side.

@@ -104,14 +104,15 @@ fn small_networks_of_both_exporters_give_the_numbers_of_pytorch() {
 #[test]
 fn a_score_can_be_taken_before_the_last_activation() {
     let model = Model::open(&support::data("exchange/classifier.onnx")).expect("a network");
-    let (activation, logits) = model.before_activation("y").expect("it ends in a sigmoid");
-    assert_eq!(activation, Activation::Sigmoid);
+    let ending = model.ending("y").expect("it ends in a sigmoid");
+    assert_eq!(ending.activation, Activation::Sigmoid);
+    let logits = ending.before;
     let x = support::tensors(&support::data("exchange/classifier.safetensors"))["x"].clone();
     let graph = model.graph(&[x.dims()], &[&logits, "y"], DType::F32, &Device::Cpu).expect("a graph");
     let y = Plan::new(&graph, &[x.dims()], DType::F32).expect("a plan").forward(&[x], &unchecked).expect("a pass");
     let sigmoid = candle_nn::ops::sigmoid(&y[0]).expect("numbers");
     assert!(gap(&sigmoid, &y[1]) < F32);
-    assert!(model.before_activation(&logits).is_none());
+    assert!(model.ending(&logits).is_none());
 }
 
 #[test]

@@ -32,6 +32,7 @@ mod gradients;
 mod graph_ops;
 mod graphs;
 mod guide;
+mod heads;
 mod hostile;
 mod input_check;
 mod measurements;

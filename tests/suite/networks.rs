@@ -398,6 +398,9 @@ fn a_network_that_answers_otherwise_than_its_export_recorded_is_loaded_only_when
     assert!(words(&card).contains("no self-check"));
     self_check(&files, 0.0);
     assert!(words(&card).contains("same as where it was exported"));
+    let of_another = CLASSIFIER
+        .replace("labels = [\"a\", \"b\", \"c\"]", "output = \"/ReduceMean_output_0\"\nactivation = \"none\"");
+    assert!(words(&files.card("m.toml", &of_another)).contains("names was not compared"));
     let wrong = Files::new();
     let card = wrong.card("c.toml", CLASSIFIER);
     self_check(&wrong, 0.1);

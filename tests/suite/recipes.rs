@@ -3,11 +3,13 @@
 use std::collections::BTreeMap;
 
 use candle_core::{DType, Device, Tensor};
+use glam::{DAffine3, DMat3, DVec3};
 use parallax::graph::Graph;
 use parallax::job::Monitor;
 use parallax::models::Adapter;
 use parallax::pipeline;
-use parallax::preprocess::Recipe;
+use parallax::preprocess::{Axes, Recipe, prepare};
+use parallax::volume::{Grid, Volume, Voxels};
 
 use crate::support::{self, output, plan_for};
 
@@ -52,4 +54,33 @@ fn every_way_of_feeding_gives_what_monai_gives() {
         }
     }
     assert!(wrong.is_empty(), "{wrong:#?}");
+}
+
+/// Extents of 61.5, 51.5 and 56.5 voxels: the last bit of where the scan lies decides, in MONAI's own sums.
+#[test]
+fn where_an_extent_lies_between_two_numbers_of_voxels_it_goes_as_in_monai() {
+    let matrix = DMat3::from_diagonal(DVec3::new(-1.5, -1.5, 1.5));
+    let origin = DVec3::new(71.658_203_125, 255.658_203_125, 576.200_012_207_031_2);
+    let grid = Grid { shape: [122, 102, 112], world_from_voxel: DAffine3::from_mat3_translation(matrix, origin) };
+    let scan = Volume::new(grid, Voxels::I16(vec![0; 122 * 102 * 112].into()));
+    for (axes, rows) in [
+        ("RAS", 51),
+        ("LPS", 52),
+        ("SPL", 52),
+        ("PLS", 52),
+        ("PLI", 52),
+        ("LAI", 51),
+        ("LAS", 51),
+        ("RPS", 52),
+        ("SAR", 51),
+    ] {
+        let recipe = Recipe {
+            axes: Axes::of(axes).expect("axes"),
+            spacing_mm: [3.0; 3],
+            size: [64, 64, 64],
+            ..Recipe::default()
+        };
+        let prepared = prepare(&scan, &recipe, &Monitor::default()).expect("a stack");
+        assert_eq!(prepared.spaced.shape, [62, rows, 56], "{axes}");
+    }
 }

@@ -9,6 +9,7 @@ mod walk;
 mod wire;
 
 use std::collections::{BTreeMap, HashMap};
+use std::fmt::Display;
 use std::io::{Error as IoError, Seek};
 use std::path::{Path, PathBuf};
 
@@ -17,7 +18,7 @@ use rten_onnx::onnx::{DataType, GraphProto, ModelProto, TypeProtoTensor, ValueIn
 use self::step::Step;
 use self::tensors::{Beside, kind_of, type_name};
 use super::lower::{Fault, Kind, Made, Operand};
-use super::{About, Activation, Error, Network, Port, Request, Size};
+use super::{About, Activation, Error, Link, LinkKind, Network, Port, Request, Size};
 use crate::files;
 use crate::graph::Graph;
 
@@ -46,9 +47,14 @@ impl File {
         let not = |why: String| Error::NotANetwork { path: path.to_owned(), why };
         let mut file = files::open(path).map_err(unreadable)?;
         let length = file.metadata().map_err(unreadable)?.len();
-        wire::check(&file, length).map_err(|why| not(format!("it is no whole ONNX file: {why}")))?;
+        let cut = |why: &dyn Display| {
+            not(format!(
+                "it is no whole ONNX file: {why}; if it is one, it was cut on the way: copy it again, or export it again"
+            ))
+        };
+        wire::check(&file, length).map_err(|why| cut(&why))?;
         file.rewind().map_err(unreadable)?;
-        let mut model = ModelProto::parse_file(file).map_err(|why| not(format!("it is no whole ONNX file: {why}")))?;
+        let mut model = ModelProto::parse_file(file).map_err(|why| cut(&why))?;
         let Some(graph) = model.graph.take().filter(|_| model.ir_version.is_some()) else {
             return Err(not("it is no ONNX file: it holds no graph".to_owned()));
         };
@@ -199,23 +205,28 @@ impl Network for File {
         self.lowered(request, &self.outputs(request.outputs)?)
     }
 
-    fn before_activation(&self, output: &str) -> Option<(Activation, String)> {
-        let mut value = output;
-        loop {
-            let node = &self.nodes[*self.givers.get(value)?];
-            let before = node.inputs.first()?;
-            let activation = match node.operation.as_str() {
-                "Sigmoid" => Activation::Sigmoid,
-                "Softmax" => Activation::Softmax,
-                "LogSoftmax" => Activation::LogSoftmax,
-                "Identity" => {
-                    value = before;
-                    continue;
-                }
-                _ => return None,
-            };
-            return Some((activation, before.clone()));
+    fn link(&self, value: &str) -> Option<Link> {
+        let step = &self.nodes[*self.givers.get(value)?];
+        let axis = |otherwise: i64| step.attribute("axis").and_then(|axis| axis.int).unwrap_or(otherwise);
+        // Before opset 13 a softmax goes over all axes from one on.
+        let over = || if self.opset >= 13 { Some(axis(-1)) } else { Some(axis(1)).filter(|axis| *axis != 1) };
+        let kind = match step.operation.as_str() {
+            "Sigmoid" => LinkKind::Activation(Activation::Sigmoid, None),
+            "Softmax" => LinkKind::Activation(Activation::Softmax, over()),
+            "LogSoftmax" => LinkKind::Activation(Activation::LogSoftmax, over()),
+            "Identity" => LinkKind::Identity,
+            "Squeeze" | "Unsqueeze" | "Reshape" | "Flatten" => LinkKind::Reshape,
+            "Slice" | "Gather" | "Clip" | "Concat" | "Cast" | "Mul" | "Add" | "Sub" | "Div" => LinkKind::Alter,
+            _ => return None,
+        };
+        if !matches!(kind, LinkKind::Alter) {
+            return Some(Link { kind, operation: step.operation.clone(), before: step.inputs.first()?.clone() });
         }
+        let gives = |input: &&String| self.givers.get(*input).is_some_and(|at| self.nodes[*at].operation != "Constant");
+        let mut computed = step.inputs.iter().filter(gives);
+        let before = computed.next()?.clone();
+        let by_another = computed.next().is_some() && step.operation != "Concat";
+        (!by_another).then(|| Link { kind, operation: step.operation.clone(), before })
     }
 }
 

@@ -84,8 +84,15 @@ impl File {
         let last = named.pop().unwrap_or_default();
         let list = if named.is_empty() { last } else { format!("{} and {last}", named.join(", ")) };
         let fine = needed.len() - beyond.len();
-        let way = self.earlier(beyond).map_or_else(
-            || "Cut the network before them when it is exported.".to_owned(),
+        let is_quantised =
+            kinds.iter().any(|(name, _)| ["Quant", "QLinear", "Integer"].iter().any(|part| name.contains(part)));
+        let cut = if is_quantised {
+            "Export the network in float32, before it is quantised."
+        } else {
+            "Cut the network before them when it is exported."
+        };
+        let way = self.earlier(beyond).filter(|_| !is_quantised).map_or_else(
+            || cut.to_owned(),
             |earlier| {
                 format!(
                     "If they come after the logits, name an earlier output in the card: output = {:?}.",

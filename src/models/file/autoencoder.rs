@@ -7,7 +7,7 @@ use candle_core::{DType, Device, Result, Tensor, bail};
 use super::posterior::{Encoded, Posterior};
 use super::tiling::Tiling;
 use super::volumes::FileVolumes;
-use super::{Pass, example, pass, unit};
+use super::{Pass, example, pass, same_channels, unit};
 use crate::exchange::{Model, Size};
 use crate::graph::ops::Reduction;
 use crate::graph::{self, Check, Graph, Plan};
@@ -168,6 +168,7 @@ impl Autoencoder for FileAutoencoder {
         let mut y = g.append(&network, z);
         match decoded[..] {
             [n, c, height, width] if n == latents[0] && self.stack_size([height, width]) == size => {
+                same_channels(&self.recipe, c)?;
                 if c > 1 {
                     y = g.reduce(Reduction::Mean, y, &[1], true);
                 }

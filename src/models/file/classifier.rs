@@ -5,7 +5,7 @@ use std::sync::Arc;
 use candle_core::{DType, Device, Result as TensorResult};
 
 use super::{Pass, example, output, pass};
-use crate::exchange::{Activation, Model};
+use crate::exchange::{Activation, Ending, Model};
 use crate::files;
 use crate::graph::ops::{Function, Reduction};
 use crate::graph::{Graph, Value};
@@ -28,7 +28,12 @@ pub(super) fn load(
     let wrong = |what: String| Error::Card { what, path: path.clone() };
     let named = output(card, &model)?;
     model.check(&[&named])?;
-    let (activation, output) = head(card, &model, &named).map_err(wrong)?;
+    let ending = model.ending(&named);
+    let axes = match &ending {
+        Some(_) => pass(Arc::clone(&model), &named, dtype, device)?.output_of(&example(recipe, 1))?.len(),
+        None => 0,
+    };
+    let (activation, output) = head(card, &named, ending, axes).map_err(wrong)?;
     let pass = pass(model, &output, dtype, device)?;
     let shape = pass.output_of(&example(recipe, 1))?;
     let classes = classes(&shape, role, &named).map_err(wrong)?;
@@ -42,26 +47,40 @@ pub(super) fn load(
 }
 
 /// Says how the numbers become scores, and names the value that they are taken from: before the activation that the file ends in.
-fn head(card: &Card, model: &Model, output: &str) -> Result<(Probabilities, String), String> {
-    let found = model.before_activation(output).map(|(activation, before)| (scores(activation), before));
-    match (card.file.activation, found) {
-        (Some(said), Some((found, before))) if said == found => Ok((found, before)),
+fn head(card: &Card, output: &str, ending: Option<Ending>, axes: usize) -> Result<(Probabilities, String), String> {
+    let name = files::printable(output);
+    let as_it_is = ending.as_ref().is_none_or(|ending| ending.is_of_classes(axes));
+    match (card.file.activation, ending) {
         (Some(Probabilities::None), _) => Ok((Probabilities::None, output.to_owned())),
-        (Some(said), Some((found, _))) => Err(format!(
-            "activation = \"{}\", where the output \"{}\" ends in a {} already: leave `activation` out, or name an earlier output",
+        (_, Some(ending)) if !as_it_is => Err(behind_activation(&name, &ending)),
+        (None, Some(ending)) => Ok((scores(ending.activation), ending.before)),
+        (Some(said), Some(ending)) if said == scores(ending.activation) => Ok((said, ending.before)),
+        (Some(said), Some(ending)) => Err(format!(
+            "activation = \"{}\", where the output \"{name}\" ends in a {} already: leave `activation` out, or name an earlier output",
             word(said),
-            files::printable(output),
-            word(found)
+            word(scores(ending.activation))
         )),
         (Some(said), None) => Ok((said, output.to_owned())),
-        (None, Some(found)) => Ok(found),
         (None, None) => Err(format!(
-            "the output \"{}\" ends in no sigmoid or softmax, so the card must say how its numbers become scores: \
+            "the output \"{name}\" ends in no sigmoid or softmax, so the card must say how its numbers become scores: \
              activation = \"sigmoid\" (each class is a question of its own), \"softmax\" (the classes are the answers to one), \
-             or \"none\" (the numbers are the scores)",
-            files::printable(output)
+             or \"none\" (the numbers are the scores)"
         )),
     }
+}
+
+/// What is wrong with an output whose numbers come from an activation, but not one for each class as they are.
+fn behind_activation(output: &str, ending: &Ending) -> String {
+    let (is, before) = (word(scores(ending.activation)), files::printable(&ending.before));
+    let between: Vec<&str> = ending.alters.iter().chain(&ending.reshapes).map(String::as_str).collect();
+    let how = match between.as_slice() {
+        [] => format!("a {is} that does not go over the classes, its second axis"),
+        between => format!("a {is}, and behind it {}", between.join(", ")),
+    };
+    format!(
+        "the output \"{output}\" comes from {how}: say activation = \"none\" to take its numbers as the scores that they are, or \
+         name the value before the {is}, output = \"{before}\""
+    )
 }
 
 /// What scores an activation makes.

@@ -23,7 +23,7 @@ use super::{Card, Error, Loaded, Network, Probabilities, Tiles, TrainedOn, check
 use crate::exchange::{Model, Port, Size};
 use crate::files;
 use crate::graph::{Graph, Plan, Value};
-use crate::preprocess::{Fit, Recipe};
+use crate::preprocess::{CHANNELS, Fit, Recipe};
 use crate::weights;
 
 /// What stands for a side that neither the recipe nor the file says, where only the number of channels matters.
@@ -94,7 +94,8 @@ pub(super) fn facts(path: &Path) -> Result<Facts, Error> {
     let of_output = sides(model.outputs().first());
     let names: Vec<String> = model.outputs().iter().map(|port| port.name.clone()).collect();
     let first = names.first().map_or("", String::as_str);
-    let activation = model.before_activation(first).map(|(activation, _)| classifier::scores(activation));
+    let of_classes = model.ending(first).filter(|ending| ending.is_of_classes(of_output.len()));
+    let activation = of_classes.map(|ending| classifier::scores(ending.activation));
     Ok(Facts {
         path: path.to_owned(),
         inputs: model.inputs().iter().map(words).collect(),
@@ -288,6 +289,14 @@ fn agreed(card: &Card, model: &Model) -> Result<Recipe, Error> {
     }
     let channels = recipe.windows.len().max(recipe.channels);
     match sizes[1] {
+        Size::Fixed(fixed) if !CHANNELS.contains(&fixed) => {
+            let shape: Vec<String> = sizes.iter().map(side).collect();
+            return Err(wrong(format!(
+                "the network takes [{}], of {fixed} channels: Parallax gives channels at the second place, [n, channels, …]; where they \
+                 come last, put a permutation before the network and export it again",
+                shape.join(", ")
+            )));
+        }
         Size::Fixed(fixed) if fixed != channels => {
             return Err(wrong(format!(
                 "the recipe gives {channels} channels, and the network takes {fixed}: set recipe.channels = {fixed} to repeat one, \
@@ -369,4 +378,16 @@ fn example(recipe: &Recipe, slices: usize) -> Vec<usize> {
 fn unit(g: &mut Graph, y: Value, recipe: &Recipe) -> Value {
     let [low, high] = recipe.range.map(f64::from);
     if [low, high] == [0.0, 1.0] { y } else { g.affine(y, 1.0 / (high - low), -low / (high - low)) }
+}
+
+/// Refuses a decoder that gives another number of channels than the encoder takes; of several alike their mean is taken.
+fn same_channels(recipe: &Recipe, found: usize) -> TensorResult<()> {
+    let wanted = example(recipe, 1)[1];
+    if found != wanted {
+        candle_core::bail!(
+            "the decoder gives {found} channels, and the encoder takes {wanted}: they are not of one autoencoder, or recipe.channels = \
+             {wanted} is wrong"
+        );
+    }
+    Ok(())
 }

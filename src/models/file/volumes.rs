@@ -7,7 +7,7 @@ use candle_core::{DType, Device, Result, Tensor, bail};
 
 use super::posterior::{Encoded, Posterior};
 use super::tiling::{Band, Tiling};
-use super::{Pass, example, unit};
+use super::{Pass, example, same_channels, unit};
 use crate::graph::ops::Reduction;
 use crate::graph::{self, Check, Graph, Plan, Value};
 use crate::models::Autoencoder;
@@ -118,8 +118,11 @@ impl FileVolumes {
         let network = self.decoder.graph(tensor)?;
         let decoded = Plan::new(&network, &[tensor], self.dtype)?.outputs()[0].to_vec();
         match decoded[..] {
-            [1, 1, _, _, _] => Ok(network),
-            [1, _, _, _, _] => {
+            [1, c, _, _, _] => {
+                same_channels(&self.recipe, c)?;
+                if c == 1 {
+                    return Ok(network);
+                }
                 let mut g = Graph::new();
                 let z = g.input();
                 let y = g.append(&network, z);
