@@ -12,7 +12,7 @@ use super::compute_panel::progress_text;
 use super::input_panel::{notes_ui, sign_ui, weighed_ui};
 use super::session::Session;
 use super::theme;
-use super::widgets::{FOLD_SIZE, error_ui, meaning_ui};
+use super::widgets::{FOLD_SIZE, error_ui, focus_frame, meaning_ui};
 use crate::fit::words::Told;
 use crate::io::{Note, Weight, counted};
 use crate::job::duration;
@@ -98,7 +98,7 @@ fn line(session: &Session, told: &[Told]) -> Line {
     Line {
         weight: Some(*weight),
         text: short,
-        meaning: format!("{text}. A click shows or hides all that is known"),
+        meaning: format!("{text}. A click shows all that is known"),
         at_work: false,
     }
 }
@@ -143,7 +143,11 @@ fn line_ui(ui: &mut Ui, line: &Line) {
     let galley = text.into_galley(ui, Some(TextWrapMode::Truncate), room, TextStyle::Small);
     let at = pos2(left, middle - 0.5 * galley.size().y);
     ui.painter().galley(at, galley, Color32::PLACEHOLDER);
-    meaning_ui(ui, button, &line.meaning);
+    if open {
+        focus_frame(ui, &button); // the meaning would lie over the first note, which says it
+    } else {
+        meaning_ui(ui, button, &line.meaning);
+    }
 }
 
 /// What the autoencoder makes of the scan, where someone asks for it.
