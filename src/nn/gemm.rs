@@ -7,8 +7,9 @@
 use std::ops::{Add, AddAssign, Div, Mul, Neg, Range, Sub};
 
 use candle_core::{CpuStorage, Layout, Result, bail};
-use rayon::iter::ParallelIterator;
+use rayon::iter::{IntoParallelIterator, ParallelIterator};
 
+use super::memory::in_huge_pages;
 use super::product::Multiply;
 
 /// f32 or f64.
@@ -148,6 +149,7 @@ impl<'a, T> Columns<'a, T> {
                 bytes / 1e9
             );
         };
+        in_huge_pages(values);
         Ok(Self { len, ..Self::room(values) })
     }
 
@@ -206,8 +208,20 @@ impl<'a, T> Columns<'a, T> {
 
 /// So many zeros, written by all threads.
 pub(crate) fn zeros<T: Copy + Default + Send + Sync>(count: usize) -> Vec<T> {
-    rayon::iter::repeat_n(T::default(), count).collect()
+    let mut values = Vec::with_capacity(count);
+    in_huge_pages(&values);
+    let columns = Columns::room(&mut values);
+    (0..count.div_ceil(PIECE)).into_par_iter().for_each(|piece| {
+        // SAFETY: each piece is one thread's, and lies in the room.
+        unsafe { columns.fill(piece * PIECE..count.min((piece + 1) * PIECE), T::default()) };
+    });
+    // SAFETY: the pieces cover them.
+    unsafe { values.set_len(count) };
+    values
 }
+
+/// Zeros that one thread writes at a time.
+const PIECE: usize = 1 << 15;
 
 /// The elements of a contiguous tensor.
 pub(crate) fn contiguous<'a, T: Real>(storage: &'a CpuStorage, layout: &Layout) -> Result<&'a [T]> {

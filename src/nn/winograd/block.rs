@@ -19,6 +19,7 @@ use super::weights::Pack;
 use super::{WIDEST, Winograd, group_of, group_size};
 use crate::nn::epilogue::Epilogue;
 use crate::nn::gemm::Columns;
+use crate::nn::memory::in_huge_pages;
 use crate::nn::simd::{Simd, Work};
 
 /// Channels that are summed over at a time: so the tiles of a panel stay in the first-level cache for all output channels.
@@ -57,6 +58,8 @@ impl Rows {
     fn room<'a>(&self, room: &'a mut Vec<f32>) -> &'a mut [f32] {
         let len = POINTS * self.channels * self.stride;
         if room.len() < len + LINE {
+            room.reserve_exact(len + LINE - room.len());
+            in_huge_pages(room);
             room.resize(len + LINE, 0.0);
         }
         let start = room.as_ptr().align_offset(LINE * size_of::<f32>()).min(LINE);
