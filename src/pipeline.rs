@@ -349,10 +349,14 @@ fn wrong(card: &Path, network: &Network, wanted: &str) -> anyhow::Error {
     BadInput(anyhow!("this is {}, and {wanted} is wanted here: {}", network.describe(), card.display())).into()
 }
 
-/// `(label, probability)` by label index.
+/// `(label, score)` by label index, of the scan as the classifier's own recipe prepares it.
 pub fn predict(input: &Input, classifier: &Model<Classifier>, monitor: &Monitor) -> Result<Vec<(String, f64)>> {
     input.check()?;
     monitor.step("scoring the scan", 0, 0)?;
+    let other = input.scan.as_ref().filter(|_| input.prepared.recipe != classifier.recipe);
+    let own = other.map(|_| prepared_for(input, &classifier.recipe, monitor)).transpose()?;
+    let own = own.map(|prepared| Input::new(input.scan.clone(), prepared));
+    let input = own.as_ref().unwrap_or(input);
     let classifier = classifier_for(classifier, input, monitor)?;
     let scores = probabilities(&input.prepared.volume, &classifier, monitor)?;
     Ok(classifier.labels().iter().cloned().zip(scores).collect())

@@ -228,9 +228,15 @@ impl Kind {
 }
 
 /// What an animation shows at the counterfactual: one picture, or two that it shows in turn.
-pub fn preview(run: &Run) -> Result<Vec<RgbaImage>> {
+pub fn preview(run: &Run, monitor: &Monitor) -> Result<Vec<RgbaImage>> {
+    monitor.check()?;
     let story = Story::new(run);
-    story.frames(story.here(story.frame_px()), run.result.chosen).iter().map(figure).collect()
+    let frames = story.frames(story.here(story.frame_px()), run.result.chosen);
+    let draw = |frame| {
+        monitor.check()?;
+        figure(frame)
+    };
+    frames.iter().map(draw).collect()
 }
 
 /// A file to be written.

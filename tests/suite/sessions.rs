@@ -15,7 +15,7 @@ use serde_json::Value;
 use crate::tiny_models::{LABELS, TinyModels};
 use crate::window::{
     Dropped, Window, click, explained, open_with, pane, says, scores, set_slider, slider_value, start, texts,
-    type_path, until, window,
+    type_path, unfold, until, window,
 };
 
 const PANES: [&str; 3] = ["Original", "Counterfactual", "Difference"];
@@ -165,6 +165,7 @@ fn a_file_that_is_no_session_is_refused_in_words_and_nothing_is_lost() {
         session_bytes(&document, None).expect("bytes")
     };
     let kept = std::fs::read(kept).expect("a session");
+    unfold(&mut window, "scan");
     for (bytes, words) in [
         (b"not a session".to_vec(), "no session of Parallax"),
         (Vec::new(), "too short for a session"),

@@ -4,7 +4,7 @@ use eframe::egui::{self, Key, Rect, accesskit::Role, vec2};
 use egui_kittest::kittest::{NodeT, Queryable};
 
 use crate::tiny_models::TinyModels;
-use crate::window::{Window, click, explained, pane, says};
+use crate::window::{Window, click, explained, pane, says, unfold};
 
 fn press(window: &mut Window, key: Key) {
     window.key_press(key);
@@ -316,6 +316,7 @@ fn a_window_preset_can_be_added_and_put_on_a_key_and_the_list_as_at_first_comes_
 fn the_slab_is_dragged_by_its_ends_and_whole_on_the_strip_of_changes() {
     let models = TinyModels::new();
     let mut window = explained(&models);
+    unfold(&mut window, "counterfactual");
     // The button may lie below the edge of its panel.
     window.get_by_label("slab").focus();
     window.run_steps(2);
