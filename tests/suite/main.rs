@@ -20,6 +20,7 @@ mod dicom;
 mod dicom_export;
 mod dicom_odd;
 mod encoders;
+mod ends;
 mod exchange;
 mod export_dialog;
 mod exports;
