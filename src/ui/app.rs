@@ -167,7 +167,7 @@ fn side_ui(ui: &mut egui::Ui, panel: Panel, side: Side, name: &str, contents: im
         };
         return Side { open: strip.show(ui, open).inner, ..side };
     }
-    let most = 0.3 * ui.ctx().content_rect().width();
+    let most = 0.25 * ui.ctx().content_rect().width();
     let shown = panel.default_size(side.width_points.min(most)).size_range(WIDTHS).show(ui, contents);
     let width_points = shown.response.rect.width().round();
     // While it is narrower than was chosen because the window is, what was chosen stays.

@@ -36,7 +36,7 @@ impl Command {
         let Some((modifiers, key)) = self.key else { return String::new() };
         let held = [(modifiers.command, "Ctrl"), (modifiers.shift, "Shift")];
         let held = held.into_iter().filter(|(is, _)| *is).map(|(_, name)| name);
-        held.chain([key.symbol_or_name()]).collect::<Vec<_>>().join(" + ")
+        held.chain([key.name()]).collect::<Vec<_>>().join(" + ")
     }
 }
 

@@ -60,7 +60,7 @@ const FENCES: [(&str, &[&str]); 33] = [
     ("openh264", &["export"]),
     ("png", &["export"]),
     ("ab_glyph", &["export"]),
-    ("tempfile", &["export", "files", "catalogue"]),
+    ("tempfile", &["export", "files", "catalogue", "session"]),
     ("clap", &["cli"]),
     ("indicatif", &["cli"]),
     ("ctrlc", &["cli"]),

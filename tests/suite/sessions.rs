@@ -32,9 +32,13 @@ fn save(window: &mut Window, models: &TinyModels) -> PathBuf {
 /// A new window on a session file, when its networks have loaded.
 fn reopened(path: &Path) -> Window {
     let mut window = window(Start { scan: Some(path.to_owned()), ..Start::default() });
-    until(&mut window, "the networks", |w| {
-        says(w, "classifier.toml is loaded") && says(w, "autoencoder.toml is loaded")
-    });
+    let loaded = |w: &Window| says(w, "classifier.toml is loaded") && says(w, "autoencoder.toml is loaded");
+    let folded = |w: &Window| w.query_by_label("Unfold models").is_some();
+    until(&mut window, "the session", |w| loaded(w) || folded(w));
+    if folded(&window) {
+        unfold(&mut window, "models"); // there is a result
+    }
+    until(&mut window, "the networks", loaded);
     window
 }
 

@@ -70,25 +70,23 @@ pub(super) fn target_ui(ui: &mut Ui, model: &Model, of_regions: bool, actions: &
     scored_ui(ui, model, actions);
 }
 
-/// One class with its score as a number and as a bar; gives whether it was pressed.
+/// One class, and its score as a number and as a bar once it is known; gives whether it was pressed. Its id is its own, wherever its
+/// score puts it.
 fn class_ui(ui: &mut Ui, on: bool, index: usize, label: &str, score: Option<f64>) -> bool {
-    let Some(score) = score else {
-        return ui.selectable_label(on, format!("{index}  {label}")).on_hover_text(label).clicked();
-    };
-    let number = format!("{score:.3}");
-    let row = ui.available_width();
-    let width = text_size(ui.painter(), &number).x;
-    let name = Atom::from(format!("{index}  {label}")).atom_shrink(true);
-    let button = Button::selectable(on, (name, Atom::grow(), RichText::new(&number).small())).truncate();
-    let response = ui.add_sized([row, ui.spacing().interact_size.y], button);
-    let share = score.clamp(0.0, 1.0) as f32;
-    let bar = Rect::from_min_size(
-        pos2(response.rect.left(), response.rect.bottom() - 2.0),
-        vec2((response.rect.width() - width) * share, 2.0),
-    );
-    ui.painter().rect_filled(bar, 0.0, theme::colors(ui).accent);
-    response.widget_info(|| WidgetInfo::selected(Role::Button, true, on, format!("{index}  {label}")));
-    response.on_hover_text(format!("{label}: {number}")).clicked()
+    let number = score.map(|score| format!("{score:.3}")).unwrap_or_default();
+    let name = format!("{index}  {label}");
+    let size = vec2(ui.available_width(), ui.spacing().interact_size.y);
+    let room = size.x - text_size(ui.painter(), &number).x;
+    let atoms = (Atom::from(name.clone()).atom_shrink(true), Atom::grow(), RichText::new(&number).small());
+    let response = ui.push_id(index, |ui| ui.add_sized(size, Button::selectable(on, atoms).truncate())).inner;
+    if let Some(score) = score {
+        let share = score.clamp(0.0, 1.0) as f32;
+        let bar = Rect::from_min_size(response.rect.left_bottom() - vec2(0.0, 2.0), vec2(room * share, 2.0));
+        ui.painter().rect_filled(bar, 0.0, theme::colors(ui).accent);
+    }
+    response.widget_info(|| WidgetInfo::selected(Role::Button, true, on, &name));
+    let words = if number.is_empty() { label.to_owned() } else { format!("{label}: {number}") };
+    response.on_hover_text(words).clicked()
 }
 
 /// What the classifier finds most likely, and the way to explain it at once: a row of one height, whatever is known.
