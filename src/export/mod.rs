@@ -11,6 +11,7 @@ pub mod mp4;
 pub mod nifti;
 mod nrrd;
 pub mod png;
+pub mod reading;
 pub mod record;
 pub mod report;
 pub mod session;

@@ -60,6 +60,8 @@ pub enum View {
     /// So many steps on, or parts of one, that the wheel has turned.
     WheelLambda(f32),
     TogglePlay,
+    /// The slices play, or stop.
+    Cine,
     /// How fast it plays, and whether to and fro.
     Pace(Pace),
     /// The curve of another output of the classifier, by name: shown beside the score's, or taken away.

@@ -101,7 +101,10 @@ impl Session {
             wizard.follow(&self.model);
         }
         self.take_answer();
-        let playing = self.view.playing.is_some();
+        if let Some(scan) = self.model.scan.ready() {
+            self.view.advance_slices(&scan.layers.scan.grid, secs);
+        }
+        let playing = self.view.playing.is_some() || self.view.cine.is_some();
         if let Some(run) = self.model.run.ready().filter(|_| playing) {
             self.view.advance(run.result.steps.len(), secs);
         }
@@ -142,7 +145,10 @@ impl Session {
             (View::Pace(pace), ..) => view.pace = pace,
             (View::Window(window), ..) => view.set_window(window),
             (View::Plane(plane), ..) => view.plane = plane,
-            (View::Slice(slice), Some(grid), _) => view.set_slice(grid, plane, slice),
+            (View::Slice(slice), Some(grid), _) => {
+                view.cine = None; // who takes the slices into his hand stops what plays
+                view.set_slice(grid, plane, slice);
+            }
             (View::Scroll(slices), Some(grid), _) => view.scroll(grid, plane, slices),
             (View::Wheel(plane, turned), Some(grid), _) => {
                 view.plane = plane;
@@ -151,6 +157,7 @@ impl Session {
             (View::Zoom(factor, around), Some(_), _) => view.zoom_by(factor, around),
             (View::Pan(plane, pixels), Some(grid), _) => view.pan(grid, plane, pixels),
             (View::Cursor(place), Some(_), _) => view.cursor = place,
+            (View::Cine, Some(_), _) => view.cine = if view.cine.is_none() { Some(0.0) } else { None },
             (View::Fit, Some(grid), _) => view.fit(grid),
             (View::Reset, Some(_), _) => scan.iter().for_each(|scan| view.reset(scan)),
             (View::MostChanged, _, Some(run)) => view.go_to_stack_slice(run, run.most_changed_slice),
@@ -165,6 +172,7 @@ impl Session {
                 | View::Zoom(..)
                 | View::Pan(..)
                 | View::Cursor(_)
+                | View::Cine
                 | View::Fit
                 | View::Reset,
                 None,

@@ -118,6 +118,7 @@ fn of_pictures() -> Vec<Command> {
         slice("Slice before", Key::ArrowDown, -1),
         slice("Ten slices on", Key::PageUp, 10),
         slice("Ten slices back", Key::PageDown, -10),
+        Command::new("Through the slices, or stop", shift(Key::Space), View::Cine),
         Command::new("First slice", plain(Key::Home), View::Slice(0)),
         Command::new("Last slice", plain(Key::End), View::Slice(usize::MAX)),
         change("Three planes, or one", Key::G, Change::Planes),

@@ -13,12 +13,13 @@ const HEIGHT: f32 = 780.0;
 
 type Row = (&'static str, &'static str);
 
-const SLICES: [Row; 6] = [
+const SLICES: [Row; 7] = [
     ("Wheel, up, down", "slice by slice"),
     ("Page up, page down", "ten slices"),
     ("Home, end", "first and last slice"),
     ("J", "the slice that changed most"),
     ("N, Shift + N", "the next one up or down that changed more than its neighbours"),
+    ("Shift + space", "play through the slices, or stop"),
     ("A, C, S", "axial, coronal, sagittal"),
 ];
 const LAMBDA: [Row; 4] = [

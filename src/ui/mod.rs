@@ -16,6 +16,7 @@ mod model_panel;
 mod navigate;
 mod notes;
 mod palette;
+mod pane_menu;
 mod panes;
 mod picker;
 mod places;

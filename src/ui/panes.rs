@@ -11,6 +11,7 @@ use glam::DVec3;
 use super::annotations::{annotate, mark_synthetic, words};
 use super::measure;
 use super::navigate;
+use super::pane_menu::pane_menu;
 use super::places::point_at;
 use super::theme;
 use crate::frame::Plane;
@@ -56,6 +57,7 @@ pub(super) fn panes_ui(ui: &mut Ui, model: &Model, viewer: &Viewer, actions: &mu
         measure::draw(ui, rect, picture, viewer, &grid);
         let pane = navigate::Pane { response: &response, picture, viewer, grid: &grid, mouse: model.settings.mouse };
         probe = pane.act(ui, actions).or(probe);
+        pane_menu(&response, picture, model, viewer, actions);
         responses.push((response, picture.plane));
     }
     if viewer.probe != probe {

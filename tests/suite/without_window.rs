@@ -26,15 +26,19 @@ fn session(start: Start) -> Session {
     session
 }
 
-/// With all that the tiny networks need for a run.
-fn ready(models: &TinyModels) -> Session {
-    session(Start {
+/// All that the tiny networks need for a run.
+fn all(models: &TinyModels) -> Start {
+    Start {
         scan: Some(models.stack(SLICES)),
         autoencoder: Some(models.card("autoencoder")),
         classifier: Some(models.card("classifier")),
         target: Some("1".to_owned()),
         ..Start::default()
-    })
+    }
+}
+
+fn ready(models: &TinyModels) -> Session {
+    session(all(models))
 }
 
 fn until(session: &mut Session, what: &str, so: impl Fn(&Session) -> bool) {
@@ -48,10 +52,26 @@ fn until(session: &mut Session, what: &str, so: impl Fn(&Session) -> bool) {
 
 fn explained(models: &TinyModels) -> Session {
     let mut session = ready(models);
-    until(&mut session, "scan and networks", |session| session.model.missing().is_none());
-    session.apply(Run::Explain.into());
-    until(&mut session, "the counterfactual", |session| session.model.run.ready().is_some());
+    explain(&mut session);
     session
+}
+
+fn explain(session: &mut Session) {
+    until(session, "scan and networks", |session| session.model.missing().is_none());
+    session.apply(Run::Explain.into());
+    until(session, "the counterfactual", |session| session.model.run.ready().is_some());
+}
+
+/// With a folder for results, which is made when the first one comes.
+fn keeping(models: &TinyModels, settings: Settings, start: Start) -> Session {
+    let mut session = Session::new(settings, Vec::new(), Worker::new(|| {}));
+    session.begin(Start { results: Some(models.folder.path().join("results")), ..start });
+    session
+}
+
+fn is_kept(session: &Session) -> bool {
+    session.model.run.ready().is_some_and(|run| session.gallery.has(run))
+        && session.gallery.kept.ready().is_some_and(|kept| !kept.is_empty())
 }
 
 #[test]
@@ -169,4 +189,67 @@ fn a_network_of_another_role_is_refused_in_its_own_place() {
     until(&mut session, "the refusal", |session| session.model.autoencoder.error().is_some());
     session.apply(Run::DismissError(parallax::session::action::Place::Model(Role::Autoencoder)).into());
     assert!(session.model.autoencoder.error().is_none());
+}
+
+#[test]
+fn a_finished_run_stays_and_is_on_the_screen_again_after_a_restart() {
+    let models = TinyModels::new();
+    let mut session = keeping(&models, Settings::default(), all(&models));
+    explain(&mut session);
+    until(&mut session, "the kept result", is_kept);
+    let kept = session.gallery.kept.ready().expect("a list")[0].clone();
+    let run = session.model.run.ready().expect("a result").clone();
+    assert_eq!(kept.summary.target, run.asked.target);
+    assert_eq!(kept.summary.counterfactual_score, run.result.scores.counterfactual);
+    assert_eq!(session.model.settings.shown_result.as_ref(), Some(&kept.session));
+
+    // As after a crash: the settings and the folder are all that is left.
+    let mut again = keeping(&models, session.kept().expect("settings").clone(), Start::default());
+    until(&mut again, "the result", |session| session.model.run.ready().is_some());
+    let back = again.model.run.ready().expect("a result").clone();
+    assert_eq!(back.result.scores, run.result.scores);
+    let pixels = |run: &parallax::session::explained::Explained| {
+        run.result.step_hu(run.result.chosen).voxels.iter().collect::<Vec<_>>()
+    };
+    assert_eq!(pixels(&back), pixels(&run), "to the bit");
+    for _ in 0..20 {
+        again.tick(FRAME_SECS);
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    assert_eq!(again.gallery.kept.ready().map_or(0, |kept| kept.len()), 1, "it is not kept twice");
+
+    again.apply(Run::ClearResults.into());
+    until(&mut again, "the empty folder", |session| session.gallery.kept.ready().is_some_and(|kept| kept.is_empty()));
+    assert!(again.model.run.ready().is_some(), "what is on the screen stays there");
+}
+
+#[test]
+fn another_scan_takes_the_place_of_a_result_that_is_kept_without_a_word() {
+    let models = TinyModels::new();
+    let mut session = keeping(&models, Settings::default(), all(&models));
+    explain(&mut session);
+    until(&mut session, "the kept result", is_kept);
+    session.apply(Run::Open(support::data("nifti/syn_lps.nii.gz")).into());
+    until(&mut session, "the other scan", |session| session.model.opening().is_none());
+    assert!(session.model.waiting.is_none() && session.model.run.ready().is_none());
+    assert_eq!(session.model.settings.shown_result, None);
+    let kept = session.gallery.kept.ready().expect("a list")[0].session.clone();
+    session.apply(Run::Open(kept).into());
+    until(&mut session, "the result again", |session| session.model.run.ready().is_some());
+}
+
+#[test]
+fn nothing_is_kept_where_the_person_wants_nothing_kept() {
+    let models = TinyModels::new();
+    let settings = Settings { keep_results: false, ..Settings::default() };
+    let mut session = keeping(&models, settings, all(&models));
+    explain(&mut session);
+    for _ in 0..20 {
+        session.tick(FRAME_SECS);
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    assert!(!models.folder.path().join("results").exists());
+    session.apply(Run::Open(support::data("nifti/syn_lps.nii.gz")).into());
+    until(&mut session, "the question", |session| session.model.waiting.is_some());
+    assert!(session.model.run.ready().is_some(), "nothing is lost unasked");
 }

@@ -22,6 +22,8 @@ use crate::volume::Grid;
 
 /// One way along lambda takes this long, whatever the number of steps.
 const PLAY_SECS: f32 = 2.5;
+/// Slices play at this pace.
+const SLICES_PER_SEC: f32 = 12.0;
 const ZOOM: std::ops::RangeInclusive<f64> = 0.25..=40.0;
 /// Curves beside that of the score.
 pub const MOST_BESIDE: usize = 3;
@@ -82,6 +84,8 @@ pub struct Viewer {
     /// +1 or -1 while playing.
     pub playing: Option<f32>,
     pub pace: Pace,
+    /// The slices play, one after another; how far the next one is, `0..1`.
+    pub cine: Option<f32>,
     pub display: Display,
     pub measurements: Measurements,
     /// Outputs of the classifier whose curves stand beside the score's, by name.
@@ -108,6 +112,7 @@ impl Default for Viewer {
             step: 0.0,
             playing: None,
             pace: Pace::default(),
+            cine: None,
             display: Display::default(),
             measurements: Measurements::default(),
             beside: Vec::new(),
@@ -309,6 +314,19 @@ impl Viewer {
         self.step = at.clamp(0.0, last);
     }
 
+    /// Goes on through the slices for `secs`, from the last one to the first again.
+    pub fn advance_slices(&mut self, grid: &Grid, secs: f32) {
+        let Some(share) = &mut self.cine else { return };
+        *share += secs * SLICES_PER_SEC * self.pace.speed;
+        let whole = share.trunc();
+        *share -= whole;
+        let camera = self.camera(grid, self.plane);
+        let slice = (camera.slice(grid) + whole as usize) % camera.slices(grid).max(1);
+        if whole > 0.0 {
+            self.set_slice(grid, self.plane, slice);
+        }
+    }
+
     /// Starts at the end that the eye is used to, lambda 0, or stops on a whole step.
     pub fn toggle_play(&mut self) {
         self.playing = match self.playing {
@@ -355,6 +373,23 @@ mod tests {
         // Up to one frame of rounding at either speed.
         assert!((frames(1.0) * 0.01 - PLAY_SECS).abs() < 0.015, "{}", frames(1.0));
         assert!((frames(2.0) * 0.02 - PLAY_SECS).abs() < 0.03, "{}", frames(2.0));
+    }
+
+    #[test]
+    fn slices_play_from_the_last_to_the_first_again_and_in_whole_steps() {
+        let grid = Grid { shape: [4, 4, 5], world_from_voxel: glam::DAffine3::IDENTITY };
+        let mut viewer = Viewer { cine: Some(0.0), cursor: grid.center(), ..Viewer::default() };
+        let first = viewer.camera(&grid, Plane::Axial).slice(&grid);
+        let seen: Vec<usize> = (0..5)
+            .map(|_| {
+                viewer.advance_slices(&grid, 1.0 / SLICES_PER_SEC + 1e-4);
+                viewer.camera(&grid, Plane::Axial).slice(&grid)
+            })
+            .collect();
+        let expected: Vec<usize> = (1..=5).map(|by| (first + by) % 5).collect();
+        assert_eq!(seen, expected);
+        viewer.advance_slices(&grid, 0.1 / SLICES_PER_SEC);
+        assert_eq!(viewer.camera(&grid, Plane::Axial).slice(&grid), first, "not yet");
     }
 
     #[test]

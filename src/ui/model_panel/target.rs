@@ -2,7 +2,7 @@
 
 use eframe::egui::{
     Align, Atom, AtomExt as _, Button, Id, Label, Layout, Rect, RichText, Role, ScrollArea, TextEdit, Ui, WidgetInfo,
-    pos2, vec2,
+    vec2,
 };
 
 use crate::job::Monitor;

@@ -10,6 +10,7 @@ use eframe::egui::{RichText, Ui};
 
 use super::theme;
 use super::widgets::{Chosen, error_ui, note_ui, path_field_ui, section_ui};
+use crate::export::reading::reading;
 use crate::frame::lambda_text;
 use crate::io::counted;
 use crate::job::duration;
@@ -64,6 +65,10 @@ fn run_ui(ui: &mut Ui, run: &Explained, actions: &mut Vec<Action>) {
     ui.label(RichText::new(text).small().color(theme::colors(ui).weak));
     let models = format!("By {} and {}", run.asked.autoencoder.name, run.asked.scored_by.name);
     ui.label(RichText::new(models).small().color(theme::colors(ui).weak));
+    let help = "Scores, gap, what changed, notes and where it came from, as text for a report";
+    if ui.button("Copy report text").on_hover_text(help).clicked() {
+        ui.copy_text(reading(&run.report, &run.result));
+    }
     let most = run.most_changed_slice;
     let change = run.change_per_slice_hu[most];
     ui.label(format!("Most changed: {}, by {change:.1} HU on average", run.scan.axial(most)));
