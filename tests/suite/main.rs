@@ -58,6 +58,7 @@ mod published;
 mod quality;
 mod recipes;
 mod record;
+mod regions;
 mod result_panel;
 mod runs;
 mod scans;
