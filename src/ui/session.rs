@@ -28,6 +28,7 @@ pub(super) use crate::models::Role;
 use crate::models::{self, Autoencoder, Classifier, Embedder, Facts, Segmenter, label_index};
 use crate::pipeline::{self, Model, Request, Target, Told};
 use crate::preprocess::Recipe;
+use crate::quality::regions::Regions;
 use crate::settings::{ScoredBy, Settings, absolute};
 
 /// A network and the card it was loaded from.
@@ -63,7 +64,7 @@ impl Explained {
             heat_scales_hu: HeatmapMethod::ALL.map(|method| shift.heat_scale_hu(method)),
             change_per_slice_hu: result.change_per_slice_hu(),
             most_changed_slice: result.most_changed_slice(),
-            report: report(&scan.input, &asked, &result, &timing),
+            report: report(&scan.input, &asked, &result, Regions::usual(&result, &scan.layers.scan.grid), &timing),
             layers: Arc::new(Layers { scan: scan.layers.scan.clone(), shift: Some(shift) }),
             scan,
             asked,

@@ -15,7 +15,7 @@ const LAYERS: [&[&str]; 10] = [
     &["models"],
     &["latent_shift"],
     &["pipeline", "quality"],
-    &["frame", "audit", "demo", "fit"],
+    &["frame", "audit", "demo", "fit", "stability"],
     &["export", "gpu"],
     &["settings"],
     &["cli", "ui"],
