@@ -17,7 +17,7 @@
 //! | 4 | [`models`] the networks and their cards |
 //! | 5 | [`latent_shift`] the method |
 //! | 6 | [`pipeline`] open, prepare, predict, explain, [`quality`] what a counterfactual is worth |
-//! | 7 | [`frame`] what a picture shows, [`audit`] how true explanations are, [`demo`] the built-in scan and networks, [`fit`] whether networks suit a scan |
+//! | 7 | [`frame`] what a picture shows, [`audit`] how true explanations are, [`demo`] the built-in scan and networks, [`fit`] whether networks suit a scan, [`stability`] how sure a counterfactual is |
 //! | 8 | [`export`] files, [`gpu`] the same pictures on the screen |
 //! | 9 | [`settings`] what the user chose, between runs |
 //! | 10 | [`session`] the window's state, without a window |
@@ -72,6 +72,7 @@ pub mod preprocess;
 pub mod quality;
 pub mod session;
 pub mod settings;
+pub mod stability;
 pub mod ui;
 pub mod volume;
 pub mod weights;

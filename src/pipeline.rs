@@ -6,6 +6,7 @@ mod chosen;
 mod described;
 mod fault;
 mod inspect;
+mod lungs;
 mod network;
 mod pace;
 mod seen;
@@ -23,13 +24,15 @@ pub use self::chosen::{choice, which};
 pub use self::described::Described;
 pub use self::fault::{BadInput, in_words};
 pub use self::inspect::{Opened, inspect, plans};
+pub use self::lungs::lungs;
 pub use self::network::{Comparison, Cost, SelfCheck, allow_failed_checks, compare, cost, files_of};
 pub use self::pace::{Pace, pace};
 pub use self::seen::{Seen, seen};
 pub use self::toward::{Other, embedder_for, other};
 use crate::io::{self, Among, Arrival, Choice, Note, Scan, Weight};
-use crate::job::Monitor;
+use crate::job::{Cancelled, Monitor};
 use crate::latent_shift::saliency::{self, Saliency};
+use crate::latent_shift::vary::{Noisy, Variation};
 use crate::latent_shift::{self, Counterfactual, Options};
 use crate::models::{
     self, Autoencoder, Card, Classifier, Draft, Embedder, Facts, Head, Loaded, Network, Segmenter, TrainedOn,
@@ -438,6 +441,30 @@ pub fn explain(input: &Input, request: &Request, monitor: &Monitor) -> Result<Co
         monitor,
     );
     Ok(Counterfactual { scan_as_predicted, ..result.map_err(told)? })
+}
+
+/// A run once more from a perturbed start, to its counterfactual alone; `of` is its result. Nothing where it finds none.
+pub fn repeat(
+    input: &Input,
+    request: &Request,
+    of: &Counterfactual,
+    variation: &Variation,
+    monitor: &Monitor,
+) -> Result<Option<Counterfactual>> {
+    let _flushed = denormals::flushed();
+    let end = of.steps[of.chosen].lambda;
+    let range = request.options.range.map(|_| [end; 2]);
+    let options = Options { steps: 1, both: false, range, ..request.options.clone() };
+    let Prepared { volume, recipe, .. } = &input.prepared;
+    let autoencoder = Noisy::new(&*request.autoencoder.network, variation.seed);
+    let objective = request.target.objective(input, monitor)?;
+    let slab = Some(variation.slab.clone());
+    match latent_shift::explain(volume, recipe.hu_from_unit(), &autoencoder, &*objective, slab, &options, monitor) {
+        Ok(again) if again.complete => Ok(Some(again)),
+        Ok(_) => Err(Cancelled.into()),
+        Err(latent_shift::Error::NoGradient | latent_shift::Error::NotFinite(_)) => Ok(None),
+        Err(error) => Err(told(error)),
+    }
 }
 
 /// An error of the method for people: all but a tensor's lie in what was given.

@@ -15,7 +15,7 @@ pub(super) fn run(args: &ExplainArgs, path: &Path) -> Result<()> {
     let record = Record::open(path).map_err(BadInput)?;
     let options = record.options().map_err(BadInput)?;
     compute::start(&args.compute)?;
-    let _made = args.outputs.check()?;
+    let set = args.outputs.check()?;
     let monitor = progress::monitor()?;
     // Another classifier has other labels: that it is another one is said below.
     let terms = |classifier: &Model<Classifier>| {
@@ -32,7 +32,7 @@ pub(super) fn run(args: &ExplainArgs, path: &Path) -> Result<()> {
     };
     let input = pipeline::open_chosen(&args.scan, &args.choice.or(record.choice()), request.recipe()?, &monitor)?;
     record.check(input.sha256(), &Asked::of(&request)).map_err(BadInput)?;
-    let report = explain::explain(&input, &request, &args.outputs, monitor)?;
+    let report = explain::explain(&input, &request, (&args.outputs, set), &monitor)?;
     let differences = record.differences(&report);
     if !differences.is_empty() {
         bail!(

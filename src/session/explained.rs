@@ -7,6 +7,7 @@ use super::view::scale::Scale;
 use crate::export::report::{Asked, Report, Timing, report};
 use crate::frame::{HEATMAPS, Layers, Shift};
 use crate::latent_shift::{Counterfactual, HeatmapMethod, Step};
+use crate::quality::regions::Regions;
 
 /// A finished run with all that is shown of it.
 pub struct Explained {
@@ -35,7 +36,7 @@ impl Explained {
             heat_scales_hu: HeatmapMethod::ALL.map(|method| shift.heat_scale_hu(method)),
             change_per_slice_hu: result.change_per_slice_hu(),
             most_changed_slice: result.most_changed_slice(),
-            report: report(&scan.input, &asked, &result, &timing),
+            report: report(&scan.input, &asked, &result, Regions::usual(&result, &scan.layers.scan.grid), &timing),
             layers: Arc::new(Layers { scan: scan.layers.scan.clone(), shift: Some(shift) }),
             scan,
             asked,

@@ -200,10 +200,9 @@ fn found((folder, kinds): (PathBuf, Vec<Kind>)) -> Found {
 fn write(scene: &Scene, kinds: &[Kind], folder: &Path, may_go: &[&str], monitor: &Monitor) -> Result<Written> {
     let may_go = |name: &str| may_go.contains(&name);
     export::check(&scene.run.scan.input, kinds, scene.patient)?;
-    let _made = write::check_all(folder, export::names(kinds), may_go)?;
-    let files = export::files(&scene.run(), kinds, monitor)?;
-    write::save_all(folder, &files, may_go)?;
-    Ok(Written { folder: folder.to_owned(), names: files.into_iter().map(|file| file.name).collect() })
+    let mut set = write::Set::open(folder, export::names(kinds), may_go)?;
+    export::files(&scene.run(), kinds, monitor, &mut |file| set.put(&file))?;
+    Ok(Written { folder: folder.to_owned(), names: set.finish()? })
 }
 
 /// The pictures side by side, no larger than they are shown.

@@ -249,7 +249,7 @@ mod tests {
     fn the_newest_comes_first_and_no_more_are_kept_than_there_is_room_for() {
         let folder = tempfile::tempdir().unwrap();
         for i in 0..MOST + 3 {
-            put(folder.path(), &format!("{:04}", i), 10);
+            put(folder.path(), &format!("{i:04}"), 10);
         }
         prune(folder.path(), &folder.path().join("result-9999.parallax"));
         let kept = names(folder.path());

@@ -16,7 +16,7 @@ const LAYERS: [&[&str]; 11] = [
     &["models"],
     &["latent_shift"],
     &["pipeline", "quality"],
-    &["frame", "audit", "demo", "fit"],
+    &["frame", "audit", "demo", "fit", "stability"],
     &["export", "gpu"],
     &["settings"],
     &["session"],

@@ -7,9 +7,11 @@ use std::path::Path;
 use candle_core::{DType, Device, Tensor};
 use parallax::exchange::{Model, Size};
 use parallax::export::record::Record;
+use parallax::export::report::{Asked, ModelReport};
 use parallax::graph::{self, Plan};
 use parallax::job::Monitor;
-use parallax::models::{Card, Network};
+use parallax::latent_shift::Options;
+use parallax::models::{Card, Network, Probabilities};
 use parallax::weights::Checkpoint;
 use parallax::{io, session, settings};
 use sha2::{Digest, Sha256};
@@ -125,7 +127,19 @@ fn record(folder: &Path, bytes: &[u8]) {
     record.options().ok(); // either is right, of these too
     record.slab();
     record.terms(&["a".to_owned()]).ok();
-    record.check("a", "b", "c", Some("d")).ok();
+    let network = || ModelReport { name: String::new(), sha256: "b".to_owned(), self_check: None, recipe: None };
+    let asked = Asked {
+        autoencoder: network(),
+        scored_by: network(),
+        target: String::new(),
+        options: Options::default(),
+        labels: Vec::new(),
+        terms: Vec::new(),
+        offset: 0.0,
+        activation: Probabilities::Sigmoid,
+        toward: None,
+    };
+    record.check("a", &asked).ok();
 }
 
 /// Weights of one kind of network, which then sees two slices.
