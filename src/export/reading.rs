@@ -23,6 +23,7 @@ pub fn reading(report: &Report, result: &Counterfactual) -> String {
     if !result.complete {
         text.push("Partial: the run was cancelled.".to_owned());
     }
+    text.extend(report.regions.lines());
     let quality = lines(&report.quality, scores.counterfactual);
     text.extend(quality.iter().map(|line| format!("{}: {}.", line.name, line.value)));
     text.extend(result.which_scan_score().map(|which| format!("The score of the scan is {which}.")));

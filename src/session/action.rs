@@ -36,8 +36,10 @@ pub enum View {
     Scroll(isize),
     /// Slices, or parts of one, that the wheel has turned over a plane.
     Wheel(Plane, f32),
-    /// The slice of the stack that changed most.
+    /// Where the largest changed region has changed most.
     MostChanged,
+    /// A changed region by its place in the list: its outline, and all planes where it has changed most; or none.
+    Region(Option<usize>),
     /// The next slice, up or down, that changed more than its neighbours.
     NextPeak(isize),
     Window(Window),

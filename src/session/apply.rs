@@ -160,7 +160,8 @@ impl Session {
             (View::Cine, Some(_), _) => view.cine = if view.cine.is_none() { Some(0.0) } else { None },
             (View::Fit, Some(grid), _) => view.fit(grid),
             (View::Reset, Some(_), _) => scan.iter().for_each(|scan| view.reset(scan)),
-            (View::MostChanged, _, Some(run)) => view.go_to_stack_slice(run, run.most_changed_slice),
+            (View::MostChanged, _, Some(run)) => view.go_to_most_changed(run),
+            (View::Region(region), _, Some(run)) => view.choose_region(run, region),
             (View::NextPeak(towards), _, Some(run)) => view.go_to_next_peak(run, towards),
             (View::Step(step), _, Some(_)) => (view.step, view.playing) = (step, None),
             (View::WheelLambda(turned), _, Some(run)) => view.turn_lambda(run, turned),
@@ -179,7 +180,12 @@ impl Session {
                 _,
             )
             | (
-                View::MostChanged | View::NextPeak(_) | View::Step(_) | View::WheelLambda(_) | View::TogglePlay,
+                View::MostChanged
+                | View::Region(_)
+                | View::NextPeak(_)
+                | View::Step(_)
+                | View::WheelLambda(_)
+                | View::TogglePlay,
                 _,
                 None,
             ) => {}

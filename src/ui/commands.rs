@@ -155,7 +155,7 @@ fn of_result(session: &Session) -> Vec<Command> {
     let chosen = run.result.chosen as f32;
     let zero = run.step_at(0.0).round();
     let mut all = vec![
-        Command::new("The slice that changed most", plain(Key::J), View::MostChanged),
+        Command::new("Where it changed most", plain(Key::J), View::MostChanged),
         Command::new("The next changed slice down", shift(Key::N), View::NextPeak(-1)),
         Command::new("The next changed slice up", plain(Key::N), View::NextPeak(1)),
         Command::new("Lambda of the counterfactual", shift(Key::ArrowLeft), View::Step(chosen)),

@@ -17,7 +17,7 @@ const SLICES: [Row; 7] = [
     ("Wheel, up, down", "slice by slice"),
     ("Page up, page down", "ten slices"),
     ("Home, end", "first and last slice"),
-    ("J", "the slice that changed most"),
+    ("J", "where the largest region changed most"),
     ("N, Shift + N", "the next one up or down that changed more than its neighbours"),
     ("Shift + space", "play through the slices, or stop"),
     ("A, C, S", "axial, coronal, sagittal"),

@@ -18,6 +18,7 @@ use crate::frame::Plane;
 use crate::frame::camera::Camera;
 use crate::gpu::{self, PaintSlice};
 use crate::session::action::{Action, View};
+use crate::session::explained::Explained;
 use crate::session::model::Model;
 use crate::session::view::Viewer;
 use crate::session::view::arrange::{Arrangement, Picture};
@@ -53,6 +54,9 @@ pub(super) fn panes_ui(ui: &mut Ui, model: &Model, viewer: &Viewer, actions: &mu
         draw(ui, rect, i as u64, picture, &camera, &grid, viewer.display.annotated);
         if let Some((left, share)) = viewer.swiped(shown, run) {
             swipe_ui(ui, rect, &left, share, viewer.display, &camera, &grid, actions);
+        }
+        if let Some(run) = run {
+            outline(ui, rect, picture.plane, viewer, &grid, run);
         }
         measure::draw(ui, rect, picture, viewer, &grid);
         let pane = navigate::Pane { response: &response, picture, viewer, grid: &grid, mouse: model.settings.mouse };
@@ -154,6 +158,23 @@ fn swipe_ui(
     if let Some(at) = line.interact_pointer_pos() {
         let share = ((at.x - rect.left()) / rect.width()).clamp(0.0, 1.0);
         actions.push(View::Display(Display { swipe: Some(share), ..display }).into());
+    }
+}
+
+/// Draws around the chosen region on the slice that is shown.
+fn outline(ui: &Ui, rect: Rect, plane: Plane, viewer: &Viewer, grid: &Grid, run: &Explained) {
+    let Some(region) = viewer.region else { return };
+    let across = match plane {
+        Plane::Sagittal => 0,
+        Plane::Coronal => 1,
+        Plane::Axial => 2,
+    };
+    let painter = ui.painter_at(rect);
+    let point = |place: DVec3| point_at(viewer, plane, grid, rect, place, ui.ctx().pixels_per_point());
+    for line in run.report.regions.outline(region, across, viewer.cursor) {
+        let ends = line.map(point);
+        painter.line_segment(ends, Stroke::new(3.0, theme::BLACK));
+        painter.line_segment(ends, Stroke::new(1.5, theme::DARK.amber));
     }
 }
 

@@ -253,3 +253,24 @@ fn nothing_is_kept_where_the_person_wants_nothing_kept() {
     until(&mut session, "the question", |session| session.model.waiting.is_some());
     assert!(session.model.run.ready().is_some(), "nothing is lost unasked");
 }
+
+#[test]
+fn a_region_takes_all_planes_to_where_it_changed_most_and_the_first_view_is_of_the_largest() {
+    let models = TinyModels::new();
+    let mut session = explained(&models);
+    let run = session.model.run.ready().expect("a result").clone();
+    let regions = &run.report.regions.list;
+    assert!(!regions.is_empty(), "the tiny networks change something");
+    let peak = |index: usize| glam::DVec3::from(regions[index].peak_mm);
+    assert_eq!(session.view.cursor, peak(0));
+    session.apply(View::Slice(0).into());
+    assert_ne!(session.view.cursor, peak(0));
+    let last = regions.len() - 1;
+    session.apply(View::Region(Some(last)).into());
+    assert_eq!((session.view.cursor, session.view.region), (peak(last), Some(last)));
+    session.apply(View::Region(None).into());
+    session.apply(View::MostChanged.into());
+    assert_eq!((session.view.cursor, session.view.region), (peak(0), None));
+    session.apply(View::Region(Some(regions.len())).into());
+    assert_eq!(session.view.region, None, "there is no such region");
+}

@@ -90,6 +90,8 @@ pub struct Viewer {
     pub measurements: Measurements,
     /// Outputs of the classifier whose curves stand beside the score's, by name.
     pub beside: Vec<String>,
+    /// The changed region that is outlined, by its place in the list.
+    pub region: Option<usize>,
     /// The original is held in the counterfactual's place.
     pub blink: bool,
     /// Size of a pane as it was last drawn, physical pixels.
@@ -116,6 +118,7 @@ impl Default for Viewer {
             display: Display::default(),
             measurements: Measurements::default(),
             beside: Vec::new(),
+            region: None,
             blink: false,
             pane_px: PANE_PX,
             probe: None,
@@ -164,13 +167,33 @@ impl Viewer {
         self.step = saved.step.round().clamp(0.0, last as f32);
         self.display = saved.display.within_bounds();
         self.measurements = Measurements::of(saved.measurements.clone());
+        self.region = None;
     }
 
-    /// A new result: the slice that changed most, at the counterfactual.
+    /// A new result: where it changed most, at the counterfactual.
     pub fn show_run(&mut self, run: &Explained) {
         self.step = run.result.chosen as f32;
-        self.playing = None;
-        self.go_to_stack_slice(run, run.most_changed_slice);
+        (self.playing, self.region) = (None, None);
+        self.go_to_most_changed(run);
+    }
+
+    /// The axial slice through the voxel of the largest region that changed most; without a region, the slice that changed most.
+    pub fn go_to_most_changed(&mut self, run: &Explained) {
+        match run.report.regions.list.first() {
+            Some(region) => {
+                self.plane = Plane::Axial;
+                self.cursor = region.peak_mm.into();
+            }
+            None => self.go_to_stack_slice(run, run.most_changed_slice),
+        }
+    }
+
+    /// Outlines a region, and takes all planes to where it changed most.
+    pub fn choose_region(&mut self, run: &Explained, index: Option<usize>) {
+        self.region = index.filter(|index| *index < run.report.regions.list.len());
+        if let Some(region) = self.region.and_then(|index| run.report.regions.list.get(index)) {
+            self.cursor = region.peak_mm.into();
+        }
     }
 
     /// Shows the curve of another output beside the score's, or takes it away; the oldest one gives way.

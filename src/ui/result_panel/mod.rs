@@ -5,6 +5,7 @@ mod drift;
 mod predictions;
 mod provenance;
 mod quality;
+mod regions;
 
 use eframe::egui::{RichText, Ui};
 
@@ -35,6 +36,9 @@ pub(super) fn result_panel_ui(ui: &mut Ui, model: &Model, viewer: &Viewer, actio
         aside_ui(ui, other, actions);
     }
     ui.add_space(4.0);
+    section_ui(ui, "Changed regions", true, |ui| {
+        regions::regions_ui(ui, &run.report.regions, viewer.region, actions);
+    });
     section_ui(ui, "Quality", true, |ui| {
         quality::quality_ui(ui, &run.report.quality, run.result.scores.counterfactual);
     });
