@@ -4,7 +4,8 @@ use anyhow::Result;
 use serde_json::{Value, json};
 
 use super::args::InfoArgs;
-use super::{info_card, progress, say, say_json};
+use super::info_card::{self, Facts};
+use super::{progress, say, say_json};
 use crate::exchange::{self, Model, Port, Size};
 use crate::files::printable;
 use crate::graph::Plan;
@@ -118,9 +119,6 @@ fn plan_lines(name: &str, plan: &Plan) -> Vec<String> {
     }
     lines
 }
-
-/// What there is to say, the most telling first.
-pub(super) type Facts = Vec<(&'static str, Value)>;
 
 fn scan_facts(scan: &Scan, notes: &[Note], sha256: &str) -> Facts {
     let grid = &scan.volume.grid;

@@ -3,10 +3,12 @@
 use anyhow::Result;
 use serde_json::{Map, Value, json};
 
-use super::info::Facts;
 use crate::exchange::Model;
 use crate::models::{Latents, Tiles};
 use crate::pipeline::Described;
+
+/// What there is to say, the most telling first.
+pub(super) type Facts = Vec<(&'static str, Value)>;
 
 /// What there is to say of a card, and of each of its files; `of_network` says it of a file. The recipe itself is for programs.
 pub(super) fn facts(card: &Described, of_network: impl Fn(&Model) -> Result<Facts>) -> Result<(Facts, Vec<Facts>)> {

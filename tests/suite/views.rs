@@ -269,9 +269,9 @@ fn the_keys_are_shown_by_a_question_mark_and_put_away_by_another() {
     let models = TinyModels::new();
     let mut window = explained(&models);
     press(&mut window, Key::Questionmark);
-    assert!(says(&window, "the slice that changed most") && says(&window, "Right drag, Ctrl + wheel"));
+    assert!(says(&window, "where the largest region changed most") && says(&window, "Right drag, Ctrl + wheel"));
     press(&mut window, Key::Questionmark);
-    assert!(!says(&window, "the slice that changed most"));
+    assert!(!says(&window, "where the largest region changed most"));
     click(&mut window, "Settings");
     click(&mut window, "As in research viewers");
     click(&mut window, "Keys and mouse");

@@ -25,6 +25,7 @@ impl Program {
             "log_softmax" | "_log_softmax" => LinkKind::Activation(Activation::LogSoftmax, axis()),
             "argmax" => LinkKind::Choice(axis_of(node)),
             "alias" | "clone" | "detach" | "contiguous" => LinkKind::Identity,
+            "mul" if is_by_one(node) => LinkKind::Identity,
             "squeeze" | "unsqueeze" | "view" | "reshape" | "flatten" | "_unsafe_view" => LinkKind::Reshape,
             "slice" | "select" | "clamp" | "cat" | "to" | "_to_copy" | "mul" | "add" | "sub" | "rsub" | "div"
             | "permute" | "transpose" | "one_hot" | "eq" => LinkKind::Alter,
@@ -56,6 +57,7 @@ impl Program {
             "max" | "amax" => ElementaryKind::Max,
             "logsumexp" => ElementaryKind::LogSumExp,
             "alias" | "clone" | "detach" | "contiguous" => ElementaryKind::Identity,
+            "mul" if is_by_one(node) => ElementaryKind::Identity,
             _ => return None,
         };
         let given = |name: &str| match node.argument(name)? {
@@ -71,6 +73,15 @@ impl Program {
             _ => Vec::new(),
         };
         Some(Elementary { kind, inputs: order.into_iter().filter_map(given).collect(), axes })
+    }
+}
+
+/// Whether a product is by the number one: what the exporter makes of 1 / x ends in it.
+fn is_by_one(node: &Node) -> bool {
+    match node.argument("other") {
+        Some(Argument::Int(number)) => *number == 1,
+        Some(Argument::Float(number)) => *number == 1.0,
+        _ => false,
     }
 }
 

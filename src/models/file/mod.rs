@@ -271,15 +271,26 @@ fn fixed(key: &str, mut size: [usize; 3], recipe: &Recipe, sizes: &[Size]) -> Re
             (Size::Fixed(fixed), said) if said != *fixed => {
                 return Err(format!(
                     "{key} = {size:?} has {said} voxels along {}, and the network takes {fixed}: its input is {}; \
-                     set {key} so, or export the network with dynamic sizes",
+                     set {key} so, or export the network with dynamic sizes{}",
                     ["R-L", "A-P", "S-I"][world],
                     shape_of(sizes),
+                    last_channels_hint(recipe, sizes),
                 ));
             }
             _ => {}
         }
     }
     Ok(size)
+}
+
+/// What else may be meant where the last axis of an input has one element and the second has more, or is open.
+fn last_channels_hint(recipe: &Recipe, sizes: &[Size]) -> &'static str {
+    let one = |size: Option<&Size>| matches!(size, Some(Size::Fixed(1)));
+    if one(sizes.last()) && !one(sizes.get(1)) && !recipe.axes.are_before_channels() {
+        "; if its channels come last, end `axes` in C"
+    } else {
+        ""
+    }
 }
 
 fn side(size: &Size) -> String {
