@@ -3,7 +3,7 @@
 use eframe::egui::{self, Align2, Rect, Stroke, pos2, vec2};
 
 use super::theme;
-use super::widgets::plate;
+use super::widgets::{plate, text_size};
 use crate::frame::camera::Camera;
 use crate::frame::{Content, Generated, Plane, Shade, colormap, lambda_text};
 use crate::session::view::arrange::Picture;
@@ -39,7 +39,11 @@ pub(super) fn annotate(
     let [left, right, top, bottom] = camera.letters(grid);
     plate(painter, inner.left_center(), Align2::LEFT_CENTER, left, theme::DARK.strong);
     plate(painter, inner.right_center(), Align2::RIGHT_CENTER, right, theme::DARK.strong);
-    plate(painter, inner.center_top() + vec2(0.0, LINE), Align2::CENTER_TOP, top, theme::DARK.strong);
+    // Below the score, and the tag below that, where a pane has no room beside them.
+    let score = picture.score.as_deref().unwrap_or_default();
+    let narrow = text_size(painter, score).x + LINE > inner.width() / 2.0;
+    let lines = if narrow { 3.0 } else { 1.0 };
+    plate(painter, inner.center_top() + vec2(0.0, lines * LINE), Align2::CENTER_TOP, top, theme::DARK.strong);
     plate(painter, inner.center_bottom(), Align2::CENTER_BOTTOM, bottom, theme::DARK.strong);
     plate(painter, inner.left_bottom(), Align2::LEFT_BOTTOM, &slice_text(camera, grid), theme::DARK.strong);
     scale_bar(painter, inner, camera.mm_per_pixel * f64::from(pixels_per_point));
