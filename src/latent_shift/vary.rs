@@ -15,15 +15,15 @@ pub const NOISE: f32 = 0.1;
 /// What is perturbed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Variation {
-    /// Of the noise.
+    /// Where the noise begins: one seed gives one noise.
     pub seed: u64,
     /// Slices that may change.
     pub slab: Range<usize>,
 }
 
 impl Variation {
-    /// So many, of a run with this slab among so many slices. Each has its own noise. In turn their slabs are the run's own, that a
-    /// slice on, and that a slice back, as far as the stack goes.
+    /// Gives `runs` variations of a run with this slab in a stack of `slices`. Each has its own noise. Their slabs are, in turn, the run's
+    /// own, the same a slice on, and the same a slice back, as far as the stack goes.
     pub fn all(runs: usize, slab: &Range<usize>, slices: usize) -> Vec<Self> {
         let mut slabs = vec![slab.clone()];
         if slab.end < slices {

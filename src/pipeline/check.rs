@@ -106,7 +106,7 @@ fn check(scan: &Volume, prepared: &Prepared) -> Vec<Note> {
 }
 
 /// How much of the scan along an axis, air too, lies beyond both ends of what a recipe crops it to; less than a voxel at an end is no news.
-/// Of a body that fills the scan it is what `fit` says of the two ends.
+/// Where the body fills the scan, `fit` says the sum of the same two ends.
 fn cut_off_mm(prepared: &Prepared, axis: usize) -> Option<f64> {
     let Recipe { fit, foreground_hu, size, .. } = &prepared.recipe;
     if *fit != Fit::Crop || foreground_hu.is_some() || size[axis] == 0 {

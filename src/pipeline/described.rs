@@ -15,14 +15,14 @@ pub struct Described {
     pub role: Role,
     /// Each file and what it is: "network", or "encoder" and "decoder".
     pub parts: Vec<(&'static str, Model)>,
-    /// Of a classifier or a segmenter.
+    /// The names of a classifier's outputs, or of a segmenter's regions.
     pub labels: Option<Vec<String>>,
     /// Where scores come from.
     pub head: Option<Head>,
-    /// Of an autoencoder.
+    /// How an autoencoder codes a scan.
     pub latents: Option<Latents>,
     pub tiles: Option<Tiles>,
-    /// With the sizes that the files fix.
+    /// The card's recipe, with the sizes that the files fix.
     pub recipe: Recipe,
 }
 

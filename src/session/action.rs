@@ -43,7 +43,7 @@ pub enum View {
     /// The next slice, up or down, that changed more than its neighbours.
     NextPeak(isize),
     Window(Window),
-    /// So many times larger, around a place if there is one.
+    /// Show everything so many times larger, around a place if there is one.
     Zoom(f64, Option<DVec3>),
     /// Physical pixels within a plane.
     Pan(Plane, [f64; 2]),
@@ -59,7 +59,7 @@ pub enum View {
     Reset,
     /// A place along the steps, perhaps between two.
     Step(f32),
-    /// So many steps on, or parts of one, that the wheel has turned.
+    /// Move so many steps along lambda, or parts of one, that the wheel has turned.
     WheelLambda(f32),
     TogglePlay,
     /// The slices play, or stop.
@@ -145,7 +145,7 @@ pub enum Export {
         path: PathBuf,
         replace: bool,
     },
-    /// As `SavePicture`.
+    /// Save the session; `replace` as for a picture.
     SaveSession {
         path: PathBuf,
         replace: bool,
@@ -250,7 +250,7 @@ pub enum Place {
     Published,
 }
 
-/// So that panels name the group alone.
+/// Lets panels push an action of a group by the group's name alone.
 macro_rules! groups {
     ($($group:ident),*) => {$(
         impl From<$group> for Action {

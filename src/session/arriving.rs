@@ -16,14 +16,14 @@ use crate::volume::{Grid, Volume};
 
 /// Pixels of a thumbnail, each way: as many as its place has on a screen of twice the usual density.
 const THUMBNAIL_PIXELS: u32 = 112;
-/// From air to bone: lungs and soft parts are told apart at a glance.
+/// The window of a thumbnail, from air to bone: lungs and soft parts are told apart at a glance.
 const THUMBNAIL: Window = Window { center_hu: -200.0, width_hu: 1600.0 };
 /// A slice with nothing below this is not in HU, or shows no air: its own range is its window.
 const AIR_HU: f32 = -500.0;
 
 /// A slice that is there, ready to be drawn.
 pub struct EarlySlice {
-    /// Of the whole scan.
+    /// The grid of the whole scan.
     pub grid: Grid,
     pub layers: Arc<Layers>,
     pub window: Window,

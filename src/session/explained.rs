@@ -17,7 +17,7 @@ pub struct Explained {
     pub layers: Arc<Layers>,
     /// Colours saturate at +- this, at every lambda alike.
     pub scale_hu: f32,
-    /// The same of the heatmaps, by `HeatmapMethod::ALL`.
+    /// Where the colours of each heatmap saturate, HU, by `HeatmapMethod::ALL`.
     pub heat_scales_hu: [f32; HEATMAPS],
     /// Mean |change| of each slice of the stack, HU, and the slice where it is largest.
     pub change_per_slice_hu: Vec<f32>,

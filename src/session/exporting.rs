@@ -66,7 +66,7 @@ pub struct Exporting {
     /// Where it was looked, for files of which kinds.
     looked: Option<(PathBuf, Vec<Kind>)>,
     pub may_replace: bool,
-    /// For the exports of this visit: what is told of a patient is no lasting choice.
+    /// What DICOM files tell of the patient in this visit: it is no lasting choice.
     pub patient: Patient,
     pub preview: Stage<RgbaImage>,
     previewed: Option<Scene>,

@@ -30,7 +30,7 @@ pub struct OpenScan {
 /// An axial slice as the viewer counts it.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct AxialSlice {
-    /// From 1.
+    /// The number of the slice, counted from 1.
     pub number: usize,
     pub of: usize,
     /// Towards the head, patient space.
@@ -45,7 +45,7 @@ impl std::fmt::Display for AxialSlice {
 }
 
 impl OpenScan {
-    /// Of an input that lies in no file.
+    /// Opens an input that lies in no file.
     pub fn drawn(input: Input) -> Self {
         Self::new(input, None, None)
     }

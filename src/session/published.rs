@@ -22,7 +22,7 @@ pub struct PublishedPage {
     pub getting: usize,
     /// How much of each entry is on the disk.
     pub kept: Stage<Vec<Kept>>,
-    /// In which folder it was looked.
+    /// The folder that was looked into last.
     looked: Option<PathBuf>,
     shown: Stage<()>,
 }

@@ -108,7 +108,7 @@ impl Agreement {
             .and_then(|at| self.share(at))
     }
 
-    /// Of each region of the list.
+    /// How often each region of the list came again.
     pub(super) fn again(&self) -> Vec<Again> {
         let mut shares = vec![(0_usize, 0.0); self.regions.len()];
         for (at, label) in self.labels.iter().enumerate().filter(|(_, label)| **label > 0) {

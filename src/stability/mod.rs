@@ -28,7 +28,7 @@ pub struct Stability {
     pub failed: usize,
     /// The deviation of the noise, as a share of that of the latents.
     pub noise: f32,
-    /// Of each region of the list, in its order.
+    /// How often each region of the list came again, in its order.
     pub regions: Vec<Again>,
     #[serde(skip)]
     agreement: Agreement,
@@ -61,12 +61,12 @@ impl Stability {
         self.agreement.share_at(place)
     }
 
-    /// The same of each voxel of the run's slab, `[slab, height, width]`; not a number where there is none.
+    /// The share of runs that agree at each voxel of the run's slab, `[slab, height, width]`; not a number where there is none.
     pub fn shares(&self) -> Vec<f32> {
         self.agreement.shares()
     }
 
-    /// Of the largest regions, in words.
+    /// How often the largest regions came again, in words.
     pub fn line(&self) -> String {
         const NAMED: usize = 3;
         let made = counted(self.runs, "run");

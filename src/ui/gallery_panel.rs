@@ -37,7 +37,7 @@ pub(super) fn gallery_ui(ui: &mut Ui, model: &Model, gallery: &Gallery, actions:
     });
 }
 
-/// So many of the newest results.
+/// Rows of the newest results, `most` of them.
 pub(super) fn rows_ui(ui: &mut Ui, model: &Model, gallery: &Gallery, most: usize, actions: &mut Vec<Action>) {
     let free = model.run.running().is_none();
     for kept in gallery.kept.ready().iter().flat_map(|kept| kept.iter()).take(most) {

@@ -6,9 +6,9 @@ use super::theme;
 use crate::session::action::{Action, Sheet, View};
 use crate::settings::Mouse;
 
-/// Of the column of keys, so that all groups stand in line.
+/// The width of the column of keys, points, so that all groups stand in line.
 const KEYS_WIDTH: f32 = 220.0;
-/// Of the whole list: all of it where the window has room.
+/// The height of the whole list, points: all of it where the window has room.
 const HEIGHT: f32 = 780.0;
 
 type Row = (&'static str, &'static str);

@@ -88,7 +88,7 @@ impl Pencil<'_> {
         is_shown(measurement, self.picture.plane, self.viewer, self.grid)
     }
 
-    /// From a point of the screen to the nearest line of a measurement.
+    /// The distance from a point of the screen to the nearest line of a measurement.
     fn distance(&self, measurement: &Measurement, from: Pos2, pixels_per_point: f32) -> f32 {
         let Self { viewer, picture, grid, response, .. } = *self;
         let points = points(measurement, viewer, picture.plane, grid, response.rect, pixels_per_point);
@@ -258,7 +258,7 @@ fn text(entries: &[Entry], lambda: Option<f64>) -> String {
     lines.join("\n")
 }
 
-/// Of a usual size, where the planes cross.
+/// A measurement of a usual size, where the planes cross.
 fn in_the_middle(tool: Tool, viewer: &Viewer, grid: &Grid) -> Measurement {
     let plane = viewer.plane;
     let camera = Camera { center: viewer.cursor, mm_per_pixel: 1.0, plane };

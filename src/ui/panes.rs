@@ -72,7 +72,7 @@ pub(super) fn panes_ui(ui: &mut Ui, model: &Model, viewer: &Viewer, actions: &mu
     }
 }
 
-/// As many equal panes as there are pictures, on whole pixels: what two of them show of one volume is the same to the pixel.
+/// Gives as many equal panes as there are pictures, on whole pixels: what two of them show of one volume is the same to the pixel.
 fn rects(all: Rect, arrangement: &Arrangement, pixels_per_point: f32) -> Vec<Rect> {
     let count = arrangement.pictures.len();
     let columns = arrangement.columns.max(1);
@@ -87,7 +87,7 @@ fn rects(all: Rect, arrangement: &Arrangement, pixels_per_point: f32) -> Vec<Rec
     (0..count).map(|i| Rect::from_min_size(corner(i), size)).collect()
 }
 
-/// For those who do not see it.
+/// Tells a screen reader what a pane shows.
 pub(super) fn name(response: &Response, picture: &Picture, camera: &Camera, grid: &Grid, layout: Layout) {
     let title = match layout {
         Layout::Planes | Layout::Mpr(_) => {

@@ -6,7 +6,7 @@ use super::{gallery_panel, published, theme};
 use crate::session::Session;
 use crate::session::action::{Action, Run, Setting, View, Wanted};
 
-/// Of the newest results, and of their rows, points.
+/// How many of the newest results are shown, and how wide their rows are, points.
 const RESULTS: usize = 3;
 const RESULTS_WIDTH: f32 = 360.0;
 

@@ -13,9 +13,9 @@ use crate::session::view::Viewer;
 use crate::session::view::display::{Changes, Display, LARGEST_THRESHOLD_HU, Layout, Shown, heatmap_title};
 use crate::settings::{Mouse, Panels, Preset, Presets, Settings};
 
-/// Of the open list of presets: all that have keys, and the way to change them, without scrolling.
+/// The height of the open list of presets, points: all that have keys, and the way to change them, without scrolling.
 const LIST_HEIGHT: f32 = 420.0;
-/// Of the menu of what does not fit.
+/// The width of the button for tools that do not fit, points.
 const MORE_WIDTH: f32 = 40.0;
 
 pub(super) fn toolbar_ui(ui: &mut Ui, model: &Model, viewer: &Viewer, actions: &mut Vec<Action>) {
@@ -210,7 +210,7 @@ fn changes_ui(ui: &mut Ui, changes: &mut Changes) {
     }
 }
 
-/// From where on, and how densely, the difference is drawn.
+/// The threshold of the difference, and how opaque it is drawn.
 fn difference_ui(ui: &mut Ui, new: &mut Display) {
     ui.horizontal(|ui| {
         let label = ui.label("Differences from");

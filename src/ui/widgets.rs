@@ -105,9 +105,9 @@ pub(super) enum Fold {
     /// There is something to do in it.
     Never,
     ByHand,
-    /// By itself in a low window, until someone opens it: there is no room for all steps.
+    /// The step folds by itself in a low window, until someone opens it: there is no room for all steps.
     WhereLow,
-    /// By itself, until someone opens it: there is a result, and pictures come first.
+    /// The step folds by itself, until someone opens it: there is a result, and pictures come first.
     WithResult,
 }
 
@@ -186,7 +186,7 @@ pub(super) fn plate(painter: &Painter, at: Pos2, anchor: Align2, text: &str, col
     painter.galley(place.min, galley, color);
 }
 
-/// Of a line of small text.
+/// The size of a line of small text, points.
 pub(super) fn text_size(painter: &Painter, text: &str) -> Vec2 {
     painter.layout_no_wrap(text.to_owned(), theme::small(), theme::DARK.text).size()
 }

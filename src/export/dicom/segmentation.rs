@@ -28,7 +28,7 @@ fn kind(direction: Direction) -> Code {
 
 /// A region, or all smaller ones of a direction.
 struct Segment {
-    /// Of its voxels, among the labels of the regions.
+    /// The label that the regions give its voxels.
     value: u8,
     direction: Direction,
     label: String,

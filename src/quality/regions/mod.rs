@@ -47,7 +47,7 @@ pub struct Change {
 }
 
 impl Change {
-    /// Of the counterfactual; `shown` is the grid of the scan.
+    /// The change of the counterfactual; `shown` is the grid of the scan.
     pub fn of(result: &Counterfactual, shown: &Grid) -> Self {
         Self {
             grid: result.grid,
@@ -96,7 +96,7 @@ pub struct Region {
     #[serde(flatten)]
     pub place: Place,
     pub volume_ml: f64,
-    /// With its sign, as the largest.
+    /// The mean change with its sign, HU.
     pub mean_hu: f64,
     pub largest_hu: f32,
     /// Sum of |change| times volume: what regions are ranked by.
@@ -180,7 +180,7 @@ pub fn regions(
     Ok(Regions { threshold_hu, thirds_of: patient.thirds_of, list, smaller, labels })
 }
 
-/// Of each component, by its number: how many voxels, and the sum of their |change|, HU. Nothing stands at 0.
+/// What each component holds, by its number: how many voxels, and the sum of their |change|, HU. Nothing stands at 0.
 fn amounts(hu: &[f32], found: &Components) -> Vec<(u32, f64)> {
     let mut amounts = vec![(0_u32, 0.0); found.count + 1];
     for (component, hu) in found.labels.iter().zip(hu).filter(|(component, _)| **component > 0) {
@@ -221,7 +221,7 @@ struct Gathered {
     box_mm: [DVec3; 2],
     /// Along the shown grid's axial slices.
     slices: [f64; 2],
-    /// In voxels of the networks' grid: the first and the last along each axis.
+    /// The box in voxels of the networks' grid: the first and the last along each axis.
     within: [[usize; 2]; 3],
 }
 

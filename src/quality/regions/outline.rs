@@ -38,7 +38,7 @@ impl Labels {
 }
 
 impl Regions {
-    /// Of each voxel that may change: the networks' grid, its slices that are held, and their labels `[slab, height, width]`, as
+    /// What is known of each voxel that may change: the networks' grid, its slices that are held, and their labels `[slab, height, width]`, as
     /// [`Self::labels_on`] has them.
     pub fn labels(&self) -> (&Grid, &Range<usize>, &[u8]) {
         (&self.labels.grid, &self.labels.slab, &self.labels.of_voxels)

@@ -76,7 +76,7 @@ pub(super) struct Patient<'a> {
     pub(super) thirds_of: ThirdsOf,
     /// The middle of the body from right to left, RAS+ millimetres.
     midline_mm: f64,
-    /// From the lowest to the highest of what is divided into thirds.
+    /// The lowest and the highest place of what is divided into thirds.
     heights_mm: [f64; 2],
     lungs: Option<&'a [bool]>,
 }
@@ -91,7 +91,7 @@ pub(super) struct Tally {
 }
 
 impl<'a> Patient<'a> {
-    /// Of masks over all voxels of a grid. Where there is no body, the grid stands for it.
+    /// The patient by masks over all voxels of a grid. Where there is no body, the grid stands for it.
     pub(super) fn of(grid: &Grid, body: &[bool], lungs: Option<&'a [bool]>) -> Self {
         let is_body = |at: usize| body.get(at).copied().unwrap_or(false);
         let body = Extent::of(grid, is_body).or_else(|| Extent::of(grid, |_| true));
@@ -163,7 +163,7 @@ fn words(side: Side, levels: &[Level], lung_share: Option<f64>) -> String {
 struct Extent {
     /// Their mean from right to left, RAS+ millimetres.
     middle_mm: f64,
-    /// From the lowest to the highest but strays.
+    /// The lowest and the highest place, strays left out.
     heights_mm: [f64; 2],
 }
 

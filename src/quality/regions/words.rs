@@ -8,7 +8,7 @@ use crate::quality::words::signed;
 const NAMED: usize = 3;
 
 impl Direction {
-    /// As reports spell it.
+    /// The direction as reports spell it.
     pub fn name(self) -> &'static str {
         match self {
             Self::Darker => "darker",

@@ -16,7 +16,7 @@ pub struct Picture {
     pub plane: Plane,
     pub layers: Arc<Layers>,
     pub look: Look,
-    /// Of what, where the pixels are generated.
+    /// What the pixels were generated of; none where they are the scan's.
     pub synthetic: Option<Generated>,
     /// Blended from two steps, for the eye only.
     pub blended: bool,
@@ -77,7 +77,7 @@ impl Viewer {
         Some((self.original(scan?, Some(run?), self.plane), share))
     }
 
-    /// Of the result's own layers, where there is one: they stay on the GPU while the original alone is looked at.
+    /// The scan, from the result's own layers where there is a result: they stay on the GPU while the original alone is looked at.
     fn original(&self, scan: &OpenScan, run: Option<&Explained>, plane: Plane) -> Picture {
         let layers = Arc::clone(run.map_or(&scan.layers, |run| &run.layers));
         let look = Look { sampling: self.display.sampling, shade: self.grey(), ..Look::scan(self.window) };

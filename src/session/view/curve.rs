@@ -20,7 +20,7 @@ pub struct Curve {
 
 /// Values that are marked on a curve.
 pub struct Marks {
-    /// Of the scan, which no step shows.
+    /// The value of the scan itself, which no step shows.
     pub scan: f64,
     pub reconstruction: f64,
     pub goal: Option<f64>,

@@ -31,11 +31,11 @@ impl Shown {
 /// How a difference is shown in its pane.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Changes {
-    /// Of the slice, at the lambda that is shown.
+    /// The difference of the slice, at the lambda that is shown.
     Slice,
     /// The largest one through the whole patient.
     Projection,
-    /// Of all lambdas together.
+    /// The change over all lambdas together.
     Heatmap(HeatmapMethod),
 }
 
@@ -72,7 +72,7 @@ pub fn heatmap_title(method: HeatmapMethod) -> &'static str {
 pub enum Layout {
     /// Original, counterfactual, difference, on one plane.
     Three,
-    /// The same in three rows, one for each plane.
+    /// Original, counterfactual and difference in three rows, one for each plane.
     Planes,
     /// Original and counterfactual above, difference and reconstruction below, on one plane.
     Rows,
@@ -84,7 +84,7 @@ pub enum Layout {
 
 /// Least and most of an overlay.
 pub const OPACITY: [f32; 2] = [0.05, 1.0];
-/// Of a difference that is drawn, HU.
+/// The largest threshold of the difference, HU.
 pub const LARGEST_THRESHOLD_HU: f32 = 2000.0;
 
 /// A change of what is shown, told without what is shown now: several in one frame all count.
@@ -104,9 +104,9 @@ pub enum Change {
     Annotated,
     Sampling,
     Logits,
-    /// Of the overlay, so much more or less.
+    /// The overlay so much more opaque, or less.
     Opacity(f32),
-    /// Of the difference, HU more or less.
+    /// The threshold of the difference so many HU higher, or lower.
     Threshold(f32),
 }
 
@@ -122,7 +122,7 @@ pub struct Display {
     pub changes: Changes,
     /// Smaller differences are not drawn, HU.
     pub threshold_hu: f32,
-    /// Of the overlay where it saturates, `0..=1`.
+    /// How opaque the overlay is where it saturates, `0..=1`.
     pub opacity: f32,
     pub sampling: Sampling,
     /// Where a single pane is split between original and counterfactual, `0..=1` of its width.
@@ -205,7 +205,7 @@ impl Display {
         Self { layout, ..self }
     }
 
-    /// With or without a swipe, which is a matter of the single pane.
+    /// This with or without a swipe, which is a matter of the single pane.
     #[must_use]
     pub fn swiping(self, on: bool) -> Self {
         let layout = Layout::Single(Shown::Counterfactual);

@@ -27,7 +27,7 @@ const SLICES_PER_SEC: f32 = 12.0;
 const ZOOM: std::ops::RangeInclusive<f64> = 0.25..=40.0;
 /// Curves beside that of the score.
 pub const MOST_BESIDE: usize = 3;
-/// Of a pane that was never drawn.
+/// The size of a pane that was never drawn, physical pixels.
 const PANE_PX: [u32; 2] = [512, 512];
 
 /// How lambda plays.
@@ -74,7 +74,7 @@ pub struct Viewer {
     pub plane: Plane,
     /// Where the slices of all planes cross, RAS+ millimetres.
     pub cursor: DVec3,
-    /// In the middle of every pane, within its plane.
+    /// The place in the middle of every pane, within its plane, RAS+ millimetres.
     pub middle: DVec3,
     /// 1 shows the whole slice.
     pub zoom: f64,
@@ -144,7 +144,7 @@ impl Viewer {
         self.set_window(scan.window);
     }
 
-    /// As `restore` takes it up. Between two steps is no place to stay.
+    /// What `restore` takes up again. A place between two steps becomes the nearest step.
     pub fn saved(&self) -> SavedView {
         SavedView {
             plane: self.plane,
@@ -232,7 +232,7 @@ impl Viewer {
         self.set_slice(&grid, Plane::Axial, there);
     }
 
-    /// Of a pane of this plane. All planes share one scale: that of the one that needs most room.
+    /// The camera of a pane of this plane. All planes share one scale: that of the one that needs most room.
     pub fn camera(&self, grid: &Grid, plane: Plane) -> Camera {
         let whole = Camera::fit(grid, plane, self.pane_px);
         let planes = [Plane::Axial, Plane::Coronal, Plane::Sagittal].into_iter();
@@ -250,7 +250,7 @@ impl Viewer {
         self.cursor = cursor.at_slice(grid, slice).center;
     }
 
-    /// So many slices on.
+    /// Moves so many slices on.
     pub fn scroll(&mut self, grid: &Grid, plane: Plane, slices: isize) {
         let slice = self.camera(grid, plane).slice(grid).saturating_add_signed(slices);
         self.set_slice(grid, plane, slice);

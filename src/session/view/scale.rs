@@ -9,7 +9,7 @@ pub enum Scale {
     #[default]
     Probability,
     Logit,
-    /// As it is, on an axis with these ends.
+    /// The score is told as it is, on an axis with these ends.
     Plain([f64; 2]),
 }
 

@@ -8,7 +8,7 @@ use crate::ui::slice_bar::NAME_WIDTH;
 use crate::ui::theme;
 use crate::ui::widgets::{ink, plate, text_size};
 
-/// Of the row above the curve where the playhead's number stands, and of the row below it where lambdas stand.
+/// The heights of the row above the curve, where the playhead's number stands, and of the row below it, where lambdas stand, points.
 const TOP: f32 = 28.0;
 const AXIS: f32 = 20.0;
 /// Dash and gap of the line of the goal.

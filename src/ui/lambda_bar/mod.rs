@@ -17,7 +17,7 @@ use crate::session::view::{Pace, Viewer};
 use crate::settings::ScoredBy;
 
 const CURVE_HEIGHT: f32 = 122.0;
-/// Of the slider and its button.
+/// The height of the slider's row, points.
 const ROW_HEIGHT: f32 = 30.0;
 
 pub(super) fn lambda_bar_ui(ui: &mut Ui, model: &Model, viewer: &Viewer, actions: &mut Vec<Action>) {
@@ -76,7 +76,7 @@ fn coming(model: &Model) -> ScoreKind {
     }
 }
 
-/// For a screen reader.
+/// What a screen reader calls the curve.
 fn name(kind: ScoreKind) -> &'static str {
     if kind == ScoreKind::Cosine { "Cosine similarity along lambda" } else { "Scores along lambda" }
 }

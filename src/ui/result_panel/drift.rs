@@ -17,7 +17,7 @@ use crate::session::view::scale::Scale;
 
 /// Rows that are shown; a search finds the others.
 const MOST_ROWS: usize = 20;
-/// Of a column of numbers.
+/// The width of a column of numbers, points.
 const NUMBER_WIDTH: f32 = 52.0;
 const CHANGE_WIDTH: f32 = 66.0;
 
@@ -34,7 +34,7 @@ enum Column {
 #[derive(Debug, Clone, Default)]
 struct Look {
     column: Column,
-    /// From the other end: names from Z, numbers from the smallest.
+    /// Whether rows come from the other end: names from Z, numbers from the smallest.
     reversed: bool,
     search: String,
 }
