@@ -17,10 +17,11 @@
 //! | 4 | [`models`] the networks and their cards |
 //! | 5 | [`latent_shift`] the method |
 //! | 6 | [`pipeline`] open, prepare, predict, explain, [`quality`] what a counterfactual is worth |
-//! | 7 | [`frame`] what a picture shows, [`audit`] how true explanations are, [`demo`] the built-in scan and networks, [`fit`] whether networks suit a scan |
+//! | 7 | [`frame`] what a picture shows, [`audit`] how true explanations are, [`demo`] the built-in scan and networks, [`fit`] whether networks suit a scan, [`stability`] how sure a counterfactual is |
 //! | 8 | [`export`] files, [`gpu`] the same pictures on the screen |
 //! | 9 | [`settings`] what the user chose, between runs |
-//! | 10 | [`cli`], [`ui`] |
+//! | 10 | [`session`] the window's state, without a window |
+//! | 11 | [`cli`], [`ui`] |
 //!
 //! # Words
 //!
@@ -69,7 +70,9 @@ pub mod nn;
 pub mod pipeline;
 pub mod preprocess;
 pub mod quality;
+pub mod session;
 pub mod settings;
+pub mod stability;
 pub mod ui;
 pub mod volume;
 pub mod weights;

@@ -3,8 +3,10 @@
 mod adapted;
 mod check;
 mod chosen;
+mod described;
 mod fault;
 mod inspect;
+mod lungs;
 mod network;
 mod pace;
 mod seen;
@@ -19,18 +21,21 @@ use glam::{DAffine3, DMat3, DVec3};
 
 pub use self::adapted::{classifier_for, prepared_for};
 pub use self::chosen::{choice, which};
+pub use self::described::Described;
 pub use self::fault::{BadInput, in_words};
 pub use self::inspect::{Opened, inspect, plans};
+pub use self::lungs::lungs;
 pub use self::network::{Comparison, Cost, SelfCheck, allow_failed_checks, compare, cost, files_of};
 pub use self::pace::{Pace, pace};
 pub use self::seen::{Seen, seen};
 pub use self::toward::{Other, embedder_for, other};
 use crate::io::{self, Among, Arrival, Choice, Note, Scan, Weight};
-use crate::job::Monitor;
+use crate::job::{Cancelled, Monitor};
 use crate::latent_shift::saliency::{self, Saliency};
+use crate::latent_shift::vary::{Noisy, Variation};
 use crate::latent_shift::{self, Counterfactual, Options};
 use crate::models::{
-    self, Autoencoder, Card, Classifier, Draft, Embedder, Facts, Loaded, Network, Segmenter, TrainedOn,
+    self, Autoencoder, Card, Classifier, Draft, Embedder, Facts, Head, Loaded, Network, Segmenter, TrainedOn,
 };
 use crate::nn::{denormals, device};
 use crate::preprocess::{self, Prepared, Recipe};
@@ -99,6 +104,16 @@ pub struct Model<T: ?Sized> {
     /// The intensities that it was trained on, where its card says them.
     pub trained_on: Option<TrainedOn>,
     pub self_check: SelfCheck,
+    /// Where its scores come from, where its file says.
+    pub head: Option<Head>,
+}
+
+impl<T: ?Sized> Model<T> {
+    /// What a person should know of the network: what its self-check came to, and where its scores come from.
+    pub fn notes(&self) -> impl Iterator<Item = String> {
+        let of_head = self.head.as_ref().and_then(Head::note);
+        [self.self_check.words(), of_head].into_iter().flatten().map(|words| format!("{}: {words}", self.name))
+    }
 }
 
 /// What gives the score.
@@ -325,12 +340,13 @@ struct Origin {
     recipe: Recipe,
     trained_on: Option<TrainedOn>,
     self_check: SelfCheck,
+    head: Option<Head>,
 }
 
 impl Origin {
     fn with<T: ?Sized>(self, network: Arc<T>) -> Arc<Model<T>> {
-        let Self { name, sha256, recipe, trained_on, self_check } = self;
-        Arc::new(Model { network, name, sha256, recipe, trained_on, self_check })
+        let Self { name, sha256, recipe, trained_on, self_check, head } = self;
+        Arc::new(Model { network, name, sha256, recipe, trained_on, self_check, head })
     }
 }
 
@@ -339,20 +355,24 @@ fn load(path: &Path, wanted: &str, monitor: &Monitor) -> Result<(Network, Origin
     let _flushed = denormals::flushed();
     let name = path.file_name().map_or_else(String::new, |name| name.to_string_lossy().into_owned());
     let card = Card::open(path).with_context(|| format!("{name} was to be {wanted}")).map_err(BadInput::mark)?;
-    let Loaded { network, sha256, recipe } = Network::load(&card, device::chosen()).map_err(BadInput::mark)?;
+    let Loaded { network, sha256, recipe, head } = Network::load(&card, device::chosen()).map_err(BadInput::mark)?;
     monitor.check()?;
     let self_check = network::self_check(&card, &sha256, monitor)?;
-    Ok((network, Origin { name, sha256, recipe, trained_on: card.trained_on, self_check }))
+    Ok((network, Origin { name, sha256, recipe, trained_on: card.trained_on, self_check, head }))
 }
 
 fn wrong(card: &Path, network: &Network, wanted: &str) -> anyhow::Error {
     BadInput(anyhow!("this is {}, and {wanted} is wanted here: {}", network.describe(), card.display())).into()
 }
 
-/// `(label, probability)` by label index.
+/// `(label, score)` by label index, of the scan as the classifier's own recipe prepares it.
 pub fn predict(input: &Input, classifier: &Model<Classifier>, monitor: &Monitor) -> Result<Vec<(String, f64)>> {
     input.check()?;
     monitor.step("scoring the scan", 0, 0)?;
+    let other = input.scan.as_ref().filter(|_| input.prepared.recipe != classifier.recipe);
+    let own = other.map(|_| prepared_for(input, &classifier.recipe, monitor)).transpose()?;
+    let own = own.map(|prepared| Input::new(input.scan.clone(), prepared));
+    let input = own.as_ref().unwrap_or(input);
     let classifier = classifier_for(classifier, input, monitor)?;
     let scores = probabilities(&input.prepared.volume, &classifier, monitor)?;
     Ok(classifier.labels().iter().cloned().zip(scores).collect())
@@ -421,6 +441,30 @@ pub fn explain(input: &Input, request: &Request, monitor: &Monitor) -> Result<Co
         monitor,
     );
     Ok(Counterfactual { scan_as_predicted, ..result.map_err(told)? })
+}
+
+/// A run once more from a perturbed start, to its counterfactual alone; `of` is its result. Nothing where it finds none.
+pub fn repeat(
+    input: &Input,
+    request: &Request,
+    of: &Counterfactual,
+    variation: &Variation,
+    monitor: &Monitor,
+) -> Result<Option<Counterfactual>> {
+    let _flushed = denormals::flushed();
+    let end = of.steps[of.chosen].lambda;
+    let range = request.options.range.map(|_| [end; 2]);
+    let options = Options { steps: 1, both: false, range, ..request.options.clone() };
+    let Prepared { volume, recipe, .. } = &input.prepared;
+    let autoencoder = Noisy::new(&*request.autoencoder.network, variation.seed);
+    let objective = request.target.objective(input, monitor)?;
+    let slab = Some(variation.slab.clone());
+    match latent_shift::explain(volume, recipe.hu_from_unit(), &autoencoder, &*objective, slab, &options, monitor) {
+        Ok(again) if again.complete => Ok(Some(again)),
+        Ok(_) => Err(Cancelled.into()),
+        Err(latent_shift::Error::NoGradient | latent_shift::Error::NotFinite(_)) => Ok(None),
+        Err(error) => Err(told(error)),
+    }
 }
 
 /// An error of the method for people: all but a tensor's lie in what was given.

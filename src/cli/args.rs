@@ -11,6 +11,7 @@ use super::models::ModelsArgs;
 use super::values::{LambdaRange, Seeds, Shape, Slab, finite, positive, range, seeds, size, slab, within};
 use crate::export::{Annotation, Kind, Layout, Patient, Style};
 use crate::latent_shift::{HeatmapMethod, Options, Outside, SearchWay, StepsIn};
+use crate::stability::MOST_RUNS;
 use crate::ui::Start;
 use crate::volume::phantom::Finding;
 
@@ -206,14 +207,17 @@ pub struct PhantomArgs {
 
 #[derive(Debug, Args)]
 pub struct PredictArgs {
+    /// Scan, folder or zip archive of scans, or .safetensors stack
     pub scan: PathBuf,
     #[command(flatten)]
     pub choice: ChoiceArgs,
+    /// Model card, checkpoint or network of a classifier; or of a segmenter: the share of the volume that each of its classes has
     #[arg(long, value_name = "CARD")]
     pub classifier: PathBuf,
     /// How many classes to list, highest first
     #[arg(long, value_name = "N", default_value_t = 10)]
     pub top: usize,
+    /// Machine-readable output
     #[arg(long)]
     pub json: bool,
     #[command(flatten)]
@@ -383,6 +387,17 @@ pub struct OutputArgs {
     /// patient; date, time, ID, description and accession number of the study. Without it they say none of these
     #[arg(long, requires = "out")]
     pub keep_patient: bool,
+    /// Changed regions are those where the counterfactual differs from the reconstruction by more than this, HU [default: a fifth of what
+    /// 99.9 % of the slab's changes lie within, 10 at least]
+    #[arg(long, value_name = "HU", value_parser = positive)]
+    pub regions_above: Option<f64>,
+    /// Model card or checkpoint of a lung segmenter, by which changed regions lie in the lungs or outside them
+    #[arg(long, value_name = "CARD")]
+    pub lungs: Option<PathBuf>,
+    /// Repeats the run so often from perturbed starts, and says in how many of them each changed region came again. Each takes about as long
+    /// as the run's search
+    #[arg(long, value_name = "RUNS", value_parser = within(1..=MOST_RUNS))]
+    pub stability: Option<usize>,
     /// Every tensor of the run, for comparison with other programs
     #[arg(long, value_name = "FILE")]
     pub dump: Option<PathBuf>,

@@ -16,7 +16,7 @@ pub(super) fn run(args: &DemoArgs) -> Result<()> {
     if outputs.out.is_none() && outputs.dump.is_none() && !outputs.json {
         return ui::run(Start { demo: true, ..Start::default() });
     }
-    let _made = outputs.check()?;
+    let set = outputs.check()?;
     let monitor = progress::monitor()?;
     let classifier = pipeline::load_classifier(&cards.classifier, &monitor)?;
     let effusion = label_index(classifier.network.labels(), demo::TARGET).map_err(BadInput::new)?;
@@ -27,6 +27,6 @@ pub(super) fn run(args: &DemoArgs) -> Result<()> {
         options: demo::options(),
     };
     let input = demo::input(request.recipe()?, &monitor)?;
-    explain::explain(&input, &request, outputs, monitor)?;
+    explain::explain(&input, &request, (outputs, set), &monitor)?;
     Ok(())
 }

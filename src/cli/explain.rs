@@ -1,5 +1,7 @@
 //! `parallax explain`: the counterfactual of a scan, and the files that hold it.
 
+use std::io::Write as _;
+use std::sync::Arc;
 use std::time::Instant;
 
 use anyhow::{Result, bail};
@@ -7,13 +9,16 @@ use anyhow::{Result, bail};
 use super::args::{ExplainArgs, Objective, OutputArgs};
 use super::{Usage, compute, progress, say, say_json};
 use crate::export::report::{Asked, Report, Timing, report};
+use crate::export::write::Set;
 use crate::export::{self, Run, tensors, write};
 use crate::io::counted;
 use crate::job::{Cancelled, Monitor};
 use crate::latent_shift::{Counterfactual, ScoreKind};
-use crate::models::{Classifier, label_index};
+use crate::models::{Classifier, Segmenter, label_index};
 use crate::nn::device;
 use crate::pipeline::{self, BadInput, Input, Model, Request, Target};
+use crate::quality::regions::{Change, Regions, regions};
+use crate::stability::{self, Stability};
 
 pub(super) fn run(args: &ExplainArgs) -> Result<()> {
     if args.segmenter.is_some() && args.objective.is_none() && args.target.is_empty() {
@@ -21,7 +26,7 @@ pub(super) fn run(args: &ExplainArgs) -> Result<()> {
     }
     args.options().check().map_err(|error| Usage(error.to_string()))?;
     compute::start(&args.compute)?;
-    let _made = args.outputs.check()?;
+    let set = args.outputs.check()?;
     let monitor = progress::monitor()?;
     let request = Request {
         autoencoder: pipeline::load_autoencoder(&args.autoencoder, &monitor)?,
@@ -30,45 +35,106 @@ pub(super) fn run(args: &ExplainArgs) -> Result<()> {
         options: args.options(),
     };
     let input = pipeline::open_chosen(&args.scan, &args.choice.choice(), request.recipe()?, &monitor)?;
-    explain(&input, &request, &args.outputs, monitor)?;
+    explain(&input, &request, (&args.outputs, set), &monitor)?;
     Ok(())
 }
 
 /// The run, and what is left of it: words or the report on standard output, and files.
-pub(super) fn explain(input: &Input, request: &Request, outputs: &OutputArgs, monitor: Monitor) -> Result<Report> {
+pub(super) fn explain(
+    input: &Input,
+    request: &Request,
+    (outputs, set): (&OutputArgs, Option<Set>),
+    monitor: &Monitor,
+) -> Result<Report> {
     export::check(input, &outputs.export, outputs.patient()).map_err(BadInput)?;
     let began = Instant::now();
-    let result = pipeline::explain(input, request, &monitor)?;
-    let report = report(input, &Asked::of(request), &result, &Timing::of(&monitor));
+    let segmenter = segmenter_of_lungs(request, outputs, monitor)?;
+    let result = pipeline::explain(input, request, monitor)?;
+    let timing = Timing::of(monitor);
+    // What a cancelled run has found is written all the same.
+    let saving = if result.complete { monitor.clone() } else { Monitor::default() };
+    let regions = changed(input, &result, segmenter.as_deref(), outputs, &saving)?;
+    let mut report = report(input, &Asked::of(request), &result, regions, &timing);
+    if let Some(runs) = outputs.stability.filter(|_| result.complete) {
+        report.stability = repeated(input, request, &result, &report.regions, runs, monitor)?;
+    }
+    let is_whole = monitor.check().is_ok();
+    let saving = if is_whole { saving } else { Monitor::default() };
     if outputs.json {
         say_json(&report.json()?);
     } else {
-        summarize(input, request, &result, outputs, began);
+        summarize(input, request, &result, &report, outputs, began);
     }
-    // What a cancelled run has found is written all the same.
-    let saving = if result.complete { monitor } else { Monitor::default() };
-    let folder = outputs.out.as_ref().map(|folder| -> Result<()> {
+    let folder = set.map(|mut set| -> Result<()> {
         let run = Run { patient: outputs.patient(), ..Run::new(input, &result, &report, outputs.style()) };
-        let files = export::files(&run, &outputs.export, &saving)?;
-        write::save_all(folder, &files, |_| outputs.overwrite)
+        export::files(&run, &outputs.export, &saving, &mut |file| set.put(&file))?;
+        set.finish()?;
+        Ok(())
     });
     // One that cannot be written takes no other with it.
-    let dump = outputs.dump.as_ref().map(|path| write::save(path, &tensors::dump_bytes(&result)?, outputs.overwrite));
+    let dump = outputs.dump.as_ref();
+    let dump = dump.map(|path| write::save_by(path, outputs.overwrite, |out| tensors::dump(&result, out)));
     [folder, dump].into_iter().flatten().collect::<Result<()>>()?;
-    if result.complete { Ok(report) } else { Err(Cancelled.into()) }
+    if result.complete && is_whole { Ok(report) } else { Err(Cancelled.into()) }
+}
+
+/// What says where the lungs are, where anything does: the segmenter that gives the score, or the one that was named.
+fn segmenter_of_lungs(
+    request: &Request,
+    outputs: &OutputArgs,
+    monitor: &Monitor,
+) -> Result<Option<Arc<Model<Segmenter>>>> {
+    match (&outputs.lungs, &request.target) {
+        (Some(card), _) => Ok(Some(pipeline::load_segmenter(card, monitor)?)),
+        (None, Target::LungSize { segmenter }) => Ok(Some(Arc::clone(segmenter))),
+        (None, Target::Classes { .. } | Target::Toward { .. }) => Ok(None),
+    }
+}
+
+/// The regions that changed.
+fn changed(
+    input: &Input,
+    result: &Counterfactual,
+    segmenter: Option<&Model<Segmenter>>,
+    outputs: &OutputArgs,
+    monitor: &Monitor,
+) -> Result<Regions> {
+    let lungs = segmenter.map(|segmenter| pipeline::lungs(input, segmenter, monitor)).transpose()?;
+    let change = Change::of(result, &input.display_volume().grid);
+    let threshold_hu = outputs.regions_above.map_or_else(|| change.usual_threshold_hu(), |hu| hu as f32);
+    Ok(regions(&change, threshold_hu, lungs.as_deref(), monitor)?)
+}
+
+/// What comes again from perturbed starts; nothing where it was cancelled before any run was made. The cost is said first.
+fn repeated(
+    input: &Input,
+    request: &Request,
+    result: &Counterfactual,
+    regions: &Regions,
+    runs: usize,
+    monitor: &Monitor,
+) -> Result<Option<Stability>> {
+    let cost = stability::cost_words(stability::cost_secs(monitor, runs), runs);
+    // A closed pipe leaves no one to tell.
+    writeln!(std::io::stderr(), "{cost}").ok();
+    match stability::stability(input, request, result, regions, runs, monitor) {
+        Ok(stability) => Ok(Some(stability)),
+        Err(error) if error.downcast_ref::<Cancelled>().is_some() => Ok(None),
+        Err(error) => Err(error),
+    }
 }
 
 impl OutputArgs {
-    /// Refuses now what could not be written after hours of work. The folder of `--out` is there while what is given back is kept.
-    pub(super) fn check(&self) -> Result<Option<write::Made>> {
+    /// Refuses now what could not be written after hours of work. The folder of `--out` is there while what is given back is kept: it
+    /// takes the files.
+    pub(super) fn check(&self) -> Result<Option<Set>> {
         if self.keep_patient && !self.export.iter().any(|kind| kind.is_dicom()) {
             bail!(Usage("--keep-patient is for DICOM files: --export dicom or dicom-ct".to_owned()));
         }
         let into = self.out.as_ref();
-        let made = into.map(|folder| write::check_all(folder, export::names(&self.export), |_| self.overwrite));
-        let made = made.transpose()?;
+        let set = into.map(|folder| Set::open(folder, export::names(&self.export), |_| self.overwrite)).transpose()?;
         self.dump.as_ref().map_or(Ok(()), |path| write::check(path, self.overwrite))?;
-        Ok(made)
+        Ok(set)
     }
 }
 
@@ -110,7 +176,14 @@ fn terms(args: &ExplainArgs, labels: &[String]) -> Result<Vec<(usize, f64)>> {
     Ok(terms)
 }
 
-fn summarize(input: &Input, request: &Request, result: &Counterfactual, outputs: &OutputArgs, began: Instant) {
+fn summarize(
+    input: &Input,
+    request: &Request,
+    result: &Counterfactual,
+    report: &Report,
+    outputs: &OutputArgs,
+    began: Instant,
+) {
     let end = &result.steps[result.chosen];
     let what = if result.score_kind == ScoreKind::Cosine { "cosine of" } else { "score of" };
     say(&format!("{what} the scan            {:.4}", result.scores.scan));
@@ -120,6 +193,9 @@ fn summarize(input: &Input, request: &Request, result: &Counterfactual, outputs:
     say(&format!("{what} its reconstruction  {:.4}", result.scores.reconstruction));
     say(&format!("{what} the counterfactual  {:.4}  at lambda {:.4}", end.score, end.lambda));
     say(&format!("stopped because {}", result.stop));
+    for line in report.regions.lines().into_iter().chain(report.stability.as_ref().map(Stability::line)) {
+        say(&line);
+    }
     if result.slab.len() < result.grid.shape[2] {
         say(request.options.outside().describe());
     }
@@ -132,7 +208,7 @@ fn summarize(input: &Input, request: &Request, result: &Counterfactual, outputs:
     ));
     let of_files = outputs.out.as_ref().and_then(|_| export::note(input, &outputs.export)).map(str::to_owned);
     let of_input = input.notes().into_iter().map(|note| note.text);
-    for note in request.self_checks().into_iter().chain(of_input).chain(result.notes()).chain(of_files) {
+    for note in request.notes().into_iter().chain(of_input).chain(result.notes()).chain(of_files) {
         say(&format!("note: {note}"));
     }
     say("Research use only. Not for diagnosis.");

@@ -12,8 +12,10 @@ use super::{Run, apng, mp4};
 use crate::frame::lambda_text;
 use crate::job::Monitor;
 use crate::latent_shift::Counterfactual;
+use crate::quality::regions::{Regions, ThirdsOf, volume_text};
 use crate::quality::words::{lines, signed};
 use crate::quality::{Drift, Quality};
+use crate::stability::{Again, Stability};
 
 /// Of the other outputs; a file of numbers holds them all.
 const MOST_ROWS: usize = 20;
@@ -49,7 +51,8 @@ pub(super) fn html(run: &Run, story: &Story, monitor: &Monitor) -> Result<String
         "Slices that changed most, one a row, each as scanned and at lambdas on the way to the counterfactual",
         "The slices that changed most, on the way to the counterfactual.",
     );
-    page += &quality(&report.quality);
+    page += &changed_regions(&report.regions, report.stability.as_ref());
+    page += &quality(&report.quality, report.scores.counterfactual);
     page += &report.drift.as_deref().map_or(String::new(), other_outputs);
     let provenance: Vec<_> = provenance.into_iter().map(|(name, value)| vec![name.to_owned(), value]).collect();
     page += &table("Provenance", &["", ""], &provenance);
@@ -115,10 +118,44 @@ fn scores(result: &Counterfactual) -> String {
     format!("{}<p>{stop}</p>\n{notes}", table("Scores", &["", "Score"], &rows))
 }
 
-fn quality(quality: &Quality) -> String {
+fn quality(quality: &Quality, end: f64) -> String {
     let rows: Vec<_> =
-        lines(quality).into_iter().map(|line| vec![line.name.to_owned(), line.value, line.meaning]).collect();
+        lines(quality, end).into_iter().map(|line| vec![line.name.to_owned(), line.value, line.meaning]).collect();
     table("Quality", &["", "Value", "What it means"], &rows)
+}
+
+/// Where the counterfactual changed, the largest regions first.
+fn changed_regions(regions: &Regions, stability: Option<&Stability>) -> String {
+    let rows: Vec<_> = (1..)
+        .zip(regions.list.iter().take(MOST_ROWS))
+        .map(|(number, region)| {
+            let again = stability.and_then(|stability| stability.regions.get(number - 1));
+            vec![
+                format!("{number}. {}", region.place.words),
+                region.direction.name().to_owned(),
+                volume_text(region.volume_ml),
+                format!("{} HU", signed(region.mean_hu, 0)),
+                format!("{} HU", signed(f64::from(region.largest_hu), 0)),
+                region.slices_text(),
+                again.map_or_else(|| "not tried".to_owned(), Again::text),
+            ]
+        })
+        .collect();
+    let table = if rows.is_empty() {
+        "<h2>Changed regions</h2>\n".to_owned()
+    } else {
+        table("Changed regions", &["", "Change", "Volume", "Mean", "Largest", "Where", "From perturbed starts"], &rows)
+    };
+    let count = regions.lines().into_iter().next().unwrap_or_default();
+    let thirds = match regions.thirds_of {
+        ThirdsOf::Lungs => "the lungs",
+        ThirdsOf::Body => "the body as far as the scan shows it",
+    };
+    format!(
+        "{table}<p>{}. Sides are the patient's, by the middle of the body; thirds are those of {thirds}; slices are the scan's, counted \
+         from 1.</p>\n",
+        escape(&count)
+    )
 }
 
 /// The other outputs of the classifier, largest change first.

@@ -11,6 +11,7 @@ pub mod mp4;
 pub mod nifti;
 mod nrrd;
 pub mod png;
+pub mod reading;
 pub mod record;
 pub mod report;
 pub mod session;
@@ -165,9 +166,11 @@ impl Kind {
             }
             Self::Html => "one page that holds the pictures, the curve and the numbers",
             Self::Nrrd => "the same volumes for programs of ITK's family",
-            Self::Csv => "the curve, the change of each slice, and the classifier's other outputs, as tables",
+            Self::Csv => {
+                "the curve, the change of each slice, the changed regions, and the classifier's other outputs, as tables"
+            }
             Self::Dicom => {
-                "difference and heatmap as parametric maps, large changes as a segmentation, the animation, in the scan's study"
+                "difference and heatmap as parametric maps, the changed regions as a segmentation, the animation, in the scan's study"
             }
             Self::DicomCt => "the counterfactual as a CT series, which a PACS shows like any other",
         }
@@ -204,33 +207,43 @@ impl Kind {
         matches!(self, Self::Dicom | Self::DicomCt)
     }
 
-    fn files(self, run: &Run, story: &Story, monitor: &Monitor) -> Result<Vec<File>> {
+    fn files(self, run: &Run, story: &Story, monitor: &Monitor, put: Put) -> Result<()> {
         let (provenance, loops) = (run.report.provenance(), run.style.loops);
-        let file = |bytes| Ok(vec![File::new(self.names()[0], bytes)]);
+        let mut file = |bytes| put(File::new(self.names()[0], bytes));
         match self {
             Self::Png => file(apng::png_bytes(story.montage()?, &provenance)?),
             Self::Ladder => file(apng::png_bytes(story.ladder(monitor)?, &provenance)?),
             Self::Mp4 => {
                 let films = [story.along_lambda(), story.along_slices(), story.tour()];
-                let video = |(name, film)| Ok(File::new(name, mp4::mp4_bytes(film, monitor)?));
-                MP4.into_iter().zip(&films).map(video).collect()
+                MP4.into_iter()
+                    .zip(&films)
+                    .try_for_each(|(name, film)| put(File::new(name, mp4::mp4_bytes(film, monitor)?)))
             }
             Self::Gif => file(gif::gif_bytes(&story.along_lambda(), loops, monitor)?),
             Self::Apng => file(apng::apng_bytes(&story.along_lambda(), loops, &provenance, monitor)?),
-            Self::Nifti => volumes::nifti_files(run, monitor),
+            Self::Nifti => volumes::nifti_files(run, monitor, put),
             Self::Html => file(html::html(run, story, monitor)?.into_bytes()),
-            Self::Nrrd => volumes::nrrd_files(run, monitor),
-            Self::Csv => tables::files(run),
-            Self::Dicom => dicom::files(run, story, monitor),
-            Self::DicomCt => dicom::ct_files(run, monitor),
+            Self::Nrrd => volumes::nrrd_files(run, monitor, put),
+            Self::Csv => tables::files(run)?.into_iter().try_for_each(put),
+            Self::Dicom => dicom::files(run, story, monitor, put),
+            Self::DicomCt => dicom::ct_files(run, monitor, put),
         }
     }
 }
 
+/// Takes each file as it is made.
+type Put<'a> = &'a mut dyn FnMut(File) -> Result<()>;
+
 /// What an animation shows at the counterfactual: one picture, or two that it shows in turn.
-pub fn preview(run: &Run) -> Result<Vec<RgbaImage>> {
+pub fn preview(run: &Run, monitor: &Monitor) -> Result<Vec<RgbaImage>> {
+    monitor.check()?;
     let story = Story::new(run);
-    story.frames(story.here(story.frame_px()), run.result.chosen).iter().map(figure).collect()
+    let frames = story.frames(story.here(story.frame_px()), run.result.chosen);
+    let draw = |frame| {
+        monitor.check()?;
+        figure(frame)
+    };
+    frames.iter().map(draw).collect()
 }
 
 /// A file to be written.
@@ -261,14 +274,14 @@ pub fn note(input: &Input, kinds: &[Kind]) -> Option<&'static str> {
     kinds.iter().any(|kind| kind.is_dicom()).then(|| dicom::note(input)).flatten()
 }
 
-/// What `kinds` give, and the report. All are made before any is written, so that a folder never mixes two runs.
-pub fn files(run: &Run, kinds: &[Kind], monitor: &Monitor) -> Result<Vec<File>> {
-    let mut files = vec![File::new(REPORT, run.report.json()?.into_bytes())];
+/// Makes what `kinds` give, and the report, one file after the other: `put` takes each before the next is made.
+pub fn files(run: &Run, kinds: &[Kind], monitor: &Monitor, put: Put) -> Result<()> {
+    put(File::new(REPORT, run.report.json()?.into_bytes()))?;
     let story = Story::new(run);
     // By this list, so that none is made twice.
     for kind in Kind::ALL.into_iter().filter(|kind| kinds.contains(kind)) {
         monitor.step("making the files", 0, 0)?;
-        files.extend(kind.files(run, &story, monitor)?);
+        kind.files(run, &story, monitor, put)?;
     }
-    Ok(files)
+    Ok(())
 }

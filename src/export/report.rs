@@ -9,10 +9,13 @@ use crate::latent_shift::{Counterfactual, HeatmapMethod, Options, Outside, Score
 use crate::models::Probabilities;
 use crate::nn::{device, threads};
 use crate::pipeline::{Input, Model, Request, Target};
+use crate::preprocess::Recipe;
+use crate::quality::regions::Regions;
 use crate::quality::{self, Drift, Quality};
+use crate::stability::Stability;
 
 /// Bumped when a field comes, goes or changes its meaning, here and in `assets/result.schema.json`.
-pub(super) const VERSION: u32 = 7;
+pub(super) const VERSION: u32 = 8;
 pub(super) const FORMAT: &str = "parallax result";
 pub const NOTICE: &str = "Research use only. Not for diagnosis. Counterfactual images are synthetic.";
 
@@ -51,6 +54,9 @@ pub struct Report {
     pub quality: Quality,
     /// Counted from 0.
     most_changed_slice: usize,
+    pub regions: Regions,
+    /// Nothing where it was not asked for.
+    pub stability: Option<Stability>,
     /// The classifier's other outputs, by label; nothing where a segmenter gave the score.
     pub drift: Option<Vec<Drift>>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -101,11 +107,19 @@ pub struct ModelReport {
     /// How far its answers were from those that its export recorded, of the largest; `None` where none were recorded.
     #[serde(default)]
     pub self_check: Option<f64>,
+    /// How scans are prepared for it; `None` where an older version did not say.
+    #[serde(default)]
+    pub recipe: Option<Recipe>,
 }
 
 impl ModelReport {
     fn of<T: ?Sized>(model: &Model<T>) -> Self {
-        Self { name: model.name.clone(), sha256: model.sha256.clone(), self_check: model.self_check.gap() }
+        Self {
+            name: model.name.clone(),
+            sha256: model.sha256.clone(),
+            self_check: model.self_check.gap(),
+            recipe: Some(model.recipe.clone()),
+        }
     }
 }
 
@@ -367,7 +381,7 @@ impl Asked {
     }
 }
 
-pub fn report(input: &Input, asked: &Asked, result: &Counterfactual, timing: &Timing) -> Report {
+pub fn report(input: &Input, asked: &Asked, result: &Counterfactual, regions: Regions, timing: &Timing) -> Report {
     let options = &asked.options;
     let term = |&(label, weight): &(usize, f64)| Term { label: asked.labels[label].clone(), weight };
     Report {
@@ -408,6 +422,8 @@ pub fn report(input: &Input, asked: &Asked, result: &Counterfactual, timing: &Ti
         reconstruction_offset_hu: result.calibration[1],
         quality: Quality::of(result, options),
         most_changed_slice: result.most_changed_slice(),
+        regions,
+        stability: None,
         drift: asked.drift(result),
         fast_error: result.fast_error,
         device: timing.device.clone(),

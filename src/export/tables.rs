@@ -4,11 +4,12 @@ use anyhow::Result;
 use glam::DVec3;
 
 use super::{File, Run};
+use crate::quality::regions::Region;
 
-pub(super) const NAMES: &[&str] = &["curve.csv", "profile.csv", "drift.csv"];
+pub(super) const NAMES: &[&str] = &["curve.csv", "profile.csv", "drift.csv", "regions.csv"];
 
 pub(super) fn files(run: &Run) -> Result<Vec<File>> {
-    let tables = [curve(run)?, profile(run)?, drift(run)?];
+    let tables = [curve(run)?, profile(run)?, drift(run)?, regions(run)?];
     Ok(NAMES.iter().zip(tables).map(|(name, bytes)| File::new(*name, bytes)).collect())
 }
 
@@ -60,6 +61,56 @@ fn drift(run: &Run) -> Result<Vec<u8>> {
     });
     let names = ["output", "before", "after", "change", "logit_before", "logit_after", "logit_change"];
     table(names, rows)
+}
+
+/// The changed regions, largest first. Slices are counted from 1, as the window counts those of the scan; millimetres are RAS+.
+fn regions(run: &Run) -> Result<Vec<u8>> {
+    let row = |(number, region): (usize, &Region)| {
+        let numbers = [region.volume_ml, region.mean_hu, f64::from(region.largest_hu), region.amount_hu_ml];
+        let [volume, mean, largest, amount] = numbers.map(|number| number.to_string());
+        let [first, last] = region.slices.map(|slice| slice.to_string());
+        let [right, anterior, superior] = region.peak_mm.map(|mm| mm.to_string());
+        let again = run.report.stability.as_ref().and_then(|stability| stability.regions.get(number - 1));
+        let [found_in, of_runs] = again
+            .map_or([String::new(), String::new()], |again| [again.found_in, again.of].map(|runs| runs.to_string()));
+        let lungs = region.place.lung_share.map_or(String::new(), |share| share.to_string());
+        let (place, direction) = (region.place.words.clone(), region.direction.name().to_owned());
+        [
+            number.to_string(),
+            place,
+            direction,
+            volume,
+            mean,
+            largest,
+            amount,
+            first,
+            last,
+            right,
+            anterior,
+            superior,
+            lungs,
+            found_in,
+            of_runs,
+        ]
+    };
+    let names = [
+        "region",
+        "place",
+        "direction",
+        "volume_ml",
+        "mean_change_hu",
+        "largest_change_hu",
+        "amount_hu_ml",
+        "first_slice",
+        "last_slice",
+        "peak_right_mm",
+        "peak_anterior_mm",
+        "peak_superior_mm",
+        "lung_share",
+        "found_in_runs",
+        "of_runs",
+    ];
+    table(names, (1..).zip(&run.report.regions.list).map(row))
 }
 
 #[cfg(test)]

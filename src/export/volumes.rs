@@ -2,7 +2,7 @@
 
 use anyhow::Result;
 
-use super::{File, Run, nifti, nrrd};
+use super::{File, Put, Run, nifti, nrrd};
 use crate::job::{Cancelled, Monitor};
 use crate::preprocess;
 use crate::volume::Volume;
@@ -55,12 +55,12 @@ impl Content {
     }
 }
 
-pub(super) fn nifti_files(run: &Run, monitor: &Monitor) -> Result<Vec<File>> {
-    files(NIFTI, run, monitor, nifti::nifti_bytes)
+pub(super) fn nifti_files(run: &Run, monitor: &Monitor, put: Put) -> Result<()> {
+    files(NIFTI, run, monitor, nifti::nifti_bytes, put)
 }
 
-pub(super) fn nrrd_files(run: &Run, monitor: &Monitor) -> Result<Vec<File>> {
-    files(NRRD, run, monitor, |volume, description| Ok(nrrd::nrrd_bytes(volume, description)?))
+pub(super) fn nrrd_files(run: &Run, monitor: &Monitor, put: Put) -> Result<()> {
+    files(NRRD, run, monitor, |volume, description| Ok(nrrd::nrrd_bytes(volume, description)?), put)
 }
 
 fn files(
@@ -68,9 +68,10 @@ fn files(
     run: &Run,
     monitor: &Monitor,
     bytes: impl Fn(&Volume, &str) -> Result<Vec<u8>>,
-) -> Result<Vec<File>> {
-    let file = |(content, name): (Content, &&str)| {
-        Ok(File::new(*name, bytes(&content.of(run, monitor)?, content.describe())?))
-    };
-    Content::ALL.into_iter().zip(names).map(file).collect()
+    put: Put,
+) -> Result<()> {
+    Content::ALL
+        .into_iter()
+        .zip(names)
+        .try_for_each(|(content, name)| put(File::new(*name, bytes(&content.of(run, monitor)?, content.describe())?)))
 }

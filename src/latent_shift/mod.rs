@@ -16,6 +16,7 @@ pub mod saliency;
 pub mod search;
 mod start;
 pub mod toward;
+pub mod vary;
 
 use std::ops::Range;
 

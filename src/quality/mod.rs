@@ -3,6 +3,7 @@
 mod body;
 mod drift;
 mod measures;
+pub mod regions;
 pub mod words;
 
 use serde::Serialize;

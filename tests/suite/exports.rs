@@ -234,7 +234,15 @@ fn the_report_is_one_page_that_loads_nothing_and_is_whole() {
     }
     assert!(open.is_empty(), "{open:?}");
     assert!(tags.iter().any(|tag| tag == "html lang=\"en\""));
-    for words in ["Not for diagnosis", "SYNTHETIC", "Reconstruction gap", "Other outputs", "Provenance", "<svg"] {
+    for words in [
+        "Not for diagnosis",
+        "SYNTHETIC",
+        "Reconstruction gap",
+        "Other outputs",
+        "Changed regions",
+        "Provenance",
+        "<svg",
+    ] {
         assert!(page.contains(words), "no {words}");
     }
     assert!(!page.contains(path(models.folder.path())), "a folder of this machine");
@@ -271,7 +279,7 @@ fn a_killed_export_leaves_no_file_that_is_cut() {
     assert!(lines.any(|line| line.expect("text").contains("drawing the animation")), "the export began");
     child.kill().expect("killed");
     assert!(!child.wait().expect("it ends").success(), "it was killed before its end");
-    // All files are made before the first is written.
+    // All files are made before the first gets its name.
     let kept: Vec<_> = files(&out).into_iter().filter(|name| names(&Kind::ALL).any(|other| other == name)).collect();
     assert!(kept.is_empty(), "{kept:?}");
 }
@@ -282,6 +290,12 @@ fn a_target_that_takes_nothing_or_not_all_is_told_in_words_and_nothing_is_cut() 
     let models = TinyModels::new();
     let file = models.folder.path().join("notes");
     std::fs::write(&file, "mine").expect("written");
+    #[cfg(target_os = "linux")]
+    {
+        let output = explain(&models, &scan(), &["--export", "png", "--out", "/proc"]);
+        fails(&output, 1, "cannot write into /proc");
+        assert!(!String::from_utf8_lossy(&output.stderr).contains("encoding"), "nothing is computed");
+    }
     let inside = file.join("out");
     fails(&explain(&models, &scan(), &["--export", "png", "--out", path(&inside)]), 1, "cannot make the folder");
     assert_eq!(read(&file), b"mine");
@@ -296,8 +310,8 @@ fn a_target_that_takes_nothing_or_not_all_is_told_in_words_and_nothing_is_cut() 
         .output()
         .expect("a shell runs");
     fails(&full, 1, "cannot write");
-    // The report is short enough; of the picture nothing is left, by any name.
-    assert_eq!(files(&out), ["result.json"]);
+    // Nothing is left, by any name, of the report either.
+    assert!(!out.exists());
 }
 
 /// That a file of this name is whole, as its readers see it.
@@ -316,7 +330,7 @@ fn parses(path: &Path) {
 
 #[cfg(unix)]
 #[test]
-fn an_export_killed_while_it_writes_leaves_whole_files_alone() {
+fn an_export_killed_while_it_writes_leaves_nothing_that_looks_finished_and_the_next_sweeps_it() {
     use std::os::unix::process::ExitStatusExt;
 
     /// Linux, macOS and the BSDs agree.
@@ -349,14 +363,14 @@ fn an_export_killed_while_it_writes_leaves_whole_files_alone() {
         assert_eq!(killed.status.signal(), Some(SIGXFSZ), "{blocks}: {}", String::from_utf8_lossy(&killed.stderr));
         let (finished, cut): (Vec<_>, Vec<_>) =
             files(&out).into_iter().partition(|name| names(&Kind::ALL).any(|other| other == name));
-        for name in &finished {
-            parses(&out.join(name));
-        }
-        // What was cut has a name that no one takes for a result.
-        assert!(cut.len() == 1 && cut[0].starts_with(".tmp"), "{blocks}: {cut:?}");
-        kept_of.push(finished.len());
+        assert!(finished.is_empty(), "{blocks}: {finished:?}");
+        // What was cut lies in a folder that no one takes for a result.
+        assert!(cut.iter().all(|name| name.starts_with(".parallax-export-")), "{blocks}: {cut:?}");
+        kept_of.push(cut.len());
+        succeeds(&explain(&models, &scan(), &["--export", kinds, "--size", "1200", "--out", path(&out)]));
+        assert_eq!(files(&out), files(&whole));
     }
-    assert!(kept_of[0] == 0 && kept_of[2] > kept_of[0], "killed at different files: {kept_of:?}");
+    assert!(kept_of[2] > kept_of[0], "killed at different files: {kept_of:?}");
 }
 
 /// A field of an NRRD header: its numbers, brackets and commas aside.
@@ -401,6 +415,34 @@ fn nrrd_and_nifti_hold_the_same_numbers_at_the_same_places() {
 }
 
 #[test]
+fn a_threshold_and_a_lung_segmenter_are_told_and_recorded() {
+    let models = TinyModels::new();
+    let lungs = models.card("segmenter");
+    let told = |more: &[&str]| {
+        let output = explain(&models, &scan(), &[more, &["--json"]].concat());
+        succeeds(&output);
+        serde_json::from_slice::<serde_json::Value>(&output.stdout).expect("JSON")["regions"].clone()
+    };
+    let usual = told(&[]);
+    assert!(usual["threshold_hu"].as_f64().is_some_and(|hu| hu >= 10.0), "{usual}");
+    assert!(usual["list"].as_array().is_some_and(|list| list.iter().all(|region| region["lung_share"].is_null())));
+    let above = told(&["--regions-above", "2.5", "--lungs", path(&lungs)]);
+    assert_eq!(above["threshold_hu"], 2.5);
+    let shares: Vec<_> =
+        above["list"].as_array().expect("a list").iter().map(|one| one["lung_share"].as_f64()).collect();
+    assert!(!shares.is_empty() && shares.iter().all(|share| share.is_some_and(|share| (0.0..=1.0).contains(&share))));
+    // Words name the largest.
+    let output = explain(&models, &scan(), &["--regions-above", "2.5"]);
+    succeeds(&output);
+    let said = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert!(said.contains("changed by more than 2.5 HU") && said.contains(", slice"), "{said}");
+    let output = explain(&models, &scan(), &["--regions-above", "1e9"]);
+    assert!(String::from_utf8_lossy(&output.stdout).contains("nothing changed by more than 1000000000 HU"));
+    fails(&explain(&models, &scan(), &["--regions-above", "0"]), 2, "above 0");
+    fails(&explain(&models, &scan(), &["--lungs", path(&models.card("classifier"))]), 3, "a segmenter is wanted here");
+}
+
+#[test]
 fn tables_hold_the_numbers_of_the_report() {
     let models = TinyModels::new();
     let out = models.folder.path().join("out");
@@ -434,5 +476,25 @@ fn tables_hold_the_numbers_of_the_report() {
         assert_eq!(row[4].parse().ok(), reported["logits"][0].as_f64());
         let [before, after] = [&row[1], &row[2]].map(|n| n.parse::<f64>().expect("a number"));
         assert_eq!(row[3].parse(), Ok(after - before));
+    }
+
+    let (regions, listed) = (rows("regions.csv"), report["regions"]["list"].as_array().expect("a list"));
+    assert!(!listed.is_empty() && regions.len() == listed.len(), "{}", report["regions"]);
+    for (row, region) in regions.iter().zip(listed) {
+        assert_eq!(
+            (Some(row[1].as_str()), Some(row[2].as_str())),
+            (region["place"].as_str(), region["direction"].as_str())
+        );
+        for (cell, field) in [(3, "volume_ml"), (4, "mean_hu"), (6, "amount_hu_ml")] {
+            assert_eq!(row[cell].parse().ok(), region[field].as_f64(), "{field}");
+        }
+        // A number of f32: the table writes its shortest digits.
+        assert_eq!(row[5].parse().ok(), region["largest_hu"].as_f64().map(|hu| hu as f32));
+        assert_eq!([&row[7], &row[8]].map(|n| n.parse().ok()), [0, 1].map(|end| region["slices"][end].as_u64()));
+        assert_eq!(
+            [9, 10, 11].map(|cell| row[cell].parse().ok()),
+            [0, 1, 2].map(|axis| region["peak_mm"][axis].as_f64())
+        );
+        assert_eq!(row[12], "", "no segmenter said where the lungs are");
     }
 }

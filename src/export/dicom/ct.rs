@@ -8,7 +8,7 @@ use super::element::{Stored, decimals, empty, file, text, word_pixels};
 use super::header::{Header, LATENT_SHIFT, Series};
 use super::planes::Planes;
 use crate::export::volumes::Content;
-use crate::export::{File, Run};
+use crate::export::{File, Put, Run};
 use crate::frame::PRESETS;
 use crate::job::Monitor;
 
@@ -18,7 +18,8 @@ pub(super) fn series(
     planes: &Planes,
     folder: &str,
     monitor: &Monitor,
-) -> Result<Vec<File>> {
+    put: Put,
+) -> Result<()> {
     let series = Series {
         name: "counterfactual",
         class_uid: uids::CT_IMAGE_STORAGE,
@@ -36,7 +37,6 @@ pub(super) fn series(
         [window.center_hu, window.width_hu]
     });
     let slices = run.layers.scan.grid.shape[2];
-    let mut files = Vec::with_capacity(slices);
     for slice in 0..slices {
         monitor.step("making the CT series", slice, slices)?;
         let voxels = slice * planes.pixels()..(slice + 1) * planes.pixels();
@@ -62,7 +62,7 @@ pub(super) fn series(
         ]);
         object.extend(header.source_beneath(slice));
         object.extend(header.referenced_series([slice]));
-        files.push(File::new(format!("{folder}{:05}.dcm", slice + 1), file(object)?));
+        put(File::new(format!("{folder}{:05}.dcm", slice + 1), file(object)?))?;
     }
-    Ok(files)
+    Ok(())
 }

@@ -20,11 +20,11 @@ use self::header::Header;
 use self::planes::Planes;
 use super::montage::Story;
 use super::volumes::Content;
-use super::{File, Run};
+use super::{File, Put, Run};
 use crate::job::Monitor;
 use crate::pipeline::Input;
 
-pub(super) const NAMES: &[&str] =
+pub(super) const NAMES: &[&str; 4] =
     &["dicom/difference.dcm", "dicom/heatmap.dcm", "dicom/change.dcm", "dicom/animation.dcm"];
 /// A folder, of one file a slice.
 pub(super) const CT_NAMES: &[&str] = &["dicom/counterfactual/"];
@@ -60,18 +60,18 @@ pub(super) fn note(input: &Input) -> Option<&'static str> {
     }
 }
 
-pub(super) fn files(run: &Run, story: &Story, monitor: &Monitor) -> Result<Vec<File>> {
+pub(super) fn files(run: &Run, story: &Story, monitor: &Monitor, put: Put) -> Result<()> {
     let (header, planes) = (Header::new(run)?, Planes::of(&run.layers.scan.grid)?);
-    let (difference, scale_hu) = (Content::Difference.of(run, monitor)?, story.scale_hu());
-    let made = [
-        parametric_map::difference(&difference, scale_hu, &header, &planes)?,
-        parametric_map::heatmap(&Content::Heatmap.of(run, monitor)?, &header, &planes)?,
-        segmentation::change(&difference, scale_hu, &header, &planes)?,
-        animation::animation(run, &header, story, monitor)?,
-    ];
-    Ok(NAMES.iter().zip(made).map(|(name, bytes)| File::new(*name, bytes)).collect())
+    let [difference, heatmap, change, animation] = NAMES;
+    let of = |content: Content| content.of(run, monitor);
+    let map = parametric_map::difference(&of(Content::Difference)?, story.scale_hu(), &header, &planes)?;
+    put(File::new(*difference, map))?;
+    put(File::new(*heatmap, parametric_map::heatmap(&of(Content::Heatmap)?, &header, &planes)?))?;
+    let regions = segmentation::change(&run.report.regions, &run.layers.scan.grid, &header, &planes, monitor)?;
+    put(File::new(*change, regions))?;
+    put(File::new(*animation, animation::animation(run, &header, story, monitor)?))
 }
 
-pub(super) fn ct_files(run: &Run, monitor: &Monitor) -> Result<Vec<File>> {
-    ct::series(run, &Header::new(run)?, &Planes::of(&run.layers.scan.grid)?, CT_NAMES[0], monitor)
+pub(super) fn ct_files(run: &Run, monitor: &Monitor, put: Put) -> Result<()> {
+    ct::series(run, &Header::new(run)?, &Planes::of(&run.layers.scan.grid)?, CT_NAMES[0], monitor, put)
 }

@@ -1,47 +1,49 @@
-//! Where the scan would change most, as a binary segmentation: one segment for lower HU, one for higher (PS3.3, A.51).
+//! Where the scan would change, as a binary segmentation: one segment for each changed region (PS3.3, A.51).
 
 use anyhow::Result;
 use dicom_dictionary_std::{tags, uids};
 
-use super::element::{Code, Object, Stored, byte_pixels, code, empty, file, object, sequence, short, text};
+use super::element::{
+    Code, Object, Stored, byte_pixels, check_bytes, code, empty, file, object, sequence, short, text,
+};
 use super::header::{Header, Series};
 use super::multiframe::{Frame, Multiframe};
 use super::planes::Planes;
-use crate::quality::CHANGED_HU;
-use crate::volume::Volume;
+use crate::job::Monitor;
+use crate::quality::regions::{Direction, Regions, SMALLER_BRIGHTER, SMALLER_DARKER};
+use crate::volume::Grid;
 
-/// Of the scale of the difference: as a width at half of the height.
-const SHARE: f32 = 0.5;
 /// PS3.16, CID 7203.
 const SEGMENTED: Code = Code("113076", "DCM", "Segmentation");
 /// PS3.16, CID 7150.
 const CATEGORY: Code = Code("309825002", "SCT", "Spatial and Relational Concept");
 
-/// A sign of the change, and what a segment of it is called.
-struct Segment {
-    sign: f32,
-    label: &'static str,
-    kind: Code,
+/// What the regions of a direction are called.
+fn kind(direction: Direction) -> Code {
+    match direction {
+        Direction::Darker => Code("LOWER_HU", "99PARALLAX", "Lower in the counterfactual"),
+        Direction::Brighter => Code("HIGHER_HU", "99PARALLAX", "Higher in the counterfactual"),
+    }
 }
 
-const SEGMENTS: [Segment; 2] = [
-    Segment {
-        sign: -1.0,
-        label: "SYNTHETIC change to lower HU",
-        kind: Code("LOWER_HU", "99PARALLAX", "Lower in the counterfactual"),
-    },
-    Segment {
-        sign: 1.0,
-        label: "SYNTHETIC change to higher HU",
-        kind: Code("HIGHER_HU", "99PARALLAX", "Higher in the counterfactual"),
-    },
-];
+/// A region, or all smaller ones of a direction.
+struct Segment {
+    /// The label that the regions give its voxels.
+    value: u8,
+    direction: Direction,
+    label: String,
+    description: String,
+}
 
-pub(super) fn change(difference: &Volume, scale_hu: f32, header: &Header, planes: &Planes) -> Result<Vec<u8>> {
-    let threshold_hu = threshold_hu(scale_hu);
-    let chosen = format!(
-        "half of the scale of the difference, within which 99.9 % of all changes lie; {CHANGED_HU} HU at least, about the noise of a chest CT"
-    );
+/// The regions on the scan's grid: each of its voxels takes the region of the networks' voxel that it lies in.
+pub(super) fn change(
+    regions: &Regions,
+    grid: &Grid,
+    header: &Header,
+    planes: &Planes,
+    monitor: &Monitor,
+) -> Result<Vec<u8>> {
+    let threshold_hu = regions.threshold_hu;
     let series = Series {
         name: "change",
         class_uid: uids::SEGMENTATION_STORAGE,
@@ -51,113 +53,153 @@ pub(super) fn change(difference: &Volume, scale_hu: f32, header: &Header, planes
         image_type: "DERIVED\\PRIMARY",
         derived_by: SEGMENTED,
         derivation: format!(
-            "Where counterfactual minus reconstruction is {threshold_hu} HU or more, of either sign: {chosen}."
+            "Connected regions where counterfactual minus reconstruction is above {threshold_hu} HU, or below -{threshold_hu} HU."
         ),
     };
-    let (frames, bits) = segmented(difference, threshold_hu);
-    let segments =
-        (1..).zip(&SEGMENTS).map(|(number, segment)| segment.object(number, threshold_hu, &chosen)).collect();
+    let labels = regions.labels_on(grid, monitor)?;
+    let segments = segments(regions, &labels);
+    let (frames, bits) = segmented(&segments, &labels, planes.pixels())?;
     let mut object = Multiframe { header, series: &series, planes }.object(&frames, Vec::new());
     let stored = Stored { samples: 1, photometric: "MONOCHROME2", bits: 1, signed: false };
     object.extend(stored.elements(planes.size));
     object.extend([
         text(tags::CONTENT_LABEL, "CHANGE"),
-        text(tags::CONTENT_DESCRIPTION, format!("Change of {threshold_hu} HU or more")),
+        text(tags::CONTENT_DESCRIPTION, format!("Regions that changed by more than {threshold_hu} HU")),
         empty(tags::CONTENT_CREATOR_NAME),
         text(tags::SEGMENTATION_TYPE, "BINARY"),
         text(tags::SEGMENTS_OVERLAP, "NO"),
-        sequence(tags::SEGMENT_SEQUENCE, segments),
-        byte_pixels(packed(&bits)),
+        sequence(
+            tags::SEGMENT_SEQUENCE,
+            (1..).zip(&segments).map(|(number, segment)| segment.object(number, threshold_hu)).collect(),
+        ),
+        byte_pixels(bits.bytes),
     ]);
     file(object)
 }
 
-/// In whole HU, so that what is written is what was done.
-fn threshold_hu(scale_hu: f32) -> f32 {
-    (SHARE * scale_hu).round().max(CHANGED_HU)
+/// One for each region of the list, and one for the smaller ones of either direction where there are any. An object needs a segment:
+/// where nothing changed, one of smaller ones holds nothing.
+fn segments(regions: &Regions, labels: &[u8]) -> Vec<Segment> {
+    let listed = (1..).zip(&regions.list).map(|(value, region)| Segment {
+        value,
+        direction: region.direction,
+        label: format!("SYNTHETIC region {value}, {}", region.direction.name()),
+        description: region.line(),
+    });
+    let smaller = [(SMALLER_DARKER, Direction::Darker), (SMALLER_BRIGHTER, Direction::Brighter)];
+    let smaller = smaller.map(|(value, direction)| Segment {
+        value,
+        direction,
+        label: format!("SYNTHETIC smaller regions, {}", direction.name()),
+        description: "All that is in no region of its own".to_owned(),
+    });
+    let mut is_there = [false; 256];
+    for label in labels {
+        is_there[usize::from(*label)] = true;
+    }
+    let [darker, brighter] = smaller;
+    let needs_one = regions.list.is_empty() && !is_there[usize::from(SMALLER_BRIGHTER)];
+    let darker = (needs_one || is_there[usize::from(SMALLER_DARKER)]).then_some(darker);
+    let brighter = is_there[usize::from(SMALLER_BRIGHTER)].then_some(brighter);
+    listed.chain(darker).chain(brighter).collect()
 }
 
 impl Segment {
-    fn holds(&self, change_hu: f32, threshold_hu: f32) -> bool {
-        change_hu * self.sign >= threshold_hu
-    }
-
-    fn object(&self, number: u16, threshold_hu: f32, chosen: &str) -> Object {
-        let bound = if self.sign < 0.0 { format!("<= -{threshold_hu}") } else { format!(">= {threshold_hu}") };
+    fn object(&self, number: u16, threshold_hu: f32) -> Object {
+        let bound = match self.direction {
+            Direction::Darker => format!("below -{threshold_hu}"),
+            Direction::Brighter => format!("above {threshold_hu}"),
+        };
+        let description = format!("{}. Counterfactual minus reconstruction {bound} HU.", self.description);
         object([
             short(tags::SEGMENT_NUMBER, number),
-            text(tags::SEGMENT_LABEL, self.label),
-            text(
-                tags::SEGMENT_DESCRIPTION,
-                format!("Counterfactual minus reconstruction {bound} HU. The threshold is {chosen}."),
-            ),
+            text(tags::SEGMENT_LABEL, &self.label),
+            text(tags::SEGMENT_DESCRIPTION, description),
             text(tags::SEGMENT_ALGORITHM_TYPE, "AUTOMATIC"),
             text(tags::SEGMENT_ALGORITHM_NAME, format!("Parallax latent shift, change {bound} HU")),
             code(tags::SEGMENTED_PROPERTY_CATEGORY_CODE_SEQUENCE, CATEGORY),
-            code(tags::SEGMENTED_PROPERTY_TYPE_CODE_SEQUENCE, self.kind),
+            code(tags::SEGMENTED_PROPERTY_TYPE_CODE_SEQUENCE, kind(self.direction)),
         ])
+    }
+}
+
+/// Eight pixels a byte, the first in the lowest bit, and frames without a gap between them (PS3.5, 8.1.1 and D).
+#[derive(Default)]
+struct Packed {
+    bytes: Vec<u8>,
+    bits: usize,
+}
+
+impl Packed {
+    fn push(&mut self, bit: bool) {
+        if self.bits.is_multiple_of(8) {
+            self.bytes.push(0);
+        }
+        if let Some(byte) = self.bytes.last_mut() {
+            *byte |= u8::from(bit) << (self.bits % 8);
+        }
+        self.bits += 1;
     }
 }
 
 /// The slices that hold something of a segment, segment by segment, and their pixels. An object needs a frame: where nothing
 /// is held, the first slice stands for all.
-fn segmented(difference: &Volume, threshold_hu: f32) -> (Vec<Frame>, Vec<bool>) {
-    let [ni, nj, nk] = difference.grid.shape;
-    let (mut frames, mut bits) = (Vec::new(), Vec::new());
-    for (number, segment) in (1..).zip(&SEGMENTS) {
-        for slice in 0..nk {
-            let voxels = slice * ni * nj..(slice + 1) * ni * nj;
-            let held: Vec<bool> = voxels.map(|at| segment.holds(difference.voxels.at(at), threshold_hu)).collect();
-            if held.contains(&true) {
-                frames.push(Frame { slice, segment: Some(number) });
-                bits.extend(held);
-            }
+fn segmented(segments: &[Segment], labels: &[u8], pixels: usize) -> Result<(Vec<Frame>, Packed)> {
+    let slices: Vec<&[u8]> = labels.chunks(pixels.max(1)).collect();
+    let held = |slice: &[u8]| {
+        let mut held = [false; 256];
+        for label in slice {
+            held[usize::from(*label)] = true;
         }
+        held
+    };
+    let held: Vec<[bool; 256]> = slices.iter().map(|slice| held(slice)).collect();
+    let mut frames = Vec::new();
+    for (number, segment) in (1..).zip(segments) {
+        let of_slices = held.iter().enumerate().filter(|(_, held)| held[usize::from(segment.value)]);
+        frames.extend(of_slices.map(|(slice, _)| Frame { slice, segment: Some(number) }));
     }
     if frames.is_empty() {
         frames.push(Frame { slice: 0, segment: Some(1) });
-        bits = vec![false; ni * nj];
     }
-    (frames, bits)
-}
-
-/// Eight pixels a byte, the first in the lowest bit, and frames without a gap between them (PS3.5, 8.1.1 and D).
-fn packed(bits: &[bool]) -> Vec<u8> {
-    let byte = |eight: &[bool]| eight.iter().rev().fold(0, |byte, &bit| byte << 1 | u8::from(bit));
-    bits.chunks(8).map(byte).collect()
+    check_bytes(frames.len().saturating_mul(pixels).div_ceil(8))?;
+    let mut bits = Packed::default();
+    for frame in &frames {
+        let segment = frame.segment.and_then(|number| segments.get(usize::from(number) - 1));
+        let value = segment.map_or(SMALLER_DARKER, |segment| segment.value);
+        let slice = slices.get(frame.slice).copied().unwrap_or_default();
+        for label in slice {
+            bits.push(*label == value);
+        }
+    }
+    Ok((frames, bits))
 }
 
 #[cfg(test)]
 mod tests {
-    use glam::DAffine3;
-
     use super::*;
-    use crate::volume::Grid;
+
+    fn segment(value: u8) -> Segment {
+        Segment { value, direction: Direction::Darker, label: String::new(), description: String::new() }
+    }
 
     #[test]
     fn pixels_are_packed_from_the_lowest_bit_across_rows_and_frames() {
-        let mut bits = [false; 11];
-        bits[0] = true;
-        bits[6] = true;
-        bits[9] = true;
-        assert_eq!(packed(&bits), [0b0100_0001, 0b0000_0010]);
+        let mut packed = Packed::default();
+        (0..11).for_each(|at| packed.push([0, 6, 9].contains(&at)));
+        assert_eq!(packed.bytes, [0b0100_0001, 0b0000_0010]);
     }
 
     #[test]
-    fn segments_hold_the_changes_of_their_sign_and_nothing_below_the_threshold() {
-        let grid = Grid { shape: [2, 1, 3], world_from_voxel: DAffine3::IDENTITY };
-        let volume = |hu: [f32; 6]| Volume::from_f32(grid, hu.to_vec());
-        let (frames, bits) = segmented(&volume([0.0, 29.9, 30.0, -31.0, -40.0, 0.0]), 30.0);
+    fn segments_hold_their_own_voxels_and_only_slices_that_have_any() {
+        let segments = [segment(1), segment(2), segment(SMALLER_BRIGHTER)];
+        // Three slices of two pixels.
+        let (frames, bits) = segmented(&segments, &[0, 0, 2, 1, 1, SMALLER_BRIGHTER], 2).unwrap();
         let held: Vec<_> = frames.iter().map(|frame| (frame.segment, frame.slice)).collect();
-        assert_eq!(held, [(Some(1), 1), (Some(1), 2), (Some(2), 1)]);
-        assert_eq!(bits, [false, true, true, false, true, false]);
-        let (frames, bits) = segmented(&volume([0.0; 6]), 30.0);
-        assert_eq!((frames.len(), bits), (1, vec![false; 2]));
-    }
-
-    #[test]
-    fn the_threshold_is_never_within_the_noise() {
-        assert_eq!(threshold_hu(500.4), 250.0);
-        assert_eq!(threshold_hu(1.0), CHANGED_HU);
+        assert_eq!(held, [(Some(1), 1), (Some(1), 2), (Some(2), 1), (Some(3), 2)]);
+        // 01 10 10 01, from the lowest bit.
+        assert_eq!((bits.bytes, bits.bits), (vec![0b1001_0110], 8));
+        let (frames, bits) = segmented(&[segment(SMALLER_DARKER)], &[0; 6], 2).unwrap();
+        assert_eq!((frames.len(), bits.bytes), (1, vec![0]));
     }
 }

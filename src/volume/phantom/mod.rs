@@ -6,7 +6,7 @@
 mod anatomy;
 mod field;
 mod findings;
-mod random;
+pub mod random;
 
 use std::str::FromStr;
 

@@ -3,10 +3,10 @@
 use rayon::prelude::*;
 
 /// SplitMix64 (Steele, Lea, Flood 2014), keyed by a seed and a name.
-pub(super) struct Stream(u64);
+pub struct Stream(u64);
 
 impl Stream {
-    pub(super) fn new(seed: u64, name: &str) -> Self {
+    pub fn new(seed: u64, name: &str) -> Self {
         // FNV-1a of the name tells streams apart; one step of the generator mixes it with the seed.
         let key = name
             .bytes()
@@ -29,7 +29,7 @@ impl Stream {
     }
 
     /// Standard normal, by Box and Muller (1958).
-    pub(super) fn normal(&mut self) -> f32 {
+    pub fn normal(&mut self) -> f32 {
         let radius = (-2.0 * self.within(f32::MIN_POSITIVE, 1.0).max(1e-12).ln()).sqrt();
         radius * (std::f32::consts::TAU * self.within(0.0, 1.0)).cos()
     }

@@ -1,0 +1,128 @@
+//! How sure a counterfactual is: the same run from perturbed starts, and what of its changes comes again.
+
+mod agreement;
+
+use anyhow::Result;
+use glam::DVec3;
+use serde::Serialize;
+
+use self::agreement::Agreement;
+use crate::io::counted;
+use crate::job::{Cancelled, Monitor, duration};
+use crate::latent_shift::Counterfactual;
+use crate::latent_shift::vary::{NOISE, Variation};
+use crate::pipeline::{self, Input, Request};
+use crate::quality::regions::{Change, Regions};
+
+/// Runs that can be asked for.
+pub const MOST_RUNS: usize = 100;
+/// Phases of a run that its repetitions do without.
+const ONCE: [&str; 2] = ["loading the networks", "decoding the sweep"];
+
+/// What came again.
+#[derive(Debug, Clone, Serialize)]
+pub struct Stability {
+    /// Runs that were asked for, that were made, and that found no counterfactual: these agree nowhere.
+    pub asked: usize,
+    pub runs: usize,
+    pub failed: usize,
+    /// The deviation of the noise, as a share of that of the latents.
+    pub noise: f32,
+    /// How often each region of the list came again, in its order.
+    pub regions: Vec<Again>,
+    #[serde(skip)]
+    agreement: Agreement,
+}
+
+/// How often a region came again.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Again {
+    /// Runs in which it changed the same way, by half as much or more on average.
+    pub found_in: usize,
+    /// Runs that might have changed it.
+    pub of: usize,
+    /// Mean over its voxels of the share of runs that changed them the same way, however little: a half comes by chance.
+    pub sign_share: Option<f64>,
+    /// The lowest and the highest of its mean changes in these runs, HU.
+    pub mean_hu: Option<[f64; 2]>,
+}
+
+impl Again {
+    /// "in 9 of 10 runs".
+    pub fn text(&self) -> String {
+        format!("in {} of {}", self.found_in, counted(self.of, "run"))
+    }
+}
+
+impl Stability {
+    /// The share of runs that changed a place the same way as the run itself; nothing where that changed it no more than its threshold.
+    /// `place` is RAS+ millimetres.
+    pub fn share_at(&self, place: DVec3) -> Option<f32> {
+        self.agreement.share_at(place)
+    }
+
+    /// The share of runs that agree at each voxel of the run's slab, `[slab, height, width]`; not a number where there is none.
+    pub fn shares(&self) -> Vec<f32> {
+        self.agreement.shares()
+    }
+
+    /// How often the largest regions came again, in words.
+    pub fn line(&self) -> String {
+        const NAMED: usize = 3;
+        let made = counted(self.runs, "run");
+        let failed = match self.failed {
+            0 => String::new(),
+            failed => format!(", {failed} without a counterfactual"),
+        };
+        let again: Vec<String> = self.regions.iter().take(NAMED).map(Again::text).collect();
+        let again = if again.is_empty() { "no region to find again".to_owned() } else { again.join(", ") };
+        format!("from perturbed starts ({made}{failed}) the largest regions came again: {again}")
+    }
+}
+
+/// What so many repetitions will take, by the time that the run itself took: its search, without networks to load or a sweep.
+pub fn cost_secs(run: &Monitor, runs: usize) -> f64 {
+    let phases = run.phase_secs().into_iter().filter(|(phase, _)| !ONCE.contains(phase));
+    phases.map(|(_, secs)| secs).sum::<f64>() * runs as f64
+}
+
+/// The cost in words, before it is paid.
+pub fn cost_words(secs: f64, runs: usize) -> String {
+    format!("stability: {}, about {} in all", counted(runs, "more run"), duration(secs))
+}
+
+/// Runs again from perturbed starts, at most [`MOST_RUNS`] times: noise in the latents, the slab a slice on or back where it is not the
+/// whole stack. `result` is of the same input and request, and `regions` are its own. A run that is cancelled once one repetition is
+/// made gives what there is, with fewer runs than were asked for.
+///
+/// # Errors
+/// Where it is cancelled before that, or a network fails for want of memory.
+pub fn stability(
+    input: &Input,
+    request: &Request,
+    result: &Counterfactual,
+    regions: &Regions,
+    runs: usize,
+    monitor: &Monitor,
+) -> Result<Stability> {
+    let asked = runs.min(MOST_RUNS);
+    let mut agreement = Agreement::of(regions, &Change::hu_of(result, result.chosen));
+    let (mut made, mut failed) = (0, 0);
+    for variation in Variation::all(asked, &result.slab, result.grid.shape[2]) {
+        let again = match monitor.step("running from perturbed starts", made, asked) {
+            Ok(()) => pipeline::repeat(input, request, result, &variation, &monitor.quiet()),
+            Err(cancelled) => Err(cancelled.into()),
+        };
+        match again {
+            Ok(Some(again)) => agreement.add(&again.slab, Some(&Change::hu_of(&again, again.chosen))),
+            Ok(None) => {
+                failed += 1;
+                agreement.add(&variation.slab, None);
+            }
+            Err(error) if made > 0 && error.downcast_ref::<Cancelled>().is_some() => break,
+            Err(error) => return Err(error),
+        }
+        made += 1;
+    }
+    Ok(Stability { asked, runs: made, failed, noise: NOISE, regions: agreement.again(), agreement })
+}

@@ -1,0 +1,66 @@
+//! Changed regions as a DICOM segmentation, read back: one segment each, and no voxel in two.
+
+use dicom_dictionary_std::tags;
+use parallax::export::report::{Asked, Timing, report};
+use parallax::export::{self, Kind, Run, Style};
+use parallax::job::Monitor;
+use parallax::latent_shift::Options;
+use parallax::pipeline::{self, Request, Target};
+use parallax::quality::regions::{Change, Region, SMALLER_BRIGHTER, SMALLER_DARKER, regions};
+
+use crate::dicom_export::{groups, items, object, oblique, said, slices};
+use crate::tiny_models::TinyModels;
+
+#[test]
+fn each_changed_region_is_a_segment_that_holds_its_voxels_alone() {
+    let (models, monitor) = (TinyModels::new(), Monitor::default());
+    let series = oblique(models.folder.path());
+    let classifier = pipeline::load_classifier(&models.card("classifier"), &monitor).expect("a classifier");
+    let request = Request {
+        autoencoder: pipeline::load_autoencoder(&models.card("autoencoder"), &monitor).expect("an autoencoder"),
+        target: Target::Classes { classifier, terms: vec![(2, 1.0)], offset: 0.0 },
+        slab: None,
+        options: Options { range: Some([-50.0, 0.0]), steps: 2, ..Options::default() },
+    };
+    let input = pipeline::open(&series, request.recipe().expect("a recipe"), &monitor).expect("a series");
+    let result = pipeline::explain(&input, &request, &monitor).expect("a result");
+    let grid = input.display_volume().grid;
+    let change = Change::of(&result, &grid);
+    let found = regions(&change, 10.0, None, &monitor).expect("not cancelled");
+    let labels = found.labels_on(&grid, &monitor).expect("not cancelled");
+    let wanted: Vec<u8> = (1..=found.list.len() as u8)
+        .chain([SMALLER_DARKER, SMALLER_BRIGHTER].into_iter().filter(|value| labels.contains(value)))
+        .collect();
+    let words: Vec<String> = found.list.iter().map(Region::line).collect();
+    assert!(!words.is_empty() && labels.iter().any(|label| (1..SMALLER_DARKER).contains(label)), "{:?}", found.smaller);
+    let report = report(&input, &Asked::of(&request), &result, found, &Timing::of(&monitor));
+    let run = Run::new(&input, &result, &report, Style::default());
+    let names = export::names(&[Kind::Dicom]);
+    let mut set = export::write::Set::open(models.folder.path(), names, |_| false).expect("a folder");
+    export::files(&run, &[Kind::Dicom], &monitor, &mut |file| set.put(&file)).expect("files");
+    set.finish().expect("written");
+    let object = object(&models.folder.path().join("dicom/change.dcm"));
+
+    let segments = items(&object, tags::SEGMENT_SEQUENCE);
+    assert_eq!(segments.len(), wanted.len());
+    for (segment, words) in segments.iter().zip(&words) {
+        assert!(said(segment, tags::SEGMENT_DESCRIPTION).starts_with(words), "{words}");
+        let label = said(segment, tags::SEGMENT_LABEL);
+        assert!(label.starts_with("SYNTHETIC region") && label.len() <= 64, "{label}");
+    }
+    let pixels = grid.shape[0] * grid.shape[1];
+    let bytes = object.element(tags::PIXEL_DATA).expect("pixels").to_bytes().expect("bytes").into_owned();
+    let bit = |at: usize| bytes[at / 8] >> (at % 8) & 1 == 1;
+    let (frames, slices) = (groups(&object).0, slices(&object, &grid));
+    let mut held = vec![0; grid.len()];
+    for (at, frame) in frames.iter().enumerate() {
+        let of = said(&items(frame, tags::SEGMENT_IDENTIFICATION_SEQUENCE)[0], tags::REFERENCED_SEGMENT_NUMBER);
+        let value = wanted[of.parse::<usize>().expect("a number") - 1];
+        for pixel in (0..pixels).filter(|pixel| bit(at * pixels + pixel)) {
+            let voxel = &mut held[slices[at] * pixels + pixel];
+            assert_eq!(*voxel, 0, "in two segments");
+            *voxel = value;
+        }
+    }
+    assert_eq!(held, labels);
+}
