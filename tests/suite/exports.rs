@@ -486,7 +486,9 @@ fn tables_hold_the_numbers_of_the_report() {
             (region["place"].as_str(), region["direction"].as_str())
         );
         for (cell, field) in [(3, "volume_ml"), (4, "mean_hu"), (5, "largest_hu"), (6, "amount_hu_ml")] {
-            assert_eq!(row[cell].parse().ok(), region[field].as_f64(), "{field}");
+            let (cell, number) =
+                (row[cell].parse::<f64>().expect("a number"), region[field].as_f64().expect("a number"));
+            assert_eq!(cell as f32, number as f32, "{field}");
         }
         assert_eq!([&row[7], &row[8]].map(|n| n.parse().ok()), [0, 1].map(|end| region["slices"][end].as_u64()));
         assert_eq!(
