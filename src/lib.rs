@@ -20,7 +20,8 @@
 //! | 7 | [`frame`] what a picture shows, [`audit`] how true explanations are, [`demo`] the built-in scan and networks, [`fit`] whether networks suit a scan, [`stability`] how sure a counterfactual is |
 //! | 8 | [`export`] files, [`gpu`] the same pictures on the screen |
 //! | 9 | [`settings`] what the user chose, between runs |
-//! | 10 | [`cli`], [`ui`] |
+//! | 10 | [`session`] the window's state, without a window |
+//! | 11 | [`cli`], [`ui`] |
 //!
 //! # Words
 //!
@@ -69,6 +70,7 @@ pub mod nn;
 pub mod pipeline;
 pub mod preprocess;
 pub mod quality;
+pub mod session;
 pub mod settings;
 pub mod stability;
 pub mod ui;

@@ -3,6 +3,7 @@
 mod adapted;
 mod check;
 mod chosen;
+mod described;
 mod fault;
 mod inspect;
 mod lungs;
@@ -20,6 +21,7 @@ use glam::{DAffine3, DMat3, DVec3};
 
 pub use self::adapted::{classifier_for, prepared_for};
 pub use self::chosen::{choice, which};
+pub use self::described::Described;
 pub use self::fault::{BadInput, in_words};
 pub use self::inspect::{Opened, inspect, plans};
 pub use self::lungs::lungs;
@@ -33,7 +35,7 @@ use crate::latent_shift::saliency::{self, Saliency};
 use crate::latent_shift::vary::{Noisy, Variation};
 use crate::latent_shift::{self, Counterfactual, Options};
 use crate::models::{
-    self, Autoencoder, Card, Classifier, Draft, Embedder, Facts, Loaded, Network, Segmenter, TrainedOn,
+    self, Autoencoder, Card, Classifier, Draft, Embedder, Facts, Head, Loaded, Network, Segmenter, TrainedOn,
 };
 use crate::nn::{denormals, device};
 use crate::preprocess::{self, Prepared, Recipe};
@@ -102,6 +104,16 @@ pub struct Model<T: ?Sized> {
     /// The intensities that it was trained on, where its card says them.
     pub trained_on: Option<TrainedOn>,
     pub self_check: SelfCheck,
+    /// Where its scores come from, where its file says.
+    pub head: Option<Head>,
+}
+
+impl<T: ?Sized> Model<T> {
+    /// What a person should know of the network: what its self-check came to, and where its scores come from.
+    pub fn notes(&self) -> impl Iterator<Item = String> {
+        let of_head = self.head.as_ref().and_then(Head::note);
+        [self.self_check.words(), of_head].into_iter().flatten().map(|words| format!("{}: {words}", self.name))
+    }
 }
 
 /// What gives the score.
@@ -328,12 +340,13 @@ struct Origin {
     recipe: Recipe,
     trained_on: Option<TrainedOn>,
     self_check: SelfCheck,
+    head: Option<Head>,
 }
 
 impl Origin {
     fn with<T: ?Sized>(self, network: Arc<T>) -> Arc<Model<T>> {
-        let Self { name, sha256, recipe, trained_on, self_check } = self;
-        Arc::new(Model { network, name, sha256, recipe, trained_on, self_check })
+        let Self { name, sha256, recipe, trained_on, self_check, head } = self;
+        Arc::new(Model { network, name, sha256, recipe, trained_on, self_check, head })
     }
 }
 
@@ -342,20 +355,24 @@ fn load(path: &Path, wanted: &str, monitor: &Monitor) -> Result<(Network, Origin
     let _flushed = denormals::flushed();
     let name = path.file_name().map_or_else(String::new, |name| name.to_string_lossy().into_owned());
     let card = Card::open(path).with_context(|| format!("{name} was to be {wanted}")).map_err(BadInput::mark)?;
-    let Loaded { network, sha256, recipe } = Network::load(&card, device::chosen()).map_err(BadInput::mark)?;
+    let Loaded { network, sha256, recipe, head } = Network::load(&card, device::chosen()).map_err(BadInput::mark)?;
     monitor.check()?;
     let self_check = network::self_check(&card, &sha256, monitor)?;
-    Ok((network, Origin { name, sha256, recipe, trained_on: card.trained_on, self_check }))
+    Ok((network, Origin { name, sha256, recipe, trained_on: card.trained_on, self_check, head }))
 }
 
 fn wrong(card: &Path, network: &Network, wanted: &str) -> anyhow::Error {
     BadInput(anyhow!("this is {}, and {wanted} is wanted here: {}", network.describe(), card.display())).into()
 }
 
-/// `(label, probability)` by label index.
+/// `(label, score)` by label index, of the scan as the classifier's own recipe prepares it.
 pub fn predict(input: &Input, classifier: &Model<Classifier>, monitor: &Monitor) -> Result<Vec<(String, f64)>> {
     input.check()?;
     monitor.step("scoring the scan", 0, 0)?;
+    let other = input.scan.as_ref().filter(|_| input.prepared.recipe != classifier.recipe);
+    let own = other.map(|_| prepared_for(input, &classifier.recipe, monitor)).transpose()?;
+    let own = own.map(|prepared| Input::new(input.scan.clone(), prepared));
+    let input = own.as_ref().unwrap_or(input);
     let classifier = classifier_for(classifier, input, monitor)?;
     let scores = probabilities(&input.prepared.volume, &classifier, monitor)?;
     Ok(classifier.labels().iter().cloned().zip(scores).collect())

@@ -28,5 +28,5 @@ pub use entry::{Entry, Is, Licence, Part, Published, all, named, read, shown};
 pub use error::Error;
 pub use get::{Asked, Checked, Got, Here, Kept, Obtained, get, here, kept};
 pub use hub::named_file;
-pub use place::{folder_of, hub_caches, models_folder};
+pub use place::{data_folder, folder_of, hub_caches, models_folder};
 pub use source::Origin;

@@ -8,7 +8,12 @@ use super::Entry;
 /// The folder of fetched networks, one folder for each by its name: where this user's programs keep their data, beside what the window
 /// remembers. `None` where the system names no such folder.
 pub fn models_folder() -> Option<PathBuf> {
-    Some(data(|name| std::env::var_os(name))?.join("models"))
+    Some(data_folder()?.join("models"))
+}
+
+/// The folder where this user's programs keep data of Parallax. `None` where the system names no such folder.
+pub fn data_folder() -> Option<PathBuf> {
+    data(|name| std::env::var_os(name))
 }
 
 /// The folder of an entry's files, unless another is asked for.

@@ -207,14 +207,17 @@ pub struct PhantomArgs {
 
 #[derive(Debug, Args)]
 pub struct PredictArgs {
+    /// Scan, folder or zip archive of scans, or .safetensors stack
     pub scan: PathBuf,
     #[command(flatten)]
     pub choice: ChoiceArgs,
+    /// Model card, checkpoint or network of a classifier; or of a segmenter: the share of the volume that each of its classes has
     #[arg(long, value_name = "CARD")]
     pub classifier: PathBuf,
     /// How many classes to list, highest first
     #[arg(long, value_name = "N", default_value_t = 10)]
     pub top: usize,
+    /// Machine-readable output
     #[arg(long)]
     pub json: bool,
     #[command(flatten)]

@@ -208,7 +208,7 @@ fn summarize(
     ));
     let of_files = outputs.out.as_ref().and_then(|_| export::note(input, &outputs.export)).map(str::to_owned);
     let of_input = input.notes().into_iter().map(|note| note.text);
-    for note in request.self_checks().into_iter().chain(of_input).chain(result.notes()).chain(of_files) {
+    for note in request.notes().into_iter().chain(of_input).chain(result.notes()).chain(of_files) {
         say(&format!("note: {note}"));
     }
     say("Research use only. Not for diagnosis.");

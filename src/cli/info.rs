@@ -4,6 +4,7 @@ use anyhow::Result;
 use serde_json::{Value, json};
 
 use super::args::InfoArgs;
+use super::info_card::{self, Facts};
 use super::{progress, say, say_json};
 use crate::exchange::{self, Model, Port, Size};
 use crate::files::printable;
@@ -19,21 +20,31 @@ pub(super) fn run(args: &InfoArgs) -> Result<()> {
     let monitor = progress::monitor()?;
     let recipe = args.card.as_deref().map_or_else(|| Ok(Recipe::default()), pipeline::recipe)?;
     let opened = pipeline::inspect(&args.path, &args.choice.choice(), &recipe, &monitor)?;
-    let (facts, plans) = match &opened {
-        Opened::Scan { scan, notes, sha256 } => (scan_facts(scan, notes, sha256), None),
+    let (mut parts, mut plans) = (Vec::new(), None);
+    let facts = match &opened {
+        Opened::Scan { scan, notes, sha256 } => scan_facts(scan, notes, sha256),
         Opened::Checkpoint { checkpoint, kind } => {
-            let plans = kind.as_ref().map(|_| pipeline::plans(&args.path, args.slices));
-            (checkpoint_facts(checkpoint, kind.as_deref()), plans)
+            plans = kind.as_ref().map(|_| pipeline::plans(&args.path, args.slices));
+            checkpoint_facts(checkpoint, kind.as_deref())
         }
-        Opened::Network { model, tiled } => {
-            (network_facts(model, args)?, tiled.then(|| pipeline::plans(&args.path, args.slices)))
+        Opened::Network(model) => network_facts(model, args)?,
+        Opened::Card(card) => {
+            plans = Some(pipeline::plans(&args.path, args.slices));
+            let (facts, of_parts) = info_card::facts(card, |model| network_facts(model, args))?;
+            parts = of_parts;
+            facts
         }
     };
     if args.json {
         let mut facts: serde_json::Map<_, _> =
             facts.into_iter().map(|(name, value)| (name.to_owned(), value)).collect();
-        if let Opened::Scan { scan, .. } = &opened {
-            facts.insert("series".to_owned(), series_json(scan));
+        match &opened {
+            Opened::Scan { scan, .. } => drop(facts.insert("series".to_owned(), series_json(scan))),
+            Opened::Card(card) => {
+                facts.insert("recipe".to_owned(), serde_json::to_value(&card.recipe)?);
+                facts.insert("parts".to_owned(), info_card::parts_json(parts));
+            }
+            Opened::Checkpoint { .. } | Opened::Network(_) => {}
         }
         if let Some(plans) = &plans {
             facts.insert("plans".to_owned(), plans_json(plans));
@@ -41,7 +52,7 @@ pub(super) fn run(args: &InfoArgs) -> Result<()> {
         say_json(&serde_json::to_string_pretty(&facts)?);
         return Ok(());
     }
-    for (name, value) in &facts {
+    for (name, value) in facts.iter().chain(parts.iter().flatten()) {
         say(&format!("{:16} {}", name.replace('_', " "), plain(value)));
     }
     if let Opened::Scan { scan, .. } = &opened {
@@ -108,9 +119,6 @@ fn plan_lines(name: &str, plan: &Plan) -> Vec<String> {
     }
     lines
 }
-
-/// What there is to say, the most telling first.
-type Facts = Vec<(&'static str, Value)>;
 
 fn scan_facts(scan: &Scan, notes: &[Note], sha256: &str) -> Facts {
     let grid = &scan.volume.grid;

@@ -9,6 +9,7 @@ mod demo;
 mod explain;
 mod fit;
 mod info;
+mod info_card;
 mod models;
 mod named;
 mod phantom;

@@ -34,8 +34,8 @@ pub(super) fn run(args: &PredictArgs) -> Result<()> {
         for i in order {
             say(&format!("{i:5}  {:.4}  {}", scores[i].1, scores[i].0));
         }
-        if let Some(words) = classifier.self_check.words() {
-            say(&format!("note: {}: {words}", classifier.name));
+        for note in classifier.notes() {
+            say(&format!("note: {note}"));
         }
         for note in input.notes() {
             say(&format!("note: {}", note.text));

@@ -7,8 +7,9 @@ use anyhow::{Result, bail};
 use super::args::ExplainArgs;
 use super::{compute, explain, progress, say};
 use crate::export::record::Record;
+use crate::export::report::Asked;
 use crate::models::Classifier;
-use crate::pipeline::{self, BadInput, Model, Request, Target};
+use crate::pipeline::{self, BadInput, Model, Request};
 
 pub(super) fn run(args: &ExplainArgs, path: &Path) -> Result<()> {
     let record = Record::open(path).map_err(BadInput)?;
@@ -30,18 +31,13 @@ pub(super) fn run(args: &ExplainArgs, path: &Path) -> Result<()> {
         options,
     };
     let input = pipeline::open_chosen(&args.scan, &args.choice.or(record.choice()), request.recipe()?, &monitor)?;
-    let (_, scored_by) = request.target.scored_by();
-    let compared = match &request.target {
-        Target::Toward { other, .. } => Some(other.sha256.as_str()),
-        Target::Classes { .. } | Target::LungSize { .. } => None,
-    };
-    record.check(input.sha256(), &request.autoencoder.sha256, scored_by, compared).map_err(BadInput)?;
+    record.check(input.sha256(), &Asked::of(&request)).map_err(BadInput)?;
     let report = explain::explain(&input, &request, (&args.outputs, set), &monitor)?;
     let differences = record.differences(&report);
     if !differences.is_empty() {
         bail!(
-            "the run gives other numbers than its record: the networks' files are the same, so a card, an option of the machine or the \
-             program's version is not. {}",
+            "the run gives other numbers than its record: the networks' files and recipes are the same, so something else of a card, an \
+             option of the machine or the program's version is not. {}",
             differences.join("; ")
         );
     }

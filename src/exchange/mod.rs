@@ -1,5 +1,6 @@
 //! Networks in the files of other programs, read into a [`Graph`]: what a file takes and gives, and its operations for inputs of a size.
 
+mod ending;
 mod lower;
 mod onnx;
 mod pt2;
@@ -11,6 +12,8 @@ use std::path::{Path, PathBuf};
 
 use candle_core::{DType, Device};
 
+pub use self::ending::{Activation, Choice, Ending};
+pub(crate) use self::ending::{Elementary, ElementaryKind, Given, Link, LinkKind};
 use crate::files;
 use crate::graph::Graph;
 
@@ -49,59 +52,6 @@ pub struct Port {
     /// None where the file does not say.
     pub sizes: Option<Vec<Size>>,
 }
-
-/// What a network ends in.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Activation {
-    Sigmoid,
-    Softmax,
-    LogSoftmax,
-}
-
-/// The activation before an output.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Ending {
-    pub activation: Activation,
-    /// The value before the activation, from which a score can be taken as a logit.
-    pub before: String,
-    /// The axis of a softmax, counted from the last where it is negative; none of one that goes over all axes from the second on.
-    axis: Option<i64>,
-    /// Operations between the activation and the output that put its numbers into another shape, and others; the last first.
-    pub reshapes: Vec<String>,
-    pub alters: Vec<String>,
-}
-
-impl Ending {
-    /// Whether the output's numbers are the activation's, one for each class, of an output of so many axes.
-    pub fn is_of_classes(&self, axes: usize) -> bool {
-        let over_classes = match self.axis {
-            Some(axis) => axis == 1 || (axis < 0 && axes as i64 + axis == 1),
-            None => axes == 2,
-        };
-        let as_it_is = self.activation == Activation::Sigmoid || (self.reshapes.is_empty() && over_classes);
-        self.alters.is_empty() && as_it_is
-    }
-}
-
-/// What gives a value of a network, as far as an activation is looked for.
-pub(crate) struct Link {
-    pub(crate) kind: LinkKind,
-    /// The operation in the file's own words.
-    pub(crate) operation: String,
-    pub(crate) before: String,
-}
-
-pub(crate) enum LinkKind {
-    /// The axis is that of a softmax, as in [`Ending`].
-    Activation(Activation, Option<i64>),
-    Identity,
-    Reshape,
-    /// It takes some of the numbers, or changes them by frozen ones.
-    Alter,
-}
-
-/// Most operations behind an activation that are looked past.
-const MOST_BEHIND: usize = 8;
 
 /// What a file says of itself.
 #[derive(Debug, Clone, Default)]
@@ -183,6 +133,8 @@ trait Network: Send + Sync {
     fn check(&self, outputs: &[&str]) -> Result<(), Error>;
     fn graph(&self, request: &Request<'_>) -> Result<Graph, Error>;
     fn link(&self, value: &str) -> Option<Link>;
+    /// The elementary operation that gives a value.
+    fn elementary(&self, value: &str) -> Option<Elementary>;
 }
 
 /// A network in a file of another program. The weights of an ONNX file are read once, and shared by all graphs that are made of it; those
@@ -215,15 +167,19 @@ impl Model {
         if ends_in("toml") {
             return Err(not("it is a model card; give the .onnx or .pt2 file that the card names"));
         }
-        if ends_in("pt2") && !head.starts_with(b"PK") {
-            return Err(not(
-                "it does not begin as an exported program does, which is a zip file; save it again by torch.export.save",
-            ));
-        }
         let network: Box<dyn Network> = if head.starts_with(b"PK") {
             Box::new(pt2::Program::open(path)?)
         } else {
-            Box::new(onnx::File::open(path)?)
+            match onnx::File::open(path) {
+                // What neither begins as one format nor is the other is spoken of as its name says.
+                Err(Error::NotANetwork { .. }) if ends_in("pt2") => {
+                    return Err(not(
+                        "it does not begin as an exported program does, which is a zip file, and is no ONNX file; save it again by \
+                         torch.export.save",
+                    ));
+                }
+                opened => Box::new(opened?),
+            }
         };
         Ok(Self { path: path.to_owned(), network })
     }
@@ -292,19 +248,17 @@ impl Model {
 
     /// The activation before an output, and what lies between them, where that says what the output's numbers are.
     pub fn ending(&self, output: &str) -> Option<Ending> {
-        let (mut value, mut reshapes, mut alters) = (output.to_owned(), Vec::new(), Vec::new());
-        for _ in 0..MOST_BEHIND {
-            let Link { kind, operation, before } = self.network.link(&value)?;
-            match kind {
-                LinkKind::Activation(activation, axis) => {
-                    return Some(Ending { activation, before, axis, reshapes, alters });
-                }
-                LinkKind::Identity => {}
-                LinkKind::Reshape => reshapes.push(operation),
-                LinkKind::Alter => alters.push(operation),
-            }
-            value = before;
+        match ending::of(&*self.network, output)? {
+            ending::Found::Activation(ending) => Some(ending),
+            ending::Found::Choice(_) => None,
         }
-        None
+    }
+
+    /// What an output chooses among, where it is the number of the largest class.
+    pub fn choice(&self, output: &str) -> Option<Choice> {
+        match ending::of(&*self.network, output)? {
+            ending::Found::Choice(choice) => Some(choice),
+            ending::Found::Activation(_) => None,
+        }
     }
 }

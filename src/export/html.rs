@@ -52,7 +52,7 @@ pub(super) fn html(run: &Run, story: &Story, monitor: &Monitor) -> Result<String
         "The slices that changed most, on the way to the counterfactual.",
     );
     page += &changed_regions(&report.regions, report.stability.as_ref());
-    page += &quality(&report.quality);
+    page += &quality(&report.quality, report.scores.counterfactual);
     page += &report.drift.as_deref().map_or(String::new(), other_outputs);
     let provenance: Vec<_> = provenance.into_iter().map(|(name, value)| vec![name.to_owned(), value]).collect();
     page += &table("Provenance", &["", ""], &provenance);
@@ -118,9 +118,9 @@ fn scores(result: &Counterfactual) -> String {
     format!("{}<p>{stop}</p>\n{notes}", table("Scores", &["", "Score"], &rows))
 }
 
-fn quality(quality: &Quality) -> String {
+fn quality(quality: &Quality, end: f64) -> String {
     let rows: Vec<_> =
-        lines(quality).into_iter().map(|line| vec![line.name.to_owned(), line.value, line.meaning]).collect();
+        lines(quality, end).into_iter().map(|line| vec![line.name.to_owned(), line.value, line.meaning]).collect();
     table("Quality", &["", "Value", "What it means"], &rows)
 }
 

@@ -11,6 +11,7 @@ pub mod mp4;
 pub mod nifti;
 mod nrrd;
 pub mod png;
+pub mod reading;
 pub mod record;
 pub mod report;
 pub mod session;
@@ -234,9 +235,15 @@ impl Kind {
 type Put<'a> = &'a mut dyn FnMut(File) -> Result<()>;
 
 /// What an animation shows at the counterfactual: one picture, or two that it shows in turn.
-pub fn preview(run: &Run) -> Result<Vec<RgbaImage>> {
+pub fn preview(run: &Run, monitor: &Monitor) -> Result<Vec<RgbaImage>> {
+    monitor.check()?;
     let story = Story::new(run);
-    story.frames(story.here(story.frame_px()), run.result.chosen).iter().map(figure).collect()
+    let frames = story.frames(story.here(story.frame_px()), run.result.chosen);
+    let draw = |frame| {
+        monitor.check()?;
+        figure(frame)
+    };
+    frames.iter().map(draw).collect()
 }
 
 /// A file to be written.

@@ -1,14 +1,17 @@
 //! A `result.json` read back: what a run is repeated by, and what its numbers are held against.
 
+use std::collections::BTreeSet;
 use std::path::Path;
 
 use anyhow::{Context, Result, anyhow, bail};
 use serde::Deserialize;
+use serde_json::Value;
 
-use super::report::{ChosenReport, FORMAT, OptionsReport, Report, ScoresReport, Term, TowardReport, VERSION};
+use super::report::{Asked, ChosenReport, FORMAT, OptionsReport, Report, ScoresReport, Term, TowardReport, VERSION};
 use crate::files;
 use crate::io::Choice;
 use crate::latent_shift::Options;
+use crate::preprocess::Recipe;
 
 /// A record of thousands of steps and of every class takes a hundredth of this.
 const MAX_BYTES: u64 = 64 << 20;
@@ -27,8 +30,8 @@ struct Heading {
 #[derive(Debug, Deserialize)]
 pub struct Record {
     input: RecordedInput,
-    autoencoder: Hashed,
-    scored_by: Hashed,
+    autoencoder: Network,
+    scored_by: Network,
     terms: Vec<Term>,
     pub offset: f64,
     #[serde(default)]
@@ -50,8 +53,11 @@ struct RecordedInput {
 }
 
 #[derive(Debug, Deserialize)]
-struct Hashed {
+struct Network {
     sha256: String,
+    /// None before version 8.
+    #[serde(default)]
+    recipe: Option<Recipe>,
 }
 
 impl Record {
@@ -108,21 +114,28 @@ impl Record {
         self.terms.iter().map(index).collect()
     }
 
-    /// Refuses another input, other networks and another scan to compare with than the run's: each that differs is named, by its SHA-256.
-    pub fn check(&self, input: &str, autoencoder: &str, scored_by: &str, toward: Option<&str>) -> Result<()> {
-        let nothing = "none";
-        let compared = self.toward.as_ref().map_or(nothing, |toward| toward.sha256.as_str());
+    /// Refuses another input, other networks, networks that are fed otherwise, and another scan to compare with than the run's: each that
+    /// differs is named.
+    pub fn check(&self, input: &str, asked: &Asked) -> Result<()> {
+        let compared =
+            |toward: &Option<TowardReport>| toward.as_ref().map_or("none".to_owned(), |of| of.sha256.clone());
         let pairs = [
-            ("the scan's voxels", self.input.sha256.as_str(), input),
-            ("the autoencoder", &self.autoencoder.sha256, autoencoder),
-            ("the network that gives the score", &self.scored_by.sha256, scored_by),
-            ("what the scan is compared with", compared, toward.unwrap_or(nothing)),
+            ("the scan's voxels", self.input.sha256.clone(), input.to_owned()),
+            ("the autoencoder", self.autoencoder.sha256.clone(), asked.autoencoder.sha256.clone()),
+            ("the network that gives the score", self.scored_by.sha256.clone(), asked.scored_by.sha256.clone()),
+            ("what the scan is compared with", compared(&self.toward), compared(&asked.toward)),
         ];
-        let others: Vec<_> = pairs
-            .into_iter()
-            .filter(|(_, then, now)| then != now)
-            .map(|(what, then, now)| format!("{what}: SHA-256 was {then}, is {now}"))
-            .collect();
+        let recipes = [
+            ("the autoencoder", &self.autoencoder, &asked.autoencoder),
+            ("the network that gives the score", &self.scored_by, &asked.scored_by),
+        ];
+        let others = pairs.into_iter().filter(|(_, then, now)| then != now);
+        let others = others.map(|(what, then, now)| format!("{what}: SHA-256 was {then}, is {now}"));
+        let fed = recipes.into_iter().filter_map(|(what, then, now)| {
+            let differs = recipe_differs(then.recipe.as_ref()?, now.recipe.as_ref()?)?;
+            Some(format!("the recipe of {what}: {differs}"))
+        });
+        let others: Vec<String> = others.chain(fed).collect();
         if others.is_empty() { Ok(()) } else { Err(anyhow!("not what the record is of. {}", others.join("; "))) }
     }
 
@@ -145,6 +158,21 @@ impl Record {
             lists.into_iter().filter_map(|(what, then, now)| Some(format!("{what}: {}", list_differs(then, now)?)));
         singles.chain(lists).collect()
     }
+}
+
+/// What another recipe says otherwise, key by key as cards have it.
+fn recipe_differs(then: &Recipe, now: &Recipe) -> Option<String> {
+    if then == now {
+        return None;
+    }
+    let [then, now] = [then, now].map(|recipe| serde_json::to_value(recipe).unwrap_or_default());
+    let keys: BTreeSet<&String> =
+        [&then, &now].into_iter().filter_map(|of| of.as_object()).flat_map(|of| of.keys()).collect();
+    let said = |of: &Value, key: &str| of.get(key).map_or("left out".to_owned(), Value::to_string);
+    let differs = keys.into_iter().filter(|key| then.get(*key) != now.get(*key));
+    let words: Vec<String> =
+        differs.map(|key| format!("{key} was {}, is {}", said(&then, key), said(&now, key))).collect();
+    Some(words.join(", "))
 }
 
 fn same(then: f64, now: f64) -> bool {

@@ -9,6 +9,7 @@ use crate::latent_shift::{Counterfactual, HeatmapMethod, Options, Outside, Score
 use crate::models::Probabilities;
 use crate::nn::{device, threads};
 use crate::pipeline::{Input, Model, Request, Target};
+use crate::preprocess::Recipe;
 use crate::quality::regions::Regions;
 use crate::quality::{self, Drift, Quality};
 use crate::stability::Stability;
@@ -106,11 +107,19 @@ pub struct ModelReport {
     /// How far its answers were from those that its export recorded, of the largest; `None` where none were recorded.
     #[serde(default)]
     pub self_check: Option<f64>,
+    /// How scans are prepared for it; `None` where an older version did not say.
+    #[serde(default)]
+    pub recipe: Option<Recipe>,
 }
 
 impl ModelReport {
     fn of<T: ?Sized>(model: &Model<T>) -> Self {
-        Self { name: model.name.clone(), sha256: model.sha256.clone(), self_check: model.self_check.gap() }
+        Self {
+            name: model.name.clone(),
+            sha256: model.sha256.clone(),
+            self_check: model.self_check.gap(),
+            recipe: Some(model.recipe.clone()),
+        }
     }
 }
 

@@ -48,6 +48,27 @@ pub fn save_by(path: &Path, overwrite: bool, content: impl FnOnce(&mut dyn Write
     Ok(())
 }
 
+/// Writes all of `bytes`, or nothing, into a file that no other user may read. What was there before goes.
+pub fn save_private(path: &Path, bytes: &[u8]) -> Result<()> {
+    let folder = folder_of(path);
+    let cannot = || format!("cannot write {}", path.display());
+    // Temporary files are this user's alone, and stay so under their last name.
+    let mut file = tempfile::Builder::new().prefix(".tmp-parallax-").tempfile_in(folder).with_context(cannot)?;
+    file.write_all(bytes).with_context(cannot)?;
+    file.as_file().sync_all().with_context(cannot)?;
+    file.persist(path).map_err(|error| error.error).with_context(cannot)?;
+    Ok(())
+}
+
+/// Makes a folder that no other user may look into, and those above it.
+pub fn make_private_folder(folder: &Path) -> Result<()> {
+    let mut builder = std::fs::DirBuilder::new();
+    builder.recursive(true);
+    #[cfg(unix)]
+    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
+    builder.create(folder).with_context(|| format!("cannot make the folder {}", folder.display()))
+}
+
 fn folder_of(path: &Path) -> &Path {
     path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."))
 }

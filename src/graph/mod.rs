@@ -149,6 +149,22 @@ impl Graph {
         self.nodes.iter().filter(|node| node.operation.is_some()).count()
     }
 
+    /// Names the operations that let no gradient through where none of the outputs' reaches an input; none where one does.
+    pub fn stopped_by(&self) -> Option<Vec<String>> {
+        let mut passed = vec![false; self.nodes.len()];
+        self.outputs.iter().for_each(|value| passed[value.0] = true);
+        let mut stops = Vec::new();
+        for (at, node) in self.nodes.iter().enumerate().rev() {
+            match &node.operation {
+                _ if !passed[at] => {}
+                None => return None,
+                Some(operation) if operation.stops() => stops.push(operation.name()),
+                Some(_) => node.inputs.iter().for_each(|value| passed[value.0] = true),
+            }
+        }
+        Some(stops)
+    }
+
     /// Counts how often each value is used, as an output too, by operations whose own result is.
     fn uses(&self) -> Vec<usize> {
         let mut uses = vec![0; self.nodes.len()];

@@ -94,7 +94,7 @@ impl Segment {
         while walk.trials.len() < MAX_TRIALS {
             let verdict = self.bracket.attempt(goal, distance, walk, |lambda, walk| oracle.trial(lambda, walk))?;
             if verdict == Verdict::Reached {
-                return Ok(Some(goal.reached()));
+                return Ok(Some(goal.reached(walk)));
             }
             let Some(next) = self.bracket.next(goal, rules.max_lambda) else {
                 let (end, stop) = self.bracket.end(goal, rules.max_lambda);

@@ -141,7 +141,9 @@ impl Counterfactual {
     /// Which of the two scores of the scan is its score here, in words; nothing where there is one alone.
     pub fn which_scan_score(&self) -> Option<String> {
         let score = self.scan_as_predicted?;
-        Some(format!("as the autoencoder's grid has it; on the network's own grid, as `predict` gives it, {score:.4}"))
+        // An embedder's cosine is nothing that `predict` gives.
+        let by = if self.score_kind == ScoreKind::Cosine { "" } else { ", as `predict` gives it," };
+        Some(format!("as the autoencoder's grid has it; on the network's own grid{by} {score:.4}"))
     }
 
     /// What a reader of these numbers must know, in words.

@@ -173,8 +173,11 @@ impl Goal {
         (self.wanted() - self.progress(score)) / pace
     }
 
-    pub(super) fn reached(&self) -> String {
-        format!("the score reached its goal of {:.4}", self.score)
+    /// Why a walk ends whose last trial is at the goal: beyond it, or nearly there.
+    pub(super) fn reached(&self, walk: &Walk) -> String {
+        let end = walk.trials.last().map_or(self.score, |trial| trial.score);
+        let nearly = if self.progress(end) < self.wanted() { ", within 2 % of the way" } else { "" };
+        format!("the score reached its goal of {:.4}{nearly}", self.score)
     }
 
     pub(super) fn missed(&self) -> String {
@@ -329,7 +332,7 @@ pub fn aim(
     let mut distance = goal.distance(start.score, ahead.slope).min(ahead.whole).min(rules.max_lambda);
     while walk.trials.len() < MAX_TRIALS {
         if bracket.attempt(&goal, distance, walk, &mut trial)? == Verdict::Reached {
-            return Ok(goal.reached());
+            return Ok(goal.reached(walk));
         }
         let Some(next) = bracket.next(&goal, rules.max_lambda) else {
             let (end, stop) = bracket.end(&goal, rules.max_lambda);

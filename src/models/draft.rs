@@ -16,6 +16,8 @@ pub struct Facts {
     pub outputs: Vec<String>,
     /// The sides of the first input, `None` where they are open.
     pub sides: Vec<Option<usize>>,
+    /// Whether its channels seem to come last, behind the axes of space.
+    pub channels_last: bool,
     /// The names of the outputs.
     pub names: Vec<String>,
     /// What the first output ends in.
@@ -50,7 +52,8 @@ pub struct Draft {
 impl Draft {
     /// What the file lets one guess.
     pub fn of(facts: &Facts) -> Self {
-        let channels = facts.sides.get(1).copied().flatten().unwrap_or(1);
+        let at = if facts.channels_last { facts.sides.len().saturating_sub(1) } else { 1 };
+        let channels = facts.sides.get(at).copied().flatten().unwrap_or(1);
         let recipe = Recipe { size: [0; 3], channels: channels.clamp(1, 16), ..Recipe::default() };
         let output = facts.names.first().filter(|_| facts.names.len() > 1).cloned();
         // "encoder.onnx" lies beside "decoder.onnx".
@@ -77,6 +80,7 @@ impl Draft {
         let is_slice = facts.sides.len() == 4;
         let usual = if is_slice { "PL" } else { "RAS" };
         let axes = self.axes.or_else(|| Axes::of(usual).ok()).unwrap_or_default();
+        let axes = axes.before_channels(axes.are_before_channels() || facts.channels_last);
         let mut recipe = Recipe {
             axes,
             spacing_mm: self.spacing_mm.unwrap_or(Recipe::default().spacing_mm),
@@ -84,9 +88,9 @@ impl Draft {
             ..self.recipe.clone()
         };
         if axes.is_slice() == is_slice {
-            for ((axis, _), side) in axes.of_stack().zip(facts.sides.iter().skip(2)) {
+            for ((axis, _), side) in axes.of_stack().zip(axes.channels_first(&facts.sides).into_iter().skip(2)) {
                 if let (0, Some(side)) = (recipe.size[2 - axis], side) {
-                    recipe.size[2 - axis] = *side;
+                    recipe.size[2 - axis] = side;
                 }
             }
         }

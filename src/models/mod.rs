@@ -31,6 +31,7 @@ pub use trained_on::TrainedOn;
 pub use vqgan::Vqgan;
 
 use crate::exchange;
+use crate::files;
 use crate::graph::ops::{Size, Unsqueeze};
 use crate::graph::{Graph, Plan, Value};
 use crate::machine;
@@ -44,7 +45,11 @@ pub enum Error {
     Io { of: &'static str, cause: std::io::Error, path: PathBuf },
     #[error("the model card is wrong: {what}: {}", path.display())]
     Card { what: String, path: PathBuf },
-    #[error("no network that Parallax knows has these tensors; write a model card that says its kind: {}", path.display())]
+    #[error(
+        "no network that Parallax knows has these tensors: export the network in Python with assets/export.py, to .onnx or .pt2; or write a \
+         model card that says its kind, where it is one of Parallax's own: {}",
+        path.display()
+    )]
     UnknownKind { path: PathBuf },
     #[error("{config} says {field} = {said}, the checkpoint's tensors say {found}; use the yaml that belongs to it", config = path.display())]
     Config { field: &'static str, said: String, found: String, path: PathBuf },
@@ -82,6 +87,44 @@ pub struct Loaded {
     pub sha256: String,
     /// How scans are prepared for it: the card's recipe, with the sizes that its file fixes.
     pub recipe: Recipe,
+    /// Where the scores of a classifier or a segmenter in a file come from.
+    pub head: Option<Head>,
+}
+
+/// Where the scores of a network in a file come from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Head {
+    /// The output that the card names, or else the file's first.
+    pub output: String,
+    /// The value that scores are made of: what the output's activation takes, where it ends in one.
+    pub value: String,
+    /// How they are made of it.
+    pub activation: Probabilities,
+    /// Whether the output is the number of the largest class, which has no gradient.
+    pub chosen: bool,
+}
+
+impl Head {
+    /// "a softmax of "logits", before the output "probabilities"".
+    pub fn words(&self) -> String {
+        let [output, value] = [&self.output, &self.value].map(|name| files::printable(name));
+        let how = match self.activation {
+            Probabilities::None => "the numbers of".to_owned(),
+            activation => format!("a {} of", activation.word()),
+        };
+        if output == value {
+            format!("{how} \"{value}\"")
+        } else {
+            format!("{how} \"{value}\", before the output \"{output}\"")
+        }
+    }
+
+    /// What a person should know of it.
+    pub fn note(&self) -> Option<String> {
+        let (output, words) = (files::printable(&self.output), self.words());
+        let why = "is the number of the largest class, which has no gradient; its scores are taken as";
+        self.chosen.then(|| format!("its output \"{output}\" {why} {words}"))
+    }
 }
 
 /// Where an export leaves the self-check of a network: beside it.
@@ -127,7 +170,7 @@ impl Network {
             return Err(Error::Memory { needed, most, path: card.weights.clone() });
         }
         let network = Self::of(card, &checkpoint, DType::F32, device)?;
-        Ok(Loaded { network, sha256: checkpoint.sha256().to_owned(), recipe: card.recipe.clone() })
+        Ok(Loaded { network, sha256: checkpoint.sha256().to_owned(), recipe: card.recipe.clone(), head: None })
     }
 
     /// Builds what a card describes of an open checkpoint, in f32 or f64.

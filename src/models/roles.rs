@@ -81,6 +81,15 @@ pub enum Probabilities {
 }
 
 impl Probabilities {
+    /// As cards spell it.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Sigmoid => "sigmoid",
+            Self::Softmax => "softmax",
+            Self::None => "none",
+        }
+    }
+
     /// Gives the scores of logits `[1, labels]`; each is in `0..=1` where they are probabilities.
     pub fn of(self, logits: &Tensor) -> Result<Tensor> {
         match self {

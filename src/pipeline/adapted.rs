@@ -108,15 +108,14 @@ impl Request {
 }
 
 impl Request {
-    /// What the self-checks of its networks came to, in words.
-    pub fn self_checks(&self) -> Vec<String> {
-        let scored_by = match &self.target {
-            Target::Classes { classifier, .. } => (&classifier.name, classifier.self_check),
-            Target::LungSize { segmenter } => (&segmenter.name, segmenter.self_check),
-            Target::Toward { embedder, .. } => (&embedder.name, embedder.self_check),
+    /// What a person should know of its networks, in words.
+    pub fn notes(&self) -> Vec<String> {
+        let scored_by: Vec<String> = match &self.target {
+            Target::Classes { classifier, .. } => classifier.notes().collect(),
+            Target::LungSize { segmenter } => segmenter.notes().collect(),
+            Target::Toward { embedder, .. } => embedder.notes().collect(),
         };
-        let all = [(&self.autoencoder.name, self.autoencoder.self_check), scored_by];
-        all.into_iter().filter_map(|(name, check)| Some(format!("{name}: {}", check.words()?))).collect()
+        self.autoencoder.notes().chain(scored_by).collect()
     }
 }
 

@@ -1,6 +1,7 @@
 //! The input check: what a person should know before a network's answer to a scan, in plain words.
 
 use anyhow::{Result, anyhow};
+use glam::DVec3;
 
 use super::{BadInput, Input, network};
 use crate::io::{Note, Scan, counted};
@@ -17,6 +18,8 @@ const PICTURE: [f32; 2] = [0.0, 255.0];
 const FEW_SLICES: usize = 10;
 /// From here on an oblique scan is worth a word, degrees.
 const OBLIQUE_DEGREES: f64 = 1.0;
+/// Places are computed from matrices, in f64.
+const ROUNDING_MM: f64 = 1e-6;
 
 /// Of a scan: what its reader found, and what preparation did. The weightiest come first.
 pub(super) fn of_scan(scan: &Scan, prepared: &Prepared) -> Vec<Note> {
@@ -78,11 +81,9 @@ fn check(scan: &Volume, prepared: &Prepared) -> Vec<Note> {
     let mut notes = numbers(&scan.voxels, prepared.recipe.hu);
     let spacing_mm = prepared.spaced.spacing_mm();
     for (axis, name) in ["right-left", "front-back", "foot-head"].iter().enumerate() {
-        let (n, side) = (prepared.spaced.shape[axis], prepared.recipe.size[axis]);
-        if n > side && side > 0 && prepared.recipe.fit == Fit::Crop && prepared.recipe.foreground_hu.is_none() {
-            let lost = (n - side) as f64 * spacing_mm[axis];
+        if let Some(lost_mm) = cut_off_mm(prepared, axis) {
             notes.push(Note::caution(format!(
-                "the model's field of view cuts off {lost:.0} mm in the {name} direction"
+                "the model's field of view cuts off {lost_mm:.0} mm of the scan in the {name} direction"
             )));
         }
     }
@@ -102,6 +103,24 @@ fn check(scan: &Volume, prepared: &Prepared) -> Vec<Note> {
         )));
     }
     notes
+}
+
+/// How much of the scan along an axis, air too, lies beyond both ends of what a recipe crops it to; less than a voxel at an end is no news.
+/// Of a body that fills the scan it is what `fit` says of the two ends.
+fn cut_off_mm(prepared: &Prepared, axis: usize) -> Option<f64> {
+    let Recipe { fit, foreground_hu, size, .. } = &prepared.recipe;
+    if *fit != Fit::Crop || foreground_hu.is_some() || size[axis] == 0 {
+        return None;
+    }
+    let (of_scan, seen) = (&prepared.oriented, &prepared.volume.grid);
+    let seen_from_scan = seen.voxel_from_world() * of_scan.world_from_voxel;
+    let face = |at: f64| seen_from_scan.transform_point3(DVec3::AXES[axis] * at)[axis];
+    let [a, b] = [face(-0.5), face(of_scan.shape[axis] as f64 - 0.5)];
+    let spacing_mm = seen.spacing_mm()[axis];
+    let least_mm = of_scan.spacing_mm().into_iter().fold(spacing_mm, f64::max);
+    let ends = [-0.5 - a.min(b), a.max(b) + 0.5 - seen.shape[axis] as f64].map(|voxels| voxels * spacing_mm);
+    let lost_mm: f64 = ends.into_iter().filter(|mm| *mm + ROUNDING_MM >= least_mm).sum();
+    (lost_mm > 0.0).then_some(lost_mm)
 }
 
 /// Whether these can be Hounsfield units, and what of them the networks see.

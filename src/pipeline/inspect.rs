@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use anyhow::{Result, anyhow};
 
+use super::described::{Described, described};
 use super::{BadInput, Input, check, chosen, is_stack, network, stack};
 use crate::exchange::Model;
 use crate::graph::Plan;
@@ -30,11 +31,10 @@ pub enum Opened {
         checkpoint: Box<Checkpoint>,
         kind: Option<String>,
     },
-    Network {
-        model: Box<Model>,
-        /// Whether a card cuts volumes into tiles: what a pass takes is then a matter of these.
-        tiled: bool,
-    },
+    /// The file of a network, without a card.
+    Network(Box<Model>),
+    /// A card of networks in files.
+    Card(Box<Described>),
 }
 
 /// A scan, a model card, a checkpoint or a network, told by what it holds. A scan is prepared by the recipe, since what that does to
@@ -42,14 +42,13 @@ pub enum Opened {
 pub fn inspect(path: &Path, choice: &Choice, recipe: &Recipe, monitor: &Monitor) -> Result<Opened> {
     if models::is_file_of_operations(path) {
         chosen::refuse(choice, "a network", path)?;
-        return Ok(Opened::Network { model: Box::new(network::open(path)?), tiled: false });
+        return Ok(Opened::Network(Box::new(network::open(path)?)));
     }
     if path.extension().is_some_and(|ext| ext.eq_ignore_ascii_case("toml")) || models::is_bundle(path) {
         chosen::refuse(choice, "a model card", path)?;
         let card = Card::open(path).map_err(BadInput::mark)?;
         if let Kind::File(_) = card.kind {
-            let tiled = card.file.tiles.is_some();
-            return Ok(Opened::Network { model: Box::new(network::open(&card.weights)?), tiled });
+            return Ok(Opened::Card(Box::new(described(&card)?)));
         }
         let checkpoint = Checkpoint::open(&card.weights).map_err(BadInput::mark)?;
         return Ok(Opened::Checkpoint { checkpoint: Box::new(checkpoint), kind: Some(card.kind.to_string()) });

@@ -14,7 +14,7 @@ use crate::exchange::{Model, Size};
 use crate::files;
 use crate::graph::{self, Plan};
 use crate::job::Monitor;
-use crate::models::{self, Card, Kind};
+use crate::models::{self, Card, Kind, Network};
 use crate::nn::device;
 use crate::weights;
 
@@ -90,7 +90,7 @@ fn beside(path: &Path) -> Result<PathBuf> {
 /// The files of networks that a path stands for: itself, or those that a model card or a bundle names.
 ///
 /// # Errors
-/// Where a card names a checkpoint, whose operations are Parallax's own, or where a path is no network.
+/// Where a card names a checkpoint, whose operations are Parallax's own, where no run could begin with it, or where a path is no network.
 pub fn files_of(path: &Path) -> Result<Vec<PathBuf>> {
     let is_card = path.extension().is_some_and(|ending| ending.eq_ignore_ascii_case("toml")) || models::is_bundle(path);
     if !is_card {
@@ -105,6 +105,8 @@ pub fn files_of(path: &Path) -> Result<Vec<PathBuf>> {
             path.display()
         )));
     }
+    // What a run would refuse of a card is refused here too, in the same words.
+    Network::load(&card, device::chosen()).map_err(BadInput::mark)?;
     Ok([Some(card.weights), card.file.decoder].into_iter().flatten().collect())
 }
 

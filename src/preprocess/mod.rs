@@ -5,6 +5,7 @@
 
 mod fit;
 mod recipe;
+mod words;
 
 use glam::{DAffine3, DMat3, DVec3};
 

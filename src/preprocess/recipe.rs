@@ -162,7 +162,8 @@ pub enum OverSlices {
 }
 
 /// Anatomical directions of the axes of a network's tensor, first axis first: "SPL" is slices towards the head, rows towards the back,
-/// columns towards the left. Two letters are those of a single slice.
+/// columns towards the left. Two letters are those of a single slice. A C behind them says that the channels come last, as TensorFlow has
+/// them: "SPLC" is `[n, d, h, w, c]`.
 ///
 /// Scans are resampled, padded and cropped along these axes, as MONAI does behind its `Orientationd`: where an axis runs the other way, a
 /// crop of odd numbers begins one voxel further, and a grid at the other end. What is left out is the order of the published pipeline,
@@ -171,6 +172,7 @@ pub enum OverSlices {
 pub struct Axes {
     directions: [Option<Direction>; 3],
     published: bool,
+    channels_last: bool,
 }
 
 /// An axis of the patient (0 R-L, 1 A-P, 2 S-I), and whether it runs towards R, A, S.
@@ -181,7 +183,11 @@ const LETTERS: [[char; 2]; 3] = [['L', 'R'], ['P', 'A'], ['I', 'S']];
 impl Default for Axes {
     /// The order of a stack in the viewer, "SPL".
     fn default() -> Self {
-        Self { directions: [Some((2, true)), Some((1, false)), Some((0, false))], published: true }
+        Self {
+            directions: [Some((2, true)), Some((1, false)), Some((0, false))],
+            published: true,
+            channels_last: false,
+        }
     }
 }
 
@@ -191,11 +197,12 @@ impl Axes {
         let wrong = || {
             format!(
                 "axes = \"{letters}\"; three letters say which way the axes of a volume run, each one of L R, P A, I S (\"RAS\"), \
-                 and two those of a slice (\"PL\")"
+                 and two those of a slice (\"PL\"); a C behind them says that the channels come last (\"RASC\")"
             )
         };
         let mut axes = [None; 3];
-        for (at, letter) in letters.chars().enumerate() {
+        let (of_space, channels_last) = letters.strip_suffix('C').map_or((letters, false), |of_space| (of_space, true));
+        for (at, letter) in of_space.chars().enumerate() {
             let world = LETTERS.iter().position(|pair| pair.contains(&letter)).ok_or_else(wrong)?;
             if at > 2 || axes.iter().flatten().any(|(other, _)| *other == world) {
                 return Err(wrong());
@@ -203,7 +210,31 @@ impl Axes {
             axes[at] = Some((world, LETTERS[world][1] == letter));
         }
         let slice = axes[1].is_some() && axes[2].is_none() && axes.iter().flatten().all(|(world, _)| *world != 2);
-        if axes[2].is_some() || slice { Ok(Self { directions: axes, published: false }) } else { Err(wrong()) }
+        if axes[2].is_some() || slice {
+            Ok(Self { directions: axes, published: false, channels_last })
+        } else {
+            Err(wrong())
+        }
+    }
+
+    /// Whether the channels of the network's tensors come last, behind these axes.
+    pub fn are_before_channels(self) -> bool {
+        self.channels_last
+    }
+
+    /// These axes with the channels behind them, or before.
+    #[must_use]
+    pub fn before_channels(self, channels_last: bool) -> Self {
+        Self { channels_last, ..self }
+    }
+
+    /// Puts what is said of each axis of a network's tensor, batch first, in the order `[n, c, …]`.
+    pub fn channels_first<T: Clone>(self, of_file: &[T]) -> Vec<T> {
+        let mut ordered = of_file.to_vec();
+        if self.channels_last && ordered.len() > 2 {
+            ordered[1..].rotate_right(1);
+        }
+        ordered
     }
 
     /// Whether these are the axes of a single slice.
@@ -229,7 +260,8 @@ impl fmt::Display for Axes {
         self.directions
             .iter()
             .flatten()
-            .try_for_each(|(world, positive)| write!(f, "{}", LETTERS[*world][usize::from(*positive)]))
+            .try_for_each(|(world, positive)| write!(f, "{}", LETTERS[*world][usize::from(*positive)]))?;
+        if self.channels_last { f.write_str("C") } else { Ok(()) }
     }
 }
 
@@ -320,10 +352,10 @@ mod tests {
 
     #[test]
     fn letters_of_axes_are_read_as_they_are_written() {
-        for letters in ["RAS", "SPL", "LPS", "PL", "RA", "ASR"] {
+        for letters in ["RAS", "SPL", "LPS", "PL", "RA", "ASR", "SPLC", "PLC"] {
             assert_eq!(Axes::of(letters).expect("axes").to_string(), letters);
         }
-        for wrong in ["", "R", "RAX", "RLS", "RASL", "SP", "ras"] {
+        for wrong in ["", "R", "RAX", "RLS", "RASL", "SP", "ras", "C", "RCAS", "CRAS", "RASCC"] {
             assert!(Axes::of(wrong).is_err_and(|said| said.contains(&format!("axes = \"{wrong}\""))), "{wrong}");
         }
     }

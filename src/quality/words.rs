@@ -13,17 +13,24 @@ pub struct Line {
 }
 
 /// All of them, in the order that people read them.
-pub fn lines(quality: &Quality) -> Vec<Line> {
+/// `end` is the score of the counterfactual.
+pub fn lines(quality: &Quality, end: f64) -> Vec<Line> {
     let line = |name, value: String, meaning: &str| Line { name, value, meaning: meaning.to_owned() };
     let share = |share: f64| if share.is_nan() { NONE.to_owned() } else { format!("{:.1} %", 100.0 * share) };
     let mean = quality.mean_change_hu;
     let (reached, aim) = match (quality.goal, quality.goal_reached) {
-        (Some(goal), Some(reached)) => (if reached { "yes" } else { "no" }, format!("{goal:.4}")),
-        _ => ("no goal", "none, since lambda was given as a range".to_owned()),
+        (Some(goal), Some(reached)) => {
+            (reached_text(goal, end, end - quality.score_change, reached), format!("{goal:.4}"))
+        }
+        _ => ("no goal".to_owned(), "none, since lambda was given as a range".to_owned()),
     };
     let changed = format!("Share of the body's voxels that changed by more than {CHANGED_HU} HU");
     vec![
-        line("Goal reached", reached.to_owned(), &format!("Whether the score came to its goal or beyond: {aim}")),
+        line(
+            "Goal reached",
+            reached,
+            &format!("Whether the score came to its goal or beyond: {aim}. A search ends within 2 % of the way"),
+        ),
         line("Change of score", signed(quality.score_change, 4), "Counterfactual minus reconstruction"),
         line(
             "Change of logit",
@@ -64,6 +71,16 @@ pub fn lines(quality: &Quality) -> Vec<Line> {
     ]
 }
 
+/// "yes" where the score came to its goal or beyond; where it only came near enough for the search to end, how near.
+fn reached_text(goal: f64, end: f64, start: f64, reached: bool) -> String {
+    let beyond = if goal < start { end <= goal } else { end >= goal };
+    match (beyond, reached) {
+        (true, _) => "yes".to_owned(),
+        (false, true) => format!("nearly, {end:.3} of {goal:.3}"),
+        (false, false) => "no".to_owned(),
+    }
+}
+
 /// A number with its sign; what rounds to nothing has none.
 pub fn signed(number: f64, decimals: usize) -> String {
     let text = format!("{number:+.decimals$}");
@@ -72,7 +89,15 @@ pub fn signed(number: f64, decimals: usize) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::signed;
+    use super::{reached_text, signed};
+
+    #[test]
+    fn a_goal_that_was_only_nearly_reached_says_how_nearly() {
+        assert_eq!(reached_text(0.1, 0.099, 0.9, true), "yes");
+        assert_eq!(reached_text(0.1, 0.102, 0.9, true), "nearly, 0.102 of 0.100");
+        assert_eq!(reached_text(0.9, 0.91, 0.2, true), "yes");
+        assert_eq!(reached_text(0.9, 0.5, 0.2, false), "no");
+    }
 
     #[test]
     fn what_rounds_to_nothing_has_no_sign() {

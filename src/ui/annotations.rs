@@ -2,11 +2,11 @@
 
 use eframe::egui::{self, Align2, Rect, Stroke, pos2, vec2};
 
-use super::display::Picture;
 use super::theme;
-use super::widgets::ink;
+use super::widgets::{plate, text_size};
 use crate::frame::camera::Camera;
 use crate::frame::{Content, Generated, Plane, Shade, colormap, lambda_text};
+use crate::session::view::arrange::Picture;
 use crate::volume::Grid;
 
 /// Height of a line of text, points.
@@ -17,9 +17,9 @@ pub(super) fn mark_synthetic(painter: &egui::Painter, inner: Rect, picture: &Pic
     let Some(tag) = synthetic_tag(picture) else { return };
     let width = |text: &str| painter.layout_no_wrap(text.to_owned(), theme::small(), theme::DARK.amber).rect.width();
     if width(picture.title) + width(&tag) + 2.0 * LINE < inner.width() {
-        ink(painter, inner.right_top(), Align2::RIGHT_TOP, &tag, theme::DARK.amber);
+        plate(painter, inner.right_top(), Align2::RIGHT_TOP, &tag, theme::DARK.amber);
     } else {
-        ink(painter, inner.left_top() + vec2(0.0, 2.0 * LINE), Align2::LEFT_TOP, &tag, theme::DARK.amber);
+        plate(painter, inner.left_top() + vec2(0.0, 2.0 * LINE), Align2::LEFT_TOP, &tag, theme::DARK.amber);
     }
 }
 
@@ -32,13 +32,20 @@ pub(super) fn annotate(
     grid: &Grid,
     pixels_per_point: f32,
 ) {
-    ink(painter, inner.left_top(), Align2::LEFT_TOP, picture.title, theme::DARK.strong);
+    plate(painter, inner.left_top(), Align2::LEFT_TOP, picture.title, theme::DARK.strong);
+    if let Some(score) = &picture.score {
+        plate(painter, inner.left_top() + vec2(0.0, LINE), Align2::LEFT_TOP, score, theme::DARK.strong);
+    }
     let [left, right, top, bottom] = camera.letters(grid);
-    ink(painter, inner.left_center(), Align2::LEFT_CENTER, left, theme::DARK.strong);
-    ink(painter, inner.right_center(), Align2::RIGHT_CENTER, right, theme::DARK.strong);
-    ink(painter, inner.center_top() + vec2(0.0, LINE), Align2::CENTER_TOP, top, theme::DARK.strong);
-    ink(painter, inner.center_bottom(), Align2::CENTER_BOTTOM, bottom, theme::DARK.strong);
-    ink(painter, inner.left_bottom(), Align2::LEFT_BOTTOM, &slice_text(camera, grid), theme::DARK.strong);
+    plate(painter, inner.left_center(), Align2::LEFT_CENTER, left, theme::DARK.strong);
+    plate(painter, inner.right_center(), Align2::RIGHT_CENTER, right, theme::DARK.strong);
+    // Below the score, and the tag below that, where a pane has no room beside them.
+    let score = picture.score.as_deref().unwrap_or_default();
+    let narrow = text_size(painter, score).x + LINE > inner.width() / 2.0;
+    let lines = if narrow { 3.0 } else { 1.0 };
+    plate(painter, inner.center_top() + vec2(0.0, lines * LINE), Align2::CENTER_TOP, top, theme::DARK.strong);
+    plate(painter, inner.center_bottom(), Align2::CENTER_BOTTOM, bottom, theme::DARK.strong);
+    plate(painter, inner.left_bottom(), Align2::LEFT_BOTTOM, &slice_text(camera, grid), theme::DARK.strong);
     scale_bar(painter, inner, camera.mm_per_pixel * f64::from(pixels_per_point));
     if let Some([scale_hu, threshold_hu]) = difference_colors(picture) {
         let signed = !matches!(picture.look.content, Content::Heatmap(_));
@@ -72,7 +79,7 @@ fn slice_text(camera: &Camera, grid: &Grid) -> String {
 pub(super) fn words(picture: &Picture, camera: &Camera, grid: &Grid) -> String {
     let [left, right, top, bottom] = camera.letters(grid);
     let edges = format!("left {left}, right {right}, top {top}, bottom {bottom}");
-    [synthetic_tag(picture), Some(slice_text(camera, grid)), Some(edges)]
+    [synthetic_tag(picture), picture.score.clone(), Some(slice_text(camera, grid)), Some(edges)]
         .into_iter()
         .flatten()
         .collect::<Vec<_>>()
@@ -95,7 +102,7 @@ fn scale_bar(painter: &egui::Painter, inner: Rect, mm_per_point: f64) {
     let start = end - vec2((mm / mm_per_point) as f32, 0.0);
     painter.line_segment([start, end], Stroke::new(4.0, theme::BLACK));
     painter.line_segment([start, end], Stroke::new(2.0, theme::DARK.strong));
-    ink(painter, end - vec2(0.0, 6.0), Align2::RIGHT_BOTTOM, &format!("{:.0} cm", mm / 10.0), theme::DARK.strong);
+    plate(painter, end - vec2(0.0, 6.0), Align2::RIGHT_BOTTOM, &format!("{:.0} cm", mm / 10.0), theme::DARK.strong);
 }
 
 /// The colours of the difference with their HU, above the middle of the right edge. A size has no lower half.
@@ -121,6 +128,6 @@ fn color_bar(painter: &egui::Painter, inner: Rect, scale_hu: f32, threshold_hu: 
     let sizes = [(0.0, format!("{scale_hu:.0} HU")), (1.0, "0".to_owned())];
     for (share, text) in if signed { signed_numbers.to_vec() } else { sizes.to_vec() } {
         let at = pos2(bar.left() - 4.0, bar.top() + share * height);
-        ink(painter, at, Align2::RIGHT_CENTER, &text, theme::DARK.strong);
+        plate(painter, at, Align2::RIGHT_CENTER, &text, theme::DARK.strong);
     }
 }

@@ -7,33 +7,33 @@ use eframe::egui::{
     WidgetText, pos2, vec2,
 };
 
-use super::action::{Action, Place};
-use super::compute_panel::progress_text;
-use super::input_panel::{notes_ui, sign_ui, weighed_ui};
-use super::session::Session;
+use super::notes::{notes_ui, sign_ui, weighed_ui};
+use super::progress::progress_text;
 use super::theme;
 use super::widgets::{FOLD_SIZE, error_ui, focus_frame, meaning_ui};
 use crate::fit::words::Told;
 use crate::io::{Note, Weight, counted};
 use crate::job::duration;
 use crate::pipeline;
+use crate::session::action::{Action, Place, Run};
+use crate::session::model::Model;
 
 /// A serious note above the button that starts a run has so many lines at most; the rest of it is shown on hover.
 const SERIOUS_LINES: usize = 3;
 
-pub(super) fn fit_panel_ui(ui: &mut Ui, session: &Session, actions: &mut Vec<Action>) {
-    let told = session.fit_told();
+pub(super) fn fit_panel_ui(ui: &mut Ui, model: &Model, actions: &mut Vec<Action>) {
+    let told = model.fit_told();
     ui.add_space(2.0);
     let was_open = is_open(ui);
-    line_ui(ui, &line(session, &told));
+    line_ui(ui, &line(model, &told));
     if !is_open(ui) {
         return;
     }
     let notes: Vec<Note> = told.into_iter().map(|told| told.note).collect();
     let unfolded = ui.scope(|ui| {
         notes_ui(ui, &notes, "on the fit");
-        error_ui(ui, session.fit_error(), Place::Fit, actions);
-        reconstruction_ui(ui, session, actions);
+        error_ui(ui, model.fitting.error(), Place::Fit, actions);
+        reconstruction_ui(ui, model, actions);
     });
     if !was_open {
         unfolded.response.scroll_to_me(None); // it may lie below the edge
@@ -41,9 +41,9 @@ pub(super) fn fit_panel_ui(ui: &mut Ui, session: &Session, actions: &mut Vec<Act
 }
 
 /// What a run should not begin without, if there is such a thing; it stands above the button that starts one.
-pub(super) fn serious_ui(ui: &mut Ui, session: &Session) {
-    let failed = session.fit_error().map(|error| Note::serious(pipeline::in_words(error)));
-    let worst = failed.or_else(|| session.fit_told().into_iter().map(|told| told.note).next());
+pub(super) fn serious_ui(ui: &mut Ui, model: &Model) {
+    let failed = model.fitting.error().map(|error| Note::serious(pipeline::in_words(error)));
+    let worst = failed.or_else(|| model.fit_told().into_iter().map(|told| told.note).next());
     if let Some(note) = worst.filter(|note| note.weight == Weight::Serious) {
         weighed_ui(ui, &note, SERIOUS_LINES);
     }
@@ -59,8 +59,8 @@ struct Line {
     at_work: bool,
 }
 
-fn line(session: &Session, told: &[Told]) -> Line {
-    let fitting = &session.fitting;
+fn line(model: &Model, told: &[Told]) -> Line {
+    let fitting = &model.fitting;
     let quiet = |text: &str, at_work| Line {
         weight: None,
         text: text.to_owned(),
@@ -74,7 +74,7 @@ fn line(session: &Session, told: &[Told]) -> Line {
     if fitting.kept.running().is_some() {
         return quiet("Fit: checking the reconstruction…", true);
     }
-    if let Some(error) = session.fit_error() {
+    if let Some(error) = model.fitting.error() {
         let text = pipeline::in_words(error);
         return Line {
             weight: Some(Weight::Serious),
@@ -83,11 +83,11 @@ fn line(session: &Session, told: &[Told]) -> Line {
             at_work: false,
         };
     }
-    let Some(worst) = told.first() else { return quiet(session.fit_waits(), false) };
+    let Some(worst) = told.first() else { return quiet(model.fit_waits(), false) };
     let Note { weight, text } = &worst.note;
     let notes = told.iter().filter(|told| told.note.weight != Weight::Fact).count();
     let short = if *weight == Weight::Fact {
-        let run = session.run_secs().map_or_else(String::new, |secs| match secs {
+        let run = model.run_secs().map_or_else(String::new, |secs| match secs {
             few if few < 1.0 => ", under 1 s a run".to_owned(),
             secs => format!(", about {} a run", duration(secs)),
         });
@@ -151,9 +151,9 @@ fn line_ui(ui: &mut Ui, line: &Line) {
 }
 
 /// What the autoencoder makes of the scan, where someone asks for it.
-fn reconstruction_ui(ui: &mut Ui, session: &Session, actions: &mut Vec<Action>) {
-    let (fit, kept) = (&session.fitting.fit, &session.fitting.kept);
-    if session.autoencoder.ready().is_none() || session.scan.ready().is_none() {
+fn reconstruction_ui(ui: &mut Ui, model: &Model, actions: &mut Vec<Action>) {
+    let (fit, kept) = (&model.fitting.fit, &model.fitting.kept);
+    if model.autoencoder.ready().is_none() || model.scan.ready().is_none() {
         return;
     }
     if let Some(monitor) = kept.running() {
@@ -163,15 +163,15 @@ fn reconstruction_ui(ui: &mut Ui, session: &Session, actions: &mut Vec<Action>) 
         ui.label(RichText::new(phase).small().color(theme::colors(ui).weak));
         ui.add(ProgressBar::new(fraction.unwrap_or(0.0)).animate(false).text(text));
         if ui.button("Stop the check").clicked() {
-            actions.push(Action::StopReconstruction);
+            actions.push(Run::StopReconstruction.into());
         }
     } else if kept.ready().is_none() {
-        let can = session.run.running().is_none() && fit.running().is_none();
+        let can = model.run.running().is_none() && fit.running().is_none();
         let hover = "Sends the scan through the autoencoder and the classifier: PSNR, slope, offset, and the score before and after. It takes \
                      about as long as the beginning of a run";
         let button = ui.add_enabled(can, Button::new("Check the reconstruction"));
         if button.on_hover_text(hover).on_disabled_hover_text("It waits for the work that goes on").clicked() {
-            actions.push(Action::CheckReconstruction);
+            actions.push(Run::CheckReconstruction.into());
         }
     }
 }

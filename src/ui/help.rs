@@ -2,8 +2,8 @@
 
 use eframe::egui::{Align2, Context, Grid, RichText, ScrollArea, Ui, Window};
 
-use super::action::Action;
 use super::theme;
+use crate::session::action::{Action, Sheet, View};
 use crate::settings::Mouse;
 
 /// Of the column of keys, so that all groups stand in line.
@@ -13,12 +13,13 @@ const HEIGHT: f32 = 780.0;
 
 type Row = (&'static str, &'static str);
 
-const SLICES: [Row; 6] = [
+const SLICES: [Row; 7] = [
     ("Wheel, up, down", "slice by slice"),
     ("Page up, page down", "ten slices"),
     ("Home, end", "first and last slice"),
-    ("J", "the slice that changed most"),
+    ("J", "where the largest region changed most"),
     ("N, Shift + N", "the next one up or down that changed more than its neighbours"),
+    ("Shift + space", "play through the slices, or stop"),
     ("A, C, S", "axial, coronal, sagittal"),
 ];
 const LAMBDA: [Row; 4] = [
@@ -32,7 +33,7 @@ const LOOK: [Row; 14] = [
     ("Ctrl + left drag", "the window of what lies in the box"),
     ("G", "three planes; again: one"),
     ("Double click", "one pane; again: three"),
-    ("T", "the next volume in the one pane"),
+    ("T", "the next volume where one is shown alone"),
     ("B, held", "the original in the counterfactual's place"),
     ("W", "swipe between original and counterfactual"),
     ("K", "detail kept: the sharp scan plus the difference"),
@@ -48,13 +49,15 @@ const MEASURE: [Row; 3] = [
     ("Delete", "the selected measurement goes"),
     ("Ctrl + Z", "the last change of the measurements is undone"),
 ];
-const REST: [Row; 7] = [
+const REST: [Row; 9] = [
     ("F, R", "the whole slice; everything as at first"),
     ("Ctrl + O, Ctrl + Shift + O", "open a file, a folder"),
     ("Ctrl + S", "save the session, to go on another day"),
     ("Ctrl + Shift + C", "copy the picture"),
     ("Ctrl + E", "export pictures, animations, volumes, numbers"),
     ("Ctrl + Enter, Esc", "compute, cancel"),
+    ("Ctrl + K", "everything that can be done, by name"),
+    ("F9, F10", "the panels at the left and at the right: shown, or put away"),
     ("?, F1", "this list"),
 ];
 const PACS: [Row; 3] = [
@@ -95,7 +98,7 @@ pub(super) fn help_ui(ctx: &Context, mouse: Mouse, actions: &mut Vec<Action>) {
         });
     });
     if !open {
-        actions.push(Action::Help);
+        actions.push(View::Sheet(Sheet::Keys).into());
     }
 }
 

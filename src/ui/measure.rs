@@ -3,54 +3,27 @@
 use eframe::egui::{self, Align2, Pos2, Rect, RichText, Stroke, Ui, pos2};
 use glam::DVec3;
 
-use super::action::Action;
 use super::annotations::plane_name;
-use super::display::{Picture, Shown};
-use super::measurements::MOST;
-use super::navigate::point_at;
-use super::session::Session;
+use super::places::point_at;
 use super::theme;
-use super::viewer::Viewer;
 use super::widgets::ink;
-use crate::export::png::Mark;
 use crate::frame::camera::Camera;
 use crate::frame::measure::{Measurement, Region, Shape, Spread, VOLUMES};
 use crate::frame::{Content, Plane, lambda_text};
 use crate::io::counted;
-use crate::quality::words::signed;
+use crate::session::action::{Action, Measure};
+use crate::session::model::Model;
+use crate::session::view::Viewer;
+use crate::session::view::arrange::Picture;
+use crate::session::view::marks::{computed, is_shown, spread_text, words};
+use crate::session::view::measurements::MOST;
+use crate::session::view::measurements::{TOOLS, Tool};
 use crate::volume::Grid;
 
 /// How near to a line it is taken hold of, points.
 const GRIP: f32 = 8.0;
 /// Half the size of what is drawn without a pointer, mm.
 const HALF_MM: f64 = 10.0;
-
-/// What a left drag draws.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Tool {
-    Ruler,
-    Angle,
-    Region,
-}
-
-pub(super) const TOOLS: [(Tool, &str, &str); 3] = [
-    (Tool::Ruler, "Ruler", "Drag from end to end"),
-    (Tool::Angle, "Angle", "Drag from an end to the corner, then click on the other end"),
-    (Tool::Region, "Region", "Drag a box around an ellipse"),
-];
-
-#[derive(Debug, Clone, PartialEq)]
-pub(super) enum Act {
-    Tool(Option<Tool>),
-    /// Off, ruler, angle, region, and off again.
-    NextTool,
-    /// What is being drawn, or no longer.
-    Draft(Option<Measurement>),
-    Add(Measurement),
-    Select(Option<usize>),
-    Delete,
-    Undo,
-}
 
 /// What the pointer draws on a pane: `place` leads from the screen into the patient.
 pub(super) struct Pencil<'a> {
@@ -74,10 +47,10 @@ impl Pencil<'_> {
         };
         let drawn = Measurement { plane, shape };
         let act = match (self.response.drag_stopped(), tool) {
-            (false, _) => Act::Draft(Some(drawn)),
+            (false, _) => Measure::Draft(Some(drawn)),
             // The other arm follows the pointer until a click.
-            (true, Tool::Angle) => Act::Draft(Some(Measurement { plane, shape: Shape::Angle([a, b, b]) })),
-            (true, _) => Act::Add(drawn),
+            (true, Tool::Angle) => Measure::Draft(Some(Measurement { plane, shape: Shape::Angle([a, b, b]) })),
+            (true, _) => Measure::Add(drawn),
         };
         actions.push(Action::Measure(act));
     }
@@ -88,7 +61,7 @@ impl Pencil<'_> {
         if measurements.tool.is_none() {
             return false;
         }
-        let mut act = |act| actions.push(Action::Measure(act));
+        let mut act = |act: Measure| actions.push(Action::Measure(act));
         if let Some(Measurement { plane, shape: Shape::Angle([a, corner, b]) }) = measurements.draft
             && plane == self.picture.plane
             && !self.response.dragged()
@@ -96,9 +69,9 @@ impl Pencil<'_> {
             let place = (self.place)(pointer);
             let bent = Measurement { plane, shape: Shape::Angle([a, corner, place]) };
             if self.response.clicked() {
-                act(Act::Add(bent));
+                act(Measure::Add(bent));
             } else if b != place {
-                act(Act::Draft(Some(bent)));
+                act(Measure::Draft(Some(bent)));
             }
             return true;
         }
@@ -106,7 +79,7 @@ impl Pencil<'_> {
             let near = |m: &Measurement| self.distance(m, pointer, ui.ctx().pixels_per_point());
             let shown = measurements.list.iter().enumerate().filter(|(_, m)| self.shows(m));
             let nearest = shown.map(|(i, m)| (i, near(m))).min_by(|a, b| a.1.total_cmp(&b.1));
-            act(Act::Select(nearest.filter(|(_, distance)| *distance < GRIP).map(|(i, _)| i)));
+            act(Measure::Select(nearest.filter(|(_, distance)| *distance < GRIP).map(|(i, _)| i)));
         }
         self.response.clicked()
     }
@@ -126,11 +99,6 @@ impl Pencil<'_> {
         };
         points.windows(2).map(to_segment).fold(f32::INFINITY, f32::min)
     }
-}
-
-/// Whether a measurement lies on the slice that panes of this plane show.
-fn is_shown(measurement: &Measurement, plane: Plane, viewer: &Viewer, grid: &Grid) -> bool {
-    measurement.plane == plane && measurement.slice(grid) == viewer.camera(grid, plane).slice(grid)
 }
 
 fn points(m: &Measurement, viewer: &Viewer, plane: Plane, grid: &Grid, rect: Rect, pixels_per_point: f32) -> Vec<Pos2> {
@@ -159,22 +127,6 @@ pub(super) fn draw(ui: &Ui, rect: Rect, picture: &Picture, viewer: &Viewer, grid
     }
 }
 
-/// What was measured on a pane's slice, for a picture of it.
-pub(super) fn marks(picture: &Picture, viewer: &Viewer, grid: &Grid) -> Vec<Mark> {
-    let shown = viewer.measurements.list.iter().filter(|m| is_shown(m, picture.plane, viewer, grid));
-    shown.map(|m| Mark { line: m.shape.outline(), words: words(m, picture, viewer) }).collect()
-}
-
-/// Its size, and the numbers of the pane's own volume.
-fn words(measurement: &Measurement, picture: &Picture, viewer: &Viewer) -> Vec<String> {
-    let mut lines = vec![measurement.shape.size_text()];
-    if let Some(region) = viewer.measurements.region(measurement, &picture.layers, computed(viewer.step)) {
-        let spread = volume_of(picture).and_then(|at| region.spreads[at]);
-        lines.extend(spread.map(|spread| spread_text(spread, picture.shown == Shown::Difference)));
-    }
-    lines
-}
-
 /// Lines of text below a shape, within the pane.
 fn label(painter: &egui::Painter, pane: Rect, points: &[Pos2], lines: &[String], color: egui::Color32) {
     const LINE: f32 = 18.0;
@@ -186,28 +138,12 @@ fn label(painter: &egui::Painter, pane: Rect, points: &[Pos2], lines: &[String],
     }
 }
 
-/// Numbers are those of a computed step, never of a blend.
-fn computed(step: f32) -> usize {
-    step.round().max(0.0) as usize
-}
-
-/// Which of `VOLUMES` a pane shows; the others are no volume that is measured.
-fn volume_of(picture: &Picture) -> Option<usize> {
-    VOLUMES.iter().position(|(content, _)| *content == picture.look.content)
-}
-
-/// "35.2 ± 12.1 HU".
-fn spread_text(Spread { mean_hu, sd_hu }: Spread, with_sign: bool) -> String {
-    let mean = if with_sign { signed(mean_hu, 1) } else { format!("{mean_hu:.1}") };
-    format!("{mean} ± {sd_hu:.1} HU")
-}
-
 /// Buttons of the tools; they stand in the toolbar.
 pub(super) fn tools_ui(ui: &mut Ui, now: Option<Tool>, actions: &mut Vec<Action>) {
     ui.menu_button("Measure", |ui| {
         for (tool, name, help) in TOOLS {
             if ui.selectable_label(now == Some(tool), name).on_hover_text(format!("{help} (key M)")).clicked() {
-                actions.push(Action::Measure(Act::Tool((now != Some(tool)).then_some(tool))));
+                actions.push(Action::Measure(Measure::Tool((now != Some(tool)).then_some(tool))));
                 ui.close();
             }
         }
@@ -215,14 +151,14 @@ pub(super) fn tools_ui(ui: &mut Ui, now: Option<Tool>, actions: &mut Vec<Action>
 }
 
 /// All measurements with their numbers, while there are any or one is being made.
-pub(super) fn measure_panel_ui(ui: &mut Ui, session: &Session, viewer: &Viewer, actions: &mut Vec<Action>) {
+pub(super) fn measure_panel_ui(ui: &mut Ui, model: &Model, viewer: &Viewer, actions: &mut Vec<Action>) {
     let measurements = &viewer.measurements;
-    let Some(scan) = session.scan.ready() else { return };
+    let Some(scan) = model.scan.ready() else { return };
     if measurements.list.is_empty() && measurements.changes.is_empty() && measurements.tool.is_none() {
         return;
     }
     let grid = &scan.layers.scan.grid;
-    let mut act = |act| actions.push(Action::Measure(act));
+    let mut act = |act: Measure| actions.push(Action::Measure(act));
     ui.add_space(4.0);
     ui.label(RichText::new("Measurements").heading().color(theme::colors(ui).strong));
     if let Some((tool, name, help)) = TOOLS.iter().find(|(tool, ..)| Some(*tool) == measurements.tool) {
@@ -235,10 +171,10 @@ pub(super) fn measure_panel_ui(ui: &mut Ui, session: &Session, viewer: &Viewer, 
             .on_hover_text("20 mm, where the planes cross; for the keyboard")
             .clicked()
         {
-            act(Act::Add(in_the_middle(*tool, viewer, grid)));
+            act(Measure::Add(in_the_middle(*tool, viewer, grid)));
         }
     }
-    let layers = session.run.ready().map_or(&scan.layers, |run| &run.layers);
+    let layers = model.run.ready().map_or(&scan.layers, |run| &run.layers);
     let entry = |(i, m): (usize, &Measurement)| Entry {
         title: title(i, m, grid),
         region: measurements.region(m, layers, computed(viewer.step)),
@@ -247,9 +183,9 @@ pub(super) fn measure_panel_ui(ui: &mut Ui, session: &Session, viewer: &Viewer, 
     for (i, entry) in entries.iter().enumerate() {
         let chosen = measurements.selected == Some(i);
         if ui.selectable_label(chosen, &entry.title).on_hover_text("Select it and show its slice").clicked() {
-            act(Act::Select((!chosen).then_some(i)));
+            act(Measure::Select((!chosen).then_some(i)));
         }
-        for line in entry.lines(session.run.ready().is_some()) {
+        for line in entry.lines(model.run.ready().is_some()) {
             ui.label(RichText::new(line).small());
         }
     }
@@ -257,14 +193,14 @@ pub(super) fn measure_panel_ui(ui: &mut Ui, session: &Session, viewer: &Viewer, 
         let any = !entries.is_empty();
         let delete = ui.add_enabled(measurements.selected.is_some(), egui::Button::new("Delete"));
         if delete.on_hover_text("The selected one (key Delete)").clicked() {
-            act(Act::Delete);
+            act(Measure::Delete);
         }
         let undo = ui.add_enabled(!measurements.changes.is_empty(), egui::Button::new("Undo"));
         if undo.on_hover_text("Ctrl + Z").clicked() {
-            act(Act::Undo);
+            act(Measure::Undo);
         }
         if ui.add_enabled(any, egui::Button::new("Copy measurements")).clicked() {
-            let lambda = session.run.ready().map(|run| run.lambda_at(viewer.step.round()));
+            let lambda = model.run.ready().map(|run| run.lambda_at(viewer.step.round()));
             ui.copy_text(text(&entries, lambda));
         }
     });

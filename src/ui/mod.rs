@@ -1,82 +1,55 @@
 //! The window. `App::logic` polls the workers, `App::ui` draws, `App::apply` acts; one file per panel.
 
-mod action;
 mod annotations;
 mod app;
-mod arriving;
+mod commands;
 mod compute_panel;
-mod display;
 mod export_dialog;
 mod fit_panel;
+mod gallery_panel;
 mod help;
 mod input_panel;
 mod keys;
 mod lambda_bar;
 mod measure;
-mod measurements;
 mod model_panel;
 mod navigate;
-mod open_scan;
+mod notes;
+mod palette;
+mod pane_menu;
 mod panes;
 mod picker;
-mod picture;
+mod places;
 mod presets;
 mod preview;
+mod progress;
 mod published;
 mod result_panel;
 mod series_panel;
-mod session;
-mod session_file;
+mod session_panel;
 mod slice_bar;
-mod stage;
 mod start_panel;
 mod status_bar;
+mod textures;
 mod theme;
 mod toolbar;
-mod viewer;
 mod widgets;
 mod wizard;
 
 use std::io::Write;
-use std::ops::Range;
-use std::path::PathBuf;
 
 use anyhow::{Context as _, anyhow};
 use eframe::egui::ViewportBuilder;
 
 pub use app::App;
 pub use picker::{Answer, Ask, Picker, SystemPicker};
-pub use presets::presets_from_json;
-pub use session_file::check_session;
 
-use crate::catalogue::Entry;
+pub use crate::session::Start;
+
+use crate::catalogue;
 use crate::gpu::raise_limits;
-use crate::io::Choice;
 
 const APP_ID: &str = "parallax";
-
-/// What the window is opened with.
-#[derive(Debug, Default)]
-pub struct Start {
-    /// Or a session file.
-    pub scan: Option<PathBuf>,
-    /// Which of the volumes of the scan's path.
-    pub choice: Choice,
-    pub autoencoder: Option<PathBuf>,
-    pub classifier: Option<PathBuf>,
-    pub segmenter: Option<PathBuf>,
-    pub embedder: Option<PathBuf>,
-    /// What the scan is compared with, by the embedder.
-    pub toward: Option<PathBuf>,
-    /// Class by name or number.
-    pub target: Option<String>,
-    /// Slices that may change; `None` = all.
-    pub slab: Option<Range<usize>>,
-    /// The built-in scan and networks, in place of all others; the run begins at once.
-    pub demo: bool,
-    /// What the page of published networks offers, in place of the catalogue.
-    pub published: Option<Vec<Entry>>,
-}
 
 /// The folder that eframe keeps settings in is there, or can be made: it says nothing itself where it cannot.
 fn settings_folder() -> anyhow::Result<()> {
@@ -85,7 +58,8 @@ fn settings_folder() -> anyhow::Result<()> {
 }
 
 /// Opens the window, and returns when it is closed. The device is chosen and the computing threads are there.
-pub fn run(start: Start) -> anyhow::Result<()> {
+pub fn run(mut start: Start) -> anyhow::Result<()> {
+    start.results = start.results.or_else(|| Some(catalogue::data_folder()?.join("results")));
     let viewport = ViewportBuilder::default()
         .with_title("Parallax")
         .with_app_id(APP_ID)

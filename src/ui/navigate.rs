@@ -3,13 +3,14 @@
 use eframe::egui::{self, Modifiers, MouseWheelUnit, PointerButton, Pos2, Rect, Response, Stroke, StrokeKind, Ui};
 use glam::DVec3;
 
-use super::action::Action;
-use super::display::Picture;
 use super::measure::Pencil;
+use super::places::place_at;
 use super::theme;
-use super::viewer::Viewer;
+use crate::frame::Window;
 use crate::frame::paint::probe;
-use crate::frame::{Look, Plane, Window};
+use crate::session::action::{Action, View};
+use crate::session::view::Viewer;
+use crate::session::view::arrange::Picture;
 use crate::settings::Mouse;
 use crate::volume::Grid;
 
@@ -55,25 +56,25 @@ impl Pane<'_> {
         self.drag(ui, actions);
         if response.double_clicked() {
             let display = self.viewer.display.maximised(self.picture.shown);
-            actions.extend([Action::Plane(self.picture.plane), Action::Display(display)]);
+            actions.extend([View::Plane(self.picture.plane).into(), View::Display(display).into()]);
         }
         let pointer = response.hover_pos()?;
         let place = self.place(ui, pointer);
         let place_of = |at| self.place(ui, at);
         let measured = self.pencil(&place_of).hover(ui, pointer, actions);
         if response.clicked() && !response.double_clicked() && !measured {
-            actions.push(Action::Cursor(place));
+            actions.push(View::Cursor(place).into());
         }
         let zoom = ui.input(egui::InputState::zoom_delta);
         if zoom != 1.0 {
-            actions.push(Action::Zoom(f64::from(zoom), Some(place)));
+            actions.push(View::Zoom(f64::from(zoom), Some(place)).into());
         }
         let [slices, steps] = ui.input(wheel);
         if slices != 0.0 {
-            actions.push(Action::Wheel(self.picture.plane, slices));
+            actions.push(View::Wheel(self.picture.plane, slices).into());
         }
         if steps != 0.0 {
-            actions.push(Action::WheelLambda(steps));
+            actions.push(View::WheelLambda(steps).into());
         }
         Some(place)
     }
@@ -89,22 +90,25 @@ impl Pane<'_> {
             Drag::Window => {
                 let Window { center_hu, width_hu } = self.viewer.window;
                 let hu_per_point = width_hu.max(POINTS_PER_WIDTH / 4.0) / POINTS_PER_WIDTH;
-                actions.push(Action::Window(Window {
-                    center_hu: center_hu + by.y * hu_per_point,
-                    width_hu: width_hu + by.x * hu_per_point,
-                }));
+                actions.push(
+                    View::Window(Window {
+                        center_hu: center_hu + by.y * hu_per_point,
+                        width_hu: width_hu + by.x * hu_per_point,
+                    })
+                    .into(),
+                );
             }
             Drag::Zoom => {
                 let factor = (f64::from(-by.y) / POINTS_PER_DOUBLING).exp2();
-                actions.push(Action::Zoom(factor, Some(self.place(ui, from))));
+                actions.push(View::Zoom(factor, Some(self.place(ui, from))).into());
             }
             Drag::Pan => {
                 let pixels = [f64::from(by.x) * pixels_per_point, f64::from(by.y) * pixels_per_point];
-                actions.push(Action::Pan(self.picture.plane, pixels));
+                actions.push(View::Pan(self.picture.plane, pixels).into());
             }
             Drag::Cursor => {
                 if let Some(at) = self.response.interact_pointer_pos() {
-                    actions.push(Action::Cursor(self.place(ui, at)));
+                    actions.push(View::Cursor(self.place(ui, at)).into());
                 }
             }
         }
@@ -160,7 +164,7 @@ impl Pane<'_> {
         let look = self.picture.look;
         let values = places.filter_map(|place| probe(&self.picture.layers, look.content, look.step, place));
         if let Some(window) = Window::of(values.collect()) {
-            actions.push(Action::Window(window));
+            actions.push(View::Window(window).into());
         }
     }
 
@@ -187,26 +191,4 @@ fn wheel(input: &egui::InputState) -> [f32; 2] {
         turned[usize::from(modifiers.shift)] += by;
     }
     turned
-}
-
-/// Where in the patient a point of a pane lies.
-fn place_at(viewer: &Viewer, plane: Plane, grid: &Grid, rect: Rect, at: Pos2, pixels_per_point: f64) -> DVec3 {
-    let view = viewer.camera(grid, plane).view(grid, viewer.pane_px, Look::scan(viewer.window));
-    let pixel = (at - rect.min) * pixels_per_point as f32;
-    // The uniforms know pixel centres: half a pixel lies between a corner and a centre.
-    view.world_from_pixel.transform_point3(DVec3::new(f64::from(pixel.x) - 0.5, f64::from(pixel.y) - 0.5, 0.0))
-}
-
-/// Where a place in the patient lies on a pane.
-pub(super) fn point_at(
-    viewer: &Viewer,
-    plane: Plane,
-    grid: &Grid,
-    rect: Rect,
-    place: DVec3,
-    pixels_per_point: f32,
-) -> Pos2 {
-    let view = viewer.camera(grid, plane).view(grid, viewer.pane_px, Look::scan(viewer.window));
-    let pixel = view.world_from_pixel.inverse().transform_point3(place);
-    rect.min + egui::vec2(pixel.x as f32 + 0.5, pixel.y as f32 + 0.5) / pixels_per_point
 }

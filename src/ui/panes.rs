@@ -8,17 +8,21 @@ use eframe::egui::{
 use eframe::egui_wgpu;
 use glam::DVec3;
 
-use super::action::Action;
 use super::annotations::{annotate, mark_synthetic, words};
-use super::display::{Arrangement, Display, Layout, Picture};
 use super::measure;
 use super::navigate;
-use super::session::Session;
+use super::pane_menu::pane_menu;
+use super::places::point_at;
 use super::theme;
-use super::viewer::Viewer;
 use crate::frame::Plane;
 use crate::frame::camera::Camera;
 use crate::gpu::{self, PaintSlice};
+use crate::session::action::{Action, View};
+use crate::session::explained::Explained;
+use crate::session::model::Model;
+use crate::session::view::Viewer;
+use crate::session::view::arrange::{Arrangement, Picture};
+use crate::session::view::display::{Display, Layout};
 use crate::volume::Grid;
 
 pub(super) const MARGIN: f32 = 8.0;
@@ -26,16 +30,20 @@ pub(super) const MARGIN: f32 = 8.0;
 const GRIP: f32 = 8.0;
 
 /// Fills what is left of the window with panes.
-pub(super) fn panes_ui(ui: &mut Ui, session: &Session, viewer: &mut Viewer, actions: &mut Vec<Action>) {
-    let Some(scan) = session.scan.ready() else { return };
+pub(super) fn panes_ui(ui: &mut Ui, model: &Model, viewer: &Viewer, actions: &mut Vec<Action>) {
+    let Some(scan) = model.scan.ready() else { return };
     let grid = scan.layers.scan.grid;
-    let arrangement = viewer.display.arrange(session, viewer);
+    let (shown, run) = model.shown();
+    let arrangement = viewer.arrange(shown, run);
     let all = ui.available_rect_before_wrap();
     ui.allocate_rect(all, Sense::hover());
     let rects = rects(all, &arrangement, ui.pixels_per_point());
     if let Some(rect) = rects.first() {
         let pixels = (rect.size() * ui.ctx().pixels_per_point()).round();
-        viewer.pane_px = [(pixels.x as u32).max(1), (pixels.y as u32).max(1)];
+        let pixels = [(pixels.x as u32).max(1), (pixels.y as u32).max(1)];
+        if viewer.pane_px != pixels {
+            actions.push(View::PaneSize(pixels).into());
+        }
     }
     let mut probe = None;
     let mut responses = Vec::new();
@@ -44,17 +52,20 @@ pub(super) fn panes_ui(ui: &mut Ui, session: &Session, viewer: &mut Viewer, acti
         let camera = viewer.camera(&grid, picture.plane);
         name(&response, picture, &camera, &grid, viewer.display.layout);
         draw(ui, rect, i as u64, picture, &camera, &grid, viewer.display.annotated);
-        if let Some((left, share)) = viewer.display.swiped(session, viewer) {
+        if let Some((left, share)) = viewer.swiped(shown, run) {
             swipe_ui(ui, rect, &left, share, viewer.display, &camera, &grid, actions);
         }
+        if let Some(run) = run {
+            outline(ui, rect, picture.plane, viewer, &grid, run);
+        }
         measure::draw(ui, rect, picture, viewer, &grid);
-        let pane = navigate::Pane { response: &response, picture, viewer, grid: &grid, mouse: session.settings.mouse };
+        let pane = navigate::Pane { response: &response, picture, viewer, grid: &grid, mouse: model.settings.mouse };
         probe = pane.act(ui, actions).or(probe);
+        pane_menu(&response, picture, model, viewer, actions);
         responses.push((response, picture.plane));
     }
     if viewer.probe != probe {
-        viewer.probe = probe;
-        ui.ctx().request_repaint(); // the line that says what lies there is drawn already
+        actions.push(View::Probe(probe).into());
     }
     for (response, plane) in &responses {
         marks(ui, response, *plane, viewer, &grid, responses.iter().find(|(r, _)| r.hovered()).map(|(_, p)| *p));
@@ -79,8 +90,10 @@ fn rects(all: Rect, arrangement: &Arrangement, pixels_per_point: f32) -> Vec<Rec
 /// For those who do not see it.
 pub(super) fn name(response: &Response, picture: &Picture, camera: &Camera, grid: &Grid, layout: Layout) {
     let title = match layout {
-        Layout::Planes => format!("{} pane, {}", picture.title, super::annotations::plane_name(picture.plane)),
-        Layout::Three | Layout::Single(_) => format!("{} pane", picture.title),
+        Layout::Planes | Layout::Mpr(_) => {
+            format!("{} pane, {}", picture.title, super::annotations::plane_name(picture.plane))
+        }
+        Layout::Three | Layout::Rows | Layout::Single(_) => format!("{} pane", picture.title),
     };
     response.widget_info(|| WidgetInfo {
         current_text_value: Some(words(picture, camera, grid)),
@@ -144,16 +157,32 @@ fn swipe_ui(
     line.widget_info(|| WidgetInfo::labeled(Role::Slider, true, "Swipe between original and counterfactual"));
     if let Some(at) = line.interact_pointer_pos() {
         let share = ((at.x - rect.left()) / rect.width()).clamp(0.0, 1.0);
-        actions.push(Action::Display(Display { swipe: Some(share), ..display }));
+        actions.push(View::Display(Display { swipe: Some(share), ..display }).into());
+    }
+}
+
+/// Draws around the chosen region on the slice that is shown.
+fn outline(ui: &Ui, rect: Rect, plane: Plane, viewer: &Viewer, grid: &Grid, run: &Explained) {
+    let Some(region) = viewer.region else { return };
+    let across = match plane {
+        Plane::Sagittal => 0,
+        Plane::Coronal => 1,
+        Plane::Axial => 2,
+    };
+    let painter = ui.painter_at(rect);
+    let point = |place: DVec3| point_at(viewer, plane, grid, rect, place, ui.ctx().pixels_per_point());
+    for line in run.report.regions.outline(region, across, viewer.cursor) {
+        let ends = line.map(point);
+        painter.line_segment(ends, Stroke::new(3.0, theme::BLACK));
+        painter.line_segment(ends, Stroke::new(1.5, theme::DARK.amber));
     }
 }
 
 /// Where the planes cross, if several are shown; and a cross where the pointer is in another pane of the same plane.
 fn marks(ui: &Ui, response: &Response, plane: Plane, viewer: &Viewer, grid: &Grid, hovered: Option<Plane>) {
     let painter = ui.painter_at(response.rect);
-    let point =
-        |place: DVec3| navigate::point_at(viewer, plane, grid, response.rect, place, ui.ctx().pixels_per_point());
-    if viewer.display.layout == Layout::Planes && viewer.display.crosshair {
+    let point = |place: DVec3| point_at(viewer, plane, grid, response.rect, place, ui.ctx().pixels_per_point());
+    if viewer.display.layout.shows_all_planes() && viewer.display.crosshair {
         let at = point(viewer.cursor);
         let stroke = Stroke::new(1.0, theme::DARK.accent_dim);
         painter.hline(response.rect.x_range(), at.y, stroke);

@@ -1,20 +1,12 @@
 //! The window presets: a list that a person may change, and take along as JSON.
 
-use anyhow::{Context as _, ensure};
 use eframe::egui::{Align2, Button, Context, DragValue, Grid, Id, RichText, Role, TextEdit, Ui, WidgetInfo, Window};
 
-use super::action::Action;
 use super::theme;
-use super::viewer::{CENTER_HU, WIDTH_HU};
-use crate::settings::{Preset, Presets};
-use crate::{files, frame, pipeline};
+use crate::session::action::{Action, Setting, Sheet, View};
+use crate::settings::{CENTER_HU, MOST_PRESETS, Preset, Presets, WIDTH_HU, presets_from_json};
+use crate::{frame, pipeline};
 
-/// More than anyone looks through.
-const MOST: usize = 40;
-/// Forty presets with the longest names take a tenth of this.
-const MOST_BYTES: usize = 1 << 20;
-/// What a preset's button has room for, several times.
-const MOST_LETTERS: usize = 100;
 const NAME_SIZE: [f32; 2] = [150.0, 24.0];
 
 /// What is typed as JSON, and why it was not taken.
@@ -31,7 +23,7 @@ pub(super) fn presets_ui(ctx: &Context, presets: &Presets, shown: frame::Window,
     window.show(ctx, |ui| {
         list_ui(ui, &mut new.0);
         ui.horizontal(|ui| {
-            if ui.add_enabled(new.0.len() < MOST, Button::new("Add the shown window")).clicked() {
+            if ui.add_enabled(new.0.len() < MOST_PRESETS, Button::new("Add the shown window")).clicked() {
                 new.0.push(Preset { name: "Own".to_owned(), window: shown });
             }
             if ui.button("All as at first").clicked() {
@@ -44,10 +36,10 @@ pub(super) fn presets_ui(ctx: &Context, presets: &Presets, shown: frame::Window,
         json_ui(ui, &mut new);
     });
     if new != *presets {
-        actions.push(Action::Presets(new));
+        actions.push(Setting::Presets(new).into());
     }
     if !open {
-        actions.push(Action::EditPresets);
+        actions.push(View::Sheet(Sheet::Presets).into());
     }
 }
 
@@ -99,60 +91,4 @@ fn json_ui(ui: &mut Ui, presets: &mut Presets) {
         ui.label(RichText::new(error).color(theme::colors(ui).red));
     }
     ui.data_mut(|data| data.insert_temp(id, draft));
-}
-
-/// Presets from a text, as `Copy as JSON` gives them; an error says what is wrong with it.
-pub fn presets_from_json(text: &str) -> anyhow::Result<Presets> {
-    ensure!(text.len() <= MOST_BYTES, "a text of {} bytes; a list of presets has {MOST_BYTES} at most", text.len());
-    let presets: Presets = serde_json::from_str(text).context(
-        "this is no list of presets; one looks like [{\"name\": \"Lung\", \"center_hu\": -600, \"width_hu\": 1500}]",
-    )?;
-    ensure!((1..=MOST).contains(&presets.0.len()), "{} presets; there may be 1 to {MOST}", presets.0.len());
-    for Preset { name, window } in &presets.0 {
-        ensure!(!name.trim().is_empty(), "a preset has no name; give each one");
-        let (shown, letters) = (files::printable(name), name.chars().count());
-        ensure!(letters <= MOST_LETTERS, "a preset's name has {letters} letters; there may be {MOST_LETTERS} at most");
-        ensure!(
-            name.chars().all(files::is_plain),
-            "the name \"{shown}\" holds a control character or one that turns the direction of a text; leave it out"
-        );
-        for (what, value, range) in [("centre", window.center_hu, CENTER_HU), ("width", window.width_hu, WIDTH_HU)] {
-            let (low, high) = (range.start(), range.end());
-            ensure!(range.contains(&value), "{name} has a {what} of {value} HU; it must lie between {low} and {high}");
-        }
-    }
-    Ok(presets)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_list_comes_back_from_json_as_it_was() {
-        let presets = Presets::default();
-        let text = serde_json::to_string_pretty(&presets).unwrap();
-        assert_eq!(presets_from_json(&text).unwrap(), presets);
-        let lung = r#"[{ "name": "Lung", "center_hu": -600, "width_hu": 1500 }]"#;
-        assert_eq!(presets_from_json(lung).unwrap().0[0], presets.0[1]);
-    }
-
-    #[test]
-    fn what_is_no_list_of_presets_is_refused_in_words() {
-        let one = |name: &str, center: &str, width: &str| {
-            format!(r#"{{ "name": "{name}", "center_hu": {center}, "width_hu": {width} }}"#)
-        };
-        for (text, why) in [
-            ("[{".to_owned(), "no list of presets"),
-            ("[]".to_owned(), "0 presets"),
-            (format!("[{}]", one(" ", "0", "9")), "no name"),
-            (format!("[{}]", one("\\u001b[2J", "0", "9")), "\"\\u001b[2J\" holds a control character"),
-            (format!("[{}]", one(&"A".repeat(101), "0", "9")), "101 letters"),
-            (format!("[{}]", one("A", "0", "0")), "A has a width of 0 HU"),
-            (format!("[{}]", one("A", "1e30", "9")), "A has a centre of"),
-        ] {
-            let error = format!("{:#}", presets_from_json(&text).unwrap_err());
-            assert!(error.contains(why), "{text}: {error}");
-        }
-    }
 }

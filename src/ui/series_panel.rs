@@ -8,14 +8,14 @@ use eframe::egui::{
     Stroke, StrokeKind, Ui, WidgetInfo, pos2, vec2,
 };
 
-use super::action::Action;
-use super::arriving::Listing;
-use super::open_scan::OpenScan;
-use super::session::Session;
-use super::theme;
 use super::widgets::{focus_frame, scroll_to_focus};
+use super::{textures, theme};
 use crate::io::{Choice, Series};
 use crate::pipeline;
+use crate::session::action::{Action, Run};
+use crate::session::arriving::{Arriving, Listing};
+use crate::session::model::Model;
+use crate::session::open_scan::OpenScan;
 
 /// The list is never higher than this, nor than this share of the window: about three cards.
 const LIST_HEIGHT: f32 = 276.0;
@@ -46,11 +46,11 @@ impl State {
 }
 
 /// A card for each series, where there are several.
-pub(super) fn series_ui(ui: &mut Ui, session: &Session, actions: &mut Vec<Action>) {
-    let Some((path, listing)) = session.choosable() else { return };
-    let open = session.scan.ready().filter(|scan| scan.path.as_deref() == Some(path));
+pub(super) fn series_ui(ui: &mut Ui, model: &Model, actions: &mut Vec<Action>) {
+    let Some((path, listing)) = model.choosable() else { return };
+    let open = model.scan.ready().filter(|scan| scan.path.as_deref() == Some(path));
     let open = open.and_then(|scan| Some(scan.input.scan.as_ref()?.among.number));
-    let asked = session.arriving().and_then(super::arriving::Arriving::asked);
+    let asked = model.arriving().and_then(Arriving::asked);
     let state = |series: &Series| match series.number {
         _ if series.unusable.is_some() => State::Unusable,
         number if asked == Some(number) && open != asked => State::Opening,
@@ -66,10 +66,10 @@ pub(super) fn series_ui(ui: &mut Ui, session: &Session, actions: &mut Vec<Action
     list.show(ui, |ui| {
         ui.spacing_mut().item_spacing.y = 4.0;
         for series in &listing.series {
-            let card = Card { series, state: state(series), free: session.run.running().is_none() };
+            let card = Card { series, state: state(series), free: model.run.running().is_none() };
             if card.ui(ui, &listing) {
                 let which = pipeline::which(&listing.series, series.number);
-                actions.push(Action::OpenChosen(path.to_owned(), Choice { series: Some(which), volume: None }));
+                actions.push(Run::OpenChosen(path.to_owned(), Choice { series: Some(which), volume: None }).into());
             }
         }
         scroll_to_focus(ui);
@@ -164,7 +164,8 @@ impl Card<'_> {
         painter.rect(rect, CornerRadius::same(4), fill, Stroke::new(1.0, edge), StrokeKind::Inside);
         let picture = Rect::from_min_size(rect.min + vec2(MARGIN, MARGIN), vec2(THUMBNAIL_SIDE, THUMBNAIL_SIDE));
         painter.rect_filled(picture, CornerRadius::same(2), theme::BLACK);
-        if let Some(texture) = listing.texture(self.series.number, ui.ctx()) {
+        if let Some(thumbnail) = listing.thumbnail(self.series.number) {
+            let texture = textures::picture(ui.ctx(), &format!("series {}", self.series.number), thumbnail);
             let tint = if self.state == State::Unusable { Color32::from_white_alpha(110) } else { Color32::WHITE };
             let whole = Rect::from_min_max(pos2(0.0, 0.0), pos2(1.0, 1.0));
             painter.image(texture.id(), picture, whole, tint);
@@ -189,22 +190,22 @@ fn laid_out(ui: &Ui, text: &str, color: Color32, width: f32, rows: usize) -> Arc
 }
 
 /// Which of the volumes in time is shown, where the file holds several; and the whole series of one slice.
-pub(super) fn among_ui(ui: &mut Ui, session: &Session, scan: &OpenScan, actions: &mut Vec<Action>) {
+pub(super) fn among_ui(ui: &mut Ui, model: &Model, scan: &OpenScan, actions: &mut Vec<Action>) {
     let Some(among) = scan.input.scan.as_ref().map(|opened| &opened.among) else { return };
-    let free = session.run.running().is_none();
+    let free = model.run.running().is_none();
     if let Some(path) = scan.path.as_ref().filter(|_| among.volumes > 1) {
-        let asked = session.arriving().filter(|arriving| arriving.path.as_ref() == Some(path));
+        let asked = model.arriving().filter(|arriving| arriving.path.as_ref() == Some(path));
         let now = asked.and_then(|arriving| arriving.choice.volume).unwrap_or(among.volume);
         let wanted = ui.add_enabled_ui(free, |ui| volume_ui(ui, now, among.volumes)).inner;
         if wanted != now {
-            actions.push(Action::OpenChosen(path.clone(), scan.at_volume(wanted)));
+            actions.push(Run::OpenChosen(path.clone(), scan.at_volume(wanted)).into());
         }
     }
     if let Some(whole) = &among.whole {
         ui.label(format!("This is one slice of a series of {}", whole.slices));
         let button = ui.add_enabled(free, Button::new("Open the whole series"));
         if button.on_hover_text(format!("The series in {}", whole.folder.display())).clicked() {
-            actions.push(Action::OpenChosen(whole.folder.clone(), whole.choice.clone()));
+            actions.push(Run::OpenChosen(whole.folder.clone(), whole.choice.clone()).into());
         }
     }
 }

@@ -5,12 +5,13 @@ use std::ops::Range;
 use eframe::egui::{CursorIcon, Id, Rect, Role, Sense, Shape, Slider, Stroke, StrokeKind, Ui, Vec2, WidgetInfo, pos2};
 use glam::DVec3;
 
-use super::action::Action;
-use super::session::{Explained, Session};
 use super::theme;
-use super::viewer::Viewer;
 use crate::frame::Plane;
 use crate::frame::camera::Camera;
+use crate::session::action::{Action, Setting, View};
+use crate::session::explained::Explained;
+use crate::session::model::Model;
+use crate::session::view::Viewer;
 use crate::volume::Grid;
 
 const PROFILE_HEIGHT: f32 = 26.0;
@@ -18,15 +19,15 @@ const PROFILE_HEIGHT: f32 = 26.0;
 const GRIP: f32 = 6.0;
 /// Room for the name at the left of a slider, and for the number at its right.
 pub(super) const NAME_WIDTH: f32 = 64.0;
-pub(super) const VALUE_WIDTH: f32 = 118.0;
+pub(super) const VALUE_WIDTH: f32 = 152.0;
 
-pub(super) fn slice_bar_ui(ui: &mut Ui, session: &Session, viewer: &Viewer, actions: &mut Vec<Action>) {
-    let Some(scan) = session.scan.ready() else { return };
+pub(super) fn slice_bar_ui(ui: &mut Ui, model: &Model, viewer: &Viewer, actions: &mut Vec<Action>) {
+    let Some(scan) = model.scan.ready() else { return };
     let grid = scan.layers.scan.grid;
     let camera = viewer.camera(&grid, viewer.plane);
     let (mut slice, slices) = (camera.slice(&grid) + 1, camera.slices(&grid));
-    let run = session.run.ready();
-    let has_strip = run.is_some() || session.slab.is_some();
+    let run = model.run.ready();
+    let has_strip = run.is_some() || model.slab.is_some();
     let size = Vec2::new(ui.available_width(), PROFILE_HEIGHT);
     let strip = has_strip.then(|| ui.allocate_exact_size(size, Sense::hover()).0);
     let track = ui
@@ -36,7 +37,7 @@ pub(super) fn slice_bar_ui(ui: &mut Ui, session: &Session, viewer: &Viewer, acti
             ui.spacing_mut().slider_width = width;
             let slider = ui.add(Slider::new(&mut slice, 1..=slices).show_value(false)).labelled_by(label.id);
             if slider.changed() {
-                actions.push(Action::Slice(slice - 1));
+                actions.push(View::Slice(slice - 1).into());
             }
             ui.label(format!("{slice} of {slices}"));
             slider.rect
@@ -47,7 +48,7 @@ pub(super) fn slice_bar_ui(ui: &mut Ui, session: &Session, viewer: &Viewer, acti
     if let Some(run) = run {
         profile_ui(ui, run, &Axis { stack: run.result.grid, ..axis }, strip);
     }
-    if let Some(slab) = &session.slab {
+    if let Some(slab) = &model.slab {
         slab_ui(ui, slab, &axis, strip, actions);
     }
 }
@@ -111,7 +112,7 @@ fn slab_ui(ui: &Ui, slab: &Range<usize>, axis: &Axis, strip: Rect, actions: &mut
         let Some((start, end, from)) = ui.data(|data| data.get_temp::<(usize, usize, f64)>(id)) else { continue };
         let new = dragged(&(start..end), grip, (k - from).round() as isize, axis.stack.shape[2]);
         if new != *slab {
-            actions.push(Action::Slab(Some(new)));
+            actions.push(Setting::Slab(Some(new)).into());
         }
     }
 }

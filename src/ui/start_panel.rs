@@ -1,13 +1,17 @@
 //! What the middle of the window says while no scan is open.
 
-use eframe::egui::{Align, Button, Layout, RichText, Ui};
+use eframe::egui::{Align, Button, Layout, RichText, Ui, vec2};
 
-use super::action::{Action, Wanted};
-use super::published::{self, PublishedPage};
-use super::session::Session;
-use super::theme;
+use super::{gallery_panel, published, theme};
+use crate::session::Session;
+use crate::session::action::{Action, Run, Setting, View, Wanted};
 
-pub(super) fn start_panel_ui(ui: &mut Ui, session: &Session, page: &PublishedPage, actions: &mut Vec<Action>) {
+/// Of the newest results, and of their rows, points.
+const RESULTS: usize = 3;
+const RESULTS_WIDTH: f32 = 360.0;
+
+pub(super) fn start_panel_ui(ui: &mut Ui, session: &Session, actions: &mut Vec<Action>) {
+    let model = &session.model;
     ui.with_layout(Layout::top_down(Align::Center), |ui| {
         ui.add_space((ui.available_height() * 0.25).max(20.0));
         ui.label(RichText::new("Parallax").size(34.0).color(theme::colors(ui).strong));
@@ -19,7 +23,7 @@ pub(super) fn start_panel_ui(ui: &mut Ui, session: &Session, page: &PublishedPag
         for (text, wanted) in [("Open a CT file…", Wanted::ScanFile), ("Open a DICOM folder…", Wanted::ScanFolder)]
         {
             if ui.add(Button::new(RichText::new(text).strong()).min_size([240.0, 34.0].into())).clicked() {
-                actions.push(Action::Ask(wanted));
+                actions.push(View::Ask(wanted).into());
             }
         }
         ui.label(RichText::new("or drop a scan here").color(theme::colors(ui).weak));
@@ -28,11 +32,18 @@ pub(super) fn start_panel_ui(ui: &mut Ui, session: &Session, page: &PublishedPag
             .button("Show me a demo")
             .on_hover_text("A drawn chest with fluid beside the lung, and networks that come with Parallax");
         if demo.clicked() {
-            actions.push(Action::Demo);
+            actions.push(Run::Demo.into());
         }
         ui.add_space(2.0);
-        published::button_ui(ui, page, actions);
-        let recent = &session.settings.recent;
+        published::button_ui(ui, &session.published, actions);
+        if session.gallery.kept.ready().is_some_and(|kept| !kept.is_empty()) {
+            ui.add_space(18.0);
+            ui.label(RichText::new("Results kept").color(theme::colors(ui).weak));
+            ui.allocate_ui(vec2(RESULTS_WIDTH, 0.0), |ui| {
+                gallery_panel::rows_ui(ui, model, &session.gallery, RESULTS, actions);
+            });
+        }
+        let recent = &model.settings.recent;
         if !recent.is_empty() {
             ui.add_space(18.0);
             ui.label(RichText::new("Opened lately").color(theme::colors(ui).weak));
@@ -40,11 +51,11 @@ pub(super) fn start_panel_ui(ui: &mut Ui, session: &Session, page: &PublishedPag
                 let name =
                     path.file_name().map_or_else(|| path.display().to_string(), |n| n.to_string_lossy().into_owned());
                 if ui.button(name).on_hover_text(path.display().to_string()).clicked() {
-                    actions.push(Action::Open(path.clone()));
+                    actions.push(Run::Open(path.clone()).into());
                 }
             }
             if ui.small_button("Forget these").clicked() {
-                actions.push(Action::ForgetRecent);
+                actions.push(Setting::ForgetRecent.into());
             }
         }
     });

@@ -3,19 +3,19 @@
 use eframe::egui::{Align, Layout, RichText, Ui};
 use glam::DVec3;
 
-use super::display::Changes;
-use super::session::Session;
 use super::theme;
-use super::viewer::Viewer;
 use crate::frame::paint::probe;
 use crate::frame::{Content, nearest_voxel};
+use crate::session::model::Model;
+use crate::session::view::Viewer;
+use crate::session::view::display::Changes;
 
-pub(super) fn status_bar_ui(ui: &mut Ui, session: &Session, viewer: &Viewer) {
+pub(super) fn status_bar_ui(ui: &mut Ui, model: &Model, viewer: &Viewer) {
     ui.horizontal_centered(|ui| {
-        let text = probe_text(session, viewer);
+        let text = probe_text(model, viewer);
         let color = if text.is_some() { theme::colors(ui).text } else { theme::colors(ui).weak };
         let hint = "Wheel: slice   Shift + wheel: lambda   Double click: one pane   ?: keys and mouse";
-        let text = text.unwrap_or_else(|| if session.scan.ready().is_some() { hint.to_owned() } else { String::new() });
+        let text = text.unwrap_or_else(|| if model.scan.ready().is_some() { hint.to_owned() } else { String::new() });
         ui.label(RichText::new(text).small().color(color));
         ui.with_layout(Layout::right_to_left(Align::Center), |ui| {
             ui.label(RichText::new("Research use only. Not for diagnosis.").small().color(theme::colors(ui).amber));
@@ -24,12 +24,12 @@ pub(super) fn status_bar_ui(ui: &mut Ui, session: &Session, viewer: &Viewer) {
 }
 
 /// HU of each pane, the place in the patient, the voxel.
-fn probe_text(session: &Session, viewer: &Viewer) -> Option<String> {
-    let scan = session.scan.ready()?;
+fn probe_text(model: &Model, viewer: &Viewer) -> Option<String> {
+    let scan = model.scan.ready()?;
     let place = viewer.probe?;
     let [i, j, k] = nearest_voxel(&scan.layers.scan, place)?;
     let mut parts = vec![format!("Original {:.0} HU", scan.layers.scan.get([i, j, k])?)];
-    if let Some(run) = session.run.ready() {
+    if let Some(run) = model.run.ready() {
         let read = |content| probe(&run.layers, content, viewer.step, place);
         match (read(Content::Decoded), read(Content::Difference)) {
             (Some(decoded), Some(difference)) => {

@@ -68,6 +68,12 @@ const LIGHT: Colors = Colors {
 /// Behind every picture, whatever the theme.
 pub(super) const BLACK: Color32 = Color32::BLACK;
 
+/// Under words on a picture or a curve.
+pub(super) const PLATE: Color32 = Color32::from_rgba_premultiplied(8, 9, 11, 208);
+/// Curves beside that of the score.
+pub(super) const BESIDE: [Color32; 3] =
+    [Color32::from_rgb(178, 150, 255), Color32::from_rgb(140, 214, 132), Color32::from_rgb(240, 148, 196)];
+
 /// Of the theme that a panel is drawn in.
 pub(super) fn colors(ui: &Ui) -> &'static Colors {
     if ui.visuals().dark_mode { &DARK } else { &LIGHT }
@@ -75,7 +81,6 @@ pub(super) fn colors(ui: &Ui) -> &'static Colors {
 
 pub(super) const TEXT_SIZE: f32 = 14.0;
 pub(super) const SMALL_SIZE: f32 = 13.0;
-pub(super) const SIDE_WIDTH: f32 = 280.0;
 pub(super) const GAP: f32 = 2.0;
 
 /// Text of 13 points, the smallest there is.

@@ -1,53 +1,93 @@
 //! The row at the top: plane, window, and the whole slice again.
 
-use eframe::egui::{Align, ComboBox, DragValue, Layout as Row, RichText, Role, Ui, WidgetInfo};
+use eframe::egui::{Align, ComboBox, DragValue, Id, Layout as Row, RichText, Role, Ui, WidgetInfo};
 
-use super::action::Action;
 use super::annotations::plane_name;
-use super::display::{Changes, Display, LARGEST_THRESHOLD_HU, Layout, Shown, heatmap_title};
 use super::measure;
-use super::session::Session;
 use super::theme;
-use super::viewer::Viewer;
 use crate::frame::{Plane, Sampling, Window};
 use crate::latent_shift::HeatmapMethod;
-use crate::settings::{Mouse, Panels, Preset, Presets};
+use crate::session::action::{Action, Setting, Sheet, View};
+use crate::session::model::Model;
+use crate::session::view::Viewer;
+use crate::session::view::display::{Changes, Display, LARGEST_THRESHOLD_HU, Layout, Shown, heatmap_title};
+use crate::settings::{Mouse, Panels, Preset, Presets, Settings};
 
 /// Of the open list of presets: all that have keys, and the way to change them, without scrolling.
 const LIST_HEIGHT: f32 = 420.0;
+/// Of the menu of what does not fit.
+const MORE_WIDTH: f32 = 40.0;
 
-pub(super) fn toolbar_ui(ui: &mut Ui, session: &Session, viewer: &Viewer, actions: &mut Vec<Action>) {
+pub(super) fn toolbar_ui(ui: &mut Ui, model: &Model, viewer: &Viewer, actions: &mut Vec<Action>) {
     ui.horizontal_centered(|ui| {
-        tools_ui(ui, session, viewer, actions);
         ui.with_layout(Row::right_to_left(Align::Center), |ui| {
             let help = ui.button("?").on_hover_text("Keys, and what the mouse does (key ?)");
             help.widget_info(|| named(Role::Button, true, "Keys and mouse"));
             if help.clicked() {
-                actions.push(Action::Help);
+                actions.push(View::Sheet(Sheet::Keys).into());
             }
-            settings_ui(ui, session.settings.mouse, session.settings.panels, actions);
+            settings_ui(ui, &model.settings, actions);
+            ui.with_layout(Row::left_to_right(Align::Center), |ui| tools_ui(ui, model, viewer, actions));
         });
     });
 }
 
-/// What changes the pictures; there are none before there is a scan.
-fn tools_ui(ui: &mut Ui, session: &Session, viewer: &Viewer, actions: &mut Vec<Action>) {
-    ui.add_enabled_ui(session.scan.ready().is_some(), |ui| {
-        for (plane, key) in [(Plane::Axial, 'A'), (Plane::Coronal, 'C'), (Plane::Sagittal, 'S')] {
-            let button = ui.selectable_label(viewer.plane == plane, plane_name(plane));
-            if button.on_hover_text(format!("Key {key}")).clicked() {
-                actions.push(Action::Plane(plane));
-            }
+/// A group of tools that stay together.
+type Group<'a> = Box<dyn FnMut(&mut Ui, &mut Vec<Action>) + 'a>;
+
+/// What changes the pictures; there are none before there is a scan. Groups that do not fit stand in a menu at the end.
+fn tools_ui(ui: &mut Ui, model: &Model, viewer: &Viewer, actions: &mut Vec<Action>) {
+    let has_result = model.run.ready().is_some();
+    let groups: [Group<'_>; 6] = [
+        Box::new(|ui, actions| planes_ui(ui, viewer.plane, actions)),
+        Box::new(|ui, actions| window_ui(ui, viewer.window, &model.settings.presets, actions)),
+        Box::new(|ui, actions| layouts_ui(ui, viewer.display, actions)),
+        Box::new(|ui, actions| show_ui(ui, viewer.display, has_result, actions)),
+        Box::new(|ui, actions| measure::tools_ui(ui, viewer.measurements.tool, actions)),
+        Box::new(fit_ui),
+    ];
+    ui.add_enabled_ui(model.scan.ready().is_some(), |ui| fitting_ui(ui, groups, actions));
+}
+
+/// The groups in a row as far as there is room, and the others in a menu. How wide each is, is known from when it was drawn last.
+fn fitting_ui<const N: usize>(ui: &mut Ui, groups: [Group<'_>; N], actions: &mut Vec<Action>) {
+    let id = Id::unique("widths of the tools");
+    let mut widths: [f32; N] = ui.data(|data| data.get_temp(id)).unwrap_or([0.0; N]);
+    let room = ui.available_width();
+    let mut left = Vec::new();
+    let mut taken = 0.0;
+    for (at, mut group) in groups.into_iter().enumerate() {
+        let behind = if at + 1 == N { 0.0 } else { MORE_WIDTH };
+        if !left.is_empty() || taken + widths[at] + behind > room {
+            left.push(group);
+            continue;
         }
-        ui.separator();
-        window_ui(ui, viewer.window, &session.settings.presets, actions);
-        ui.separator();
-        if ui.button("Fit").on_hover_text("Show the whole slice (double click)").clicked() {
-            actions.push(Action::Fit);
+        let from = ui.cursor().left();
+        group(ui, actions);
+        widths[at] = ui.cursor().left() - from;
+        taken += widths[at];
+    }
+    if !left.is_empty() {
+        let more = ui.menu_button("»", |ui| left.iter_mut().for_each(|group| group(ui, actions)));
+        more.response.widget_info(|| named(Role::Button, true, "More tools"));
+    }
+    ui.data_mut(|data| data.insert_temp(id, widths));
+}
+
+fn planes_ui(ui: &mut Ui, shown: Plane, actions: &mut Vec<Action>) {
+    for (plane, key) in [(Plane::Axial, 'A'), (Plane::Coronal, 'C'), (Plane::Sagittal, 'S')] {
+        let button = ui.selectable_label(shown == plane, plane_name(plane));
+        if button.on_hover_text(format!("Key {key}")).clicked() {
+            actions.push(View::Plane(plane).into());
         }
-        display_ui(ui, viewer.display, session.run.ready().is_some(), actions);
-        measure::tools_ui(ui, viewer.measurements.tool, actions);
-    });
+    }
+    ui.separator();
+}
+
+fn fit_ui(ui: &mut Ui, actions: &mut Vec<Action>) {
+    if ui.button("Fit").on_hover_text("Show the whole slice (key F)").clicked() {
+        actions.push(View::Fit.into());
+    }
 }
 
 fn window_ui(ui: &mut Ui, window: Window, presets: &Presets, actions: &mut Vec<Action>) {
@@ -59,12 +99,12 @@ fn window_ui(ui: &mut Ui, window: Window, presets: &Presets, actions: &mut Vec<A
             let key = if i < 9 { format!("{}  ", i + 1) } else { String::new() };
             let text = format!("{key}{name}  {} / {}", window.center_hu, window.width_hu);
             if ui.selectable_label(at == Some(i), text).clicked() {
-                actions.push(Action::Window(*window));
+                actions.push(View::Window(*window).into());
             }
         }
         ui.separator();
         if ui.button("Change the presets…").clicked() {
-            actions.push(Action::EditPresets);
+            actions.push(View::Sheet(Sheet::Presets).into());
         }
     });
     let enabled = ui.is_enabled();
@@ -78,16 +118,17 @@ fn window_ui(ui: &mut Ui, window: Window, presets: &Presets, actions: &mut Vec<A
     let width = ui.add(width).on_hover_text("Width of the window");
     width.widget_info(|| named(Role::SpinButton, enabled, "Width"));
     if own != window {
-        actions.push(Action::Window(own));
+        actions.push(View::Window(own).into());
     }
+    ui.separator();
 }
 
 fn named(role: Role, enabled: bool, name: &str) -> WidgetInfo {
     WidgetInfo::labeled(role, enabled, name)
 }
 
-/// How the panes are arranged, and what the generated ones show.
-fn display_ui(ui: &mut Ui, display: Display, has_result: bool, actions: &mut Vec<Action>) {
+/// How the panes are arranged.
+fn layouts_ui(ui: &mut Ui, display: Display, actions: &mut Vec<Action>) {
     let mut new = display;
     for (layout, name, help) in [
         (Layout::Three, "Three", "Original, counterfactual and difference of one plane"),
@@ -97,13 +138,30 @@ fn display_ui(ui: &mut Ui, display: Display, has_result: bool, actions: &mut Vec
             "Single",
             "One pane (double click on a picture); T shows the next volume",
         ),
+        (
+            Layout::Rows,
+            "2 x 2",
+            "Original and counterfactual above, difference and reconstruction below: for wide bodies",
+        ),
+        (
+            Layout::Mpr(Shown::Counterfactual),
+            "MPR",
+            "Three planes of one volume, with the difference; T shows the next volume",
+        ),
     ] {
         let on = std::mem::discriminant(&new.layout) == std::mem::discriminant(&layout);
         if ui.selectable_label(on, name).on_hover_text(help).clicked() {
             new.layout = layout;
         }
     }
-    ui.separator();
+    if new != display {
+        actions.push(View::Display(new).into());
+    }
+}
+
+/// What the panes show.
+fn show_ui(ui: &mut Ui, display: Display, has_result: bool, actions: &mut Vec<Action>) {
+    let mut new = display;
     ui.menu_button("Show", |ui| {
         ui.add_enabled_ui(has_result, |ui| {
             let help = "The sharp scan plus the difference, in place of what the autoencoder draws (key K)";
@@ -129,7 +187,7 @@ fn display_ui(ui: &mut Ui, display: Display, has_result: bool, actions: &mut Vec
         ui.checkbox(&mut new.annotated, "Annotations").on_hover_text(help);
     });
     if new != display {
-        actions.push(Action::Display(new));
+        actions.push(View::Display(new).into());
     }
 }
 
@@ -173,25 +231,31 @@ fn difference_ui(ui: &mut Ui, new: &mut Display) {
     });
 }
 
-fn settings_ui(ui: &mut Ui, mouse: Mouse, panels: Panels, actions: &mut Vec<Action>) {
-    let (mut new_mouse, mut new_panels) = (mouse, panels);
+fn settings_ui(ui: &mut Ui, settings: &Settings, actions: &mut Vec<Action>) {
+    let (mut mouse, mut panels, mut sides) = (settings.mouse, settings.panels, settings.sides);
     ui.menu_button("Settings", |ui| {
         ui.label(RichText::new("Mouse").small().color(theme::colors(ui).weak));
         let help = "Left drag: window; right drag: zoom";
-        ui.radio_value(&mut new_mouse, Mouse::Pacs, "As in a PACS").on_hover_text(help);
+        ui.radio_value(&mut mouse, Mouse::Pacs, "As in a PACS").on_hover_text(help);
         let help = "Left drag: where the planes cross; right drag: window";
-        ui.radio_value(&mut new_mouse, Mouse::Research, "As in research viewers").on_hover_text(help);
+        ui.radio_value(&mut mouse, Mouse::Research, "As in research viewers").on_hover_text(help);
         ui.separator();
         ui.label(RichText::new("Panels").small().color(theme::colors(ui).weak));
         let help = "For a room where scans are read";
-        ui.radio_value(&mut new_panels, Panels::Dark, "Dark").on_hover_text(help);
-        let help = "For a bright room; pictures stay as they are";
-        ui.radio_value(&mut new_panels, Panels::Light, "Light").on_hover_text(help);
+        ui.radio_value(&mut panels, Panels::Dark, "Dark").on_hover_text(help);
+        let help = "For a bright room; pictures, and what is around them, stay as they are";
+        ui.radio_value(&mut panels, Panels::Light, "Light").on_hover_text(help);
+        ui.separator();
+        ui.checkbox(&mut sides.steps.open, "Steps at the left").on_hover_text("Key F9");
+        ui.checkbox(&mut sides.result.open, "Result at the right").on_hover_text("Key F10");
     });
-    if new_mouse != mouse {
-        actions.push(Action::Mouse(new_mouse));
+    if mouse != settings.mouse {
+        actions.push(Setting::Mouse(mouse).into());
     }
-    if new_panels != panels {
-        actions.push(Action::Panels(new_panels));
+    if panels != settings.panels {
+        actions.push(Setting::Panels(panels).into());
+    }
+    if sides != settings.sides {
+        actions.push(Setting::Sides(sides).into());
     }
 }

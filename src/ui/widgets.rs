@@ -4,13 +4,13 @@ use std::path::{Path, PathBuf};
 
 use eframe::egui::collapsing_header::paint_default_icon;
 use eframe::egui::{
-    Align, Align2, Button, Color32, Id, Key, Layout, Memory, Painter, Pos2, Response, RichText, Role, Sense, Stroke,
-    StrokeKind, TextEdit, Ui, Vec2, WidgetInfo,
+    Align, Align2, Button, CollapsingHeader, Color32, Id, Key, Layout, Memory, Painter, Pos2, Response, RichText, Role,
+    Sense, Stroke, StrokeKind, TextEdit, Ui, Vec2, WidgetInfo,
 };
 
-use super::action::{Action, Place};
 use super::theme;
 use crate::pipeline;
+use crate::session::action::{Action, Place, Run};
 
 /// A window lower than this has no room for all steps at once, points.
 const LOW: f32 = 760.0;
@@ -94,11 +94,6 @@ pub(super) fn close_together(ui: &mut Ui) {
 }
 
 /// A heading with its number, as the steps of the work are counted.
-pub(super) fn step_heading_ui(ui: &mut Ui, number: usize, title: &str) {
-    ui.add_space(4.0);
-    ui.horizontal(|ui| heading_ui(ui, number, title));
-}
-
 fn heading_ui(ui: &mut Ui, number: usize, title: &str) {
     ui.label(RichText::new(number.to_string()).heading().color(theme::colors(ui).accent));
     ui.label(RichText::new(title).heading().color(theme::colors(ui).strong));
@@ -112,14 +107,21 @@ pub(super) enum Fold {
     ByHand,
     /// By itself in a low window, until someone opens it: there is no room for all steps.
     WhereLow,
+    /// By itself, until someone opens it: there is a result, and pictures come first.
+    WithResult,
 }
 
-/// The heading of a step that may fold, and whether it is open.
+/// The heading of a step that may fold, and whether it is open. What a person chose before there was a result says nothing of after.
 pub(super) fn folding_heading_ui(ui: &mut Ui, number: usize, title: &str, fold: Fold) -> bool {
-    let id = Id::unique(("step is open", number));
+    let id = Id::unique(("step is open", number, fold == Fold::WithResult));
     let chosen: Option<bool> = ui.data(|data| data.get_temp(id));
     let low = ui.ctx().content_rect().height() < LOW;
-    let open = fold == Fold::Never || chosen.unwrap_or(fold == Fold::ByHand || !low);
+    let by_itself = match fold {
+        Fold::Never | Fold::ByHand => true,
+        Fold::WhereLow => !low,
+        Fold::WithResult => false,
+    };
+    let open = fold == Fold::Never || chosen.unwrap_or(by_itself);
     ui.add_space(4.0);
     ui.horizontal(|ui| {
         heading_ui(ui, number, title);
@@ -140,6 +142,12 @@ pub(super) fn folding_heading_ui(ui: &mut Ui, number: usize, title: &str, fold: 
     open
 }
 
+/// A part that folds.
+pub(super) fn section_ui(ui: &mut Ui, title: &str, open: bool, contents: impl FnOnce(&mut Ui)) {
+    let title = RichText::new(title).heading().color(theme::colors(ui).strong);
+    CollapsingHeader::new(title).default_open(open).show_unindented(ui, contents);
+}
+
 /// An error in its place: what, where, what to do; to copy, and to put away.
 pub(super) fn error_ui(ui: &mut Ui, error: Option<&anyhow::Error>, place: Place, actions: &mut Vec<Action>) {
     let Some(error) = error else { return };
@@ -150,7 +158,7 @@ pub(super) fn error_ui(ui: &mut Ui, error: Option<&anyhow::Error>, place: Place,
             ui.copy_text(text);
         }
         if ui.small_button("Dismiss").clicked() {
-            actions.push(Action::DismissError(place));
+            actions.push(Run::DismissError(place).into());
         }
     });
 }
@@ -168,6 +176,19 @@ pub(super) fn ink(painter: &Painter, at: Pos2, anchor: Align2, text: &str, color
         }
     }
     painter.text(at, anchor, text, theme::small(), color);
+}
+
+/// Text on a plate, readable on anything.
+pub(super) fn plate(painter: &Painter, at: Pos2, anchor: Align2, text: &str, color: Color32) {
+    let galley = painter.layout_no_wrap(text.to_owned(), theme::small(), color);
+    let place = anchor.anchor_size(at, galley.size());
+    painter.rect_filled(place.expand2(Vec2::new(4.0, 1.0)), 3.0, theme::PLATE);
+    painter.galley(place.min, galley, color);
+}
+
+/// Of a line of small text.
+pub(super) fn text_size(painter: &Painter, text: &str) -> Vec2 {
+    painter.layout_no_wrap(text.to_owned(), theme::small(), theme::DARK.text).size()
 }
 
 /// One line of meaning to what the focus can rest on: on hover, in focus, and as description for a screen reader.

@@ -34,7 +34,11 @@ pub enum Error {
     NotACheckpoint { path: PathBuf },
     #[error("the checkpoint is damaged: {what}; get it again: {}", path.display())]
     Damaged { what: String, path: PathBuf },
-    #[error("the checkpoint holds no tensors by name; save a state_dict: {}", path.display())]
+    #[error(
+        "the checkpoint holds no tensors by name, as TorchScript and networks that were saved whole do not, which Python alone can open: \
+         export the network there with assets/export.py, to .onnx or .pt2; or save its state_dict where Parallax knows its architecture: {}",
+        path.display()
+    )]
     NoTensors { path: PathBuf },
     #[error("tensor {name}, shape {shape:?}, belongs to no layer of this network ({others} more like it); this checkpoint is of another network: {}", path.display())]
     LeftOver { name: String, shape: Vec<usize>, others: usize, path: PathBuf },

@@ -9,7 +9,7 @@ use parallax::ui::Start;
 
 use crate::export_dialog::dialog;
 use crate::tiny_models::TinyModels;
-use crate::window::{Window, click, explained, window};
+use crate::window::{Window, click, explained, press, window};
 
 /// What a person can act on.
 const INTERACTIVE: [Role; 10] = [
@@ -41,9 +41,9 @@ fn every_widget_has_a_name_before_there_is_a_scan_and_when_there_is_a_result() {
     let start = named(&window(Start::default()));
     let models = TinyModels::new();
     let mut window = explained(&models);
-    click(&mut window, "Provenance");
-    click(&mut window, "slab");
-    click(&mut window, "range");
+    for closed in ["Provenance", "Unfold models", "Unfold counterfactual", "Advanced", "slab", "range"] {
+        press(&mut window, closed);
+    }
     let result = named(&window);
     assert!(start > 8 && result > start + 10, "{start} widgets, then {result}");
 }
@@ -112,8 +112,8 @@ fn every_widget_is_reached_by_the_tab_key_before_there_is_a_scan_and_when_there_
     let start = reached(&mut window(Start::default()));
     let models = TinyModels::new();
     let mut window = explained(&models);
-    for closed in ["Provenance", "slab", "range"] {
-        click(&mut window, closed);
+    for closed in ["Provenance", "Unfold models", "Unfold counterfactual", "Advanced", "slab", "range"] {
+        press(&mut window, closed);
     }
     let result = reached(&mut window);
     assert!(start > 4 && result > start + 10, "{start} widgets, then {result}");

@@ -1,5 +1,6 @@
 //! The shape of the program, held: who may use whom, which crate lives where, and how long a file may grow.
 
+mod circles;
 mod paths;
 
 use std::collections::BTreeSet;
@@ -8,7 +9,7 @@ use std::path::{Path, PathBuf};
 use self::paths::{Named, named};
 
 /// Modules by layer; each may use only what stands in a layer above its own. `files`, `machine`, `job`, `volume` and `nn` stand on nothing.
-const LAYERS: [&[&str]; 10] = [
+const LAYERS: [&[&str]; 11] = [
     &["files", "machine", "job", "volume", "nn"],
     &["io", "graph", "preprocess", "weights", "catalogue"],
     &["exchange"],
@@ -18,6 +19,7 @@ const LAYERS: [&[&str]; 10] = [
     &["frame", "audit", "demo", "fit", "stability"],
     &["export", "gpu"],
     &["settings"],
+    &["session"],
     &["cli", "ui"],
 ];
 
@@ -41,7 +43,7 @@ const FENCES: [(&str, &[&str]); 33] = [
     ("fs4", &["catalogue"]),
     ("eframe", &["gpu", "ui"]),
     ("rfd", &["ui"]),
-    ("open", &["ui"]),
+    ("open", &["session"]),
     ("flate2", &["io", "export"]),
     ("dicom_core", &["io", "export"]),
     ("dicom_dictionary_std", &["io", "export"]),
@@ -50,7 +52,7 @@ const FENCES: [(&str, &[&str]); 33] = [
     ("charls", &["io"]),
     ("jpeg2k", &["io"]),
     ("turbojpeg_sys", &["io"]),
-    ("image", &["frame", "export", "ui"]),
+    ("image", &["frame", "export", "session", "ui"]),
     ("base64", &["export"]),
     ("gif", &["export"]),
     ("csv", &["export"]),
@@ -58,7 +60,7 @@ const FENCES: [(&str, &[&str]); 33] = [
     ("openh264", &["export"]),
     ("png", &["export"]),
     ("ab_glyph", &["export"]),
-    ("tempfile", &["export", "files", "catalogue"]),
+    ("tempfile", &["export", "files", "catalogue", "session"]),
     ("clap", &["cli"]),
     ("indicatif", &["cli"]),
     ("ctrlc", &["cli"]),

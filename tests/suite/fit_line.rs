@@ -8,7 +8,7 @@ use parallax::ui::Start;
 use crate::networks::{CLASSIFIER, Files};
 use crate::support;
 use crate::tiny_models::TinyModels;
-use crate::window::{Window, click, says, start, texts, until, window};
+use crate::window::{Window, click, says, start, texts, unfold, until, window};
 
 /// The line of the fit: what it says, and where it stands.
 fn line(window: &Window) -> Option<(String, Rect)> {
@@ -36,8 +36,7 @@ fn turn(window: &mut Window) {
 
 /// Where the rows of step 3 and the button below them stand.
 fn stand(window: &Window) -> Vec<Rect> {
-    let rows =
-        ["Counterfactual", "Slices that may change", "Search", "Both ways from lambda 0", "Compute counterfactual"];
+    let rows = ["Counterfactual", "Slices that may change", "the score to", "Advanced", "Compute counterfactual"];
     rows.iter().filter_map(|row| window.query_all_by_label(row).next()).map(|node| node.rect()).collect()
 }
 
@@ -105,6 +104,7 @@ fn the_window_looks_by_itself_and_reconstructs_when_it_is_asked_to() {
     // A run goes first, and what fits is still said behind it.
     click(&mut window, "Compute counterfactual");
     until(&mut window, "the counterfactual", |w| says(w, "Stopped because"));
+    unfold(&mut window, "models");
     until(&mut window, "what fits", |w| says(w, "of the body"));
 }
 

@@ -28,7 +28,7 @@ fn the_activation_before_an_output_is_found_behind_what_keeps_its_numbers() {
         for (port, (name, wanted)) in model.outputs().iter().zip(HEADS) {
             let ending = model.ending(&port.name);
             let axes = port.sizes.as_ref().map_or(2, Vec::len);
-            let found = ending.map(|ending| (ending.activation, ending.is_of_classes(axes)));
+            let found = ending.map(|ending| (ending.activation, ending.is_of_classes(axes, 1)));
             assert_eq!(found, wanted, "{file}: {name}");
         }
     }

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use candle_core::{DType, Device, Tensor};
 use parallax::models::{Card, Network};
-use parallax::ui::check_session;
+use parallax::session::check_session;
 use parallax::weights::Checkpoint;
 
 use crate::mutations::parsers;

@@ -79,8 +79,8 @@ fn each_thing_that_may_mislead_a_network_is_said_with_its_numbers() {
             Weight::Fact,
             "values run from -3024 to 40 HU; the networks see -1000 to 1000, and less than 0.1 % of the voxels lie beyond",
         ),
-        (chest([26, 16, 12], own()), Weight::Caution, "cuts off 15 mm in the right-left direction"),
-        (chest([16, 20, 12], own()), Weight::Caution, "cuts off 6 mm in the front-back direction"),
+        (chest([26, 16, 12], own()), Weight::Caution, "cuts off 15 mm of the scan in the right-left direction"),
+        (chest([16, 20, 12], own()), Weight::Caution, "cuts off 6 mm of the scan in the front-back direction"),
         (chest([16, 16, 4], own()), Weight::Caution, "only 4 slices after resampling to 3 mm"),
         (chest([16, 16, 12], turned), Weight::Caution, "the scan is oblique by 11 degrees"),
         (

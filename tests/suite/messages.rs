@@ -90,8 +90,10 @@ fn a_card_is_checked_by_what_it_names() {
     let output = parallax(&[Path::new("check"), &card]);
     let said = String::from_utf8_lossy(&output.stderr).into_owned();
     assert!(output.status.code() == Some(3) && said.contains("classifier.onnx has no self-check"), "{said}");
-    let pair =
-        folder.write("pair.toml", "encoder = \"encoder.onnx\"\ndecoder = \"decoder.onnx\"\n[recipe]\naxes = \"PL\"\n");
+    let pair = folder.write(
+        "pair.toml",
+        "encoder = \"encoder.onnx\"\ndecoder = \"decoder.onnx\"\nlatents = \"mean\"\n[recipe]\naxes = \"PL\"\n",
+    );
     let two = parallax(&[Path::new("check"), &pair, Path::new("--against"), &card]);
     let said = String::from_utf8_lossy(&two.stderr).into_owned();
     assert!(two.status.code() == Some(2) && said.contains("encoder.onnx, ") && said.contains("one by one"), "{said}");
@@ -149,4 +151,87 @@ fn a_self_check_that_is_cut_is_told_as_one() {
         assert!(!said.contains("checkpoint"), "{length}: {said}");
         std::fs::remove_file(recorded).expect("removed");
     }
+}
+
+#[test]
+fn info_and_check_refuse_a_card_in_the_words_of_a_run() {
+    let folder = Folder::new();
+    for (from, to, words) in [
+        ("\n\n", "\nlabels = [\"a\", \"b\"]\n\n", "2 labels for 3 classes"),
+        ("\n\n", "\noutput = \"nowhere\"\n\n", "it has no output \"nowhere\"; its outputs are \"answer\""),
+        ("\n\n", "\nactivation = \"sigmoid\"\n\n", "ends in a softmax already"),
+        ("\"RAS\"", "\"PL\"", "recipe.axes = \"PL\", where the network takes volumes"),
+        ("[recipe]", "[recipe]\nchannels = 3", "the recipe gives 3 channels, and the network takes 1"),
+    ] {
+        let card = folder.write("card.toml", CARD.replacen(from, to, 1));
+        let scan = support::data("nifti/syn_lps.nii.gz");
+        let run = parallax(&[Path::new("predict"), &scan, Path::new("--classifier"), &card]);
+        let of_run = String::from_utf8_lossy(&run.stderr).into_owned();
+        assert!(of_run.contains(words), "{words}: {of_run}");
+        let refusal = of_run.lines().last().expect("a refusal");
+        for command in ["info", "check"] {
+            let output = parallax(&[Path::new(command), &card]);
+            let said = String::from_utf8_lossy(&output.stderr).into_owned();
+            assert_eq!((output.status.code(), said.lines().last()), (Some(3), Some(refusal)), "{command}");
+        }
+    }
+}
+
+#[test]
+fn info_tells_what_a_card_makes_of_its_networks() {
+    let folder = Folder::new();
+    let told = |card: &Path, more: &[&str]| {
+        let args: Vec<&Path> = [Path::new("info"), card].into_iter().chain(more.iter().map(Path::new)).collect();
+        let output = parallax(&args);
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        String::from_utf8_lossy(&output.stdout).into_owned()
+    };
+    let card = folder.write("card.toml", CARD.replacen("\n\n", "\nlabels = [\"a\", \"b\", \"c\"]\n\n", 1));
+    let said = told(&card, &[]);
+    for words in [
+        "role             classifier",
+        "labels           a\n",
+        "activation       softmax",
+        ", before the output \"answer\"",
+        "volumes, axes RAS",
+        "padded and cropped about the centre to 20 x 24 x 16 voxels",
+        "-1000 to 400 HU become 0 to 1, cut off there",
+        "file             classifier.onnx",
+        "verdict          differentiable",
+        "planned for [16, 1, 24, 20]",
+    ] {
+        assert!(said.contains(words), "{words}: {said}");
+    }
+    let pair = "encoder = \"encoder.onnx\"\ndecoder = \"decoder.onnx\"\nlatents = \"mean\"\n[recipe]\naxes = \"PL\"\n";
+    let pair = folder.write("pair.toml", pair);
+    let facts: serde_json::Value = serde_json::from_str(&told(&pair, &["--json"])).expect("JSON");
+    assert_eq!((&facts["role"], &facts["parts"][1]["part"]), (&"autoencoder".into(), &"decoder".into()), "{facts}");
+    assert_eq!(facts["parts"][1]["inputs"][0], "image: float32 [1, 4, 8, 8]", "{facts}");
+    assert_eq!((&facts["recipe"]["axes"], &facts["recipe"]["size"]), (&"PL".into(), &serde_json::json!([32, 32, 0])));
+}
+
+#[test]
+fn what_a_file_is_tells_its_content_and_not_its_name() {
+    let folder = Folder::new();
+    let bytes = |name: &str| std::fs::read(support::data(name)).expect("bytes");
+    for (from, to) in [("networks/classifier.onnx", "network.pt2"), ("networks/heads.pt2", "network.onnx")] {
+        let file = folder.write(to, bytes(from));
+        let output = parallax(&[Path::new("info"), &file]);
+        assert!(output.status.success(), "{to}: {}", String::from_utf8_lossy(&output.stderr));
+    }
+    // Saved whole, or as TorchScript: a pickle of no tensors.
+    let path = folder.write("whole.pt", "");
+    let mut zip = zip::ZipWriter::new(std::fs::File::create(&path).expect("a file"));
+    let options = zip::write::SimpleFileOptions::default().compression_method(zip::CompressionMethod::Stored);
+    zip.start_file("whole/data.pkl", options).expect("an entry");
+    std::io::Write::write_all(&mut zip, b"\x80\x02N.").expect("written");
+    zip.finish().expect("written");
+    refused("info", &path, &["TorchScript and networks that were saved whole", "assets/export.py"]);
+    let Some(graphs) = support::shared("graphs") else { return };
+    let alone = folder.write("model.onnx", std::fs::read(graphs.join("external/model.onnx")).expect("bytes"));
+    refused(
+        "info",
+        &alone,
+        &["\"model.onnx.data\", which is not there: copy it from the folder", "external_data=False"],
+    );
 }

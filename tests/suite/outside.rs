@@ -6,7 +6,7 @@ use std::process::Output;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use candle_core::{DType, Device, Result, Tensor};
-use eframe::egui::{Key, accesskit::Toggled};
+use eframe::egui::accesskit::Toggled;
 use egui_kittest::kittest::{NodeT, Queryable};
 use glam::DAffine3;
 use parallax::graph::{self, Check, Plan};
@@ -23,7 +23,7 @@ use serde_json::{Value, json};
 
 use crate::support::{self, relative};
 use crate::tiny_models::{SIDE, TinyModels};
-use crate::window::{Window, click, says, start, texts, type_path, until, window};
+use crate::window::{Window, click, press, says, start, texts, type_path, unfold, until, window};
 
 const SLICES: usize = 8;
 const SLAB: Range<usize> = 3..6;
@@ -347,14 +347,6 @@ fn path(path: &Path) -> &str {
     path.to_str().expect("plain names")
 }
 
-/// Presses a button that may lie below the edge of its panel.
-fn press(window: &mut Window, label: &str) {
-    window.get_by_label(label).focus();
-    window.run_steps(2);
-    window.key_press(Key::Enter);
-    window.run_steps(3);
-}
-
 fn is_chosen(window: &Window, label: &str) -> bool {
     window.get_by_label(label).accesskit_node().toggled() == Some(Toggled::True)
 }
@@ -378,6 +370,7 @@ fn the_window_has_the_choice_beside_the_slab_and_a_session_keeps_it() {
 
     let mut after = window(Start { scan: Some(session), ..Start::default() });
     until(&mut after, "the result", |w| says(w, "Stopped because"));
+    unfold(&mut after, "counterfactual");
     assert!(is_chosen(&after, "as scanned") && !is_chosen(&after, "reconstructed"));
     press(&mut after, "Provenance");
     until(&mut after, "the provenance", |w| says(w, "Outside the slab"));

@@ -154,7 +154,40 @@ fn other_numbers_another_scan_and_other_networks_are_told_apart() {
     let others = TinyModels::sure(["A", "B", "C", "D", "E"], 1.0);
     let said =
         fails(&explain(&others, &stack, &["--replay", path(&file)]), 3, "the network that gives the score: SHA-256");
-    assert!(!said.contains("the autoencoder") && !said.contains("voxels"), "{said}");
+    assert!(!said.contains("the autoencoder: SHA-256") && !said.contains("voxels"), "{said}");
+}
+
+#[test]
+fn a_card_that_was_edited_since_is_named_by_what_it_says_otherwise() {
+    let models = TinyModels::new();
+    let stack = models.stack(10);
+    let record = report(&explain(&models, &stack, &[TOLD.as_slice(), &["--json"]].concat()));
+    for network in ["autoencoder", "scored_by"] {
+        assert_eq!(record[network]["recipe"]["hu"], json!([-1000.0, 1000.0]), "{record}");
+    }
+    let file = save(&models, &record);
+    let card = models.card("classifier");
+    let text = std::fs::read_to_string(&card).expect("a card");
+    std::fs::write(&card, format!("{text}[recipe]\nspacing_mm = [1.5, 1.5, 2]\nhu = [-1000, 900]\n")).expect("written");
+    let said = fails(
+        &explain(&models, &stack, &["--replay", path(&file)]),
+        3,
+        "the recipe of the network that gives the score: ",
+    );
+    assert!(
+        said.contains("hu was [-1000.0,1000.0], is [-1000.0,900.0], spacing_mm was [1.5,1.5,3.0], is [1.5,1.5,2.0]"),
+        "{said}"
+    );
+    assert!(!said.contains("SHA-256") && !said.contains("encoding"), "{said}");
+    // A record of an older version does not say, and is repeated.
+    std::fs::write(&card, text).expect("written");
+    let mut older = record.clone();
+    older["version"] = json!(7);
+    for network in ["autoencoder", "scored_by"] {
+        older[network].as_object_mut().expect("an object").remove("recipe");
+    }
+    let again = explain(&models, &stack, &["--replay", path(&save(&models, &older))]);
+    assert!(again.status.success(), "{}", String::from_utf8_lossy(&again.stderr));
 }
 
 #[test]

@@ -5,7 +5,7 @@ use egui_kittest::kittest::{NodeT, Queryable};
 use parallax::ui::Start;
 
 use crate::tiny_models::{LABELS, TinyModels};
-use crate::window::{Window, click, explained, says, scores, start, texts, until, window};
+use crate::window::{Window, click, explained, press, says, scores, start, texts, until, window};
 
 /// Every line of numbers under "Quality".
 const QUALITY: [&str; 10] = [
@@ -20,14 +20,6 @@ const QUALITY: [&str; 10] = [
     "Latents moved",
     "Monotonicity",
 ];
-
-/// Without a pointer: what is called so comes into view and is pressed.
-fn press(window: &mut Window, label: &str) {
-    window.get_by_label(label).focus();
-    window.run_steps(1);
-    window.key_press(Key::Enter);
-    window.run_steps(2);
-}
 
 /// The rows of the table of other outputs, from top to bottom.
 fn rows(window: &Window) -> Vec<String> {

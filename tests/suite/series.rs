@@ -16,7 +16,7 @@ use parallax::volume::{Grid, Volume, Voxels};
 use serde_json::{Value, json};
 
 use crate::tiny_models::TinyModels;
-use crate::window::{Window, click, says, texts, type_path, until, window};
+use crate::window::{Window, click, press, says, texts, type_path, unfold, until, window};
 
 const COLUMNS: usize = 48;
 const ROWS: usize = 40;
@@ -165,9 +165,10 @@ fn another_series_waits_for_a_word_before_a_result_goes_and_is_kept_in_the_sessi
     until(&mut window, "the models", |w| {
         says(w, "classifier.toml is loaded") && says(w, "autoencoder.toml is loaded") && says(w, "× 16 voxels")
     });
-    click(&mut window, "slab");
+    press(&mut window, "slab");
     click(&mut window, "Compute counterfactual");
     until(&mut window, "the counterfactual", |w| says(w, "Stopped because"));
+    unfold(&mut window, "scan");
     click(&mut window, &card(2, 12, "B30f"));
     until(&mut window, "the question", |w| says(w, ", series 2 is open. Showing it drops the result"));
     assert!(window.query_by_label("Difference pane").is_some(), "nothing has gone yet");

@@ -15,7 +15,7 @@ use serde_json::Value;
 use crate::tiny_models::{LABELS, TinyModels};
 use crate::window::{
     Dropped, Window, click, explained, open_with, pane, says, scores, set_slider, slider_value, start, texts,
-    type_path, until, window,
+    type_path, unfold, until, window,
 };
 
 const PANES: [&str; 3] = ["Original", "Counterfactual", "Difference"];
@@ -32,9 +32,13 @@ fn save(window: &mut Window, models: &TinyModels) -> PathBuf {
 /// A new window on a session file, when its networks have loaded.
 fn reopened(path: &Path) -> Window {
     let mut window = window(Start { scan: Some(path.to_owned()), ..Start::default() });
-    until(&mut window, "the networks", |w| {
-        says(w, "classifier.toml is loaded") && says(w, "autoencoder.toml is loaded")
-    });
+    let loaded = |w: &Window| says(w, "classifier.toml is loaded") && says(w, "autoencoder.toml is loaded");
+    let folded = |w: &Window| w.query_by_label("Unfold models").is_some();
+    until(&mut window, "the session", |w| loaded(w) || folded(w));
+    if folded(&window) {
+        unfold(&mut window, "models"); // there is a result
+    }
+    until(&mut window, "the networks", loaded);
     window
 }
 
@@ -165,6 +169,7 @@ fn a_file_that_is_no_session_is_refused_in_words_and_nothing_is_lost() {
         session_bytes(&document, None).expect("bytes")
     };
     let kept = std::fs::read(kept).expect("a session");
+    unfold(&mut window, "scan");
     for (bytes, words) in [
         (b"not a session".to_vec(), "no session of Parallax"),
         (Vec::new(), "too short for a session"),

@@ -4,7 +4,7 @@ use eframe::egui::{self, Key, Rect, accesskit::Role, vec2};
 use egui_kittest::kittest::{NodeT, Queryable};
 
 use crate::tiny_models::TinyModels;
-use crate::window::{Window, click, explained, pane, says};
+use crate::window::{Window, click, explained, pane, says, unfold};
 
 fn press(window: &mut Window, key: Key) {
     window.key_press(key);
@@ -269,9 +269,9 @@ fn the_keys_are_shown_by_a_question_mark_and_put_away_by_another() {
     let models = TinyModels::new();
     let mut window = explained(&models);
     press(&mut window, Key::Questionmark);
-    assert!(says(&window, "the slice that changed most") && says(&window, "Right drag, Ctrl + wheel"));
+    assert!(says(&window, "where the largest region changed most") && says(&window, "Right drag, Ctrl + wheel"));
     press(&mut window, Key::Questionmark);
-    assert!(!says(&window, "the slice that changed most"));
+    assert!(!says(&window, "where the largest region changed most"));
     click(&mut window, "Settings");
     click(&mut window, "As in research viewers");
     click(&mut window, "Keys and mouse");
@@ -316,6 +316,7 @@ fn a_window_preset_can_be_added_and_put_on_a_key_and_the_list_as_at_first_comes_
 fn the_slab_is_dragged_by_its_ends_and_whole_on_the_strip_of_changes() {
     let models = TinyModels::new();
     let mut window = explained(&models);
+    unfold(&mut window, "counterfactual");
     // The button may lie below the edge of its panel.
     window.get_by_label("slab").focus();
     window.run_steps(2);

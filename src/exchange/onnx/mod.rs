@@ -18,7 +18,9 @@ use rten_onnx::onnx::{DataType, GraphProto, ModelProto, TypeProtoTensor, ValueIn
 use self::step::Step;
 use self::tensors::{Beside, kind_of, type_name};
 use super::lower::{Fault, Kind, Made, Operand};
-use super::{About, Activation, Error, Link, LinkKind, Network, Port, Request, Size};
+use super::{
+    About, Activation, Elementary, ElementaryKind, Error, Given, Link, LinkKind, Network, Port, Request, Size,
+};
 use crate::files;
 use crate::graph::Graph;
 
@@ -214,9 +216,11 @@ impl Network for File {
             "Sigmoid" => LinkKind::Activation(Activation::Sigmoid, None),
             "Softmax" => LinkKind::Activation(Activation::Softmax, over()),
             "LogSoftmax" => LinkKind::Activation(Activation::LogSoftmax, over()),
+            "ArgMax" => LinkKind::Choice(Some(axis(0))),
             "Identity" => LinkKind::Identity,
             "Squeeze" | "Unsqueeze" | "Reshape" | "Flatten" => LinkKind::Reshape,
-            "Slice" | "Gather" | "Clip" | "Concat" | "Cast" | "Mul" | "Add" | "Sub" | "Div" => LinkKind::Alter,
+            "Slice" | "Gather" | "Clip" | "Concat" | "Cast" | "Mul" | "Add" | "Sub" | "Div" | "Transpose"
+            | "OneHot" | "Equal" => LinkKind::Alter,
             _ => return None,
         };
         if !matches!(kind, LinkKind::Alter) {
@@ -228,9 +232,45 @@ impl Network for File {
         let by_another = computed.next().is_some() && step.operation != "Concat";
         (!by_another).then(|| Link { kind, operation: step.operation.clone(), before })
     }
+
+    fn elementary(&self, value: &str) -> Option<Elementary> {
+        let step = &self.nodes[*self.givers.get(value)?];
+        let kind = match step.operation.as_str() {
+            "Exp" => ElementaryKind::Exp,
+            "Log" => ElementaryKind::Log,
+            "Neg" => ElementaryKind::Negate,
+            "Add" => ElementaryKind::Add,
+            "Sub" => ElementaryKind::Subtract,
+            "Div" => ElementaryKind::Divide,
+            "Reciprocal" => ElementaryKind::Reciprocal,
+            "ReduceSum" => ElementaryKind::Sum,
+            "ReduceMax" => ElementaryKind::Max,
+            "ReduceLogSumExp" => ElementaryKind::LogSumExp,
+            "Identity" => ElementaryKind::Identity,
+            _ => return None,
+        };
+        let reduces = step.operation.starts_with("Reduce");
+        let given = |name: &String| {
+            self.known(name).and_then(Operand::scalar).map_or_else(|| Given::Value(name.clone()), Given::Number)
+        };
+        // A reduction's second input are its axes.
+        let taken = if reduces { 1 } else { step.inputs.len() };
+        let of_input = || step.inputs.get(1).and_then(|axes| self.known(axes)?.integers());
+        let axes = step.attribute("axes").map(|axes| axes.ints.clone()).or_else(of_input).unwrap_or_default();
+        Some(Elementary { kind, inputs: step.inputs.iter().take(taken).map(given).collect(), axes })
+    }
 }
 
 impl File {
+    /// The numbers of the file that a name stands for.
+    fn known(&self, name: &str) -> Option<&Operand> {
+        if let Some(weight) = self.weights.get(name) {
+            return weight.as_ref().ok();
+        }
+        let step = &self.nodes[*self.givers.get(name)?];
+        step.attribute("value").filter(|_| step.operation == "Constant")?.tensor.as_ref()?.as_ref().ok()
+    }
+
     /// Inputs that no gradient can be had of.
     fn refuse_inputs(&self) -> Result<(), Error> {
         let whole = |port: &&Port| {

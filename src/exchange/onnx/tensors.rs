@@ -63,7 +63,14 @@ impl Beside {
                     "its weights are said to lie in {name:?}, which is not below the file's own folder"
                 ));
             }
-            let unreadable = |why: std::io::Error| format!("its weights lie in {name:?}, which cannot be read: {why}");
+            let unreadable = |why: std::io::Error| match why.kind() {
+                std::io::ErrorKind::NotFound => format!(
+                    "its weights lie in a file of their own, {name:?}, which is not there: copy it from the folder that the network was \
+                     exported to into {}, or export the network again as one file (external_data=False)",
+                    self.folder.display()
+                ),
+                _ => format!("its weights lie in {name:?}, which cannot be read: {why}"),
+            };
             let whole = self.folder.join(relative).canonicalize().map_err(unreadable)?;
             let folder = self.folder.canonicalize().map_err(unreadable)?;
             if !whole.starts_with(&folder) {

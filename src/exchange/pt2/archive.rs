@@ -73,13 +73,14 @@ impl Archive {
         let [model] = models.as_slice() else {
             return Err(match models.len() {
                 0 if has("constants.pkl") || package.names().any(|name| name.contains("/code/")) => {
-                    "it is TorchScript; export the network by torch.export.save or torch.onnx.export".to_owned()
+                    "it is TorchScript; export the network in Python by torch.export.save or torch.onnx.export, as assets/export.py does".to_owned()
                 }
                 0 if package.names().any(|name| name.contains("data/aotinductor/")) => {
                     "it is compiled for one machine; save the program itself by torch.export.save".to_owned()
                 }
                 0 if has("data.pkl") => {
-                    "it holds weights without a network; export the network by torch.export.save".to_owned()
+                    "it holds weights, or a network that was saved whole, without its operations; export the network in Python by torch.export.save, as \
+                     assets/export.py does".to_owned()
                 }
                 0 => "it is a zip file without models/model.json, so no exported program".to_owned(),
                 _ => format!("it holds {} programs ({}); save one", models.len(), models.join(", ")),

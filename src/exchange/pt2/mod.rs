@@ -5,6 +5,7 @@
 mod archive;
 mod call;
 mod inline;
+mod links;
 mod ops;
 mod refusal;
 mod schema;
@@ -19,7 +20,7 @@ use candle_core::DType;
 use self::archive::{Archive, Numbers, type_of};
 use self::schema::{Argument, ExportedProgram, InputSpec, MAJOR, Node, SymInt, TensorMeta, Versioned};
 use super::lower::{Kind, Made, Operand, beyond, wrong};
-use super::{About, Activation, Error, Link, LinkKind, Network, Port, Request, Size};
+use super::{About, Elementary, Error, Link, Network, Port, Request, Size};
 use crate::files::{self, printable};
 use crate::graph::Graph;
 use crate::weights::Stored;
@@ -239,32 +240,10 @@ impl Network for Program {
     }
 
     fn link(&self, value: &str) -> Option<Link> {
-        let giver = |value: &str| self.nodes.iter().rev().find(|node| node.values()[1].first() == Some(&value));
-        let node = giver(value)?;
-        let operation = ops::base(node.operation())?;
-        let axis = || {
-            let dim = node.inputs.iter().find(|input| input.name == "dim");
-            dim.map_or(Some(-1), |dim| if let Argument::Int(axis) = dim.arg { Some(axis) } else { Some(-1) })
-        };
-        let kind = match operation {
-            "sigmoid" => LinkKind::Activation(Activation::Sigmoid, None),
-            "softmax" | "_softmax" => LinkKind::Activation(Activation::Softmax, axis()),
-            "log_softmax" | "_log_softmax" => LinkKind::Activation(Activation::LogSoftmax, axis()),
-            "alias" | "clone" | "detach" | "contiguous" => LinkKind::Identity,
-            "squeeze" | "unsqueeze" | "view" | "reshape" | "flatten" | "_unsafe_view" => LinkKind::Reshape,
-            "slice" | "select" | "clamp" | "cat" | "to" | "_to_copy" | "mul" | "add" | "sub" | "rsub" | "div" => {
-                LinkKind::Alter
-            }
-            _ => return None,
-        };
-        if !matches!(kind, LinkKind::Alter) {
-            let before = node.inputs.first()?.arg.name()?.to_owned();
-            return Some(Link { kind, operation: operation.to_owned(), before });
-        }
-        let [takes, _] = node.values();
-        let mut computed = takes.into_iter().filter(|value| giver(value).is_some());
-        let before = computed.next()?.to_owned();
-        let by_another = computed.next().is_some() && operation != "cat";
-        (!by_another).then(|| Link { kind, operation: operation.to_owned(), before })
+        self.link_of(value)
+    }
+
+    fn elementary(&self, value: &str) -> Option<Elementary> {
+        self.elementary_of(value)
     }
 }

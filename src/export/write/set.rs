@@ -219,7 +219,9 @@ mod tests {
 
     fn made(folder: &Path, may_go: bool) -> Set {
         let mut set = Set::open(folder, NAMES.into_iter(), |_| may_go).unwrap();
-        NAMES.iter().for_each(|name| set.put(&file(name)).unwrap());
+        for name in &NAMES {
+            set.put(&file(name)).unwrap();
+        }
         set
     }
 

@@ -4,11 +4,12 @@ use std::sync::Arc;
 
 use candle_core::{DType, Device, Result, Tensor, bail};
 
+use super::pass::{Pass, pass};
 use super::posterior::{Encoded, Posterior};
 use super::tiling::Tiling;
 use super::volumes::FileVolumes;
-use super::{Pass, example, pass, same_channels, unit};
-use crate::exchange::{Model, Size};
+use super::{example, same_channels, unit};
+use crate::exchange::Model;
 use crate::graph::ops::Reduction;
 use crate::graph::{self, Check, Graph, Plan};
 use crate::models::roles::planned;
@@ -31,9 +32,7 @@ struct Misfit(String);
 impl Misfit {
     fn of(decoder: &Pass, latents: &[usize], setting: Latents, error: &candle_core::Error) -> Self {
         let given = latents.get(1).copied().unwrap_or(0);
-        let sizes = decoder.input().sizes.as_deref().unwrap_or_default();
-        let taken = sizes.get(1).and_then(|size| if let Size::Fixed(side) = size { Some(*side) } else { None });
-        let remedy = match (taken, setting) {
+        let remedy = match (decoder.channels(), setting) {
             (Some(taken), Latents::All) if taken.checked_mul(2) == Some(given) => format!(
                 "; the decoder takes {taken} channels, half of the {given} that the encoder gives: the others are a logarithm of the \
                  variance, so say latents = \"mean\" in the card"
@@ -76,9 +75,9 @@ impl FileAutoencoder {
                 "[tiles] says nothing here: the network takes slices, one by one; leave it out".to_owned(),
             ));
         }
-        let encoder = Posterior::load(card, encoder, dtype, device)?;
+        let encoder = Posterior::load(card, encoder, (dtype, device))?;
         let first = decoder.outputs().first().map(|port| port.name.clone()).unwrap_or_default();
-        let decoder = pass(decoder, &first, dtype, device)?;
+        let decoder = pass(decoder, &first, recipe, (dtype, device))?;
         let (recipe, device) = (recipe.clone(), device.clone());
         if recipe.axes.is_slice() {
             let network = Self { encoder, decoder, recipe, dtype, device };
@@ -86,6 +85,7 @@ impl FileAutoencoder {
             network
                 .check(&latents)
                 .map_err(|error| misfit(Misfit::of(&network.decoder, &latents, card.file.latents, &error)))?;
+            network.decoder.differentiable(&latents).map_err(|error| misfit(Misfit(error.to_string())))?;
             return Ok(Arc::new(network));
         }
         let tiling = Tiling::of(tiles, &recipe, (dtype, &device), |tile| encoder.shape_of_latents(tile));
@@ -95,6 +95,7 @@ impl FileAutoencoder {
         network
             .check(&latents)
             .map_err(|error| misfit(Misfit::of(&network.decoder, &latents, card.file.latents, &error)))?;
+        network.differentiable(&latents).map_err(|error| misfit(Misfit(error.to_string())))?;
         Ok(Arc::new(network))
     }
 

@@ -4,7 +4,8 @@ use std::sync::Arc;
 
 use candle_core::{DType, Device, Result as TensorResult, bail};
 
-use super::{Pass, example, output, pass};
+use super::pass::{Pass, pass};
+use super::{example, output};
 use crate::exchange::Model;
 use crate::graph::Graph;
 use crate::models::roles::Core;
@@ -20,8 +21,10 @@ pub(super) fn load(
     let path = model.path().to_owned();
     let named = output(card, &model)?;
     model.check(&[&named])?;
-    let pass = pass(model, &named, dtype, device)?;
-    graph(&pass, &example(recipe, 1)).map_err(|error| Error::Card { what: error.to_string(), path })?;
+    let pass = pass(model, &named, recipe, (dtype, device))?;
+    graph(&pass, &example(recipe, 1))
+        .and_then(|_| pass.differentiable(&example(recipe, 1)))
+        .map_err(|error| Error::Card { what: error.to_string(), path })?;
     let core = Core::Tensor(Arc::new(move |input: &[usize]| graph(&pass, input)));
     Ok(Embedder::of(core, recipe, dtype, device))
 }

@@ -3,13 +3,14 @@
 mod autoencoder;
 mod classifier;
 mod embedder;
+mod pass;
 mod posterior;
 mod tiling;
 mod volumes;
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 use candle_core::{DType, Device, Result as TensorResult};
 
@@ -22,14 +23,12 @@ use super::registry::Role;
 use super::{Card, Error, Loaded, Network, Probabilities, Tiles, TrainedOn, check_labels};
 use crate::exchange::{Model, Port, Size};
 use crate::files;
-use crate::graph::{Graph, Plan, Value};
+use crate::graph::{Graph, Value};
 use crate::preprocess::{CHANNELS, Fit, Recipe};
 use crate::weights;
 
 /// What stands for a side that neither the recipe nor the file says, where only the number of channels matters.
 const SOME_SIDE: usize = 64;
-/// Graphs for so many shapes are kept: those of a run, and of what is tried before it.
-const MOST_SHAPES: usize = 8;
 
 /// Loads what a card describes, in f32 or f64.
 pub(super) fn load(card: &Card, role: Role, dtype: DType, device: &Device) -> Result<Loaded, Error> {
@@ -37,18 +36,18 @@ pub(super) fn load(card: &Card, role: Role, dtype: DType, device: &Device) -> Re
     let recipe = agreed(card, &model)?;
     match role {
         Role::Classifier | Role::Segmenter => {
-            let classifier = classifier::load(card, role, &recipe, model, (dtype, device))?;
-            Ok(Loaded { network: Network::Classifier(classifier.into()), sha256, recipe })
+            let (classifier, head) = classifier::load(card, role, &recipe, &model, (dtype, device))?;
+            Ok(Loaded { network: Network::Classifier(classifier.into()), sha256, recipe, head: Some(head) })
         }
         Role::Embedder => {
             let embedder = embedder::load(card, &recipe, model, (dtype, device))?;
-            Ok(Loaded { network: Network::Embedder(embedder.into()), sha256, recipe })
+            Ok(Loaded { network: Network::Embedder(embedder.into()), sha256, recipe, head: None })
         }
         Role::Autoencoder => {
             let (decoder, of_decoder) = open(card.file.decoder.as_deref().unwrap_or(&card.weights))?;
             let network = FileAutoencoder::load(card, &recipe, [model, decoder], dtype, device)?;
             let sha256 = files::sha256_of_all(&[sha256, of_decoder]);
-            Ok(Loaded { network: Network::Autoencoder(network), sha256, recipe })
+            Ok(Loaded { network: Network::Autoencoder(network), sha256, recipe, head: None })
         }
     }
 }
@@ -94,19 +93,32 @@ pub(super) fn facts(path: &Path) -> Result<Facts, Error> {
     let of_output = sides(model.outputs().first());
     let names: Vec<String> = model.outputs().iter().map(|port| port.name.clone()).collect();
     let first = names.first().map_or("", String::as_str);
-    let of_classes = model.ending(first).filter(|ending| ending.is_of_classes(of_output.len()));
+    let sides_of_input = sides(model.inputs().first());
+    let channels_last = comes_last(&sides_of_input);
+    let class_axis = if channels_last { of_output.len().saturating_sub(1) } else { 1 };
+    let of_classes = model.ending(first).filter(|ending| ending.is_of_classes(of_output.len(), class_axis));
     let activation = of_classes.map(|ending| classifier::scores(ending.activation));
+    let refused = model.check(&[first]).err().map(|error| error.to_string());
     Ok(Facts {
         path: path.to_owned(),
         inputs: model.inputs().iter().map(words).collect(),
         outputs: model.outputs().iter().map(words).collect(),
-        sides: sides(model.inputs().first()),
+        sides: sides_of_input,
+        channels_last,
         activation,
         role: if of_output.len() > 3 { Role::Segmenter } else { Role::Classifier },
-        classes: of_output.get(1).copied().flatten(),
-        refused: model.check(&[first]).err().map(|error| error.to_string()),
+        classes: of_output.get(class_axis).copied().flatten(),
+        refused: refused.or_else(|| pass::one_sample(&model).err()),
         names,
     })
+}
+
+/// Whether the channels of a tensor seem to come last: no network has so many at the second place, and the last side could be them.
+fn comes_last(sides: &[Option<usize>]) -> bool {
+    match sides {
+        [_, Some(second), .., Some(last)] if sides.len() > 3 => !CHANNELS.contains(second) && CHANNELS.contains(last),
+        _ => false,
+    }
 }
 
 /// What whoever exported a network wrote of it, into the file's metadata or those of the self-check beside it: `labels`, `recipe`
@@ -168,92 +180,6 @@ fn parsed<T: DeserializeOwned>(text: Option<&String>) -> Result<Option<T>, Strin
     text.map(|text| serde_json::from_str(text).map_err(|error| error.to_string())).transpose()
 }
 
-/// One output of a network in a file, for inputs of any shape that it takes.
-#[derive(Clone)]
-struct Pass {
-    model: Arc<Model>,
-    output: String,
-    dtype: DType,
-    device: Device,
-    /// Graphs by the shape of their input: their weights are read and transformed once.
-    lowered: Arc<Mutex<HashMap<Vec<usize>, Graph>>>,
-}
-
-impl Pass {
-    /// The graph of one output for an input `[n, c, …]`. A network that takes one sample at a time is applied to each.
-    fn graph(&self, input: &[usize]) -> TensorResult<Graph> {
-        let fixed = self.input().sizes.as_deref().and_then(|sizes| sizes.first());
-        match (input, fixed) {
-            ([samples, sides @ ..], Some(Size::Fixed(1))) if *samples > 1 => {
-                let one: Vec<usize> = [1].iter().chain(sides).copied().collect();
-                Ok(one_by_one(&self.lowered(&one)?, *samples))
-            }
-            _ => self.lowered(input),
-        }
-    }
-
-    /// The graph for one shape, made when it is first asked for.
-    fn lowered(&self, shape: &[usize]) -> TensorResult<Graph> {
-        let mut known = self.lowered.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(graph) = known.get(shape) {
-            return Ok(graph.clone());
-        }
-        let graph = self.model.graph(&[shape], &[&self.output], self.dtype, &self.device);
-        let graph = graph.map_err(candle_core::Error::wrap)?.fused();
-        if known.len() >= MOST_SHAPES {
-            known.clear();
-        }
-        known.insert(shape.to_vec(), graph.clone());
-        Ok(graph)
-    }
-
-    fn input(&self) -> &Port {
-        &self.model.inputs()[0]
-    }
-
-    /// The shape of the output for an input of a shape.
-    fn output_of(&self, input: &[usize]) -> TensorResult<Vec<usize>> {
-        let plan = Plan::new(&self.graph(input)?, &[input], self.dtype)?;
-        Ok(plan.outputs()[0].to_vec())
-    }
-}
-
-/// A graph of one sample applied to each of so many.
-fn one_by_one(graph: &Graph, samples: usize) -> Graph {
-    let mut g = Graph::new();
-    let x = g.input();
-    let outputs: Vec<Value> = (0..samples)
-        .map(|sample| {
-            let one = g.narrow(x, 0, sample, 1);
-            g.append(graph, one)
-        })
-        .collect();
-    let y = g.concat(&outputs, 0);
-    g.finish(&[y])
-}
-
-/// Gives the pass through a file to one of its outputs.
-fn pass(model: Arc<Model>, output: &str, dtype: DType, device: &Device) -> Result<Pass, Error> {
-    let path = model.path().to_owned();
-    let wrong = |what: String| Error::Card { what, path: path.clone() };
-    if let [_, second, ..] = model.inputs() {
-        return Err(wrong(format!(
-            "the network takes {}; export it with one input, the scan",
-            words(&[&model.inputs()[0], second])
-        )));
-    }
-    if model.inputs().is_empty() {
-        return Err(wrong("the network takes no input; export it with one, the scan".to_owned()));
-    }
-    model.check(&[output])?;
-    Ok(Pass { model, output: output.to_owned(), dtype, device: device.clone(), lowered: Arc::default() })
-}
-
-fn words(ports: &[&Port]) -> String {
-    let names: Vec<_> = ports.iter().map(|port| format!("\"{}\"", files::printable(&port.name))).collect();
-    format!("{} inputs or more, {}", ports.len(), names.join(" and "))
-}
-
 /// Gives the output that a card names, or the file's first.
 fn output(card: &Card, model: &Model) -> Result<String, Error> {
     match (&card.file.output, model.outputs()) {
@@ -288,13 +214,13 @@ fn agreed(card: &Card, model: &Model) -> Result<Recipe, Error> {
         )));
     }
     let channels = recipe.windows.len().max(recipe.channels);
-    match sizes[1] {
+    match recipe.axes.channels_first(sizes)[1] {
         Size::Fixed(fixed) if !CHANNELS.contains(&fixed) => {
-            let shape: Vec<String> = sizes.iter().map(side).collect();
+            let (shape, axes) = (shape_of(sizes), recipe.axes.before_channels(!recipe.axes.are_before_channels()));
             return Err(wrong(format!(
-                "the network takes [{}], of {fixed} channels: Parallax gives channels at the second place, [n, channels, …]; where they \
-                 come last, put a permutation before the network and export it again",
-                shape.join(", ")
+                "the network takes {shape}, of {fixed} channels where recipe.axes = \"{}\" has them: a C behind the letters says that \
+                 they come last, [n, …, channels], and without one they come second, [n, channels, …]; say recipe.axes = \"{axes}\"",
+                recipe.axes
             )));
         }
         Size::Fixed(fixed) if fixed != channels => {
@@ -337,23 +263,34 @@ fn tiles(card: &Card, recipe: &Recipe, model: &Model) -> Result<Option<Tiles>, E
 /// # Errors
 /// In words that name the key, where the two contradict each other.
 fn fixed(key: &str, mut size: [usize; 3], recipe: &Recipe, sizes: &[Size]) -> Result<[usize; 3], String> {
-    for (of_file, (axis, _)) in sizes[2..].iter().zip(recipe.axes.of_stack()) {
+    let ordered = recipe.axes.channels_first(sizes);
+    for (of_file, (axis, _)) in ordered.iter().skip(2).zip(recipe.axes.of_stack()) {
         let world = 2 - axis;
         match (of_file, size[world]) {
             (Size::Fixed(fixed), 0) => size[world] = *fixed,
             (Size::Fixed(fixed), said) if said != *fixed => {
-                let shape: Vec<String> = sizes.iter().map(side).collect();
                 return Err(format!(
-                    "{key} = {size:?} has {said} voxels along {}, and the network takes {fixed}: its input is [{}]; \
-                     set {key} so, or export the network with dynamic sizes",
+                    "{key} = {size:?} has {said} voxels along {}, and the network takes {fixed}: its input is {}; \
+                     set {key} so, or export the network with dynamic sizes{}",
                     ["R-L", "A-P", "S-I"][world],
-                    shape.join(", "),
+                    shape_of(sizes),
+                    last_channels_hint(recipe, sizes),
                 ));
             }
             _ => {}
         }
     }
     Ok(size)
+}
+
+/// What else may be meant where the last axis of an input has one element and the second has more, or is open.
+fn last_channels_hint(recipe: &Recipe, sizes: &[Size]) -> &'static str {
+    let one = |size: Option<&Size>| matches!(size, Some(Size::Fixed(1)));
+    if one(sizes.last()) && !one(sizes.get(1)) && !recipe.axes.are_before_channels() {
+        "; if its channels come last, end `axes` in C"
+    } else {
+        ""
+    }
 }
 
 fn side(size: &Size) -> String {
@@ -363,7 +300,12 @@ fn side(size: &Size) -> String {
     }
 }
 
-/// Gives the shape of a tensor as the recipe has it, with some number where a side is open: to learn what the network gives.
+/// "[1, 1, depth, 96, 96]".
+fn shape_of(sizes: &[Size]) -> String {
+    format!("[{}]", sizes.iter().map(side).collect::<Vec<_>>().join(", "))
+}
+
+/// Gives the shape of a tensor `[n, c, …]` as the recipe has it, with some number where a side is open: to learn what the network gives.
 fn example(recipe: &Recipe, slices: usize) -> Vec<usize> {
     let channels = recipe.windows.len().max(recipe.channels);
     let samples = if recipe.axes.is_slice() { slices } else { 1 };

@@ -4,8 +4,9 @@ use std::sync::Arc;
 
 use candle_core::{DType, Device, Result as TensorResult, bail};
 
+use super::output;
+use super::pass::{Pass, pass};
 use super::tiling::Tiling;
-use super::{Pass, output, pass};
 use crate::exchange::Model;
 use crate::graph::ops::{Clip, Function};
 use crate::graph::{Graph, Plan, Value};
@@ -33,11 +34,11 @@ pub(super) struct Encoded {
 }
 
 impl Posterior {
-    pub(super) fn load(card: &Card, encoder: Arc<Model>, dtype: DType, device: &Device) -> Result<Self, Error> {
+    pub(super) fn load(card: &Card, encoder: Arc<Model>, on: (DType, &Device)) -> Result<Self, Error> {
         let named = output(card, &encoder)?;
-        let of_deviations = |output: &String| pass(Arc::clone(&encoder), output, dtype, device);
+        let of_deviations = |output: &String| pass(Arc::clone(&encoder), output, &card.recipe, on);
         let deviations = card.file.deviations.as_ref().map(of_deviations).transpose()?;
-        let encoder = pass(encoder, &named, dtype, device)?;
+        let encoder = pass(encoder, &named, &card.recipe, on)?;
         Ok(Self { encoder, latents: card.file.latents, deviations })
     }
 

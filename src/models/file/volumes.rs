@@ -5,9 +5,10 @@ use std::sync::Arc;
 
 use candle_core::{DType, Device, Result, Tensor, bail};
 
+use super::pass::Pass;
 use super::posterior::{Encoded, Posterior};
 use super::tiling::{Band, Tiling};
-use super::{Pass, example, same_channels, unit};
+use super::{example, same_channels, unit};
 use crate::graph::ops::Reduction;
 use crate::graph::{self, Check, Graph, Plan, Value};
 use crate::models::Autoencoder;
@@ -89,6 +90,20 @@ impl FileVolumes {
         g.reduce(Reduction::Sum, x, &[0], false)
     }
 
+    /// The shape `[1, c, …]` that latents `[planes, c, h, w]` have in the order of the network's axes.
+    fn tensor(&self, latents: &[usize]) -> Result<Vec<usize>> {
+        let [planes, channels, h, w] = latents[..] else {
+            bail!("latents [planes, channels, h, w], found {latents:?}")
+        };
+        let sides = [planes, h, w];
+        Ok([1, channels].into_iter().chain(self.recipe.axes.of_stack().map(|(at, _)| sides[at])).collect())
+    }
+
+    /// Refuses a decoder without a gradient.
+    pub(super) fn differentiable(&self, latents: &[usize]) -> Result<()> {
+        self.decoder.differentiable(&self.tensor(latents)?)
+    }
+
     /// Takes latents `[planes, c, h, w]` to `[1, c, …]` in the order of the network's axes.
     fn as_tensor(&self, g: &mut Graph, x: Value) -> Value {
         let x = g.apply(graph::ops::Unsqueeze { axis: 0 }, &[x]); // [1, planes, c, h, w]
@@ -136,12 +151,7 @@ impl FileVolumes {
     /// Decodes all latents to all slices; in tiles, to those of a part where there is one.
     fn decoded(&self, g: &mut Graph, z: Value, latents: &[usize], part: Option<&LatentBox>) -> Result<Value> {
         let z = self.as_tensor(g, z);
-        let [planes, channels, h, w] = latents[..] else {
-            bail!("latents [planes, channels, h, w], found {latents:?}")
-        };
-        let sides = [planes, h, w];
-        let tensor: Vec<usize> =
-            [1, channels].into_iter().chain(self.recipe.axes.of_stack().map(|(at, _)| sides[at])).collect();
+        let (tensor, planes) = (self.tensor(latents)?, latents[0]);
         let y = match &self.tiling {
             Some(tiling) => {
                 let band = part.map(|part| self.band(tiling, part, planes));

@@ -7,12 +7,12 @@ use eframe::egui::{
     WidgetInfo, vec2,
 };
 
-use super::work::ExportDialog;
 use crate::export::{Annotation, Group, Kind, Layout, LeftOut, REPORT, Style};
+use crate::session::action::{Action, View, Wanted};
+use crate::session::exporting::Exporting;
 use crate::settings::ExportChoices;
-use crate::ui::action::{Action, Wanted};
-use crate::ui::theme;
 use crate::ui::widgets::meaning_ui;
+use crate::ui::{textures, theme};
 
 const PREVIEW: Vec2 = vec2(380.0, 200.0);
 /// Of a pane, when a person first asks for a width of their own.
@@ -41,16 +41,17 @@ pub(super) fn kinds_ui(ui: &mut Ui, kinds: &mut Vec<Kind>) {
 }
 
 /// What pictures and animations show at the counterfactual, as they will be.
-pub(super) fn preview_ui(ui: &mut Ui, dialog: &ExportDialog, layout: Layout) {
+pub(super) fn preview_ui(ui: &mut Ui, dialog: &Exporting, layout: Layout) {
     let (room, response) = ui.allocate_exact_size(PREVIEW, Sense::hover());
     ui.painter().rect_filled(room, 0.0, theme::BLACK);
-    let Some(texture) = &dialog.texture else {
+    let Some(picture) = dialog.preview.ready() else {
         if dialog.preview.running().is_some() {
             Spinner::new().paint_at(ui, Rect::from_center_size(room.center(), Vec2::splat(24.0)));
         }
         return;
     };
     response.widget_info(|| WidgetInfo::labeled(Role::Image, true, format!("Preview: {}", layout.describe())));
+    let texture = textures::picture(ui.ctx(), "export preview", picture);
     let size = texture.size_vec2();
     let size = size * (room.size() / size).min_elem();
     Image::new((texture.id(), size)).paint_at(ui, Rect::from_center_size(room.center(), size));
@@ -132,7 +133,7 @@ pub(super) fn folder_ui(ui: &mut Ui, folder: &mut PathBuf, actions: &mut Vec<Act
             let browse = ui.button("Browse…").on_hover_text("Choose with a dialog");
             browse.widget_info(|| WidgetInfo::labeled(Role::Button, true, "Browse for the folder"));
             if browse.clicked() {
-                actions.push(Action::Ask(Wanted::ExportFolder));
+                actions.push(View::Ask(Wanted::ExportFolder).into());
             }
             let mut text = folder.display().to_string();
             let field = TextEdit::singleline(&mut text).hint_text("path of a folder").desired_width(f32::INFINITY);

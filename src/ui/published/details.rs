@@ -2,9 +2,9 @@
 
 use eframe::egui::{Label, RichText, Ui};
 
-use super::work::{Act, PublishedPage};
-use crate::catalogue::{Entry, Is, Published, shown};
-use crate::ui::action::Action;
+use crate::catalogue::{self, Entry, Is, shown};
+use crate::session::action::{Action, Published, Run};
+use crate::session::published::PublishedPage;
 use crate::ui::theme;
 use crate::ui::widgets::note_ui;
 
@@ -31,7 +31,7 @@ pub(super) fn details_ui(ui: &mut Ui, page: &PublishedPage, actions: &mut Vec<Ac
                 let tick =
                     ui.add_enabled_ui(!entry.files.is_empty(), |ui| ui.checkbox(&mut accepted, "These limits suit me"));
                 if tick.inner.changed() {
-                    actions.push(Action::Published(Act::Accept(accepted)));
+                    actions.push(Run::Published(Published::Accept(accepted)).into());
                 }
             });
         });
@@ -47,7 +47,7 @@ pub(super) fn details_ui(ui: &mut Ui, page: &PublishedPage, actions: &mut Vec<Ac
         ui.vertical(|ui| {
             ui.add(Label::new(&entry.page).wrap());
             if ui.small_button("Show in the browser").clicked() {
-                actions.push(Action::Published(Act::ShowSource));
+                actions.push(Run::Published(Published::ShowSource).into());
             }
         });
     });
@@ -81,7 +81,7 @@ fn size(entry: &Entry) -> String {
 }
 
 /// By what the file will be known to be the right one.
-fn known_by(file: &Published) -> String {
+fn known_by(file: &catalogue::Published) -> String {
     let of_packages = match file.parts.len() {
         0 => String::new(),
         parts => {

@@ -1,7 +1,6 @@
 //! The page of published networks: what each is and under which licence, and the one button of the window that uses the network.
 
 mod details;
-mod work;
 
 use std::path::PathBuf;
 
@@ -11,13 +10,13 @@ use eframe::egui::{
     WidgetInfo,
 };
 
-pub(super) use self::work::{Act, PublishedPage};
-use super::action::{Action, Place, Wanted};
-use super::session::Session;
 use super::theme;
 use super::widgets::{self, error_ui, note_ui};
 use crate::catalogue::{self, Entry, shown};
 use crate::job::{Monitor, Progress, duration};
+use crate::session::action::{Action, Place, Published, Run, Setting, Sheet, View, Wanted};
+use crate::session::model::Model;
+use crate::session::published::{self, PublishedPage};
 use crate::settings::{Fetching, ScoredBy};
 
 const MARGIN: i8 = 14;
@@ -36,14 +35,14 @@ pub(super) fn button_ui(ui: &mut Ui, page: &PublishedPage, actions: &mut Vec<Act
     };
     let help = "Networks that their authors have published: what they are, under which licence, and how to get them";
     if ui.button(text).on_hover_text(help).clicked() {
-        actions.push(Action::PublishedModels);
+        actions.push(View::Sheet(Sheet::Published).into());
     }
     if page.got.error().is_some() {
         note_ui(ui, &format!("{getting} was not fetched; the page says why"));
     }
 }
 
-pub(super) fn published_ui(ctx: &Context, session: &Session, page: &PublishedPage, actions: &mut Vec<Action>) {
+pub(super) fn published_ui(ctx: &Context, model: &Model, page: &PublishedPage, actions: &mut Vec<Action>) {
     let frame = Frame::popup(&ctx.global_style()).inner_margin(MARGIN);
     let modal = Modal::new(Id::unique("published models")).frame(frame).show(ctx, |ui| {
         ui.label(RichText::new("Published models").heading().color(theme::colors(ui).strong));
@@ -75,11 +74,11 @@ pub(super) fn published_ui(ctx: &Context, session: &Session, page: &PublishedPag
             });
         });
         ui.separator();
-        places_ui(ui, &session.settings.fetching, actions);
-        foot_ui(ui, session, page, actions);
+        places_ui(ui, &model.settings.fetching, actions);
+        foot_ui(ui, model, page, actions);
     });
     if modal.should_close() {
-        actions.push(Action::PublishedModels);
+        actions.push(View::Sheet(Sheet::Published).into());
     }
 }
 
@@ -115,7 +114,7 @@ fn row_ui(ui: &mut Ui, page: &PublishedPage, (at, entry): (usize, &Entry), actio
     let row = ui.add(Button::selectable(on, text));
     row.widget_info(|| WidgetInfo::selected(Role::Button, true, on, &entry.name));
     if row.clicked() {
-        actions.push(Action::Published(Act::Choose(at)));
+        actions.push(Run::Published(Published::Choose(at)).into());
     }
 }
 
@@ -130,7 +129,7 @@ fn places_ui(ui: &mut Ui, fetching: &Fetching, actions: &mut Vec<Action>) {
     let help = "A folder, or a folder of folders by the networks' names; an address under which the files lie by their names, of Python \
                 packages that of an index of packages";
     field_ui(ui, "From", &mut new.from, (hint, help), Wanted::ModelsFrom, actions);
-    let own = work::root(&Fetching::default()).map(|root| root.display().to_string()).unwrap_or_default();
+    let own = published::root(&Fetching::default()).map(|root| root.display().to_string()).unwrap_or_default();
     let mut into = new.into.display().to_string();
     field_ui(
         ui,
@@ -144,7 +143,7 @@ fn places_ui(ui: &mut Ui, fetching: &Fetching, actions: &mut Vec<Action>) {
         new.into = PathBuf::from(into);
     }
     if new != *fetching {
-        actions.push(Action::Published(Act::Places(new)));
+        actions.push(Setting::Places(new).into());
     }
 }
 
@@ -162,7 +161,7 @@ fn field_ui(
             let browse = ui.button("Browse…").on_hover_text("Choose with a dialog");
             browse.widget_info(|| WidgetInfo::labeled(Role::Button, true, format!("Browse: {}", name.to_lowercase())));
             if browse.clicked() {
-                actions.push(Action::Ask(wanted));
+                actions.push(View::Ask(wanted).into());
             }
             let field = TextEdit::singleline(text).hint_text(hint.to_owned()).desired_width(f32::INFINITY);
             ui.add(field).labelled_by(label.id).on_hover_text(help);
@@ -171,7 +170,7 @@ fn field_ui(
 }
 
 /// What can be done with the shown entry now, and how far a download is.
-fn foot_ui(ui: &mut Ui, session: &Session, page: &PublishedPage, actions: &mut Vec<Action>) {
+fn foot_ui(ui: &mut Ui, model: &Model, page: &PublishedPage, actions: &mut Vec<Action>) {
     error_ui(ui, page.error(), Place::Published, actions);
     let Some(entry) = page.entry() else { return };
     if let Some(monitor) = page.fetching(page.chosen) {
@@ -181,7 +180,7 @@ fn foot_ui(ui: &mut Ui, session: &Session, page: &PublishedPage, actions: &mut V
     let kept = page.kept_of(page.chosen);
     let whole = kept.is_some_and(|kept| kept.whole);
     let card = kept.and_then(|kept| kept.card.clone()).filter(|_| whole);
-    let hindrance = page.hindrance(&session.settings.fetching);
+    let hindrance = page.hindrance(&model.settings.fetching);
     let ready = whole && (card.is_some() || entry.card.is_none());
     let words = match (kept, &hindrance) {
         (None, _) => "Looking at the disk".to_owned(),
@@ -198,7 +197,7 @@ fn foot_ui(ui: &mut Ui, session: &Session, page: &PublishedPage, actions: &mut V
     buttons_ui(ui, "", actions, |ui, actions| {
         let accent = theme::colors(ui).accent_dim;
         if whole && ui.button("Show in folder").clicked() {
-            actions.push(Action::Published(Act::ShowFolder));
+            actions.push(Run::Published(Published::ShowFolder).into());
         }
         if let Some(card) = card {
             if ui.add(Button::new("Open").fill(accent)).on_hover_text("Load it, as step 2 does").clicked() {
@@ -207,7 +206,7 @@ fn foot_ui(ui: &mut Ui, session: &Session, page: &PublishedPage, actions: &mut V
         } else if !ready {
             let free = hindrance.is_none() && kept.is_some();
             if ui.add_enabled(free, Button::new("Get").fill(accent)).clicked() {
-                actions.push(Action::Published(Act::Get));
+                actions.push(Run::Published(Published::Get).into());
             }
         }
     });
@@ -220,8 +219,8 @@ fn opened(entry: &Entry, card: PathBuf) -> Vec<Action> {
         "classifier" => Some(ScoredBy::Classifier),
         _ => None,
     };
-    let score = by.map(Action::ScoreBy);
-    score.into_iter().chain([Action::Drop(vec![card]), Action::PublishedModels]).collect()
+    let score = by.map(|by| Setting::ScoreBy(by).into());
+    score.into_iter().chain([Run::Drop(vec![card]).into(), View::Sheet(Sheet::Published).into()]).collect()
 }
 
 fn fetching_ui(ui: &mut Ui, entry: &Entry, monitor: &Monitor, actions: &mut Vec<Action>) {
@@ -237,7 +236,7 @@ fn fetching_ui(ui: &mut Ui, entry: &Entry, monitor: &Monitor, actions: &mut Vec<
     };
     buttons_ui(ui, &words, actions, |ui, actions| {
         if ui.add_enabled(!stopping, Button::new("Cancel")).clicked() {
-            actions.push(Action::Published(Act::Cancel));
+            actions.push(Run::Published(Published::Cancel).into());
         }
     });
 }
@@ -248,7 +247,7 @@ fn buttons_ui(ui: &mut Ui, words: &str, actions: &mut Vec<Action>, buttons: impl
         ui.label(RichText::new(words).small().color(theme::colors(ui).weak));
         ui.with_layout(Layout::right_to_left(Align::Center), |ui| {
             if ui.button("Close").clicked() {
-                actions.push(Action::PublishedModels);
+                actions.push(View::Sheet(Sheet::Published).into());
             }
             buttons(ui, actions);
         });

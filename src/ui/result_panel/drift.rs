@@ -3,15 +3,17 @@
 use std::cmp::Ordering;
 
 use eframe::egui::{
-    Align2, Atom, Atoms, Button, Id, Rect, RichText, Role, Sense, Shape, Stroke, TextEdit, TextStyle, Ui, Vec2,
-    WidgetInfo, pos2,
+    Align2, Atom, Atoms, Button, Color32, Id, Rect, RichText, Role, Sense, Shape, Stroke, TextEdit, TextStyle, Ui,
+    Vec2, WidgetInfo, pos2,
 };
 
 use super::super::theme;
 use super::super::widgets::{focus_frame, holds_words};
-use super::predictions::Scale;
 use crate::quality::Drift;
 use crate::quality::words::signed;
+use crate::session::action::{Action, View};
+use crate::session::view::MOST_BESIDE;
+use crate::session::view::scale::Scale;
 
 /// Rows that are shown; a search finds the others.
 const MOST_ROWS: usize = 20;
@@ -50,7 +52,13 @@ impl Row<'_> {
     }
 }
 
-pub(super) fn drift_ui(ui: &mut Ui, outputs: Option<&[Drift]>, scale: Scale) {
+pub(super) fn drift_ui(
+    ui: &mut Ui,
+    outputs: Option<&[Drift]>,
+    scale: Scale,
+    beside: &[String],
+    actions: &mut Vec<Action>,
+) {
     let Some(outputs) = outputs else {
         let text = "A segmenter or an embedder gave the score: there are no other outputs to compare.";
         ui.label(RichText::new(text).small().color(theme::colors(ui).weak));
@@ -60,7 +68,9 @@ pub(super) fn drift_ui(ui: &mut Ui, outputs: Option<&[Drift]>, scale: Scale) {
         ui.label(RichText::new("The classifier has this one output only.").small().color(theme::colors(ui).weak));
         return;
     }
-    let text = "What the shift moved besides the target: reconstruction before, counterfactual after.";
+    let text = format!(
+        "What the shift moved besides the target: reconstruction before, counterfactual after. A click shows an output's curve, of {MOST_BESIDE} at most."
+    );
     ui.label(RichText::new(text).small().color(theme::colors(ui).weak));
     let id = Id::unique("drift");
     let mut look: Look = ui.data(|data| data.get_temp(id)).unwrap_or_default();
@@ -71,7 +81,10 @@ pub(super) fn drift_ui(ui: &mut Ui, outputs: Option<&[Drift]>, scale: Scale) {
     let rows = rows(outputs, scale, &look);
     header_ui(ui, &mut look);
     for row in rows.iter().take(MOST_ROWS) {
-        row_ui(ui, row, scale);
+        let color = beside.iter().zip(theme::BESIDE).find(|(name, _)| *name == row.name).map(|(_, color)| color);
+        if row_ui(ui, row, scale, color) {
+            actions.push(View::Beside(row.name.to_owned()).into());
+        }
     }
     let text = match rows.len() {
         0 => "no output matches".to_owned(),
@@ -157,8 +170,9 @@ fn arrow(ui: &Ui, button: Rect, up: bool) {
     ui.painter().add(Shape::convex_polygon(corners.to_vec(), theme::colors(ui).strong, Stroke::NONE));
 }
 
-/// One output; a long name takes as many lines as it needs.
-fn row_ui(ui: &mut Ui, row: &Row, scale: Scale) {
+/// One output, in the colour of its curve where that is shown; a long name takes as many lines as it needs. Gives whether it was
+/// pressed.
+fn row_ui(ui: &mut Ui, row: &Row, scale: Scale, curve: Option<Color32>) -> bool {
     let decimals = match scale {
         Scale::Probability | Scale::Plain(_) => 3,
         Scale::Logit => 2,
@@ -167,13 +181,16 @@ fn row_ui(ui: &mut Ui, row: &Row, scale: Scale) {
     let (before, after, change) = (number(row.before), number(row.after), signed(row.change(), decimals));
     let width = ui.available_width();
     let (_, names) = column_ends(Rect::from_min_size(ui.cursor().min, Vec2::new(width, 0.0)));
-    let name =
-        ui.painter().layout(row.name.to_owned(), theme::small(), theme::colors(ui).text, names - ui.cursor().left());
-    let (rect, response) = ui.allocate_exact_size(Vec2::new(width, name.size().y), Sense::focusable_noninteractive());
+    let color = curve.unwrap_or(theme::colors(ui).text);
+    let name = ui.painter().layout(row.name.to_owned(), theme::small(), color, names - ui.cursor().left());
+    let (rect, response) = ui.allocate_exact_size(Vec2::new(width, name.size().y), Sense::click());
     let words = format!("{}: before {before}, after {after}, change {change}", row.name);
-    response.widget_info(|| WidgetInfo::labeled(Role::Row, true, &words));
+    response.widget_info(|| WidgetInfo::selected(Role::Row, true, curve.is_some(), &words));
     focus_frame(ui, &response);
-    ui.painter().galley(rect.min, name, theme::colors(ui).text);
+    if response.hovered() {
+        ui.painter().rect_filled(rect.expand(1.0), 2.0, theme::colors(ui).slab);
+    }
+    ui.painter().galley(rect.min, name, color);
     let (ends, _) = column_ends(rect);
     let monospace = TextStyle::Monospace.resolve(ui.style());
     for (end, text, color) in [
@@ -183,6 +200,7 @@ fn row_ui(ui: &mut Ui, row: &Row, scale: Scale) {
     ] {
         ui.painter().text(pos2(end - 2.0, rect.top()), Align2::RIGHT_TOP, text, monospace.clone(), color);
     }
+    response.clicked()
 }
 
 #[cfg(test)]

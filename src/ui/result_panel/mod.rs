@@ -5,42 +5,47 @@ mod drift;
 mod predictions;
 mod provenance;
 mod quality;
+mod regions;
 
-use eframe::egui::{CollapsingHeader, RichText, Ui};
+use eframe::egui::{RichText, Ui};
 
-use super::action::{Action, Place, Wanted};
-use super::picture::PictureFile;
-use super::session::{Explained, Session};
 use super::theme;
-use super::widgets::{Chosen, error_ui, note_ui, path_field_ui};
+use super::widgets::{Chosen, error_ui, note_ui, path_field_ui, section_ui};
+use crate::export::reading::reading;
 use crate::frame::lambda_text;
 use crate::io::counted;
 use crate::job::duration;
+use crate::session::action::{Action, Export, Place, Run, Setting, View, Wanted};
+use crate::session::explained::Explained;
+use crate::session::model::Model;
+use crate::session::picture::PictureFile;
+use crate::session::view::Viewer;
 
-pub(super) fn result_panel_ui(ui: &mut Ui, session: &Session, actions: &mut Vec<Action>) {
+pub(super) fn result_panel_ui(ui: &mut Ui, model: &Model, viewer: &Viewer, actions: &mut Vec<Action>) {
     ui.add_space(4.0);
     ui.label(RichText::new("Result").heading().color(theme::colors(ui).strong));
-    let Some(run) = session.run.ready() else {
+    let Some(run) = model.run.ready() else {
         let text = "The scores of the scan, of its reconstruction and of the counterfactual will stand here.";
         ui.label(RichText::new(text).color(theme::colors(ui).weak));
         return;
     };
     ui.label(RichText::new(&run.asked.target).color(theme::colors(ui).strong));
-    let scale = predictions::predictions_ui(ui, run);
+    let scale = predictions::predictions_ui(ui, run, viewer, actions);
     run_ui(ui, run, actions);
-    if let Some(other) = &session.aside {
+    if let Some(other) = &model.aside {
         aside_ui(ui, other, actions);
     }
     ui.add_space(4.0);
-    section_ui(ui, "Quality", true, |ui| quality::quality_ui(ui, &run.report.quality));
-    section_ui(ui, "Other outputs", true, |ui| drift::drift_ui(ui, run.report.drift.as_deref(), scale));
+    section_ui(ui, "Changed regions", true, |ui| {
+        regions::regions_ui(ui, &run.report.regions, viewer.region, actions);
+    });
+    section_ui(ui, "Quality", true, |ui| {
+        quality::quality_ui(ui, &run.report.quality, run.result.scores.counterfactual);
+    });
+    section_ui(ui, "Other outputs", true, |ui| {
+        drift::drift_ui(ui, run.report.drift.as_deref(), scale, &viewer.beside, actions);
+    });
     section_ui(ui, "Provenance", false, |ui| provenance::provenance_ui(ui, &run.report));
-}
-
-/// A part that folds.
-fn section_ui(ui: &mut Ui, title: &str, open: bool, contents: impl FnOnce(&mut Ui)) {
-    let title = RichText::new(title).heading().color(theme::colors(ui).strong);
-    CollapsingHeader::new(title).default_open(open).show_unindented(ui, contents);
 }
 
 fn run_ui(ui: &mut Ui, run: &Explained, actions: &mut Vec<Action>) {
@@ -64,11 +69,15 @@ fn run_ui(ui: &mut Ui, run: &Explained, actions: &mut Vec<Action>) {
     ui.label(RichText::new(text).small().color(theme::colors(ui).weak));
     let models = format!("By {} and {}", run.asked.autoencoder.name, run.asked.scored_by.name);
     ui.label(RichText::new(models).small().color(theme::colors(ui).weak));
+    let help = "Scores, gap, what changed, notes and where it came from, as text for a report";
+    if ui.button("Copy report text").on_hover_text(help).clicked() {
+        ui.copy_text(reading(&run.report, &run.result));
+    }
     let most = run.most_changed_slice;
     let change = run.change_per_slice_hu[most];
-    ui.label(format!("Slice {most} of the stack changed most: {change:.1} HU on average"));
+    ui.label(format!("Most changed: {}, by {change:.1} HU on average", run.scan.axial(most)));
     if ui.button("Show the most changed slice").clicked() {
-        actions.push(Action::MostChanged);
+        actions.push(View::MostChanged.into());
     }
     for note in result.notes() {
         note_ui(ui, &note);
@@ -86,12 +95,15 @@ fn aside_ui(ui: &mut Ui, other: &Explained, actions: &mut Vec<Action>) {
             .color(theme::colors(ui).weak),
     );
     if ui.button("Show the other result").clicked() {
-        actions.push(Action::SwapResults);
+        actions.push(Run::SwapResults.into());
     }
 }
 
 /// Saves the panes; it stands below the result and is always seen.
-pub(super) fn picture_ui(ui: &mut Ui, file: &PictureFile, actions: &mut Vec<Action>) {
+pub(super) fn picture_ui(ui: &mut Ui, file: &PictureFile, has_scan: bool, actions: &mut Vec<Action>) {
+    if !has_scan {
+        return; // there is nothing to save
+    }
     ui.add_space(4.0);
     ui.label(RichText::new("Picture").heading().color(theme::colors(ui).strong));
     let text = "The panes as they are shown, with their annotations, as PNG.";
@@ -99,11 +111,11 @@ pub(super) fn picture_ui(ui: &mut Ui, file: &PictureFile, actions: &mut Vec<Acti
     let mut measured = file.measured;
     let tick = ui.checkbox(&mut measured, "With measurements");
     if tick.on_hover_text("Rulers, angles and regions of the shown slices, with their numbers").changed() {
-        actions.push(Action::PictureMeasured(measured));
+        actions.push(Setting::PictureMeasured(measured).into());
     }
     match path_field_ui(ui, "Save as", Some("Save picture"), "path of a .png file", Some(&file.suggested)) {
-        Some(Chosen::Path(path)) => actions.push(Action::SavePicture { path, replace: false }),
-        Some(Chosen::Browse) => actions.push(Action::Ask(Wanted::Picture)),
+        Some(Chosen::Path(path)) => actions.push(Export::SavePicture { path, replace: false }.into()),
+        Some(Chosen::Browse) => actions.push(View::Ask(Wanted::Picture).into()),
         None => {}
     }
     let saved = &file.saved;

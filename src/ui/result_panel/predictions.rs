@@ -1,75 +1,31 @@
 //! The three scores on an axis that never moves, as probabilities or as logits.
 
-use eframe::egui::{Align2, Id, Rect, RichText, Role, Sense, Shape, Stroke, TextStyle, Ui, Vec2, WidgetInfo, pos2};
+use eframe::egui::{Align2, Rect, RichText, Role, Sense, Shape, Stroke, TextStyle, Ui, Vec2, WidgetInfo, pos2};
 
-use super::super::session::Explained;
 use super::super::theme;
 use super::super::widgets::meaning_ui;
+use crate::frame::lambda_text;
 use crate::latent_shift::ScoreKind;
-use crate::latent_shift::search::logit;
+use crate::session::action::{Action, View};
+use crate::session::explained::Explained;
+use crate::session::view::Viewer;
+use crate::session::view::display::Display;
+use crate::session::view::scale::Scale;
 
 const BAR_HEIGHT: f32 = 10.0;
 
-/// How a score is told. Between probabilities near 0 or 1 only logits show a difference.
-#[derive(Debug, Clone, Copy, Default, PartialEq)]
-pub(super) enum Scale {
-    #[default]
-    Probability,
-    Logit,
-    /// As it is, on an axis with these ends.
-    Plain([f64; 2]),
-}
-
-impl Scale {
-    /// The ends of the axis; both begin their bars at 0.
-    fn axis(self) -> [f64; 2] {
-        match self {
-            Self::Probability => [0.0, 1.0],
-            Self::Logit => [-8.0, 8.0],
-            Self::Plain(ends) => ends,
-        }
+/// The three scores of the run, and that of the step that is shown; gives how they are told.
+pub(super) fn predictions_ui(ui: &mut Ui, run: &Explained, viewer: &Viewer, actions: &mut Vec<Action>) -> Scale {
+    if run.result.score_kind == ScoreKind::Probability {
+        scale_ui(ui, viewer.display, actions);
     }
-
-    fn of(self, score: f64) -> f64 {
-        match self {
-            Self::Probability | Self::Plain(_) => score,
-            Self::Logit => logit(score),
-        }
-    }
-
-    /// Places after the point that tell two scores apart.
-    fn decimals(self) -> usize {
-        match self {
-            Self::Probability | Self::Plain(_) => 4,
-            Self::Logit => 2,
-        }
-    }
-
-    /// The axis of numbers that are no probabilities: from 0 to 1, or as far as they go.
-    fn around(scores: [f64; 3]) -> Self {
-        let far = |end: f64, farther: fn(f64, f64) -> f64| scores.into_iter().fold(end, farther);
-        Self::Plain([far(0.0, f64::min), far(1.0, f64::max)])
-    }
-
-    /// Where a value lies along the axis, `0..=1`; beyond its ends, at them.
-    fn share(self, value: f64) -> f32 {
-        let [low, high] = self.axis();
-        ((value - low) / (high - low)).clamp(0.0, 1.0) as f32
-    }
-}
-
-/// The scores; gives how they are told.
-pub(super) fn predictions_ui(ui: &mut Ui, run: &Explained) -> Scale {
-    let scores = run.result.scores;
-    let scale = match run.result.score_kind {
-        ScoreKind::Probability => scale_ui(ui),
-        ScoreKind::Number => Scale::around([scores.scan, scores.reconstruction, scores.counterfactual]),
-        ScoreKind::Cosine => Scale::Plain([-1.0, 1.0]),
-    };
+    let (scale, scores) = (run.scale(viewer.display.logits), run.result.scores);
+    let shown = format!("Shown, λ {}", lambda_text(run.lambda_at(viewer.step)));
     for (name, score, meaning) in [
         ("Scan", scores.scan, "The model's output on the scan itself"),
         ("Reconstruction", scores.reconstruction, "On the autoencoder's copy of the scan, lambda 0"),
         ("Counterfactual", scores.counterfactual, "On the copy, shifted along the gradient"),
+        (&shown, run.score_at(viewer.step), "On the copy as it is shown now: it follows the playhead"),
     ] {
         score_ui(ui, scale, name, score, meaning);
     }
@@ -78,24 +34,24 @@ pub(super) fn predictions_ui(ui: &mut Ui, run: &Explained) -> Scale {
 }
 
 /// The choice between the two; a score that is no probability has none.
-fn scale_ui(ui: &mut Ui) -> Scale {
-    let id = Id::unique("scale of scores");
-    let mut scale: Scale = ui.data(|data| data.get_temp(id)).unwrap_or_default();
+fn scale_ui(ui: &mut Ui, display: Display, actions: &mut Vec<Action>) {
+    let mut new = display;
     ui.horizontal(|ui| {
         ui.label("Scores as");
-        ui.selectable_value(&mut scale, Scale::Probability, "probability")
+        ui.selectable_value(&mut new.logits, false, "probability")
             .on_hover_text("On an axis from 0 to 1, whatever the scores are");
-        ui.selectable_value(&mut scale, Scale::Logit, "logit")
+        ui.selectable_value(&mut new.logits, true, "logit")
             .on_hover_text("ln(p / (1 - p)) on an axis from -8 to 8: tells scores near 0 or 1 apart");
     });
-    ui.data_mut(|data| data.insert_temp(id, scale));
-    scale
+    if new != display {
+        actions.push(View::Display(new).into());
+    }
 }
 
 /// A name, a number, and a bar from 0.
 fn score_ui(ui: &mut Ui, scale: Scale, name: &str, score: f64, meaning: &str) {
     let value = scale.of(score);
-    let text = format!("{value:.decimals$}", decimals = scale.decimals());
+    let text = scale.text(score);
     let height = ui.text_style_height(&TextStyle::Body) + BAR_HEIGHT + 2.0;
     let size = Vec2::new(ui.available_width(), height);
     let (rect, response) = ui.allocate_exact_size(size, Sense::focusable_noninteractive());
@@ -139,21 +95,7 @@ fn axis_ui(ui: &mut Ui, scale: Scale, goal: Option<f64>) {
         ui.painter().text(at, anchor, value.to_string(), theme::small(), theme::colors(ui).weak);
     }
     if let Some(goal) = goal {
-        let goal = scale.of(goal);
-        let text = format!("Goal of the search {goal:.decimals$}", decimals = scale.decimals());
+        let text = format!("Goal of the search {}", scale.text(goal));
         ui.label(RichText::new(text).small().color(theme::colors(ui).weak));
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::Scale;
-
-    #[test]
-    fn the_axis_stands_whatever_the_scores_are() {
-        assert_eq!([0.0, 0.25, 1.0].map(|p| Scale::Probability.share(p)), [0.0, 0.25, 1.0]);
-        assert_eq!([-8.0, 0.0, 6.0, 20.0].map(|logit| Scale::Logit.share(logit)), [0.0, 0.5, 0.875, 1.0]);
-        assert_eq!(Scale::Logit.of(0.5), 0.0);
-        assert!((Scale::Logit.of(0.1) + 9.0_f64.ln()).abs() < 1e-12);
     }
 }

@@ -1,28 +1,36 @@
 //! What the counterfactual is worth, in numbers, each with a line that says what it means.
 
-use eframe::egui::{Align2, Role, Sense, TextStyle, Ui, Vec2, WidgetInfo};
+use eframe::egui::{Role, Sense, TextStyle, Ui, Vec2, WidgetInfo};
 
 use super::super::theme;
 use super::super::widgets::meaning_ui;
 use crate::quality::Quality;
 use crate::quality::words::{Line, lines};
 
-pub(super) fn quality_ui(ui: &mut Ui, quality: &Quality) {
-    for line in lines(quality) {
+/// Between a name and its value, points.
+const APART: f32 = 12.0;
+
+pub(super) fn quality_ui(ui: &mut Ui, quality: &Quality, end: f64) {
+    for line in lines(quality, end) {
         line_ui(ui, &line);
     }
 }
 
-/// A name and a value on one line, which the focus can rest on.
+/// A name and a value, which the focus can rest on: on one line where there is room, else below each other.
 fn line_ui(ui: &mut Ui, line: &Line) {
-    let size = Vec2::new(ui.available_width(), ui.text_style_height(&TextStyle::Body));
+    let [body, monospace] = [TextStyle::Body, TextStyle::Monospace].map(|style| style.resolve(ui.style()));
+    let name = ui.painter().layout_no_wrap(line.name.to_owned(), body, theme::colors(ui).text);
+    let value = ui.painter().layout_no_wrap(line.value.clone(), monospace, theme::colors(ui).strong);
+    let (width, height) = (ui.available_width(), name.size().y);
+    let fits = name.size().x + APART + value.size().x <= width;
+    let size = Vec2::new(width, if fits { height } else { 2.0 * height });
     let (rect, response) = ui.allocate_exact_size(size, Sense::focusable_noninteractive());
     response.widget_info(|| WidgetInfo {
         current_text_value: Some(line.value.clone()),
         ..WidgetInfo::labeled(Role::Status, true, line.name)
     });
-    let [body, monospace] = [TextStyle::Body, TextStyle::Monospace].map(|style| style.resolve(ui.style()));
-    ui.painter().text(rect.left_center(), Align2::LEFT_CENTER, line.name, body, theme::colors(ui).text);
-    ui.painter().text(rect.right_center(), Align2::RIGHT_CENTER, &line.value, monospace, theme::colors(ui).strong);
+    let at = rect.right_bottom() - value.size();
+    ui.painter().galley(rect.min, name, theme::colors(ui).text);
+    ui.painter().galley(at, value, theme::colors(ui).strong);
     meaning_ui(ui, response, &line.meaning);
 }

@@ -3,107 +3,22 @@
 
 mod choices;
 
-use std::sync::Arc;
-
 use eframe::egui::{
-    Align, Button, ColorImage, Context, Frame, Id, Image, Layout, Modal, RichText, ScrollArea, TextureHandle,
-    TextureOptions, Ui, vec2,
+    Align, Button, ColorImage, Context, Frame, Id, Image, Layout, Modal, RichText, ScrollArea, Ui, vec2,
 };
 
-use super::action::{Action, Place};
-use super::session::Session;
-use super::stage::Stage;
-use super::theme;
 use super::widgets::{error_ui, note_ui};
-use crate::export::write;
-use crate::io::Scan;
-use crate::job::Turn;
-use crate::models::{Draft, Facts, Role};
+use super::{textures, theme};
+use crate::models::{Draft, Facts};
 use crate::pipeline::{self, Seen};
-use crate::preprocess::Recipe;
+use crate::session::action::{self, Action, Place, Run};
+use crate::session::wizard::Wizard;
 
 const MARGIN: i8 = 14;
 const CHOICES_WIDTH: f32 = 430.0;
 const PREVIEW_WIDTH: f32 = 260.0;
 /// Of the window, for what stands around the choices.
 const AROUND: f32 = 190.0;
-
-/// What a person did in the wizard.
-#[derive(Debug, Clone, PartialEq)]
-pub(in crate::ui) enum Act {
-    Change(Box<Draft>),
-    /// Write the card and load the network.
-    Write,
-    Close,
-}
-
-/// A card being written.
-pub(in crate::ui) struct Wizard {
-    facts: Box<Facts>,
-    draft: Draft,
-    seen: Stage<Seen>,
-    /// The recipe and the scan that were looked at last.
-    looked: Option<(Recipe, Arc<Scan>)>,
-    texture: Option<TextureHandle>,
-    /// Why the card was not written.
-    written: Stage<()>,
-}
-
-impl Wizard {
-    pub(in crate::ui) fn new(facts: Box<Facts>) -> Self {
-        let draft = Draft::of(&facts);
-        Self { facts, draft, seen: Stage::default(), looked: None, texture: None, written: Stage::default() }
-    }
-
-    pub(in crate::ui) fn change(&mut self, draft: Draft) {
-        self.draft = draft;
-    }
-
-    pub(in crate::ui) fn dismiss(&mut self) {
-        self.written.dismiss();
-    }
-
-    /// Prepares the open scan as the draft says, whenever either has changed, and takes what came of it.
-    pub(in crate::ui) fn follow(&mut self, session: &Session, ctx: &Context) {
-        if self.seen.poll()
-            && let Some(seen) = self.seen.ready()
-        {
-            let image = ColorImage::from_gray(seen.size, &seen.grey);
-            self.texture = Some(ctx.load_texture("what the network sees", image, TextureOptions::LINEAR));
-        }
-        let Some(scan) = session.scan.ready().and_then(|scan| scan.input.scan.clone()) else { return };
-        let recipe = self.draft.recipe(&self.facts);
-        let same = |(of, scanned): &(Recipe, Arc<Scan>)| *of == recipe && Arc::ptr_eq(scanned, &scan);
-        if self.looked.as_ref().is_some_and(same) {
-            return;
-        }
-        self.looked = Some((recipe.clone(), Arc::clone(&scan)));
-        let job = session
-            .spawn("preview", &Turn::default(), move |monitor| Ok(Arc::new(pipeline::seen(&scan, &recipe, monitor)?)));
-        self.seen.follow(job);
-    }
-
-    /// Writes the card beside the network's file. Gives what is to be loaded, or keeps why it was not written.
-    pub(in crate::ui) fn write(&mut self) -> Option<Action> {
-        self.written.dismiss();
-        let path = Draft::place(&self.facts.path);
-        let text = self.draft.card(&self.facts).map_err(anyhow::Error::msg);
-        match text.and_then(|text| write::save(&path, text.as_bytes(), false)) {
-            Ok(()) => {
-                let role = match self.draft.role {
-                    // A segmenter's shares are scored as classes are.
-                    Role::Segmenter => Role::Classifier,
-                    role => role,
-                };
-                Some(Action::Load(role, path))
-            }
-            Err(error) => {
-                self.written.fail(error);
-                None
-            }
-        }
-    }
-}
 
 pub(in crate::ui) fn wizard_ui(ctx: &Context, wizard: &Wizard, actions: &mut Vec<Action>) {
     let frame = Frame::popup(&ctx.global_style()).inner_margin(MARGIN);
@@ -130,12 +45,12 @@ pub(in crate::ui) fn wizard_ui(ctx: &Context, wizard: &Wizard, actions: &mut Vec
         });
         ui.separator();
         if draft != wizard.draft {
-            actions.push(Action::Wizard(Act::Change(Box::new(draft))));
+            actions.push(Run::Wizard(action::Wizard::Change(Box::new(draft))).into());
         }
         foot_ui(ui, wizard, actions);
     });
     if modal.should_close() {
-        actions.push(Action::Wizard(Act::Close));
+        actions.push(Run::Wizard(action::Wizard::Close).into());
     }
 }
 
@@ -157,12 +72,14 @@ fn preview_ui(ui: &mut Ui, wizard: &Wizard) {
     if let Some(error) = wizard.seen.error() {
         ui.label(RichText::new(pipeline::in_words(error)).color(theme::colors(ui).red));
     }
-    let (Some(texture), Some(seen)) = (&wizard.texture, wizard.seen.ready()) else {
+    let Some(seen) = wizard.seen.ready() else {
         let words =
             if wizard.seen.running().is_some() { "preparing" } else { "Open a scan to see it as the network would" };
         ui.label(RichText::new(words).small().color(theme::colors(ui).weak));
         return;
     };
+    let grey = |seen: &Seen| ColorImage::from_gray(seen.size, &seen.grey);
+    let texture = &textures::texture(ui.ctx(), "what the network sees", seen, grey);
     let [width, height] = texture.size();
     let scale = PREVIEW_WIDTH / width.max(height).max(1) as f32;
     ui.add(
@@ -192,12 +109,12 @@ fn foot_ui(ui: &mut Ui, wizard: &Wizard, actions: &mut Vec<Action>) {
     }
     ui.with_layout(Layout::right_to_left(Align::Center), |ui| {
         if ui.button("Cancel").clicked() {
-            actions.push(Action::Wizard(Act::Close));
+            actions.push(Run::Wizard(action::Wizard::Close).into());
         }
         let ready = missing.is_empty() && wizard.facts.refused.is_none();
         let button = Button::new("Write the card and load").fill(theme::colors(ui).accent_dim);
         if ui.add_enabled(ready, button).clicked() {
-            actions.push(Action::Wizard(Act::Write));
+            actions.push(Run::Wizard(action::Wizard::Write).into());
         }
     });
 }

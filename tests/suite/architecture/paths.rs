@@ -11,6 +11,8 @@ pub(crate) struct Named {
     pub(crate) segments: Vec<String>,
     /// A `use` of a single name is a crate; any other single name is a variable or the like.
     imported: bool,
+    /// A `pub use`: what it names is found here too.
+    passed_on: bool,
     /// The first name was declared or imported from this crate, right there.
     local: bool,
 }
@@ -39,6 +41,35 @@ impl Named {
         }
     }
 
+    /// Where it leads to from the crate's root, if it stays in this crate: `["io", "nifti", "open"]`.
+    pub(crate) fn absolute(&self) -> Option<Vec<String>> {
+        let mut names = self.segments.iter().peekable();
+        let mut at = match names.peek().map(|name| name.as_str()) {
+            Some("crate") => Vec::new(),
+            Some("self" | "super") => self.module.clone(),
+            Some(first) if self.local && !self.imported => return self.in_scope(first),
+            _ => return None,
+        };
+        for name in names {
+            match name.as_str() {
+                "crate" | "self" => {}
+                "super" => _ = at.pop()?,
+                name => at.push(name.to_owned()),
+            }
+        }
+        Some(at)
+    }
+
+    /// `child::f` where `mod child;` stands in the same file. What was imported is counted where it was.
+    fn in_scope(&self, first: &str) -> Option<Vec<String>> {
+        (self.segments.len() > 1 && first.chars().all(|c| c.is_lowercase() || c == '_'))
+            .then(|| [self.module.as_slice(), self.segments.as_slice()].concat())
+    }
+
+    pub(crate) fn passed_on(&self) -> bool {
+        self.passed_on
+    }
+
     pub(crate) fn in_tests(&self) -> bool {
         self.module.iter().any(|name| name == "tests")
     }
@@ -52,7 +83,7 @@ fn within(first: &str) -> bool {
 /// Every path of a file that is `module`.
 pub(crate) fn named(text: &str, module: &[String]) -> Vec<Named> {
     let (words, module) = (words(text), module.to_vec());
-    let mut reader = Reader { words, at: 0, module, found: Vec::new(), locals: BTreeSet::new() };
+    let mut reader = Reader { words, at: 0, module, found: Vec::new(), passes_on: false, locals: BTreeSet::new() };
     reader.file();
     for path in &mut reader.found {
         path.local = reader.locals.contains(&(path.module.clone(), path.segments[0].clone()));
@@ -65,6 +96,8 @@ struct Reader {
     at: usize,
     module: Vec<String>,
     found: Vec<Named>,
+    /// Whether the `use` that is being read is a `pub use`.
+    passes_on: bool,
     /// Names of this crate, and the module in whose scope they stand.
     locals: BTreeSet<(Vec<String>, String)>,
 }
@@ -91,6 +124,8 @@ impl Reader {
                     open.push(true);
                 }
             } else if self.is(&["use"]) || self.is(&["extern", "crate"]) {
+                let before = self.at.checked_sub(1).map(|at| self.words[at].as_str());
+                self.passes_on = matches!(before, Some("pub" | ")"));
                 self.at += if self.is(&["use"]) { 1 } else { 2 };
                 self.tree(&[]);
             } else if self.is(&["{"]) {
@@ -118,7 +153,13 @@ impl Reader {
             segments.push(self.word(1).to_owned());
             self.at += 2;
         }
-        self.found.push(Named { module: self.module.clone(), segments, imported: false, local: false });
+        self.found.push(Named {
+            module: self.module.clone(),
+            segments,
+            imported: false,
+            passed_on: false,
+            local: false,
+        });
     }
 
     /// `a::{b, c::{self, d as e}, f::*}` behind `use`.
@@ -139,7 +180,8 @@ impl Reader {
             if within(&segments[0]) {
                 self.locals.extend(name.map(|name| (self.module.clone(), name)));
             }
-            self.found.push(Named { module: self.module.clone(), segments, imported: true, local: false });
+            let (module, passed_on) = (self.module.clone(), self.passes_on);
+            self.found.push(Named { module, segments, imported: true, passed_on, local: false });
             return;
         }
         if self.is(&["{"]) {

@@ -208,7 +208,7 @@ fn weights_beside_the_file_lie_below_its_folder_and_within_their_file() {
     let absolute = folder.path().join("outside.bin").display().to_string();
     refused(&external(&absolute, "0", "16"), "not below the file's own folder");
     refused(&external("", "0", "16"), "not below the file's own folder");
-    refused(&external("missing.bin", "0", "16"), "cannot be read");
+    refused(&external("missing.bin", "0", "16"), "which is not there");
     refused(&external("weights.bin", "56", "16"), "56 of \"weights.bin\"");
     refused(&external("weights.bin", "18446744073709551615", "16"), "bytes");
     refused(&external("weights.bin", "0", "12"), "a tensor of 16 bytes");

@@ -7,11 +7,13 @@ use std::path::Path;
 use candle_core::{DType, Device, Tensor};
 use parallax::exchange::{Model, Size};
 use parallax::export::record::Record;
+use parallax::export::report::{Asked, ModelReport};
 use parallax::graph::{self, Plan};
 use parallax::job::Monitor;
-use parallax::models::{Card, Network};
+use parallax::latent_shift::Options;
+use parallax::models::{Card, Network, Probabilities};
 use parallax::weights::Checkpoint;
-use parallax::{io, ui};
+use parallax::{io, session, settings};
 use sha2::{Digest, Sha256};
 
 /// Reads bytes as one kind of file, in a folder for it alone. What it makes of them is no matter, as long as it returns.
@@ -113,11 +115,11 @@ fn session(folder: &Path, bytes: &[u8]) {
     let words = words.map(|(key, word)| (key.to_owned(), serde_json::Value::from(word)));
     let header = serde_json::json!({ "__metadata__": serde_json::Map::from_iter(words) }).to_string();
     let bytes = [&(header.len() as u64).to_le_bytes(), header.as_bytes()].concat();
-    ui::check_session(&written(folder, "saved.parallax", &bytes)).ok(); // either is right
+    session::check_session(&written(folder, "saved.parallax", &bytes)).ok(); // either is right
 }
 
 fn presets(_: &Path, bytes: &[u8]) {
-    ui::presets_from_json(&String::from_utf8_lossy(bytes)).ok(); // either is right
+    settings::presets_from_json(&String::from_utf8_lossy(bytes)).ok(); // either is right
 }
 
 fn record(folder: &Path, bytes: &[u8]) {
@@ -125,7 +127,19 @@ fn record(folder: &Path, bytes: &[u8]) {
     record.options().ok(); // either is right, of these too
     record.slab();
     record.terms(&["a".to_owned()]).ok();
-    record.check("a", "b", "c", Some("d")).ok();
+    let network = || ModelReport { name: String::new(), sha256: "b".to_owned(), self_check: None, recipe: None };
+    let asked = Asked {
+        autoencoder: network(),
+        scored_by: network(),
+        target: String::new(),
+        options: Options::default(),
+        labels: Vec::new(),
+        terms: Vec::new(),
+        offset: 0.0,
+        activation: Probabilities::Sigmoid,
+        toward: None,
+    };
+    record.check("a", &asked).ok();
 }
 
 /// Weights of one kind of network, which then sees two slices.

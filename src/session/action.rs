@@ -1,0 +1,264 @@
+//! What can happen, in five groups. Panels, keys and tests push these; [`Session::apply`](super::Session::apply) acts, in one place for
+//! each group.
+
+use std::ops::Range;
+use std::path::PathBuf;
+
+use glam::DVec3;
+
+use super::view::Pace;
+use super::view::display::{Change, Display};
+pub use super::view::measurements::Act as Measure;
+use crate::export::Patient;
+use crate::frame::{Plane, Window};
+use crate::io::Choice;
+use crate::latent_shift::Options;
+use crate::models::{Draft, Role};
+use crate::settings::{ExportChoices, Fetching, Mouse, Panels, Presets, ScoredBy, Sides};
+
+/// All that can happen.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Action {
+    View(View),
+    Run(Run),
+    Setting(Setting),
+    Export(Export),
+    Measure(Measure),
+}
+
+/// What is looked at, and how.
+#[derive(Debug, Clone, PartialEq)]
+pub enum View {
+    Plane(Plane),
+    /// Slice of the scan along the shown plane, counted from 0.
+    Slice(usize),
+    /// This many slices on.
+    Scroll(isize),
+    /// Slices, or parts of one, that the wheel has turned over a plane.
+    Wheel(Plane, f32),
+    /// Where the largest changed region has changed most.
+    MostChanged,
+    /// A changed region by its place in the list: its outline, and all planes where it has changed most; or none.
+    Region(Option<usize>),
+    /// The next slice, up or down, that changed more than its neighbours.
+    NextPeak(isize),
+    Window(Window),
+    /// So many times larger, around a place if there is one.
+    Zoom(f64, Option<DVec3>),
+    /// Physical pixels within a plane.
+    Pan(Plane, [f64; 2]),
+    /// Where the planes cross, RAS+ millimetres.
+    Cursor(DVec3),
+    /// Which pictures, in which colours.
+    Display(Display),
+    /// A change of these, whatever they are now.
+    Change(Change),
+    /// The whole slice again.
+    Fit,
+    /// Everything as a new scan is shown.
+    Reset,
+    /// A place along the steps, perhaps between two.
+    Step(f32),
+    /// So many steps on, or parts of one, that the wheel has turned.
+    WheelLambda(f32),
+    TogglePlay,
+    /// The slices play, or stop.
+    Cine,
+    /// How fast it plays, and whether to and fro.
+    Pace(Pace),
+    /// The curve of another output of the classifier, by name: shown beside the score's, or taken away.
+    Beside(String),
+    /// The original stands in the counterfactual's place while a key is held.
+    Blink(bool),
+    /// Size of a pane as it was drawn, physical pixels.
+    PaneSize([u32; 2]),
+    /// Under the pointer, RAS+ millimetres.
+    Probe(Option<DVec3>),
+    /// What lies over the panes: shown in the place of any other, or put away.
+    Sheet(Sheet),
+    /// A file is asked for by a dialog.
+    Ask(Wanted),
+}
+
+/// What is open, and what is computed of it.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Run {
+    Open(PathBuf),
+    /// One of the volumes that a path holds.
+    OpenChosen(PathBuf, Choice),
+    /// The built-in scan and networks.
+    Demo,
+    CancelOpening,
+    /// Show the scan or session that waits, though the result goes; or keep the result.
+    ShowWaiting,
+    KeepResult,
+    /// Files dropped on the window.
+    Drop(Vec<PathBuf>),
+    Load(Role, PathBuf),
+    Explain,
+    Cancel,
+    /// Send the scan through the autoencoder, to see whether it is kept; and stop that.
+    CheckReconstruction,
+    StopReconstruction,
+    /// Show the other result.
+    SwapResults,
+    /// Delete all results that are kept.
+    ClearResults,
+    Wizard(Wizard),
+    Published(Published),
+    DismissError(Place),
+}
+
+/// What a person chose, and finds again the next time.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Setting {
+    ForgetRecent,
+    ScoreBy(ScoredBy),
+    /// A class of the classifier, by name.
+    Target(String),
+    /// The scan, or the stored embedding, that the open scan is compared with.
+    Toward(PathBuf),
+    /// Slices of the stack that may change; `None` = all.
+    Slab(Option<Range<usize>>),
+    Options(Options),
+    /// What the left and the right button do.
+    Mouse(Mouse),
+    Panels(Panels),
+    /// Which of the side panels are open, and how wide.
+    Sides(Sides),
+    Presets(Presets),
+    /// What is exported, where to, and how.
+    Exports(ExportChoices),
+    /// Where published networks come from and go to.
+    Places(Fetching),
+    /// Whether pictures show what was measured.
+    PictureMeasured(bool),
+    /// Whether finished runs stay when another takes their place.
+    KeepResults(bool),
+}
+
+/// What leaves the program.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Export {
+    /// `replace`: the person has agreed that a file of that name goes.
+    SavePicture {
+        path: PathBuf,
+        replace: bool,
+    },
+    /// As `SavePicture`.
+    SaveSession {
+        path: PathBuf,
+        replace: bool,
+    },
+    /// To the clipboard.
+    CopyPicture,
+    /// Whether the files that are there may go.
+    Replace(bool),
+    /// Whether DICOM files say whose they are.
+    Tell(Patient),
+    Start,
+    Cancel,
+    /// Back to the choices, after an export.
+    Again,
+    ShowFolder,
+}
+
+/// What a person did on the page of published networks.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Published {
+    /// Shows another entry, by its place in the catalogue.
+    Choose(usize),
+    /// Whether the limits that the shown entry's licence sets suit the person.
+    Accept(bool),
+    Get,
+    Cancel,
+    /// Shows the files of the shown entry in the system's file manager.
+    ShowFolder,
+    /// Shows its authors' page in the system's browser.
+    ShowSource,
+}
+
+/// What a person did with the card of a network that has none.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Wizard {
+    Change(Box<Draft>),
+    /// Write the card and load the network.
+    Write,
+    Close,
+}
+
+/// What lies over the panes, one at a time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Sheet {
+    /// The keys, and what the mouse does.
+    Keys,
+    /// All that can be done, by name.
+    Palette,
+    /// The window presets, to be changed.
+    Presets,
+    /// What is exported. Keys are its own while it is there.
+    Export,
+    /// The card of a network that has none. Keys are its own too.
+    Wizard,
+    /// What is published. Keys are its own too.
+    Published,
+}
+
+impl Sheet {
+    /// Whether keys are its own while it is there.
+    pub fn takes_keys(self) -> bool {
+        match self {
+            Self::Keys | Self::Presets => false,
+            Self::Export | Self::Wizard | Self::Published | Self::Palette => true,
+        }
+    }
+}
+
+/// A file that is asked for, and what is done with the answer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Wanted {
+    ScanFile,
+    ScanFolder,
+    Model(Role),
+    /// The scan that the open one is compared with.
+    Toward,
+    Picture,
+    Session,
+    ExportFolder,
+    /// A folder that holds published networks.
+    ModelsFrom,
+    /// Where they are fetched to.
+    ModelsInto,
+}
+
+/// Where an error is shown.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Place {
+    Scan,
+    Model(Role),
+    Fit,
+    Run,
+    Picture,
+    /// The list of kept results.
+    Results,
+    /// A session that is opened.
+    Session,
+    /// One that is saved.
+    SessionFile,
+    Export,
+    Wizard,
+    Published,
+}
+
+/// So that panels name the group alone.
+macro_rules! groups {
+    ($($group:ident),*) => {$(
+        impl From<$group> for Action {
+            fn from(action: $group) -> Self {
+                Self::$group(action)
+            }
+        }
+    )*};
+}
+
+groups!(View, Run, Setting, Export, Measure);

@@ -1,0 +1,381 @@
+//! The whole session, and the one place where it changes: a match for each group of actions.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use image::RgbaImage;
+
+use super::action::{self, Action, Export, Measure, Place, Published, Setting, Sheet, View, Wanted};
+use super::dialog::Dialog;
+use super::exporting::Exporting;
+use super::file::SessionFile;
+use super::gallery::Gallery;
+use super::model::{Arrived, Model};
+use super::picture::PictureFile;
+use super::published::PublishedPage;
+use super::view::Viewer;
+use super::wizard::Wizard;
+use super::worker::Worker;
+use crate::catalogue::Entry;
+use crate::io::Choice;
+use crate::models::Role;
+use crate::settings::{ExportChoices, Fetching, Settings, absolute};
+
+/// All of the window's state but what egui keeps.
+pub struct Session {
+    /// What is open, chosen and computed.
+    pub model: Model,
+    /// What is looked at, and how.
+    pub view: Viewer,
+    pub picture: PictureFile,
+    pub file: SessionFile,
+    pub gallery: Gallery,
+    pub export: Exporting,
+    pub published: PublishedPage,
+    pub wizard: Option<Wizard>,
+    pub dialog: Dialog,
+    /// What lies over the panes.
+    pub sheet: Option<Sheet>,
+    /// Whether the demo was shown: what it chose for the user is not kept.
+    demo: bool,
+}
+
+impl Session {
+    /// `published` is what the page of published networks offers.
+    pub fn new(settings: Settings, published: Vec<Entry>, worker: Worker) -> Self {
+        Self {
+            model: Model::new(settings, worker),
+            view: Viewer::default(),
+            picture: PictureFile::default(),
+            file: SessionFile::default(),
+            gallery: Gallery::default(),
+            export: Exporting::default(),
+            published: PublishedPage::new(published),
+            wizard: None,
+            dialog: Dialog::default(),
+            sheet: None,
+            demo: false,
+        }
+    }
+
+    /// What is kept for the next time; nothing of the demo's choices.
+    pub fn kept(&self) -> Option<&Settings> {
+        (!self.demo).then_some(&self.model.settings)
+    }
+
+    pub(super) fn begin_demo(&mut self) {
+        self.demo = true;
+        self.model.begin_demo();
+    }
+
+    /// Acts. Every change of a session but time's goes through here.
+    pub fn apply(&mut self, action: Action) {
+        match action {
+            Action::View(view) => self.look(view),
+            Action::Run(run) => self.work(run),
+            Action::Setting(setting) => self.set(setting),
+            Action::Export(export) => self.export(export),
+            Action::Measure(act) => self.measure(&act),
+        }
+    }
+
+    /// Takes what the workers have answered, and starts what follows from it. True while something moves: then it wants to be called
+    /// again at the next frame, `secs` after this one.
+    pub fn tick(&mut self, secs: f32) -> bool {
+        let arrived = self.model.poll();
+        self.show(&arrived);
+        self.follow_gallery();
+        self.file.poll();
+        self.picture.poll();
+        self.export.poll();
+        self.published.poll();
+        match self.sheet {
+            Some(Sheet::Published) => self.published.follow(&self.model),
+            Some(Sheet::Export) => self.export.follow(&self.model, &self.view),
+            _ => {}
+        }
+        if let Some(facts) = self.model.without_card.take() {
+            (self.wizard, self.sheet) = (Some(Wizard::new(facts)), Some(Sheet::Wizard));
+        }
+        if let Some(wizard) = &mut self.wizard {
+            wizard.follow(&self.model);
+        }
+        self.take_answer();
+        if let Some(scan) = self.model.scan.ready() {
+            self.view.advance_slices(&scan.layers.scan.grid, secs);
+        }
+        let playing = self.view.playing.is_some() || self.view.cine.is_some();
+        if let Some(run) = self.model.run.ready().filter(|_| playing) {
+            self.view.advance(run.result.steps.len(), secs);
+        }
+        playing
+    }
+
+    /// Keeps a new result, and remembers which one is on the screen.
+    fn follow_gallery(&mut self) {
+        if let Some(saved) = self.gallery.poll() {
+            self.model.settings.shown_result = Some(saved);
+        }
+        if !self.demo {
+            self.gallery.follow(&self.model, &self.view);
+        }
+        self.model.result_is_safe = self.model.run.ready().is_some_and(|run| self.gallery.has(run));
+    }
+
+    /// A picture that is ready for the clipboard, once.
+    pub fn take_copied(&mut self) -> Option<Arc<RgbaImage>> {
+        self.picture.take_copied()
+    }
+
+    /// What needs a scan or a result does nothing without one.
+    fn look(&mut self, act: View) {
+        let (scan, run) = (self.model.scan.ready().cloned(), self.model.run.ready().cloned());
+        let plane = self.view.plane;
+        let view = &mut self.view;
+        let grid = scan.as_deref().map(|scan| &scan.layers.scan.grid);
+        match (act, grid, &run) {
+            (View::Sheet(sheet), ..) => self.toggle(sheet),
+            (View::Ask(wanted), ..) => self.dialog.ask(wanted),
+            (View::Beside(output), ..) => view.toggle_beside(&output),
+            (View::Blink(held), ..) => view.blink = held,
+            (View::PaneSize(pixels), ..) => view.pane_px = pixels,
+            (View::Probe(place), ..) => view.probe = place,
+            (View::Display(display), ..) => view.display = display,
+            (View::Change(change), ..) => view.display = view.display.changed(change),
+            (View::Pace(pace), ..) => view.pace = pace,
+            (View::Window(window), ..) => view.set_window(window),
+            (View::Plane(plane), ..) => view.plane = plane,
+            (View::Slice(slice), Some(grid), _) => {
+                view.cine = None; // who takes the slices into his hand stops what plays
+                view.set_slice(grid, plane, slice);
+            }
+            (View::Scroll(slices), Some(grid), _) => view.scroll(grid, plane, slices),
+            (View::Wheel(plane, turned), Some(grid), _) => {
+                view.plane = plane;
+                view.turn_wheel(grid, plane, turned);
+            }
+            (View::Zoom(factor, around), Some(_), _) => view.zoom_by(factor, around),
+            (View::Pan(plane, pixels), Some(grid), _) => view.pan(grid, plane, pixels),
+            (View::Cursor(place), Some(_), _) => view.cursor = place,
+            (View::Cine, Some(_), _) => view.cine = if view.cine.is_none() { Some(0.0) } else { None },
+            (View::Fit, Some(grid), _) => view.fit(grid),
+            (View::Reset, Some(_), _) => scan.iter().for_each(|scan| view.reset(scan)),
+            (View::MostChanged, _, Some(run)) => view.go_to_most_changed(run),
+            (View::Region(region), _, Some(run)) => view.choose_region(run, region),
+            (View::NextPeak(towards), _, Some(run)) => view.go_to_next_peak(run, towards),
+            (View::Step(step), _, Some(_)) => (view.step, view.playing) = (step, None),
+            (View::WheelLambda(turned), _, Some(run)) => view.turn_lambda(run, turned),
+            (View::TogglePlay, _, Some(_)) => view.toggle_play(),
+            (
+                View::Slice(_)
+                | View::Scroll(_)
+                | View::Wheel(..)
+                | View::Zoom(..)
+                | View::Pan(..)
+                | View::Cursor(_)
+                | View::Cine
+                | View::Fit
+                | View::Reset,
+                None,
+                _,
+            )
+            | (
+                View::MostChanged
+                | View::Region(_)
+                | View::NextPeak(_)
+                | View::Step(_)
+                | View::WheelLambda(_)
+                | View::TogglePlay,
+                _,
+                None,
+            ) => {}
+        }
+    }
+
+    fn work(&mut self, act: action::Run) {
+        use action::Run;
+        let model = &mut self.model;
+        match act {
+            Run::Open(path) => model.open(path, Choice::default()),
+            Run::OpenChosen(path, choice) => model.open(path, choice),
+            Run::Demo => self.begin_demo(),
+            Run::CancelOpening => model.cancel_opening(),
+            Run::ShowWaiting => {
+                let arrived = model.show_waiting();
+                self.show(&arrived);
+            }
+            Run::KeepResult => model.waiting = None,
+            Run::Drop(paths) => model.drop_files(paths),
+            Run::Load(role, card) => model.load(role, card),
+            Run::Explain => model.explain(),
+            Run::Cancel => model.run.cancel(),
+            Run::CheckReconstruction => model.check_reconstruction(),
+            Run::StopReconstruction => model.fitting.kept.cancel(),
+            Run::SwapResults => {
+                model.swap_results();
+                self.show_run();
+            }
+            Run::ClearResults => {
+                self.gallery.clear(model);
+                model.settings.shown_result = None;
+            }
+            Run::Wizard(act) => self.write_card(act),
+            Run::Published(act) => self.fetch(&act),
+            Run::DismissError(place) => self.dismiss(place),
+        }
+    }
+
+    fn set(&mut self, setting: Setting) {
+        let settings = &mut self.model.settings;
+        match setting {
+            Setting::ForgetRecent => settings.recent.clear(),
+            Setting::ScoreBy(by) => self.model.score_by(by),
+            Setting::Target(label) => settings.target = Some(label),
+            Setting::Toward(path) => settings.toward = Some(absolute(&path)),
+            Setting::Slab(slab) => self.model.slab = slab,
+            Setting::Options(options) => settings.options = options,
+            Setting::Mouse(mouse) => settings.mouse = mouse,
+            Setting::Panels(panels) => settings.panels = panels,
+            Setting::Sides(sides) => settings.sides = sides,
+            Setting::Presets(presets) => settings.presets = presets,
+            Setting::Exports(choices) => {
+                settings.export = choices;
+                self.export.forget_written();
+            }
+            Setting::Places(places) => settings.fetching = places,
+            Setting::KeepResults(keep) => settings.keep_results = keep,
+            Setting::PictureMeasured(measured) => self.picture.measured = measured,
+        }
+    }
+
+    fn export(&mut self, act: Export) {
+        let (model, view) = (&self.model, &mut self.view);
+        match act {
+            Export::SavePicture { path, replace } => self.picture.save(model, view, path, replace),
+            Export::CopyPicture => self.picture.copy(model, view),
+            Export::SaveSession { path, replace } => self.file.save(model, view, path, replace),
+            Export::Replace(may) => self.export.may_replace = may,
+            Export::Tell(patient) => self.export.patient = patient,
+            Export::Start => self.export.start(model, view),
+            Export::Cancel => self.export.written.cancel(),
+            Export::Again => self.export.forget_written(),
+            Export::ShowFolder => self.export.show_folder(model),
+        }
+    }
+
+    fn measure(&mut self, act: &Measure) {
+        if let Some(scan) = self.model.scan.ready() {
+            self.view.measure(&scan.layers.scan.grid, act);
+        }
+    }
+
+    fn write_card(&mut self, act: action::Wizard) {
+        let Some(wizard) = &mut self.wizard else { return };
+        match act {
+            action::Wizard::Change(draft) => wizard.change(*draft),
+            action::Wizard::Write => {
+                if let Some((role, card)) = wizard.write() {
+                    (self.wizard, self.sheet) = (None, None);
+                    self.model.load(role, card);
+                }
+            }
+            action::Wizard::Close => (self.wizard, self.sheet) = (None, None),
+        }
+    }
+
+    fn fetch(&mut self, act: &Published) {
+        let (page, model) = (&mut self.published, &self.model);
+        match *act {
+            Published::Choose(at) => page.choose(at),
+            Published::Accept(accepted) => page.accepted = accepted,
+            Published::Get => page.get(model),
+            Published::Cancel => page.got.cancel(),
+            Published::ShowFolder => page.show_folder(model),
+            Published::ShowSource => page.show_source(model),
+        }
+    }
+
+    fn dismiss(&mut self, place: Place) {
+        let model = &mut self.model;
+        match place {
+            Place::Scan => model.scan.dismiss(),
+            Place::Model(Role::Autoencoder) => model.autoencoder.dismiss(),
+            Place::Model(Role::Classifier) => model.classifier.dismiss(),
+            Place::Model(Role::Segmenter) => model.segmenter.dismiss(),
+            Place::Model(Role::Embedder) => model.embedder.dismiss(),
+            Place::Fit => model.fitting.dismiss(),
+            Place::Run => model.run.dismiss(),
+            Place::Session => model.restored.dismiss(),
+            Place::Picture => self.picture.dismiss(),
+            Place::Results => self.gallery.dismiss(),
+            Place::SessionFile => self.file.saved.dismiss(),
+            Place::Export => self.export.dismiss(),
+            Place::Wizard => self.wizard.iter_mut().for_each(Wizard::dismiss),
+            Place::Published => self.published.dismiss(),
+        }
+    }
+
+    /// Shows a sheet in the place of any other, or puts it away.
+    fn toggle(&mut self, sheet: Sheet) {
+        self.sheet = (self.sheet != Some(sheet)).then_some(sheet);
+        match sheet {
+            Sheet::Export => self.export.turn(self.sheet == Some(sheet)),
+            Sheet::Published => self.published.turn(),
+            Sheet::Keys | Sheet::Presets | Sheet::Palette | Sheet::Wizard => {}
+        }
+    }
+
+    /// Looks at what has arrived.
+    fn show(&mut self, arrived: &Arrived) {
+        if let Some(scan) = self.model.scan.ready().filter(|_| arrived.scan) {
+            self.view.show_scan(scan);
+            self.model.settings.shown_result = None;
+        }
+        if arrived.run {
+            self.show_run();
+        }
+        if let Some(restored) = &arrived.restored {
+            self.demo |= restored.of_demo();
+            restored.show(&mut self.view);
+            // A result that a person saved under a name of their own is as safe as one of the gallery.
+            self.gallery.knows(restored.run.clone());
+            self.model.settings.shown_result = restored.run.as_ref().map(|_| absolute(&restored.path));
+        }
+    }
+
+    fn show_run(&mut self) {
+        if let Some(run) = self.model.run.ready() {
+            self.view.show_run(run);
+        }
+    }
+
+    /// Does what the answer of a dialog is for.
+    fn take_answer(&mut self) {
+        match self.dialog.answer() {
+            Some((wanted, Ok(Some(path)))) => self.answered(wanted, path),
+            Some((_, Err(error))) => {
+                self.model.scan.fail(error.context("the dialog failed; type the path instead"));
+            }
+            Some((_, Ok(None))) | None => {}
+        }
+    }
+
+    fn answered(&mut self, wanted: Wanted, path: PathBuf) {
+        let settings = &self.model.settings;
+        let action: Action = match wanted {
+            Wanted::ScanFile | Wanted::ScanFolder => action::Run::Open(path).into(),
+            Wanted::Model(role) => action::Run::Load(role, path).into(),
+            Wanted::Toward => Setting::Toward(path).into(),
+            // The dialog has asked already whether a file may go.
+            Wanted::Picture => Export::SavePicture { path, replace: true }.into(),
+            Wanted::Session => Export::SaveSession { path, replace: true }.into(),
+            Wanted::ExportFolder => Setting::Exports(ExportChoices { folder: path, ..settings.export.clone() }).into(),
+            Wanted::ModelsFrom => {
+                let from = path.display().to_string();
+                Setting::Places(Fetching { from, ..settings.fetching.clone() }).into()
+            }
+            Wanted::ModelsInto => Setting::Places(Fetching { into: path, ..settings.fetching.clone() }).into(),
+        };
+        self.apply(action);
+    }
+}

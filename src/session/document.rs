@@ -1,0 +1,223 @@
+//! What a session file holds, and how one is taken up again: the scan, the networks, the result, and how it was looked at.
+//!
+//! The paths of this machine stand in it on purpose: they are where it finds the scan and the networks again.
+
+use std::ops::Range;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use anyhow::{Context, Result, ensure};
+use serde::{Deserialize, Serialize};
+
+use super::arriving::Arriving;
+use super::explained::Explained;
+use super::network::Loaded;
+use super::open_scan::OpenScan;
+use super::stage::Stage;
+use super::view::measurements::MOST;
+use super::view::{SavedView, Viewer};
+use crate::demo;
+use crate::export::report::{Asked, Timing};
+use crate::export::session::{Outline, SavedSession};
+use crate::io::Choice;
+use crate::job::Monitor;
+use crate::latent_shift::Options;
+use crate::models::{Role, check_labels};
+use crate::pipeline;
+use crate::preprocess::Recipe;
+use crate::settings::{ScoredBy, absolute};
+
+pub const EXTENSION: &str = "parallax";
+/// A place is no farther than this from the origin of any scan, millimetres: a kilometre.
+const FARTHEST_MM: f64 = 1e6;
+/// More slices than any run decodes at a time.
+const LARGEST_CHUNK: usize = 1 << 16;
+
+/// All of a session but the numbers of its result.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct Document {
+    pub scan: SavedScan,
+    pub autoencoder: Option<SavedNetwork>,
+    pub classifier: Option<SavedNetwork>,
+    pub segmenter: Option<SavedNetwork>,
+    #[serde(default)]
+    pub embedder: Option<SavedNetwork>,
+    /// What the scan was to be compared with.
+    #[serde(default)]
+    pub toward: Option<PathBuf>,
+    pub scored_by: ScoredBy,
+    pub target: Option<String>,
+    pub options: Options,
+    pub slab: Option<Range<usize>>,
+    pub view: SavedView,
+    pub result: Option<SavedResult>,
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+pub struct SavedScan {
+    /// `None` for the demo's, which is drawn again.
+    pub path: Option<PathBuf>,
+    /// Which of the volumes of the path; none in files of before there was a choice.
+    #[serde(default)]
+    pub choice: Choice,
+    pub sha256: String,
+    pub recipe: Recipe,
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+pub struct SavedNetwork {
+    pub card: PathBuf,
+    pub sha256: String,
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+pub struct SavedResult {
+    pub outline: Outline,
+    pub asked: Asked,
+    pub timing: Timing,
+    pub seconds: f64,
+}
+
+impl SavedNetwork {
+    pub fn of<N: ?Sized>(stage: &Stage<Loaded<N>>) -> Option<Self>
+    where
+        Loaded<N>: Send + Sync + 'static,
+    {
+        let loaded = stage.ready()?;
+        Some(Self { card: absolute(&loaded.card), sha256: loaded.model.sha256.clone() })
+    }
+}
+
+impl Document {
+    pub fn networks(&self) -> impl Iterator<Item = (Role, &SavedNetwork)> {
+        let roles = [Role::Autoencoder, Role::Classifier, Role::Segmenter, Role::Embedder];
+        let networks = [&self.autoencoder, &self.classifier, &self.segmenter, &self.embedder];
+        roles.into_iter().zip(networks).filter_map(|(role, network)| Some((role, network.as_ref()?)))
+    }
+
+    /// Refuses what no window could have saved.
+    fn check(&self) -> Result<()> {
+        self.scan.recipe.check().map_err(anyhow::Error::msg)?;
+        let options = [Some(&self.options), self.result.as_ref().map(|result| &result.asked.options)];
+        for options in options.into_iter().flatten() {
+            options.check()?;
+            ensure!(
+                (1..=LARGEST_CHUNK).contains(&options.chunk),
+                "{} slices are to be decoded at a time",
+                options.chunk
+            );
+        }
+        if let Some(slab) = &self.slab {
+            ensure!(slab.start < slab.end, "the slab {slab:?} holds no slice");
+        }
+        let measured = self.view.measurements();
+        ensure!(measured <= MOST, "it holds {measured} measurements; there may be {MOST} at most");
+        if let Some(result) = &self.result {
+            check_labels(&result.asked.labels).map_err(anyhow::Error::msg)?;
+        }
+        let near = |place: glam::DVec3| place.is_finite() && place.abs().max_element() <= FARTHEST_MM;
+        ensure!(self.view.places().all(near), "a place lies more than {FARTHEST_MM} mm from the scan's origin");
+        Ok(())
+    }
+}
+
+/// A session file that was opened.
+pub struct Restored {
+    pub path: PathBuf,
+    pub document: Document,
+    /// `None` where it is not there any more.
+    pub scan: Option<Arc<OpenScan>>,
+    /// Where the scan is the one that was saved.
+    pub run: Option<Arc<Explained>>,
+    /// Why not all is as it was, in words.
+    pub trouble: Option<String>,
+}
+
+impl Restored {
+    pub fn of_demo(&self) -> bool {
+        self.document.scan.path.is_none()
+    }
+
+    /// Looks at it as it was looked at. Places of one scan mean nothing on another.
+    pub fn show(&self, viewer: &mut Viewer) {
+        let Some(scan) = &self.scan else { return };
+        viewer.show_scan(scan);
+        if self.trouble.is_none() {
+            viewer.restore(&self.document.view, self.run.as_deref());
+        }
+    }
+}
+
+pub fn is_session(path: &Path) -> bool {
+    path.extension().is_some_and(|ext| ext.eq_ignore_ascii_case(EXTENSION))
+}
+
+/// Reads a session file and opens its scan. A scan that is another one now is opened without the result.
+pub fn open(path: PathBuf, monitor: &Monitor) -> Result<Restored> {
+    monitor.step("opening", 0, 0)?;
+    let cannot = || format!("cannot open the session {}", path.display());
+    let (saved, document) = read(&path)?;
+    let (scan, run, trouble) = match open_scan(&document.scan, monitor) {
+        Ok(scan) if scan.input.sha256() == document.scan.sha256 => {
+            let run = document.result.as_ref().map(|result| explained(result, &saved, &scan)).transpose();
+            (Some(scan), run.with_context(cannot)?, None)
+        }
+        Ok(scan) => {
+            let trouble = format!(
+                "the scan is not the one that the session was saved with: its voxels have another SHA-256; it is shown without the result: {}",
+                name_of(&document.scan)
+            );
+            (Some(scan), None, Some(trouble))
+        }
+        Err(error) => {
+            monitor.check()?;
+            let why = pipeline::in_words(&error);
+            (None, None, Some(format!("the session's scan cannot be opened, nor its result shown: {why}")))
+        }
+    };
+    Ok(Restored { path, document, scan, run, trouble })
+}
+
+fn read(path: &Path) -> Result<(SavedSession, Document)> {
+    let saved = SavedSession::open(path)?;
+    let cannot = || format!("cannot open the session {}", path.display());
+    let document: Document = saved.document().with_context(cannot)?;
+    document.check().with_context(cannot)?;
+    Ok((saved, document))
+}
+
+/// Whether a file is a session that a window could have saved, in words where it is not. Its scan and networks are not opened.
+pub fn check_session(path: &Path) -> Result<()> {
+    read(path).map(drop)
+}
+
+fn open_scan(saved: &SavedScan, monitor: &Monitor) -> Result<Arc<OpenScan>> {
+    let scan = match &saved.path {
+        Some(path) => {
+            let arriving = Arriving::new(Some(path.clone()), saved.choice.clone(), None);
+            OpenScan::open(path.clone(), &arriving, &saved.recipe, monitor)?
+        }
+        None => OpenScan::drawn(demo::input(&saved.recipe, monitor)?),
+    };
+    Ok(Arc::new(scan))
+}
+
+fn name_of(scan: &SavedScan) -> String {
+    scan.path.as_ref().map_or_else(|| "the demo's phantom".to_owned(), |path| path.display().to_string())
+}
+
+fn explained(result: &SavedResult, saved: &SavedSession, scan: &Arc<OpenScan>) -> Result<Arc<Explained>> {
+    let SavedResult { outline, asked, timing, seconds } = result;
+    let result = saved.result(outline, &scan.input.prepared)?;
+    ensure!(
+        asked.labels.len() == result.scan_logits.len(),
+        "it names {} outputs of the classifier, where {} were saved",
+        asked.labels.len(),
+        result.scan_logits.len()
+    );
+    ensure!(
+        asked.terms.iter().all(|(label, weight)| *label < asked.labels.len() && weight.is_finite()),
+        "it explains an output that the classifier does not have"
+    );
+    Ok(Arc::new(Explained::new(Arc::clone(scan), asked.clone(), result, timing.clone(), *seconds)))
+}

@@ -1,0 +1,94 @@
+//! A finished run with all that is shown of it.
+
+use std::sync::Arc;
+
+use super::open_scan::OpenScan;
+use super::view::scale::Scale;
+use crate::export::report::{Asked, Report, Timing, report};
+use crate::frame::{HEATMAPS, Layers, Shift};
+use crate::latent_shift::{Counterfactual, HeatmapMethod, Step};
+use crate::quality::regions::Regions;
+
+/// A finished run with all that is shown of it.
+pub struct Explained {
+    pub scan: Arc<OpenScan>,
+    pub asked: Asked,
+    pub result: Counterfactual,
+    pub layers: Arc<Layers>,
+    /// Colours saturate at +- this, at every lambda alike.
+    pub scale_hu: f32,
+    /// The same of the heatmaps, by `HeatmapMethod::ALL`.
+    pub heat_scales_hu: [f32; HEATMAPS],
+    /// Mean |change| of each slice of the stack, HU, and the slice where it is largest.
+    pub change_per_slice_hu: Vec<f32>,
+    pub most_changed_slice: usize,
+    pub report: Report,
+    pub timing: Timing,
+    pub seconds: f64,
+}
+
+impl Explained {
+    /// All that is shown of a result, computed now or on another day.
+    pub fn new(scan: Arc<OpenScan>, asked: Asked, result: Counterfactual, timing: Timing, seconds: f64) -> Self {
+        let shift = Shift::of(&result);
+        Self {
+            scale_hu: shift.scale_hu(),
+            heat_scales_hu: HeatmapMethod::ALL.map(|method| shift.heat_scale_hu(method)),
+            change_per_slice_hu: result.change_per_slice_hu(),
+            most_changed_slice: result.most_changed_slice(),
+            report: report(&scan.input, &asked, &result, Regions::usual(&result, &scan.layers.scan.grid), &timing),
+            layers: Arc::new(Layers { scan: scan.layers.scan.clone(), shift: Some(shift) }),
+            scan,
+            asked,
+            result,
+            timing,
+            seconds,
+        }
+    }
+}
+
+impl Explained {
+    /// Slices of the stack that changed more than their neighbours, upwards.
+    pub fn peaks(&self) -> impl Iterator<Item = usize> {
+        let changes = &self.change_per_slice_hu;
+        let is_peak = |k: &usize| {
+            let beside = |n: Option<usize>| n.and_then(|n| changes.get(n)).is_none_or(|other| *other < changes[*k]);
+            changes[*k] > 0.0 && beside(k.checked_sub(1)) && beside(k.checked_add(1))
+        };
+        (0..changes.len()).filter(is_peak)
+    }
+
+    /// How its scores are told.
+    pub fn scale(&self, logits: bool) -> Scale {
+        let scores = self.result.scores;
+        Scale::new(self.result.score_kind, logits, [scores.scan, scores.reconstruction, scores.counterfactual])
+    }
+
+    /// The score at a place along the steps: between two steps by a straight line, for the eye only.
+    pub fn score_at(&self, step: f32) -> f64 {
+        self.between(step, |step| step.score)
+    }
+
+    /// Lambda at a place along the steps.
+    pub fn lambda_at(&self, step: f32) -> f64 {
+        self.between(step, |step| step.lambda)
+    }
+
+    fn between(&self, step: f32, of: impl Fn(&Step) -> f64) -> f64 {
+        let steps = &self.result.steps;
+        let low = (step.max(0.0) as usize).min(steps.len() - 1);
+        let high = (low + 1).min(steps.len() - 1);
+        let share = f64::from(step - low as f32).clamp(0.0, 1.0);
+        let [low, high] = [low, high].map(|at| of(&steps[at]));
+        low + (high - low) * share
+    }
+
+    /// The place along the steps where lambda is; the inverse of `lambda_at`.
+    pub fn step_at(&self, lambda: f64) -> f32 {
+        let steps = &self.result.steps;
+        let above = steps.partition_point(|step| step.lambda <= lambda);
+        let Some(low) = above.checked_sub(1) else { return 0.0 };
+        let Some(high) = steps.get(above) else { return (steps.len() - 1) as f32 };
+        low as f32 + ((lambda - steps[low].lambda) / (high.lambda - steps[low].lambda)) as f32
+    }
+}

@@ -1,0 +1,101 @@
+//! Saves the session to a file.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use anyhow::{Context as _, Result};
+
+use super::document::{Document, EXTENSION, SavedNetwork, SavedResult, SavedScan};
+use super::model::Model;
+use super::open_scan::OpenScan;
+use super::picture::{free_name, named};
+use super::stage::Stage;
+use super::view::Viewer;
+use crate::export::session::{Outline, session_bytes};
+use crate::export::write;
+use crate::job::Job;
+use crate::settings::absolute;
+
+/// The session saved last, and where the next one may go.
+pub struct SessionFile {
+    pub saved: Stage<PathBuf>,
+    /// A name that is free.
+    pub suggested: PathBuf,
+}
+
+impl Default for SessionFile {
+    fn default() -> Self {
+        Self { saved: Stage::default(), suggested: free_name("session", EXTENSION) }
+    }
+}
+
+impl SessionFile {
+    pub fn poll(&mut self) {
+        if self.saved.poll() {
+            self.suggested = free_name("session", EXTENSION);
+        }
+    }
+
+    pub fn save(&mut self, model: &Model, viewer: &Viewer, path: PathBuf, replace: bool) {
+        self.saved.follow(save(model, viewer, path, replace));
+    }
+}
+
+/// Starts the work; the answer is where the session lies.
+fn save(model: &Model, viewer: &Viewer, path: PathBuf, replace: bool) -> std::io::Result<Job<Arc<PathBuf>>> {
+    let bytes = bytes(model, viewer);
+    let (path, replace) = named(path, replace, EXTENSION);
+    model.worker.spawn("save", move |_| {
+        write::check(&path, replace)?;
+        write::save(&path, &bytes()?, replace)?;
+        Ok(Arc::new(path))
+    })
+}
+
+/// The work that gives the session as it is now as the bytes of a file, for a worker: it hashes the scan.
+pub fn bytes(model: &Model, viewer: &Viewer) -> impl FnOnce() -> Result<Vec<u8>> + Send + use<> {
+    let (document, scan) = (document(model, viewer), scan_of(model).cloned());
+    let run = model.run.ready().cloned();
+    move || {
+        let mut document = document.context("there is no session yet; open a scan first")?;
+        document.scan.sha256 = scan.map(|scan| scan.input.sha256().to_owned()).unwrap_or_default();
+        session_bytes(&document, run.as_deref().map(|run| &run.result))
+    }
+}
+
+/// `None` while no scan is open. The scan's hash is still to come.
+fn document(model: &Model, viewer: &Viewer) -> Option<Document> {
+    let scan = scan_of(model)?;
+    let Model { settings, run, .. } = model;
+    let result = run.ready().map(|run| SavedResult {
+        outline: Outline::of(&run.result),
+        asked: run.asked.clone(),
+        timing: run.timing.clone(),
+        seconds: run.seconds,
+    });
+    let recipe = scan.input.prepared.recipe.clone();
+    Some(Document {
+        scan: SavedScan {
+            path: scan.path.as_deref().map(absolute),
+            choice: scan.input.choice(),
+            sha256: String::new(),
+            recipe,
+        },
+        autoencoder: SavedNetwork::of(&model.autoencoder),
+        classifier: SavedNetwork::of(&model.classifier),
+        segmenter: SavedNetwork::of(&model.segmenter),
+        embedder: SavedNetwork::of(&model.embedder),
+        toward: settings.toward.clone(),
+        scored_by: settings.scored_by,
+        target: settings.target.clone(),
+        options: settings.options.clone(),
+        slab: model.slab.clone(),
+        view: viewer.saved(),
+        result,
+    })
+}
+
+/// The scan as it was prepared for the result that is shown; for networks chosen since, it may be prepared otherwise.
+fn scan_of(model: &Model) -> Option<&Arc<OpenScan>> {
+    model.run.ready().map(|run| &run.scan).or(model.scan.ready())
+}

@@ -1,0 +1,74 @@
+//! Takes up a session that was saved: at once, or after a word where a result would go.
+
+use std::sync::Arc;
+
+use anyhow::anyhow;
+
+use super::{Arrived, Model, Waiting};
+use crate::session::arriving::Arriving;
+use crate::session::document::Restored;
+
+impl Model {
+    /// Shows what waits: the results of the scan before go.
+    pub fn show_waiting(&mut self) -> Arrived {
+        match self.waiting.take() {
+            Some(Waiting::Scan(scan)) => {
+                self.scan.swap(&mut Some(scan));
+                self.slab = None; // it is another scan's
+                self.scan_changed();
+                Arrived { scan: true, ..Arrived::default() }
+            }
+            Some(Waiting::Session(restored)) => {
+                Arrived { restored: Some(self.restore(restored)), ..Arrived::default() }
+            }
+            None => Arrived::default(),
+        }
+    }
+
+    /// A session that was opened is taken up at once, unless that would drop a result unasked.
+    pub fn poll_restored(&mut self) -> Option<Arc<Restored>> {
+        if !self.restored.poll() {
+            return None;
+        }
+        let mut restored = None;
+        self.restored.swap(&mut restored);
+        if self.run.ready().is_some()
+            && !self.result_is_safe
+            && restored.as_ref().is_some_and(|restored| restored.scan.is_some())
+        {
+            self.waiting = restored.map(Waiting::Session);
+            return None;
+        }
+        restored.map(|restored| self.restore(restored))
+    }
+
+    /// Everything as it was saved; networks load anew.
+    fn restore(&mut self, restored: Arc<Restored>) -> Arc<Restored> {
+        let saved = &restored.document;
+        self.settings.scored_by = saved.scored_by;
+        self.settings.target.clone_from(&saved.target);
+        if saved.toward.is_some() {
+            self.settings.toward.clone_from(&saved.toward);
+        }
+        self.settings.options = saved.options.clone();
+        self.settings.remember(&restored.path);
+        for (role, network) in saved.networks() {
+            self.load(role, network.card.clone());
+            self.saved_with.push((role, network.sha256.clone()));
+        }
+        self.scan.dismiss();
+        self.arriving = Arriving::default();
+        if restored.scan.is_some() {
+            self.scan.swap(&mut restored.scan.clone());
+            self.run.clear(); // its pictures are those of another scan
+            self.run.swap(&mut restored.run.clone());
+            self.aside = None;
+            self.slab.clone_from(&saved.slab);
+            self.fit_slab();
+        }
+        if let Some(trouble) = &restored.trouble {
+            self.scan.fail(anyhow!("{trouble}"));
+        }
+        restored
+    }
+}

@@ -1,0 +1,109 @@
+//! A scan that is open, with what panels say of it.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use glam::DVec3;
+
+use super::arriving::{Arriving, Listing};
+use crate::frame::camera::Camera;
+use crate::frame::{Layers, Plane, Window};
+use crate::io::{Choice, Note, Scan};
+use crate::job::Monitor;
+use crate::pipeline::{self, Input};
+use crate::preprocess::Recipe;
+
+pub struct OpenScan {
+    /// `None` for what was drawn, not opened.
+    pub path: Option<PathBuf>,
+    pub input: Input,
+    /// The scan on its own grid, HU.
+    pub layers: Arc<Layers>,
+    /// The window that the scan asks for, or the preset for soft tissue.
+    pub window: Window,
+    /// The input check, the weightiest first.
+    pub notes: Vec<Note>,
+    /// What else its path holds; `None` where it holds this scan alone.
+    pub listing: Option<Arc<Listing>>,
+}
+
+/// An axial slice as the viewer counts it.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct AxialSlice {
+    /// From 1.
+    pub number: usize,
+    pub of: usize,
+    /// Towards the head, patient space.
+    pub z_mm: f64,
+}
+
+impl std::fmt::Display for AxialSlice {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let Self { number, of, z_mm } = self;
+        write!(f, "axial slice {number} of {of} ({z_mm:.1} mm)")
+    }
+}
+
+impl OpenScan {
+    /// Of an input that lies in no file.
+    pub fn drawn(input: Input) -> Self {
+        Self::new(input, None, None)
+    }
+
+    /// Opens and prepares what is arriving.
+    pub fn open(path: PathBuf, arriving: &Arriving, recipe: &Recipe, monitor: &Monitor) -> anyhow::Result<Self> {
+        let show = |arrival| arriving.take(arrival);
+        let input = pipeline::open_and_show(&path, &arriving.choice, recipe, monitor, &show)?;
+        let series = input.scan.as_ref().map(|scan| scan.among.series.clone()).unwrap_or_default();
+        let listing = (!series.is_empty()).then(|| Arc::new(Listing::of(series, arriving.listing().as_deref())));
+        Ok(Self::new(input, Some(path), listing))
+    }
+
+    fn new(input: Input, path: Option<PathBuf>, listing: Option<Arc<Listing>>) -> Self {
+        let window = Window::stored(input.scan.as_ref().and_then(|scan| scan.window_hu));
+        let layers = Arc::new(Layers { scan: input.display_volume(), shift: None });
+        Self { notes: input.notes(), window, layers, input, path, listing }
+    }
+
+    /// The same scan, prepared for other networks: pictures of it stay.
+    pub fn prepared_again(&self, opened: &Arc<Scan>, recipe: &Recipe, monitor: &Monitor) -> anyhow::Result<Self> {
+        let input = pipeline::prepare(opened, recipe, monitor)?;
+        let (layers, path, listing) = (Arc::clone(&self.layers), self.path.clone(), self.listing.clone());
+        Ok(Self { notes: input.notes(), window: self.window, layers, input, path, listing })
+    }
+
+    /// Slices of the stack that the networks see: what slabs are counted in.
+    pub fn stack_slices(&self) -> usize {
+        self.input.prepared.volume.grid.shape[2]
+    }
+
+    /// The slice of the scan, as the viewer counts axial slices, where slice `k` of the stack lies.
+    pub fn axial(&self, k: usize) -> AxialSlice {
+        let (stack, grid) = (&self.input.prepared.volume.grid, &self.layers.scan.grid);
+        let [ni, nj, _] = stack.shape.map(|n| n as f64 / 2.0);
+        let center = stack.world_from_voxel.transform_point3(DVec3::new(ni, nj, k as f64));
+        let camera = Camera { center, ..Camera::fit(grid, Plane::Axial, [1, 1]) };
+        AxialSlice { number: camera.slice(grid) + 1, of: camera.slices(grid), z_mm: center.z }
+    }
+
+    /// The slice of the stack that lies nearest to one that the viewer counts.
+    pub fn stack_slice(&self, number: usize) -> usize {
+        let far = |k: &usize| self.axial(*k).number.abs_diff(number);
+        (0..self.stack_slices()).min_by_key(far).unwrap_or(0)
+    }
+
+    /// What its file or folder is called, and which of the volumes there it is.
+    pub fn name(&self) -> String {
+        let Some(path) = &self.path else { return "The demo's phantom".to_owned() };
+        let name = path.file_name().unwrap_or(path.as_os_str()).to_string_lossy().into_owned();
+        let among = self.input.scan.as_ref().map(|scan| &scan.among);
+        let series = among.filter(|among| among.series.len() > 1).map(|among| format!("series {}", among.number));
+        let volume = among.filter(|among| among.volumes > 1).map(|among| format!("volume {}", among.volume));
+        [Some(name), series, volume].into_iter().flatten().collect::<Vec<_>>().join(", ")
+    }
+
+    /// The same path with another one of its volumes in time.
+    pub fn at_volume(&self, volume: usize) -> Choice {
+        Choice { volume: Some(volume), ..self.input.choice() }
+    }
+}

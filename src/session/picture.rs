@@ -1,0 +1,190 @@
+//! Saves or copies the panes as they are shown, painted on the CPU as the screen's shader does.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use anyhow::{Context as _, Result};
+use image::RgbaImage;
+
+use super::model::Model;
+use super::stage::Stage;
+use super::view::arrange::Picture;
+use super::view::{Viewer, marks};
+use crate::export::png::{Figure, Mark, Pane, figure};
+use crate::export::{LeftOut, apng, write};
+use crate::frame::camera::Camera;
+use crate::frame::lambda_text;
+use crate::job::Job;
+
+/// Smaller panes hold no annotations.
+const SMALLEST_PX: u32 = 320;
+
+/// The picture saved last, where the next one may go, and the one that is copied.
+pub struct PictureFile {
+    pub saved: Stage<PathBuf>,
+    pub copied: Stage<RgbaImage>,
+    /// One that no one has taken yet.
+    fresh: Option<Arc<RgbaImage>>,
+    /// A name that is free.
+    pub suggested: PathBuf,
+    /// Whether what was measured is drawn too.
+    pub measured: bool,
+}
+
+impl Default for PictureFile {
+    fn default() -> Self {
+        Self {
+            saved: Stage::default(),
+            copied: Stage::default(),
+            fresh: None,
+            suggested: free_name("parallax", "png"),
+            measured: false,
+        }
+    }
+}
+
+impl PictureFile {
+    /// Takes what has come.
+    pub fn poll(&mut self) {
+        if self.saved.poll() {
+            self.suggested = free_name("parallax", "png");
+        }
+        if self.copied.poll() {
+            self.fresh = self.copied.ready().cloned();
+        }
+    }
+
+    /// Gives a picture that is ready for the clipboard, once.
+    pub fn take_copied(&mut self) -> Option<Arc<RgbaImage>> {
+        self.fresh.take()
+    }
+
+    pub fn dismiss(&mut self) {
+        self.saved.dismiss();
+        self.copied.dismiss();
+    }
+
+    pub fn copy(&mut self, model: &Model, viewer: &mut Viewer) {
+        let draw = drawing(model, viewer, self.measured);
+        self.copied.follow(model.worker.spawn("picture", move |_| Ok(Arc::new(draw()?))));
+    }
+
+    pub fn save(&mut self, model: &Model, viewer: &mut Viewer, path: PathBuf, replace: bool) {
+        let draw = drawing(model, viewer, self.measured);
+        self.saved.follow(save(model, viewer, draw, path, replace));
+    }
+}
+
+/// More names of one kind than this are not tried: a person with so many names the next one.
+const MOST_TRIED: usize = 200;
+
+/// A name that is free, in the home folder, never beside a scan unasked; no name of a patient or a file is in it.
+pub fn free_name(stem: &str, extension: &str) -> PathBuf {
+    let home = std::env::home_dir().unwrap_or_default();
+    let name = |i: usize| match i {
+        1 => home.join(format!("{stem}.{extension}")),
+        _ => home.join(format!("{stem}-{i}.{extension}")),
+    };
+    (1..MOST_TRIED).map(name).find(|path| !path.exists()).unwrap_or_default()
+}
+
+/// Starts the work; the answer is where the picture lies.
+fn save(
+    model: &Model,
+    viewer: &Viewer,
+    draw: impl FnOnce() -> Result<RgbaImage> + Send + 'static,
+    path: PathBuf,
+    replace: bool,
+) -> std::io::Result<Job<Arc<PathBuf>>> {
+    let provenance = model.run.ready().map_or(Vec::new(), |run| {
+        let step = &run.result.steps[viewer.step as usize];
+        run.report.provenance_at(step.lambda, step.score)
+    });
+    let (path, replace) = named(path, replace, "png");
+    model.worker.spawn("picture", move |_| {
+        write::check(&path, replace)?;
+        write::save(&path, &apng::png_bytes(draw()?, &provenance)?, replace)?;
+        Ok(Arc::new(path))
+    })
+}
+
+/// The work that draws what is shown now, for a worker. A picture never shows a lambda between two steps.
+fn drawing(model: &Model, viewer: &mut Viewer, measured: bool) -> impl FnOnce() -> Result<RgbaImage> + Send + use<> {
+    viewer.playing = None;
+    viewer.step = viewer.step.round();
+    let (scan, run) = model.shown();
+    let mut arrangement = viewer.arrange(scan, run);
+    if let Some((left, _)) = viewer.swiped(scan, run) {
+        // Both pictures whole, side by side.
+        arrangement.pictures.insert(0, left);
+        arrangement.columns = 2;
+    }
+    let grid = model.scan.ready().map(|scan| scan.layers.scan.grid);
+    let cameras: Vec<_> = match &grid {
+        Some(grid) => arrangement.pictures.iter().map(|picture| viewer.camera(grid, picture.plane)).collect(),
+        None => Vec::new(),
+    };
+    let marks: Vec<_> = match &grid {
+        Some(grid) if measured => arrangement.pictures.iter().map(|p| marks::marks(p, viewer, grid)).collect(),
+        _ => arrangement.pictures.iter().map(|_| Vec::new()).collect(),
+    };
+    let size = viewer.pane_px.map(|n| n.max(SMALLEST_PX));
+    let lines = model.run.ready().map_or(Vec::new(), |run| {
+        let scores = run.result.scores;
+        vec![
+            format!(
+                "{}: scan {:.4}, reconstruction {:.4}, counterfactual {:.4}; shown: lambda {}, score {:.4}",
+                run.asked.target,
+                scores.scan,
+                scores.reconstruction,
+                scores.counterfactual,
+                lambda_text(run.lambda_at(viewer.step)),
+                run.result.steps[viewer.step as usize].score,
+            ),
+            format!("Stopped because {}", run.result.stop),
+        ]
+    });
+    move || {
+        let grid = grid.context("there is no picture yet; open a scan first")?;
+        let pictures = arrangement.pictures.iter().zip(cameras).zip(marks);
+        let panes = pictures.map(|((picture, camera), marks)| pane(picture, camera, marks)).collect();
+        figure(&Figure {
+            panes,
+            columns: arrangement.columns,
+            grid,
+            size,
+            lines,
+            bar: None,
+            left_out: LeftOut::default(),
+        })
+    }
+}
+
+/// A name that says what the file is. A name that was agreed to go says nothing of another.
+pub fn named(path: PathBuf, replace: bool, extension: &str) -> (PathBuf, bool) {
+    if path.extension().is_some_and(|ext| ext.eq_ignore_ascii_case(extension)) {
+        return (path, replace);
+    }
+    let mut name = path.into_os_string();
+    name.push(".");
+    name.push(extension);
+    (name.into(), false)
+}
+
+fn pane(picture: &Picture, camera: Camera, marks: Vec<Mark>) -> Pane<'_> {
+    let Picture { title, ref layers, look, synthetic, .. } = *picture;
+    Pane { title, camera, layers, look, synthetic, marks }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_that_is_completed_was_not_agreed_to_be_replaced() {
+        let png = |name: &str| named(PathBuf::from(name), true, "png");
+        assert_eq!(png("a.png"), (PathBuf::from("a.png"), true));
+        assert_eq!(png("figure"), (PathBuf::from("figure.png"), false));
+        assert_eq!(png("slice.1.jpg"), (PathBuf::from("slice.1.jpg.png"), false));
+    }
+}

@@ -1,0 +1,165 @@
+//! The panes as they are drawn: each with its plane, its layers and its look.
+
+use std::sync::Arc;
+
+use super::Viewer;
+use super::display::{Changes, Layout, Shown, heatmap_title};
+use crate::frame::{Content, Generated, Layers, Look, Overlay, Plane, Shade};
+use crate::session::explained::Explained;
+use crate::session::open_scan::OpenScan;
+
+/// One pane: what it shows, and how.
+#[derive(Clone)]
+pub struct Picture {
+    pub title: &'static str,
+    pub shown: Shown,
+    pub plane: Plane,
+    pub layers: Arc<Layers>,
+    pub look: Look,
+    /// Of what, where the pixels are generated.
+    pub synthetic: Option<Generated>,
+    /// Blended from two steps, for the eye only.
+    pub blended: bool,
+    /// The score of what is shown; none of a difference, nor without a result.
+    pub score: Option<String>,
+}
+
+/// Pictures row by row, and how many stand in a row.
+pub struct Arrangement {
+    pub pictures: Vec<Picture>,
+    pub columns: usize,
+}
+
+impl Viewer {
+    /// All panes. While `blink` is held the original stands in the counterfactual's place.
+    pub fn arrange(&self, scan: Option<&OpenScan>, run: Option<&Explained>) -> Arrangement {
+        const PLANES: [Plane; 3] = [Plane::Axial, Plane::Coronal, Plane::Sagittal];
+        let Some(scan) = scan else { return Arrangement { pictures: Vec::new(), columns: 1 } };
+        let original = |plane| self.original(scan, run, plane);
+        let here = self.plane;
+        let Some(run) = run else {
+            let (planes, columns): (&[Plane], _) = match self.display.layout {
+                Layout::Planes => (&PLANES, 3),
+                Layout::Mpr(_) => (&PLANES, 2),
+                Layout::Three | Layout::Rows | Layout::Single(_) => (std::slice::from_ref(&here), 1),
+            };
+            return Arrangement { pictures: planes.iter().map(|plane| original(*plane)).collect(), columns };
+        };
+        let picture = |(plane, shown)| match shown {
+            Shown::Original => original(plane),
+            Shown::Counterfactual if self.blink => original(plane),
+            Shown::Counterfactual => self.counterfactual(run, plane),
+            Shown::Reconstruction => self.reconstruction(run, plane),
+            Shown::Difference => self.difference(run, plane),
+        };
+        let row = [Shown::Original, Shown::Counterfactual, Shown::Difference];
+        let (places, columns): (Vec<(Plane, Shown)>, _) = match self.display.layout {
+            Layout::Single(shown) => (vec![(here, shown)], 1),
+            Layout::Three => (row.map(|shown| (here, shown)).to_vec(), 3),
+            Layout::Planes => (PLANES.into_iter().flat_map(|plane| row.map(|shown| (plane, shown))).collect(), 3),
+            Layout::Rows => {
+                let [original, counterfactual, difference] = row;
+                let four = [original, counterfactual, difference, Shown::Reconstruction];
+                (four.map(|shown| (here, shown)).to_vec(), 2)
+            }
+            Layout::Mpr(shown) => {
+                let beside = if shown == Shown::Difference { Shown::Counterfactual } else { Shown::Difference };
+                (PLANES.map(|plane| (plane, shown)).into_iter().chain([(here, beside)]).collect(), 2)
+            }
+        };
+        Arrangement { pictures: places.into_iter().map(picture).collect(), columns }
+    }
+
+    /// The original that a swipe leaves at the left of the single pane, and its share of the width.
+    pub fn swiped(&self, scan: Option<&OpenScan>, run: Option<&Explained>) -> Option<(Picture, f32)> {
+        let split = self.display.layout == Layout::Single(Shown::Counterfactual) && !self.blink;
+        let share = self.display.swipe.filter(|_| split)?;
+        Some((self.original(scan?, Some(run?), self.plane), share))
+    }
+
+    /// Of the result's own layers, where there is one: they stay on the GPU while the original alone is looked at.
+    fn original(&self, scan: &OpenScan, run: Option<&Explained>, plane: Plane) -> Picture {
+        let layers = Arc::clone(run.map_or(&scan.layers, |run| &run.layers));
+        let look = Look { sampling: self.display.sampling, shade: self.grey(), ..Look::scan(self.window) };
+        let score = run.map(|run| self.score_text(run, run.result.scores.scan));
+        Picture {
+            title: "Original",
+            shown: Shown::Original,
+            plane,
+            layers,
+            look,
+            synthetic: None,
+            blended: false,
+            score,
+        }
+    }
+
+    /// "score 0.8312", or a logit where scores are told so; between two steps about so much.
+    fn score_text(&self, run: &Explained, score: f64) -> String {
+        let what = if self.display.logits { "logit" } else { run.result.score_kind.axis() };
+        format!("{what} {}", run.scale(self.display.logits).text(score))
+    }
+
+    fn grey(&self) -> Shade {
+        if self.display.inverted { Shade::Inverted(self.window) } else { Shade::Grey(self.window) }
+    }
+
+    /// What the autoencoder alone makes of the scan.
+    fn reconstruction(&self, run: &Explained, plane: Plane) -> Picture {
+        let look = Look {
+            content: Content::Reconstruction,
+            step: 0.0,
+            shade: self.grey(),
+            overlay: None,
+            sampling: self.display.sampling,
+        };
+        let (shown, layers) = (Shown::Reconstruction, Arc::clone(&run.layers));
+        Picture {
+            title: "Reconstruction",
+            shown,
+            plane,
+            layers,
+            look,
+            synthetic: Some(Generated::At(0.0)),
+            blended: false,
+            score: Some(self.score_text(run, run.result.scores.reconstruction)),
+        }
+    }
+
+    fn counterfactual(&self, run: &Explained, plane: Plane) -> Picture {
+        let overlay =
+            Overlay { scale_hu: run.scale_hu, threshold_hu: self.display.threshold_hu, opacity: self.display.opacity };
+        let look = Look {
+            content: if self.display.detail_kept { Content::DetailKept } else { Content::Decoded },
+            step: self.step,
+            shade: self.grey(),
+            overlay: self.display.overlay.then_some(overlay),
+            sampling: self.display.sampling,
+        };
+        let title = if self.display.detail_kept { "Counterfactual, detail kept" } else { "Counterfactual" };
+        let score = Some(self.score_text(run, run.score_at(self.step)));
+        Picture { score, ..self.generated(run, title, Shown::Counterfactual, plane, look) }
+    }
+
+    fn difference(&self, run: &Explained, plane: Plane) -> Picture {
+        let (title, content, scale_hu) = match self.display.changes {
+            Changes::Slice => ("Difference", Content::Difference, run.scale_hu),
+            Changes::Projection => ("Largest difference", Content::Projection, run.scale_hu),
+            Changes::Heatmap(method) => {
+                (heatmap_title(method), Content::Heatmap(method), run.heat_scales_hu[method as usize])
+            }
+        };
+        let shade = Shade::Difference { scale_hu, threshold_hu: self.display.threshold_hu };
+        let look = Look { content, step: self.step, shade, overlay: None, sampling: self.display.sampling };
+        let picture = self.generated(run, title, Shown::Difference, plane, look);
+        match self.display.changes {
+            Changes::Heatmap(_) => Picture { synthetic: Some(Generated::Sweep), blended: false, ..picture },
+            Changes::Slice | Changes::Projection => picture,
+        }
+    }
+
+    fn generated(&self, run: &Explained, title: &'static str, shown: Shown, plane: Plane, look: Look) -> Picture {
+        let (synthetic, blended) = (Some(Generated::At(run.lambda_at(self.step))), self.step.fract() != 0.0);
+        Picture { title, shown, plane, layers: Arc::clone(&run.layers), look, synthetic, blended, score: None }
+    }
+}

@@ -1,0 +1,114 @@
+//! The scores along lambda, as numbers that stand on one axis.
+
+use super::scale::Scale;
+use crate::job::CurvePoint;
+use crate::latent_shift::ScoreKind;
+use crate::session::explained::Explained;
+
+/// A curve to be drawn. All its values are told by one scale, as logits where that is chosen.
+pub struct Curve {
+    pub scale: Scale,
+    /// The ends of the axis of values: those of the scale, farther only where a value lies beyond them.
+    pub axis: [f64; 2],
+    /// `[lambda, value]` by ascending lambda.
+    pub points: Vec<[f64; 2]>,
+    /// Other outputs of the classifier by name, with a value for each point.
+    pub beside: Vec<(String, Vec<f64>)>,
+    /// What stands at lambda 0, and where the search was to go; `None` while a run goes on.
+    pub marks: Option<Marks>,
+}
+
+/// Values that are marked on a curve.
+pub struct Marks {
+    /// Of the scan, which no step shows.
+    pub scan: f64,
+    pub reconstruction: f64,
+    pub goal: Option<f64>,
+}
+
+impl Curve {
+    /// The curve of a result, and those of other outputs.
+    pub fn of(run: &Explained, logits: bool, beside: &[String]) -> Self {
+        let scale = run.scale(logits);
+        let scores = run.result.scores;
+        let points = run.result.steps.iter().map(|step| [step.lambda, scale.of(step.score)]).collect();
+        let marks = Marks {
+            scan: scale.of(scores.scan),
+            reconstruction: scale.of(scores.reconstruction),
+            goal: run.report.quality.goal.map(|goal| scale.of(goal)),
+        };
+        let beside = beside.iter().filter_map(|name| Some((name.clone(), output(run, scale, name)?))).collect();
+        Self { scale, axis: scale.axis(), points, beside, marks: Some(marks) }.with_room()
+    }
+
+    /// The trials of a run that goes on, in any order.
+    pub fn of_trials(trials: &[CurvePoint], kind: ScoreKind, logits: bool) -> Self {
+        let scale = Scale::new(kind, logits, [0.0, 1.0, 0.0]);
+        let mut points: Vec<_> = trials.iter().map(|trial| [trial.lambda, scale.of(trial.score)]).collect();
+        points.sort_by(|a, b| a[0].total_cmp(&b[0]));
+        Self { scale, axis: scale.axis(), points, beside: Vec::new(), marks: None }.with_room()
+    }
+
+    /// Makes the axis as long as the values need.
+    fn with_room(mut self) -> Self {
+        let marks = self.marks.iter().flat_map(|marks| [Some(marks.scan), Some(marks.reconstruction), marks.goal]);
+        let beside = self.beside.iter().flat_map(|(_, values)| values.iter().copied());
+        let values = self.points.iter().map(|[_, value]| *value).chain(marks.flatten()).chain(beside);
+        let (low, high) = values
+            .filter(|value| value.is_finite())
+            .fold((self.axis[0], self.axis[1]), |(low, high), value| (low.min(value), high.max(value)));
+        self.axis = [low, high];
+        self
+    }
+
+    /// The first and the last lambda; `None` without points.
+    pub fn lambdas(&self) -> Option<[f64; 2]> {
+        Some([self.points.first()?[0], self.points.last()?[0]])
+    }
+
+    /// Where a value stands on the axis, `0..=1` from its lower end.
+    pub fn share(&self, value: f64) -> f32 {
+        let [low, high] = self.axis;
+        ((value - low) / (high - low)).clamp(0.0, 1.0) as f32
+    }
+}
+
+/// The values of an output at every step; `None` where the classifier has no output of that name.
+fn output(run: &Explained, scale: Scale, name: &str) -> Option<Vec<f64>> {
+    let label = run.asked.labels.iter().position(|label| label == name)?;
+    let value = |logits: &[f32]| match scale {
+        Scale::Logit => logits.get(label).map(|logit| f64::from(*logit)),
+        Scale::Probability | Scale::Plain(_) => run.asked.activation.of_numbers(logits).get(label).copied(),
+    };
+    run.result.steps.iter().map(|step| value(&step.logits)).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn trials(points: &[(f64, f64)]) -> Vec<CurvePoint> {
+        points.iter().map(|&(lambda, score)| CurvePoint { lambda, score }).collect()
+    }
+
+    #[test]
+    fn the_axis_of_probabilities_stands_at_0_and_1_whatever_they_are() {
+        let curve = Curve::of_trials(&trials(&[(0.0, 0.42), (-3.0, 0.41)]), ScoreKind::Probability, false);
+        assert_eq!(curve.axis, [0.0, 1.0]);
+        assert_eq!(curve.lambdas(), Some([-3.0, 0.0]));
+        assert!((curve.share(0.42) - 0.42).abs() < 1e-6);
+    }
+
+    #[test]
+    fn the_axis_of_logits_is_longer_only_where_a_score_needs_it() {
+        let of = |score| Curve::of_trials(&trials(&[(0.0, score)]), ScoreKind::Probability, true).axis;
+        assert_eq!(of(0.5), [-8.0, 8.0]);
+        let [low, high] = of(1e-6);
+        assert!(low < -13.0 && high == 8.0, "{low}");
+    }
+
+    #[test]
+    fn a_curve_without_points_has_no_ends() {
+        assert_eq!(Curve::of_trials(&[], ScoreKind::Number, false).lambdas(), None);
+    }
+}

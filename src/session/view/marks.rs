@@ -1,0 +1,47 @@
+//! What was measured, as it stands beside what was drawn: sizes, and what regions read.
+
+use super::Viewer;
+use super::arrange::Picture;
+use super::display::Shown;
+use crate::export::png::Mark;
+use crate::frame::Plane;
+use crate::frame::measure::{Measurement, Spread, VOLUMES};
+use crate::quality::words::signed;
+use crate::volume::Grid;
+
+/// Whether a measurement lies on the slice that panes of this plane show.
+pub fn is_shown(measurement: &Measurement, plane: Plane, viewer: &Viewer, grid: &Grid) -> bool {
+    measurement.plane == plane && measurement.slice(grid) == viewer.camera(grid, plane).slice(grid)
+}
+
+/// What was measured on a pane's slice, for a picture of it.
+pub fn marks(picture: &Picture, viewer: &Viewer, grid: &Grid) -> Vec<Mark> {
+    let shown = viewer.measurements.list.iter().filter(|m| is_shown(m, picture.plane, viewer, grid));
+    shown.map(|m| Mark { line: m.shape.outline(), words: words(m, picture, viewer) }).collect()
+}
+
+/// Its size, and the numbers of the pane's own volume.
+pub fn words(measurement: &Measurement, picture: &Picture, viewer: &Viewer) -> Vec<String> {
+    let mut lines = vec![measurement.shape.size_text()];
+    if let Some(region) = viewer.measurements.region(measurement, &picture.layers, computed(viewer.step)) {
+        let spread = volume_of(picture).and_then(|at| region.spreads[at]);
+        lines.extend(spread.map(|spread| spread_text(spread, picture.shown == Shown::Difference)));
+    }
+    lines
+}
+
+/// Numbers are those of a computed step, never of a blend.
+pub fn computed(step: f32) -> usize {
+    step.round().max(0.0) as usize
+}
+
+/// Which of `VOLUMES` a pane shows; the others are no volume that is measured.
+fn volume_of(picture: &Picture) -> Option<usize> {
+    VOLUMES.iter().position(|(content, _)| *content == picture.look.content)
+}
+
+/// "35.2 ± 12.1 HU".
+pub fn spread_text(Spread { mean_hu, sd_hu }: Spread, with_sign: bool) -> String {
+    let mean = if with_sign { signed(mean_hu, 1) } else { format!("{mean_hu:.1}") };
+    format!("{mean} ± {sd_hu:.1} HU")
+}

@@ -1,0 +1,215 @@
+//! All that can be done without a pointer, by name and by key: one list for the keys and for the palette.
+
+use eframe::egui::{Key, Modifiers};
+
+use crate::frame::Plane;
+use crate::session::Session;
+use crate::session::action::{Action, Export, Measure, Run, Setting, Sheet, View, Wanted};
+use crate::session::view::display::{Change, Changes, Layout, Shown};
+use crate::settings::{Side, Sides};
+
+const NUMBERS: [Key; 9] =
+    [Key::Num1, Key::Num2, Key::Num3, Key::Num4, Key::Num5, Key::Num6, Key::Num7, Key::Num8, Key::Num9];
+const COMMAND_SHIFT: Modifiers = Modifiers { ctrl: false, command: true, shift: true, alt: false, mac_cmd: false };
+
+/// One thing that can be done now.
+pub(super) struct Command {
+    pub(super) name: String,
+    /// None where only the palette has it.
+    pub(super) key: Option<(Modifiers, Key)>,
+    pub(super) action: Action,
+    /// Whether the key counts while someone types.
+    pub(super) everywhere: bool,
+}
+
+impl Command {
+    fn new(name: impl Into<String>, key: impl Into<Option<(Modifiers, Key)>>, action: impl Into<Action>) -> Self {
+        Self { name: name.into(), key: key.into(), action: action.into(), everywhere: false }
+    }
+
+    fn everywhere(self) -> Self {
+        Self { everywhere: true, ..self }
+    }
+
+    /// "Ctrl + Shift + O"; nothing without a key.
+    pub(super) fn key_text(&self) -> String {
+        let Some((modifiers, key)) = self.key else { return String::new() };
+        let held = [(modifiers.command, "Ctrl"), (modifiers.shift, "Shift")];
+        let held = held.into_iter().filter(|(is, _)| *is).map(|(_, name)| name);
+        held.chain([key.name()]).collect::<Vec<_>>().join(" + ")
+    }
+}
+
+fn plain(key: Key) -> (Modifiers, Key) {
+    (Modifiers::NONE, key)
+}
+
+fn shift(key: Key) -> (Modifiers, Key) {
+    (Modifiers::SHIFT, key)
+}
+
+fn command(key: Key) -> (Modifiers, Key) {
+    (Modifiers::COMMAND, key)
+}
+
+/// What can be done now. Keys with more modifiers come first: egui lets a shorter one match a longer one too.
+pub(super) fn commands(session: &Session) -> Vec<Command> {
+    let model = &session.model;
+    let mut all = of_files(session);
+    if let Some(scan) = model.scan.ready() {
+        all.extend(of_pictures());
+        let presets = model.settings.presets.0.iter().enumerate().map(|(i, preset)| {
+            let key = NUMBERS.get(i).map(|key| plain(*key));
+            Command::new(format!("Window: {}", preset.name), key, View::Window(preset.window))
+        });
+        all.extend(presets);
+        all.push(Command::new("Window: the scan's own", plain(Key::Num0), View::Window(scan.window)));
+        all.extend(of_measurements(session));
+    }
+    if model.run.ready().is_some() {
+        all.extend(of_result(session));
+    }
+    all.extend(of_window(session));
+    all.sort_by_key(|command| std::cmp::Reverse(command.key.map_or(0, |(held, _)| held_keys(held))));
+    all
+}
+
+fn held_keys(held: Modifiers) -> usize {
+    [held.command, held.shift, held.alt].into_iter().filter(|is| *is).count()
+}
+
+fn of_files(session: &Session) -> Vec<Command> {
+    let model = &session.model;
+    let mut all = vec![
+        Command::new("Open a folder…", (COMMAND_SHIFT, Key::O), View::Ask(Wanted::ScanFolder)).everywhere(),
+        Command::new("Open a file…", command(Key::O), View::Ask(Wanted::ScanFile)).everywhere(),
+        Command::new("Published models…", None, View::Sheet(Sheet::Published)),
+        Command::new("Show the demo", None, Run::Demo),
+    ];
+    if model.scan.ready().is_some() {
+        all.push(Command::new("Save the session…", command(Key::S), View::Ask(Wanted::Session)).everywhere());
+        all.push(Command::new("Save the picture…", None, View::Ask(Wanted::Picture)));
+        all.push(Command::new("Copy the picture", (COMMAND_SHIFT, Key::C), Export::CopyPicture).everywhere());
+    }
+    if model.run.ready().is_some() {
+        all.push(Command::new("Export…", command(Key::E), View::Sheet(Sheet::Export)).everywhere());
+    }
+    if model.missing().is_none() && model.run.running().is_none() {
+        all.push(Command::new("Compute the counterfactual", command(Key::Enter), Run::Explain).everywhere());
+    }
+    if model.run.running().is_some() {
+        all.push(Command::new("Cancel the run", plain(Key::Escape), Run::Cancel));
+    } else if model.opening().is_some() {
+        all.push(Command::new("Cancel opening", plain(Key::Escape), Run::CancelOpening));
+    }
+    all
+}
+
+fn of_pictures() -> Vec<Command> {
+    let slice = |name, key, by| Command::new(name, plain(key), View::Scroll(by));
+    let change = |name, key, change| Command::new(name, plain(key), View::Change(change));
+    vec![
+        Command::new("Axial plane", plain(Key::A), View::Plane(Plane::Axial)),
+        Command::new("Coronal plane", plain(Key::C), View::Plane(Plane::Coronal)),
+        Command::new("Sagittal plane", plain(Key::S), View::Plane(Plane::Sagittal)),
+        Command::new("The whole slice", plain(Key::F), View::Fit),
+        Command::new("Everything as at first", plain(Key::R), View::Reset),
+        slice("Next slice", Key::ArrowUp, 1),
+        slice("Slice before", Key::ArrowDown, -1),
+        slice("Ten slices on", Key::PageUp, 10),
+        slice("Ten slices back", Key::PageDown, -10),
+        Command::new("Through the slices, or stop", shift(Key::Space), View::Cine),
+        Command::new("First slice", plain(Key::Home), View::Slice(0)),
+        Command::new("Last slice", plain(Key::End), View::Slice(usize::MAX)),
+        change("Three planes, or one", Key::G, Change::Planes),
+        change("The next volume in the one pane", Key::T, Change::NextVolume),
+        change("Inverted", Key::I, Change::Inverted),
+        change("Crosshair", Key::X, Change::Crosshair),
+        change("Annotations", Key::O, Change::Annotated),
+        change("Voxels as squares", Key::Q, Change::Sampling),
+    ]
+}
+
+fn of_measurements(session: &Session) -> Vec<Command> {
+    let measurements = &session.view.measurements;
+    let mut all = vec![Command::new("The next tool to measure", plain(Key::M), Measure::NextTool)];
+    if measurements.selected.is_some() {
+        all.push(Command::new("Delete the selected measurement", plain(Key::Delete), Measure::Delete));
+    }
+    if !measurements.changes.is_empty() {
+        all.push(Command::new("Undo the last change of the measurements", command(Key::Z), Measure::Undo));
+    }
+    if measurements.draft.is_some() {
+        all.push(Command::new("Leave off drawing", plain(Key::Escape), Measure::Draft(None)));
+    }
+    all
+}
+
+fn of_result(session: &Session) -> Vec<Command> {
+    let Some(run) = session.model.run.ready() else { return Vec::new() };
+    let change = |name, key, change| Command::new(name, plain(key), View::Change(change));
+    let layout = |name, layout| {
+        let display = crate::session::view::display::Display { layout, swipe: None, ..session.view.display };
+        Command::new(name, None, View::Display(display))
+    };
+    let chosen = run.result.chosen as f32;
+    let zero = run.step_at(0.0).round();
+    let mut all = vec![
+        Command::new("Where it changed most", plain(Key::J), View::MostChanged),
+        Command::new("The next changed slice down", shift(Key::N), View::NextPeak(-1)),
+        Command::new("The next changed slice up", plain(Key::N), View::NextPeak(1)),
+        Command::new("Lambda of the counterfactual", shift(Key::ArrowLeft), View::Step(chosen)),
+        Command::new("Lambda 0", shift(Key::ArrowRight), View::Step(zero)),
+        Command::new("One step of lambda back", plain(Key::ArrowLeft), View::WheelLambda(-1.0)),
+        Command::new("One step of lambda on", plain(Key::ArrowRight), View::WheelLambda(1.0)),
+        change("Swipe", Key::W, Change::Swipe),
+        change("Detail kept", Key::K, Change::DetailKept),
+        change("Difference on the counterfactual", Key::D, Change::Overlay),
+        change("Largest difference through the patient", Key::V, Change::Projection),
+        change("The next heatmap", Key::H, Change::NextHeatmap),
+        change("Overlay: less opaque", Key::OpenBracket, Change::Opacity(-0.1)),
+        change("Overlay: more opaque", Key::CloseBracket, Change::Opacity(0.1)),
+        change("Threshold of the difference: lower", Key::Comma, Change::Threshold(-10.0)),
+        change("Threshold of the difference: higher", Key::Period, Change::Threshold(10.0)),
+        Command::new("Scores as logits, or as probabilities", None, View::Change(Change::Logits)),
+        layout("Layout: three panes", Layout::Three),
+        layout("Layout: two by two", Layout::Rows),
+        layout("Layout: three planes of one volume", Layout::Mpr(Shown::Counterfactual)),
+        layout("Layout: one pane", Layout::Single(Shown::Counterfactual)),
+    ];
+    if run.result.steps.len() > 1 {
+        all.push(Command::new("Play along lambda, or stop", plain(Key::Space), View::TogglePlay));
+    }
+    if session.view.display.changes != Changes::Slice {
+        let display = crate::session::view::display::Display { changes: Changes::Slice, ..session.view.display };
+        all.push(Command::new("The difference of the slice", None, View::Display(display)));
+    }
+    if session.model.aside.is_some() {
+        all.push(Command::new("Show the other result", None, Run::SwapResults));
+    }
+    all
+}
+
+fn of_window(session: &Session) -> Vec<Command> {
+    let sides = session.model.settings.sides;
+    let folded = |side: Side| Side { open: !side.open, ..side };
+    vec![
+        Command::new("All commands…", command(Key::K), View::Sheet(Sheet::Palette)).everywhere(),
+        Command::new("Window presets…", None, View::Sheet(Sheet::Presets)),
+        Command::new(
+            "The panel of steps, or not",
+            plain(Key::F9),
+            Setting::Sides(Sides { steps: folded(sides.steps), ..sides }),
+        )
+        .everywhere(),
+        Command::new(
+            "The panel of the result, or not",
+            plain(Key::F10),
+            Setting::Sides(Sides { result: folded(sides.result), ..sides }),
+        )
+        .everywhere(),
+        Command::new("Keys and mouse", plain(Key::F1), View::Sheet(Sheet::Keys)).everywhere(),
+        Command::new("Keys and mouse", shift(Key::Questionmark), View::Sheet(Sheet::Keys)),
+        Command::new("Keys and mouse", plain(Key::Questionmark), View::Sheet(Sheet::Keys)),
+    ]
+}

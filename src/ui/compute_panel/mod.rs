@@ -1,0 +1,103 @@
+//! Step 3: what may change, how far, and the run itself.
+
+mod options;
+mod slab;
+
+use eframe::egui::{Button, ProgressBar, RichText, Ui};
+
+use self::options::options_ui;
+use self::slab::slab_ui;
+
+use super::fit_panel::serious_ui;
+use super::progress::progress_text;
+use super::theme;
+use super::widgets::{Fold, error_ui, folding_heading_ui};
+use crate::frame::lambda_text;
+use crate::job::{Monitor, duration};
+use crate::nn::device;
+use crate::session::action::{Action, Place, Run};
+use crate::session::model::Model;
+use crate::session::model::pace::RunPace;
+use crate::session::view::Viewer;
+
+pub(super) fn compute_panel_ui(ui: &mut Ui, model: &Model, viewer: &Viewer, actions: &mut Vec<Action>) {
+    let fold = if model.run.ready().is_some() { Fold::WithResult } else { Fold::ByHand };
+    if !folding_heading_ui(ui, 3, "Counterfactual", fold) {
+        summary_ui(ui, model);
+        return;
+    }
+    slab_ui(ui, model, viewer, actions);
+    options_ui(ui, model, actions);
+}
+
+/// The run itself; it stands below the steps and is always seen.
+pub(super) fn run_ui(ui: &mut Ui, model: &Model, actions: &mut Vec<Action>) {
+    ui.add_space(4.0);
+    if let Some(monitor) = model.run.running() {
+        progress_ui(ui, monitor, model.pace, actions);
+    } else {
+        // What comes and goes stands above the button, which stays where it is.
+        let missing = model.missing();
+        serious_ui(ui, model);
+        if let Some(missing) = missing {
+            ui.label(RichText::new(missing).small().color(theme::colors(ui).weak));
+        }
+        let button = Button::new(RichText::new("Compute counterfactual").strong()).fill(theme::colors(ui).accent_dim);
+        if wide_ui(ui, missing.is_none(), button) {
+            actions.push(Run::Explain.into());
+        }
+    }
+    if device::is_gpu() {
+        ui.label(RichText::new(format!("Networks run on {}", device::name())).small().color(theme::colors(ui).weak));
+    }
+    error_ui(ui, model.run.error(), Place::Run, actions);
+    ui.add_space(4.0);
+}
+
+/// What is left of the step where it is folded: the aim, and what may change.
+fn summary_ui(ui: &mut Ui, model: &Model) {
+    let options = &model.settings.options;
+    let aim = match (options.range, options.drop < 0.0) {
+        (Some([first, last]), _) => format!("Lambda from {} to {}", lambda_text(first), lambda_text(last)),
+        (None, true) => "Raise the score".to_owned(),
+        (None, false) => "Lower the score".to_owned(),
+    };
+    let slices = if model.slab.is_some() { "within a slab" } else { "all slices may change" };
+    ui.label(RichText::new(format!("{aim}; {slices}")).small().color(theme::colors(ui).weak));
+}
+
+/// One bar for the whole run, and what it does now.
+fn progress_ui(ui: &mut Ui, monitor: &Monitor, pace: Option<RunPace>, actions: &mut Vec<Action>) {
+    let progress = monitor.progress();
+    let phase = progress.map_or("waiting", |p| p.phase);
+    let far = progress.map(|progress| progress_text(&progress)).unwrap_or_default();
+    ui.horizontal(|ui| {
+        ui.label(RichText::new(phase).color(theme::colors(ui).strong));
+        ui.label(RichText::new(far).small().color(theme::colors(ui).weak));
+    });
+    let share = pace.and_then(|pace| pace.share()).or(progress.and_then(|p| p.fraction())).unwrap_or(0.0);
+    ui.add(ProgressBar::new(share).animate(false).text(pace.map_or_else(String::new, |pace| pace_text(&pace))));
+    let stopping = monitor.check().is_err();
+    let button = Button::new(if stopping { "Stopping after this piece of work" } else { "Cancel" });
+    if wide_ui(ui, !stopping, button) {
+        actions.push(Run::Cancel.into());
+    }
+    // A line of its own in either case: nothing moves when it comes.
+    let words = if monitor.curve().is_empty() { "" } else { "What the search has found is kept" };
+    ui.label(RichText::new(words).small().color(theme::colors(ui).weak));
+}
+
+/// A button as wide as the panel; true when it is clicked.
+fn wide_ui(ui: &mut Ui, enabled: bool, button: Button) -> bool {
+    ui.add_enabled_ui(enabled, |ui| ui.add_sized([ui.available_width(), 30.0], button).clicked()).inner
+}
+
+/// "12 s, 20 s to 45 s left".
+fn pace_text(pace: &RunPace) -> String {
+    let elapsed = duration(pace.elapsed_secs());
+    match pace.left_secs() {
+        Some([from, to]) if from >= 1.0 => format!("{elapsed}, {} to {} left", duration(from), duration(to)),
+        Some([_, to]) => format!("{elapsed}, up to {} left", duration(to)),
+        None => elapsed,
+    }
+}
