@@ -12,7 +12,7 @@ use super::{Run, apng, mp4};
 use crate::frame::lambda_text;
 use crate::job::Monitor;
 use crate::latent_shift::Counterfactual;
-use crate::quality::regions::{Regions, ThirdsOf, volume_text};
+use crate::quality::regions::{Region, Regions, ThirdsOf, volume_text};
 use crate::quality::words::{lines, signed};
 use crate::quality::{Drift, Quality};
 use crate::stability::{Again, Stability};
@@ -124,27 +124,28 @@ fn quality(quality: &Quality, end: f64) -> String {
     table("Quality", &["", "Value", "What it means"], &rows)
 }
 
-/// Where the counterfactual changed, the largest regions first.
+/// Where the counterfactual changed, the largest regions first; in how many runs each came again, where that was asked for.
 fn changed_regions(regions: &Regions, stability: Option<&Stability>) -> String {
-    let rows: Vec<_> = (1..)
-        .zip(regions.list.iter().take(MOST_ROWS))
-        .map(|(number, region)| {
-            let again = stability.and_then(|stability| stability.regions.get(number - 1));
-            vec![
-                format!("{number}. {}", region.place.words),
-                region.direction.name().to_owned(),
-                volume_text(region.volume_ml),
-                format!("{} HU", signed(region.mean_hu, 0)),
-                format!("{} HU", signed(f64::from(region.largest_hu), 0)),
-                region.slices_text(),
-                again.map_or_else(|| "not tried".to_owned(), Again::text),
-            ]
-        })
-        .collect();
+    let row = |(at, region): (usize, &Region)| {
+        let again = stability.and_then(|stability| stability.regions.get(at));
+        let mut row = vec![
+            format!("{}. {}", at + 1, region.place.words),
+            region.direction.name().to_owned(),
+            volume_text(region.volume_ml),
+            format!("{} HU", signed(region.mean_hu, 0)),
+            format!("{} HU", signed(f64::from(region.largest_hu), 0)),
+            region.slices_text(),
+        ];
+        row.extend(again.map(Again::text));
+        row
+    };
+    let rows: Vec<_> = regions.list.iter().take(MOST_ROWS).enumerate().map(row).collect();
+    let mut columns = vec!["", "Change", "Volume", "Mean", "Largest", "Where"];
+    columns.extend(stability.map(|_| "From perturbed starts"));
     let table = if rows.is_empty() {
         "<h2>Changed regions</h2>\n".to_owned()
     } else {
-        table("Changed regions", &["", "Change", "Volume", "Mean", "Largest", "Where", "From perturbed starts"], &rows)
+        table("Changed regions", &columns, &rows)
     };
     let count = regions.lines().into_iter().next().unwrap_or_default();
     let thirds = match regions.thirds_of {
