@@ -7,7 +7,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
 use super::montage::Story;
-use super::report::NOTICE;
+use super::report::{NOTICE, Report};
 use super::{Run, apng, mp4};
 use crate::frame::lambda_text;
 use crate::job::Monitor;
@@ -33,7 +33,7 @@ pub(super) fn html(run: &Run, story: &Story, monitor: &Monitor) -> Result<String
          <meta name=\"color-scheme\" content=\"light dark\">\n<title>Parallax: {target}</title>\n<style>\n{STYLE}</style>\n</head>\n<body>\n<main>\n\
          <h1>Counterfactual: {target}</h1>\n<p class=\"notice\">{NOTICE}</p>\n"
     );
-    page += &scores(result);
+    page += &scores(report, result);
     page += &picture(
         &panes,
         "Original, counterfactual and difference of the slice that changed most, in the lung and the soft-tissue window",
@@ -101,7 +101,7 @@ fn table(title: &str, columns: &[&str], rows: &[Vec<String>]) -> String {
     format!("<h2>{}</h2>\n<table>\n{head}{body}</table>\n", escape(title))
 }
 
-fn scores(result: &Counterfactual) -> String {
+fn scores(report: &Report, result: &Counterfactual) -> String {
     let scores = result.scores;
     let row = |name: &str, score: f64| vec![name.to_owned(), format!("{score:.4}")];
     let rows = [
@@ -113,7 +113,8 @@ fn scores(result: &Counterfactual) -> String {
     let partial = if result.complete { "" } else { " Partial: the run was cancelled." };
     let stop = escape(&format!("Counterfactual at lambda {lambda}. Stopped because {}.{partial}", result.stop));
     let which = result.which_scan_score().map(|which| format!("The score of the scan is {which}."));
-    let notes = which.into_iter().chain(result.notes()).collect::<Vec<_>>();
+    let of_networks = report.networks().into_iter().flat_map(|model| model.notes.clone());
+    let notes = which.into_iter().chain(result.notes()).chain(of_networks).collect::<Vec<_>>();
     let notes = notes.iter().map(|note| format!("<p>Note: {}</p>\n", escape(note))).collect::<Vec<_>>().concat();
     format!("{}<p>{stop}</p>\n{notes}", table("Scores", &["", "Score"], &rows))
 }

@@ -1,8 +1,5 @@
-//! Matrix products for the convolutions, and the numbers they are made of.
-#![expect(
-    unsafe_code,
-    reason = "matrixmultiply takes raw pointers, and threads share an output; every bound is checked here"
-)]
+//! The numbers of networks, matrices of them, and outputs that threads share.
+#![expect(unsafe_code, reason = "threads write different parts of one output; every bound is checked here")]
 
 use std::ops::{Add, AddAssign, Div, Mul, Neg, Range, Sub};
 
@@ -10,7 +7,6 @@ use candle_core::{CpuStorage, Layout, Result, bail};
 use rayon::iter::{IntoParallelIterator, ParallelIterator};
 
 use super::memory::in_huge_pages;
-use super::product::Multiply;
 
 /// f32 or f64.
 pub(crate) trait Real:
@@ -25,7 +21,6 @@ pub(crate) trait Real:
     + Div<Output = Self>
     + Neg<Output = Self>
     + PartialOrd
-    + Multiply
     + 'static
 {
     const MIN: Self;
@@ -203,6 +198,23 @@ impl<'a, T> Columns<'a, T> {
         assert!(elements.start <= elements.end && elements.end <= self.len, "the piece lies in its slice");
         // SAFETY: the assert bounds the elements, which lie in one allocation; the caller keeps others away.
         unsafe { std::slice::from_raw_parts_mut(self.start.add(elements.start), elements.len()) }
+    }
+}
+
+/// Where a product goes: its row r begins at `offset + r * row_stride`.
+#[derive(Clone, Copy)]
+pub(crate) struct Place<'a, T> {
+    pub(crate) columns: &'a Columns<'a, T>,
+    pub(crate) offset: usize,
+    pub(crate) row_stride: usize,
+}
+
+impl<T> Place<'_, T> {
+    /// Checks that so many columns of some rows lie in the output, and overlap in no row.
+    pub(crate) fn check(&self, rows: &Range<usize>, columns: usize) {
+        let Some(last) = rows.end.checked_sub(1) else { return };
+        assert!(rows.len() <= 1 || columns <= self.row_stride, "the rows of a product do not overlap");
+        assert!(self.offset + last * self.row_stride + columns <= self.columns.len(), "the product lies in its slice");
     }
 }
 

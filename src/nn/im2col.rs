@@ -8,9 +8,9 @@ use candle_core::Result;
 use rayon::prelude::*;
 
 use super::epilogue::Epilogue;
-use super::gemm::{Columns, Matrix, Real, zeros};
+use super::gemm::{Columns, Matrix, Place, Real, zeros};
 use super::geometry::{Geometry, Images};
-use super::product::Place;
+use super::product::Multiply;
 
 /// Elements of an im2col block: 1 MB of f32, which stays in the second-level cache.
 const BLOCK: usize = 1 << 18;
@@ -41,7 +41,7 @@ pub(crate) struct Kernel<'a, T> {
     pub(crate) geometry: &'a Geometry,
 }
 
-impl<T: Real> Kernel<'_, T> {
+impl<T: Multiply> Kernel<'_, T> {
     /// `[n, in, input]` to `[n, out, output]`.
     pub(crate) fn forward(&self, x: &[T], images: &Images, epilogue: &Epilogue<'_, T>) -> Result<Vec<T>> {
         let ([c_in, c_out], Images { samples, input, output }) = (self.channels, *images);

@@ -11,8 +11,7 @@ use std::cell::RefCell;
 use std::ops::Range;
 
 use super::epilogue::Epilogue;
-use super::gemm::Matrix;
-use super::product::Place;
+use super::gemm::{Matrix, Place};
 use super::simd::{Simd, WIDEST_LANES, Work};
 
 /// Inner indices that are summed at a time.

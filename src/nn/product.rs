@@ -5,12 +5,12 @@
 use std::ops::Range;
 
 use super::epilogue::Epilogue;
-use super::gemm::{Columns, Matrix};
+use super::gemm::{Columns, Matrix, Place, Real};
 use super::panels::Product;
 use super::simd::{Instructions, WIDEST_LANES};
 
 /// Numbers that products are made of.
-pub(crate) trait Multiply: Copy + Sized + 'static {
+pub(crate) trait Multiply: Real {
     /// Writes some rows of `left right + bias` to `to`: row r begins at `offset + r * row_stride`. `bias` has one number for each
     /// row of the left matrix, or none. Then lets the epilogue follow, whose channel is the row.
     ///
@@ -24,23 +24,6 @@ pub(crate) trait Multiply: Copy + Sized + 'static {
         to: Place<'_, Self>,
         epilogue: &Epilogue<'_, Self>,
     );
-}
-
-/// Where a product goes: its row r begins at `offset + r * row_stride`.
-#[derive(Clone, Copy)]
-pub(crate) struct Place<'a, T> {
-    pub(crate) columns: &'a Columns<'a, T>,
-    pub(crate) offset: usize,
-    pub(crate) row_stride: usize,
-}
-
-impl<T> Place<'_, T> {
-    /// Checks that so many columns of some rows lie in the output, and overlap in no row.
-    fn check(&self, rows: &Range<usize>, columns: usize) {
-        let Some(last) = rows.end.checked_sub(1) else { return };
-        assert!(rows.len() <= 1 || columns <= self.row_stride, "the rows of a product do not overlap");
-        assert!(self.offset + last * self.row_stride + columns <= self.columns.len(), "the product lies in its slice");
-    }
 }
 
 macro_rules! multiply_by {

@@ -105,6 +105,18 @@ fn the_number_of_the_largest_class_is_scored_by_the_maps_before_it_and_says_so()
         let model = pipeline::load_classifier(&path, &Monitor::default()).unwrap_or_else(|e| panic!("{file}: {e:#}"));
         let notes: Vec<String> = model.notes().collect();
         assert!(notes.iter().any(|note| note.contains("is the number of the largest class")), "{notes:?}");
+        let told = std::process::Command::new(env!("CARGO_BIN_EXE_parallax"))
+            .args([
+                "predict".as_ref(),
+                scan().as_os_str(),
+                "--json".as_ref(),
+                "--classifier".as_ref(),
+                path.as_os_str(),
+            ])
+            .output()
+            .expect("the binary runs");
+        let told: serde_json::Value = serde_json::from_slice(&told.stdout).expect("JSON on standard output");
+        assert_eq!(told["classifier"]["notes"], serde_json::json!(notes), "a program that asks is told too");
         found.push(scores(&path));
     }
     near(&found[0], &found[1]);
