@@ -30,7 +30,7 @@ pub struct Report {
     pub(super) scored_by: ModelReport,
     /// In words.
     pub target: String,
-    /// The same as numbers; none where a segmenter gave the score.
+    /// The target as numbers; none where a segmenter gave the score.
     terms: Vec<Term>,
     offset: f64,
     /// What the scan was compared with; none where classes or a segmenter gave the score.

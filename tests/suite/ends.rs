@@ -182,3 +182,16 @@ fn channels_that_come_last_are_given_last() {
     let own = own.permute((0, 3, 1, 2)).and_then(|own| own.contiguous()).expect("channels second");
     assert!(support::worst(&own, &latents.narrow(0, 0, 1).expect("the first")) < ROUNDING);
 }
+
+#[test]
+fn what_a_network_would_see_is_named_in_the_order_of_its_file() {
+    let files = with(&["batch.onnx"]);
+    let shape = |axes: &str| {
+        let card = card(&files, "batch.onnx", "role = \"classifier\"", axes);
+        let card = parallax::models::Card::open(&card).expect("a card");
+        let scan = parallax::io::open(&scan(), &Monitor::default()).expect("a scan");
+        pipeline::seen(&scan, &card.recipe, &Monitor::default()).expect("a picture").shape
+    };
+    assert_eq!(shape("RAS"), [1, 1, 12, 12, 12]);
+    assert_eq!(shape("RASC"), [1, 12, 12, 12, 1]);
+}
