@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::Viewer;
-use super::display::{Changes, Layout, Shown, heatmap_title};
+use super::display::{Changes, Display, Layout, Shown, heatmap_title};
 use crate::frame::{Content, Generated, Layers, Look, Overlay, Plane, Shade};
 use crate::session::explained::Explained;
 use crate::session::open_scan::OpenScan;
@@ -80,7 +80,7 @@ impl Viewer {
     /// The scan, from the result's own layers where there is a result: they stay on the GPU while the original alone is looked at.
     fn original(&self, scan: &OpenScan, run: Option<&Explained>, plane: Plane) -> Picture {
         let layers = Arc::clone(run.map_or(&scan.layers, |run| &run.layers));
-        let look = Look { sampling: self.display.sampling, shade: self.grey(), ..Look::scan(self.window) };
+        let look = Look { sampling: self.display.sampling, shade: self.shade(), ..Look::scan(self.window) };
         let score = run.map(|run| self.score_text(run, run.result.scores.scan));
         Picture {
             title: "Original",
@@ -100,8 +100,9 @@ impl Viewer {
         format!("{what} {}", run.scale(self.display.logits).text(score))
     }
 
-    fn grey(&self) -> Shade {
-        if self.display.inverted { Shade::Inverted(self.window) } else { Shade::Grey(self.window) }
+    fn shade(&self) -> Shade {
+        let Display { map, inverted, .. } = self.display;
+        Shade::Window { window: self.window, map, inverted }
     }
 
     /// What the autoencoder alone makes of the scan.
@@ -109,7 +110,7 @@ impl Viewer {
         let look = Look {
             content: Content::Reconstruction,
             step: 0.0,
-            shade: self.grey(),
+            shade: self.shade(),
             overlay: None,
             sampling: self.display.sampling,
         };
@@ -132,7 +133,7 @@ impl Viewer {
         let look = Look {
             content: if self.display.detail_kept { Content::DetailKept } else { Content::Decoded },
             step: self.step,
-            shade: self.grey(),
+            shade: self.shade(),
             overlay: self.display.overlay.then_some(overlay),
             sampling: self.display.sampling,
         };
@@ -149,7 +150,8 @@ impl Viewer {
                 (heatmap_title(method), Content::Heatmap(method), run.heat_scales_hu[method as usize])
             }
         };
-        let shade = Shade::Difference { scale_hu, threshold_hu: self.display.threshold_hu };
+        let Display { threshold_hu, ends, .. } = self.display;
+        let shade = Shade::Difference { scale_hu, threshold_hu, ends };
         let look = Look { content, step: self.step, shade, overlay: None, sampling: self.display.sampling };
         let picture = self.generated(run, title, Shown::Difference, plane, look);
         match self.display.changes {
