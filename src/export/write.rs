@@ -44,9 +44,9 @@ pub fn save(path: &Path, bytes: &[u8], overwrite: bool) -> Result<()> {
 }
 
 /// Writes all that `content` writes, or nothing.
-pub fn save_by(path: &Path, overwrite: bool, content: impl FnOnce(&mut dyn Write) -> Result<()>) -> Result<()> {
+pub fn save_by(path: &Path, overwrite: bool, content: impl FnOnce(&mut dyn Seekable) -> Result<()>) -> Result<()> {
     check(path, overwrite)?;
-    put(path, new_file(folder_of(path))?, overwrite, |file| content(file))
+    put(path, new_file(folder_of(path))?, overwrite, content)
 }
 
 /// Writes all of `bytes`, or nothing, into a file that no other user may read. What was there before goes.

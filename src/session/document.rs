@@ -95,6 +95,14 @@ impl Document {
         roles.into_iter().zip(networks).filter_map(|(role, network)| Some((role, network.as_ref()?)))
     }
 
+    /// Networks that are named without a folder lie in the session's own.
+    fn find_networks_beside(&mut self, session: &Path) {
+        let networks = [&mut self.autoencoder, &mut self.classifier, &mut self.segmenter, &mut self.embedder];
+        for network in networks.into_iter().flatten() {
+            network.card = session.with_file_name(&network.card); // an absolute path stays what it is
+        }
+    }
+
     /// Refuses what no window could have saved.
     fn check(&self) -> Result<()> {
         self.scan.recipe.check().map_err(anyhow::Error::msg)?;
@@ -156,7 +164,8 @@ pub fn is_session(path: &Path) -> bool {
 pub fn open(path: PathBuf, monitor: &Monitor) -> Result<Restored> {
     monitor.step("opening", 0, 0)?;
     let cannot = || format!("cannot open the session {}", path.display());
-    let (saved, document) = read(&path)?;
+    let (saved, mut document) = read(&path)?;
+    document.find_networks_beside(&path);
     let (scan, run, trouble) = match open_scan(&document.scan, monitor) {
         Ok(scan) if scan.input.sha256() == document.scan.sha256 => {
             let run = document.result.as_ref().map(|result| explained(result, &saved, &scan)).transpose();

@@ -15,6 +15,7 @@
 pub mod action;
 mod apply;
 pub mod arriving;
+pub mod demo;
 pub mod dialog;
 pub mod document;
 pub mod explained;

@@ -1,5 +1,6 @@
 //! What is open, what was chosen, and what came of it.
 
+mod demo_opened;
 mod fits;
 mod fitting;
 mod give;
@@ -24,7 +25,6 @@ use super::network::{Loaded, hold_against};
 use super::open_scan::OpenScan;
 use super::stage::Stage;
 use super::worker::Worker;
-use crate::demo;
 use crate::export::report::{Asked, Timing};
 use crate::io::{Choice, counted};
 use crate::job::{Job, Monitor};
@@ -74,6 +74,8 @@ pub struct Model {
     pub without_card: Option<Box<Facts>>,
     /// Whether a run begins by itself once it can.
     explains_when_ready: bool,
+    /// Whether the demo is being opened as a session.
+    demo_comes: bool,
     pub worker: Worker,
 }
 
@@ -108,6 +110,7 @@ impl Model {
             dropped: Vec::new(),
             without_card: None,
             explains_when_ready: false,
+            demo_comes: false,
             worker,
         }
     }
@@ -121,7 +124,7 @@ impl Model {
         }
         let known = self.listing_of(&path);
         self.waiting = None;
-        self.explains_when_ready = false; // no run begins by itself on a scan that someone opened
+        (self.explains_when_ready, self.demo_comes) = (false, false); // no run begins by itself on a scan that someone opened
         self.cancel_opening();
         if document::is_session(&path) {
             if choice != Choice::default() {
@@ -183,30 +186,6 @@ impl Model {
         }
         self.scan.cancel();
         self.restored.cancel();
-    }
-
-    /// Draws the demo's scan, takes its networks, and explains as soon as all is there.
-    pub fn begin_demo(&mut self) {
-        let cards = match demo::Cards::find() {
-            Ok(cards) => cards,
-            Err(error) => return self.scan.fail(error),
-        };
-        let recipe = match pipeline::recipe(&cards.autoencoder) {
-            Ok(recipe) => recipe,
-            Err(error) => return self.scan.fail(error),
-        };
-        self.settings.scored_by = ScoredBy::Classifier;
-        self.settings.target = Some(demo::TARGET.to_owned());
-        self.settings.options = demo::options();
-        self.slab = None;
-        self.load(Role::Autoencoder, cards.autoencoder);
-        self.load(Role::Classifier, cards.classifier);
-        self.load(Role::Segmenter, cards.segmenter);
-        self.arriving = Arriving::default();
-        let job =
-            self.worker.spawn("draw", move |monitor| Ok(Arc::new(OpenScan::drawn(demo::input(&recipe, monitor)?))));
-        self.scan.follow(job);
-        self.explains_when_ready = true;
     }
 
     /// What a run needs and does not have yet, in words; a run can start when there is nothing.
@@ -309,6 +288,7 @@ impl Model {
     /// Takes what the workers have answered.
     pub fn poll(&mut self) -> Arrived {
         let arrived = Arrived { scan: self.poll_scan(), run: self.poll_run(), restored: self.poll_restored() };
+        self.follow_demo();
         self.poll_dropped();
         if self.autoencoder.poll() {
             self.settings.autoencoder = self.autoencoder.ready().map(|loaded| absolute(&loaded.card));
