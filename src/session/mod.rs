@@ -27,6 +27,7 @@ pub mod network;
 pub mod open_scan;
 pub mod picture;
 pub mod published;
+pub mod shown;
 pub mod stage;
 mod start;
 pub mod view;

@@ -1,5 +1,6 @@
 //! What is open, what was chosen, and what came of it.
 
+mod beside;
 mod demo_opened;
 mod fits;
 mod fitting;
@@ -60,6 +61,8 @@ pub struct Model {
     pub scoring: Scoring,
     /// The result that gave way to the one shown, or that a cancelled run did not replace.
     pub aside: Option<Arc<Explained>>,
+    /// A second result that is looked at beside the one shown.
+    pub beside: Stage<Explained>,
     /// A session file that is being opened.
     pub restored: Stage<Restored>,
     /// Whether the result that is shown lies in a file, so that nothing is lost when another scan takes its place.
@@ -103,6 +106,7 @@ impl Model {
             fitting: Fitting::default(),
             scoring: Scoring::default(),
             aside: None,
+            beside: Stage::default(),
             restored: Stage::default(),
             result_is_safe: false,
             waiting: None,
@@ -289,6 +293,7 @@ impl Model {
     pub fn poll(&mut self) -> Arrived {
         let arrived = Arrived { scan: self.poll_scan(), run: self.poll_run(), restored: self.poll_restored() };
         self.follow_demo();
+        self.beside.poll();
         self.poll_dropped();
         if self.autoencoder.poll() {
             self.settings.autoencoder = self.autoencoder.ready().map(|loaded| absolute(&loaded.card));
@@ -362,6 +367,7 @@ impl Model {
         }
         self.run.clear(); // its pictures are those of another scan
         self.aside = None;
+        self.beside.clear();
         self.fit_slab();
     }
 
@@ -389,6 +395,7 @@ impl Model {
             self.run.swap(&mut before);
         }
         self.aside = before;
+        self.keep_beside();
         !keeps
     }
 
@@ -396,6 +403,7 @@ impl Model {
     pub fn swap_results(&mut self) {
         if self.aside.is_some() {
             self.run.swap(&mut self.aside);
+            self.keep_beside();
         }
     }
 

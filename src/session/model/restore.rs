@@ -66,6 +66,7 @@ impl Model {
             self.run.clear(); // its pictures are those of another scan
             self.run.swap(&mut restored.run.clone());
             self.aside = None;
+            self.beside.clear();
             self.slab.clone_from(&saved.slab);
             self.fit_slab();
         }

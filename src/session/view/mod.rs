@@ -5,6 +5,7 @@ pub mod curve;
 pub mod display;
 pub mod marks;
 pub mod measurements;
+pub mod pair;
 pub mod scale;
 
 use glam::DVec3;
