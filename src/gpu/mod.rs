@@ -29,6 +29,7 @@ pub const SHADER: &str = concat!(include_str!("../../shaders/color.wgsl"), inclu
 pub struct SliceUniforms {
     pub scan_from_x: [f32; 4],
     pub scan_from_y: [f32; 4],
+    pub scan_from_z: [f32; 4],
     pub scan_origin: [f32; 4],
     pub shift_from_x: [f32; 4],
     pub shift_from_y: [f32; 4],
@@ -84,6 +85,7 @@ impl SliceUniforms {
         Self {
             scan_from_x: vector(from_scan.matrix3.x_axis),
             scan_from_y: vector(from_scan.matrix3.y_axis),
+            scan_from_z: vector(from_scan.matrix3.z_axis),
             scan_origin: vector(from_scan.translation),
             shift_from_x: vector(from_shift.matrix3.x_axis),
             shift_from_y: vector(from_shift.matrix3.y_axis),

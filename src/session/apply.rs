@@ -103,6 +103,8 @@ impl Session {
         self.take_answer();
         if let Some(scan) = self.model.scan.ready() {
             self.view.advance_slices(&scan.layers.scan.grid, secs);
+            let layers = self.model.run.ready().map_or(&scan.layers, |run| &run.layers);
+            self.view.read_regions(layers, &self.model.worker);
         }
         let playing = self.view.playing.is_some() || self.view.cine.is_some();
         if let Some(run) = self.model.run.ready().filter(|_| playing) {

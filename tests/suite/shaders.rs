@@ -358,6 +358,7 @@ fn the_uniforms_lie_where_the_shader_looks() {
     let ours = [
         ("scan_from_x", std::mem::offset_of!(SliceUniforms, scan_from_x)),
         ("scan_from_y", std::mem::offset_of!(SliceUniforms, scan_from_y)),
+        ("scan_from_z", std::mem::offset_of!(SliceUniforms, scan_from_z)),
         ("scan_origin", std::mem::offset_of!(SliceUniforms, scan_origin)),
         ("shift_from_x", std::mem::offset_of!(SliceUniforms, shift_from_x)),
         ("shift_from_y", std::mem::offset_of!(SliceUniforms, shift_from_y)),
@@ -399,5 +400,36 @@ fn the_patients_right_is_on_the_left_of_every_axial_and_coronal_picture() {
         let brightest = picture.enumerate_pixels().max_by_key(|(_, _, p)| p.0[0]).expect("pixels");
         let quadrant = [brightest.0 / 70, brightest.1 / 70];
         assert_eq!(quadrant, bright, "{plane:?}: bright at {}, {}", brightest.0, brightest.1);
+    }
+}
+
+#[test]
+fn what_the_networks_draw_beyond_the_scan_is_in_no_picture() {
+    // The networks' grid is twice as wide as the scan, which lies in its middle.
+    let axes = DMat3::from_diagonal(DVec3::new(-1.0, -1.0, 1.0));
+    let centered = |shape: [usize; 3]| {
+        let middle = DVec3::from_array(shape.map(|n| (n as f64 - 1.0) / 2.0));
+        Grid { shape, world_from_voxel: DAffine3::from_mat3_translation(axes, -(axes * middle)) }
+    };
+    let (small, large) = (centered([8, 8, 8]), centered([16, 16, 16]));
+    let slabs = Voxels::F16(vec![f16::from_f32(80.0); (1 + HEATMAPS) * large.len()].into());
+    let bright = |grid: Grid| Volume::from_f32(grid, vec![100.0; grid.len()]);
+    let layers =
+        Layers { scan: bright(small), shift: Some(Shift { reconstruction: bright(large), slab: 0..16, slabs }) };
+    let shade = Shade::Difference { scale_hu: 100.0, threshold_hu: 1.0 };
+    let camera = Camera::fit(&large, Plane::Axial, [64, 64]);
+    for content in [
+        Content::Decoded,
+        Content::Reconstruction,
+        Content::DetailKept,
+        Content::Difference,
+        Content::Projection,
+        Content::Heatmap(HeatmapMethod::ALL[0]),
+    ] {
+        let look = Look { content, shade, ..Look::scan(WINDOW) };
+        let picture = paint(&camera.view(&small, [64, 64], look), &layers);
+        let bright = |x: u32, y: u32| picture.get_pixel(x, y).0[..3].iter().any(|c| *c > 0);
+        assert!(bright(32, 32) && bright(20, 44), "{content:?}: within the scan");
+        assert!(!bright(4, 32) && !bright(32, 60) && !bright(3, 3), "{content:?}: beyond it");
     }
 }

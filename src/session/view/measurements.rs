@@ -1,10 +1,7 @@
-//! What was measured on a scan: the list, its undo, and what regions read.
+//! What was measured on a scan: the list, and its undo.
 
-use std::cell::RefCell;
-use std::collections::{HashMap, HashSet};
-
-use crate::frame::Layers;
-use crate::frame::measure::{Measurement, Region, Shape};
+use super::readings::Readings;
+use crate::frame::measure::Measurement;
 
 /// More than anyone draws by hand: each is drawn, and listed, in every frame.
 pub const MOST: usize = 500;
@@ -45,8 +42,7 @@ pub struct Measurements {
     pub selected: Option<usize>,
     /// What was changed, the latest last, for undo.
     pub changes: Vec<Change>,
-    /// Regions as they were last read: reading them anew in every frame would cost too much.
-    read: RefCell<HashMap<Key, Read>>,
+    pub readings: Readings,
 }
 
 /// A change of the list, and what takes it back.
@@ -54,24 +50,6 @@ pub enum Change {
     /// At the end.
     Added,
     Removed(usize, Measurement),
-}
-
-/// A region by the bits of its numbers.
-type Key = [u64; 10];
-
-fn key(of: &Measurement) -> Option<Key> {
-    let Shape::Ellipse { middle, half_axes: [a, b] } = of.shape else { return None };
-    let mut key = [of.plane as u64; 10];
-    let numbers = [middle, a, b].into_iter().flat_map(|place| place.to_array());
-    key.iter_mut().zip(numbers).for_each(|(bits, number)| *bits = number.to_bits());
-    Some(key)
-}
-
-struct Read {
-    step: usize,
-    /// Told by its scan's and its steps' memory.
-    layers: Layers,
-    region: Option<Region>,
 }
 
 impl Measurements {
@@ -126,34 +104,6 @@ impl Measurements {
     pub fn is_full(&self) -> bool {
         self.list.len() >= MOST
     }
-
-    pub fn region(&self, of: &Measurement, layers: &Layers, step: usize) -> Option<Region> {
-        let key = key(of)?;
-        let mut read = self.read.borrow_mut();
-        if let Some(known) = read.get(&key).filter(|read| read.step == step && same(&read.layers, layers)) {
-            return known.region.clone();
-        }
-        // What was deleted, and each shape that a draft had, is forgotten now and then.
-        if read.len() > 2 * self.list.len() + DRAFTS {
-            let listed: HashSet<Key> = self.list.iter().filter_map(self::key).collect();
-            read.retain(|key, _| listed.contains(key));
-        }
-        let region = of.region(layers, step);
-        read.insert(key, Read { step, layers: layers.clone(), region: region.clone() });
-        region
-    }
-}
-
-/// Shapes of a draft that are remembered.
-const DRAFTS: usize = 16;
-
-fn same(a: &Layers, b: &Layers) -> bool {
-    let shifts = match (&a.shift, &b.shift) {
-        (None, None) => true,
-        (Some(a), Some(b)) => a.slabs.same(&b.slabs),
-        _ => false,
-    };
-    a.scan.voxels.same(&b.scan.voxels) && shifts
 }
 
 #[cfg(test)]
@@ -162,6 +112,7 @@ mod tests {
 
     use super::*;
     use crate::frame::Plane;
+    use crate::frame::measure::Shape;
 
     fn ruler(mm: f64) -> Measurement {
         Measurement { plane: Plane::Axial, shape: Shape::Distance([DVec3::ZERO, DVec3::X * mm]) }

@@ -6,18 +6,23 @@ pub mod display;
 pub mod marks;
 pub mod measurements;
 pub mod pair;
+pub mod readings;
 pub mod scale;
+
+use std::sync::Arc;
 
 use glam::DVec3;
 use serde::{Deserialize, Serialize};
 
 use self::display::Display;
+use self::marks::computed;
 use self::measurements::{Act, Measurements};
 use super::explained::Explained;
 use super::open_scan::OpenScan;
+use super::worker::Worker;
 use crate::frame::camera::Camera;
 use crate::frame::measure::Measurement;
-use crate::frame::{PRESETS, Plane, Window};
+use crate::frame::{Layers, PRESETS, Plane, Window};
 use crate::settings::{CENTER_HU, WIDTH_HU};
 use crate::volume::Grid;
 
@@ -305,6 +310,13 @@ impl Viewer {
             self.plane = chosen.plane;
             self.set_slice(grid, chosen.plane, chosen.slice(grid));
         }
+    }
+
+    /// Reads the regions that a frame has no time for, in the background.
+    pub fn read_regions(&mut self, layers: &Arc<Layers>, worker: &Worker) {
+        let Measurements { list, draft, readings, .. } = &mut self.measurements;
+        let all: Vec<Measurement> = list.iter().chain(draft.as_ref()).copied().collect();
+        readings.follow(&all, layers, computed(self.step), worker);
     }
 
     /// A wheel may turn less than a step at a time.
