@@ -15,7 +15,7 @@ use safetensors::SafeTensors;
 use serde::Serialize;
 use serde_json::Value;
 
-mod old;
+pub(crate) mod old;
 
 use self::old::bytes_of_version_1;
 use crate::tiny_models::{LABELS, TinyModels};

@@ -10,7 +10,7 @@ use sha2::{Digest, Sha256};
 
 type Array = (&'static str, Dtype, Vec<usize>, Vec<u8>);
 
-pub(super) fn bytes_of_version_1(document: &impl Serialize, result: Option<&Counterfactual>) -> Vec<u8> {
+pub(crate) fn bytes_of_version_1(document: &impl Serialize, result: Option<&Counterfactual>) -> Vec<u8> {
     let document = serde_json::to_string(document).expect("JSON");
     let arrays = result.map(arrays).unwrap_or_default();
     let mut hasher = Sha256::new_with_prefix(&document);
