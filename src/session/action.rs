@@ -110,6 +110,11 @@ pub enum Run {
     StopReconstruction,
     /// Show the other result.
     SwapResults,
+    /// Look at a kept result beside the one that is shown.
+    Compare(PathBuf),
+    /// Look at the result before beside the one that is shown.
+    CompareOther,
+    StopComparing,
     /// Delete all results that are kept.
     ClearResults,
     Wizard(Wizard),
@@ -249,6 +254,8 @@ pub enum Place {
     Picture,
     /// The list of kept results.
     Results,
+    /// A result that is to stand beside the one shown.
+    Comparison,
     /// A session that is opened.
     Session,
     /// One that is saved.

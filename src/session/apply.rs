@@ -273,6 +273,9 @@ impl Session {
                 model.swap_results();
                 self.show_run();
             }
+            Run::Compare(path) => model.compare_with(path),
+            Run::CompareOther => model.compare_with_other(),
+            Run::StopComparing => model.stop_comparing(),
             Run::ClearResults => {
                 self.gallery.clear(model);
                 model.settings.shown_result = None;
@@ -366,6 +369,7 @@ impl Session {
             Place::Session => model.restored.dismiss(),
             Place::Picture => self.picture.dismiss(),
             Place::Results => self.gallery.dismiss(),
+            Place::Comparison => model.beside.dismiss(),
             Place::SessionFile => self.file.saved.dismiss(),
             Place::Export => self.export.dismiss(),
             Place::Wizard => self.wizard.iter_mut().for_each(Wizard::dismiss),

@@ -15,6 +15,7 @@
 pub mod action;
 mod apply;
 pub mod arriving;
+pub mod demo;
 pub mod dialog;
 pub mod document;
 pub mod explained;
@@ -26,6 +27,7 @@ pub mod network;
 pub mod open_scan;
 pub mod picture;
 pub mod published;
+pub mod shown;
 pub mod stage;
 mod start;
 pub mod toasts;

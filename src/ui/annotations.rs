@@ -16,7 +16,7 @@ const LINE: f32 = 18.0;
 pub(super) fn mark_synthetic(painter: &egui::Painter, inner: Rect, picture: &Picture) {
     let Some(tag) = synthetic_tag(picture) else { return };
     let width = |text: &str| painter.layout_no_wrap(text.to_owned(), theme::small(), theme::DARK.amber).rect.width();
-    if width(picture.title) + width(&tag) + 2.0 * LINE < inner.width() {
+    if width(&picture.title) + width(&tag) + 2.0 * LINE < inner.width() {
         plate(painter, inner.right_top(), Align2::RIGHT_TOP, &tag, theme::DARK.amber);
     } else {
         plate(painter, inner.left_top() + vec2(0.0, 2.0 * LINE), Align2::LEFT_TOP, &tag, theme::DARK.amber);
@@ -32,7 +32,7 @@ pub(super) fn annotate(
     grid: &Grid,
     pixels_per_point: f32,
 ) {
-    plate(painter, inner.left_top(), Align2::LEFT_TOP, picture.title, theme::DARK.strong);
+    plate(painter, inner.left_top(), Align2::LEFT_TOP, &picture.title, theme::DARK.strong);
     if let Some(score) = &picture.score {
         plate(painter, inner.left_top() + vec2(0.0, LINE), Align2::LEFT_TOP, score, theme::DARK.strong);
     }

@@ -198,6 +198,10 @@ fn of_result(session: &Session) -> Vec<Command> {
     }
     if session.model.aside.is_some() {
         all.push(Command::new("Show the other result", None, Run::SwapResults));
+        all.push(Command::new("Compare with the other result", None, Run::CompareOther));
+    }
+    if session.model.beside.ready().is_some() {
+        all.push(Command::new("Stop comparing", plain(Key::Escape), Run::StopComparing));
     }
     all
 }

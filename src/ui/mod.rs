@@ -3,6 +3,7 @@
 mod annotations;
 mod app;
 mod commands;
+mod compare_bar;
 mod compute_panel;
 mod export_dialog;
 mod fit_panel;

@@ -21,6 +21,7 @@ use crate::gpu::{self, PaintSlice};
 use crate::session::action::{Action, View};
 use crate::session::explained::Explained;
 use crate::session::model::Model;
+use crate::session::shown::{arrange, swiped};
 use crate::session::view::Viewer;
 use crate::session::view::arrange::{Arrangement, Picture};
 use crate::session::view::display::{Display, Layout};
@@ -34,8 +35,8 @@ const GRIP: f32 = 8.0;
 pub(super) fn panes_ui(ui: &mut Ui, model: &Model, viewer: &Viewer, actions: &mut Vec<Action>) {
     let Some(scan) = model.scan.ready() else { return };
     let grid = scan.layers.scan.grid;
-    let (shown, run) = model.shown();
-    let arrangement = viewer.arrange(shown, run);
+    let (_, run) = model.shown();
+    let arrangement = arrange(model, viewer);
     let all = ui.available_rect_before_wrap();
     ui.allocate_rect(all, Sense::hover());
     let rects = rects(all, &arrangement, ui.pixels_per_point());
@@ -53,7 +54,7 @@ pub(super) fn panes_ui(ui: &mut Ui, model: &Model, viewer: &Viewer, actions: &mu
         let camera = viewer.camera(&grid, picture.plane);
         name(&response, picture, &camera, &grid, viewer.display.layout);
         draw(ui, rect, i as u64, picture, &camera, &grid, viewer.display.annotated);
-        if let Some((left, share)) = viewer.swiped(shown, run) {
+        if let Some((left, share)) = swiped(model, viewer) {
             swipe_ui(ui, rect, &left, share, viewer.display, &camera, &grid, actions);
         }
         if let Some(run) = run {

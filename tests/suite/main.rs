@@ -6,6 +6,7 @@ mod architecture;
 mod around;
 mod audit;
 mod bands;
+mod beside;
 mod cases;
 #[cfg(feature = "network")]
 mod catalogue;

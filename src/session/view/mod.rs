@@ -6,6 +6,7 @@ pub mod display;
 pub mod history;
 pub mod marks;
 pub mod measurements;
+pub mod pair;
 pub mod readings;
 pub mod scale;
 
