@@ -151,7 +151,7 @@ impl Viewer {
         };
         let title = if self.display.detail_kept { "Counterfactual, detail kept" } else { "Counterfactual" };
         let score = Some(self.score_text(run, run.score_at(step)));
-        Picture { score, ..self.generated(run, title, Shown::Counterfactual, plane, look) }
+        Picture { score, ..Self::generated(run, title, Shown::Counterfactual, plane, look) }
     }
 
     fn difference(&self, run: &Explained, plane: Plane, step: f32) -> Picture {
@@ -165,14 +165,14 @@ impl Viewer {
         let Display { threshold_hu, ends, .. } = self.display;
         let shade = Shade::Difference { scale_hu, threshold_hu, ends };
         let look = Look { content, step, shade, overlay: None, sampling: self.display.sampling };
-        let picture = self.generated(run, title, Shown::Difference, plane, look);
+        let picture = Self::generated(run, title, Shown::Difference, plane, look);
         match self.display.changes {
             Changes::Heatmap(_) => Picture { synthetic: Some(Generated::Sweep), blended: false, ..picture },
             Changes::Slice | Changes::Projection => picture,
         }
     }
 
-    fn generated(&self, run: &Explained, title: &'static str, shown: Shown, plane: Plane, look: Look) -> Picture {
+    fn generated(run: &Explained, title: &'static str, shown: Shown, plane: Plane, look: Look) -> Picture {
         let (synthetic, blended) = (Some(Generated::At(run.lambda_at(look.step))), look.step.fract() != 0.0);
         let title = title.into();
         Picture { title, shown, plane, layers: Arc::clone(&run.layers), look, synthetic, blended, score: None }
