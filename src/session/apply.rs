@@ -7,7 +7,7 @@ use std::time::Instant;
 use image::RgbaImage;
 
 use super::action::{self, Action, Export, Measure, Place, Published, Setting, Sheet, View, Wanted};
-use super::dialog::Dialog;
+use super::dialog::{Answer, Dialog};
 use super::explained::Explained;
 use super::exporting::{Exporting, Written};
 use super::file::SessionFile;
@@ -414,11 +414,15 @@ impl Session {
     /// Does what the answer of a dialog is for.
     fn take_answer(&mut self) {
         match self.dialog.answer() {
-            Some((wanted, Ok(Some(path)))) => self.answered(wanted, path),
-            Some((_, Err(error))) => {
+            Some((wanted, Answer::Chosen(path))) => self.answered(wanted, path),
+            Some((_, Answer::Failed(error))) => {
                 self.model.scan.fail(error.context("the dialog failed; type the path instead"));
             }
-            Some((_, Ok(None))) | None => {}
+            Some((_, Answer::NoDialog)) => {
+                let text = "This system shows no file dialogs (a desktop portal or zenity would): type the path into its field";
+                self.toasts.tell(text, Instant::now());
+            }
+            Some((_, Answer::Nothing)) | None => {}
         }
     }
 

@@ -67,6 +67,19 @@ impl App {
         }
     }
 
+    /// Puts the cursor into the field of a path that no dialog can be shown for.
+    fn type_instead(&mut self, ctx: &egui::Context) {
+        let field = match self.session.dialog.take_missing() {
+            Some(Wanted::ScanFile | Wanted::ScanFolder) => input_panel::FIELD,
+            Some(Wanted::Model(role)) => model_panel::name(role),
+            Some(Wanted::Toward) => model_panel::OTHER_SCAN,
+            Some(Wanted::Picture) => result_panel::SAVE_AS,
+            Some(Wanted::Session) => session_panel::SAVE_AS,
+            Some(Wanted::ExportFolder | Wanted::ModelsFrom | Wanted::ModelsInto) | None => return,
+        };
+        widgets::focus_path_field(ctx, field);
+    }
+
     fn panels_ui(&self, ui: &mut egui::Ui, actions: &mut Vec<Action>) {
         let Session { model, view, .. } = &self.session;
         Panel::top("toolbar").exact_size(40.0).show(ui, |ui| toolbar::toolbar_ui(ui, model, view, actions));
@@ -216,6 +229,7 @@ impl eframe::App for App {
             self.session.apply(action);
         }
         self.ask(frame);
+        self.type_instead(ui.ctx());
     }
 
     fn save(&mut self, storage: &mut dyn Storage) {

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use parallax::frame::{Plane, Window};
 use parallax::io::Choice;
 use parallax::models::Role;
-use parallax::session::action::{Action, Export, Measure, Run, Setting, Sheet, View};
+use parallax::session::action::{Action, Export, Measure, Run, Setting, Sheet, View, Wanted};
 use parallax::session::view::display::{Change, Layout};
 use parallax::session::worker::Worker;
 use parallax::session::{Session, Start};
@@ -331,4 +331,16 @@ fn what_ends_out_of_sight_is_told_once_with_a_way_to_it() {
     until(&mut session, "the second export", |session| session.export.written.ready().is_some());
     session.tick(FRAME_SECS);
     assert!(session.toasts.list.is_empty());
+}
+
+#[test]
+fn where_no_dialog_can_be_shown_it_is_said_and_the_path_is_asked_for_in_its_field() {
+    let mut session = session(Start::default());
+    session.apply(View::Ask(Wanted::ScanFolder).into());
+    let wanted = session.dialog.take().expect("a dialog is asked for");
+    session.dialog.wait(wanted, std::future::ready(None), &session.model.worker).expect("a thread");
+    until(&mut session, "the system's answer", |session| !session.toasts.list.is_empty());
+    assert!(session.toasts.list[0].text.contains("type the path"), "{:?}", session.toasts.list);
+    assert_eq!(session.dialog.take_missing(), Some(Wanted::ScanFolder));
+    assert_eq!(session.dialog.take_missing(), None, "once");
 }
