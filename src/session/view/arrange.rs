@@ -23,6 +23,20 @@ pub struct Picture {
     pub blended: bool,
     /// The score of what is shown; none of a difference, nor without a result.
     pub score: Option<String>,
+    pub labels: Labels,
+}
+
+/// Which labels are written on a picture: where rows and columns of pictures share one, the first of them has it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Labels {
+    /// The title and the score.
+    pub title: bool,
+    /// The plane and the slice.
+    pub slice: bool,
+}
+
+impl Labels {
+    pub const ALL: Self = Self { title: true, slice: true };
 }
 
 /// Pictures row by row, and how many stand in a row.
@@ -62,7 +76,13 @@ impl Viewer {
                 (PLANES.map(|plane| (plane, shown)).into_iter().chain([(here, beside)]).collect(), 2)
             }
         };
-        Arrangement { pictures: places.into_iter().map(picture).collect(), columns }
+        let mut pictures: Vec<Picture> = places.into_iter().map(picture).collect();
+        if self.display.layout == Layout::Planes {
+            for (at, picture) in pictures.iter_mut().enumerate() {
+                picture.labels = Labels { title: at < columns, slice: at % columns == 0 };
+            }
+        }
+        Arrangement { pictures, columns }
     }
 
     /// One picture of a result, at a place along its steps. While `blink` is held the original stands in the counterfactual's place.
@@ -103,6 +123,7 @@ impl Viewer {
             synthetic: None,
             blended: false,
             score,
+            labels: Labels::ALL,
         }
     }
 
@@ -136,6 +157,7 @@ impl Viewer {
             synthetic: Some(Generated::At(0.0)),
             blended: false,
             score: Some(self.score_text(run, run.result.scores.reconstruction)),
+            labels: Labels::ALL,
         }
     }
 
@@ -175,6 +197,16 @@ impl Viewer {
     fn generated(run: &Explained, title: &'static str, shown: Shown, plane: Plane, look: Look) -> Picture {
         let (synthetic, blended) = (Some(Generated::At(run.lambda_at(look.step))), look.step.fract() != 0.0);
         let title = title.into();
-        Picture { title, shown, plane, layers: Arc::clone(&run.layers), look, synthetic, blended, score: None }
+        Picture {
+            title,
+            shown,
+            plane,
+            layers: Arc::clone(&run.layers),
+            look,
+            synthetic,
+            blended,
+            score: None,
+            labels: Labels::ALL,
+        }
     }
 }
