@@ -33,6 +33,8 @@ pub struct Start {
     pub published: Option<Vec<Entry>>,
     /// Where results are kept; `None` = nowhere.
     pub results: Option<PathBuf>,
+    /// The file that settings are kept in; `None` = nowhere.
+    pub settings: Option<PathBuf>,
 }
 
 impl Session {

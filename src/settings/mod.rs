@@ -1,5 +1,6 @@
 //! What the user chose, kept between runs. File names stay on this machine; nothing of a scan is kept but its path.
 
+pub mod kept;
 mod presets;
 
 use std::path::{Path, PathBuf};

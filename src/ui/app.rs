@@ -1,5 +1,8 @@
 //! The application: polls in `logic`, draws in `ui`, and has the session act on what was done.
 
+use std::path::PathBuf;
+use std::time::Instant;
+
 use eframe::egui::{self, CentralPanel, Frame, Margin, Panel, RichText, ScrollArea, Theme};
 use eframe::{CreationContext, Storage};
 
@@ -11,10 +14,11 @@ use super::{
 };
 use crate::catalogue;
 use crate::gpu::SliceRenderer;
+use crate::pipeline::in_words;
 use crate::session::action::{Action, Setting, Sheet, Wanted};
 use crate::session::worker::Worker;
 use crate::session::{Session, Start};
-use crate::settings::{Settings, Side, Sides};
+use crate::settings::{Settings, Side, Sides, kept};
 
 const SETTINGS: &str = "settings";
 /// A frame that took longer moves what plays no farther, seconds.
@@ -28,6 +32,13 @@ pub struct App {
     picker: Box<dyn Picker>,
     /// Whether there is a GPU, real or in software, to draw on.
     drawable: bool,
+    kept: KeptSettings,
+}
+
+/// Where settings are kept, and what was kept last.
+struct KeptSettings {
+    file: Option<PathBuf>,
+    last: Option<Settings>,
 }
 
 impl App {
@@ -38,13 +49,21 @@ impl App {
             let renderer = SliceRenderer::new(&state.device, state.target_format);
             state.renderer.write().callback_resources.insert(renderer);
         });
-        let settings: Settings =
-            cc.storage.and_then(|storage| eframe::get_value(storage, SETTINGS)).unwrap_or_default();
+        let file = start.settings.take();
+        let read = file.as_deref().map_or(Ok(None), kept::load);
+        let (found, unread) = read.map_or_else(|why| (None, Some(in_words(&why))), |found| (found, None));
+        // Where older versions kept them, readable for all; they go from there once they are kept here.
+        let older = || cc.storage.and_then(|storage| eframe::get_value(storage, SETTINGS));
+        let settings = if unread.is_none() { found.clone().or_else(older) } else { None }.unwrap_or_default();
         let ctx = cc.egui_ctx.clone();
         let published = start.published.take().unwrap_or_else(|| catalogue::all().to_vec());
         let mut session = Session::new(settings, published, Worker::new(move || ctx.request_repaint()));
         session.begin(start);
-        Self { session, pending: Vec::new(), picker, drawable: drawable.is_some() }
+        if let Some(why) = unread {
+            session.toasts.tell(&why, Instant::now());
+        }
+        let kept = KeptSettings { file, last: found };
+        Self { session, pending: Vec::new(), picker, drawable: drawable.is_some(), kept }
     }
 
     /// Shows the dialog that is asked for. It must be made on this thread and is awaited on another.
@@ -233,8 +252,16 @@ impl eframe::App for App {
     }
 
     fn save(&mut self, storage: &mut dyn Storage) {
-        if let Some(settings) = self.session.kept() {
-            eframe::set_value(storage, SETTINGS, settings);
+        let Self { session, kept, .. } = self;
+        let (Some(file), Some(settings)) = (&kept.file, session.kept()) else { return };
+        if kept.last.as_ref() == Some(settings) {
+            return;
         }
+        let settings = settings.clone();
+        if let Err(why) = kept::save(file, &settings) {
+            session.toasts.tell(&in_words(&why), Instant::now());
+        }
+        kept.last = Some(settings); // what could not be kept is told once
+        storage.set_string(SETTINGS, String::new());
     }
 }
