@@ -16,6 +16,7 @@ use super::model::{Arrived, Model};
 use super::picture::PictureFile;
 use super::published::PublishedPage;
 use super::toasts::{Toasts, Work};
+use super::undo::{kind_of, kind_of_measure};
 use super::view::Viewer;
 use super::view::history::Kind;
 use super::wizard::Wizard;
@@ -78,13 +79,13 @@ impl Session {
     pub fn apply(&mut self, action: Action) {
         match action {
             Action::View(view) => {
-                let kind = Kind::of(&view);
+                let kind = kind_of(&view);
                 self.remembered(kind, |session| session.look(view));
             }
             Action::Run(run) => self.work(run),
             Action::Setting(setting) => self.set(setting),
             Action::Export(export) => self.export(export),
-            Action::Measure(act) => self.remembered(Kind::of_measure(&act), |session| session.measure(&act)),
+            Action::Measure(act) => self.remembered(kind_of_measure(&act), |session| session.measure(&act)),
         }
     }
 

@@ -31,6 +31,7 @@ pub mod shown;
 pub mod stage;
 mod start;
 pub mod toasts;
+mod undo;
 pub mod view;
 pub mod wizard;
 pub mod worker;

@@ -21,6 +21,7 @@ mod palette;
 mod pane_menu;
 mod panes;
 mod picker;
+mod pixels;
 mod places;
 mod presets;
 mod preview;

@@ -1,11 +1,6 @@
 //! The pictures: panes in rows, linked, with what a reader needs burnt on top.
 
-use std::sync::Arc;
-
-use eframe::egui::{
-    CursorIcon, Id, Label, Painter, Rect, Response, RichText, Role, Sense, Stroke, Ui, WidgetInfo, pos2, vec2,
-};
-use eframe::egui_wgpu;
+use eframe::egui::{CursorIcon, Id, Label, Rect, Response, RichText, Role, Sense, Stroke, Ui, WidgetInfo, pos2, vec2};
 use glam::DVec3;
 
 use super::annotations::{annotate, mark_synthetic, words};
@@ -13,11 +8,12 @@ use super::lens;
 use super::measure;
 use super::navigate;
 use super::pane_menu::pane_menu;
+use super::pixels::picture_ui;
 use super::places::point_at;
 use super::theme;
 use crate::frame::Plane;
 use crate::frame::camera::Camera;
-use crate::gpu::{self, PaintSlice};
+use crate::gpu;
 use crate::session::action::{Action, View};
 use crate::session::explained::Explained;
 use crate::session::model::Model;
@@ -132,22 +128,6 @@ pub(super) fn draw(
     if annotated {
         annotate(&painter, inner, picture, camera, grid, ui.ctx().pixels_per_point());
     }
-}
-
-/// The pixels of a pane, within the painter's clip.
-pub(super) fn picture_ui(
-    ui: &Ui,
-    painter: &Painter,
-    rect: Rect,
-    pane: u64,
-    picture: &Picture,
-    camera: &Camera,
-    grid: &Grid,
-) {
-    let size = [rect.width(), rect.height()].map(|n| ((n * ui.ctx().pixels_per_point()).round() as u32).max(1));
-    let view = camera.view(grid, size, picture.look);
-    let paint = PaintSlice { pane, view, layers: Arc::clone(&picture.layers), ctx: ui.ctx().clone() };
-    painter.add(egui_wgpu::Callback::new_paint_callback(rect, paint));
 }
 
 /// The original over the left part of a pane, up to a line that can be dragged.

@@ -315,6 +315,8 @@ fn what_ends_out_of_sight_is_told_once_with_a_way_to_it() {
     let choices = ExportChoices { folder: folder.clone(), ..session.model.settings.export.clone() };
     session.apply(Setting::Exports(choices).into());
     session.apply(View::Sheet(Sheet::Export).into());
+    let may_start = |session: &Session| session.export.hindrance(&session.model).is_none();
+    until(&mut session, "a look into the folder", may_start);
     session.apply(Export::Start.into());
     session.apply(View::Sheet(Sheet::Export).into());
     until(&mut session, "the end of the export", |session| !session.toasts.list.is_empty());
@@ -326,6 +328,9 @@ fn what_ends_out_of_sight_is_told_once_with_a_way_to_it() {
     assert!(session.toasts.list.is_empty(), "it is told once");
     // In sight the dialog tells.
     session.apply(View::Sheet(Sheet::Export).into());
+    until(&mut session, "a second look", |session| {
+        session.export.found.ready().is_some_and(|found| !found.names.is_empty())
+    });
     session.apply(Export::Replace(true).into());
     session.apply(Export::Start.into());
     until(&mut session, "the second export", |session| session.export.written.ready().is_some());
