@@ -11,6 +11,7 @@ use super::{Usage, compute, progress, say, say_json};
 use crate::export::report::{Asked, Report, Timing, report};
 use crate::export::write::Set;
 use crate::export::{self, Run, tensors, write};
+use crate::fit;
 use crate::io::counted;
 use crate::job::{Cancelled, Monitor};
 use crate::latent_shift::{Counterfactual, ScoreKind};
@@ -47,6 +48,11 @@ pub(super) fn explain(
     monitor: &Monitor,
 ) -> Result<Report> {
     export::check(input, &outputs.export, outputs.patient()).map_err(BadInput)?;
+    if let Some(runs) = outputs.stability {
+        let expected = fit::run_secs(input, &expected(request), &monitor.quiet())?;
+        // A closed pipe leaves no one to tell.
+        writeln!(std::io::stderr(), "{}", stability::expected_words(expected, runs)).ok();
+    }
     let began = Instant::now();
     let segmenter = segmenter_of_lungs(request, outputs, monitor)?;
     let result = pipeline::explain(input, request, monitor)?;
@@ -76,6 +82,18 @@ pub(super) fn explain(
     let dump = dump.map(|path| write::save_by(path, outputs.overwrite, |out| tensors::dump(&result, out)));
     [folder, dump].into_iter().flatten().collect::<Result<()>>()?;
     if result.complete && is_whole { Ok(report) } else { Err(Cancelled.into()) }
+}
+
+/// What a run costs is reckoned from.
+fn expected(request: &Request) -> fit::Asked {
+    let Request { autoencoder, target, slab, options } = request.clone();
+    let nothing =
+        fit::Asked { autoencoder: Some(autoencoder), classifier: None, segmenter: None, embedder: None, slab, options };
+    match target {
+        Target::Classes { classifier, .. } => fit::Asked { classifier: Some(classifier), ..nothing },
+        Target::LungSize { segmenter } => fit::Asked { segmenter: Some(segmenter), ..nothing },
+        Target::Toward { embedder, .. } => fit::Asked { embedder: Some(embedder), ..nothing },
+    }
 }
 
 /// What says where the lungs are, where anything does: the segmenter that gives the score, or the one that was named.

@@ -50,7 +50,7 @@ pub struct Run<'a> {
 
 impl<'a> Run<'a> {
     pub fn new(input: &'a Input, result: &'a Counterfactual, report: &'a Report, style: Style) -> Self {
-        let layers = Layers { scan: input.display_volume(), shift: Some(Shift::of(result)) };
+        let layers = Layers { scan: input.display_volume(), shift: Some(Shift::of(result)), map: None };
         Self { input, result, report, layers, style, spot: None, patient: Patient::LeftOut }
     }
 }

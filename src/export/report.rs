@@ -19,7 +19,7 @@ pub(super) const VERSION: u32 = 8;
 pub(super) const FORMAT: &str = "parallax result";
 pub const NOTICE: &str = "Research use only. Not for diagnosis. Counterfactual images are synthetic.";
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, Clone, Serialize)]
 pub struct Report {
     format: &'static str,
     version: u32,
@@ -66,13 +66,13 @@ pub struct Report {
     seconds_per_phase: Vec<(String, f64)>,
 }
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, Clone, Serialize)]
 struct Program {
     name: &'static str,
     version: &'static str,
 }
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, Clone, Serialize)]
 pub(super) struct InputReport {
     /// Of the voxels, not of the file: f32, little-endian.
     pub(super) sha256: String,
@@ -86,7 +86,7 @@ pub(super) struct InputReport {
 }
 
 /// What opens the input again, from the path that it came from.
-#[derive(Debug, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub(super) struct ChosenReport {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) series: Option<Which>,
@@ -132,13 +132,13 @@ pub struct TowardReport {
 }
 
 /// A class and its weight in the score.
-#[derive(Debug, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub(super) struct Term {
     pub(super) label: String,
     pub(super) weight: f64,
 }
 
-#[derive(Debug, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub(super) struct OptionsReport {
     search: String,
     range: Option<[f64; 2]>,
@@ -161,7 +161,7 @@ fn outside_before_version_5() -> String {
     Outside::Reconstruction.name().to_owned()
 }
 
-#[derive(Debug, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub(super) struct ScoresReport {
     pub(super) scan: f64,
     pub(super) reconstruction: f64,

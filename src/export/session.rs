@@ -13,16 +13,20 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
-use super::tensors::{Array, f32s, f64s, file, volume};
+use super::tensors::{Array, bytes, f32s, f64s, file, volume};
 use crate::files;
 use crate::io::counted;
 use crate::latent_shift::{Counterfactual, ScoreKind, Scores, Step, Trial};
 use crate::preprocess::Prepared;
+use crate::quality::regions::Regions;
+use crate::stability::Stability;
 use crate::volume::Volume;
 
 const FORMAT: &str = "parallax session";
 /// Bumped when what is there changes its meaning.
 const VERSION: &str = "1";
+/// Of files that hold what came again in repetitions too, which older programs could not read.
+const WITH_REPETITIONS: &str = "2";
 /// The document with the names of a classifier's classes takes a hundredth of this.
 const MAX_HEADER_BYTES: u64 = 16 << 20;
 
@@ -44,6 +48,9 @@ const TENSORS: [&str; 15] = [
     "latents_moved",
     "walk",
 ];
+
+/// What came again in repetitions, where there were any: bytes, in the order of the hash.
+const REPETITIONS: [&str; 2] = ["agreeing_runs", "runs_of_slices"];
 
 /// What of a result is no tensor.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -75,13 +82,25 @@ impl Outline {
     }
 }
 
-/// The stack is not written: it is the scan's, prepared.
-pub fn session_bytes(document: &impl Serialize, result: Option<&Counterfactual>) -> Result<Vec<u8>> {
+/// The stack is not written: it is the scan's, prepared. `stability` is of the result.
+pub fn session_bytes(
+    document: &impl Serialize,
+    result: Option<&Counterfactual>,
+    stability: Option<&Stability>,
+) -> Result<Vec<u8>> {
     let document = serde_json::to_string(document).context("the session cannot be written")?;
-    let arrays = result.map(arrays).into_iter().flatten().collect::<Vec<_>>();
+    let repeated = result.zip(stability).map(|(result, stability)| repetitions(result, stability));
+    let version = if repeated.is_some() { WITH_REPETITIONS } else { VERSION };
+    let arrays = result.map(arrays).into_iter().flatten().chain(repeated.into_iter().flatten()).collect::<Vec<_>>();
     let parts = arrays.iter().map(|(name, array)| (*name, array.shape.as_slice(), array.bytes.as_slice()));
     let sha256 = sha256(&document, parts);
-    file(&arrays, &[("format", FORMAT), ("version", VERSION), ("document", &document), ("sha256", &sha256)])
+    file(&arrays, &[("format", FORMAT), ("version", version), ("document", &document), ("sha256", &sha256)])
+}
+
+fn repetitions(result: &Counterfactual, stability: &Stability) -> [(&'static str, Array); REPETITIONS.len()] {
+    let ([width, height, _], slices) = (result.grid.shape, result.slab.len());
+    let (agree, of_slices) = stability.counts();
+    [(REPETITIONS[0], bytes(&[slices, height, width], agree)), (REPETITIONS[1], bytes(&[slices], of_slices))]
 }
 
 fn arrays(result: &Counterfactual) -> [(&'static str, Array); TENSORS.len()] {
@@ -154,7 +173,10 @@ impl SavedSession {
         let word = |key: &str| words.get(key).map(String::as_str).unwrap_or_default();
         ensure!(word("format") == FORMAT, "it holds tensors, but is no session of Parallax; choose another file");
         let version = word("version");
-        ensure!(version == VERSION, "it is of version {version:?}, and this Parallax reads version {VERSION}");
+        ensure!(
+            [VERSION, WITH_REPETITIONS].contains(&version),
+            "it is of version {version:?}, and this Parallax reads versions {VERSION} and {WITH_REPETITIONS}"
+        );
         let (there, wanted) = (length - 8 - header_bytes, metadata.data_len());
         ensure!(there == wanted as u64, "it is cut: {there} bytes of numbers, where {wanted} were saved");
         let mut bytes = Vec::new();
@@ -168,8 +190,23 @@ impl SavedSession {
     fn sha256(&self) -> Result<String> {
         let names = if self.metadata.tensors().is_empty() { &[][..] } else { &TENSORS[..] };
         let part = |name: &&'static str| self.tensor(name).map(|(info, bytes)| (*name, info.shape.as_slice(), bytes));
-        let parts: Vec<_> = names.iter().map(part).collect::<Result<_>>()?;
+        let more = if self.has_repetitions() { &REPETITIONS[..] } else { &[] };
+        let parts: Vec<_> = names.iter().chain(more).map(part).collect::<Result<_>>()?;
         Ok(sha256(&self.document, parts.into_iter()))
+    }
+
+    fn has_repetitions(&self) -> bool {
+        REPETITIONS.iter().any(|name| self.metadata.info(name).is_some())
+    }
+
+    /// What came again of its result, with the counts that lie beside the text; `regions` are the result's.
+    pub fn stability(&self, told: Stability, regions: &Regions) -> Result<Stability> {
+        let (_, slab, _) = regions.labels();
+        let [_, height, width] = <[usize; 3]>::try_from(self.tensor(REPETITIONS[0])?.0.shape.as_slice())
+            .context("its repetitions are not counted voxel by voxel")?;
+        let agree = self.checked(REPETITIONS[0], &[slab.len(), height, width], Dtype::U8)?;
+        let of_slices = self.checked(REPETITIONS[1], &[slab.len()], Dtype::U8)?;
+        told.with_counts(regions, agree.to_vec(), of_slices.to_vec())
     }
 
     pub fn document<D: DeserializeOwned>(&self) -> Result<D> {

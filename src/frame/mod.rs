@@ -2,6 +2,7 @@
 
 pub mod camera;
 pub mod colormap;
+mod map;
 pub mod measure;
 pub mod paint;
 mod shift;
@@ -9,6 +10,7 @@ mod shift;
 use glam::{DAffine3, DVec3};
 use serde::{Deserialize, Serialize};
 
+pub use self::map::{Map, Overlaid};
 pub use self::shift::{HEATMAPS, Shift};
 use crate::latent_shift::HeatmapMethod;
 use crate::volume::Volume;
@@ -60,9 +62,11 @@ pub enum Shade {
     },
 }
 
-/// The difference laid over a grey picture: as dense as it is large, `opacity` (`0..=1`) where it saturates.
+/// The difference, or a map, laid over a grey picture: as dense as it is large, `opacity` (`0..=1`) where it saturates.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Overlay {
+    pub of: Overlaid,
+    /// HU; of a map shares of its own scale.
     pub scale_hu: f32,
     pub threshold_hu: f32,
     pub opacity: f32,
@@ -74,6 +78,8 @@ pub struct Layers {
     pub scan: Volume,
     /// `None` before there is a result.
     pub shift: Option<Shift>,
+    /// What an overlay of a map reads; `None` where there is none.
+    pub map: Option<Map>,
 }
 
 /// The voxel nearest to a place in world space; `None` outside.
@@ -146,9 +152,14 @@ impl Look {
         Self { content, step: 0.0, shade, overlay: None, sampling: Sampling::Linear }
     }
 
-    /// Whether the difference enters.
+    /// Whether what the networks made enters.
     pub fn needs_shift(&self) -> bool {
-        self.content != Content::Scan || self.overlay.is_some()
+        self.content != Content::Scan || self.overlay.is_some_and(|overlay| overlay.of == Overlaid::Difference)
+    }
+
+    /// Whether a map enters.
+    pub fn needs_map(&self) -> bool {
+        self.overlay.is_some_and(|overlay| overlay.of == Overlaid::Map)
     }
 }
 

@@ -97,6 +97,8 @@ pub enum Run {
     Load(Role, PathBuf),
     Explain,
     Cancel,
+    /// Repeat the result no more; what was repeated is kept, and the result in any case.
+    StopRepeating,
     /// Send the scan through the autoencoder, to see whether it is kept; and stop that.
     CheckReconstruction,
     StopReconstruction,
@@ -121,6 +123,8 @@ pub enum Setting {
     /// Slices of the stack that may change; `None` = all.
     Slab(Option<Range<usize>>),
     Options(Options),
+    /// How often a run is repeated from perturbed starts.
+    Repeats(usize),
     /// What the left and the right button do.
     Mouse(Mouse),
     Panels(Panels),
@@ -238,6 +242,8 @@ pub enum Place {
     Model(Role),
     Fit,
     Run,
+    /// Its repetitions.
+    Repeats,
     Picture,
     /// The list of kept results.
     Results,

@@ -19,7 +19,7 @@ use super::worker::Worker;
 use crate::catalogue::Entry;
 use crate::io::Choice;
 use crate::models::Role;
-use crate::settings::{ExportChoices, Fetching, Settings, absolute};
+use crate::settings::{ExportChoices, Fetching, MOST_REPEATS, Settings, absolute};
 
 /// All of the window's state but what egui keeps.
 pub struct Session {
@@ -101,6 +101,7 @@ impl Session {
             wizard.follow(&self.model);
         }
         self.take_answer();
+        self.lay();
         if let Some(scan) = self.model.scan.ready() {
             self.view.advance_slices(&scan.layers.scan.grid, secs);
         }
@@ -109,6 +110,13 @@ impl Session {
             self.view.advance(run.result.steps.len(), secs);
         }
         playing
+    }
+
+    /// Lays what was chosen over the pictures, as far as it is there.
+    fn lay(&mut self) {
+        let (scan, run) = self.model.shown();
+        let layers = run.map(|run| &*run.layers).or(scan.map(|scan| &*scan.layers));
+        self.view.lay(layers, self.model.map(self.view.display.laid));
     }
 
     /// Keeps a new result, and remembers which one is on the screen.
@@ -209,6 +217,7 @@ impl Session {
             Run::Load(role, card) => model.load(role, card),
             Run::Explain => model.explain(),
             Run::Cancel => model.run.cancel(),
+            Run::StopRepeating => model.repeating.repeated.cancel(),
             Run::CheckReconstruction => model.check_reconstruction(),
             Run::StopReconstruction => model.fitting.kept.cancel(),
             Run::SwapResults => {
@@ -234,6 +243,7 @@ impl Session {
             Setting::Toward(path) => settings.toward = Some(absolute(&path)),
             Setting::Slab(slab) => self.model.slab = slab,
             Setting::Options(options) => settings.options = options,
+            Setting::Repeats(repeats) => settings.repeats = repeats.min(MOST_REPEATS),
             Setting::Mouse(mouse) => settings.mouse = mouse,
             Setting::Panels(panels) => settings.panels = panels,
             Setting::Sides(sides) => settings.sides = sides,
@@ -305,6 +315,7 @@ impl Session {
             Place::Model(Role::Embedder) => model.embedder.dismiss(),
             Place::Fit => model.fitting.dismiss(),
             Place::Run => model.run.dismiss(),
+            Place::Repeats => model.repeating.repeated.dismiss(),
             Place::Session => model.restored.dismiss(),
             Place::Picture => self.picture.dismiss(),
             Place::Results => self.gallery.dismiss(),

@@ -59,7 +59,8 @@ pub fn bytes(model: &Model, viewer: &Viewer) -> impl FnOnce() -> Result<Vec<u8>>
     move || {
         let mut document = document.context("there is no session yet; open a scan first")?;
         document.scan.sha256 = scan.map(|scan| scan.input.sha256().to_owned()).unwrap_or_default();
-        session_bytes(&document, run.as_deref().map(|run| &run.result))
+        let result = run.as_deref().map(|run| &run.result);
+        session_bytes(&document, result, run.as_deref().and_then(|run| run.report.stability.as_ref()))
     }
 }
 
@@ -72,6 +73,7 @@ fn document(model: &Model, viewer: &Viewer) -> Option<Document> {
         asked: run.asked.clone(),
         timing: run.timing.clone(),
         seconds: run.seconds,
+        stability: run.report.stability.clone(),
     });
     let recipe = scan.input.prepared.recipe.clone();
     Some(Document {

@@ -5,7 +5,7 @@ use eframe::egui::{Key, Modifiers};
 use crate::frame::Plane;
 use crate::session::Session;
 use crate::session::action::{Action, Export, Measure, Run, Setting, Sheet, View, Wanted};
-use crate::session::view::display::{Change, Changes, Layout, Shown};
+use crate::session::view::display::{Change, Changes, Laid, Layout, Shown};
 use crate::settings::{Side, Sides};
 
 const NUMBERS: [Key; 9] =
@@ -97,6 +97,9 @@ fn of_files(session: &Session) -> Vec<Command> {
     if model.missing().is_none() && model.run.running().is_none() {
         all.push(Command::new("Compute the counterfactual", command(Key::Enter), Run::Explain).everywhere());
     }
+    if model.repeating.repeated.running().is_some() {
+        all.push(Command::new("Stop repeating", None, Run::StopRepeating));
+    }
     if model.run.running().is_some() {
         all.push(Command::new("Cancel the run", plain(Key::Escape), Run::Cancel));
     } else if model.opening().is_some() {
@@ -179,6 +182,10 @@ fn of_result(session: &Session) -> Vec<Command> {
     ];
     if run.result.steps.len() > 1 {
         all.push(Command::new("Play along lambda, or stop", plain(Key::Space), View::TogglePlay));
+    }
+    if run.agreement.is_some() {
+        let laid = if session.view.display.laid == Laid::Agreement { Laid::Change } else { Laid::Agreement };
+        all.push(Command::new("Where runs agree, or the change", None, View::Change(Change::Laid(laid))));
     }
     if session.view.display.changes != Changes::Slice {
         let display = crate::session::view::display::Display { changes: Changes::Slice, ..session.view.display };

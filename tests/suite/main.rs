@@ -62,6 +62,7 @@ mod quality;
 mod recipes;
 mod record;
 mod regions;
+mod repeats;
 mod result_panel;
 mod runs;
 mod scans;

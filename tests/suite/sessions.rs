@@ -166,7 +166,7 @@ fn a_file_that_is_no_session_is_refused_in_words_and_nothing_is_lost() {
     let with = |change: &dyn Fn(&mut Value)| {
         let mut document = document.clone();
         change(&mut document);
-        session_bytes(&document, None).expect("bytes")
+        session_bytes(&document, None, None).expect("bytes")
     };
     let kept = std::fs::read(kept).expect("a session");
     unfold(&mut window, "scan");
@@ -245,12 +245,12 @@ fn every_number_of_a_result_comes_back_to_its_last_bit() {
     let folder = tempfile::tempdir().expect("a folder");
     let (prepared, document) = (prepared(), "any words".to_owned());
     let result = result(&prepared);
-    let path = written(&folder, &session_bytes(&document, Some(&result)).expect("bytes"));
+    let path = written(&folder, &session_bytes(&document, Some(&result), None).expect("bytes"));
     let saved = SavedSession::open(&path).expect("a session");
     assert_eq!(saved.document::<String>().expect("words"), document);
     let back = saved.result(&Outline::of(&result), &prepared).expect("a result");
     assert_eq!(format!("{back:?}"), format!("{result:?}"), "and what is printed tells every float from every other");
-    let bare = written(&folder, &session_bytes(&document, None).expect("bytes"));
+    let bare = written(&folder, &session_bytes(&document, None, None).expect("bytes"));
     let bare = SavedSession::open(&bare).expect("a session without a result");
     assert!(bare.result(&Outline::of(&result), &prepared).is_err());
 }
@@ -260,7 +260,7 @@ fn a_session_that_is_cut_or_flipped_anywhere_is_an_error_or_what_it_was() {
     let folder = tempfile::tempdir().expect("a folder");
     let prepared = prepared();
     let (result, document) = (result(&prepared), "any words".to_owned());
-    let (outline, whole) = (Outline::of(&result), session_bytes(&document, Some(&result)).expect("bytes"));
+    let (outline, whole) = (Outline::of(&result), session_bytes(&document, Some(&result), None).expect("bytes"));
     for end in 0..whole.len() {
         assert!(SavedSession::open(&written(&folder, &whole[..end])).is_err(), "cut at {end} of {}", whole.len());
     }
@@ -287,7 +287,7 @@ fn a_result_of_another_grid_or_out_of_order_is_an_error_that_says_so() {
     let prepared = prepared();
     let good = result(&prepared);
     let refusal = |result: &Counterfactual, outline: Outline, prepared: &Prepared| {
-        let path = written(&folder, &session_bytes(&"", Some(result)).expect("bytes"));
+        let path = written(&folder, &session_bytes(&"", Some(result), None).expect("bytes"));
         let saved = SavedSession::open(&path).expect("whole");
         format!("{:#}", saved.result(&outline, prepared).expect_err("a refusal"))
     };

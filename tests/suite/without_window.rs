@@ -20,14 +20,14 @@ const SLICES: usize = 8;
 /// Between two looks at the workers, seconds.
 const FRAME_SECS: f32 = 0.02;
 
-fn session(start: Start) -> Session {
+pub(crate) fn session(start: Start) -> Session {
     let mut session = Session::new(Settings::default(), Vec::new(), Worker::new(|| {}));
     session.begin(start);
     session
 }
 
 /// All that the tiny networks need for a run.
-fn all(models: &TinyModels) -> Start {
+pub(crate) fn all(models: &TinyModels) -> Start {
     Start {
         scan: Some(models.stack(SLICES)),
         autoencoder: Some(models.card("autoencoder")),
@@ -37,11 +37,11 @@ fn all(models: &TinyModels) -> Start {
     }
 }
 
-fn ready(models: &TinyModels) -> Session {
+pub(crate) fn ready(models: &TinyModels) -> Session {
     session(all(models))
 }
 
-fn until(session: &mut Session, what: &str, so: impl Fn(&Session) -> bool) {
+pub(crate) fn until(session: &mut Session, what: &str, so: impl Fn(&Session) -> bool) {
     let began = Instant::now();
     while !so(session) {
         assert!(began.elapsed() < PATIENCE, "{what} did not come");
@@ -56,20 +56,20 @@ fn explained(models: &TinyModels) -> Session {
     session
 }
 
-fn explain(session: &mut Session) {
+pub(crate) fn explain(session: &mut Session) {
     until(session, "scan and networks", |session| session.model.missing().is_none());
     session.apply(Run::Explain.into());
     until(session, "the counterfactual", |session| session.model.run.ready().is_some());
 }
 
 /// With a folder for results, which is made when the first one comes.
-fn keeping(models: &TinyModels, settings: Settings, start: Start) -> Session {
+pub(crate) fn keeping(models: &TinyModels, settings: Settings, start: Start) -> Session {
     let mut session = Session::new(settings, Vec::new(), Worker::new(|| {}));
     session.begin(Start { results: Some(models.folder.path().join("results")), ..start });
     session
 }
 
-fn is_kept(session: &Session) -> bool {
+pub(crate) fn is_kept(session: &Session) -> bool {
     session.model.run.ready().is_some_and(|run| session.gallery.has(run))
         && session.gallery.kept.ready().is_some_and(|kept| !kept.is_empty())
 }

@@ -3,7 +3,9 @@
 mod fits;
 mod fitting;
 mod give;
+mod maps;
 pub mod pace;
+mod repeating;
 mod restore;
 pub mod scoring;
 
@@ -14,6 +16,7 @@ use std::time::Instant;
 
 use self::fitting::Fitting;
 use self::pace::RunPace;
+use self::repeating::Repeating;
 use self::scoring::Scoring;
 use anyhow::anyhow;
 
@@ -32,7 +35,7 @@ use crate::latent_shift::Options;
 use crate::models::{self, Autoencoder, Classifier, Embedder, Facts, Role, Segmenter, label_index};
 use crate::pipeline::{self, Request, Target, Told};
 use crate::preprocess::Recipe;
-use crate::settings::{ScoredBy, Settings, absolute};
+use crate::settings::{MOST_REPEATS, ScoredBy, Settings, absolute};
 
 /// What is open, and would drop the result if it were shown.
 pub enum Waiting {
@@ -54,6 +57,8 @@ pub struct Model {
     pub run: Stage<Explained>,
     /// When the run that goes on began, and how long it was thought to take, seconds.
     pub pace: Option<RunPace>,
+    /// The run that is shown, from perturbed starts.
+    pub repeating: Repeating,
     /// Whether what is open fits.
     pub fitting: Fitting,
     /// What the classifier says of the open scan.
@@ -98,6 +103,7 @@ impl Model {
             embedder: Stage::default(),
             run: Stage::default(),
             pace: None,
+            repeating: Repeating::default(),
             fitting: Fitting::default(),
             scoring: Scoring::default(),
             aside: None,
@@ -296,9 +302,11 @@ impl Model {
         self.pace = Some(RunPace::new(self.run_secs()));
         self.fitting.pause();
         self.scoring.pause();
+        let asked_for = self.repeating.expect(self.settings.repeats.min(MOST_REPEATS));
         let job = self.worker.spawn_in_turn("explain", move |monitor| {
             let began = Instant::now();
             let request = request(monitor)?;
+            asked_for.put(request.clone());
             let result = pipeline::explain(&scan.input, &request, monitor)?;
             let (asked, timing) = (Asked::of(&request), Timing::of(monitor));
             Ok(Arc::new(Explained::new(scan, asked, result, timing, began.elapsed().as_secs_f64())))
@@ -310,6 +318,7 @@ impl Model {
     pub fn poll(&mut self) -> Arrived {
         let arrived = Arrived { scan: self.poll_scan(), run: self.poll_run(), restored: self.poll_restored() };
         self.poll_dropped();
+        self.poll_repeated();
         if self.autoencoder.poll() {
             self.settings.autoencoder = self.autoencoder.ready().map(|loaded| absolute(&loaded.card));
             hold_against(&mut self.saved_with, Role::Autoencoder, &mut self.autoencoder);
@@ -381,6 +390,7 @@ impl Model {
             self.settings.remember(path);
         }
         self.run.clear(); // its pictures are those of another scan
+        self.repeating = Repeating::default();
         self.aside = None;
         self.fit_slab();
     }
@@ -409,7 +419,20 @@ impl Model {
             self.run.swap(&mut before);
         }
         self.aside = before;
+        if let Some(run) = self.run.ready().filter(|_| !keeps) {
+            self.repeating.begin(run, &self.worker);
+        }
         !keeps
+    }
+
+    /// A result of which it is known now what came again takes its own place.
+    fn poll_repeated(&mut self) {
+        let Some(repeated) = self.repeating.poll() else { return };
+        if self.run.ready().is_some_and(|run| run.is_of(&repeated)) {
+            self.run.swap(&mut Some(repeated));
+        } else if let Some(aside) = self.aside.as_mut().filter(|aside| aside.is_of(&repeated)) {
+            *aside = repeated;
+        }
     }
 
     /// Shows the other result.

@@ -28,6 +28,26 @@ impl Shown {
     }
 }
 
+/// What is laid over the pictures, and stands in the pane of the difference.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub enum Laid {
+    /// What the counterfactual changed.
+    #[default]
+    Change,
+    /// How many repetitions of the run agree with it, voxel by voxel.
+    Agreement,
+}
+
+impl Laid {
+    /// Above the pane.
+    pub fn title(self) -> &'static str {
+        match self {
+            Self::Change => "Counterfactual change",
+            Self::Agreement => "Runs that agree",
+        }
+    }
+}
+
 /// How a difference is shown in its pane.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Changes {
@@ -102,6 +122,7 @@ pub enum Change {
     Inverted,
     Crosshair,
     Annotated,
+    Laid(Laid),
     Sampling,
     Logits,
     /// The overlay so much more opaque, or less.
@@ -120,6 +141,8 @@ pub struct Display {
     /// The difference on top of the counterfactual.
     pub overlay: bool,
     pub changes: Changes,
+    #[serde(default)]
+    pub laid: Laid,
     /// Smaller differences are not drawn, HU.
     pub threshold_hu: f32,
     /// How opaque the overlay is where it saturates, `0..=1`.
@@ -144,6 +167,7 @@ impl Default for Display {
             detail_kept: false,
             overlay: false,
             changes: Changes::Slice,
+            laid: Laid::Change,
             threshold_hu: 0.0,
             opacity: 0.7,
             sampling: Sampling::Linear,
@@ -180,6 +204,7 @@ impl Display {
             Change::NextHeatmap => Self { changes: self.changes.next_heatmap(), ..self },
             Change::Inverted => Self { inverted: !self.inverted, ..self },
             Change::Crosshair => Self { crosshair: !self.crosshair, ..self },
+            Change::Laid(laid) => Self { laid, ..self },
             Change::Annotated => Self { annotated: !self.annotated, ..self },
             Change::Sampling => {
                 let sampling = match self.sampling {

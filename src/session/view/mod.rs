@@ -3,9 +3,12 @@
 pub mod arrange;
 pub mod curve;
 pub mod display;
+mod lay;
 pub mod marks;
 pub mod measurements;
 pub mod scale;
+
+use std::sync::Arc;
 
 use glam::DVec3;
 use serde::{Deserialize, Serialize};
@@ -16,7 +19,7 @@ use super::explained::Explained;
 use super::open_scan::OpenScan;
 use crate::frame::camera::Camera;
 use crate::frame::measure::Measurement;
-use crate::frame::{PRESETS, Plane, Window};
+use crate::frame::{Layers, PRESETS, Plane, Window};
 use crate::settings::{CENTER_HU, WIDTH_HU};
 use crate::volume::Grid;
 
@@ -94,6 +97,8 @@ pub struct Viewer {
     pub region: Option<usize>,
     /// The original is held in the counterfactual's place.
     pub blink: bool,
+    /// The layers that are shown, under the map that the display lays over them, as far as that is there.
+    mapped: Option<Arc<Layers>>,
     /// Size of a pane as it was last drawn, physical pixels.
     pub pane_px: [u32; 2],
     /// Under the pointer, RAS+ millimetres.
@@ -120,6 +125,7 @@ impl Default for Viewer {
             beside: Vec::new(),
             region: None,
             blink: false,
+            mapped: None,
             pane_px: PANE_PX,
             probe: None,
             wheel: 0.0,
