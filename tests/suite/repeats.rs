@@ -126,7 +126,8 @@ fn counts_that_no_repeats_can_have_are_refused() {
     let saved = SavedSession::open(&path).expect("a session");
     let back = saved.stability(stability.clone(), &run.report.regions).expect("repeats");
     assert_eq!(back.counts(), stability.counts());
-    let more = Stability { runs: 3, ..stability.clone() };
+    let mut more = stability.clone();
+    more.runs = 3;
     assert!(saved.stability(more, &run.report.regions).is_err(), "more than were asked for");
     let (agree, of_slices) = stability.counts();
     let mut wrong = agree.to_vec();
