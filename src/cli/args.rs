@@ -7,6 +7,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use super::choice::ChoiceArgs;
 use super::compute::{ComputeArgs, bytes};
 use super::fit::FitArgs;
+use super::methods::CompareArgs;
 use super::models::ModelsArgs;
 use super::values::{LambdaRange, Seeds, Shape, Slab, finite, positive, range, seeds, size, slab, within};
 use crate::export::{Annotation, Kind, Layout, Patient, Style};
@@ -398,6 +399,8 @@ pub struct OutputArgs {
     /// as the run's search
     #[arg(long, value_name = "RUNS", value_parser = within(1..=MOST_RUNS))]
     pub stability: Option<usize>,
+    #[command(flatten)]
+    pub compare: CompareArgs,
     /// Every tensor of the run, for comparison with other programs
     #[arg(long, value_name = "FILE")]
     pub dump: Option<PathBuf>,

@@ -7,13 +7,15 @@ use std::time::Instant;
 use anyhow::{Result, bail};
 
 use super::args::{ExplainArgs, Objective, OutputArgs};
-use super::{Usage, compute, progress, say, say_json};
+use super::{Usage, compute, methods, progress, say, say_json};
+use crate::export::compared::{MethodReport, method_file, method_name};
 use crate::export::report::{Asked, Report, Timing, report};
 use crate::export::write::Set;
 use crate::export::{self, Run, tensors, write};
 use crate::fit;
 use crate::io::counted;
 use crate::job::{Cancelled, Monitor};
+use crate::latent_shift::saliency::Method;
 use crate::latent_shift::{Counterfactual, ScoreKind};
 use crate::models::{Classifier, Segmenter, label_index};
 use crate::nn::device;
@@ -48,6 +50,9 @@ pub(super) fn explain(
     monitor: &Monitor,
 ) -> Result<Report> {
     export::check(input, &outputs.export, outputs.patient()).map_err(BadInput)?;
+    if !outputs.compare.methods.is_empty() {
+        request.target.one_class()?;
+    }
     if let Some(runs) = outputs.stability {
         let expected = fit::run_secs(input, &expected(request), &monitor.quiet())?;
         // A closed pipe leaves no one to tell.
@@ -64,6 +69,9 @@ pub(super) fn explain(
     if let Some(runs) = outputs.stability.filter(|_| result.complete) {
         report.stability = repeated(input, request, &result, &report.regions, runs, monitor)?;
     }
+    let asked_for: &[Method] = if result.complete { &outputs.compare.methods } else { &[] };
+    let maps = methods::computed(input, request, asked_for, monitor)?;
+    report.methods = (!outputs.compare.methods.is_empty()).then(|| maps.iter().map(MethodReport::of).collect());
     let is_whole = monitor.check().is_ok();
     let saving = if is_whole { saving } else { Monitor::default() };
     if outputs.json {
@@ -74,6 +82,8 @@ pub(super) fn explain(
     let folder = set.map(|mut set| -> Result<()> {
         let run = Run { patient: outputs.patient(), ..Run::new(input, &result, &report, outputs.style()) };
         export::files(&run, &outputs.export, &saving, &mut |file| set.put(&file))?;
+        let grid = &run.layers.scan.grid;
+        maps.iter().try_for_each(|map| set.put(&method_file(map, grid, &saving)?))?;
         set.finish()?;
         Ok(())
     });
@@ -150,7 +160,9 @@ impl OutputArgs {
             bail!(Usage("--keep-patient is for DICOM files: --export dicom or dicom-ct".to_owned()));
         }
         let into = self.out.as_ref();
-        let set = into.map(|folder| Set::open(folder, export::names(&self.export), |_| self.overwrite)).transpose()?;
+        let methods = self.compare.methods.iter().map(|method| method_name(*method));
+        let names = export::names(&self.export).chain(methods);
+        let set = into.map(|folder| Set::open(folder, names, |_| self.overwrite)).transpose()?;
         self.dump.as_ref().map_or(Ok(()), |path| write::check(path, self.overwrite))?;
         Ok(set)
     }

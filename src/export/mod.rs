@@ -2,6 +2,7 @@
 
 pub mod animation;
 pub mod apng;
+pub mod compared;
 mod dicom;
 mod film;
 pub mod gif;

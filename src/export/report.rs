@@ -3,6 +3,7 @@
 use anyhow::{Context, Result, anyhow};
 use serde::{Deserialize, Serialize};
 
+use super::compared::MethodReport;
 use crate::io::{Choice, Which};
 use crate::job::Monitor;
 use crate::latent_shift::{Counterfactual, HeatmapMethod, Options, Outside, ScoreKind, SearchWay, StepsIn};
@@ -15,7 +16,7 @@ use crate::quality::{self, Drift, Quality};
 use crate::stability::Stability;
 
 /// Bumped when a field comes, goes or changes its meaning, here and in `assets/result.schema.json`.
-pub(super) const VERSION: u32 = 8;
+pub(super) const VERSION: u32 = 9;
 pub(super) const FORMAT: &str = "parallax result";
 pub const NOTICE: &str = "Research use only. Not for diagnosis. Counterfactual images are synthetic.";
 
@@ -57,6 +58,8 @@ pub struct Report {
     pub regions: Regions,
     /// Nothing where it was not asked for.
     pub stability: Option<Stability>,
+    /// What other methods make of the class; nothing where none was asked for.
+    pub methods: Option<Vec<MethodReport>>,
     /// The classifier's other outputs, by label; nothing where a segmenter gave the score.
     pub drift: Option<Vec<Drift>>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -424,6 +427,7 @@ pub fn report(input: &Input, asked: &Asked, result: &Counterfactual, regions: Re
         most_changed_slice: result.most_changed_slice(),
         regions,
         stability: None,
+        methods: None,
         drift: asked.drift(result),
         fast_error: result.fast_error,
         device: timing.device.clone(),

@@ -99,6 +99,8 @@ pub enum Run {
     Cancel,
     /// Repeat the result no more; what was repeated is kept, and the result in any case.
     StopRepeating,
+    /// Show the change again, and compute no other method's map.
+    StopMethod,
     /// Send the scan through the autoencoder, to see whether it is kept; and stop that.
     CheckReconstruction,
     StopReconstruction,
@@ -244,6 +246,8 @@ pub enum Place {
     Run,
     /// Its repetitions.
     Repeats,
+    /// A method's map.
+    Method,
     Picture,
     /// The list of kept results.
     Results,

@@ -14,6 +14,7 @@ use super::model::{Arrived, Model};
 use super::picture::PictureFile;
 use super::published::PublishedPage;
 use super::view::Viewer;
+use super::view::display::Laid;
 use super::wizard::Wizard;
 use super::worker::Worker;
 use crate::catalogue::Entry;
@@ -114,6 +115,11 @@ impl Session {
 
     /// Lays what was chosen over the pictures, as far as it is there.
     fn lay(&mut self) {
+        let wanted = match self.view.display.laid {
+            Laid::By(method) => Some(method),
+            Laid::Change | Laid::Agreement => None,
+        };
+        self.model.follow_methods(wanted);
         let (scan, run) = self.model.shown();
         let layers = run.map(|run| &*run.layers).or(scan.map(|scan| &*scan.layers));
         self.view.lay(layers, self.model.map(self.view.display.laid));
@@ -217,6 +223,10 @@ impl Session {
             Run::Load(role, card) => model.load(role, card),
             Run::Explain => model.explain(),
             Run::Cancel => model.run.cancel(),
+            Run::StopMethod => {
+                model.methods.coming.cancel();
+                self.view.display.laid = Laid::Change;
+            }
             Run::StopRepeating => model.repeating.repeated.cancel(),
             Run::CheckReconstruction => model.check_reconstruction(),
             Run::StopReconstruction => model.fitting.kept.cancel(),
@@ -315,6 +325,7 @@ impl Session {
             Place::Model(Role::Embedder) => model.embedder.dismiss(),
             Place::Fit => model.fitting.dismiss(),
             Place::Run => model.run.dismiss(),
+            Place::Method => model.methods.coming.dismiss(),
             Place::Repeats => model.repeating.repeated.dismiss(),
             Place::Session => model.restored.dismiss(),
             Place::Picture => self.picture.dismiss(),

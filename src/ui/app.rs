@@ -5,9 +5,9 @@ use eframe::{CreationContext, Storage};
 
 use super::picker::{Ask, Picker};
 use super::{
-    compute_panel, export_dialog, gallery_panel, help, input_panel, keys, lambda_bar, measure, model_panel, palette,
-    panes, presets, preview, published, result_panel, session_panel, slice_bar, start_panel, status_bar, theme,
-    toolbar, widgets, wizard,
+    compute_panel, export_dialog, gallery_panel, help, input_panel, keys, lambda_bar, measure, methods_panel,
+    model_panel, palette, panes, presets, preview, published, result_panel, session_panel, slice_bar, start_panel,
+    status_bar, theme, toolbar, widgets, wizard,
 };
 use crate::catalogue;
 use crate::gpu::SliceRenderer;
@@ -126,6 +126,7 @@ impl App {
             widgets::clear_of_scroll_bar(ui);
             measure::measure_panel_ui(ui, model, view, actions);
             result_panel::result_panel_ui(ui, model, view, actions);
+            methods_panel::methods_panel_ui(ui, model, view, actions);
             gallery_panel::gallery_ui(ui, model, gallery, actions);
             if model.scan.ready().is_some() {
                 session_panel::session_panel_ui(ui, file, actions);

@@ -3,6 +3,7 @@
 use eframe::egui::{Key, Modifiers};
 
 use crate::frame::Plane;
+use crate::latent_shift::saliency::Method;
 use crate::session::Session;
 use crate::session::action::{Action, Export, Measure, Run, Setting, Sheet, View, Wanted};
 use crate::session::view::display::{Change, Changes, Laid, Layout, Shown};
@@ -186,6 +187,10 @@ fn of_result(session: &Session) -> Vec<Command> {
     if run.agreement.is_some() {
         let laid = if session.view.display.laid == Laid::Agreement { Laid::Change } else { Laid::Agreement };
         all.push(Command::new("Where runs agree, or the change", None, View::Change(Change::Laid(laid))));
+    }
+    for laid in [Laid::Change].into_iter().chain(Method::ALL.map(Laid::By)) {
+        let name = format!("Method shown: {}", laid.title().to_lowercase());
+        all.push(Command::new(name, None, View::Change(Change::Laid(laid))));
     }
     if session.view.display.changes != Changes::Slice {
         let display = crate::session::view::display::Display { changes: Changes::Slice, ..session.view.display };

@@ -12,6 +12,7 @@ mod input_panel;
 mod keys;
 mod lambda_bar;
 mod measure;
+mod methods_panel;
 mod model_panel;
 mod navigate;
 mod notes;

@@ -39,6 +39,7 @@ mod hostile;
 mod input_check;
 mod measurements;
 mod messages;
+mod methods;
 mod models;
 mod mutations;
 mod narrow;

@@ -10,6 +10,7 @@ impl Model {
         match laid {
             Laid::Change => None,
             Laid::Agreement => self.run.ready()?.agreement.as_ref(),
+            Laid::By(method) => self.methods.known(method).map(|computed| &computed.map),
         }
     }
 }

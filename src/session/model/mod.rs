@@ -4,6 +4,7 @@ mod fits;
 mod fitting;
 mod give;
 mod maps;
+pub mod methods;
 pub mod pace;
 mod repeating;
 mod restore;
@@ -15,6 +16,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use self::fitting::Fitting;
+use self::methods::Methods;
 use self::pace::RunPace;
 use self::repeating::Repeating;
 use self::scoring::Scoring;
@@ -59,6 +61,8 @@ pub struct Model {
     pub pace: Option<RunPace>,
     /// The run that is shown, from perturbed starts.
     pub repeating: Repeating,
+    /// What other methods say of the scan.
+    pub methods: Methods,
     /// Whether what is open fits.
     pub fitting: Fitting,
     /// What the classifier says of the open scan.
@@ -104,6 +108,7 @@ impl Model {
             run: Stage::default(),
             pace: None,
             repeating: Repeating::default(),
+            methods: Methods::default(),
             fitting: Fitting::default(),
             scoring: Scoring::default(),
             aside: None,
@@ -302,6 +307,7 @@ impl Model {
         self.pace = Some(RunPace::new(self.run_secs()));
         self.fitting.pause();
         self.scoring.pause();
+        self.methods.pause();
         let asked_for = self.repeating.expect(self.settings.repeats.min(MOST_REPEATS));
         let job = self.worker.spawn_in_turn("explain", move |monitor| {
             let began = Instant::now();

@@ -43,7 +43,11 @@ impl Viewer {
                 Layout::Mpr(_) => (&PLANES, 2),
                 Layout::Three | Layout::Rows | Layout::Single(_) => (std::slice::from_ref(&here), 1),
             };
-            return Arrangement { pictures: planes.iter().map(|plane| original(*plane)).collect(), columns };
+            let shown = |plane| match self.laid_over() {
+                Some((overlay, layers)) => self.mapped(overlay, layers, plane),
+                None => original(plane),
+            };
+            return Arrangement { pictures: planes.iter().map(|plane| shown(*plane)).collect(), columns };
         };
         let picture = |(plane, shown)| match shown {
             Shown::Original => original(plane),

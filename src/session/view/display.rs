@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::frame::Sampling;
 use crate::latent_shift::HeatmapMethod;
+use crate::latent_shift::saliency::Method;
 
 /// Which of the pictures of a place.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -36,6 +37,8 @@ pub enum Laid {
     Change,
     /// How many repetitions of the run agree with it, voxel by voxel.
     Agreement,
+    /// What another method makes of the same class.
+    By(Method),
 }
 
 impl Laid {
@@ -44,6 +47,16 @@ impl Laid {
         match self {
             Self::Change => "Counterfactual change",
             Self::Agreement => "Runs that agree",
+            Self::By(method) => method.title(),
+        }
+    }
+
+    /// What is shown, in a sentence.
+    pub fn describe(self) -> &'static str {
+        match self {
+            Self::Change => "What the counterfactual changed.",
+            Self::Agreement => "The share of repeats that change each place the same way.",
+            Self::By(method) => method.describe(),
         }
     }
 }
