@@ -56,6 +56,9 @@ pub struct WindowArgs {
     /// Slices that may change, "20:28" or "all"
     #[arg(long, value_name = "A:B|all", value_parser = slab, default_value = "all")]
     slab: Slab,
+    /// A mask of the scan, to hold methods against
+    #[arg(long, value_name = "FILE", requires = "scan")]
+    mask: Option<PathBuf>,
     #[command(flatten)]
     pub compute: ComputeArgs,
 }
@@ -72,6 +75,7 @@ impl WindowArgs {
             toward: self.toward,
             target: self.target,
             slab: self.slab.0,
+            mask: self.mask,
             ..Start::default()
         }
     }

@@ -53,6 +53,7 @@ pub(super) fn explain(
     if !outputs.compare.methods.is_empty() {
         request.target.one_class()?;
     }
+    let mask = outputs.compare.open_mask(input, monitor)?;
     if let Some(runs) = outputs.stability {
         let expected = fit::run_secs(input, &expected(request), &monitor.quiet())?;
         // A closed pipe leaves no one to tell.
@@ -72,6 +73,7 @@ pub(super) fn explain(
     let asked_for: &[Method] = if result.complete { &outputs.compare.methods } else { &[] };
     let maps = methods::computed(input, request, asked_for, monitor)?;
     report.methods = (!outputs.compare.methods.is_empty()).then(|| maps.iter().map(MethodReport::of).collect());
+    report.mask = methods::masked(mask.as_ref(), &result, &maps, &saving)?;
     let is_whole = monitor.check().is_ok();
     let saving = if is_whole { saving } else { Monitor::default() };
     if outputs.json {
@@ -225,6 +227,10 @@ fn summarize(
     say(&format!("stopped because {}", result.stop));
     for line in report.regions.lines().into_iter().chain(report.stability.as_ref().map(Stability::line)) {
         say(&line);
+    }
+    if let Some(mask) = &report.mask {
+        say(&format!("mask: {}", mask.line()));
+        mask.methods.iter().for_each(|method| say(&method.line()));
     }
     if result.slab.len() < result.grid.shape[2] {
         say(request.options.outside().describe());

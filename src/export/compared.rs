@@ -4,7 +4,10 @@ use anyhow::Result;
 use serde::Serialize;
 
 use super::{File, nifti};
-use crate::job::Monitor;
+use crate::audit::Against;
+use crate::io::{Mask, Note, counted};
+use crate::job::{Cancelled, Monitor};
+use crate::latent_shift::Counterfactual;
 use crate::latent_shift::rise::{MASKS, SEED};
 use crate::latent_shift::saliency::Method;
 use crate::preprocess;
@@ -24,10 +27,10 @@ pub struct MethodReport {
     pub method: &'static str,
     /// Columns, rows and slices of the map.
     shape: [usize; 3],
-    largest: f32,
-    mean: f64,
+    pub(super) largest: f32,
+    pub(super) mean: f64,
     /// Share of the voxels, the largest ones, that holds 90 % of the map's sum.
-    sparsity: f64,
+    pub(super) sparsity: f64,
     /// Random masks, and the seed that they come from; of RISE alone.
     #[serde(skip_serializing_if = "Option::is_none")]
     masks: Option<usize>,
@@ -66,4 +69,72 @@ pub fn method_file(map: &MethodMap, scan: &Grid, monitor: &Monitor) -> Result<Fi
     let volume = preprocess::restore(&map.sizes, scan, 0.0, monitor)?;
     let description = format!("{}, of a logit. Research use only.", map.method.title());
     Ok(File::new(method_name(map.method), nifti::nifti_bytes(&volume, &description)?))
+}
+
+/// How well the counterfactual and other methods agree with a mask.
+#[derive(Debug, Clone, Serialize)]
+pub struct MaskReport {
+    /// "NIfTI-1, Int16" or "DICOM segmentation".
+    format: String,
+    /// Marked voxels of the mask's own grid, and what they take up.
+    voxels: usize,
+    volume_ml: f64,
+    notes: Vec<String>,
+    pub methods: Vec<MaskedMethod>,
+}
+
+/// One method against the mask.
+#[derive(Debug, Clone, Serialize)]
+pub struct MaskedMethod {
+    pub method: &'static str,
+    /// On the screen.
+    #[serde(skip)]
+    pub title: &'static str,
+    #[serde(flatten)]
+    pub against: Against,
+}
+
+impl MaskReport {
+    /// Its size and what was done to it, in words.
+    pub fn line(&self) -> String {
+        let size = format!("{}, {:.1} ml", counted(self.voxels, "voxel"), self.volume_ml);
+        std::iter::once(size).chain(self.notes.iter().cloned()).collect::<Vec<_>>().join("; ")
+    }
+}
+
+impl MaskedMethod {
+    /// "Gradient: Dice 0.31, IoU 0.18, 0.22 of its energy inside (by chance 0.02)".
+    pub fn line(&self) -> String {
+        let Against { dice, iou, energy_inside, chance } = self.against;
+        let title = self.title;
+        format!(
+            "{title}: Dice {dice:.2}, IoU {iou:.2}, {energy_inside:.2} of its energy inside (by chance {chance:.2})"
+        )
+    }
+}
+
+/// Measures the size of the counterfactual's change, and other methods' maps, each on its own grid: there the mask takes the voxel that
+/// each of the grid's lies in.
+pub fn mask_report(
+    mask: &Mask,
+    result: Option<&Counterfactual>,
+    maps: &[(Method, &Volume)],
+    monitor: &Monitor,
+) -> Result<MaskReport, Cancelled> {
+    let mut methods = Vec::with_capacity(maps.len() + 1);
+    let mut measure = |method, title, grid: &Grid, sizes: Vec<f32>| -> Result<(), Cancelled> {
+        let against = Against::of(&sizes, &mask.on(grid, monitor)?);
+        methods.push(MaskedMethod { method, title, against });
+        monitor.check()
+    };
+    if let Some(result) = result {
+        let change = result.difference_hu(result.chosen).voxels.iter().map(f32::abs).collect();
+        measure("counterfactual", "Counterfactual", &result.grid, change)?;
+    }
+    for (method, sizes) in maps {
+        measure(method.name(), method.title(), &sizes.grid, sizes.voxels.iter().collect())?;
+    }
+    let notes = mask.notes.iter().map(|note: &Note| note.text.clone()).collect();
+    let (format, voxels, volume_ml) = (mask.format.clone(), mask.marked(), mask.volume_ml());
+    Ok(MaskReport { format, voxels, volume_ml, notes, methods })
 }

@@ -3,7 +3,7 @@
 use anyhow::{Context, Result, anyhow};
 use serde::{Deserialize, Serialize};
 
-use super::compared::MethodReport;
+use super::compared::{MaskReport, MethodReport};
 use crate::io::{Choice, Which};
 use crate::job::Monitor;
 use crate::latent_shift::{Counterfactual, HeatmapMethod, Options, Outside, ScoreKind, SearchWay, StepsIn};
@@ -60,6 +60,8 @@ pub struct Report {
     pub stability: Option<Stability>,
     /// What other methods make of the class; nothing where none was asked for.
     pub methods: Option<Vec<MethodReport>>,
+    /// How all of them agree with a mask; nothing where none was given.
+    pub mask: Option<MaskReport>,
     /// The classifier's other outputs, by label; nothing where a segmenter gave the score.
     pub drift: Option<Vec<Drift>>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -428,6 +430,7 @@ pub fn report(input: &Input, asked: &Asked, result: &Counterfactual, regions: Re
         regions,
         stability: None,
         methods: None,
+        mask: None,
         drift: asked.drift(result),
         fast_error: result.fast_error,
         device: timing.device.clone(),

@@ -101,6 +101,9 @@ pub enum Run {
     StopRepeating,
     /// Show the change again, and compute no other method's map.
     StopMethod,
+    /// Hold methods against a mask of the open scan; and no more.
+    LoadMask(PathBuf),
+    ForgetMask,
     /// Send the scan through the autoencoder, to see whether it is kept; and stop that.
     CheckReconstruction,
     StopReconstruction,
@@ -228,6 +231,8 @@ pub enum Wanted {
     Model(Role),
     /// The scan that the open one is compared with.
     Toward,
+    /// A mask of the open scan.
+    Mask,
     Picture,
     Session,
     ExportFolder,
@@ -248,6 +253,8 @@ pub enum Place {
     Repeats,
     /// A method's map.
     Method,
+    /// The mask.
+    Mask,
     Picture,
     /// The list of kept results.
     Results,

@@ -120,6 +120,7 @@ impl Session {
             Laid::Change | Laid::Agreement => None,
         };
         self.model.follow_methods(wanted);
+        self.model.follow_mask();
         let (scan, run) = self.model.shown();
         let layers = run.map(|run| &*run.layers).or(scan.map(|scan| &*scan.layers));
         self.view.lay(layers, self.model.map(self.view.display.laid));
@@ -223,6 +224,8 @@ impl Session {
             Run::Load(role, card) => model.load(role, card),
             Run::Explain => model.explain(),
             Run::Cancel => model.run.cancel(),
+            Run::LoadMask(path) => model.load_mask(path),
+            Run::ForgetMask => model.forget_mask(),
             Run::StopMethod => {
                 model.methods.coming.cancel();
                 self.view.display.laid = Laid::Change;
@@ -325,6 +328,10 @@ impl Session {
             Place::Model(Role::Embedder) => model.embedder.dismiss(),
             Place::Fit => model.fitting.dismiss(),
             Place::Run => model.run.dismiss(),
+            Place::Mask => {
+                model.masking.mask.dismiss();
+                model.masking.measured.dismiss();
+            }
             Place::Method => model.methods.coming.dismiss(),
             Place::Repeats => model.repeating.repeated.dismiss(),
             Place::Session => model.restored.dismiss(),
@@ -387,6 +394,7 @@ impl Session {
         let action: Action = match wanted {
             Wanted::ScanFile | Wanted::ScanFolder => action::Run::Open(path).into(),
             Wanted::Model(role) => action::Run::Load(role, path).into(),
+            Wanted::Mask => action::Run::LoadMask(path).into(),
             Wanted::Toward => Setting::Toward(path).into(),
             // The dialog has asked already whether a file may go.
             Wanted::Picture => Export::SavePicture { path, replace: true }.into(),

@@ -55,6 +55,7 @@ impl App {
             Wanted::ScanFolder => Ask::ScanFolder,
             Wanted::Model(_) => Ask::Model,
             Wanted::Toward => Ask::Toward,
+            Wanted::Mask => Ask::Mask,
             Wanted::Picture => Ask::SavePicture,
             Wanted::Session => Ask::SaveSession,
             Wanted::ExportFolder => Ask::ExportFolder,

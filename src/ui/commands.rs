@@ -89,6 +89,7 @@ fn of_files(session: &Session) -> Vec<Command> {
     ];
     if model.scan.ready().is_some() {
         all.push(Command::new("Save the session…", command(Key::S), View::Ask(Wanted::Session)).everywhere());
+        all.push(Command::new("Load a mask…", None, View::Ask(Wanted::Mask)));
         all.push(Command::new("Save the picture…", None, View::Ask(Wanted::Picture)));
         all.push(Command::new("Copy the picture", (COMMAND_SHIFT, Key::C), Export::CopyPicture).everywhere());
     }

@@ -1,12 +1,14 @@
-//! Which method is laid over the pictures: the counterfactual's change, or what another method makes of the same class.
+//! Which method is laid over the pictures: the counterfactual's change, or what another method makes of the same class; and how each agrees
+//! with a mask.
 
-use eframe::egui::{ComboBox, ProgressBar, RichText, Role, Ui, WidgetInfo};
+use eframe::egui::{ComboBox, Label, ProgressBar, RichText, Role, Sense, Ui, WidgetInfo};
 
 use super::progress::progress_text;
 use super::theme;
-use super::widgets::{error_ui, section_ui};
+use super::widgets::{Chosen, error_ui, meaning_ui, note_ui, path_field_ui, section_ui};
+use crate::audit::Against;
 use crate::latent_shift::saliency::Method;
-use crate::session::action::{Action, Place, Run, View};
+use crate::session::action::{Action, Place, Run, View, Wanted};
 use crate::session::model::Model;
 use crate::session::view::Viewer;
 use crate::session::view::display::{Change, Laid};
@@ -18,6 +20,7 @@ pub(super) fn methods_panel_ui(ui: &mut Ui, model: &Model, viewer: &Viewer, acti
     section_ui(ui, "Compare methods", true, |ui| {
         choice_ui(ui, model, viewer.display.laid, actions);
         coming_ui(ui, model, viewer.display.laid, actions);
+        mask_ui(ui, model, actions);
     });
 }
 
@@ -64,4 +67,44 @@ fn coming_ui(ui: &mut Ui, model: &Model, laid: Laid, actions: &mut Vec<Action>) 
         }
     }
     error_ui(ui, coming.error(), Place::Method, actions);
+}
+
+/// The mask, and what was measured by it.
+fn mask_ui(ui: &mut Ui, model: &Model, actions: &mut Vec<Action>) {
+    let masking = &model.masking;
+    let opened = masking.mask.ready();
+    let current = opened.map(|opened| opened.path.as_path());
+    match path_field_ui(ui, "Mask", None, "of what should be found; Enter", current) {
+        Some(Chosen::Path(path)) => actions.push(Run::LoadMask(path).into()),
+        Some(Chosen::Browse) => actions.push(View::Ask(Wanted::Mask).into()),
+        None => {}
+    }
+    if masking.mask.running().is_some() || masking.measured.running().is_some() {
+        ui.spinner();
+    }
+    let report = masking.report();
+    let small = |ui: &mut Ui, text: &str| ui.label(RichText::new(text).small().color(theme::colors(ui).weak));
+    for note in opened.iter().flat_map(|opened| &opened.mask.notes) {
+        note_ui(ui, &note.text);
+    }
+    for method in report.iter().flat_map(|report| &report.methods) {
+        let Against { dice, iou, energy_inside, .. } = method.against;
+        let text = format!("{}  Dice {dice:.2}  IoU {iou:.2}  inside {energy_inside:.2}", method.title);
+        let row = ui.add(Label::new(RichText::new(text).small()).sense(Sense::focusable_noninteractive()));
+        row.widget_info(|| WidgetInfo::labeled(Role::Status, true, method.line()));
+        meaning_ui(ui, row, &method.line());
+    }
+    match (opened, report) {
+        (Some(_), Some(_)) => {
+            small(ui, "Dice and IoU are of as many voxels as the mask has, those where a method is largest.");
+        }
+        (Some(_), None) if model.run.ready().is_none() && model.methods.all().is_empty() => {
+            small(ui, "Compute a counterfactual, or show a method, to hold it against the mask.");
+        }
+        _ => {}
+    }
+    if opened.is_some() && ui.button("Remove the mask").clicked() {
+        actions.push(Run::ForgetMask.into());
+    }
+    error_ui(ui, masking.mask.error().or(masking.measured.error()), Place::Mask, actions);
 }

@@ -37,6 +37,7 @@ mod guide;
 mod heads;
 mod hostile;
 mod input_check;
+mod masks;
 mod measurements;
 mod messages;
 mod methods;

@@ -4,6 +4,7 @@ mod fits;
 mod fitting;
 mod give;
 mod maps;
+pub mod masking;
 pub mod methods;
 pub mod pace;
 mod repeating;
@@ -16,6 +17,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use self::fitting::Fitting;
+use self::masking::Masking;
 use self::methods::Methods;
 use self::pace::RunPace;
 use self::repeating::Repeating;
@@ -63,6 +65,8 @@ pub struct Model {
     pub repeating: Repeating,
     /// What other methods say of the scan.
     pub methods: Methods,
+    /// A mask of the scan.
+    pub masking: Masking,
     /// Whether what is open fits.
     pub fitting: Fitting,
     /// What the classifier says of the open scan.
@@ -109,6 +113,7 @@ impl Model {
             pace: None,
             repeating: Repeating::default(),
             methods: Methods::default(),
+            masking: Masking::default(),
             fitting: Fitting::default(),
             scoring: Scoring::default(),
             aside: None,
@@ -398,6 +403,7 @@ impl Model {
         self.run.clear(); // its pictures are those of another scan
         self.repeating = Repeating::default();
         self.aside = None;
+        self.mask_of_new_scan();
         self.fit_slab();
     }
 
