@@ -1,11 +1,12 @@
 // One plane of a volume, sampled in patient space. On the CPU: src/frame/paint.rs
 
 struct Slice {
-    // Columns of the affine from pixel centres to voxels of the scan: x, y, origin.
+    // Columns of the affine from pixel centres to voxels of the scan: x, y, z, origin; z is along the line of sight.
     scan_from_x: vec4<f32>,
     scan_from_y: vec4<f32>,
+    scan_from_z: vec4<f32>,
     scan_origin: vec4<f32>,
-    // The same to voxels of what the networks made; z is along the line of sight.
+    // Columns of the affine from pixel centres to voxels of what the networks made.
     shift_from_x: vec4<f32>,
     shift_from_y: vec4<f32>,
     shift_from_z: vec4<f32>,
@@ -19,9 +20,9 @@ struct Slice {
     tiles: vec4<i32>,
     // The same of the steps; the axis that a projection runs along; whether the scan is of whole numbers.
     step_tiles: vec4<i32>,
-    // Pixels across and down, step, 0.
+    // Pixels across and down, step, 1 where the colours of a window are exchanged.
     frame: vec4<f32>,
-    // 0 scan, 1 decoded, 2 detail kept, 3 difference, 4 projection, 5 reconstruction, 6 heatmap; 0 grey, 1 diverging, 2 inverted grey; 0 linear, 1 nearest; 1 overlay of the difference, 2 of the map.
+    // 0 scan, 1 decoded, 2 detail kept, 3 difference, 4 projection, 5 reconstruction, 6 heatmap; 0 grey, 1 viridis, 2 hot, 3 difference, 4 difference from cool to warm; 0 linear, 1 nearest; 1 overlay of the difference, 2 of the map.
     kind: vec4<i32>,
     // Centre and width of the window, scale and threshold of the difference; HU.
     shade: vec4<f32>,
@@ -133,11 +134,16 @@ struct Sample {
     inside: bool,
 }
 
+// Whether a place lies in a volume: half a voxel beyond the outermost centres a voxel ends.
+fn within(at: vec3<f32>, shape: vec3<i32>) -> bool {
+    return all(at >= vec3<f32>(-0.5)) && all(at <= vec3<f32>(shape) - 0.5);
+}
+
 fn sample(at: vec3<f32>, shape: vec3<i32>, number: i32) -> Sample {
-    let last = vec3<f32>(shape) - 1.0;
-    if any(at < vec3<f32>(-0.5)) || any(at > last + 0.5) {
+    if !within(at, shape) {
         return Sample(0.0, false);
     }
+    let last = vec3<f32>(shape) - 1.0;
     let inside = clamp(select(at, floor(at + 0.5), slice.kind.z == 1), vec3<f32>(0.0), last);
     let low = vec3<i32>(inside);
     let share = inside - vec3<f32>(low);
@@ -153,15 +159,24 @@ fn sample(at: vec3<f32>, shape: vec3<i32>, number: i32) -> Sample {
     return Sample(sum, true);
 }
 
+// What the networks made where the scan shows nothing is no anatomy: no such place is shown.
+fn sample_shift(at: vec3<f32>, in_scan: vec3<f32>, number: i32) -> Sample {
+    if !within(in_scan, slice.scan_shape.xyz) {
+        return Sample(0.0, false);
+    }
+    return sample(at, slice.shift_shape.xyz, number);
+}
+
 // The largest difference on the line through `at`, read where it passes the slices that it crosses most steeply.
-fn projection(at: vec3<f32>) -> Sample {
+fn projection(at: vec3<f32>, in_scan: vec3<f32>) -> Sample {
     let axis = slice.step_tiles.z;
     let along = slice.shift_from_z.xyz;
     var largest = Sample(0.0, false);
     for (var s = 0; s < slice.shift_shape[axis]; s++) {
-        var here = at + along * ((f32(s) - at[axis]) / along[axis]);
+        let distance = (f32(s) - at[axis]) / along[axis];
+        var here = at + along * distance;
         here[axis] = f32(s);
-        let found = sample(here, slice.shift_shape.xyz, DIFFERENCE);
+        let found = sample_shift(here, in_scan + slice.scan_from_z.xyz * distance, DIFFERENCE);
         if found.inside && (!largest.inside || abs(found.value) > abs(largest.value)) {
             largest = found;
         }
@@ -170,11 +185,22 @@ fn projection(at: vec3<f32>) -> Sample {
 }
 
 fn shaded(hu: f32) -> vec3<f32> {
-    if slice.kind.y == 1 {
+    let colors = slice.kind.y;
+    if colors == 3 {
         return diverging(hu, slice.shade.z, slice.shade.w);
     }
-    let value = grey(hu, slice.shade.x, slice.shade.y);
-    return select(value, 1.0 - value, slice.kind.y == 2);
+    if colors == 4 {
+        return cool_warm(hu, slice.shade.z, slice.shade.w);
+    }
+    let place = place_of(hu, slice.shade.x, slice.shade.y);
+    let t = select(place, 1.0 - place, slice.frame.w == 1.0);
+    if colors == 1 {
+        return viridis(t);
+    }
+    if colors == 2 {
+        return hot(t);
+    }
+    return vec3<f32>(t);
 }
 
 fn color_at(uv: vec2<f32>) -> vec3<f32> {
@@ -184,16 +210,16 @@ fn color_at(uv: vec2<f32>) -> vec3<f32> {
     let content = slice.kind.x;
     var difference = Sample(0.0, false);
     if slice.kind.w == 1 || content == DETAIL_KEPT || content == DIFFERENCE {
-        difference = sample(in_shift, slice.shift_shape.xyz, DIFFERENCE);
+        difference = sample_shift(in_shift, in_scan, DIFFERENCE);
     }
     var shown = difference;
     if content == SCAN || content == DETAIL_KEPT {
         shown = sample(in_scan, slice.scan_shape.xyz, SCAN);
         shown.value += select(0.0, difference.value, content == DETAIL_KEPT);
     } else if content == DECODED || content == RECONSTRUCTION || content == HEATMAP {
-        shown = sample(in_shift, slice.shift_shape.xyz, content);
+        shown = sample_shift(in_shift, in_scan, content);
     } else if content == PROJECTION {
-        shown = projection(in_shift);
+        shown = projection(in_shift, in_scan);
     }
     let color = select(vec3<f32>(0.0), shaded(shown.value), shown.inside);
     var laid_over = difference;

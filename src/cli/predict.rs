@@ -27,6 +27,7 @@ pub(super) fn run(args: &PredictArgs) -> Result<()> {
                 "name": classifier.name,
                 "sha256": classifier.sha256,
                 "self_check": classifier.self_check.words(),
+                "notes": classifier.notes().collect::<Vec<_>>(),
             },
             "predictions": rows,
         }))?);

@@ -8,13 +8,13 @@ use base64::engine::general_purpose::STANDARD;
 
 use super::compared::{MaskReport, MaskedMethod};
 use super::montage::Story;
-use super::report::NOTICE;
+use super::report::{NOTICE, Report};
 use super::{Run, apng, mp4};
 use crate::audit::Against;
 use crate::frame::lambda_text;
 use crate::job::Monitor;
 use crate::latent_shift::Counterfactual;
-use crate::quality::regions::{Regions, ThirdsOf, volume_text};
+use crate::quality::regions::{Region, Regions, ThirdsOf, volume_text};
 use crate::quality::words::{lines, signed};
 use crate::quality::{Drift, Quality};
 use crate::stability::{Again, Stability};
@@ -35,7 +35,7 @@ pub(super) fn html(run: &Run, story: &Story, monitor: &Monitor) -> Result<String
          <meta name=\"color-scheme\" content=\"light dark\">\n<title>Parallax: {target}</title>\n<style>\n{STYLE}</style>\n</head>\n<body>\n<main>\n\
          <h1>Counterfactual: {target}</h1>\n<p class=\"notice\">{NOTICE}</p>\n"
     );
-    page += &scores(result);
+    page += &scores(report, result);
     page += &picture(
         &panes,
         "Original, counterfactual and difference of the slice that changed most, in the lung and the soft-tissue window",
@@ -104,7 +104,7 @@ fn table(title: &str, columns: &[&str], rows: &[Vec<String>]) -> String {
     format!("<h2>{}</h2>\n<table>\n{head}{body}</table>\n", escape(title))
 }
 
-fn scores(result: &Counterfactual) -> String {
+fn scores(report: &Report, result: &Counterfactual) -> String {
     let scores = result.scores;
     let row = |name: &str, score: f64| vec![name.to_owned(), format!("{score:.4}")];
     let rows = [
@@ -116,7 +116,8 @@ fn scores(result: &Counterfactual) -> String {
     let partial = if result.complete { "" } else { " Partial: the run was cancelled." };
     let stop = escape(&format!("Counterfactual at lambda {lambda}. Stopped because {}.{partial}", result.stop));
     let which = result.which_scan_score().map(|which| format!("The score of the scan is {which}."));
-    let notes = which.into_iter().chain(result.notes()).collect::<Vec<_>>();
+    let of_networks = report.networks().into_iter().flat_map(|model| model.notes.clone());
+    let notes = which.into_iter().chain(result.notes()).chain(of_networks).collect::<Vec<_>>();
     let notes = notes.iter().map(|note| format!("<p>Note: {}</p>\n", escape(note))).collect::<Vec<_>>().concat();
     format!("{}<p>{stop}</p>\n{notes}", table("Scores", &["", "Score"], &rows))
 }
@@ -127,27 +128,28 @@ fn quality(quality: &Quality, end: f64) -> String {
     table("Quality", &["", "Value", "What it means"], &rows)
 }
 
-/// Where the counterfactual changed, the largest regions first.
+/// Where the counterfactual changed, the largest regions first; in how many runs each came again, where that was asked for.
 fn changed_regions(regions: &Regions, stability: Option<&Stability>) -> String {
-    let rows: Vec<_> = (1..)
-        .zip(regions.list.iter().take(MOST_ROWS))
-        .map(|(number, region)| {
-            let again = stability.and_then(|stability| stability.regions.get(number - 1));
-            vec![
-                format!("{number}. {}", region.place.words),
-                region.direction.name().to_owned(),
-                volume_text(region.volume_ml),
-                format!("{} HU", signed(region.mean_hu, 0)),
-                format!("{} HU", signed(f64::from(region.largest_hu), 0)),
-                region.slices_text(),
-                again.map_or_else(|| "not tried".to_owned(), Again::text),
-            ]
-        })
-        .collect();
+    let row = |(at, region): (usize, &Region)| {
+        let again = stability.and_then(|stability| stability.regions.get(at));
+        let mut row = vec![
+            format!("{}. {}", at + 1, region.place.words),
+            region.direction.name().to_owned(),
+            volume_text(region.volume_ml),
+            format!("{} HU", signed(region.mean_hu, 0)),
+            format!("{} HU", signed(f64::from(region.largest_hu), 0)),
+            region.slices_text(),
+        ];
+        row.extend(again.map(Again::text));
+        row
+    };
+    let rows: Vec<_> = regions.list.iter().take(MOST_ROWS).enumerate().map(row).collect();
+    let mut columns = vec!["", "Change", "Volume", "Mean", "Largest", "Where"];
+    columns.extend(stability.map(|_| "From perturbed starts"));
     let table = if rows.is_empty() {
         "<h2>Changed regions</h2>\n".to_owned()
     } else {
-        table("Changed regions", &["", "Change", "Volume", "Mean", "Largest", "Where", "From perturbed starts"], &rows)
+        table("Changed regions", &columns, &rows)
     };
     let count = regions.lines().into_iter().next().unwrap_or_default();
     let thirds = match regions.thirds_of {

@@ -28,6 +28,7 @@ pub fn reading(report: &Report, result: &Counterfactual) -> String {
     text.extend(quality.iter().map(|line| format!("{}: {}.", line.name, line.value)));
     text.extend(result.which_scan_score().map(|which| format!("The score of the scan is {which}.")));
     text.extend(result.notes().into_iter().map(|note| format!("Note: {note}.")));
+    text.extend(report.networks().into_iter().flat_map(|model| &model.notes).map(|note| format!("Note: {note}.")));
     for (what, model) in [("Autoencoder", &report.autoencoder), ("Scored by", &report.scored_by)] {
         let digits = model.sha256.get(..DIGITS).unwrap_or(&model.sha256);
         text.push(format!("{what}: {} (SHA-256 {digits}).", model.name));

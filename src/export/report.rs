@@ -31,7 +31,7 @@ pub struct Report {
     pub(super) scored_by: ModelReport,
     /// In words.
     pub target: String,
-    /// The same as numbers; none where a segmenter gave the score.
+    /// The target as numbers; none where a segmenter gave the score.
     terms: Vec<Term>,
     offset: f64,
     /// What the scan was compared with; none where classes or a segmenter gave the score.
@@ -115,6 +115,9 @@ pub struct ModelReport {
     /// How scans are prepared for it; `None` where an older version did not say.
     #[serde(default)]
     pub recipe: Option<Recipe>,
+    /// What a person should know of it: what its self-check came to, and where its scores come from.
+    #[serde(default)]
+    pub notes: Vec<String>,
 }
 
 impl ModelReport {
@@ -124,6 +127,7 @@ impl ModelReport {
             sha256: model.sha256.clone(),
             self_check: model.self_check.gap(),
             recipe: Some(model.recipe.clone()),
+            notes: model.notes().collect(),
         }
     }
 }
@@ -258,7 +262,12 @@ impl Report {
         self.provenance_at(self.lambda, self.scores.counterfactual)
     }
 
-    /// The same of a picture that shows a step, which need not be the counterfactual.
+    /// The networks of the run: the autoencoder, and what gave the score.
+    pub fn networks(&self) -> [&ModelReport; 2] {
+        [&self.autoencoder, &self.scored_by]
+    }
+
+    /// Where a picture of one step came from, as names and values; the step need not be the counterfactual.
     pub fn provenance_at(&self, lambda: f64, score: f64) -> Vec<(&'static str, String)> {
         let ([first, end], slices) = (self.slab, self.input.stack_shape[2]);
         let seconds: f64 = self.seconds_per_phase.iter().map(|(_, seconds)| seconds).sum();
@@ -297,6 +306,8 @@ impl Report {
             let of = if *stored { "Stored embedding, SHA-256" } else { "Other scan's voxels, SHA-256" };
             rows.push((of, sha256.clone()));
         }
+        let of_networks = self.networks().into_iter().flat_map(|model| &model.notes);
+        rows.extend(of_networks.map(|note| ("Network", note.clone())));
         rows.push(("Note", self.notice.to_owned()));
         rows
     }

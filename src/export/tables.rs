@@ -67,8 +67,9 @@ fn drift(run: &Run) -> Result<Vec<u8>> {
 /// The changed regions, largest first. Slices are counted from 1, as the window counts those of the scan; millimetres are RAS+.
 fn regions(run: &Run) -> Result<Vec<u8>> {
     let row = |(number, region): (usize, &Region)| {
-        let numbers = [region.volume_ml, region.mean_hu, f64::from(region.largest_hu), region.amount_hu_ml];
-        let [volume, mean, largest, amount] = numbers.map(|number| number.to_string());
+        let numbers = [region.volume_ml, region.mean_hu, region.amount_hu_ml];
+        let [volume, mean, amount] = numbers.map(|number| number.to_string());
+        let largest = region.largest_hu.to_string();
         let [first, last] = region.slices.map(|slice| slice.to_string());
         let [right, anterior, superior] = region.peak_mm.map(|mm| mm.to_string());
         let again = run.report.stability.as_ref().and_then(|stability| stability.regions.get(number - 1));

@@ -89,7 +89,7 @@ impl Camera {
         grid.voxel_from_world().transform_point3(self.center).to_array()[axes(grid, self.plane).axis]
     }
 
-    /// The same camera on another slice.
+    /// Moves the camera to another slice; its zoom and its center in the plane stay.
     #[must_use]
     pub fn at_slice(&self, grid: &Grid, slice: usize) -> Self {
         let axis = axes(grid, self.plane).axis;
@@ -98,7 +98,7 @@ impl Camera {
         Self { center: grid.world_from_voxel.transform_point3(voxel), ..*self }
     }
 
-    /// The same camera on the slice where a place lies.
+    /// Moves the camera to the slice where a place lies; its zoom and its center in the plane stay.
     #[must_use]
     pub fn at_slice_of(&self, grid: &Grid, place: DVec3) -> Self {
         let axis = axes(grid, self.plane).axis;
@@ -108,7 +108,7 @@ impl Camera {
         Self { center: grid.world_from_voxel.transform_point3(voxel), ..*self }
     }
 
-    /// The same camera moved by screen pixels.
+    /// Moves the camera by screen pixels in its plane.
     #[must_use]
     pub fn panned(&self, grid: &Grid, [x, y]: [f64; 2]) -> Self {
         let frame = axes(grid, self.plane);

@@ -106,6 +106,18 @@ impl Measurement {
         Camera { plane: self.plane, center, mm_per_pixel: 1.0 }.slice(grid)
     }
 
+    /// About how many voxels of the scan a region encloses; 0 of other shapes.
+    pub fn voxels(&self, grid: &Grid) -> f64 {
+        let Shape::Ellipse { half_axes: [a, b], .. } = self.shape else { return 0.0 };
+        let [_, _, thickness] = {
+            let mut spacing = grid.spacing_mm();
+            spacing.swap(2, axis_along(grid, self.plane));
+            spacing
+        };
+        let voxel_mm2 = grid.world_from_voxel.matrix3.determinant().abs() / thickness;
+        PI * a.cross(b).length() / voxel_mm2
+    }
+
     /// What an ellipse encloses, at a computed step; `None` of other shapes.
     pub fn region(&self, layers: &Layers, step: usize) -> Option<Region> {
         let Shape::Ellipse { middle, half_axes } = self.shape else { return None };

@@ -3,7 +3,7 @@
 use glam::{DAffine3, DVec3, Vec3};
 use image::{Rgba, RgbaImage};
 
-use super::{Content, Layers, Look, Map, Overlaid, Sampling, Shift, View, colormap};
+use super::{Content, Layers, Look, Overlaid, Sampling, Shift, SizeMap, View, colormap};
 use crate::latent_shift::HeatmapMethod;
 use crate::volume::Grid;
 
@@ -19,7 +19,8 @@ pub fn paint(view: &View, layers: &Layers) -> RgbaImage {
     })
 }
 
-/// The number at a place in world space, as a picture of this content shows it there; `None` where it shows none.
+/// The number at a place in world space, as a picture of this content shows it there; `None` where it shows none. What the networks
+/// made where the scan shows nothing is no anatomy: no picture shows it.
 pub fn probe(layers: &Layers, content: Content, step: f32, world: DVec3) -> Option<f32> {
     let near = |grid: &Grid| grid.voxel_from_world().transform_point3(world).as_vec3();
     let in_scan = near(&layers.scan.grid);
@@ -28,7 +29,7 @@ pub fn probe(layers: &Layers, content: Content, step: f32, world: DVec3) -> Opti
 }
 
 /// What a map has at a place in world space, as a share of its scale; `None` beyond it.
-pub fn probe_map(map: &Map, world: DVec3) -> Option<f32> {
+pub fn probe_map(map: &SizeMap, world: DVec3) -> Option<f32> {
     let near = map.volume.grid.voxel_from_world().transform_point3(world).as_vec3();
     map_at(map, near, Sampling::Nearest)
 }
@@ -36,7 +37,11 @@ pub fn probe_map(map: &Map, world: DVec3) -> Option<f32> {
 /// The number at a place in voxels of the scan's grid, which is `in_shift` in voxels of the networks'.
 pub(super) fn nearest(layers: &Layers, content: Content, step: f32, in_scan: Vec3, in_shift: Vec3) -> Option<f32> {
     let scan = || scan_at(layers, in_scan, Sampling::Nearest);
-    let shift = |number| shift_at(layers.shift.as_ref()?, in_shift, Sampling::Nearest, number, step);
+    let is_scanned = within(layers.scan.grid.shape, in_scan);
+    let shift = |number| {
+        let shift = layers.shift.as_ref().filter(|_| is_scanned)?;
+        shift_at(shift, in_shift, Sampling::Nearest, number, step)
+    };
     match content {
         Content::Scan => scan(),
         Content::Reconstruction => shift(Number::Reconstructed),
@@ -82,7 +87,11 @@ fn color(look: &Look, layers: &Layers, place: &Place, x: u32, y: u32) -> [f32; 3
     let in_scan = place.scan_from_pixel.transform_point3(pixel).as_vec3();
     let in_shift = place.shift_from_pixel.transform_point3(pixel).as_vec3();
     let shift = layers.shift.as_ref();
-    let read = |number| shift.and_then(|shift| shift_at(shift, in_shift, look.sampling, number, look.step));
+    let is_scanned = within(layers.scan.grid.shape, in_scan);
+    let read = |number| {
+        let shift = shift.filter(|_| is_scanned)?;
+        shift_at(shift, in_shift, look.sampling, number, look.step)
+    };
     let difference = || read(Number::Difference);
     let value = match look.content {
         Content::Scan => scan_at(layers, in_scan, look.sampling),
@@ -92,8 +101,10 @@ fn color(look: &Look, layers: &Layers, place: &Place, x: u32, y: u32) -> [f32; 3
         Content::Difference => difference(),
         Content::Heatmap(method) => read(Number::Heat(method)),
         Content::Projection => {
-            let along = place.shift_from_pixel.transform_vector3(DVec3::Z).as_vec3();
-            shift.and_then(|shift| projection(shift, in_shift, along, look))
+            let along = |from_pixel: DAffine3| from_pixel.transform_vector3(DVec3::Z).as_vec3();
+            let in_shift = Ray { at: in_shift, along: along(place.shift_from_pixel) };
+            let in_scan = Ray { at: in_scan, along: along(place.scan_from_pixel) };
+            shift.and_then(|shift| projection(shift, &in_shift, (layers.scan.grid.shape, &in_scan), look))
         }
     };
     let color = value.map_or([0.0; 3], |hu| colormap::color(hu, look.shade));
@@ -107,7 +118,7 @@ fn color(look: &Look, layers: &Layers, place: &Place, x: u32, y: u32) -> [f32; 3
     laid_over.map_or(color, |(number, overlay)| colormap::overlaid(color, number, overlay))
 }
 
-fn map_at(map: &Map, at: Vec3, sampling: Sampling) -> Option<f32> {
+fn map_at(map: &SizeMap, at: Vec3, sampling: Sampling) -> Option<f32> {
     let [ni, nj, _] = map.volume.grid.shape;
     sample(map.volume.grid.shape, at, sampling, |[i, j, k]| map.volume.voxels.at(i + ni * (j + nj * k)))
 }
@@ -126,14 +137,22 @@ fn shift_at(shift: &Shift, at: Vec3, sampling: Sampling, number: Number, step: f
     })
 }
 
-/// The largest difference on the line through `at`, read where it passes the slices that it crosses most steeply.
-fn projection(shift: &Shift, at: Vec3, along: Vec3, look: &Look) -> Option<f32> {
-    let steepest = along.abs().max_position();
+/// The line of sight through a pixel, in voxels of a grid.
+struct Ray {
+    at: Vec3,
+    along: Vec3,
+}
+
+/// The largest difference on a line, read where it passes the slices that it crosses most steeply, as far as the scan reaches.
+fn projection(shift: &Shift, line: &Ray, (scan, in_scan): ([usize; 3], &Ray), look: &Look) -> Option<f32> {
+    let steepest = line.along.abs().max_position();
     let mut largest: Option<f32> = None;
     for slice in 0..shift.reconstruction.grid.shape[steepest] {
-        let mut here = at + along * ((slice as f32 - at[steepest]) / along[steepest]);
+        let distance = (slice as f32 - line.at[steepest]) / line.along[steepest];
+        let mut here = line.at + line.along * distance;
         here[steepest] = slice as f32;
-        if let Some(value) = shift_at(shift, here, look.sampling, Number::Difference, look.step)
+        if within(scan, in_scan.at + in_scan.along * distance)
+            && let Some(value) = shift_at(shift, here, look.sampling, Number::Difference, look.step)
             && largest.is_none_or(|largest| value.abs() > largest.abs())
         {
             largest = Some(value);
@@ -142,15 +161,20 @@ fn projection(shift: &Shift, at: Vec3, along: Vec3, look: &Look) -> Option<f32> 
     largest
 }
 
+/// Whether a place lies in a volume of that shape.
+fn within(shape: [usize; 3], at: Vec3) -> bool {
+    (0..3).all(|axis| at[axis] >= -REACH && at[axis] <= shape[axis] as f32 - 1.0 + REACH)
+}
+
 /// `value` between voxels; `None` outside the volume.
 fn sample(shape: [usize; 3], at: Vec3, sampling: Sampling, value: impl Fn([usize; 3]) -> f32) -> Option<f32> {
+    if !within(shape, at) {
+        return None;
+    }
     let mut low = [0; 3];
     let mut share = [0.0; 3];
     for axis in 0..3 {
         let last = shape[axis] as f32 - 1.0;
-        if at[axis] < -REACH || at[axis] > last + REACH {
-            return None;
-        }
         let place = if sampling == Sampling::Nearest { (at[axis] + 0.5).floor() } else { at[axis] };
         let inside = place.clamp(0.0, last);
         low[axis] = inside as usize;

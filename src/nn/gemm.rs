@@ -1,15 +1,12 @@
-//! Matrix products for the convolutions, and the numbers they are made of.
-#![expect(
-    unsafe_code,
-    reason = "matrixmultiply takes raw pointers, and threads share an output; every bound is checked here"
-)]
+//! The numbers of networks, matrices of them, and outputs that threads share.
+#![expect(unsafe_code, reason = "threads write different parts of one output; every bound is checked here")]
 
 use std::ops::{Add, AddAssign, Div, Mul, Neg, Range, Sub};
 
 use candle_core::{CpuStorage, Layout, Result, bail};
-use rayon::iter::ParallelIterator;
+use rayon::iter::{IntoParallelIterator, ParallelIterator};
 
-use super::product::Multiply;
+use super::memory::in_huge_pages;
 
 /// f32 or f64.
 pub(crate) trait Real:
@@ -24,7 +21,6 @@ pub(crate) trait Real:
     + Div<Output = Self>
     + Neg<Output = Self>
     + PartialOrd
-    + Multiply
     + 'static
 {
     const MIN: Self;
@@ -148,6 +144,7 @@ impl<'a, T> Columns<'a, T> {
                 bytes / 1e9
             );
         };
+        in_huge_pages(values);
         Ok(Self { len, ..Self::room(values) })
     }
 
@@ -204,10 +201,39 @@ impl<'a, T> Columns<'a, T> {
     }
 }
 
+/// Where a product goes: its row r begins at `offset + r * row_stride`.
+#[derive(Clone, Copy)]
+pub(crate) struct Place<'a, T> {
+    pub(crate) columns: &'a Columns<'a, T>,
+    pub(crate) offset: usize,
+    pub(crate) row_stride: usize,
+}
+
+impl<T> Place<'_, T> {
+    /// Checks that so many columns of some rows lie in the output, and overlap in no row.
+    pub(crate) fn check(&self, rows: &Range<usize>, columns: usize) {
+        let Some(last) = rows.end.checked_sub(1) else { return };
+        assert!(rows.len() <= 1 || columns <= self.row_stride, "the rows of a product do not overlap");
+        assert!(self.offset + last * self.row_stride + columns <= self.columns.len(), "the product lies in its slice");
+    }
+}
+
 /// So many zeros, written by all threads.
 pub(crate) fn zeros<T: Copy + Default + Send + Sync>(count: usize) -> Vec<T> {
-    rayon::iter::repeat_n(T::default(), count).collect()
+    let mut values = Vec::with_capacity(count);
+    in_huge_pages(&values);
+    let columns = Columns::room(&mut values);
+    (0..count.div_ceil(PIECE)).into_par_iter().for_each(|piece| {
+        // SAFETY: each piece is one thread's, and lies in the room.
+        unsafe { columns.fill(piece * PIECE..count.min((piece + 1) * PIECE), T::default()) };
+    });
+    // SAFETY: the pieces cover them.
+    unsafe { values.set_len(count) };
+    values
 }
+
+/// Zeros that one thread writes at a time.
+const PIECE: usize = 1 << 15;
 
 /// The elements of a contiguous tensor.
 pub(crate) fn contiguous<'a, T: Real>(storage: &'a CpuStorage, layout: &Layout) -> Result<&'a [T]> {

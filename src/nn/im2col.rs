@@ -8,15 +8,17 @@ use candle_core::Result;
 use rayon::prelude::*;
 
 use super::epilogue::Epilogue;
-use super::gemm::{Columns, Matrix, Real, zeros};
+use super::gemm::{Columns, Matrix, Place, Real, zeros};
 use super::geometry::{Geometry, Images};
-use super::product::Place;
+use super::product::Multiply;
 
 /// Elements of an im2col block: 1 MB of f32, which stays in the second-level cache.
 const BLOCK: usize = 1 << 18;
 /// Columns of a block are a multiple of these, and rows of a share of these: whole vectors and tiles of the matrix kernel.
 const COLUMNS: usize = 48;
 const ROWS: usize = 8;
+/// A block is no wider than if it had so many rows: about what a product copies of its right matrix at a time.
+const FEWEST_ROWS: usize = 512;
 /// A block narrower than this would leave the matrix kernel starved.
 const NARROWEST: usize = 64;
 /// Groups of input channels that a block of a gradient is sized for: two for each of two threads.
@@ -24,10 +26,11 @@ const GROUPS: usize = 4;
 /// Weights that a group of input channels of a gradient has at most, unless it is one channel: 2 MB of f32.
 const GROUP_WEIGHTS: usize = 1 << 19;
 
-/// Columns per block: within the cache, and enough blocks for every thread.
+/// Columns per block: within the cache, and as many blocks for every thread.
 fn block(rows: usize, positions: usize, samples: usize) -> usize {
-    let share = (positions * samples).div_ceil(rayon::current_num_threads());
-    (BLOCK / rows.max(1)).min(share).max(1).next_multiple_of(COLUMNS)
+    let widest = (BLOCK / rows.max(1)).max(COLUMNS);
+    let blocks = (positions * samples).div_ceil(widest).next_multiple_of(rayon::current_num_threads());
+    (positions * samples).div_ceil(blocks).max(1).next_multiple_of(COLUMNS)
 }
 
 /// One convolution's numbers.
@@ -38,7 +41,7 @@ pub(crate) struct Kernel<'a, T> {
     pub(crate) geometry: &'a Geometry,
 }
 
-impl<T: Real> Kernel<'_, T> {
+impl<T: Multiply> Kernel<'_, T> {
     /// `[n, in, input]` to `[n, out, output]`.
     pub(crate) fn forward(&self, x: &[T], images: &Images, epilogue: &Epilogue<'_, T>) -> Result<Vec<T>> {
         let ([c_in, c_out], Images { samples, input, output }) = (self.channels, *images);
@@ -64,13 +67,8 @@ impl<T: Real> Kernel<'_, T> {
                 Matrix { values: scratch.as_slice(), offset: 0, shape: [rows, count], strides: [count, 1] }
             };
             let to = Place { columns: &columns, offset: sample * c_out * positions + first, row_stride: positions };
-            // SAFETY: each job owns its sample's channels of these columns.
-            unsafe { T::multiply(left, channels.clone(), right, self.bias, to) };
-            for channel in channels {
-                let at = to.offset + channel * positions;
-                // SAFETY: as above, of what passes too; the product has written them.
-                unsafe { epilogue.finish(channel, at, columns.piece(at..at + count)) };
-            }
+            // SAFETY: each job owns its sample's channels of these columns, and what passes of them.
+            unsafe { T::multiply(left, channels, right, self.bias, to, epilogue) };
         });
         // SAFETY: the jobs have written every sample's every column.
         unsafe { y.set_len(len) };
@@ -137,7 +135,7 @@ impl<T: Real> Kernel<'_, T> {
             let right = Matrix { values: g, offset: first, shape: [self.channels[1], count], strides: [positions, 1] };
             let to = Place { columns: &Columns::new(scratch), offset: 0, row_stride: count };
             // SAFETY: the scratch memory is borrowed here alone.
-            unsafe { T::multiply(left, 0..rows, right, &[], to) };
+            unsafe { T::multiply(left, 0..rows, right, &[], to, &Epilogue::default()) };
             for_each_run(self.geometry, part, output, first..first + count, |row, at, run| {
                 run.scatter(&scratch[row * count + at..][..run.length], gx);
             });
@@ -163,7 +161,7 @@ struct Share {
 impl Shares {
     fn new<T>(kernel: &Kernel<'_, T>, images: &Images) -> Self {
         let ([c_in, channels], [_, positions]) = (kernel.channels, images.counts());
-        let gathered = if kernel.geometry.pointwise() { 0 } else { c_in * kernel.geometry.elements() };
+        let gathered = if kernel.geometry.pointwise() { FEWEST_ROWS } else { c_in * kernel.geometry.elements() };
         let width = block(gathered.max(channels), positions, images.samples);
         let blocks = images.samples * positions.div_ceil(width);
         let parts = (2 * rayon::current_num_threads()).div_ceil(blocks.max(1));

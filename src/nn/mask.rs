@@ -78,21 +78,26 @@ struct Bits {
 
 impl Bits {
     fn of(bytes: &[u8]) -> Self {
-        // The product brings the lowest bit of byte i to bit 56 + i; no two terms meet.
-        const GATHER: u64 = 0x0102_0408_1020_4080;
-        let (eights, rest) = bytes.as_chunks::<8>();
-        let pack = |eight: [u8; 8]| (u64::from_le_bytes(eight).wrapping_mul(GATHER) >> 56) as u8;
-        let mut packed: Vec<u8> = eights.par_iter().with_min_len(PIECE).map(|eight| pack(*eight)).collect();
-        if !rest.is_empty() {
-            packed.push(pack(std::array::from_fn(|i| rest.get(i).copied().unwrap_or(0))));
-        }
-        Self { packed, count: bytes.len() }
+        Self::pack(bytes, |byte| *byte == 1)
     }
 
     /// The bit of each number.
     fn pack<T: Sync>(numbers: &[T], bit: impl Fn(&T) -> bool + Sync) -> Self {
-        let pack = |eight: &[T]| eight.iter().rev().fold(0, |byte, x| byte << 1 | u8::from(bit(x)));
-        Self { packed: numbers.par_chunks(8).with_min_len(PIECE).map(pack).collect(), count: numbers.len() }
+        // The product brings the lowest bit of byte i to bit 56 + i; no two terms meet.
+        const GATHER: u64 = 0x0102_0408_1020_4080;
+        let gather = |eight: [u8; 8]| (u64::from_le_bytes(eight).wrapping_mul(GATHER) >> 56) as u8;
+        let mut packed = zeros(numbers.len().div_ceil(8));
+        let pieces = packed.par_chunks_mut(PIECE).zip(numbers.par_chunks(8 * PIECE));
+        pieces.for_each(|(packed, numbers)| {
+            let (eights, rest) = numbers.as_chunks::<8>();
+            for (byte, eight) in packed.iter_mut().zip(eights) {
+                *byte = gather(std::array::from_fn(|i| u8::from(bit(&eight[i]))));
+            }
+            if let Some(last) = packed.get_mut(eights.len()) {
+                *last = gather(std::array::from_fn(|i| u8::from(rest.get(i).is_some_and(&bit))));
+            }
+        });
+        Self { packed, count: numbers.len() }
     }
 
     fn bytes(&self) -> Vec<u8> {

@@ -20,6 +20,7 @@ pub mod mask;
 mod memory;
 mod normal;
 pub(crate) mod numbers;
+mod panels;
 pub(crate) mod product;
 pub(crate) mod simd;
 pub mod threads;

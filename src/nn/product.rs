@@ -1,46 +1,33 @@
-//! Products of matrices, by `matrixmultiply`: each sum runs over the inner index in order, in runs of a fixed length, so that none
-//! depends on how rows and columns are shared out among threads.
+//! Products of matrices, by our own kernels or by `matrixmultiply`: each sum runs over the inner index in order, in runs of a fixed
+//! length, so that none depends on how rows and columns are shared out among threads.
 #![expect(unsafe_code, reason = "threads write different parts of one output")]
 
 use std::ops::Range;
 
-use super::gemm::{Columns, Matrix};
+use super::epilogue::Epilogue;
+use super::gemm::{Columns, Matrix, Place, Real};
+use super::panels::Product;
+use super::simd::{Instructions, WIDEST_LANES};
 
 /// Numbers that products are made of.
-pub(crate) trait Multiply: Copy + Sized + 'static {
+pub(crate) trait Multiply: Real {
     /// Writes some rows of `left right + bias` to `to`: row r begins at `offset + r * row_stride`. `bias` has one number for each
-    /// row of the left matrix, or none.
+    /// row of the left matrix, or none. Then lets the epilogue follow, whose channel is the row.
     ///
     /// # Safety
-    /// No other thread touches these elements of `to` during the call. They need not be written before.
+    /// No other thread touches these elements of `to`, nor what is noted of them, during the call. They need not be written before.
     unsafe fn multiply(
         left: Matrix<'_, Self>,
         rows: Range<usize>,
         right: Matrix<'_, Self>,
         bias: &[f64],
         to: Place<'_, Self>,
+        epilogue: &Epilogue<'_, Self>,
     );
 }
 
-/// Where a product goes: its row r begins at `offset + r * row_stride`.
-#[derive(Clone, Copy)]
-pub(crate) struct Place<'a, T> {
-    pub(crate) columns: &'a Columns<'a, T>,
-    pub(crate) offset: usize,
-    pub(crate) row_stride: usize,
-}
-
-impl<T> Place<'_, T> {
-    /// Checks that so many columns of some rows lie in the output, and overlap in no row.
-    fn check(&self, rows: &Range<usize>, columns: usize) {
-        let Some(last) = rows.end.checked_sub(1) else { return };
-        assert!(rows.len() <= 1 || columns <= self.row_stride, "the rows of a product do not overlap");
-        assert!(self.offset + last * self.row_stride + columns <= self.columns.len(), "the product lies in its slice");
-    }
-}
-
 macro_rules! multiply_by {
-    ($float:ty, $gemm:ident) => {
+    ($float:ty, $gemm:ident, $own:expr) => {
         impl Multiply for $float {
             unsafe fn multiply(
                 left: Matrix<'_, $float>,
@@ -48,6 +35,7 @@ macro_rules! multiply_by {
                 right: Matrix<'_, $float>,
                 bias: &[f64],
                 to: Place<'_, $float>,
+                epilogue: &Epilogue<'_, $float>,
             ) {
                 let ([all, inner], [_, columns]) = (left.shape, right.shape);
                 assert!(rows.start <= rows.end && rows.end <= all, "the rows are the left matrix's");
@@ -57,6 +45,10 @@ macro_rules! multiply_by {
                 right.check();
                 to.check(&rows, columns);
                 if rows.is_empty() || columns == 0 {
+                    return;
+                }
+                // SAFETY: the checks hold, and the caller keeps other threads away.
+                if unsafe { $own(left, rows.clone(), right, bias, to, epilogue) } {
                     return;
                 }
                 let at = |row: usize| to.offset + row * to.row_stride;
@@ -87,17 +79,58 @@ macro_rules! multiply_by {
                         1,
                     );
                 }
+                for row in rows {
+                    // SAFETY: the check bounds the row, which is written; the caller keeps other threads away.
+                    unsafe { epilogue.finish(row, at(row), to.columns.piece(at(row)..at(row) + columns)) };
+                }
             }
         }
     };
 }
-multiply_by!(f32, sgemm);
-multiply_by!(f64, dgemm);
+multiply_by!(f32, sgemm, by_panels);
+multiply_by!(f64, dgemm, by_none);
+
+/// Computes the product by kernels of our own, where they are faster. Says whether it did.
+///
+/// # Safety
+/// As of [`Product::new`].
+unsafe fn by_panels(
+    left: Matrix<'_, f32>,
+    rows: Range<usize>,
+    right: Matrix<'_, f32>,
+    bias: &[f64],
+    to: Place<'_, f32>,
+    epilogue: &Epilogue<'_, f32>,
+) -> bool {
+    // With narrower vectors `matrixmultiply` is as fast.
+    let instructions = Instructions::best();
+    let faster = instructions.lanes() == WIDEST_LANES;
+    if faster {
+        // SAFETY: the caller's promise.
+        instructions.run(unsafe { Product::new(left, rows, right, bias, to, epilogue) });
+    }
+    faster
+}
+
+/// There are no kernels of our own for f64.
+///
+/// # Safety
+/// None is needed.
+unsafe fn by_none(
+    _: Matrix<'_, f64>,
+    _: Range<usize>,
+    _: Matrix<'_, f64>,
+    _: &[f64],
+    _: Place<'_, f64>,
+    _: &Epilogue<'_, f64>,
+) -> bool {
+    false
+}
 
 /// Computes `c = a b`, `c` dense.
 pub(crate) fn multiply<T: Multiply>(a: Matrix<'_, T>, b: Matrix<'_, T>, c: &mut [T]) {
     let (rows, row_stride) = (0..a.shape[0], b.shape[1]);
     let to = Place { columns: &Columns::new(c), offset: 0, row_stride };
     // SAFETY: `c` is borrowed here alone.
-    unsafe { T::multiply(a, rows, b, &[], to) }
+    unsafe { T::multiply(a, rows, b, &[], to, &Epilogue::default()) }
 }

@@ -13,7 +13,7 @@ use crate::preprocess::{self, Recipe};
 /// The middle plane of the tensor that a network is given, along its last two axes, of its first channel.
 #[derive(Debug, Clone)]
 pub struct Seen {
-    /// The tensor's shape.
+    /// The tensor's shape, as the network's file has its axes.
     pub shape: Vec<usize>,
     /// Columns and rows of the plane.
     pub size: [usize; 2],
@@ -35,13 +35,16 @@ pub fn seen(scan: &Scan, recipe: &Recipe, monitor: &Monitor) -> Result<Seen> {
     let tensor = Adapter::between(&prepared, &prepared)?.tensor(&mut g, x)?;
     let plan = Plan::new(&g.finish(&[tensor]), &[stack.dims()], DType::F32)?;
     let tensor = plan.forward(&[stack], &|_, _| monitor.check())?.remove(0);
-    let shape = tensor.dims().to_vec();
+    let mut shape = tensor.dims().to_vec();
     // Of slices the middle one; of a volume the middle plane of its first axis.
     let plane = match shape[..] {
         [samples, _, _, _] => tensor.i((samples / 2, 0))?,
         [_, _, depth, _, _] => tensor.i((0, 0, depth / 2))?,
         _ => return Err(anyhow!("a tensor {shape:?} is no scan")),
     };
+    if recipe.axes.are_before_channels() {
+        shape[1..].rotate_left(1);
+    }
     let (height, width) = plane.dims2()?;
     let plane: Vec<f32> = plane.flatten_all()?.to_vec1()?;
     let span = |numbers: &[f32]| {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::open_scan::OpenScan;
 use super::view::scale::Scale;
 use crate::export::report::{Asked, Report, Timing, report};
-use crate::frame::{HEATMAPS, Layers, Map, Shift};
+use crate::frame::{HEATMAPS, Layers, Shift, SizeMap};
 use crate::latent_shift::{Counterfactual, HeatmapMethod, Step};
 use crate::quality::regions::Regions;
 use crate::stability::Stability;
@@ -26,7 +26,7 @@ pub struct Explained {
     pub most_changed_slice: usize,
     pub report: Report,
     /// The share of repetitions that agree, voxel by voxel; nothing where none were made.
-    pub agreement: Option<Map>,
+    pub agreement: Option<SizeMap>,
     pub timing: Timing,
     pub seconds: f64,
 }
@@ -63,7 +63,7 @@ impl Explained {
             *size = share;
         }
         let top = if stability.runs == 1 { "the one run".to_owned() } else { format!("all {} runs", stability.runs) };
-        let agreement = Some(Map::new(grid, sizes.into_iter(), 1.0, top));
+        let agreement = Some(SizeMap::new(grid, sizes.into_iter(), 1.0, top));
         let mut repeated = Self { agreement, ..self.clone() };
         repeated.report.stability = Some(stability);
         repeated

@@ -65,7 +65,7 @@ impl OpenScan {
         Self { notes: input.notes(), window, layers, input, path, listing }
     }
 
-    /// The same scan, prepared for other networks: pictures of it stay.
+    /// Prepares the scan for other networks; its pictures stay.
     pub fn prepared_again(&self, opened: &Arc<Scan>, recipe: &Recipe, monitor: &Monitor) -> anyhow::Result<Self> {
         let input = pipeline::prepare(opened, recipe, monitor)?;
         let (layers, path, listing) = (Arc::clone(&self.layers), self.path.clone(), self.listing.clone());
@@ -102,7 +102,7 @@ impl OpenScan {
         [Some(name), series, volume].into_iter().flatten().collect::<Vec<_>>().join(", ")
     }
 
-    /// The same path with another one of its volumes in time.
+    /// What opens another volume in time of this path.
     pub fn at_volume(&self, volume: usize) -> Choice {
         Choice { volume: Some(volume), ..self.input.choice() }
     }

@@ -48,6 +48,11 @@ impl<T: Send + Sync + 'static> Stage<T> {
         self.ready.as_ref()
     }
 
+    /// Takes away what is ready.
+    pub fn take(&mut self) -> Option<Arc<T>> {
+        self.ready.take()
+    }
+
     /// The work going on.
     pub fn running(&self) -> Option<&Monitor> {
         self.job.as_ref().map(Job::monitor)

@@ -5,7 +5,7 @@ use eframe::egui::{self, Align2, Rect, Stroke, pos2, vec2};
 use super::theme;
 use super::widgets::{plate, text_size};
 use crate::frame::camera::Camera;
-use crate::frame::{Content, Generated, Overlaid, Plane, Shade, colormap, lambda_text};
+use crate::frame::{Generated, Legend, Plane, lambda_text};
 use crate::session::view::arrange::Picture;
 use crate::volume::Grid;
 
@@ -47,39 +47,9 @@ pub(super) fn annotate(
     plate(painter, inner.center_bottom(), Align2::CENTER_BOTTOM, bottom, theme::DARK.strong);
     plate(painter, inner.left_bottom(), Align2::LEFT_BOTTOM, &slice_text(camera, grid), theme::DARK.strong);
     scale_bar(painter, inner, camera.mm_per_pixel * f64::from(pixels_per_point));
-    if let Some(legend) = legend(picture) {
+    if let Some(legend) = picture.look.legend(picture.layers.map.as_ref()) {
         color_bar(painter, inner, &legend);
     }
-}
-
-/// What colours mean: numbers beside a bar, each at its share from the top.
-struct Legend {
-    scale: f32,
-    threshold: f32,
-    /// The share of the scale at the lower end.
-    lowest: f32,
-    numbers: Vec<(f32, String)>,
-}
-
-/// The legend of the difference or of a map, where one is drawn.
-fn legend(picture: &Picture) -> Option<Legend> {
-    let (scale, threshold, of) = match (picture.look.shade, picture.look.overlay) {
-        (Shade::Difference { scale_hu, threshold_hu }, _) => (scale_hu, threshold_hu, Overlaid::Difference),
-        (_, Some(overlay)) => (overlay.scale_hu, overlay.threshold_hu, overlay.of),
-        _ => return None,
-    };
-    let sizes = |top: String| vec![(0.0, top), (1.0, "0".to_owned())];
-    let (lowest, numbers) = match of {
-        Overlaid::Map => (0.0, sizes(picture.layers.map.as_ref()?.top.clone())),
-        Overlaid::Difference if matches!(picture.look.content, Content::Heatmap(_)) => {
-            (0.0, sizes(format!("{scale:.0} HU")))
-        }
-        Overlaid::Difference => {
-            let ends = [(0.0, format!("+{scale:.0} HU")), (0.5, "0".to_owned()), (1.0, format!("−{scale:.0} HU"))];
-            (-1.0, ends.to_vec())
-        }
-    };
-    Some(Legend { scale, threshold, lowest, numbers })
 }
 
 /// On every pane of generated pixels, always.
@@ -125,27 +95,19 @@ fn scale_bar(painter: &egui::Painter, inner: Rect, mm_per_point: f64) {
     plate(painter, end - vec2(0.0, 6.0), Align2::RIGHT_BOTTOM, &format!("{:.0} cm", mm / 10.0), theme::DARK.strong);
 }
 
-/// The colours with their numbers, above the middle of the right edge.
+/// The colours of a picture with their HU, above the middle of the right edge.
 fn color_bar(painter: &egui::Painter, inner: Rect, legend: &Legend) {
-    let Legend { scale, threshold, lowest, numbers } = legend;
     let height = inner.height() / 4.0;
     let bar = Rect::from_min_size(pos2(inner.right() - 10.0, inner.top() + 26.0), vec2(10.0, height));
     let rows = height.max(1.0) as usize;
     for row in 0..rows {
-        let share = 1.0 - (1.0 - *lowest) * (row as f32 + 0.5) / rows as f32;
-        let shade = Shade::Difference { scale_hu: *scale, threshold_hu: *threshold };
-        let color = colormap::color(share * scale, shade);
-        let color = egui::Color32::from(egui::Rgba::from_srgba_unmultiplied(
-            (color[0] * 255.0) as u8,
-            (color[1] * 255.0) as u8,
-            (color[2] * 255.0) as u8,
-            255,
-        ));
+        let color = legend.color((row as f32 + 0.5) / rows as f32).map(|c| (c * 255.0) as u8);
+        let color = egui::Color32::from(egui::Rgba::from_srgba_unmultiplied(color[0], color[1], color[2], 255));
         let y = bar.top() + row as f32;
         painter.rect_filled(Rect::from_min_max(pos2(bar.left(), y), pos2(bar.right(), y + 1.0)), 0.0, color);
     }
-    for (share, text) in numbers {
-        let at = pos2(bar.left() - 4.0, bar.top() + share * height);
-        plate(painter, at, Align2::RIGHT_CENTER, text, theme::DARK.strong);
+    for (place, text) in legend.labels() {
+        let at = pos2(bar.left() - 4.0, bar.top() + place * height);
+        plate(painter, at, Align2::RIGHT_CENTER, &text, theme::DARK.strong);
     }
 }

@@ -7,7 +7,7 @@ use super::picker::{Ask, Picker};
 use super::{
     compute_panel, export_dialog, gallery_panel, help, input_panel, keys, lambda_bar, measure, methods_panel,
     model_panel, palette, panes, presets, preview, published, result_panel, session_panel, slice_bar, start_panel,
-    status_bar, theme, toolbar, widgets, wizard,
+    status_bar, theme, toasts, toolbar, widgets, wizard,
 };
 use crate::catalogue;
 use crate::gpu::SliceRenderer;
@@ -204,6 +204,7 @@ impl eframe::App for App {
         keys::blinks(ui.ctx(), &self.session.view, &mut actions);
         self.panels_ui(ui, &mut actions);
         self.sheet_ui(ui.ctx(), &mut actions);
+        toasts::toasts_ui(ui.ctx(), &self.session.toasts, &mut actions);
         keys::dropped(ui, &mut actions);
         if ui.ctx().will_discard() {
             self.pending = actions; // egui draws this frame again, without its input

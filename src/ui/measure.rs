@@ -8,16 +8,17 @@ use super::places::point_at;
 use super::theme;
 use super::widgets::ink;
 use crate::frame::camera::Camera;
-use crate::frame::measure::{Measurement, Region, Shape, Spread, VOLUMES};
+use crate::frame::measure::{Measurement, Shape, Spread, VOLUMES};
 use crate::frame::{Content, Plane, lambda_text};
 use crate::io::counted;
 use crate::session::action::{Action, Measure};
 use crate::session::model::Model;
 use crate::session::view::Viewer;
 use crate::session::view::arrange::Picture;
-use crate::session::view::marks::{computed, is_shown, spread_text, words};
+use crate::session::view::marks::{READING, computed, is_shown, spread_text, words};
 use crate::session::view::measurements::MOST;
 use crate::session::view::measurements::{TOOLS, Tool};
+use crate::session::view::readings::Reading;
 use crate::volume::Grid;
 
 /// How near to a line it is taken hold of, points.
@@ -154,7 +155,7 @@ pub(super) fn tools_ui(ui: &mut Ui, now: Option<Tool>, actions: &mut Vec<Action>
 pub(super) fn measure_panel_ui(ui: &mut Ui, model: &Model, viewer: &Viewer, actions: &mut Vec<Action>) {
     let measurements = &viewer.measurements;
     let Some(scan) = model.scan.ready() else { return };
-    if measurements.list.is_empty() && measurements.changes.is_empty() && measurements.tool.is_none() {
+    if measurements.list.is_empty() && measurements.tool.is_none() {
         return;
     }
     let grid = &scan.layers.scan.grid;
@@ -177,7 +178,7 @@ pub(super) fn measure_panel_ui(ui: &mut Ui, model: &Model, viewer: &Viewer, acti
     let layers = model.run.ready().map_or(&scan.layers, |run| &run.layers);
     let entry = |(i, m): (usize, &Measurement)| Entry {
         title: title(i, m, grid),
-        region: measurements.region(m, layers, computed(viewer.step)),
+        reading: measurements.readings.of(m, layers, computed(viewer.step)),
     };
     let entries: Vec<Entry> = measurements.list.iter().enumerate().map(entry).collect();
     for (i, entry) in entries.iter().enumerate() {
@@ -195,10 +196,6 @@ pub(super) fn measure_panel_ui(ui: &mut Ui, model: &Model, viewer: &Viewer, acti
         if delete.on_hover_text("The selected one (key Delete)").clicked() {
             act(Measure::Delete);
         }
-        let undo = ui.add_enabled(!measurements.changes.is_empty(), egui::Button::new("Undo"));
-        if undo.on_hover_text("Ctrl + Z").clicked() {
-            act(Measure::Undo);
-        }
         if ui.add_enabled(any, egui::Button::new("Copy measurements")).clicked() {
             let lambda = model.run.ready().map(|run| run.lambda_at(viewer.step.round()));
             ui.copy_text(text(&entries, lambda));
@@ -210,13 +207,17 @@ pub(super) fn measure_panel_ui(ui: &mut Ui, model: &Model, viewer: &Viewer, acti
 /// One line of the list.
 struct Entry {
     title: String,
-    region: Option<Region>,
+    reading: Option<Reading>,
 }
 
 impl Entry {
     /// What a region reads in each volume, or why it reads nothing.
     fn lines(&self, has_result: bool) -> Vec<String> {
-        let Some(region) = &self.region else { return Vec::new() };
+        let region = match &self.reading {
+            Some(Reading::Known(region)) => region,
+            Some(Reading::Coming) => return vec![READING.to_owned()],
+            None => return Vec::new(),
+        };
         if region.voxels == 0 {
             return vec!["No voxel's centre lies inside".to_owned()];
         }
@@ -244,7 +245,10 @@ fn title(i: usize, measurement: &Measurement, grid: &Grid) -> String {
 /// What is copied.
 fn text(entries: &[Entry], lambda: Option<f64>) -> String {
     let line = |entry: &Entry| {
-        let voxels = entry.region.as_ref().map(|region| counted(region.voxels, "voxel"));
+        let voxels = match &entry.reading {
+            Some(Reading::Known(region)) => Some(counted(region.voxels, "voxel")),
+            Some(Reading::Coming) | None => None,
+        };
         let parts = [vec![entry.title.clone()], voxels.into_iter().collect(), entry.lines(lambda.is_some())];
         parts.concat().join("; ")
     };
@@ -276,12 +280,14 @@ fn in_the_middle(tool: Tool, viewer: &Viewer, grid: &Grid) -> Measurement {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::frame::measure::Region;
 
     #[test]
     fn what_is_copied_names_each_volume_and_what_is_synthetic() {
         let region =
             Region { voxels: 12, spreads: [-1.0, 2.0, 3.0, -0.04].map(|mean_hu| Some(Spread { mean_hu, sd_hu: 4.0 })) };
-        let entries = [Entry { title: "1  Region, axial 3: 20.0 mm²".to_owned(), region: Some(region) }];
+        let entries =
+            [Entry { title: "1  Region, axial 3: 20.0 mm²".to_owned(), reading: Some(Reading::Known(region)) }];
         assert_eq!(
             text(&entries, Some(-12.5)),
             "1  Region, axial 3: 20.0 mm²; 12 voxels; Original -1.0 ± 4.0 HU; Reconstruction 2.0 ± 4.0 HU; \

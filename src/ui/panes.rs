@@ -9,6 +9,7 @@ use eframe::egui_wgpu;
 use glam::DVec3;
 
 use super::annotations::{annotate, mark_synthetic, words};
+use super::lens;
 use super::measure;
 use super::navigate;
 use super::pane_menu::pane_menu;
@@ -71,8 +72,15 @@ pub(super) fn panes_ui(ui: &mut Ui, model: &Model, viewer: &Viewer, actions: &mu
     if viewer.probe != probe {
         actions.push(View::Probe(probe).into());
     }
+    let hovered = responses.iter().find(|(response, _)| response.hovered()).map(|(_, plane)| *plane);
     for (response, plane) in &responses {
-        marks(ui, response, *plane, viewer, &grid, responses.iter().find(|(r, _)| r.hovered()).map(|(_, p)| *p));
+        marks(ui, response, *plane, viewer, &grid, hovered);
+    }
+    let Some(place) = viewer.probe.filter(|_| viewer.lens) else { return };
+    for (i, ((response, plane), picture)) in responses.iter().zip(&arrangement.pictures).enumerate() {
+        if hovered == Some(*plane) {
+            lens::lens_ui(ui, response, i as u64, picture, viewer, (&grid, place));
+        }
     }
 }
 
@@ -130,7 +138,15 @@ pub(super) fn draw(
 }
 
 /// The pixels of a pane, within the painter's clip.
-fn picture_ui(ui: &Ui, painter: &Painter, rect: Rect, pane: u64, picture: &Picture, camera: &Camera, grid: &Grid) {
+pub(super) fn picture_ui(
+    ui: &Ui,
+    painter: &Painter,
+    rect: Rect,
+    pane: u64,
+    picture: &Picture,
+    camera: &Camera,
+    grid: &Grid,
+) {
     let size = [rect.width(), rect.height()].map(|n| ((n * ui.ctx().pixels_per_point()).round() as u32).max(1));
     let view = camera.view(grid, size, picture.look);
     let paint = PaintSlice { pane, view, layers: Arc::clone(&picture.layers), ctx: ui.ctx().clone() };

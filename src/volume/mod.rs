@@ -45,6 +45,11 @@ impl Grid {
         let [ni, nj, nk] = self.shape.map(|n| (n as f64 - 1.0) / 2.0);
         self.world_from_voxel.transform_point3(DVec3::new(ni, nj, nk))
     }
+
+    /// Whether a place, in voxels, lies in one of the voxels: these end half a voxel beyond the outermost centres.
+    pub fn holds(&self, voxel: DVec3) -> bool {
+        (0..3).all(|axis| voxel[axis] >= -0.5 && voxel[axis] <= self.shape[axis] as f64 - 0.5)
+    }
 }
 
 /// The numbers themselves, `i` fastest. Whole Hounsfield units that fit stay in 16 bits. Shared as the vectors that they were

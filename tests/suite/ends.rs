@@ -105,6 +105,18 @@ fn the_number_of_the_largest_class_is_scored_by_the_maps_before_it_and_says_so()
         let model = pipeline::load_classifier(&path, &Monitor::default()).unwrap_or_else(|e| panic!("{file}: {e:#}"));
         let notes: Vec<String> = model.notes().collect();
         assert!(notes.iter().any(|note| note.contains("is the number of the largest class")), "{notes:?}");
+        let told = std::process::Command::new(env!("CARGO_BIN_EXE_parallax"))
+            .args([
+                "predict".as_ref(),
+                scan().as_os_str(),
+                "--json".as_ref(),
+                "--classifier".as_ref(),
+                path.as_os_str(),
+            ])
+            .output()
+            .expect("the binary runs");
+        let told: serde_json::Value = serde_json::from_slice(&told.stdout).expect("JSON on standard output");
+        assert_eq!(told["classifier"]["notes"], serde_json::json!(notes), "a program that asks is told too");
         found.push(scores(&path));
     }
     near(&found[0], &found[1]);
@@ -169,4 +181,17 @@ fn channels_that_come_last_are_given_last() {
     let own = support::output(&support::plan_for(&graph, std::slice::from_ref(&one)).expect("a plan"), &one);
     let own = own.permute((0, 3, 1, 2)).and_then(|own| own.contiguous()).expect("channels second");
     assert!(support::worst(&own, &latents.narrow(0, 0, 1).expect("the first")) < ROUNDING);
+}
+
+#[test]
+fn what_a_network_would_see_is_named_in_the_order_of_its_file() {
+    let files = with(&["batch.onnx"]);
+    let shape = |axes: &str| {
+        let card = card(&files, "batch.onnx", "role = \"classifier\"", axes);
+        let card = parallax::models::Card::open(&card).expect("a card");
+        let scan = parallax::io::open(&scan(), &Monitor::default()).expect("a scan");
+        pipeline::seen(&scan, &card.recipe, &Monitor::default()).expect("a picture").shape
+    };
+    assert_eq!(shape("RAS"), [1, 1, 12, 12, 12]);
+    assert_eq!(shape("RASC"), [1, 12, 12, 12, 1]);
 }

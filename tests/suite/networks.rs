@@ -415,6 +415,28 @@ fn a_network_that_answers_otherwise_than_its_export_recorded_is_loaded_only_when
     assert!(String::from_utf8_lossy(&refused.stderr).contains("--despite-check"), "the way out");
     let told = predict(&["--despite-check"]);
     assert!(String::from_utf8_lossy(&told.stdout).contains("it is not what was exported"));
+    // Every result says so.
+    let (autoencoder, out) = (wrong.card("a.toml", AUTOENCODER), wrong.path("out"));
+    let explained = std::process::Command::new(env!("CARGO_BIN_EXE_parallax"))
+        .args(
+            ["explain", "--despite-check", "--target", "b", "--range=-20:20", "--steps=2", "--export=png,html"]
+                .map(std::ffi::OsStr::new),
+        )
+        .args([
+            scan.as_os_str(),
+            "--classifier".as_ref(),
+            card.as_ref(),
+            "--autoencoder".as_ref(),
+            autoencoder.as_ref(),
+        ])
+        .args(["--out".as_ref(), out.as_os_str()])
+        .output()
+        .expect("the binary runs");
+    assert!(explained.status.success(), "{}", String::from_utf8_lossy(&explained.stderr));
+    for file in ["result.json", "report.html", "panes.png"] {
+        let bytes = std::fs::read(out.join(file)).unwrap_or_else(|e| panic!("{file}: {e}"));
+        assert!(String::from_utf8_lossy(&bytes).contains("it is not what was exported"), "{file}");
+    }
 }
 
 #[cfg(unix)]

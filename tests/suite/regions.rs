@@ -139,6 +139,23 @@ fn slices_are_those_of_the_scan_that_is_shown() {
 }
 
 #[test]
+fn what_changed_beyond_the_scan_is_no_region() {
+    let mut change = drawn(grid(SHAPE), 0..SHAPE[2], two_blobs);
+    // The scan ends above 20 mm: the upper blob lies beyond, and the lower one within.
+    change.shown.shape[2] = 22;
+    let regions = found(&change.clone().within_the_scan());
+    assert_eq!(regions.list.len(), 1);
+    assert_eq!(regions.list[0].direction, Direction::Darker);
+    // A scan that ends within a blob keeps the part that it shows.
+    change.shown.shape[2] = 6;
+    let cut = found(&change.clone().within_the_scan());
+    assert_eq!(cut.list[0].slices[1], 6);
+    // Of the whole grid nothing is left out.
+    change.shown = change.grid;
+    assert_eq!(found(&change.clone().within_the_scan()).list, found(&change).list);
+}
+
+#[test]
 fn a_slabs_regions_lie_where_those_of_the_whole_stack_do() {
     let whole = found(&drawn(grid(SHAPE), 0..SHAPE[2], two_blobs));
     let part = found(&drawn(grid(SHAPE), 22..SHAPE[2], two_blobs));

@@ -12,7 +12,7 @@ use half::f16;
 use parallax::frame::camera::Camera;
 use parallax::frame::paint::paint;
 use parallax::frame::{
-    Content, HEATMAPS, Layers, Look, Map, Overlaid, Overlay, Plane, Sampling, Shade, Shift, View, Window,
+    Content, Ends, HEATMAPS, Layers, Look, Map, Overlaid, Overlay, Plane, Sampling, Shade, Shift, SizeMap, View, Window,
 };
 use parallax::gpu::{Bounds, PaintSlice, SHADER, Shown, SliceRenderer, SliceUniforms, raise_limits, words};
 use parallax::latent_shift::HeatmapMethod;
@@ -159,13 +159,16 @@ fn looks() -> Vec<Look> {
         (Content::Heatmap(HeatmapMethod::Max), 0.0),
     ] {
         let plain = look(content, step);
-        let shade = Shade::Difference { scale_hu: 120.0, threshold_hu: 35.0 };
+        let shade = Shade::difference(120.0, 35.0);
         let of = Overlaid::Difference;
         let overlay = Some(Overlay { of, scale_hu: 130.0, threshold_hu: 20.0, opacity: 0.6 });
         looks.extend([
             plain,
             Look { shade, ..plain },
-            Look { shade: Shade::Inverted(WINDOW), ..plain },
+            Look { shade: Shade::Window { window: WINDOW, map: Map::Grey, inverted: true }, ..plain },
+            Look { shade: Shade::Window { window: WINDOW, map: Map::Viridis, inverted: false }, ..plain },
+            Look { shade: Shade::Window { window: WINDOW, map: Map::Hot, inverted: true }, ..plain },
+            Look { shade: Shade::Difference { scale_hu: 120.0, threshold_hu: 35.0, ends: Ends::CoolWarm }, ..plain },
             Look { overlay, ..plain },
             Look { sampling: Sampling::Nearest, overlay, ..plain },
         ]);
@@ -200,10 +203,10 @@ fn the_shader_draws_what_the_cpu_paints() {
 }
 
 /// Sizes on a grid of their own, which is neither the scan's nor the reconstruction's and holds slices beyond a texture's depth.
-fn map() -> Map {
+fn map() -> SizeMap {
     let of = shift([9, 8, 17], 0..1).reconstruction.grid;
     let sizes = (0..of.len()).map(|n| if n % 7 == 0 { f32::NAN } else { (n % 31) as f32 / 10.0 });
-    Map::new(of, sizes, 2.5, "2.5 of something".to_owned())
+    SizeMap::new(of, sizes, 2.5, "2.5 of something".to_owned())
 }
 
 #[test]
@@ -396,6 +399,7 @@ fn the_uniforms_lie_where_the_shader_looks() {
     let ours = [
         ("scan_from_x", std::mem::offset_of!(SliceUniforms, scan_from_x)),
         ("scan_from_y", std::mem::offset_of!(SliceUniforms, scan_from_y)),
+        ("scan_from_z", std::mem::offset_of!(SliceUniforms, scan_from_z)),
         ("scan_origin", std::mem::offset_of!(SliceUniforms, scan_origin)),
         ("shift_from_x", std::mem::offset_of!(SliceUniforms, shift_from_x)),
         ("shift_from_y", std::mem::offset_of!(SliceUniforms, shift_from_y)),
@@ -442,5 +446,39 @@ fn the_patients_right_is_on_the_left_of_every_axial_and_coronal_picture() {
         let brightest = picture.enumerate_pixels().max_by_key(|(_, _, p)| p.0[0]).expect("pixels");
         let quadrant = [brightest.0 / 70, brightest.1 / 70];
         assert_eq!(quadrant, bright, "{plane:?}: bright at {}, {}", brightest.0, brightest.1);
+    }
+}
+
+#[test]
+fn what_the_networks_draw_beyond_the_scan_is_in_no_picture() {
+    // The networks' grid is twice as wide as the scan, which lies in its middle.
+    let axes = DMat3::from_diagonal(DVec3::new(-1.0, -1.0, 1.0));
+    let centered = |shape: [usize; 3]| {
+        let middle = DVec3::from_array(shape.map(|n| (n as f64 - 1.0) / 2.0));
+        Grid { shape, world_from_voxel: DAffine3::from_mat3_translation(axes, -(axes * middle)) }
+    };
+    let (small, large) = (centered([8, 8, 8]), centered([16, 16, 16]));
+    let slabs = Voxels::F16(vec![f16::from_f32(80.0); (1 + HEATMAPS) * large.len()].into());
+    let bright = |grid: Grid| Volume::from_f32(grid, vec![100.0; grid.len()]);
+    let layers = Layers {
+        scan: bright(small),
+        shift: Some(Shift { reconstruction: bright(large), slab: 0..16, slabs }),
+        map: None,
+    };
+    let shade = Shade::difference(100.0, 1.0);
+    let camera = Camera::fit(&large, Plane::Axial, [64, 64]);
+    for content in [
+        Content::Decoded,
+        Content::Reconstruction,
+        Content::DetailKept,
+        Content::Difference,
+        Content::Projection,
+        Content::Heatmap(HeatmapMethod::ALL[0]),
+    ] {
+        let look = Look { content, shade, ..Look::scan(WINDOW) };
+        let picture = paint(&camera.view(&small, [64, 64], look), &layers);
+        let bright = |x: u32, y: u32| picture.get_pixel(x, y).0[..3].iter().any(|c| *c > 0);
+        assert!(bright(32, 32) && bright(20, 44), "{content:?}: within the scan");
+        assert!(!bright(4, 32) && !bright(32, 60) && !bright(3, 3), "{content:?}: beyond it");
     }
 }

@@ -152,7 +152,7 @@ impl<'a> Header<'a> {
         Some(object(reference(instance).into_iter().chain(frame).chain([source])))
     }
 
-    /// The same, of a slice of ours that lies on it, pixel on pixel.
+    /// Names the instance below a slice of ours whose pixels lie on its pixels, one on one.
     pub(super) fn source_beneath(&self, slice: usize) -> Option<Element> {
         let mut source = self.source_image(slice)?;
         source.put(text(tags::SPATIAL_LOCATIONS_PRESERVED, "YES"));

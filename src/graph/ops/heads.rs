@@ -8,9 +8,9 @@ use super::frozen::Frozen;
 use super::softmax::{softmax_row, softmax_row_vjp};
 use super::{Operation, Pass, Saved, Saves, Sum, numbers};
 use crate::nn::device::has_kernels;
-use crate::nn::gemm::{Matrix, Real, zeros};
+use crate::nn::gemm::{Matrix, zeros};
 use crate::nn::numbers::{Held, by_type, tensor};
-use crate::nn::product::multiply;
+use crate::nn::product::{Multiply, multiply};
 
 /// Most numbers of the weights of a block of queries, 1 MiB of f32: they stay in the second-level cache.
 const BLOCK: usize = 1 << 18;
@@ -70,7 +70,7 @@ struct Head<'a, T> {
     bias: Option<&'a [T]>,
 }
 
-impl<T: Real> Head<'_, T> {
+impl<T: Multiply> Head<'_, T> {
     /// What some queries, from `first` on, give each key.
     fn weights(&self, first: usize, q: &[T], weights: &mut Vec<T>) {
         let Sizes { keys, width, .. } = self.sizes;
@@ -126,7 +126,7 @@ struct Heads<'a, T> {
     bias: Option<(&'a [T], [usize; 2])>,
 }
 
-impl<T: Real> Heads<'_, T> {
+impl<T: Multiply> Heads<'_, T> {
     fn head(&self, at: usize) -> Head<'_, T> {
         let Sizes { heads, queries, keys, width, values, .. } = self.sizes;
         let bias = self.bias.map(|(numbers, [windows, of_heads])| {
@@ -229,7 +229,7 @@ impl HeadAttention {
     }
 
     /// `work` on the numbers of a pass.
-    fn with<R, T: Real>(&self, [q, k, v]: [&Tensor; 3], work: impl FnOnce(&Heads<'_, T>) -> R) -> Result<R> {
+    fn with<R, T: Multiply>(&self, [q, k, v]: [&Tensor; 3], work: impl FnOnce(&Heads<'_, T>) -> R) -> Result<R> {
         let sizes = self.sizes(&[q.dims(), k.dims(), v.dims()])?;
         let bias = self.bias.as_ref().map(|bias| bias.like(q)).transpose()?;
         let [of_q, of_k, of_v] = [q, k, v].map(Held::of);

@@ -120,19 +120,11 @@ impl Windows {
         Unfold::new(Geometry { kernel: self.kernel, stride: self.stride, padding: self.padding }, input)
     }
 
-    /// Where a place of a window lies.
-    fn index(&self, out: usize, place: usize, input: [usize; 3], output: [usize; 3]) -> usize {
-        let ([_, kh, kw], [_, oh, ow]) = (self.kernel, output);
-        let along = |axis: usize, o: usize, element: usize| o * self.stride[axis] + element - self.padding[axis];
-        let z = along(0, out / (oh * ow), place / (kh * kw));
-        let y = along(1, out / ow % oh, place / kw % kh);
-        (z * input[1] + y) * input[2] + along(2, out % ow, place % kw)
-    }
-
-    /// The place of a voxel in a window.
-    fn place(&self, [z, y, x]: [usize; 3], [oz, oy, ox]: [usize; 3]) -> usize {
-        let element = |axis: usize, i: usize, o: usize| i + self.padding[axis] - o * self.stride[axis];
-        (element(0, z, oz) * self.kernel[1] + element(1, y, oy)) * self.kernel[2] + element(2, x, ox)
+    /// How far each place of a window lies behind its first, in an input of that size.
+    fn places(&self, input: [usize; 3]) -> Vec<usize> {
+        let [kd, kh, kw] = self.kernel;
+        let place = |at: usize| (at / (kh * kw) * input[1] + at / kw % kh) * input[2] + at % kw;
+        (0..kd * kh * kw).map(place).collect()
     }
 
     /// Calls `visit` with the number of each window, where it stands, and the ranges that it sees.
@@ -149,22 +141,66 @@ impl Windows {
         }
     }
 
-    /// The maximum of each window and its place, as `set` wants them.
+    /// The maximum of each window and its place, as `set` wants them: of equal numbers the first, of those that are none the last.
     fn maxima<T: Real>(&self, x: &[T], input: [usize; 3], output: [usize; 3], mut set: impl FnMut(usize, T, usize)) {
-        self.each(input, output, |out, at, [zs, ys, xs]| {
-            let (mut best, mut found) = (T::MIN, None);
-            for z in zs {
-                for y in ys.clone() {
-                    let row = (z * input[1] + y) * input[2];
-                    for (value, i) in x[row + xs.start..row + xs.end].iter().zip(xs.clone()) {
-                        if found.is_none() || *value > best || value.partial_cmp(value).is_none() {
-                            (best, found) = (*value, Some([z, y, i]));
-                        }
-                    }
-                }
+        let [od, oh, ow] = output;
+        let mut columns = Columns { best: vec![T::MIN; input[2]], rows: vec![0; input[2]] };
+        for (out, (z, y)) in (0..od).flat_map(|z| (0..oh).map(move |y| (z, y))).enumerate() {
+            let element = |axis: usize, at: usize, o: usize| at + self.padding[axis] - o * self.stride[axis];
+            let mut none = true;
+            for (at_z, at_y) in self.range(0, z, input).flat_map(|z| self.range(1, y, input).map(move |y| (z, y))) {
+                let row = &x[(at_z * input[1] + at_y) * input[2]..][..input[2]];
+                columns.take(row, element(0, at_z, z) * self.kernel[1] + element(1, at_y, y), none);
+                none = false;
             }
-            set(out, best, found.map_or(0, |found| self.place(found, at)));
-        });
+            for x in 0..ow {
+                let seen = if none { 0..0 } else { self.range(2, x, input) };
+                let (best, place) = columns
+                    .best(seen)
+                    .map_or((T::MIN, 0), |(best, row, column)| (best, row * self.kernel[2] + element(2, column, x)));
+                set(out * ow + x, best, place);
+            }
+        }
+    }
+}
+
+/// The maximum of each column of some rows, and the number of its row.
+struct Columns<T> {
+    best: Vec<T>,
+    rows: Vec<u32>,
+}
+
+impl<T: Real> Columns<T> {
+    /// Takes a row, the first or another.
+    fn take(&mut self, row: &[T], number: usize, first: bool) {
+        let number = number as u32;
+        if first {
+            self.best.copy_from_slice(row);
+            self.rows.fill(number);
+        }
+        for ((best, from), value) in self.best.iter_mut().zip(&mut self.rows).zip(row) {
+            let larger = *value > *best || value.partial_cmp(value).is_none();
+            (*best, *from) = if larger { (*value, number) } else { (*best, *from) };
+        }
+    }
+
+    /// The maximum of some columns, its row and its column: the first row of those that are equal, the last of those that are no number.
+    fn best(&self, mut columns: Range<usize>) -> Option<(T, usize, usize)> {
+        let first = columns.next()?;
+        let (mut best, mut row, mut at) = (self.best[first], self.rows[first], first);
+        for column in columns {
+            let (value, of) = (self.best[column], self.rows[column]);
+            let later = match (value.partial_cmp(&value), best.partial_cmp(&best)) {
+                (None, None) => of >= row,
+                (None, Some(_)) => true,
+                (Some(_), None) => false,
+                _ => value > best || (value == best && of < row),
+            };
+            if later {
+                (best, row, at) = (value, of, column);
+            }
+        }
+        Some((best, row as usize, at))
     }
 }
 
@@ -182,13 +218,21 @@ impl MaxPool {
             bail!("a gradient of another pool");
         }
         let [voxels, positions] = [input, output].map(|size| size.iter().product::<usize>());
+        let offsets = self.0.places(input);
+        let row = |axis: usize, o: usize| (o * self.0.stride[axis]).wrapping_sub(self.0.padding[axis]);
         let mut spread = zeros::<T>(shape.iter().product());
         let planes = gradient.par_chunks(positions).zip(places.0.par_chunks(positions));
         spread.par_chunks_mut(voxels).zip(planes).enumerate().for_each(|(plane, (spread, (gradient, places)))| {
-            for (out, (gradient, place)) in gradient.iter().zip(places).enumerate() {
-                let at = self.0.index(out, usize::from(*place), input, output);
-                if passes(plane * voxels + at) {
-                    spread[at] += *gradient;
+            let rows = gradient.chunks(output[2]).zip(places.chunks(output[2])).enumerate();
+            for (number, (gradient, places)) in rows {
+                let [z, y] = [row(0, number / output[1]), row(1, number % output[1])];
+                let first = z.wrapping_mul(input[1]).wrapping_add(y).wrapping_mul(input[2]);
+                for (x, (gradient, place)) in gradient.iter().zip(places).enumerate() {
+                    // A window that sees nothing has its place outside.
+                    let at = first.wrapping_add(row(2, x)).wrapping_add(offsets[usize::from(*place)]);
+                    if at < spread.len() && passes(plane * voxels + at) {
+                        spread[at] += *gradient;
+                    }
                 }
             }
         });

@@ -9,8 +9,8 @@ use super::header::{self, Header};
 use super::parse::Pixels;
 use super::syntax::Packing;
 use super::{Dataset, Refused, name_of};
-use crate::io::source::Source;
 use crate::io::reserve;
+use crate::io::source::Source;
 use crate::volume::Grid;
 
 /// Frames nearer than this along the normal are of one slice; decimal strings round.

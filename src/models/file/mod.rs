@@ -116,7 +116,9 @@ pub(super) fn facts(path: &Path) -> Result<Facts, Error> {
 /// Whether the channels of a tensor seem to come last: no network has so many at the second place, and the last side could be them.
 fn comes_last(sides: &[Option<usize>]) -> bool {
     match sides {
-        [_, Some(second), .., Some(last)] if sides.len() > 3 => !CHANNELS.contains(second) && CHANNELS.contains(last),
+        [_, second, .., Some(last)] if sides.len() > 3 => {
+            second.is_none_or(|second| !CHANNELS.contains(&second)) && CHANNELS.contains(last)
+        }
         _ => false,
     }
 }

@@ -7,6 +7,7 @@
 //! Where there are many tiles, each thread takes blocks of its own, small enough for its cache. Where there are few, all threads
 //! share one block: first its input channels, then its output channels, whose kernels each thread transforms for itself.
 
+use std::cell::RefCell;
 use std::ops::Range;
 
 use rayon::prelude::*;
@@ -19,6 +20,7 @@ use super::weights::Pack;
 use super::{WIDEST, Winograd, group_of, group_size};
 use crate::nn::epilogue::Epilogue;
 use crate::nn::gemm::Columns;
+use crate::nn::memory::in_huge_pages;
 use crate::nn::simd::{Simd, Work};
 
 /// Channels that are summed over at a time: so the tiles of a panel stay in the first-level cache for all output channels.
@@ -57,6 +59,8 @@ impl Rows {
     fn room<'a>(&self, room: &'a mut Vec<f32>) -> &'a mut [f32] {
         let len = POINTS * self.channels * self.stride;
         if room.len() < len + LINE {
+            room.reserve_exact(len + LINE - room.len());
+            in_huge_pages(room);
             room.resize(len + LINE, 0.0);
         }
         let start = room.as_ptr().align_offset(LINE * size_of::<f32>()).min(LINE);
@@ -81,6 +85,12 @@ struct Transformed<'a> {
     values: &'a [f32],
 }
 
+thread_local! {
+    /// Rooms for a block's transformed inputs and for its products, kept from pass to pass: fresh ones are written twice.
+    static INPUTS: RefCell<Vec<f32>> = const { RefCell::new(Vec::new()) };
+    static PRODUCTS: RefCell<Vec<f32>> = const { RefCell::new(Vec::new()) };
+}
+
 /// What a thread keeps from block to block.
 struct Scratch {
     pixels: Pixels,
@@ -88,8 +98,12 @@ struct Scratch {
 }
 
 impl Scratch {
-    fn new() -> Self {
-        Self { pixels: Pixels::new(), products: Vec::new() }
+    fn taken() -> Self {
+        Self { pixels: Pixels::new(), products: PRODUCTS.take() }
+    }
+
+    fn keep(self) {
+        PRODUCTS.set(self.products);
     }
 }
 
@@ -112,7 +126,7 @@ impl Pass<'_> {
     /// # Safety
     /// No one else touches the outputs, nor what `epilogue` notes of them, while the pass runs.
     pub(super) unsafe fn by_channels(&self) {
-        let (layer, mut room) = (self.layer, Vec::new());
+        let (layer, mut room) = (self.layer, INPUTS.take());
         let threads = rayon::current_num_threads();
         for block in 0..self.plan.blocks() {
             let block = &self.plan.block(block);
@@ -133,6 +147,7 @@ impl Pass<'_> {
                 layer.instructions.run(unsafe { OutputChannels::new(self, block, groups, transformed) });
             });
         }
+        INPUTS.set(room);
     }
 
     /// The rows of a block's transformed inputs. The vectors of a kernel's last plane begin as many columns on as its slices take.
@@ -304,7 +319,7 @@ impl Work for OwnBlocks<'_> {
     #[inline(always)]
     fn run<S: Simd>(self, s: S) {
         let Self { pass, weight, blocks } = self;
-        let (mut scratch, mut room) = (Scratch::new(), Vec::new());
+        let (mut scratch, mut room) = (Scratch::taken(), INPUTS.take());
         for block in blocks {
             let block = pass.plan.block(block);
             let rows = pass.input_rows(&block, S::LANES);
@@ -321,6 +336,8 @@ impl Work for OwnBlocks<'_> {
                 unsafe { pass.outputs(s, &block, &groups, weight, transformed, &mut scratch) };
             }
         }
+        INPUTS.set(room);
+        scratch.keep();
     }
 }
 
@@ -389,8 +406,10 @@ impl Work for OutputChannels<'_> {
         }
         // SAFETY: the groups cover every kernel.
         unsafe { weight.set_len(len) };
+        let mut scratch = Scratch::taken();
         // SAFETY: the maker's promise.
-        unsafe { pass.outputs(s, block, &groups, &weight, transformed, &mut Scratch::new()) };
+        unsafe { pass.outputs(s, block, &groups, &weight, transformed, &mut scratch) };
+        scratch.keep();
     }
 }
 

@@ -38,7 +38,7 @@ pub struct Change {
     /// The networks' grid, and its slices that are held.
     pub grid: Grid,
     pub slab: Range<usize>,
-    /// `[slab, height, width]`, HU.
+    /// `[slab, height, width]`, HU; 0 where the scan shows nothing.
     pub hu: Vec<f32>,
     /// The grid whose axial slices people count: the scan's.
     pub shown: Grid,
@@ -56,6 +56,21 @@ impl Change {
             shown: *shown,
             body: body(&result.original_hu()),
         }
+        .within_the_scan()
+    }
+
+    /// Leaves out what changed where the scan that is shown has no voxels: what an autoencoder draws there is no anatomy.
+    #[must_use]
+    pub fn within_the_scan(mut self) -> Self {
+        let [ni, nj, _] = self.grid.shape;
+        let shown_from_voxel = self.shown.voxel_from_world() * self.grid.world_from_voxel;
+        for (at, hu) in self.hu.iter_mut().enumerate() {
+            let voxel = [at % ni, at / ni % nj, at / (ni * nj) + self.slab.start].map(|n| n as f64);
+            if !self.shown.holds(shown_from_voxel.transform_point3(DVec3::from_array(voxel))) {
+                *hu = 0.0;
+            }
+        }
+        self
     }
 
     /// Any step less the reconstruction, `[slab, height, width]`, HU.

@@ -1,12 +1,12 @@
 //! What can be laid over the pictures: what each choice is, as far as it has come.
 
 use super::Model;
-use crate::frame::Map;
+use crate::frame::SizeMap;
 use crate::session::view::display::Laid;
 
 impl Model {
     /// The map of a choice; `None` where it has none, or has not come yet.
-    pub fn map(&self, laid: Laid) -> Option<&Map> {
+    pub fn map(&self, laid: Laid) -> Option<&SizeMap> {
         match laid {
             Laid::Change => None,
             Laid::Agreement => self.run.ready()?.agreement.as_ref(),

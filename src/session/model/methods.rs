@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use super::Model;
-use crate::frame::{Layers, Map};
+use crate::frame::{Layers, SizeMap};
 use crate::latent_shift::saliency::Method;
 use crate::models::Classifier;
 use crate::pipeline::{self, Model as Network};
@@ -19,7 +19,7 @@ pub struct Computed {
     pub method: Method,
     /// On the classifier's own grid, sizes of 0 or more.
     pub sizes: Volume,
-    pub map: Map,
+    pub map: SizeMap,
 }
 
 /// What is explained.
@@ -100,7 +100,7 @@ impl Methods {
 }
 
 /// A map for the eye: colours saturate where 99.9 % of all voxels lie below, or at the largest where fewer are above 0.
-fn map(method: Method, sizes: &Volume) -> Map {
+fn map(method: Method, sizes: &Volume) -> SizeMap {
     const SHARE: f64 = 0.999;
     let mut sorted: Vec<f32> = sizes.voxels.iter().collect();
     let last = sorted.len().saturating_sub(1);
@@ -111,7 +111,7 @@ fn map(method: Method, sizes: &Volume) -> Map {
         *sorted.select_nth_unstable_by((last as f64 * SHARE) as usize, f32::total_cmp).1
     };
     let scale = if most > 0.0 { most } else { largest };
-    Map::new(sizes.grid, sizes.voxels.iter(), scale, method.size_text(scale))
+    SizeMap::new(sizes.grid, sizes.voxels.iter(), scale, method.size_text(scale))
 }
 
 impl Model {

@@ -84,7 +84,7 @@ impl Viewer {
     /// The scan, from the result's own layers where there is a result: they stay on the GPU while the original alone is looked at.
     fn original(&self, scan: &OpenScan, run: Option<&Explained>, plane: Plane) -> Picture {
         let layers = Arc::clone(run.map_or(&scan.layers, |run| &run.layers));
-        let look = Look { sampling: self.display.sampling, shade: self.grey(), ..Look::scan(self.window) };
+        let look = Look { sampling: self.display.sampling, shade: self.shade(), ..Look::scan(self.window) };
         let score = run.map(|run| self.score_text(run, run.result.scores.scan));
         Picture {
             title: "Original",
@@ -104,8 +104,9 @@ impl Viewer {
         format!("{what} {}", run.scale(self.display.logits).text(score))
     }
 
-    fn grey(&self) -> Shade {
-        if self.display.inverted { Shade::Inverted(self.window) } else { Shade::Grey(self.window) }
+    fn shade(&self) -> Shade {
+        let Display { map, inverted, .. } = self.display;
+        Shade::Window { window: self.window, map, inverted }
     }
 
     /// What the autoencoder alone makes of the scan.
@@ -113,7 +114,7 @@ impl Viewer {
         let look = Look {
             content: Content::Reconstruction,
             step: 0.0,
-            shade: self.grey(),
+            shade: self.shade(),
             overlay: None,
             sampling: self.display.sampling,
         };
@@ -139,7 +140,7 @@ impl Viewer {
         let look = Look {
             content: if self.display.detail_kept { Content::DetailKept } else { Content::Decoded },
             step: self.step,
-            shade: self.grey(),
+            shade: self.shade(),
             overlay: self.display.overlay.then_some(overlay),
             sampling: self.display.sampling,
         };
@@ -159,7 +160,7 @@ impl Viewer {
     fn mapped(&self, overlay: Overlay, layers: Arc<Layers>, plane: Plane) -> Picture {
         let look = Look {
             sampling: self.display.sampling,
-            shade: self.grey(),
+            shade: self.shade(),
             overlay: Some(overlay),
             ..Look::scan(self.window)
         };
@@ -186,7 +187,8 @@ impl Viewer {
                 (heatmap_title(method), Content::Heatmap(method), run.heat_scales_hu[method as usize])
             }
         };
-        let shade = Shade::Difference { scale_hu, threshold_hu: self.display.threshold_hu };
+        let Display { threshold_hu, ends, .. } = self.display;
+        let shade = Shade::Difference { scale_hu, threshold_hu, ends };
         let look = Look { content, step: self.step, shade, overlay: None, sampling: self.display.sampling };
         let picture = self.generated(run, title, Shown::Difference, plane, look);
         match self.display.changes {

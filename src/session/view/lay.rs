@@ -6,11 +6,11 @@ use glam::DVec3;
 
 use super::Viewer;
 use crate::frame::paint::probe_map;
-use crate::frame::{Layers, Map};
+use crate::frame::{Layers, SizeMap};
 
 impl Viewer {
     /// Lays a map over the layers that are shown; nothing where there is no map.
-    pub fn lay(&mut self, layers: Option<&Layers>, map: Option<&Map>) {
+    pub fn lay(&mut self, layers: Option<&Layers>, map: Option<&SizeMap>) {
         let Some((layers, map)) = layers.zip(map) else {
             self.mapped = None;
             return;
@@ -29,7 +29,7 @@ impl Viewer {
     }
 }
 
-fn same(mapped: &Layers, layers: &Layers, map: &Map) -> bool {
+fn same(mapped: &Layers, layers: &Layers, map: &SizeMap) -> bool {
     let slabs = |layers: &Layers| layers.shift.as_ref().map(|shift| shift.slabs.clone());
     let same_shift = match (slabs(mapped), slabs(layers)) {
         (Some(a), Some(b)) => a.same(&b),

@@ -3,6 +3,7 @@
 use super::Viewer;
 use super::arrange::Picture;
 use super::display::Shown;
+use super::readings::Reading;
 use crate::export::png::Mark;
 use crate::frame::Plane;
 use crate::frame::measure::{Measurement, Spread, VOLUMES};
@@ -17,18 +18,35 @@ pub fn is_shown(measurement: &Measurement, plane: Plane, viewer: &Viewer, grid: 
 /// What was measured on a pane's slice, for a picture of it.
 pub fn marks(picture: &Picture, viewer: &Viewer, grid: &Grid) -> Vec<Mark> {
     let shown = viewer.measurements.list.iter().filter(|m| is_shown(m, picture.plane, viewer, grid));
-    shown.map(|m| Mark { line: m.shape.outline(), words: words(m, picture, viewer) }).collect()
+    let readings = &viewer.measurements.readings;
+    let mark = |m: &Measurement| {
+        let reading = readings.now(m, &picture.layers, computed(viewer.step)).map(Reading::Known);
+        Mark { line: m.shape.outline(), words: lines(m, picture, reading) }
+    };
+    shown.map(mark).collect()
 }
 
-/// Its size, and the numbers of the pane's own volume.
+/// The size of a measurement, and the numbers of the pane's own volume.
 pub fn words(measurement: &Measurement, picture: &Picture, viewer: &Viewer) -> Vec<String> {
+    let reading = viewer.measurements.readings.of(measurement, &picture.layers, computed(viewer.step));
+    lines(measurement, picture, reading)
+}
+
+fn lines(measurement: &Measurement, picture: &Picture, reading: Option<Reading>) -> Vec<String> {
     let mut lines = vec![measurement.shape.size_text()];
-    if let Some(region) = viewer.measurements.region(measurement, &picture.layers, computed(viewer.step)) {
-        let spread = volume_of(picture).and_then(|at| region.spreads[at]);
-        lines.extend(spread.map(|spread| spread_text(spread, picture.shown == Shown::Difference)));
+    match reading {
+        Some(Reading::Known(region)) => {
+            let spread = volume_of(picture).and_then(|at| region.spreads[at]);
+            lines.extend(spread.map(|spread| spread_text(spread, picture.shown == Shown::Difference)));
+        }
+        Some(Reading::Coming) => lines.push(READING.to_owned()),
+        None => {}
     }
     lines
 }
+
+/// What stands in place of a region's numbers while it is read.
+pub const READING: &str = "reading…";
 
 /// Numbers are those of a computed step, never of a blend.
 pub fn computed(step: f32) -> usize {

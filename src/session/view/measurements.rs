@@ -1,10 +1,7 @@
-//! What was measured on a scan: the list, its undo, and what regions read.
+//! What was measured on a scan, and the tool in hand.
 
-use std::cell::RefCell;
-use std::collections::{HashMap, HashSet};
-
-use crate::frame::Layers;
-use crate::frame::measure::{Measurement, Region, Shape};
+use super::readings::Readings;
+use crate::frame::measure::Measurement;
 
 /// More than anyone draws by hand: each is drawn, and listed, in every frame.
 pub const MOST: usize = 500;
@@ -33,7 +30,6 @@ pub enum Act {
     Add(Measurement),
     Select(Option<usize>),
     Delete,
-    Undo,
 }
 
 /// What was measured on a scan.
@@ -43,35 +39,7 @@ pub struct Measurements {
     pub draft: Option<Measurement>,
     pub list: Vec<Measurement>,
     pub selected: Option<usize>,
-    /// What was changed, the latest last, for undo.
-    pub changes: Vec<Change>,
-    /// Regions as they were last read: reading them anew in every frame would cost too much.
-    read: RefCell<HashMap<Key, Read>>,
-}
-
-/// A change of the list, and what takes it back.
-pub enum Change {
-    /// At the end.
-    Added,
-    Removed(usize, Measurement),
-}
-
-/// A region by the bits of its numbers.
-type Key = [u64; 10];
-
-fn key(of: &Measurement) -> Option<Key> {
-    let Shape::Ellipse { middle, half_axes: [a, b] } = of.shape else { return None };
-    let mut key = [of.plane as u64; 10];
-    let numbers = [middle, a, b].into_iter().flat_map(|place| place.to_array());
-    key.iter_mut().zip(numbers).for_each(|(bits, number)| *bits = number.to_bits());
-    Some(key)
-}
-
-struct Read {
-    step: usize,
-    /// Told by its scan's and its steps' memory.
-    layers: Layers,
-    region: Option<Region>,
+    pub readings: Readings,
 }
 
 impl Measurements {
@@ -97,7 +65,6 @@ impl Measurements {
                 if self.is_full() {
                     return None;
                 }
-                self.changes.push(Change::Added);
                 self.list.push(measurement);
                 self.selected = Some(self.list.len() - 1);
             }
@@ -107,17 +74,8 @@ impl Measurements {
             }
             Act::Delete => {
                 if let Some(at) = self.selected.take().filter(|at| *at < self.list.len()) {
-                    let removed = self.list.remove(at);
-                    self.changes.push(Change::Removed(at, removed));
+                    self.list.remove(at);
                 }
-            }
-            Act::Undo => {
-                match self.changes.pop() {
-                    Some(Change::Added) => _ = self.list.pop(),
-                    Some(Change::Removed(at, measurement)) => self.list.insert(at.min(self.list.len()), measurement),
-                    None => return None,
-                }
-                self.selected = None;
             }
         }
         None
@@ -126,34 +84,6 @@ impl Measurements {
     pub fn is_full(&self) -> bool {
         self.list.len() >= MOST
     }
-
-    pub fn region(&self, of: &Measurement, layers: &Layers, step: usize) -> Option<Region> {
-        let key = key(of)?;
-        let mut read = self.read.borrow_mut();
-        if let Some(known) = read.get(&key).filter(|read| read.step == step && same(&read.layers, layers)) {
-            return known.region.clone();
-        }
-        // What was deleted, and each shape that a draft had, is forgotten now and then.
-        if read.len() > 2 * self.list.len() + DRAFTS {
-            let listed: HashSet<Key> = self.list.iter().filter_map(self::key).collect();
-            read.retain(|key, _| listed.contains(key));
-        }
-        let region = of.region(layers, step);
-        read.insert(key, Read { step, layers: layers.clone(), region: region.clone() });
-        region
-    }
-}
-
-/// Shapes of a draft that are remembered.
-const DRAFTS: usize = 16;
-
-fn same(a: &Layers, b: &Layers) -> bool {
-    let shifts = match (&a.shift, &b.shift) {
-        (None, None) => true,
-        (Some(a), Some(b)) => a.slabs.same(&b.slabs),
-        _ => false,
-    };
-    a.scan.voxels.same(&b.scan.voxels) && shifts
 }
 
 #[cfg(test)]
@@ -162,26 +92,10 @@ mod tests {
 
     use super::*;
     use crate::frame::Plane;
+    use crate::frame::measure::Shape;
 
     fn ruler(mm: f64) -> Measurement {
         Measurement { plane: Plane::Axial, shape: Shape::Distance([DVec3::ZERO, DVec3::X * mm]) }
-    }
-
-    #[test]
-    fn every_change_can_be_undone_in_turn() {
-        let mut measurements = Measurements::default();
-        for act in [Act::Add(ruler(1.0)), Act::Add(ruler(2.0)), Act::Select(Some(0)), Act::Delete] {
-            measurements.act(&act);
-        }
-        assert_eq!(measurements.list, [ruler(2.0)]);
-        measurements.act(&Act::Delete);
-        assert_eq!(measurements.list, [ruler(2.0)], "nothing is selected any more");
-        let mut seen = Vec::new();
-        for _ in 0..4 {
-            measurements.act(&Act::Undo);
-            seen.push(measurements.list.len());
-        }
-        assert_eq!(seen, [2, 1, 0, 0]);
     }
 
     #[test]
@@ -189,7 +103,5 @@ mod tests {
         let mut measurements = Measurements::of(vec![ruler(1.0); MOST]);
         measurements.act(&Act::Add(ruler(2.0)));
         assert_eq!(measurements.list.len(), MOST);
-        measurements.act(&Act::Undo);
-        assert_eq!(measurements.list.len(), MOST, "nothing was added");
     }
 }

@@ -3,9 +3,11 @@
 pub mod arrange;
 pub mod curve;
 pub mod display;
+pub mod history;
 mod lay;
 pub mod marks;
 pub mod measurements;
+pub mod readings;
 pub mod scale;
 
 use std::sync::Arc;
@@ -14,9 +16,12 @@ use glam::DVec3;
 use serde::{Deserialize, Serialize};
 
 use self::display::Display;
+use self::history::History;
+use self::marks::computed;
 use self::measurements::{Act, Measurements};
 use super::explained::Explained;
 use super::open_scan::OpenScan;
+use super::worker::Worker;
 use crate::frame::camera::Camera;
 use crate::frame::measure::Measurement;
 use crate::frame::{Layers, PRESETS, Plane, Window};
@@ -49,7 +54,7 @@ impl Default for Pace {
 }
 
 /// How pictures were looked at, to be kept.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct SavedView {
     plane: Plane,
     cursor: DVec3,
@@ -91,10 +96,13 @@ pub struct Viewer {
     pub cine: Option<f32>,
     pub display: Display,
     pub measurements: Measurements,
+    pub history: History,
     /// Outputs of the classifier whose curves stand beside the score's, by name.
     pub beside: Vec<String>,
     /// The changed region that is outlined, by its place in the list.
     pub region: Option<usize>,
+    /// What lies under the pointer is shown larger, in every pane of its plane.
+    pub lens: bool,
     /// The original is held in the counterfactual's place.
     pub blink: bool,
     /// The layers that are shown, under the map that the display lays over them, as far as that is there.
@@ -122,8 +130,10 @@ impl Default for Viewer {
             cine: None,
             display: Display::default(),
             measurements: Measurements::default(),
+            history: History::default(),
             beside: Vec::new(),
             region: None,
+            lens: false,
             blink: false,
             mapped: None,
             pane_px: PANE_PX,
@@ -174,6 +184,26 @@ impl Viewer {
         self.display = saved.display.within_bounds();
         self.measurements = Measurements::of(saved.measurements.clone());
         self.region = None;
+    }
+
+    /// Looks as before the last change.
+    pub fn undo(&mut self, run: Option<&Explained>) {
+        if let Some(before) = self.history.back(self.saved()) {
+            self.look_as(&before, run);
+        }
+    }
+
+    /// Takes the last step back again.
+    pub fn redo(&mut self, run: Option<&Explained>) {
+        if let Some(next) = self.history.forth(self.saved()) {
+            self.look_as(&next, run);
+        }
+    }
+
+    fn look_as(&mut self, saved: &SavedView, run: Option<&Explained>) {
+        let tool = self.measurements.tool;
+        self.restore(saved, run);
+        (self.measurements.tool, self.playing, self.cine) = (tool, None, None);
     }
 
     /// A new result: where it changed most, at the counterfactual.
@@ -310,6 +340,13 @@ impl Viewer {
             self.plane = chosen.plane;
             self.set_slice(grid, chosen.plane, chosen.slice(grid));
         }
+    }
+
+    /// Reads the regions that a frame has no time for, in the background.
+    pub fn read_regions(&mut self, layers: &Arc<Layers>, worker: &Worker) {
+        let Measurements { list, draft, readings, .. } = &mut self.measurements;
+        let all: Vec<Measurement> = list.iter().chain(draft.as_ref()).copied().collect();
+        readings.follow(&all, layers, computed(self.step), worker);
     }
 
     /// A wheel may turn less than a step at a time.

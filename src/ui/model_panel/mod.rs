@@ -9,7 +9,7 @@ use super::fit_panel::fit_panel_ui;
 use super::published;
 use super::theme;
 use super::widgets::{Chosen, Fold, close_together, error_ui, folding_heading_ui, meaning_ui, note_ui, path_field_ui};
-use crate::models::Role;
+use crate::models::{Head, Role};
 use crate::session::action::{Action, Place, Run, Setting, View, Wanted};
 use crate::session::model::Model;
 use crate::session::network::Loaded;
@@ -175,7 +175,9 @@ where
     ui.allocate_ui_with_layout(row, Layout::left_to_right(Align::Center), |ui| {
         ui.add(Label::new(text).truncate().show_tooltip_when_elided(false)).on_hover_text(meaning);
     });
-    if let Some(words) = check.words().filter(|_| check.failed()) {
+    let of_check = check.words().filter(|_| check.failed());
+    let of_head = loaded.model.head.as_ref().and_then(Head::note);
+    for words in of_check.into_iter().chain(of_head) {
         note_ui(ui, &words);
     }
 }

@@ -80,6 +80,9 @@ fn run_ui(ui: &mut Ui, run: &Explained, actions: &mut Vec<Action>) {
     if ui.button("Show the most changed slice").clicked() {
         actions.push(View::MostChanged.into());
     }
+    for note in run.report.networks().into_iter().flat_map(|model| &model.notes) {
+        ui.label(RichText::new(note).small().color(theme::colors(ui).weak));
+    }
     for note in result.notes() {
         note_ui(ui, &note);
     }

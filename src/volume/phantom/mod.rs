@@ -129,7 +129,7 @@ impl Dials {
         }
     }
 
-    /// The same, but for one finding.
+    /// Gives the dials with one finding changed.
     #[must_use]
     pub fn with(mut self, finding: Finding, value: f32) -> Self {
         *match finding {

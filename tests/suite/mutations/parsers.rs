@@ -127,7 +127,13 @@ fn record(folder: &Path, bytes: &[u8]) {
     record.options().ok(); // either is right, of these too
     record.slab();
     record.terms(&["a".to_owned()]).ok();
-    let network = || ModelReport { name: String::new(), sha256: "b".to_owned(), self_check: None, recipe: None };
+    let network = || ModelReport {
+        name: String::new(),
+        sha256: "b".to_owned(),
+        self_check: None,
+        recipe: None,
+        notes: Vec::new(),
+    };
     let asked = Asked {
         autoencoder: network(),
         scored_by: network(),

@@ -6,7 +6,7 @@ use crate::volume::{Grid, Volume, Voxels};
 
 /// Sizes on a grid of their own. What is 0 is laid over nothing.
 #[derive(Debug, Clone)]
-pub struct Map {
+pub struct SizeMap {
     /// Shares of the size where colours saturate, `0..=1`, in half precision: the screen's shader reads no others here.
     pub volume: Volume,
     /// The size where colours saturate, above 0.
@@ -15,7 +15,7 @@ pub struct Map {
     pub top: String,
 }
 
-impl Map {
+impl SizeMap {
     /// `sizes` are 0 or more, one for each voxel of `grid`; what is no number counts as 0. `scale` is the size where colours saturate.
     pub fn new(grid: Grid, sizes: impl Iterator<Item = f32>, scale: f32, top: String) -> Self {
         let scale = if scale > 0.0 { scale } else { 1.0 };
