@@ -8,6 +8,7 @@ use super::choice::ChoiceArgs;
 use super::compute::{ComputeArgs, bytes};
 use super::demo::DemoArgs;
 use super::fit::FitArgs;
+use super::methods::CompareArgs;
 use super::models::ModelsArgs;
 use super::values::{LambdaRange, Seeds, Shape, Slab, finite, positive, range, seeds, size, slab, within};
 use crate::export::{Annotation, Kind, Layout, Patient, Style};
@@ -56,6 +57,9 @@ pub struct WindowArgs {
     /// Slices that may change, "20:28" or "all"
     #[arg(long, value_name = "A:B|all", value_parser = slab, default_value = "all")]
     slab: Slab,
+    /// A mask of the scan, to hold methods against
+    #[arg(long, value_name = "FILE", requires = "scan")]
+    mask: Option<PathBuf>,
     #[command(flatten)]
     pub compute: ComputeArgs,
 }
@@ -72,6 +76,7 @@ impl WindowArgs {
             toward: self.toward,
             target: self.target,
             slab: self.slab.0,
+            mask: self.mask,
             ..Start::default()
         }
     }
@@ -391,6 +396,8 @@ pub struct OutputArgs {
     /// as the run's search
     #[arg(long, value_name = "RUNS", value_parser = within(1..=MOST_RUNS))]
     pub stability: Option<usize>,
+    #[command(flatten)]
+    pub compare: CompareArgs,
     /// Every tensor of the run, for comparison with other programs
     #[arg(long, value_name = "FILE")]
     pub dump: Option<PathBuf>,

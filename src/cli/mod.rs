@@ -10,6 +10,7 @@ mod explain;
 mod fit;
 mod info;
 mod info_card;
+mod methods;
 mod models;
 mod named;
 mod phantom;

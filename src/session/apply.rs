@@ -18,13 +18,14 @@ use super::published::PublishedPage;
 use super::toasts::{Toasts, Work};
 use super::undo::{kind_of, kind_of_measure};
 use super::view::Viewer;
+use super::view::display::Laid;
 use super::view::history::Kind;
 use super::wizard::Wizard;
 use super::worker::Worker;
 use crate::catalogue::Entry;
 use crate::io::{Choice, counted};
 use crate::models::Role;
-use crate::settings::{ExportChoices, Fetching, Settings, absolute};
+use crate::settings::{ExportChoices, Fetching, MOST_REPEATS, Settings, absolute};
 
 /// All of the window's state but what egui keeps.
 pub struct Session {
@@ -120,6 +121,7 @@ impl Session {
             wizard.follow(&self.model);
         }
         self.take_answer();
+        self.lay();
         let work = self.work_in_background();
         self.toasts.follow(work, Instant::now());
         if let Some(scan) = self.model.scan.ready() {
@@ -132,6 +134,19 @@ impl Session {
             self.view.advance(run.result.steps.len(), secs);
         }
         playing
+    }
+
+    /// Lays what was chosen over the pictures, as far as it is there.
+    fn lay(&mut self) {
+        let wanted = match self.view.display.laid {
+            Laid::By(method) => Some(method),
+            Laid::Change | Laid::Agreement => None,
+        };
+        self.model.follow_methods(wanted);
+        self.model.follow_mask();
+        let (scan, run) = self.model.shown();
+        let layers = run.map(|run| &*run.layers).or(scan.map(|scan| &*scan.layers));
+        self.view.lay(layers, self.model.map(self.view.display.laid));
     }
 
     /// All work whose end may be out of sight.
@@ -268,6 +283,13 @@ impl Session {
             Run::Load(role, card) => model.load(role, card),
             Run::Explain => model.explain(),
             Run::Cancel => model.run.cancel(),
+            Run::LoadMask(path) => model.load_mask(path),
+            Run::ForgetMask => model.forget_mask(),
+            Run::StopMethod => {
+                model.methods.coming.cancel();
+                self.view.display.laid = Laid::Change;
+            }
+            Run::StopRepeating => model.repeating.repeated.cancel(),
             Run::CheckReconstruction => model.check_reconstruction(),
             Run::StopReconstruction => model.fitting.kept.cancel(),
             Run::SwapResults => {
@@ -296,6 +318,7 @@ impl Session {
             Setting::Toward(path) => settings.toward = Some(absolute(&path)),
             Setting::Slab(slab) => self.model.slab = slab,
             Setting::Options(options) => settings.options = options,
+            Setting::Repeats(repeats) => settings.repeats = repeats.min(MOST_REPEATS),
             Setting::Mouse(mouse) => settings.mouse = mouse,
             Setting::Panels(panels) => settings.panels = panels,
             Setting::Sides(sides) => settings.sides = sides,
@@ -367,6 +390,12 @@ impl Session {
             Place::Model(Role::Embedder) => model.embedder.dismiss(),
             Place::Fit => model.fitting.dismiss(),
             Place::Run => model.run.dismiss(),
+            Place::Mask => {
+                model.masking.mask.dismiss();
+                model.masking.measured.dismiss();
+            }
+            Place::Method => model.methods.coming.dismiss(),
+            Place::Repeats => model.repeating.repeated.dismiss(),
             Place::Session => model.restored.dismiss(),
             Place::Picture => self.picture.dismiss(),
             Place::Results => self.gallery.dismiss(),
@@ -432,6 +461,7 @@ impl Session {
         let action: Action = match wanted {
             Wanted::ScanFile | Wanted::ScanFolder => action::Run::Open(path).into(),
             Wanted::Model(role) => action::Run::Load(role, path).into(),
+            Wanted::Mask => action::Run::LoadMask(path).into(),
             Wanted::Toward => Setting::Toward(path).into(),
             // The dialog has asked already whether a file may go.
             Wanted::Picture => Export::SavePicture { path, replace: true }.into(),

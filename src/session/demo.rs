@@ -64,9 +64,10 @@ pub fn write(cards: &Cards, path: &Path, replace: bool, monitor: &Monitor) -> Re
             asked: explained.asked.clone(),
             timing: explained.timing.clone(),
             seconds: explained.seconds,
+            stability: None,
         }),
     };
-    write::save_by(path, replace, |out| write_session(out, &document, Some(&explained.result)))
+    write::save_by(path, replace, |out| write_session(out, &document, Some(&explained.result), None))
 }
 
 /// A result of rounded pixels, with their heatmap. The numbers that the networks gave stay.

@@ -26,6 +26,7 @@ use crate::models::{Role, check_labels};
 use crate::pipeline;
 use crate::preprocess::Recipe;
 use crate::settings::{ScoredBy, absolute};
+use crate::stability::Stability;
 
 pub const EXTENSION: &str = "parallax";
 /// A place is no farther than this from the origin of any scan, millimetres: a kilometre.
@@ -76,6 +77,9 @@ pub struct SavedResult {
     pub asked: Asked,
     pub timing: Timing,
     pub seconds: f64,
+    /// What came again in repetitions; none where none were made, or in files of before they were kept.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub stability: Option<Stability>,
 }
 
 impl SavedNetwork {
@@ -247,7 +251,7 @@ fn name_of(scan: &SavedScan) -> String {
 }
 
 fn explained(result: &SavedResult, saved: &SavedSession, scan: &Arc<OpenScan>) -> Result<Arc<Explained>> {
-    let SavedResult { outline, asked, timing, seconds } = result;
+    let SavedResult { outline, asked, timing, seconds, stability } = result;
     let result = saved.result(outline, &scan.input.prepared)?;
     ensure!(
         asked.labels.len() == result.scan_logits.len(),
@@ -259,5 +263,9 @@ fn explained(result: &SavedResult, saved: &SavedSession, scan: &Arc<OpenScan>) -
         asked.terms.iter().all(|(label, weight)| *label < asked.labels.len() && weight.is_finite()),
         "it explains an output that the classifier does not have"
     );
-    Ok(Arc::new(Explained::new(Arc::clone(scan), asked.clone(), result, timing.clone(), *seconds)))
+    let explained = Explained::new(Arc::clone(scan), asked.clone(), result, timing.clone(), *seconds);
+    Ok(Arc::new(match stability {
+        Some(told) => explained.repeated(saved.stability(told.clone(), &explained.report.regions)?),
+        None => explained,
+    }))
 }

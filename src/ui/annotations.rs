@@ -52,7 +52,7 @@ pub(super) fn annotate(
         plate(painter, inner.left_bottom(), Align2::LEFT_BOTTOM, &slice_text(camera, grid), theme::DARK.strong);
     }
     scale_bar(painter, inner, camera.mm_per_pixel * f64::from(pixels_per_point));
-    if let Some(legend) = picture.look.legend() {
+    if let Some(legend) = picture.look.legend(picture.layers.map.as_ref()) {
         color_bar(painter, inner, &legend);
     }
 }

@@ -9,8 +9,8 @@ use eframe::{CreationContext, Storage};
 use super::picker::{Ask, Picker};
 use super::{
     compare_bar, compute_panel, export_dialog, gallery_panel, help, input_panel, keys, lambda_bar, measure,
-    model_panel, palette, panes, presets, preview, published, result_panel, session_panel, slice_bar, start_panel,
-    status_bar, theme, toasts, toolbar, widgets, wizard,
+    methods_panel, model_panel, palette, panes, presets, preview, published, result_panel, session_panel, slice_bar,
+    start_panel, status_bar, theme, toasts, toolbar, widgets, wizard,
 };
 use crate::catalogue;
 use crate::gpu::SliceRenderer;
@@ -74,6 +74,7 @@ impl App {
             Wanted::ScanFolder => Ask::ScanFolder,
             Wanted::Model(_) => Ask::Model,
             Wanted::Toward => Ask::Toward,
+            Wanted::Mask => Ask::Mask,
             Wanted::Picture => Ask::SavePicture,
             Wanted::Session => Ask::SaveSession,
             Wanted::ExportFolder => Ask::ExportFolder,
@@ -94,7 +95,7 @@ impl App {
             Some(Wanted::Toward) => model_panel::OTHER_SCAN,
             Some(Wanted::Picture) => result_panel::SAVE_AS,
             Some(Wanted::Session) => session_panel::SAVE_AS,
-            Some(Wanted::ExportFolder | Wanted::ModelsFrom | Wanted::ModelsInto) | None => return,
+            Some(Wanted::Mask | Wanted::ExportFolder | Wanted::ModelsFrom | Wanted::ModelsInto) | None => return,
         };
         widgets::focus_path_field(ctx, field);
     }
@@ -159,6 +160,7 @@ impl App {
             widgets::clear_of_scroll_bar(ui);
             measure::measure_panel_ui(ui, model, view, actions);
             result_panel::result_panel_ui(ui, model, view, actions);
+            methods_panel::methods_panel_ui(ui, model, view, actions);
             gallery_panel::gallery_ui(ui, model, gallery, actions);
             if model.scan.ready().is_some() {
                 session_panel::session_panel_ui(ui, file, actions);

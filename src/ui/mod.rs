@@ -14,6 +14,7 @@ mod keys;
 mod lambda_bar;
 mod lens;
 mod measure;
+mod methods_panel;
 mod model_panel;
 mod navigate;
 mod notes;

@@ -20,7 +20,7 @@ const SLICES: usize = 8;
 /// Between two looks at the workers, seconds.
 const FRAME_SECS: f32 = 0.02;
 
-fn session(start: Start) -> Session {
+pub(crate) fn session(start: Start) -> Session {
     let mut session = Session::new(Settings::default(), Vec::new(), Worker::new(|| {}));
     session.begin(start);
     session
@@ -37,7 +37,7 @@ pub(crate) fn all(models: &TinyModels) -> Start {
     }
 }
 
-fn ready(models: &TinyModels) -> Session {
+pub(crate) fn ready(models: &TinyModels) -> Session {
     session(all(models))
 }
 

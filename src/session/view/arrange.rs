@@ -4,8 +4,8 @@ use std::borrow::Cow;
 use std::sync::Arc;
 
 use super::Viewer;
-use super::display::{Changes, Display, Layout, Shown, heatmap_title};
-use crate::frame::{Content, Generated, Layers, Look, Overlay, Plane, Shade};
+use super::display::{Changes, Display, Laid, Layout, Shown, heatmap_title};
+use crate::frame::{Content, Generated, Layers, Look, Overlaid, Overlay, Plane, Shade};
 use crate::session::explained::Explained;
 use crate::session::open_scan::OpenScan;
 
@@ -58,7 +58,11 @@ impl Viewer {
                 Layout::Mpr(_) => (&PLANES, 2),
                 Layout::Three | Layout::Rows | Layout::Single(_) => (std::slice::from_ref(&here), 1),
             };
-            return Arrangement { pictures: planes.iter().map(|plane| original(*plane)).collect(), columns };
+            let shown = |plane| match self.laid_over() {
+                Some((overlay, layers)) => self.mapped(overlay, layers, plane),
+                None => original(plane),
+            };
+            return Arrangement { pictures: planes.iter().map(|plane| shown(*plane)).collect(), columns };
         };
         let picture = |place| self.picture(scan, run, place, self.step);
         let row = [Shown::Original, Shown::Counterfactual, Shown::Difference];
@@ -162,8 +166,11 @@ impl Viewer {
     }
 
     fn counterfactual(&self, run: &Explained, plane: Plane, step: f32) -> Picture {
-        let overlay =
-            Overlay { scale_hu: run.scale_hu, threshold_hu: self.display.threshold_hu, opacity: self.display.opacity };
+        let (overlay, layers) = self.laid_over().unwrap_or_else(|| {
+            let Display { threshold_hu, opacity, .. } = self.display;
+            let of = Overlaid::Difference;
+            (Overlay { of, scale_hu: run.scale_hu, threshold_hu, opacity }, Arc::clone(&run.layers))
+        });
         let look = Look {
             content: if self.display.detail_kept { Content::DetailKept } else { Content::Decoded },
             step,
@@ -173,10 +180,41 @@ impl Viewer {
         };
         let title = if self.display.detail_kept { "Counterfactual, detail kept" } else { "Counterfactual" };
         let score = Some(self.score_text(run, run.score_at(step)));
-        Picture { score, ..Self::generated(run, title, Shown::Counterfactual, plane, look) }
+        Picture { layers, score, ..Self::generated(run, title, Shown::Counterfactual, plane, look) }
+    }
+
+    /// The overlay of a map, where one is chosen and there, and the layers that hold it.
+    fn laid_over(&self) -> Option<(Overlay, Arc<Layers>)> {
+        let layers = self.mapped.clone().filter(|_| self.display.laid != Laid::Change)?;
+        let opacity = self.display.opacity;
+        Some((Overlay { of: Overlaid::Map, scale_hu: 1.0, threshold_hu: 0.0, opacity }, layers))
+    }
+
+    /// The scan under a map.
+    fn mapped(&self, overlay: Overlay, layers: Arc<Layers>, plane: Plane) -> Picture {
+        let look = Look {
+            sampling: self.display.sampling,
+            shade: self.shade(),
+            overlay: Some(overlay),
+            ..Look::scan(self.window)
+        };
+        Picture {
+            title: self.display.laid.title().into(),
+            shown: Shown::Difference,
+            plane,
+            layers,
+            look,
+            synthetic: None,
+            blended: false,
+            score: None,
+            labels: Labels::ALL,
+        }
     }
 
     fn difference(&self, run: &Explained, plane: Plane, step: f32) -> Picture {
+        if let Some((overlay, layers)) = self.laid_over() {
+            return self.mapped(overlay, layers, plane);
+        }
         let (title, content, scale_hu) = match self.display.changes {
             Changes::Slice => ("Difference", Content::Difference, run.scale_hu),
             Changes::Projection => ("Largest difference", Content::Projection, run.scale_hu),

@@ -2,22 +2,29 @@
 
 use eframe::egui::{RichText, Role, Ui, WidgetInfo};
 
-use crate::quality::regions::{Region, Regions, volume_text};
+use crate::export::report::Report;
+use crate::quality::regions::{Region, volume_text};
 use crate::quality::words::signed;
 use crate::session::action::{Action, View};
+use crate::session::view::Viewer;
+use crate::session::view::display::{Change, Laid};
+use crate::stability::{Again, Stability};
 use crate::ui::theme;
 use crate::ui::widgets::meaning_ui;
 
 /// Rows that are shown; `result.json` and the tables have more.
 const MOST_ROWS: usize = 12;
 
-pub(super) fn regions_ui(ui: &mut Ui, regions: &Regions, chosen: Option<usize>, actions: &mut Vec<Action>) {
+pub(super) fn regions_ui(ui: &mut Ui, report: &Report, repeats: bool, viewer: &Viewer, actions: &mut Vec<Action>) {
+    let (regions, chosen) = (&report.regions, viewer.region);
     let small = |text: String| RichText::new(text).small().color(theme::colors(ui).weak);
     let above = format!("What changed by more than {:.0} HU, the weightiest first.", regions.threshold_hu);
     ui.label(small(above));
     for (index, region) in regions.list.iter().take(MOST_ROWS).enumerate() {
-        row_ui(ui, index, region, chosen == Some(index), actions);
+        let again = report.stability.as_ref().and_then(|stability| stability.regions.get(index));
+        row_ui(ui, index, region, again, chosen == Some(index), actions);
     }
+    stability_ui(ui, report.stability.as_ref(), repeats, viewer, actions);
     let more = regions.list.len().saturating_sub(MOST_ROWS) + regions.smaller.count;
     let text = match (regions.list.len(), more) {
         (0, 0) => "Nothing changed so much.".to_owned(),
@@ -28,21 +35,44 @@ pub(super) fn regions_ui(ui: &mut Ui, regions: &Regions, chosen: Option<usize>, 
 }
 
 /// Place, volume and mean change; the rest stands in its meaning.
-fn row_ui(ui: &mut Ui, index: usize, region: &Region, on: bool, actions: &mut Vec<Action>) {
+fn row_ui(ui: &mut Ui, index: usize, region: &Region, again: Option<&Again>, on: bool, actions: &mut Vec<Action>) {
     let text = format!("{}  {}", index + 1, region.place.words);
     let row = ui.selectable_label(on, text);
-    row.widget_info(|| {
-        WidgetInfo::selected(Role::Button, true, on, format!("Region {}: {}", index + 1, region.line()))
-    });
+    let again = again.map_or_else(String::new, |again| format!(", {}", again.text()));
+    let name = format!("Region {}: {}{again}", index + 1, region.line());
+    row.widget_info(|| WidgetInfo::selected(Role::Button, true, on, &name));
     if row.clicked() {
         actions.push(View::Region((!on).then_some(index)).into());
     }
     meaning_ui(ui, row, &region.line());
     let numbers = format!(
-        "{}, {} HU on average, {}",
+        "{}, {} HU on average, {}{again}",
         volume_text(region.volume_ml),
         signed(region.mean_hu, 0),
         region.slices_text()
     );
     ui.label(RichText::new(numbers).small().color(theme::colors(ui).weak));
+}
+
+/// What came again in repetitions, and a way to see where they agree.
+fn stability_ui(ui: &mut Ui, stability: Option<&Stability>, repeats: bool, viewer: &Viewer, actions: &mut Vec<Action>) {
+    let Some(stability) = stability else {
+        if repeats {
+            let text = "In how many repeats each comes again will stand here.";
+            ui.label(RichText::new(text).small().color(theme::colors(ui).weak));
+        }
+        return;
+    };
+    let made = if stability.runs < stability.asked {
+        format!("Repeated {} of {} times: it was stopped.", stability.runs, stability.asked)
+    } else {
+        format!("Repeated from {} perturbed starts.", stability.runs)
+    };
+    ui.label(RichText::new(made).small().color(theme::colors(ui).weak));
+    let mut shown = viewer.display.laid == Laid::Agreement;
+    let help = "The share of repeats that change each place the same way, over the pictures";
+    if ui.checkbox(&mut shown, "Show where runs agree").on_hover_text(help).changed() {
+        let laid = if shown { Laid::Agreement } else { Laid::Change };
+        actions.push(View::Change(Change::Laid(laid)).into());
+    }
 }
