@@ -28,6 +28,7 @@ pub mod picture;
 pub mod published;
 pub mod stage;
 mod start;
+pub mod study;
 pub mod view;
 pub mod wizard;
 pub mod worker;

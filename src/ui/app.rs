@@ -6,7 +6,7 @@ use eframe::{CreationContext, Storage};
 use super::picker::{Ask, Picker};
 use super::{
     compute_panel, export_dialog, gallery_panel, help, input_panel, keys, lambda_bar, measure, model_panel, palette,
-    panes, presets, preview, published, result_panel, session_panel, slice_bar, start_panel, status_bar, theme,
+    panes, presets, preview, published, result_panel, session_panel, slice_bar, start_panel, status_bar, study, theme,
     toolbar, widgets, wizard,
 };
 use crate::catalogue;
@@ -60,6 +60,8 @@ impl App {
             Wanted::ExportFolder => Ask::ExportFolder,
             Wanted::ModelsFrom => Ask::ModelsFrom,
             Wanted::ModelsInto => Ask::ModelsInto,
+            Wanted::StudyFolder => Ask::StudyFolder,
+            Wanted::StudyFile => Ask::StudyFile,
         };
         let Session { dialog, model, .. } = &mut self.session;
         if let Err(error) = dialog.wait(wanted, self.picker.pick(ask, frame), &model.worker) {
@@ -147,6 +149,7 @@ impl App {
                 }
             }
             Some(Sheet::Published) => published::published_ui(ctx, model, published, actions),
+            Some(Sheet::Study) => study::study_ui(ctx, &self.session.study, actions),
             None => {}
         }
     }
@@ -199,10 +202,14 @@ impl eframe::App for App {
         if !self.session.sheet.is_some_and(Sheet::takes_keys) {
             keys::keys(ui.ctx(), &self.session, &mut actions);
         }
-        keys::blinks(ui.ctx(), &self.session.view, &mut actions);
-        self.panels_ui(ui, &mut actions);
+        if self.session.study.reading.is_some() {
+            study::page_ui(ui, &self.session, self.drawable, &mut actions);
+        } else {
+            keys::blinks(ui.ctx(), &self.session.view, &mut actions);
+            self.panels_ui(ui, &mut actions);
+            keys::dropped(ui, &mut actions);
+        }
         self.sheet_ui(ui.ctx(), &mut actions);
-        keys::dropped(ui, &mut actions);
         if ui.ctx().will_discard() {
             self.pending = actions; // egui draws this frame again, without its input
             return;

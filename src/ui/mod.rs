@@ -30,6 +30,7 @@ mod session_panel;
 mod slice_bar;
 mod start_panel;
 mod status_bar;
+mod study;
 mod textures;
 mod theme;
 mod toolbar;

@@ -20,7 +20,7 @@ const SLICES: usize = 8;
 /// Between two looks at the workers, seconds.
 const FRAME_SECS: f32 = 0.02;
 
-fn session(start: Start) -> Session {
+pub(crate) fn session(start: Start) -> Session {
     let mut session = Session::new(Settings::default(), Vec::new(), Worker::new(|| {}));
     session.begin(start);
     session
@@ -41,7 +41,7 @@ fn ready(models: &TinyModels) -> Session {
     session(all(models))
 }
 
-fn until(session: &mut Session, what: &str, so: impl Fn(&Session) -> bool) {
+pub(crate) fn until(session: &mut Session, what: &str, so: impl Fn(&Session) -> bool) {
     let began = Instant::now();
     while !so(session) {
         assert!(began.elapsed() < PATIENCE, "{what} did not come");
@@ -50,7 +50,7 @@ fn until(session: &mut Session, what: &str, so: impl Fn(&Session) -> bool) {
     }
 }
 
-fn explained(models: &TinyModels) -> Session {
+pub(crate) fn explained(models: &TinyModels) -> Session {
     let mut session = ready(models);
     explain(&mut session);
     session

@@ -70,6 +70,16 @@ impl Viewer {
         Arrangement { pictures: places.into_iter().map(picture).collect(), columns }
     }
 
+    /// One picture of a result on the plane that is shown, whatever the layout.
+    pub fn picture(&self, scan: &OpenScan, run: &Explained, shown: Shown) -> Picture {
+        match shown {
+            Shown::Original => self.original(scan, Some(run), self.plane),
+            Shown::Reconstruction => self.reconstruction(run, self.plane),
+            Shown::Counterfactual => self.counterfactual(run, self.plane),
+            Shown::Difference => self.difference(run, self.plane),
+        }
+    }
+
     /// The original that a swipe leaves at the left of the single pane, and its share of the width.
     pub fn swiped(&self, scan: Option<&OpenScan>, run: Option<&Explained>) -> Option<(Picture, f32)> {
         let split = self.display.layout == Layout::Single(Shown::Counterfactual) && !self.blink;
