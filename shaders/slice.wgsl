@@ -20,9 +20,9 @@ struct Slice {
     tiles: vec4<i32>,
     // The same of the steps; the axis that a projection runs along; whether the scan is of whole numbers.
     step_tiles: vec4<i32>,
-    // Pixels across and down, step, 0.
+    // Pixels across and down, step, 1 where the colours of a window are exchanged.
     frame: vec4<f32>,
-    // 0 scan, 1 decoded, 2 detail kept, 3 difference, 4 projection, 5 reconstruction, 6 heatmap; 0 grey, 1 diverging, 2 inverted grey; 0 linear, 1 nearest; 1 overlay.
+    // 0 scan, 1 decoded, 2 detail kept, 3 difference, 4 projection, 5 reconstruction, 6 heatmap; 0 grey, 1 viridis, 2 hot, 3 difference, 4 difference from cool to warm; 0 linear, 1 nearest; 1 overlay.
     kind: vec4<i32>,
     // Centre and width of the window, scale and threshold of the difference; HU.
     shade: vec4<f32>,
@@ -174,11 +174,22 @@ fn projection(at: vec3<f32>, in_scan: vec3<f32>) -> Sample {
 }
 
 fn shaded(hu: f32) -> vec3<f32> {
-    if slice.kind.y == 1 {
+    let colors = slice.kind.y;
+    if colors == 3 {
         return diverging(hu, slice.shade.z, slice.shade.w);
     }
-    let value = grey(hu, slice.shade.x, slice.shade.y);
-    return select(value, 1.0 - value, slice.kind.y == 2);
+    if colors == 4 {
+        return cool_warm(hu, slice.shade.z, slice.shade.w);
+    }
+    let place = place_of(hu, slice.shade.x, slice.shade.y);
+    let t = select(place, 1.0 - place, slice.frame.w == 1.0);
+    if colors == 1 {
+        return viridis(t);
+    }
+    if colors == 2 {
+        return hot(t);
+    }
+    return vec3<f32>(t);
 }
 
 fn color_at(uv: vec2<f32>) -> vec3<f32> {

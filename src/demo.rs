@@ -6,7 +6,8 @@ use anyhow::{Result, anyhow};
 
 use crate::job::Monitor;
 use crate::latent_shift::Options;
-use crate::pipeline::{self, BadInput, Input};
+use crate::models::label_index;
+use crate::pipeline::{self, BadInput, Input, Request, Target};
 use crate::preprocess::Recipe;
 use crate::volume::phantom::Dials;
 
@@ -25,6 +26,8 @@ pub struct Cards {
     pub autoencoder: PathBuf,
     pub classifier: PathBuf,
     pub segmenter: PathBuf,
+    /// The session that holds the demo's result. Where it is not there, the demo is computed.
+    pub result: PathBuf,
 }
 
 impl Cards {
@@ -47,6 +50,7 @@ impl Cards {
             autoencoder: folder.join("vqgan.toml"),
             classifier: folder.join("classifier.toml"),
             segmenter: folder.join("segmenter.toml"),
+            result: folder.join("demo.parallax"),
         };
         let whole = |c: &Self| [&c.autoencoder, &c.classifier, &c.segmenter].into_iter().all(|card| card.is_file());
         places.iter().map(cards).find(whole).ok_or_else(|| {
@@ -67,6 +71,18 @@ fn sources() -> PathBuf {
 /// How the demo searches: to a score that says there is none.
 pub fn options() -> Options {
     Options { drop: 1.0, floor: 0.1, max_change: 1.0, ..Options::default() }
+}
+
+/// What the demo asks of its networks.
+pub fn request(cards: &Cards, monitor: &Monitor) -> Result<Request> {
+    let classifier = pipeline::load_classifier(&cards.classifier, monitor)?;
+    let label = label_index(classifier.network.labels(), TARGET).map_err(BadInput::new)?;
+    Ok(Request {
+        autoencoder: pipeline::load_autoencoder(&cards.autoencoder, monitor)?,
+        target: Target::Classes { classifier, terms: vec![(label, 1.0)], offset: 0.0 },
+        slab: None,
+        options: options(),
+    })
 }
 
 /// Draws the demo's scan and prepares it.

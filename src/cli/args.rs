@@ -6,6 +6,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use super::choice::ChoiceArgs;
 use super::compute::{ComputeArgs, bytes};
+use super::demo::DemoArgs;
 use super::fit::FitArgs;
 use super::models::ModelsArgs;
 use super::values::{LambdaRange, Seeds, Shape, Slab, finite, positive, range, seeds, size, slab, within};
@@ -154,14 +155,6 @@ pub struct PrepareArgs {
     /// Replace a file that exists
     #[arg(long)]
     pub overwrite: bool,
-}
-
-#[derive(Debug, Args)]
-pub struct DemoArgs {
-    #[command(flatten)]
-    pub compute: ComputeArgs,
-    #[command(flatten)]
-    pub outputs: OutputArgs,
 }
 
 #[derive(Debug, Args)]

@@ -77,7 +77,7 @@ mod tests {
 
     #[test]
     fn an_animation_plays_there_and_back_and_keeps_greys_and_the_colours_of_the_difference() {
-        let shade = Shade::Difference { scale_hu: 1.0, threshold_hu: 0.0 };
+        let shade = Shade::difference(1.0, 0.0);
         let color = |x: u32, frame: u32| {
             if x.is_multiple_of(2) {
                 [(x / 2 + frame * 40) as u8; 3]

@@ -87,11 +87,8 @@ impl<'a> Story<'a> {
     }
 
     fn pane<'b>(&'b self, title: &'b str, camera: Camera, content: Content, window: Window, step: usize) -> Pane<'b> {
-        let shade = if content == Content::Difference {
-            Shade::Difference { scale_hu: self.scale_hu, threshold_hu: 0.0 }
-        } else {
-            Shade::Grey(window)
-        };
+        let shade =
+            if content == Content::Difference { Shade::difference(self.scale_hu, 0.0) } else { Shade::grey(window) };
         let look = Look { content, step: step as f32, shade, overlay: None, sampling: Sampling::Linear };
         let synthetic = (content != Content::Scan).then(|| Generated::At(self.result.steps[step].lambda));
         Pane { title, camera, layers: &self.layers, look, synthetic, marks: Vec::new() }

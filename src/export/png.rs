@@ -9,7 +9,7 @@ use crate::export::report::NOTICE;
 use crate::export::{Annotation, LeftOut};
 use crate::frame::camera::Camera;
 use crate::frame::paint::paint;
-use crate::frame::{Content, Generated, Layers, Look, Overlay, Plane, Shade, colormap, lambda_text};
+use crate::frame::{Generated, Layers, Legend, Look, Plane, lambda_text};
 use crate::volume::Grid;
 
 const MARGIN: u32 = 6;
@@ -206,13 +206,8 @@ fn annotate(picture: &mut RgbaImage, pane: &Pane, figure: &Figure, font: &FontRe
     if !figure.shows(Annotation::ColorBar) {
         return;
     }
-    let lowest = if matches!(pane.look.content, Content::Heatmap(_)) { 0.0 } else { -1.0 };
-    match (pane.look.shade, pane.look.overlay) {
-        (shade @ Shade::Difference { scale_hu, .. }, _) => color_bar(picture, scale_hu, lowest, shade, font),
-        (_, Some(Overlay { scale_hu, threshold_hu, .. })) => {
-            color_bar(picture, scale_hu, lowest, Shade::Difference { scale_hu, threshold_hu }, font);
-        }
-        _ => {}
+    if let Some(legend) = pane.look.legend() {
+        color_bar(picture, &legend, font);
     }
 }
 
@@ -291,19 +286,17 @@ fn scale_bar(picture: &mut RgbaImage, mm_per_pixel: f64, font: &FontRef) {
 }
 
 /// The colours of `scale_hu` down to `lowest` times as much at the right edge, with their numbers.
-fn color_bar(picture: &mut RgbaImage, scale_hu: f32, lowest: f32, shade: Shade, font: &FontRef) {
+fn color_bar(picture: &mut RgbaImage, legend: &Legend, font: &FontRef) {
     let (w, h) = picture.dimensions();
     let (top, height) = (h / 5, h / 5);
     for y in 0..height {
-        let hu = scale_hu * (1.0 - (1.0 - lowest) * y as f32 / height as f32);
-        let [r, g, b] = colormap::color(hu, shade).map(|c| (c * 255.0 + 0.5) as u8);
+        let [r, g, b] = legend.color(y as f32 / height as f32).map(|c| (c * 255.0 + 0.5) as u8);
         for x in w.saturating_sub(14)..w.saturating_sub(MARGIN) {
             picture.put_pixel(x, top + y, Rgba([r, g, b, 255]));
         }
     }
-    for (label, y) in
-        [(format!("+{scale_hu:.0} HU"), top), (format!("{:.0} HU", lowest * scale_hu), top + height - LINE)]
-    {
+    for (place, label) in legend.labels().into_iter().filter(|(place, _)| *place != 0.5) {
+        let y = if place == 0.0 { top } else { top + height - LINE };
         text(picture, font, &label, [w.saturating_sub(18 + measure(font, &label)), y], WHITE);
     }
 }

@@ -1,33 +1,40 @@
 //! A session as one file, to go on another day: safetensors, with a JSON document in the metadata and a result in the tensors.
 //!
-//! The file comes from anywhere: nothing in it is believed before it is checked, and nothing is reserved that is not there.
+//! Version 2 holds what cannot be computed again from the scan and from its other parts: the reconstruction and the steps as packed images,
+//! and the numbers. Version 1 held whole volumes as floats; it is read, and not written any more. The file comes from anywhere: nothing in
+//! it is believed before it is checked, and nothing is reserved that is not there.
+
+mod images;
+mod packed;
+mod sweep;
+mod written;
 
 use std::io::Read;
 use std::ops::Range;
 use std::path::Path;
 use std::sync::Arc;
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result, bail, ensure};
 use safetensors::tensor::{Dtype, Metadata, TensorInfo};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
-use super::tensors::{Array, f32s, f64s, file, volume};
+use self::images::Images;
+pub use self::written::write_session;
 use crate::files;
 use crate::io::counted;
 use crate::latent_shift::{Counterfactual, ScoreKind, Scores, Step, Trial};
 use crate::preprocess::Prepared;
-use crate::volume::Volume;
 
 const FORMAT: &str = "parallax session";
 /// Bumped when what is there changes its meaning.
-const VERSION: &str = "1";
+const VERSION: &str = "2";
 /// The document with the names of a classifier's classes takes a hundredth of this.
 const MAX_HEADER_BYTES: u64 = 16 << 20;
 
-/// Of a result, in the order of the hash. Images are f32 in decoded units, numbers f64.
-const TENSORS: [&str; 15] = [
+/// Of a result of version 1, in the order of the hash. Images are f32 in decoded units, numbers f64.
+const TENSORS_OF_1: [&str; 15] = [
     "steps",
     "reconstruction",
     "heatmap",
@@ -44,6 +51,30 @@ const TENSORS: [&str; 15] = [
     "latents_moved",
     "walk",
 ];
+/// Of a result of version 2, in the order of the hash. The last is there where the steps do not add up to it.
+const TENSORS: [&str; 13] = [
+    "lambdas",
+    "step_scores",
+    "scores",
+    "calibration",
+    "latents_moved",
+    "walk",
+    "hu_from_decoded",
+    "logits",
+    "scan_logits",
+    "reconstruction_logits",
+    "reconstruction",
+    "steps",
+    "heatmap",
+];
+/// Words of a result: the size of its stack, what the slices outside the slab are, where they are not stored, and how the steps add up to
+/// the heatmap.
+const WORDS: [&str; 3] = [STACK, OUTSIDE, HEATMAP];
+const STACK: &str = "stack";
+const OUTSIDE: &str = "outside";
+const HEATMAP: &str = "heatmap";
+/// The slices outside the slab are the scan's, in decoded units.
+const SCANNED: &str = "scan";
 
 /// What of a result is no tensor.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -75,57 +106,36 @@ impl Outline {
     }
 }
 
-/// The stack is not written: it is the scan's, prepared.
-pub fn session_bytes(document: &impl Serialize, result: Option<&Counterfactual>) -> Result<Vec<u8>> {
-    let document = serde_json::to_string(document).context("the session cannot be written")?;
-    let arrays = result.map(arrays).into_iter().flatten().collect::<Vec<_>>();
-    let parts = arrays.iter().map(|(name, array)| (*name, array.shape.as_slice(), array.bytes.as_slice()));
-    let sha256 = sha256(&document, parts);
-    file(&arrays, &[("format", FORMAT), ("version", VERSION), ("document", &document), ("sha256", &sha256)])
-}
-
-fn arrays(result: &Counterfactual) -> [(&'static str, Array); TENSORS.len()] {
-    let Counterfactual { steps, slab, scores, .. } = result;
-    let ([width, height, _], count) = (result.grid.shape, steps.len());
-    let labels = result.scan_logits.len();
-    let latents = |numbers: &[f32]| f32s(&result.latent_shape, numbers.iter().copied());
-    let pixels = steps.iter().flat_map(|step| step.slab.iter().copied());
-    let logits = steps.iter().flat_map(|step| step.logits.iter().copied());
-    let walk = result.walk.iter().flat_map(|t| [t.lambda, t.score, t.change]);
-    let arrays = [
-        f32s(&[count, slab.len(), height, width], pixels),
-        volume(&result.reconstruction),
-        volume(&result.heatmap),
-        f32s(&[2], result.hu_from_decoded.into_iter()),
-        latents(&result.latents),
-        latents(&result.gradient),
-        f32s(&[count, labels], logits),
-        f32s(&[labels], result.scan_logits.iter().copied()),
-        f32s(&[labels], result.reconstruction_logits.iter().copied()),
-        f64s(&[count], steps.iter().map(|step| step.lambda)),
-        f64s(&[count], steps.iter().map(|step| step.score)),
-        f64s(&[3], [scores.scan, scores.reconstruction, scores.counterfactual].into_iter()),
-        f64s(&[2], result.calibration.into_iter()),
-        f64s(&[1], [result.latents_moved].into_iter()),
-        f64s(&[result.walk.len(), 3], walk),
-    ];
-    let mut names = TENSORS.into_iter();
-    arrays.map(|array| (names.next().expect("as many names as arrays"), array))
-}
-
 /// Of all that a picture or a number is made of: a flipped bit must not become a finding.
-fn sha256<'a>(document: &str, parts: impl Iterator<Item = (&'static str, &'a [usize], &'a [u8])>) -> String {
-    let mut hasher = Sha256::new();
-    hasher.update(document);
-    for (name, shape, bytes) in parts {
-        hasher.update(format!("{name} {shape:?}"));
-        hasher.update(bytes);
+struct Hash(Sha256);
+
+impl Hash {
+    fn of(document: &str) -> Self {
+        Self(Sha256::new_with_prefix(document))
     }
-    hex::encode(hasher.finalize())
+
+    fn word(&mut self, key: &str, word: &str) {
+        self.0.update(format!("{key} {word}\n"));
+    }
+
+    fn tensor(&mut self, name: &str, shape: &[usize], bytes: Sha256) {
+        self.0.update(format!("{name} {shape:?} {}\n", hex::encode(bytes.finalize())));
+    }
+
+    fn hex(&self) -> String {
+        hex::encode(self.0.clone().finalize())
+    }
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Version {
+    One,
+    Two,
 }
 
 /// A file that was read whole, and is as it was written.
 pub struct SavedSession {
+    version: Version,
     document: String,
     metadata: Metadata,
     bytes: Vec<u8>,
@@ -153,33 +163,60 @@ impl SavedSession {
         let words = metadata.metadata().clone().unwrap_or_default();
         let word = |key: &str| words.get(key).map(String::as_str).unwrap_or_default();
         ensure!(word("format") == FORMAT, "it holds tensors, but is no session of Parallax; choose another file");
-        let version = word("version");
-        ensure!(version == VERSION, "it is of version {version:?}, and this Parallax reads version {VERSION}");
+        let version = match word("version") {
+            "1" => Version::One,
+            VERSION => Version::Two,
+            other => bail!("it is of version {other:?}, and this Parallax reads versions 1 and {VERSION}"),
+        };
         let (there, wanted) = (length - 8 - header_bytes, metadata.data_len());
         ensure!(there == wanted as u64, "it is cut: {there} bytes of numbers, where {wanted} were saved");
         let mut bytes = Vec::new();
         bytes.try_reserve_exact(wanted).context("there is not enough memory for it")?;
         file.take(wanted as u64).read_to_end(&mut bytes)?;
-        let saved = Self { document: word("document").to_owned(), bytes, metadata };
+        let saved = Self { version, document: word("document").to_owned(), bytes, metadata };
         ensure!(saved.sha256()? == word("sha256"), "it is damaged: its numbers are not those that were saved");
         Ok(saved)
     }
 
     fn sha256(&self) -> Result<String> {
-        let names = if self.metadata.tensors().is_empty() { &[][..] } else { &TENSORS[..] };
-        let part = |name: &&'static str| self.tensor(name).map(|(info, bytes)| (*name, info.shape.as_slice(), bytes));
-        let parts: Vec<_> = names.iter().map(part).collect::<Result<_>>()?;
-        Ok(sha256(&self.document, parts.into_iter()))
+        let mut hash = Hash::of(&self.document);
+        match self.version {
+            Version::One => {
+                let names = if self.metadata.tensors().is_empty() { &[][..] } else { &TENSORS_OF_1[..] };
+                for name in names {
+                    let (info, bytes) = self.tensor(name)?;
+                    hash.0.update(format!("{name} {:?}", info.shape));
+                    hash.0.update(bytes);
+                }
+            }
+            Version::Two => {
+                for key in WORDS {
+                    if let Some(word) = self.word(key) {
+                        hash.word(key, word);
+                    }
+                }
+                for name in TENSORS.iter().filter(|name| self.metadata.info(name).is_some()) {
+                    let (info, bytes) = self.tensor(name)?;
+                    hash.tensor(name, &info.shape, Sha256::new_with_prefix(bytes));
+                }
+            }
+        }
+        Ok(hash.hex())
+    }
+
+    /// A word of the result.
+    fn word(&self, key: &str) -> Option<&str> {
+        self.metadata.metadata().as_ref()?.get(key).map(String::as_str)
     }
 
     pub fn document<D: DeserializeOwned>(&self) -> Result<D> {
         serde_json::from_str(&self.document).context("its document is not as Parallax writes it")
     }
 
-    /// The result, held against the scan that it is of.
+    /// The result, held against the scan that it is of; without the latents and their gradient.
     pub fn result(&self, outline: &Outline, prepared: &Prepared) -> Result<Counterfactual> {
         let grid = prepared.volume.grid;
-        let [width, height, slices] = grid.shape;
+        let slices = grid.shape[2];
         let Outline { slab, chosen, stop, complete, fast_error, score_kind, scan_as_predicted } = outline.clone();
         ensure!(
             slab.start < slab.end && slab.end <= slices,
@@ -194,31 +231,29 @@ impl SavedSession {
             lambdas.iter().chain(&scores).all(|x| x.is_finite()) && lambdas.is_sorted(),
             "its steps are not in order of lambda, or have no score"
         );
-        let pixels = self.pixels("steps", &[count, slab.len(), height, width])?;
+        let Images { steps: images, reconstruction, heatmap } = self.images(&slab, &lambdas, prepared)?;
         let logits = self.f32s("logits", &[count, labels])?;
-        let steps = (0..count).map(|i| {
-            let part = |all: &[f32]| Arc::from(&all[all.len() / count * i..all.len() / count * (i + 1)]);
-            Step { lambda: lambdas[i], score: scores[i], logits: part(&logits), slab: part(&pixels) }
+        let steps = images.into_iter().enumerate().map(|(i, slab)| Step {
+            lambda: lambdas[i],
+            score: scores[i],
+            logits: Arc::from(&logits[labels * i..labels * (i + 1)]),
+            slab,
         });
-        let whole =
-            |name| Ok::<_, anyhow::Error>(Volume::from_f32(grid, self.pixels(name, &[slices, 1, height, width])?));
-        let latent_shape = <[usize; 4]>::try_from(self.tensor("latents")?.0.shape.as_slice())
-            .context("its latents are not [slices, channels, h, w]")?;
         let walk = self.f64s("walk", &[self.rows("walk")?, 3])?;
-        let [scan, reconstruction, counterfactual] = self.fixed("scores")?;
+        let [scan, reconstructed, counterfactual] = self.fixed("scores")?;
         let [latents_moved] = self.fixed("latents_moved")?;
-        let hu_from_decoded = self.pixels("hu_from_decoded", &[2])?;
+        let hu_from_decoded = self.hu_from_decoded()?;
         Ok(Counterfactual {
             grid,
             steps: steps.collect(),
             stack: prepared.volume.clone(),
-            reconstruction: whole("reconstruction")?,
-            heatmap: whole("heatmap")?,
+            reconstruction,
+            heatmap,
             slab,
             chosen,
             stop,
             complete,
-            scores: Scores { scan, reconstruction, counterfactual },
+            scores: Scores { scan, reconstruction: reconstructed, counterfactual },
             score_kind: score_kind.unwrap_or(if labels == 0 { ScoreKind::Number } else { ScoreKind::Probability }),
             scan_as_predicted: scan_as_predicted.filter(|score| score.is_finite()),
             scan_logits: self.f32s("scan_logits", &[labels])?.into(),
@@ -226,12 +261,12 @@ impl SavedSession {
             latents_moved,
             fast_error,
             walk: walk.chunks_exact(3).map(|t| Trial { lambda: t[0], score: t[1], change: t[2] }).collect(),
-            hu_from_decoded: [hu_from_decoded[0], hu_from_decoded[1]],
+            hu_from_decoded,
             hu_from_unit: prepared.recipe.hu_from_unit(),
             calibration: self.fixed("calibration")?,
-            latents: self.f32s("latents", &latent_shape)?,
-            gradient: self.f32s("gradient", &latent_shape)?,
-            latent_shape,
+            latents: Vec::new(),
+            gradient: Vec::new(),
+            latent_shape: [0; 4],
         })
     }
 
@@ -272,6 +307,11 @@ impl SavedSession {
     fn fixed<const N: usize>(&self, name: &str) -> Result<[f64; N]> {
         let numbers = self.f64s(name, &[N])?;
         Ok(std::array::from_fn(|i| numbers[i]))
+    }
+
+    fn hu_from_decoded(&self) -> Result<[f32; 2]> {
+        let numbers = self.pixels("hu_from_decoded", &[2])?;
+        Ok([numbers[0], numbers[1]])
     }
 
     /// Numbers that become HU.

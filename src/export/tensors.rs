@@ -16,6 +16,17 @@ pub(super) struct Array {
     pub(super) bytes: Vec<u8>,
 }
 
+impl Array {
+    /// As safetensors spells the kind.
+    pub(super) fn kind(&self) -> &'static str {
+        match self.dtype {
+            Dtype::F64 => "F64",
+            Dtype::U8 => "U8",
+            _ => "F32",
+        }
+    }
+}
+
 pub(super) fn f32s(shape: &[usize], values: impl Iterator<Item = f32>) -> Array {
     Array { dtype: Dtype::F32, shape: shape.to_vec(), bytes: values.flat_map(f32::to_le_bytes).collect() }
 }

@@ -3,12 +3,21 @@
 mod set;
 
 use std::fs::File;
-use std::io::Write;
+use std::io::{BufWriter, Seek, Write};
 use std::path::Path;
 
 use anyhow::{Context, Result, bail};
+use tempfile::NamedTempFile;
 
 pub use self::set::Set;
+
+/// What is written passes so many bytes at a time.
+const BUFFER_BYTES: usize = 1 << 20;
+
+/// A file that is written, in which one can go back.
+pub trait Seekable: Write + Seek {}
+
+impl<T: Write + Seek> Seekable for T {}
 
 /// Refuses early what `save` would refuse late: a name that is taken, and a folder that is not there or takes no files.
 pub fn check(path: &Path, overwrite: bool) -> Result<()> {
@@ -35,28 +44,42 @@ pub fn save(path: &Path, bytes: &[u8], overwrite: bool) -> Result<()> {
 }
 
 /// Writes all that `content` writes, or nothing.
-pub fn save_by(path: &Path, overwrite: bool, content: impl FnOnce(&mut dyn Write) -> Result<()>) -> Result<()> {
+pub fn save_by(path: &Path, overwrite: bool, content: impl FnOnce(&mut dyn Seekable) -> Result<()>) -> Result<()> {
     check(path, overwrite)?;
-    let file = new_file(folder_of(path))?;
-    let mut buffered = std::io::BufWriter::with_capacity(1 << 20, file);
-    content(&mut buffered).with_context(|| format!("cannot write {}", path.display()))?;
-    let file = buffered.into_inner().map_err(std::io::IntoInnerError::into_error);
-    let file = file.with_context(|| format!("cannot write {}", path.display()))?;
-    file.as_file().sync_all().with_context(|| format!("cannot write {}", path.display()))?;
-    let kept = if overwrite { file.persist(path) } else { file.persist_noclobber(path) };
-    kept.map_err(|e| e.error).with_context(|| format!("cannot write {}", path.display()))?;
-    Ok(())
+    put(path, new_file(folder_of(path))?, overwrite, content)
 }
 
 /// Writes all of `bytes`, or nothing, into a file that no other user may read. What was there before goes.
 pub fn save_private(path: &Path, bytes: &[u8]) -> Result<()> {
-    let folder = folder_of(path);
-    let cannot = || format!("cannot write {}", path.display());
+    save_private_by(path, true, |file| Ok(file.write_all(bytes)?))
+}
+
+/// Writes all that `content` writes, or nothing, into a file that no other user may read.
+pub fn save_private_by(
+    path: &Path,
+    overwrite: bool,
+    content: impl FnOnce(&mut dyn Seekable) -> Result<()>,
+) -> Result<()> {
+    check_new(path, overwrite)?;
     // Temporary files are this user's alone, and stay so under their last name.
-    let mut file = tempfile::Builder::new().prefix(".tmp-parallax-").tempfile_in(folder).with_context(cannot)?;
-    file.write_all(bytes).with_context(cannot)?;
+    let file = tempfile::Builder::new().prefix(".tmp-parallax-").tempfile_in(folder_of(path));
+    put(path, file.with_context(|| format!("cannot write {}", path.display()))?, overwrite, content)
+}
+
+/// Fills a temporary file, and gives it its name.
+fn put(
+    path: &Path,
+    file: NamedTempFile,
+    overwrite: bool,
+    content: impl FnOnce(&mut dyn Seekable) -> Result<()>,
+) -> Result<()> {
+    let cannot = || format!("cannot write {}", path.display());
+    let mut buffered = BufWriter::with_capacity(BUFFER_BYTES, file);
+    content(&mut buffered).with_context(cannot)?;
+    let file = buffered.into_inner().map_err(std::io::IntoInnerError::into_error).with_context(cannot)?;
     file.as_file().sync_all().with_context(cannot)?;
-    file.persist(path).map_err(|error| error.error).with_context(cannot)?;
+    let kept = if overwrite { file.persist(path) } else { file.persist_noclobber(path) };
+    kept.map_err(|error| error.error).with_context(cannot)?;
     Ok(())
 }
 
@@ -74,7 +97,7 @@ fn folder_of(path: &Path) -> &Path {
 }
 
 /// A temporary file that, once renamed, has the permissions of any new file.
-fn new_file(folder: &Path) -> Result<tempfile::NamedTempFile> {
+fn new_file(folder: &Path) -> Result<NamedTempFile> {
     let mut builder = tempfile::Builder::new();
     #[cfg(unix)]
     builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666)); // less the umask

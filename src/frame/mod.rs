@@ -46,18 +46,47 @@ impl Window {
     }
 }
 
+/// The colours of a window, from its lower end to its upper one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub enum Map {
+    #[default]
+    Grey,
+    /// matplotlib's: alike bright steps for readers of any colour vision.
+    Viridis,
+    /// Black, red, yellow, white.
+    Hot,
+}
+
+/// The colours of a difference.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub enum Ends {
+    /// Blue below, red above, black at 0.
+    #[default]
+    BlueRed,
+    /// Moreland's (2009): blue below, red above, light grey at 0.
+    CoolWarm,
+}
+
 /// How numbers become colours.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Shade {
-    Grey(Window),
-    /// Dark where `Grey` is bright.
-    Inverted(Window),
-    /// Signed: blue below, red above, black at 0; saturates at +-`scale_hu`, and is black below +-`threshold_hu`. A heatmap
-    /// has the upper half of it.
-    Difference {
-        scale_hu: f32,
-        threshold_hu: f32,
-    },
+    /// The numbers of a window; `inverted`: its upper end has the colour of the lower one.
+    Window { window: Window, map: Map, inverted: bool },
+    /// Signed numbers: the colours saturate at +-`scale_hu`, and numbers below +-`threshold_hu` count as 0. A heatmap has the upper
+    /// half of the colours.
+    Difference { scale_hu: f32, threshold_hu: f32, ends: Ends },
+}
+
+impl Shade {
+    /// A window in grey.
+    pub fn grey(window: Window) -> Self {
+        Self::Window { window, map: Map::Grey, inverted: false }
+    }
+
+    /// A difference in blue and red.
+    pub fn difference(scale_hu: f32, threshold_hu: f32) -> Self {
+        Self::Difference { scale_hu, threshold_hu, ends: Ends::BlueRed }
+    }
 }
 
 /// The difference laid over a grey picture: as dense as it is large, `opacity` (`0..=1`) where it saturates.
@@ -144,13 +173,56 @@ pub struct Look {
 impl Look {
     /// The scan in a window.
     pub fn scan(window: Window) -> Self {
-        let (content, shade) = (Content::Scan, Shade::Grey(window));
+        let (content, shade) = (Content::Scan, Shade::grey(window));
         Self { content, step: 0.0, shade, overlay: None, sampling: Sampling::Linear }
+    }
+
+    /// The colours that need a legend, and the numbers at their ends; none of a plain grey picture.
+    pub fn legend(&self) -> Option<Legend> {
+        let lowest = if matches!(self.content, Content::Heatmap(_)) { 0.0 } else { -1.0 };
+        match (self.shade, self.overlay) {
+            (shade @ Shade::Difference { scale_hu, .. }, _) => {
+                Some(Legend { ends_hu: [lowest * scale_hu, scale_hu], shade })
+            }
+            (_, Some(Overlay { scale_hu, threshold_hu, .. })) => {
+                Some(Legend { ends_hu: [-scale_hu, scale_hu], shade: Shade::difference(scale_hu, threshold_hu) })
+            }
+            (shade @ Shade::Window { window, map, .. }, None) => {
+                let half = window.width_hu / 2.0;
+                (map != Map::Grey).then_some(Legend { ends_hu: [-half, half].map(|x| window.center_hu + x), shade })
+            }
+        }
     }
 
     /// Whether the difference enters.
     pub fn needs_shift(&self) -> bool {
         self.content != Content::Scan || self.overlay.is_some()
+    }
+}
+
+/// What stands beside a picture in colours.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Legend {
+    /// The numbers at the lower and at the upper end, HU.
+    pub ends_hu: [f32; 2],
+    pub shade: Shade,
+}
+
+impl Legend {
+    /// What is written from the upper end to the lower one, each with its place from the top, `0..=1`.
+    pub fn labels(&self) -> Vec<(f32, String)> {
+        let [low, high] = self.ends_hu;
+        let plus = if matches!(self.shade, Shade::Difference { .. }) && low < 0.0 { "+" } else { "" };
+        let number = |hu: f32| if hu < 0.0 { format!("−{:.0}", -hu) } else { format!("{hu:.0}") };
+        let ends = [(0.0, format!("{plus}{} HU", number(high))), (1.0, format!("{} HU", number(low)))];
+        let middle = (low < 0.0 && high == -low).then(|| (0.5, "0".to_owned()));
+        ends.into_iter().chain(middle).collect()
+    }
+
+    /// Red, green, blue, `0..=1`, at a place from the top.
+    pub fn color(&self, place: f32) -> [f32; 3] {
+        let [low, high] = self.ends_hu;
+        colormap::color(high + (low - high) * place, self.shade)
     }
 }
 

@@ -70,10 +70,10 @@ impl SliceUniforms {
             Content::Heatmap(_) => 6,
         };
         let (kind, shade) = match look.shade {
-            Shade::Grey(window) => (0, [window.center_hu, window.width_hu, 1.0, 0.0]),
-            Shade::Inverted(window) => (2, [window.center_hu, window.width_hu, 1.0, 0.0]),
-            Shade::Difference { scale_hu, threshold_hu } => (1, [0.0, 1.0, scale_hu, threshold_hu]),
+            Shade::Window { window, map, .. } => (map as i32, [window.center_hu, window.width_hu, 1.0, 0.0]),
+            Shade::Difference { scale_hu, threshold_hu, ends } => (3 + ends as i32, [0.0, 1.0, scale_hu, threshold_hu]),
         };
+        let inverted = matches!(look.shade, Shade::Window { inverted: true, .. });
         let heat_slab = |shift: &Shift| match look.content {
             Content::Heatmap(method) => shift.heat_slab(method),
             _ => 0,
@@ -96,7 +96,7 @@ impl SliceUniforms {
             slab: shift.map_or([0; 4], |s| [s.slab.start, s.slab.len(), s.count(), heat_slab(s)].map(|n| n as i32)),
             tiles: [scan.across, scan.depth, reconstruction.across, reconstruction.depth].map(|n| n as i32),
             step_tiles: [steps.across as i32, steps.depth as i32, along as i32, whole],
-            frame: [size[0] as f32, size[1] as f32, look.step, 0.0],
+            frame: [size[0] as f32, size[1] as f32, look.step, f32::from(inverted)],
             kind: [content, kind, nearest, i32::from(look.overlay.is_some())],
             shade,
             overlay,

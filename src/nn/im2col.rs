@@ -248,6 +248,7 @@ fn for_each_run(
 ) {
     let ([ih, iw], [_, oh, ow]) = (part.size, output);
     let ([_, kh, kw], [sd, sh, sw], [pd, ph, pw]) = (geometry.kernel, geometry.stride, geometry.padding);
+    let [dilated_d, dilated_h, dilated_w] = geometry.dilation;
     // Where each run begins, in the block and in the output, and its length: once for all rows, since divisions are slow.
     let mut runs = Vec::new();
     let mut at = range.start;
@@ -259,7 +260,7 @@ fn for_each_run(
     }
     for row in 0..part.channels * geometry.elements() {
         let (channel, element) = (row / geometry.elements(), row % geometry.elements());
-        let (td, th, tw) = (element / (kh * kw), element / kw % kh, element % kw);
+        let (td, th, tw) = (element / (kh * kw) * dilated_d, element / kw % kh * dilated_h, element % kw * dilated_w);
         for (at, [z, y, x], length) in runs.iter().copied() {
             let (source_z, source_y) = ((z * sd + td).wrapping_sub(pd), (y * sh + th).wrapping_sub(ph));
             let first = (x * sw + tw) as isize - pw as isize; // source column of the run's first position
@@ -290,16 +291,18 @@ mod tests {
     /// The share of the largest number that an error may be: sums are of at most a few hundred f32.
     const TOLERANCE: f64 = 1e-6;
 
-    /// Kernel, stride, padding, input, channels.
-    type Case = ([usize; 3], [usize; 3], [usize; 3], [usize; 3], [usize; 2]);
+    /// Kernel, stride, padding, dilation, input, channels.
+    type Case = ([usize; 3], [usize; 3], [usize; 3], [usize; 3], [usize; 3], [usize; 2]);
 
-    const CASES: [Case; 6] = [
-        ([1, 1, 1], [1, 1, 1], [0, 0, 0], [2, 3, 3], [3, 5]),
-        ([1, 1, 1], [1, 2, 2], [0, 0, 0], [2, 5, 3], [5, 9]),
-        ([3, 3, 3], [2, 2, 2], [1, 1, 1], [3, 4, 5], [2, 3]),
-        ([1, 3, 2], [1, 1, 3], [0, 2, 3], [1, 4, 7], [1, 4]),
-        ([3, 7, 7], [1, 2, 2], [1, 3, 3], [4, 21, 23], [1, 17]),
-        ([1, 1, 1], [1, 1, 1], [0, 0, 0], [3, 17, 19], [70, 41]),
+    const CASES: [Case; 8] = [
+        ([1, 1, 1], [1, 1, 1], [0, 0, 0], [1, 1, 1], [2, 3, 3], [3, 5]),
+        ([1, 1, 1], [1, 2, 2], [0, 0, 0], [1, 1, 1], [2, 5, 3], [5, 9]),
+        ([3, 3, 3], [2, 2, 2], [1, 1, 1], [1, 1, 1], [3, 4, 5], [2, 3]),
+        ([1, 3, 2], [1, 1, 3], [0, 2, 3], [1, 1, 1], [1, 4, 7], [1, 4]),
+        ([3, 7, 7], [1, 2, 2], [1, 3, 3], [1, 1, 1], [4, 21, 23], [1, 17]),
+        ([1, 1, 1], [1, 1, 1], [0, 0, 0], [1, 1, 1], [3, 17, 19], [70, 41]),
+        ([3, 3, 3], [1, 1, 1], [2, 4, 1], [2, 4, 3], [6, 9, 11], [3, 5]),
+        ([2, 3, 3], [2, 1, 3], [1, 0, 4], [3, 2, 2], [8, 7, 9], [2, 4]),
     ];
 
     fn numbers(count: usize, seed: usize) -> Vec<f64> {
@@ -319,8 +322,8 @@ mod tests {
     #[test]
     fn f32_is_f64_and_the_gradient_is_the_transpose() {
         for case in CASES.into_iter().take(if cfg!(miri) { 3 } else { CASES.len() }) {
-            let (kernel, stride, padding, input, channels) = case;
-            let geometry = &Geometry { kernel, stride, padding };
+            let (kernel, stride, padding, dilation, input, channels) = case;
+            let geometry = &Geometry { kernel, stride, padding, dilation };
             let output = geometry.output(input).expect("it fits");
             let images = Images { samples: 2, input, output };
             let [voxels, positions] = images.counts();

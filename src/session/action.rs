@@ -59,6 +59,10 @@ pub enum View {
     Fit,
     /// Everything as a new scan is shown.
     Reset,
+    /// The look before the last change: window, zoom, place, panes, lambda, measurements.
+    Undo,
+    /// The look that was left by the last step back.
+    Redo,
     /// A place along the steps, perhaps between two.
     Step(f32),
     /// Move so many steps along lambda, or parts of one, that the wheel has turned.
@@ -70,6 +74,8 @@ pub enum View {
     Pace(Pace),
     /// The curve of another output of the classifier, by name: shown beside the score's, or taken away.
     Beside(String),
+    /// The lens, or not.
+    Lens,
     /// The original stands in the counterfactual's place while a key is held.
     Blink(bool),
     /// Size of a pane as it was drawn, physical pixels.
@@ -80,6 +86,8 @@ pub enum View {
     Sheet(Sheet),
     /// A file is asked for by a dialog.
     Ask(Wanted),
+    /// A line that tells of what ended is put away, by its place.
+    CloseToast(usize),
 }
 
 /// What is open, and what is computed of it.
@@ -104,6 +112,11 @@ pub enum Run {
     StopReconstruction,
     /// Show the other result.
     SwapResults,
+    /// Look at a kept result beside the one that is shown.
+    Compare(PathBuf),
+    /// Look at the result before beside the one that is shown.
+    CompareOther,
+    StopComparing,
     /// Delete all results that are kept.
     ClearResults,
     Wizard(Wizard),
@@ -274,6 +287,8 @@ pub enum Place {
     Picture,
     /// The list of kept results.
     Results,
+    /// A result that is to stand beside the one shown.
+    Comparison,
     /// A session that is opened.
     Session,
     /// One that is saved.

@@ -2,23 +2,27 @@
 
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Instant;
 
 use image::RgbaImage;
 
 use super::action::{self, Action, Export, Measure, Place, Published, Setting, Sheet, View, Wanted};
 use super::dialog::Dialog;
-use super::exporting::Exporting;
+use super::explained::Explained;
+use super::exporting::{Exporting, Written};
 use super::file::SessionFile;
 use super::gallery::Gallery;
 use super::model::{Arrived, Model};
 use super::picture::PictureFile;
 use super::published::PublishedPage;
 use super::study::StudyPage;
+use super::toasts::{Toasts, Work};
 use super::view::Viewer;
+use super::view::history::Kind;
 use super::wizard::Wizard;
 use super::worker::Worker;
 use crate::catalogue::Entry;
-use crate::io::Choice;
+use crate::io::{Choice, counted};
 use crate::models::Role;
 use crate::settings::{ExportChoices, Fetching, Settings, absolute};
 
@@ -38,6 +42,7 @@ pub struct Session {
     pub dialog: Dialog,
     /// What lies over the panes.
     pub sheet: Option<Sheet>,
+    pub toasts: Toasts,
     /// Whether the demo was shown: what it chose for the user is not kept.
     demo: bool,
 }
@@ -57,6 +62,7 @@ impl Session {
             wizard: None,
             dialog: Dialog::default(),
             sheet: None,
+            toasts: Toasts::default(),
             demo: false,
         }
     }
@@ -74,11 +80,23 @@ impl Session {
     /// Acts. Every change of a session but time's goes through here.
     pub fn apply(&mut self, action: Action) {
         match action {
-            Action::View(view) => self.look(view),
+            Action::View(view) => {
+                let kind = Kind::of(&view);
+                self.remembered(kind, |session| session.look(view));
+            }
             Action::Run(run) => self.work(run),
             Action::Setting(setting) => self.set(setting),
             Action::Export(export) => self.export(export),
-            Action::Measure(act) => self.measure(&act),
+            Action::Measure(act) => self.remembered(Kind::of_measure(&act), |session| session.measure(&act)),
+        }
+    }
+
+    /// Acts on the look, which can be gone back to if it changes.
+    fn remembered(&mut self, kind: Option<Kind>, act: impl FnOnce(&mut Self)) {
+        let before = kind.map(|kind| (kind, self.view.saved()));
+        act(self);
+        if let Some((kind, before)) = before.filter(|(_, before)| *before != self.view.saved()) {
+            self.view.history.changed(before, kind, Instant::now());
         }
     }
 
@@ -105,6 +123,8 @@ impl Session {
             wizard.follow(&self.model);
         }
         self.take_answer();
+        let work = self.work_in_background();
+        self.toasts.follow(work, Instant::now());
         if let Some(scan) = self.model.scan.ready() {
             self.view.advance_slices(&scan.layers.scan.grid, secs);
             let layers = self.model.run.ready().map_or(&scan.layers, |run| &run.layers);
@@ -115,6 +135,38 @@ impl Session {
             self.view.advance(run.result.steps.len(), secs);
         }
         playing
+    }
+
+    /// All work whose end may be out of sight.
+    fn work_in_background(&self) -> Vec<Work> {
+        let (sheet, model) = (self.sheet, &self.model);
+        let beside = model.settings.sides.result.open;
+        let run = |run: &Explained| {
+            let scores = run.result.scores;
+            format!("The counterfactual is there: {:.4}, from {:.4}", scores.counterfactual, scores.scan)
+        };
+        let export = |written: &Written| {
+            format!("{} exported to {}", counted(written.names.len(), "file"), written.folder.display())
+        };
+        let fetched = self.published.entries.get(self.published.getting).map_or("A network", |entry| &entry.name);
+        let saved = |path: &PathBuf| format!("Saved as {}", path.display());
+        vec![
+            Work::of(
+                &model.run,
+                sheet.is_none_or(|sheet| !sheet.takes_keys()),
+                run,
+                sheet.map(|s| View::Sheet(s).into()),
+            ),
+            Work::of(&self.export.written, sheet == Some(Sheet::Export), export, Some(Export::ShowFolder.into())),
+            Work::of(
+                &self.published.got,
+                sheet == Some(Sheet::Published),
+                |_| format!("{fetched} is fetched"),
+                Some(View::Sheet(Sheet::Published).into()),
+            ),
+            Work::of(&self.picture.saved, beside, saved, None),
+            Work::of(&self.file.saved, beside, saved, None),
+        ]
     }
 
     /// Keeps a new result, and remembers which one is on the screen.
@@ -144,7 +196,9 @@ impl Session {
         match (act, grid, &run) {
             (View::Sheet(sheet), ..) => self.toggle(sheet),
             (View::Ask(wanted), ..) => self.dialog.ask(wanted),
+            (View::CloseToast(at), ..) => self.toasts.close(at),
             (View::Beside(output), ..) => view.toggle_beside(&output),
+            (View::Lens, ..) => view.lens = !view.lens,
             (View::Blink(held), ..) => view.blink = held,
             (View::PaneSize(pixels), ..) => view.pane_px = pixels,
             (View::Probe(place), ..) => view.probe = place,
@@ -152,6 +206,8 @@ impl Session {
             (View::Change(change), ..) => view.display = view.display.changed(change),
             (View::Pace(pace), ..) => view.pace = pace,
             (View::Window(window), ..) => view.set_window(window),
+            (View::Undo, ..) => view.undo(run.as_deref()),
+            (View::Redo, ..) => view.redo(run.as_deref()),
             (View::Plane(plane), ..) => view.plane = plane,
             (View::Slice(slice), Some(grid), _) => {
                 view.cine = None; // who takes the slices into his hand stops what plays
@@ -223,6 +279,9 @@ impl Session {
                 model.swap_results();
                 self.show_run();
             }
+            Run::Compare(path) => model.compare_with(path),
+            Run::CompareOther => model.compare_with_other(),
+            Run::StopComparing => model.stop_comparing(),
             Run::ClearResults => {
                 self.gallery.clear(model);
                 model.settings.shown_result = None;
@@ -324,6 +383,7 @@ impl Session {
             Place::Session => model.restored.dismiss(),
             Place::Picture => self.picture.dismiss(),
             Place::Results => self.gallery.dismiss(),
+            Place::Comparison => model.beside.dismiss(),
             Place::SessionFile => self.file.saved.dismiss(),
             Place::Export => self.export.dismiss(),
             Place::Wizard => self.wizard.iter_mut().for_each(Wizard::dismiss),

@@ -95,6 +95,14 @@ impl Document {
         roles.into_iter().zip(networks).filter_map(|(role, network)| Some((role, network.as_ref()?)))
     }
 
+    /// Networks that are named without a folder lie in the session's own.
+    fn find_networks_beside(&mut self, session: &Path) {
+        let networks = [&mut self.autoencoder, &mut self.classifier, &mut self.segmenter, &mut self.embedder];
+        for network in networks.into_iter().flatten() {
+            network.card = session.with_file_name(&network.card); // an absolute path stays what it is
+        }
+    }
+
     /// Refuses what no window could have saved.
     fn check(&self) -> Result<()> {
         self.scan.recipe.check().map_err(anyhow::Error::msg)?;
@@ -156,7 +164,8 @@ pub fn is_session(path: &Path) -> bool {
 pub fn open(path: PathBuf, monitor: &Monitor) -> Result<Restored> {
     monitor.step("opening", 0, 0)?;
     let cannot = || format!("cannot open the session {}", path.display());
-    let (saved, document) = read(&path)?;
+    let (saved, mut document) = read(&path)?;
+    document.find_networks_beside(&path);
     let (scan, run, trouble) = match open_scan(&document.scan, monitor) {
         Ok(scan) if scan.input.sha256() == document.scan.sha256 => {
             let run = document.result.as_ref().map(|result| explained(result, &saved, &scan)).transpose();
@@ -176,6 +185,37 @@ pub fn open(path: PathBuf, monitor: &Monitor) -> Result<Restored> {
         }
     };
     Ok(Restored { path, document, scan, run, trouble })
+}
+
+/// Reads the result of a session file, held against a scan that is open.
+pub fn open_beside(path: &Path, scan: &Arc<OpenScan>) -> Result<Arc<Explained>> {
+    let (saved, document) = read(path)?;
+    let cannot = || format!("cannot compare with {}", path.display());
+    let of = || {
+        ensure!(
+            document.scan.sha256 == scan.input.sha256(),
+            "it is of another scan; only results of one scan can be compared"
+        );
+        let (saved_as, shown_as) = (&document.scan.recipe, &scan.input.prepared.recipe);
+        ensure!(
+            saved_as == shown_as,
+            "its networks see the scan on another grid ({}) than those of the result shown ({}); only results on one grid can be compared",
+            recipe_words(saved_as),
+            recipe_words(shown_as)
+        );
+        explained(document.result.as_ref().context("it holds no result")?, &saved, scan)
+    };
+    of().with_context(cannot)
+}
+
+/// "96 x 96 x 0 pixels of 3.5 x 3.5 x 6 mm" in short.
+fn recipe_words(recipe: &Recipe) -> String {
+    let list = |numbers: [String; 3]| numbers.join(" x ");
+    format!(
+        "{} pixels of {} mm",
+        list(recipe.size.map(|n| n.to_string())),
+        list(recipe.spacing_mm.map(|mm| mm.to_string()))
+    )
 }
 
 fn read(path: &Path) -> Result<(SavedSession, Document)> {

@@ -1,6 +1,6 @@
 //! Saves the session to a file.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use anyhow::{Context as _, Result};
@@ -11,7 +11,7 @@ use super::open_scan::OpenScan;
 use super::picture::{free_name, named};
 use super::stage::Stage;
 use super::view::Viewer;
-use crate::export::session::{Outline, session_bytes};
+use crate::export::session::{Outline, write_session};
 use crate::export::write;
 use crate::job::Job;
 use crate::settings::absolute;
@@ -43,23 +43,24 @@ impl SessionFile {
 
 /// Starts the work; the answer is where the session lies.
 fn save(model: &Model, viewer: &Viewer, path: PathBuf, replace: bool) -> std::io::Result<Job<Arc<PathBuf>>> {
-    let bytes = bytes(model, viewer);
+    let write = writing(model, viewer);
     let (path, replace) = named(path, replace, EXTENSION);
     model.worker.spawn("save", move |_| {
         write::check(&path, replace)?;
-        write::save(&path, &bytes()?, replace)?;
+        write(&path, replace)?;
         Ok(Arc::new(path))
     })
 }
 
-/// The work that gives the session as it is now as the bytes of a file, for a worker: it hashes the scan.
-pub fn bytes(model: &Model, viewer: &Viewer) -> impl FnOnce() -> Result<Vec<u8>> + Send + use<> {
+/// The work that writes the session as it is now to a path, for a worker: it hashes the scan. The flag says whether a file there may go.
+pub fn writing(model: &Model, viewer: &Viewer) -> impl FnOnce(&Path, bool) -> Result<()> + Send + use<> {
     let (document, scan) = (document(model, viewer), scan_of(model).cloned());
     let run = model.run.ready().cloned();
-    move || {
+    move |path, replace| {
         let mut document = document.context("there is no session yet; open a scan first")?;
         document.scan.sha256 = scan.map(|scan| scan.input.sha256().to_owned()).unwrap_or_default();
-        session_bytes(&document, run.as_deref().map(|run| &run.result))
+        let result = run.as_deref().map(|run| &run.result);
+        write::save_private_by(path, replace, |out| write_session(out, &document, result))
     }
 }
 

@@ -116,10 +116,10 @@ impl Gallery {
             return;
         }
         self.known = Some(Arc::clone(run));
-        let (folder, run, bytes) = (folder.clone(), Arc::clone(run), file::bytes(model, viewer));
+        let (folder, run, write) = (folder.clone(), Arc::clone(run), file::writing(model, viewer));
         let job = model.worker.spawn("keep", move |monitor| {
             monitor.step("keeping the result", 0, 0)?;
-            Ok(Arc::new(keep(&folder, &run, &bytes()?)?))
+            Ok(Arc::new(keep(&folder, &run, write)?))
         });
         self.saved.follow(job);
     }
@@ -145,11 +145,11 @@ impl Gallery {
 }
 
 /// Writes the session first and its summary last: what was cut short has no summary, is in no list, and goes with the next result.
-fn keep(folder: &Path, run: &Explained, session: &[u8]) -> Result<PathBuf> {
+fn keep(folder: &Path, run: &Explained, session: impl FnOnce(&Path, bool) -> Result<()>) -> Result<PathBuf> {
     write::make_private_folder(folder)?;
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     let path = folder.join(format!("result-{}.{EXTENSION}", now.as_millis()));
-    write::save_private(&path, session)?;
+    session(&path, true)?;
     let Scores { scan, reconstruction, counterfactual } = run.result.scores;
     let summary = Summary {
         scan: run.scan.name(),

@@ -6,9 +6,12 @@ use std::sync::Arc;
 use anyhow::{Context as _, Result};
 use image::RgbaImage;
 
+use super::explained::Explained;
 use super::model::Model;
+use super::shown::{arrange, swiped};
 use super::stage::Stage;
 use super::view::arrange::Picture;
+use super::view::pair::{step_beside, words};
 use super::view::{Viewer, marks};
 use crate::export::png::{Figure, Mark, Pane, figure};
 use crate::export::{LeftOut, apng, write};
@@ -112,9 +115,8 @@ fn save(
 fn drawing(model: &Model, viewer: &mut Viewer, measured: bool) -> impl FnOnce() -> Result<RgbaImage> + Send + use<> {
     viewer.playing = None;
     viewer.step = viewer.step.round();
-    let (scan, run) = model.shown();
-    let mut arrangement = viewer.arrange(scan, run);
-    if let Some((left, _)) = viewer.swiped(scan, run) {
+    let mut arrangement = arrange(model, viewer);
+    if let Some((left, _)) = swiped(model, viewer) {
         // Both pictures whole, side by side.
         arrangement.pictures.insert(0, left);
         arrangement.columns = 2;
@@ -129,21 +131,7 @@ fn drawing(model: &Model, viewer: &mut Viewer, measured: bool) -> impl FnOnce() 
         _ => arrangement.pictures.iter().map(|_| Vec::new()).collect(),
     };
     let size = viewer.pane_px.map(|n| n.max(SMALLEST_PX));
-    let lines = model.run.ready().map_or(Vec::new(), |run| {
-        let scores = run.result.scores;
-        vec![
-            format!(
-                "{}: scan {:.4}, reconstruction {:.4}, counterfactual {:.4}; shown: lambda {}, score {:.4}",
-                run.asked.target,
-                scores.scan,
-                scores.reconstruction,
-                scores.counterfactual,
-                lambda_text(run.lambda_at(viewer.step)),
-                run.result.steps[viewer.step as usize].score,
-            ),
-            format!("Stopped because {}", run.result.stop),
-        ]
-    });
+    let lines = lines(model, viewer);
     move || {
         let grid = grid.context("there is no picture yet; open a scan first")?;
         let pictures = arrangement.pictures.iter().zip(cameras).zip(marks);
@@ -160,6 +148,32 @@ fn drawing(model: &Model, viewer: &mut Viewer, measured: bool) -> impl FnOnce() 
     }
 }
 
+/// What stands below the panes: of the result, or of either of two.
+fn lines(model: &Model, viewer: &Viewer) -> Vec<String> {
+    let Some(run) = model.run.ready() else { return Vec::new() };
+    let told = |run: &Explained, name: &str, step: f32| {
+        let scores = run.result.scores;
+        format!(
+            "{name}: scan {:.4}, reconstruction {:.4}, counterfactual {:.4}; shown: lambda {}, score {:.4}",
+            scores.scan,
+            scores.reconstruction,
+            scores.counterfactual,
+            lambda_text(run.lambda_at(step)),
+            run.score_at(step),
+        )
+    };
+    match model.beside.ready() {
+        Some(beside) => {
+            let [a, b] = words(run, beside);
+            let there = step_beside(viewer.step, run, beside);
+            vec![told(run, &format!("A, {a}"), viewer.step), told(beside, &format!("B, {b}"), there)]
+        }
+        None => {
+            vec![told(run, &run.asked.target, viewer.step), format!("Stopped because {}", run.result.stop)]
+        }
+    }
+}
+
 /// A name that says what the file is. A name that was agreed to go says nothing of another.
 pub fn named(path: PathBuf, replace: bool, extension: &str) -> (PathBuf, bool) {
     if path.extension().is_some_and(|ext| ext.eq_ignore_ascii_case(extension)) {
@@ -172,7 +186,7 @@ pub fn named(path: PathBuf, replace: bool, extension: &str) -> (PathBuf, bool) {
 }
 
 fn pane(picture: &Picture, camera: Camera, marks: Vec<Mark>) -> Pane<'_> {
-    let Picture { title, ref layers, look, synthetic, .. } = *picture;
+    let Picture { ref title, ref layers, look, synthetic, .. } = *picture;
     Pane { title, camera, layers, look, synthetic, marks }
 }
 

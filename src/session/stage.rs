@@ -85,6 +85,11 @@ impl<T: Send + Sync + 'static> Stage<T> {
         self.error = None;
     }
 
+    /// What is ready at once, in the place of whatever was or comes.
+    pub fn put(&mut self, value: Arc<T>) {
+        *self = Self { ready: Some(value), ..Self::default() };
+    }
+
     /// Exchanges what is ready: for what shall not be lost, and not be shown either.
     pub fn swap(&mut self, other: &mut Option<Arc<T>>) {
         std::mem::swap(&mut self.ready, other);

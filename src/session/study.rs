@@ -157,7 +157,7 @@ impl StudyPage {
                 Pane::Counterfactual => Shown::Counterfactual,
                 Pane::Difference => Shown::Difference,
             };
-            let mut picture = self.viewer.picture(scan, run, shown);
+            let mut picture = self.viewer.picture(scan, run, (self.viewer.plane, shown), self.viewer.step);
             if !reading.study.show_score {
                 // The sign of lambda tells which way the score went.
                 (picture.score, picture.synthetic) = (None, picture.synthetic.map(|_| Generated::Untold));

@@ -5,7 +5,7 @@ use eframe::egui::{self, Align2, Rect, Stroke, pos2, vec2};
 use super::theme;
 use super::widgets::{plate, text_size};
 use crate::frame::camera::Camera;
-use crate::frame::{Content, Generated, Plane, Shade, colormap, lambda_text};
+use crate::frame::{Generated, Legend, Plane, lambda_text};
 use crate::session::view::arrange::Picture;
 use crate::volume::Grid;
 
@@ -16,7 +16,7 @@ const LINE: f32 = 18.0;
 pub(super) fn mark_synthetic(painter: &egui::Painter, inner: Rect, picture: &Picture) {
     let Some(tag) = synthetic_tag(picture) else { return };
     let width = |text: &str| painter.layout_no_wrap(text.to_owned(), theme::small(), theme::DARK.amber).rect.width();
-    if width(picture.title) + width(&tag) + 2.0 * LINE < inner.width() {
+    if width(&picture.title) + width(&tag) + 2.0 * LINE < inner.width() {
         plate(painter, inner.right_top(), Align2::RIGHT_TOP, &tag, theme::DARK.amber);
     } else {
         plate(painter, inner.left_top() + vec2(0.0, 2.0 * LINE), Align2::LEFT_TOP, &tag, theme::DARK.amber);
@@ -32,7 +32,7 @@ pub(super) fn annotate(
     grid: &Grid,
     pixels_per_point: f32,
 ) {
-    plate(painter, inner.left_top(), Align2::LEFT_TOP, picture.title, theme::DARK.strong);
+    plate(painter, inner.left_top(), Align2::LEFT_TOP, &picture.title, theme::DARK.strong);
     if let Some(score) = &picture.score {
         plate(painter, inner.left_top() + vec2(0.0, LINE), Align2::LEFT_TOP, score, theme::DARK.strong);
     }
@@ -47,18 +47,8 @@ pub(super) fn annotate(
     plate(painter, inner.center_bottom(), Align2::CENTER_BOTTOM, bottom, theme::DARK.strong);
     plate(painter, inner.left_bottom(), Align2::LEFT_BOTTOM, &slice_text(camera, grid), theme::DARK.strong);
     scale_bar(painter, inner, camera.mm_per_pixel * f64::from(pixels_per_point));
-    if let Some([scale_hu, threshold_hu]) = difference_colors(picture) {
-        let signed = !matches!(picture.look.content, Content::Heatmap(_));
-        color_bar(painter, inner, scale_hu, threshold_hu, signed);
-    }
-}
-
-/// Scale and threshold of the difference, where it is drawn.
-fn difference_colors(picture: &Picture) -> Option<[f32; 2]> {
-    match (picture.look.shade, picture.look.overlay) {
-        (Shade::Difference { scale_hu, threshold_hu }, _) => Some([scale_hu, threshold_hu]),
-        (_, Some(overlay)) => Some([overlay.scale_hu, overlay.threshold_hu]),
-        _ => None,
+    if let Some(legend) = picture.look.legend() {
+        color_bar(painter, inner, &legend);
     }
 }
 
@@ -106,29 +96,19 @@ fn scale_bar(painter: &egui::Painter, inner: Rect, mm_per_point: f64) {
     plate(painter, end - vec2(0.0, 6.0), Align2::RIGHT_BOTTOM, &format!("{:.0} cm", mm / 10.0), theme::DARK.strong);
 }
 
-/// The colours of the difference with their HU, above the middle of the right edge. A size has no lower half.
-fn color_bar(painter: &egui::Painter, inner: Rect, scale_hu: f32, threshold_hu: f32, signed: bool) {
+/// The colours of a picture with their HU, above the middle of the right edge.
+fn color_bar(painter: &egui::Painter, inner: Rect, legend: &Legend) {
     let height = inner.height() / 4.0;
     let bar = Rect::from_min_size(pos2(inner.right() - 10.0, inner.top() + 26.0), vec2(10.0, height));
     let rows = height.max(1.0) as usize;
     for row in 0..rows {
-        let lowest = if signed { -1.0 } else { 0.0 };
-        let share = 1.0 - (1.0 - lowest) * (row as f32 + 0.5) / rows as f32;
-        let color = colormap::color(share * scale_hu, Shade::Difference { scale_hu, threshold_hu });
-        let color = egui::Color32::from(egui::Rgba::from_srgba_unmultiplied(
-            (color[0] * 255.0) as u8,
-            (color[1] * 255.0) as u8,
-            (color[2] * 255.0) as u8,
-            255,
-        ));
+        let color = legend.color((row as f32 + 0.5) / rows as f32).map(|c| (c * 255.0) as u8);
+        let color = egui::Color32::from(egui::Rgba::from_srgba_unmultiplied(color[0], color[1], color[2], 255));
         let y = bar.top() + row as f32;
         painter.rect_filled(Rect::from_min_max(pos2(bar.left(), y), pos2(bar.right(), y + 1.0)), 0.0, color);
     }
-    let signed_numbers =
-        [(0.0, format!("+{scale_hu:.0} HU")), (0.5, "0".to_owned()), (1.0, format!("−{scale_hu:.0} HU"))];
-    let sizes = [(0.0, format!("{scale_hu:.0} HU")), (1.0, "0".to_owned())];
-    for (share, text) in if signed { signed_numbers.to_vec() } else { sizes.to_vec() } {
-        let at = pos2(bar.left() - 4.0, bar.top() + share * height);
+    for (place, text) in legend.labels() {
+        let at = pos2(bar.left() - 4.0, bar.top() + place * height);
         plate(painter, at, Align2::RIGHT_CENTER, &text, theme::DARK.strong);
     }
 }

@@ -5,9 +5,9 @@ use eframe::{CreationContext, Storage};
 
 use super::picker::{Ask, Picker};
 use super::{
-    compute_panel, export_dialog, gallery_panel, help, input_panel, keys, lambda_bar, measure, model_panel, palette,
-    panes, presets, preview, published, result_panel, session_panel, slice_bar, start_panel, status_bar, study, theme,
-    toolbar, widgets, wizard,
+    compare_bar, compute_panel, export_dialog, gallery_panel, help, input_panel, keys, lambda_bar, measure,
+    model_panel, palette, panes, presets, preview, published, result_panel, session_panel, slice_bar, start_panel,
+    status_bar, study, theme, toasts, toolbar, widgets, wizard,
 };
 use crate::catalogue;
 use crate::gpu::SliceRenderer;
@@ -85,6 +85,7 @@ impl App {
         if model.scan.ready().is_some() && early.is_none() {
             Panel::bottom("bars").show(ui, |ui| {
                 ui.add_space(4.0);
+                compare_bar::compare_bar_ui(ui, model, view, actions);
                 slice_bar::slice_bar_ui(ui, model, view, actions);
                 lambda_bar::lambda_bar_ui(ui, model, view, actions);
                 ui.add_space(4.0);
@@ -207,9 +208,12 @@ impl eframe::App for App {
         } else {
             keys::blinks(ui.ctx(), &self.session.view, &mut actions);
             self.panels_ui(ui, &mut actions);
-            keys::dropped(ui, &mut actions);
         }
         self.sheet_ui(ui.ctx(), &mut actions);
+        if self.session.study.reading.is_none() {
+            toasts::toasts_ui(ui.ctx(), &self.session.toasts, &mut actions); // it may tell a score
+            keys::dropped(ui, &mut actions);
+        }
         if ui.ctx().will_discard() {
             self.pending = actions; // egui draws this frame again, without its input
             return;

@@ -5,7 +5,7 @@ use eframe::egui::{Key, Modifiers};
 use crate::frame::Plane;
 use crate::session::Session;
 use crate::session::action::{Action, Export, Measure, Run, Setting, Sheet, Study, View, Wanted};
-use crate::session::view::display::{Change, Changes, Layout, Shown};
+use crate::session::view::display::{Change, Changes, ENDS, Layout, MAPS, Shown};
 use crate::settings::{Side, Sides};
 use crate::study::{Pane, Reading};
 
@@ -65,6 +65,7 @@ pub(super) fn commands(session: &Session) -> Vec<Command> {
         all.extend(of_presets(session));
         all.push(Command::new("Window: the scan's own", plain(Key::Num0), View::Window(scan.window)));
         all.extend(of_measurements(session));
+        all.extend(of_history(session));
     }
     if model.run.ready().is_some() {
         all.extend(of_result(session));
@@ -109,7 +110,7 @@ fn of_files(session: &Session) -> Vec<Command> {
 fn of_pictures() -> Vec<Command> {
     let slice = |name, key, by| Command::new(name, plain(key), View::Scroll(by));
     let change = |name, key, change| Command::new(name, plain(key), View::Change(change));
-    vec![
+    let mut all = vec![
         Command::new("Axial plane", plain(Key::A), View::Plane(Plane::Axial)),
         Command::new("Coronal plane", plain(Key::C), View::Plane(Plane::Coronal)),
         Command::new("Sagittal plane", plain(Key::S), View::Plane(Plane::Sagittal)),
@@ -128,7 +129,13 @@ fn of_pictures() -> Vec<Command> {
         change("Crosshair", Key::X, Change::Crosshair),
         change("Annotations", Key::O, Change::Annotated),
         change("Voxels as squares", Key::Q, Change::Sampling),
-    ]
+    ];
+    all.push(Command::new("Lens under the pointer, or not", plain(Key::L), View::Lens));
+    all.extend(MAPS.map(|(map, name)| Command::new(format!("Colours: {name}"), None, View::Change(Change::Map(map)))));
+    all.extend(
+        ENDS.map(|(ends, name)| Command::new(format!("Difference in: {name}"), None, View::Change(Change::Ends(ends)))),
+    );
+    all
 }
 
 fn of_presets(session: &Session) -> impl Iterator<Item = Command> {
@@ -150,7 +157,8 @@ fn of_reading(session: &Session, reading: &Reading) -> Vec<Command> {
         }
         all.push(Command::new("The difference, or not", plain(Key::D), Run::Study(Study::Turn(Pane::Difference))));
         let changes = [Change::Planes, Change::NextVolume, Change::Crosshair].map(|change| View::Change(change).into());
-        let looks = |command: &Command| command.action != View::Cine.into() && !changes.contains(&command.action);
+        let left_out = [View::Cine.into(), View::Lens.into()];
+        let looks = |command: &Command| !changes.contains(&command.action) && !left_out.contains(&command.action);
         all.extend(of_pictures().into_iter().filter(looks));
         all.extend(of_presets(session));
     }
@@ -163,13 +171,18 @@ fn of_measurements(session: &Session) -> Vec<Command> {
     if measurements.selected.is_some() {
         all.push(Command::new("Delete the selected measurement", plain(Key::Delete), Measure::Delete));
     }
-    if !measurements.changes.is_empty() {
-        all.push(Command::new("Undo the last change of the measurements", command(Key::Z), Measure::Undo));
-    }
     if measurements.draft.is_some() {
         all.push(Command::new("Leave off drawing", plain(Key::Escape), Measure::Draft(None)));
     }
     all
+}
+
+fn of_history(session: &Session) -> Vec<Command> {
+    let history = &session.view.history;
+    let back = Command::new("Undo: the look before the last change", command(Key::Z), View::Undo);
+    let forth = Command::new("Redo: the look before the last step back", (COMMAND_SHIFT, Key::Z), View::Redo);
+    let all = [(history.can_go_back(), back), (history.can_go_forth(), forth)];
+    all.into_iter().filter_map(|(can, command)| can.then_some(command)).collect()
 }
 
 fn of_result(session: &Session) -> Vec<Command> {
@@ -213,6 +226,10 @@ fn of_result(session: &Session) -> Vec<Command> {
     }
     if session.model.aside.is_some() {
         all.push(Command::new("Show the other result", None, Run::SwapResults));
+        all.push(Command::new("Compare with the other result", None, Run::CompareOther));
+    }
+    if session.model.beside.ready().is_some() {
+        all.push(Command::new("Stop comparing", plain(Key::Escape), Run::StopComparing));
     }
     all
 }

@@ -45,6 +45,9 @@ pub(super) fn rows_ui(ui: &mut Ui, model: &Model, gallery: &Gallery, most: usize
         if ui.add_enabled_ui(free, |ui| row_ui(ui, kept, shown)).inner {
             actions.push(Run::Open(kept.session.clone()).into());
         }
+        if free && !shown && model.run.ready().is_some() {
+            compare_ui(ui, kept, actions);
+        }
     }
 }
 
@@ -76,6 +79,17 @@ fn row_ui(ui: &mut Ui, kept: &Kept, shown: bool) -> bool {
     }
     focus_frame(ui, &response);
     response.on_hover_text(RichText::new(words).small()).clicked()
+}
+
+/// The way to look at a result beside the one that is shown.
+fn compare_ui(ui: &mut Ui, kept: &Kept, actions: &mut Vec<Action>) {
+    let button = ui.small_button("Compare with this");
+    let name = format!("Compare with {}, {}", kept.summary.target, ago(kept.summary.saved_secs));
+    button.widget_info(|| WidgetInfo::labeled(Role::Button, true, &name));
+    let help = "The result that is shown and this one side by side, with linked slices, zoom, window and lambda";
+    if button.on_hover_text(help).clicked() {
+        actions.push(Run::Compare(kept.session.clone()).into());
+    }
 }
 
 /// "just now", "12 min ago", "3 h ago", "5 days ago".

@@ -28,7 +28,7 @@ const LAMBDA: [Row; 4] = [
     ("Shift + right", "lambda 0"),
     ("Space", "play, to and fro"),
 ];
-const LOOK: [Row; 14] = [
+const LOOK: [Row; 15] = [
     ("1 to 9; 0", "window presets; the scan's own window"),
     ("Ctrl + left drag", "the window of what lies in the box"),
     ("G", "three planes; again: one"),
@@ -42,12 +42,13 @@ const LOOK: [Row; 14] = [
     ("V", "the largest difference through the patient"),
     ("H", "heatmaps of all lambdas together, one after the other"),
     ("I, Q", "inverted; voxels as squares"),
+    ("L", "a lens under the pointer, in every pane of its plane"),
     ("X, O", "crosshair; annotations"),
 ];
 const MEASURE: [Row; 3] = [
     ("M", "ruler, angle, region, none: what a left drag draws"),
     ("Delete", "the selected measurement goes"),
-    ("Ctrl + Z", "the last change of the measurements is undone"),
+    ("Ctrl + Z", "the look before the last change: window, zoom, slice, panes, measurements; + Shift: forth again"),
 ];
 const REST: [Row; 9] = [
     ("F, R", "the whole slice; everything as at first"),

@@ -155,7 +155,7 @@ pub(super) fn tools_ui(ui: &mut Ui, now: Option<Tool>, actions: &mut Vec<Action>
 pub(super) fn measure_panel_ui(ui: &mut Ui, model: &Model, viewer: &Viewer, actions: &mut Vec<Action>) {
     let measurements = &viewer.measurements;
     let Some(scan) = model.scan.ready() else { return };
-    if measurements.list.is_empty() && measurements.changes.is_empty() && measurements.tool.is_none() {
+    if measurements.list.is_empty() && measurements.tool.is_none() {
         return;
     }
     let grid = &scan.layers.scan.grid;
@@ -195,10 +195,6 @@ pub(super) fn measure_panel_ui(ui: &mut Ui, model: &Model, viewer: &Viewer, acti
         let delete = ui.add_enabled(measurements.selected.is_some(), egui::Button::new("Delete"));
         if delete.on_hover_text("The selected one (key Delete)").clicked() {
             act(Measure::Delete);
-        }
-        let undo = ui.add_enabled(!measurements.changes.is_empty(), egui::Button::new("Undo"));
-        if undo.on_hover_text("Ctrl + Z").clicked() {
-            act(Measure::Undo);
         }
         if ui.add_enabled(any, egui::Button::new("Copy measurements")).clicked() {
             let lambda = model.run.ready().map(|run| run.lambda_at(viewer.step.round()));

@@ -9,6 +9,7 @@ use eframe::egui_wgpu;
 use glam::DVec3;
 
 use super::annotations::{annotate, mark_synthetic, words};
+use super::lens;
 use super::measure;
 use super::navigate;
 use super::pane_menu::pane_menu;
@@ -20,6 +21,7 @@ use crate::gpu::{self, PaintSlice};
 use crate::session::action::{Action, View};
 use crate::session::explained::Explained;
 use crate::session::model::Model;
+use crate::session::shown::{arrange, swiped};
 use crate::session::view::Viewer;
 use crate::session::view::arrange::{Arrangement, Picture};
 use crate::session::view::display::{Display, Layout};
@@ -33,8 +35,8 @@ const GRIP: f32 = 8.0;
 pub(super) fn panes_ui(ui: &mut Ui, model: &Model, viewer: &Viewer, actions: &mut Vec<Action>) {
     let Some(scan) = model.scan.ready() else { return };
     let grid = scan.layers.scan.grid;
-    let (shown, run) = model.shown();
-    let arrangement = viewer.arrange(shown, run);
+    let (_, run) = model.shown();
+    let arrangement = arrange(model, viewer);
     let all = ui.available_rect_before_wrap();
     ui.allocate_rect(all, Sense::hover());
     let rects = rects(all, &arrangement, ui.pixels_per_point());
@@ -52,7 +54,7 @@ pub(super) fn panes_ui(ui: &mut Ui, model: &Model, viewer: &Viewer, actions: &mu
         let camera = viewer.camera(&grid, picture.plane);
         name(&response, picture, &camera, &grid, viewer.display.layout);
         draw(ui, rect, i as u64, picture, &camera, &grid, viewer.display.annotated);
-        if let Some((left, share)) = viewer.swiped(shown, run) {
+        if let Some((left, share)) = swiped(model, viewer) {
             swipe_ui(ui, rect, &left, share, viewer.display, &camera, &grid, actions);
         }
         if let Some(run) = run {
@@ -67,8 +69,15 @@ pub(super) fn panes_ui(ui: &mut Ui, model: &Model, viewer: &Viewer, actions: &mu
     if viewer.probe != probe {
         actions.push(View::Probe(probe).into());
     }
+    let hovered = responses.iter().find(|(response, _)| response.hovered()).map(|(_, plane)| *plane);
     for (response, plane) in &responses {
-        marks(ui, response, *plane, viewer, &grid, responses.iter().find(|(r, _)| r.hovered()).map(|(_, p)| *p));
+        marks(ui, response, *plane, viewer, &grid, hovered);
+    }
+    let Some(place) = viewer.probe.filter(|_| viewer.lens) else { return };
+    for (i, ((response, plane), picture)) in responses.iter().zip(&arrangement.pictures).enumerate() {
+        if hovered == Some(*plane) {
+            lens::lens_ui(ui, response, i as u64, picture, viewer, (&grid, place));
+        }
     }
 }
 
@@ -126,7 +135,15 @@ pub(super) fn draw(
 }
 
 /// The pixels of a pane, within the painter's clip.
-fn picture_ui(ui: &Ui, painter: &Painter, rect: Rect, pane: u64, picture: &Picture, camera: &Camera, grid: &Grid) {
+pub(super) fn picture_ui(
+    ui: &Ui,
+    painter: &Painter,
+    rect: Rect,
+    pane: u64,
+    picture: &Picture,
+    camera: &Camera,
+    grid: &Grid,
+) {
     let size = [rect.width(), rect.height()].map(|n| ((n * ui.ctx().pixels_per_point()).round() as u32).max(1));
     let view = camera.view(grid, size, picture.look);
     let paint = PaintSlice { pane, view, layers: Arc::clone(&picture.layers), ctx: ui.ctx().clone() };

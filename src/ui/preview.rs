@@ -22,7 +22,7 @@ pub(super) fn preview_ui(ui: &mut Ui, early: &EarlySlice, monitor: &Monitor) {
     let response = ui.allocate_rect(rect, Sense::hover());
     let EarlySlice { grid, layers, window } = early;
     let picture = Picture {
-        title: "Preview",
+        title: "Preview".into(),
         shown: Shown::Original,
         plane: plane_of_slices(grid),
         layers: Arc::clone(layers),

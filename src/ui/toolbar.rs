@@ -10,7 +10,7 @@ use crate::latent_shift::HeatmapMethod;
 use crate::session::action::{Action, Setting, Sheet, View};
 use crate::session::model::Model;
 use crate::session::view::Viewer;
-use crate::session::view::display::{Changes, Display, LARGEST_THRESHOLD_HU, Layout, Shown, heatmap_title};
+use crate::session::view::display::{Changes, Display, ENDS, LARGEST_THRESHOLD_HU, Layout, MAPS, Shown, heatmap_title};
 use crate::settings::{Mouse, Panels, Preset, Presets, Settings};
 
 /// The height of the open list of presets, points: all that have keys, and the way to change them, without scrolling.
@@ -181,6 +181,7 @@ fn show_ui(ui: &mut Ui, display: Display, has_result: bool, actions: &mut Vec<Ac
         let mut nearest = new.sampling == Sampling::Nearest;
         ui.checkbox(&mut nearest, "Voxels as squares").on_hover_text("No interpolation (key Q)");
         new.sampling = if nearest { Sampling::Nearest } else { Sampling::Linear };
+        colors_ui(ui, &mut new);
         ui.checkbox(&mut new.inverted, "Inverted").on_hover_text("Dark where it is bright (key I)");
         ui.checkbox(&mut new.crosshair, "Crosshair").on_hover_text("Lines where the planes cross (key X)");
         let help = "Letters, scales and numbers on the pictures (key O); SYNTHETIC always stands there";
@@ -208,6 +209,22 @@ fn changes_ui(ui: &mut Ui, changes: &mut Changes) {
         };
         choice(Changes::Heatmap(method), heatmap_title(method), help);
     }
+}
+
+/// The colours of the volumes and of the difference.
+fn colors_ui(ui: &mut Ui, new: &mut Display) {
+    ui.horizontal(|ui| {
+        ui.label("Colours");
+        for (map, name) in MAPS {
+            ui.radio_value(&mut new.map, map, name);
+        }
+    });
+    ui.horizontal(|ui| {
+        ui.label("Difference");
+        for (ends, name) in ENDS {
+            ui.radio_value(&mut new.ends, ends, name);
+        }
+    });
 }
 
 /// The threshold of the difference, and how opaque it is drawn.

@@ -6,6 +6,7 @@ mod architecture;
 mod around;
 mod audit;
 mod bands;
+mod beside;
 mod cases;
 #[cfg(feature = "network")]
 mod catalogue;
@@ -72,6 +73,7 @@ mod sessions;
 mod shaders;
 mod slab_fields;
 mod stability;
+mod study;
 mod tiles;
 mod tiny_models;
 mod toward;

@@ -89,10 +89,20 @@ fn a_region_is_read_in_every_volume_and_deleted_and_brought_back_by_keys() {
     assert!(line(&window, "1  Region").is_some(), "it is back");
     press(&mut window, Key::ArrowUp);
     let beside = pane(&mut window, "Original");
-    window.key_press_modifiers(egui::Modifiers::COMMAND, Key::Z);
+    let undo = |window: &mut Window| {
+        window.key_press_modifiers(egui::Modifiers::COMMAND, Key::Z);
+        window.run_steps(3);
+    };
+    undo(&mut window);
+    assert!(line(&window, "1  Region").is_some() && pane(&mut window, "Original") != beside, "the slice is back");
+    assert_eq!(mean(&window, "Difference"), 0.0, "still at lambda 0");
+    undo(&mut window);
+    assert!(mean(&window, "Difference") != 0.0, "lambda is back");
+    undo(&mut window);
+    assert!(line(&window, "1  Region").is_none(), "it was not drawn yet");
+    window.key_press_modifiers(egui::Modifiers::COMMAND | egui::Modifiers::SHIFT, Key::Z);
     window.run_steps(3);
-    assert!(line(&window, "1  Region").is_none());
-    assert!(pane(&mut window, "Original") == beside, "it was not drawn on the slice beside its own");
+    assert!(line(&window, "1  Region").is_some(), "and forth again");
 }
 
 #[test]

@@ -418,7 +418,10 @@ fn a_network_that_answers_otherwise_than_its_export_recorded_is_loaded_only_when
     // Every result says so.
     let (autoencoder, out) = (wrong.card("a.toml", AUTOENCODER), wrong.path("out"));
     let explained = std::process::Command::new(env!("CARGO_BIN_EXE_parallax"))
-        .args(["explain", "--despite-check", "--target", "b", "--range=-20:20", "--steps=2"].map(std::ffi::OsStr::new))
+        .args(
+            ["explain", "--despite-check", "--target", "b", "--range=-20:20", "--steps=2", "--export=png,html"]
+                .map(std::ffi::OsStr::new),
+        )
         .args([
             scan.as_os_str(),
             "--classifier".as_ref(),

@@ -5,13 +5,19 @@ use std::path::{Path, PathBuf};
 use eframe::egui::{Key, Modifiers, accesskit::Toggled};
 use egui_kittest::kittest::{NodeT, Queryable};
 use glam::{DAffine3, DVec3};
-use parallax::export::session::{Outline, SavedSession, session_bytes};
-use parallax::latent_shift::{Counterfactual, ScoreKind, Scores, Step, Trial};
+use parallax::export::session::{Outline, SavedSession, write_session};
+use parallax::latent_shift::heatmap::heatmap;
+use parallax::latent_shift::{Counterfactual, HeatmapMethod, ScoreKind, Scores, Step, Trial};
 use parallax::preprocess::{Prepared, Recipe};
 use parallax::ui::{Ask, Start};
 use parallax::volume::{Grid, Volume};
+use safetensors::SafeTensors;
+use serde::Serialize;
 use serde_json::Value;
 
+pub(crate) mod old;
+
+use self::old::bytes_of_version_1;
 use crate::tiny_models::{LABELS, TinyModels};
 use crate::window::{
     Dropped, Window, click, explained, open_with, pane, says, scores, set_slider, slider_value, start, texts,
@@ -234,25 +240,117 @@ fn result(prepared: &Prepared) -> Counterfactual {
     }
 }
 
+fn session_bytes(document: &impl Serialize, result: Option<&Counterfactual>) -> anyhow::Result<Vec<u8>> {
+    let mut bytes = std::io::Cursor::new(Vec::new());
+    write_session(&mut bytes, document, result)?;
+    Ok(bytes.into_inner())
+}
+
 fn written(folder: &tempfile::TempDir, bytes: &[u8]) -> PathBuf {
     let path = folder.path().join("a.parallax");
     std::fs::write(&path, bytes).expect("written");
     path
 }
 
+/// What of a result a session keeps.
+fn kept(result: &Counterfactual) -> Counterfactual {
+    Counterfactual { latents: Vec::new(), gradient: Vec::new(), latent_shape: [0; 4], ..result.clone() }
+}
+
+/// A result whose heatmap is what its steps add up to, and whose slices outside the slab stay as scanned, by a decoder that returns
+/// `hu_from_decoded`.
+fn derived(prepared: &Prepared, method: HeatmapMethod, hu_from_decoded: [f32; 2]) -> Counterfactual {
+    let result = Counterfactual { hu_from_decoded, hu_from_unit: [2000.0, -1000.0], ..result(prepared) };
+    let [slope, offset] = [hu_from_decoded[0] / 2000.0, (hu_from_decoded[1] + 1000.0) / 2000.0];
+    let scanned = prepared.volume.voxels.iter().map(|x| x * (1.0 / slope) - offset / slope);
+    let mut whole: Vec<f32> = scanned.collect();
+    whole[6..18].copy_from_slice(&result.reconstruction.voxels.iter().skip(6).take(12).collect::<Vec<_>>());
+    let mut heat = vec![0.0; 24];
+    heat[6..18].copy_from_slice(&heatmap(method, &result.steps, &whole[6..18]));
+    let volume = |voxels| Volume::from_f32(prepared.volume.grid, voxels);
+    Counterfactual { reconstruction: volume(whole), heatmap: volume(heat), ..result }
+}
+
 #[test]
 fn every_number_of_a_result_comes_back_to_its_last_bit() {
     let folder = tempfile::tempdir().expect("a folder");
     let (prepared, document) = (prepared(), "any words".to_owned());
-    let result = result(&prepared);
-    let path = written(&folder, &session_bytes(&document, Some(&result)).expect("bytes"));
-    let saved = SavedSession::open(&path).expect("a session");
-    assert_eq!(saved.document::<String>().expect("words"), document);
-    let back = saved.result(&Outline::of(&result), &prepared).expect("a result");
-    assert_eq!(format!("{back:?}"), format!("{result:?}"), "and what is printed tells every float from every other");
+    let published = [500.0, 0.0]; // decoding returns (y + 2) / 4
+    let all = [
+        result(&prepared),
+        derived(&prepared, HeatmapMethod::Int, [2000.0, -1000.0]),
+        derived(&prepared, HeatmapMethod::Max, published),
+    ];
+    let mut sizes = Vec::new();
+    for result in all {
+        let bytes = session_bytes(&document, Some(&result)).expect("bytes");
+        let saved = SavedSession::open(&written(&folder, &bytes)).expect("a session");
+        assert_eq!(saved.document::<String>().expect("words"), document);
+        let back = saved.result(&Outline::of(&result), &prepared).expect("a result");
+        // What is printed tells every float from every other.
+        assert_eq!(format!("{back:?}"), format!("{:?}", kept(&result)));
+        sizes.push(SafeTensors::read_metadata(&bytes).expect("safetensors").1.tensors().len());
+    }
+    assert_eq!(sizes, [13, 12, 12], "a heatmap that the steps add up to is not written");
     let bare = written(&folder, &session_bytes(&document, None).expect("bytes"));
     let bare = SavedSession::open(&bare).expect("a session without a result");
+    assert!(bare.result(&Outline::of(&result(&prepared)), &prepared).is_err());
+}
+
+#[test]
+fn a_session_of_version_1_opens_with_every_number_that_is_kept_today() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let (prepared, document) = (prepared(), "any words".to_owned());
+    let result = result(&prepared);
+    let saved =
+        SavedSession::open(&written(&folder, &bytes_of_version_1(&document, Some(&result)))).expect("a session");
+    assert_eq!(saved.document::<String>().expect("words"), document);
+    let back = saved.result(&Outline::of(&result), &prepared).expect("a result");
+    assert_eq!(format!("{back:?}"), format!("{:?}", kept(&result)));
+    let bare = SavedSession::open(&written(&folder, &bytes_of_version_1(&document, None))).expect("a session");
     assert!(bare.result(&Outline::of(&result), &prepared).is_err());
+}
+
+/// Of the bytes of what cannot be computed again: the steps and the reconstruction in the slab, as the floats that they are. Packing takes
+/// away more than the numbers, the document and the other slices add, so nothing near this bound is ever met.
+const MOST_OF_ITS_PIXELS: f64 = 1.3;
+
+#[test]
+fn a_session_takes_hardly_more_room_than_what_cannot_be_computed_again() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let small = prepared();
+    let grid = Grid { shape: [64, 64, 24], ..small.volume.grid };
+    let smooth = |phase: f32| (0..grid.len()).map(move |n| 0.5 + 0.4 * (n as f32 * 0.013 + phase).sin());
+    let volume = |voxels: Vec<f32>| Volume::from_f32(grid, voxels);
+    let prepared = Prepared { volume: volume(smooth(0.0).collect()), filled: grid.shape, ..small.clone() };
+    let (slab, pixels) = (8..12, 64 * 64);
+    let mut whole: Vec<f32> = smooth(0.0).collect();
+    let of_slab = |phase: f32| smooth(phase).skip(slab.start * pixels).take(slab.len() * pixels).collect::<Vec<_>>();
+    whole[slab.start * pixels..slab.end * pixels].copy_from_slice(&of_slab(0.01));
+    let step = |n: u8| {
+        let lambda = f64::from(n) - 10.0;
+        Step { lambda, score: 0.5, logits: [1.0].into(), slab: of_slab(0.01 + lambda as f32 * 0.01).into() }
+    };
+    let result = Counterfactual {
+        grid,
+        slab: slab.clone(),
+        steps: (0..10).map(step).collect(),
+        stack: prepared.volume.clone(),
+        reconstruction: volume(whole),
+        heatmap: volume(vec![0.0; grid.len()]),
+        scan_logits: [1.0].into(),
+        reconstruction_logits: [1.0].into(),
+        ..result(&small)
+    };
+    let bytes = session_bytes(&"", Some(&result)).expect("bytes");
+    let needed = (result.steps.len() + 1) * slab.len() * pixels * size_of::<f32>();
+    let share = bytes.len() as f64 / needed as f64;
+    assert!(share <= MOST_OF_ITS_PIXELS, "{share} of {needed} bytes");
+    let before = bytes_of_version_1(&"", Some(&result)).len() as f64 / needed as f64;
+    assert!(share < before / 2.0, "{share}, and {before} in version 1");
+    let back = SavedSession::open(&written(&folder, &bytes)).expect("a session");
+    let back = back.result(&Outline::of(&result), &prepared).expect("a result");
+    assert_eq!(format!("{back:?}"), format!("{:?}", kept(&result)));
 }
 
 #[test]
@@ -264,7 +362,7 @@ fn a_session_that_is_cut_or_flipped_anywhere_is_an_error_or_what_it_was() {
     for end in 0..whole.len() {
         assert!(SavedSession::open(&written(&folder, &whole[..end])).is_err(), "cut at {end} of {}", whole.len());
     }
-    let (mut refused, expected) = (0, format!("{result:?}"));
+    let (mut refused, expected) = (0, format!("{:?}", kept(&result)));
     for at in 0..whole.len() {
         let mut bytes = whole.clone();
         bytes[at] ^= 1 << (at % 8);

@@ -11,7 +11,9 @@ use glam::{DAffine3, DMat3, DVec3};
 use half::f16;
 use parallax::frame::camera::Camera;
 use parallax::frame::paint::paint;
-use parallax::frame::{Content, HEATMAPS, Layers, Look, Overlay, Plane, Sampling, Shade, Shift, View, Window};
+use parallax::frame::{
+    Content, Ends, HEATMAPS, Layers, Look, Map, Overlay, Plane, Sampling, Shade, Shift, View, Window,
+};
 use parallax::gpu::{Bounds, PaintSlice, SHADER, Shown, SliceRenderer, SliceUniforms, raise_limits, words};
 use parallax::latent_shift::HeatmapMethod;
 use parallax::volume::{Grid, Volume, Voxels};
@@ -157,12 +159,15 @@ fn looks() -> Vec<Look> {
         (Content::Heatmap(HeatmapMethod::Max), 0.0),
     ] {
         let plain = look(content, step);
-        let shade = Shade::Difference { scale_hu: 120.0, threshold_hu: 35.0 };
+        let shade = Shade::difference(120.0, 35.0);
         let overlay = Some(Overlay { scale_hu: 130.0, threshold_hu: 20.0, opacity: 0.6 });
         looks.extend([
             plain,
             Look { shade, ..plain },
-            Look { shade: Shade::Inverted(WINDOW), ..plain },
+            Look { shade: Shade::Window { window: WINDOW, map: Map::Grey, inverted: true }, ..plain },
+            Look { shade: Shade::Window { window: WINDOW, map: Map::Viridis, inverted: false }, ..plain },
+            Look { shade: Shade::Window { window: WINDOW, map: Map::Hot, inverted: true }, ..plain },
+            Look { shade: Shade::Difference { scale_hu: 120.0, threshold_hu: 35.0, ends: Ends::CoolWarm }, ..plain },
             Look { overlay, ..plain },
             Look { sampling: Sampling::Nearest, overlay, ..plain },
         ]);
@@ -416,7 +421,7 @@ fn what_the_networks_draw_beyond_the_scan_is_in_no_picture() {
     let bright = |grid: Grid| Volume::from_f32(grid, vec![100.0; grid.len()]);
     let layers =
         Layers { scan: bright(small), shift: Some(Shift { reconstruction: bright(large), slab: 0..16, slabs }) };
-    let shade = Shade::Difference { scale_hu: 100.0, threshold_hu: 1.0 };
+    let shade = Shade::difference(100.0, 1.0);
     let camera = Camera::fit(&large, Plane::Axial, [64, 64]);
     for content in [
         Content::Decoded,

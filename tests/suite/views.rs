@@ -187,6 +187,33 @@ fn two_keys_in_one_frame_both_count() {
 }
 
 #[test]
+fn volumes_and_differences_have_the_colours_that_are_chosen_and_a_lens_shows_what_is_below_the_pointer() {
+    let models = TinyModels::new();
+    let mut window = explained(&models);
+    let plain = pane(&mut window, "Original");
+    let is_grey = |pixels: &[u8]| pixels.chunks(4).filter(|p| p[0].abs_diff(p[2]) > 60).count() < pixels.len() / 200;
+    assert!(is_grey(&plain));
+    click(&mut window, "Show");
+    click(&mut window, "Viridis");
+    click(&mut window, "Cool and warm");
+    window.key_press(Key::Escape);
+    window.run_steps(3);
+    let [viridis, difference] = ["Original", "Difference"].map(|title| pane(&mut window, title));
+    assert!(!is_grey(&viridis));
+    let light = |pixels: &[u8]| pixels.chunks(4).filter(|p| p[0] > 190 && p[1] > 190 && p[2] > 190).count();
+    assert!(light(&difference) > difference.len() / 40, "nothing that did not change is black");
+    let middle = window.get_by_label("Counterfactual pane").rect().center();
+    window.hover_at(middle);
+    window.run_steps(3);
+    let without = pane(&mut window, "Original");
+    press(&mut window, Key::L);
+    let lens = pane(&mut window, "Original");
+    assert!(lens != without, "the lens is in the other panes of the plane too");
+    press(&mut window, Key::L);
+    assert!(pane(&mut window, "Original") == without);
+}
+
+#[test]
 fn annotations_go_but_for_the_mark_of_what_is_synthetic() {
     let models = TinyModels::new();
     let mut window = explained(&models);

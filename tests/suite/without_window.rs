@@ -9,7 +9,7 @@ use parallax::session::action::{Action, Export, Measure, Run, Setting, Sheet, Vi
 use parallax::session::view::display::{Change, Layout};
 use parallax::session::worker::Worker;
 use parallax::session::{Session, Start};
-use parallax::settings::Settings;
+use parallax::settings::{ExportChoices, Settings};
 
 use crate::support;
 use crate::tiny_models::TinyModels;
@@ -27,7 +27,7 @@ pub(crate) fn session(start: Start) -> Session {
 }
 
 /// All that the tiny networks need for a run.
-fn all(models: &TinyModels) -> Start {
+pub(crate) fn all(models: &TinyModels) -> Start {
     Start {
         scan: Some(models.stack(SLICES)),
         autoencoder: Some(models.card("autoencoder")),
@@ -56,20 +56,20 @@ pub(crate) fn explained(models: &TinyModels) -> Session {
     session
 }
 
-fn explain(session: &mut Session) {
+pub(crate) fn explain(session: &mut Session) {
     until(session, "scan and networks", |session| session.model.missing().is_none());
     session.apply(Run::Explain.into());
     until(session, "the counterfactual", |session| session.model.run.ready().is_some());
 }
 
 /// With a folder for results, which is made when the first one comes.
-fn keeping(models: &TinyModels, settings: Settings, start: Start) -> Session {
+pub(crate) fn keeping(models: &TinyModels, settings: Settings, start: Start) -> Session {
     let mut session = Session::new(settings, Vec::new(), Worker::new(|| {}));
     session.begin(Start { results: Some(models.folder.path().join("results")), ..start });
     session
 }
 
-fn is_kept(session: &Session) -> bool {
+pub(crate) fn is_kept(session: &Session) -> bool {
     session.model.run.ready().is_some_and(|run| session.gallery.has(run))
         && session.gallery.kept.ready().is_some_and(|kept| !kept.is_empty())
 }
@@ -273,4 +273,62 @@ fn a_region_takes_all_planes_to_where_it_changed_most_and_the_first_view_is_of_t
     assert_eq!((session.view.cursor, session.view.region), (peak(0), None));
     session.apply(View::Region(Some(regions.len())).into());
     assert_eq!(session.view.region, None, "there is no such region");
+}
+
+#[test]
+fn looks_are_undone_one_by_one_and_a_drag_is_one_look() {
+    let models = TinyModels::new();
+    let mut session = ready(&models);
+    until(&mut session, "the scan", |session| session.model.scan.ready().is_some());
+    let looks = |session: &Session| (session.view.window, session.view.display, session.view.zoom);
+    let first = looks(&session);
+    for width_hu in [300.0, 310.0, 320.0] {
+        session.apply(View::Window(Window { center_hu: 0.0, width_hu }).into());
+    }
+    let dragged = looks(&session);
+    session.apply(View::Change(Change::Inverted).into());
+    session.apply(View::Change(Change::Crosshair).into());
+    session.apply(View::Probe(None).into());
+    session.apply(View::Undo.into());
+    session.apply(View::Undo.into());
+    assert_eq!(looks(&session), dragged, "each switch counts for itself");
+    session.apply(View::Undo.into());
+    assert_eq!(looks(&session), first, "a drag is one change");
+    session.apply(View::Undo.into());
+    assert_eq!(looks(&session), first, "there is nothing before it");
+    for _ in 0..4 {
+        session.apply(View::Redo.into());
+    }
+    assert!(session.view.display.inverted && !session.view.display.crosshair);
+    session.apply(View::Undo.into());
+    session.apply(View::Zoom(2.0, None).into());
+    let zoomed = looks(&session);
+    session.apply(View::Redo.into());
+    assert_eq!(looks(&session), zoomed, "what was undone is gone once something else was changed");
+}
+
+#[test]
+fn what_ends_out_of_sight_is_told_once_with_a_way_to_it() {
+    let models = TinyModels::new();
+    let mut session = explained(&models);
+    let folder = models.folder.path().join("exported");
+    let choices = ExportChoices { folder: folder.clone(), ..session.model.settings.export.clone() };
+    session.apply(Setting::Exports(choices).into());
+    session.apply(View::Sheet(Sheet::Export).into());
+    session.apply(Export::Start.into());
+    session.apply(View::Sheet(Sheet::Export).into());
+    until(&mut session, "the end of the export", |session| !session.toasts.list.is_empty());
+    let toast = session.toasts.list[0].clone();
+    assert!(toast.text.contains("exported to") && toast.text.contains("exported") && !toast.failed, "{toast:?}");
+    assert_eq!(toast.show, Some(Export::ShowFolder.into()));
+    session.apply(View::CloseToast(0).into());
+    session.tick(FRAME_SECS);
+    assert!(session.toasts.list.is_empty(), "it is told once");
+    // In sight the dialog tells.
+    session.apply(View::Sheet(Sheet::Export).into());
+    session.apply(Export::Replace(true).into());
+    session.apply(Export::Start.into());
+    until(&mut session, "the second export", |session| session.export.written.ready().is_some());
+    session.tick(FRAME_SECS);
+    assert!(session.toasts.list.is_empty());
 }

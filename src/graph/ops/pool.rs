@@ -117,7 +117,10 @@ impl Windows {
                 "a pool of {self:?} on {input:?} has windows that lie outside; not yet on this device: use --device cpu"
             );
         }
-        Unfold::new(Geometry { kernel: self.kernel, stride: self.stride, padding: self.padding }, input)
+        Unfold::new(
+            Geometry { kernel: self.kernel, stride: self.stride, padding: self.padding, dilation: [1; 3] },
+            input,
+        )
     }
 
     /// How far each place of a window lies behind its first, in an input of that size.

@@ -4,7 +4,7 @@ use candle_core::{Result, Tensor};
 
 use crate::nn::geometry::Geometry;
 
-/// Windows of one geometry over volumes of one size.
+/// Windows of one geometry, without dilation, over volumes of one size.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Unfold {
     geometry: Geometry,
@@ -78,7 +78,7 @@ impl Unfold {
 
     #[cfg(feature = "cuda")]
     fn numbers(&self, channels: usize) -> Vec<usize> {
-        let Geometry { kernel, stride, padding } = self.geometry;
+        let Geometry { kernel, stride, padding, .. } = self.geometry;
         [channels].into_iter().chain([self.input, self.output, kernel, stride, padding].concat()).collect()
     }
 

@@ -63,7 +63,7 @@ pub(crate) struct Winograd<'a> {
 impl Winograd<'_> {
     /// Whether a convolution is one of these.
     pub(crate) fn fits(geometry: &Geometry) -> bool {
-        geometry.kernel[1..] == [3; 2] && geometry.stride == [1; 3]
+        geometry.kernel[1..] == [3; 2] && geometry.stride == [1; 3] && geometry.dilation == [1; 3]
     }
 
     /// Whether it is faster than im2col between so many channels, in and out, on outputs of this size. However many samples there are:
@@ -182,7 +182,7 @@ mod tests {
         padding: [usize; 3],
     ) -> f64 {
         let kernel = [2 * padding[0] + 1, 3, 3];
-        let geometry = Geometry { kernel, stride: [1; 3], padding };
+        let geometry = Geometry { kernel, stride: [1; 3], padding, dilation: [1; 3] };
         let output = geometry.output(input).expect("it fits");
         let weight = random(channels[0] * channels[1] * geometry.elements(), 1);
         let bias: Vec<f64> = random(channels[1], 2).into_iter().map(f64::from).collect();

@@ -1,5 +1,7 @@
 //! What is open, what was chosen, and what came of it.
 
+mod beside;
+mod demo_opened;
 mod fits;
 mod fitting;
 mod give;
@@ -24,7 +26,6 @@ use super::network::{Loaded, hold_against};
 use super::open_scan::OpenScan;
 use super::stage::Stage;
 use super::worker::Worker;
-use crate::demo;
 use crate::export::report::{Asked, Timing};
 use crate::io::{Choice, counted};
 use crate::job::{Job, Monitor};
@@ -60,6 +61,8 @@ pub struct Model {
     pub scoring: Scoring,
     /// The result that gave way to the one shown, or that a cancelled run did not replace.
     pub aside: Option<Arc<Explained>>,
+    /// A second result that is looked at beside the one shown.
+    pub beside: Stage<Explained>,
     /// A session file that is being opened.
     pub restored: Stage<Restored>,
     /// Whether the result that is shown lies in a file, so that nothing is lost when another scan takes its place.
@@ -74,6 +77,8 @@ pub struct Model {
     pub without_card: Option<Box<Facts>>,
     /// Whether a run begins by itself once it can.
     explains_when_ready: bool,
+    /// Whether the demo is being opened as a session.
+    demo_comes: bool,
     pub worker: Worker,
 }
 
@@ -101,6 +106,7 @@ impl Model {
             fitting: Fitting::default(),
             scoring: Scoring::default(),
             aside: None,
+            beside: Stage::default(),
             restored: Stage::default(),
             result_is_safe: false,
             waiting: None,
@@ -108,6 +114,7 @@ impl Model {
             dropped: Vec::new(),
             without_card: None,
             explains_when_ready: false,
+            demo_comes: false,
             worker,
         }
     }
@@ -121,7 +128,7 @@ impl Model {
         }
         let known = self.listing_of(&path);
         self.waiting = None;
-        self.explains_when_ready = false; // no run begins by itself on a scan that someone opened
+        (self.explains_when_ready, self.demo_comes) = (false, false); // no run begins by itself on a scan that someone opened
         self.cancel_opening();
         if document::is_session(&path) {
             if choice != Choice::default() {
@@ -183,30 +190,6 @@ impl Model {
         }
         self.scan.cancel();
         self.restored.cancel();
-    }
-
-    /// Draws the demo's scan, takes its networks, and explains as soon as all is there.
-    pub fn begin_demo(&mut self) {
-        let cards = match demo::Cards::find() {
-            Ok(cards) => cards,
-            Err(error) => return self.scan.fail(error),
-        };
-        let recipe = match pipeline::recipe(&cards.autoencoder) {
-            Ok(recipe) => recipe,
-            Err(error) => return self.scan.fail(error),
-        };
-        self.settings.scored_by = ScoredBy::Classifier;
-        self.settings.target = Some(demo::TARGET.to_owned());
-        self.settings.options = demo::options();
-        self.slab = None;
-        self.load(Role::Autoencoder, cards.autoencoder);
-        self.load(Role::Classifier, cards.classifier);
-        self.load(Role::Segmenter, cards.segmenter);
-        self.arriving = Arriving::default();
-        let job =
-            self.worker.spawn("draw", move |monitor| Ok(Arc::new(OpenScan::drawn(demo::input(&recipe, monitor)?))));
-        self.scan.follow(job);
-        self.explains_when_ready = true;
     }
 
     /// What a run needs and does not have yet, in words; a run can start when there is nothing.
@@ -309,6 +292,8 @@ impl Model {
     /// Takes what the workers have answered.
     pub fn poll(&mut self) -> Arrived {
         let arrived = Arrived { scan: self.poll_scan(), run: self.poll_run(), restored: self.poll_restored() };
+        self.follow_demo();
+        self.beside.poll();
         self.poll_dropped();
         if self.autoencoder.poll() {
             self.settings.autoencoder = self.autoencoder.ready().map(|loaded| absolute(&loaded.card));
@@ -382,6 +367,7 @@ impl Model {
         }
         self.run.clear(); // its pictures are those of another scan
         self.aside = None;
+        self.beside.clear();
         self.fit_slab();
     }
 
@@ -409,6 +395,7 @@ impl Model {
             self.run.swap(&mut before);
         }
         self.aside = before;
+        self.keep_beside();
         !keeps
     }
 
@@ -416,6 +403,7 @@ impl Model {
     pub fn swap_results(&mut self) {
         if self.aside.is_some() {
             self.run.swap(&mut self.aside);
+            self.keep_beside();
         }
     }
 

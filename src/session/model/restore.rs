@@ -45,13 +45,16 @@ impl Model {
     /// Everything as it was saved; networks load anew.
     fn restore(&mut self, restored: Arc<Restored>) -> Arc<Restored> {
         let saved = &restored.document;
+        let is_demo = self.take_demo(&restored);
         self.settings.scored_by = saved.scored_by;
         self.settings.target.clone_from(&saved.target);
         if saved.toward.is_some() {
             self.settings.toward.clone_from(&saved.toward);
         }
         self.settings.options = saved.options.clone();
-        self.settings.remember(&restored.path);
+        if !is_demo {
+            self.settings.remember(&restored.path);
+        }
         for (role, network) in saved.networks() {
             self.load(role, network.card.clone());
             self.saved_with.push((role, network.sha256.clone()));
@@ -63,10 +66,11 @@ impl Model {
             self.run.clear(); // its pictures are those of another scan
             self.run.swap(&mut restored.run.clone());
             self.aside = None;
+            self.beside.clear();
             self.slab.clone_from(&saved.slab);
             self.fit_slab();
         }
-        if let Some(trouble) = &restored.trouble {
+        if let Some(trouble) = restored.trouble.as_ref().filter(|_| !is_demo) {
             self.scan.fail(anyhow!("{trouble}"));
         }
         restored

@@ -1,9 +1,10 @@
 //! The panes as they are drawn: each with its plane, its layers and its look.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use super::Viewer;
-use super::display::{Changes, Layout, Shown, heatmap_title};
+use super::display::{Changes, Display, Layout, Shown, heatmap_title};
 use crate::frame::{Content, Generated, Layers, Look, Overlay, Plane, Shade};
 use crate::session::explained::Explained;
 use crate::session::open_scan::OpenScan;
@@ -11,7 +12,7 @@ use crate::session::open_scan::OpenScan;
 /// One pane: what it shows, and how.
 #[derive(Clone)]
 pub struct Picture {
-    pub title: &'static str,
+    pub title: Cow<'static, str>,
     pub shown: Shown,
     pub plane: Plane,
     pub layers: Arc<Layers>,
@@ -31,7 +32,7 @@ pub struct Arrangement {
 }
 
 impl Viewer {
-    /// All panes. While `blink` is held the original stands in the counterfactual's place.
+    /// All panes.
     pub fn arrange(&self, scan: Option<&OpenScan>, run: Option<&Explained>) -> Arrangement {
         const PLANES: [Plane; 3] = [Plane::Axial, Plane::Coronal, Plane::Sagittal];
         let Some(scan) = scan else { return Arrangement { pictures: Vec::new(), columns: 1 } };
@@ -45,13 +46,7 @@ impl Viewer {
             };
             return Arrangement { pictures: planes.iter().map(|plane| original(*plane)).collect(), columns };
         };
-        let picture = |(plane, shown)| match shown {
-            Shown::Original => original(plane),
-            Shown::Counterfactual if self.blink => original(plane),
-            Shown::Counterfactual => self.counterfactual(run, plane),
-            Shown::Reconstruction => self.reconstruction(run, plane),
-            Shown::Difference => self.difference(run, plane),
-        };
+        let picture = |place| self.picture(scan, run, place, self.step);
         let row = [Shown::Original, Shown::Counterfactual, Shown::Difference];
         let (places, columns): (Vec<(Plane, Shown)>, _) = match self.display.layout {
             Layout::Single(shown) => (vec![(here, shown)], 1),
@@ -70,13 +65,20 @@ impl Viewer {
         Arrangement { pictures: places.into_iter().map(picture).collect(), columns }
     }
 
-    /// One picture of a result on the plane that is shown, whatever the layout.
-    pub fn picture(&self, scan: &OpenScan, run: &Explained, shown: Shown) -> Picture {
+    /// One picture of a result, at a place along its steps. While `blink` is held the original stands in the counterfactual's place.
+    pub(in crate::session) fn picture(
+        &self,
+        scan: &OpenScan,
+        run: &Explained,
+        (plane, shown): (Plane, Shown),
+        step: f32,
+    ) -> Picture {
         match shown {
-            Shown::Original => self.original(scan, Some(run), self.plane),
-            Shown::Reconstruction => self.reconstruction(run, self.plane),
-            Shown::Counterfactual => self.counterfactual(run, self.plane),
-            Shown::Difference => self.difference(run, self.plane),
+            Shown::Original => self.original(scan, Some(run), plane),
+            Shown::Counterfactual if self.blink => self.original(scan, Some(run), plane),
+            Shown::Counterfactual => self.counterfactual(run, plane, step),
+            Shown::Reconstruction => self.reconstruction(run, plane),
+            Shown::Difference => self.difference(run, plane, step),
         }
     }
 
@@ -90,10 +92,10 @@ impl Viewer {
     /// The scan, from the result's own layers where there is a result: they stay on the GPU while the original alone is looked at.
     fn original(&self, scan: &OpenScan, run: Option<&Explained>, plane: Plane) -> Picture {
         let layers = Arc::clone(run.map_or(&scan.layers, |run| &run.layers));
-        let look = Look { sampling: self.display.sampling, shade: self.grey(), ..Look::scan(self.window) };
+        let look = Look { sampling: self.display.sampling, shade: self.shade(), ..Look::scan(self.window) };
         let score = run.map(|run| self.score_text(run, run.result.scores.scan));
         Picture {
-            title: "Original",
+            title: "Original".into(),
             shown: Shown::Original,
             plane,
             layers,
@@ -110,8 +112,9 @@ impl Viewer {
         format!("{what} {}", run.scale(self.display.logits).text(score))
     }
 
-    fn grey(&self) -> Shade {
-        if self.display.inverted { Shade::Inverted(self.window) } else { Shade::Grey(self.window) }
+    fn shade(&self) -> Shade {
+        let Display { map, inverted, .. } = self.display;
+        Shade::Window { window: self.window, map, inverted }
     }
 
     /// What the autoencoder alone makes of the scan.
@@ -119,13 +122,13 @@ impl Viewer {
         let look = Look {
             content: Content::Reconstruction,
             step: 0.0,
-            shade: self.grey(),
+            shade: self.shade(),
             overlay: None,
             sampling: self.display.sampling,
         };
         let (shown, layers) = (Shown::Reconstruction, Arc::clone(&run.layers));
         Picture {
-            title: "Reconstruction",
+            title: "Reconstruction".into(),
             shown,
             plane,
             layers,
@@ -136,22 +139,22 @@ impl Viewer {
         }
     }
 
-    fn counterfactual(&self, run: &Explained, plane: Plane) -> Picture {
+    fn counterfactual(&self, run: &Explained, plane: Plane, step: f32) -> Picture {
         let overlay =
             Overlay { scale_hu: run.scale_hu, threshold_hu: self.display.threshold_hu, opacity: self.display.opacity };
         let look = Look {
             content: if self.display.detail_kept { Content::DetailKept } else { Content::Decoded },
-            step: self.step,
-            shade: self.grey(),
+            step,
+            shade: self.shade(),
             overlay: self.display.overlay.then_some(overlay),
             sampling: self.display.sampling,
         };
         let title = if self.display.detail_kept { "Counterfactual, detail kept" } else { "Counterfactual" };
-        let score = Some(self.score_text(run, run.score_at(self.step)));
-        Picture { score, ..self.generated(run, title, Shown::Counterfactual, plane, look) }
+        let score = Some(self.score_text(run, run.score_at(step)));
+        Picture { score, ..Self::generated(run, title, Shown::Counterfactual, plane, look) }
     }
 
-    fn difference(&self, run: &Explained, plane: Plane) -> Picture {
+    fn difference(&self, run: &Explained, plane: Plane, step: f32) -> Picture {
         let (title, content, scale_hu) = match self.display.changes {
             Changes::Slice => ("Difference", Content::Difference, run.scale_hu),
             Changes::Projection => ("Largest difference", Content::Projection, run.scale_hu),
@@ -159,17 +162,19 @@ impl Viewer {
                 (heatmap_title(method), Content::Heatmap(method), run.heat_scales_hu[method as usize])
             }
         };
-        let shade = Shade::Difference { scale_hu, threshold_hu: self.display.threshold_hu };
-        let look = Look { content, step: self.step, shade, overlay: None, sampling: self.display.sampling };
-        let picture = self.generated(run, title, Shown::Difference, plane, look);
+        let Display { threshold_hu, ends, .. } = self.display;
+        let shade = Shade::Difference { scale_hu, threshold_hu, ends };
+        let look = Look { content, step, shade, overlay: None, sampling: self.display.sampling };
+        let picture = Self::generated(run, title, Shown::Difference, plane, look);
         match self.display.changes {
             Changes::Heatmap(_) => Picture { synthetic: Some(Generated::Sweep), blended: false, ..picture },
             Changes::Slice | Changes::Projection => picture,
         }
     }
 
-    fn generated(&self, run: &Explained, title: &'static str, shown: Shown, plane: Plane, look: Look) -> Picture {
-        let (synthetic, blended) = (Some(Generated::At(run.lambda_at(self.step))), self.step.fract() != 0.0);
+    fn generated(run: &Explained, title: &'static str, shown: Shown, plane: Plane, look: Look) -> Picture {
+        let (synthetic, blended) = (Some(Generated::At(run.lambda_at(look.step))), look.step.fract() != 0.0);
+        let title = title.into();
         Picture { title, shown, plane, layers: Arc::clone(&run.layers), look, synthetic, blended, score: None }
     }
 }

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::frame::Sampling;
+use crate::frame::{Ends, Map, Sampling};
 use crate::latent_shift::HeatmapMethod;
 
 /// Which of the pictures of a place.
@@ -67,6 +67,11 @@ pub fn heatmap_title(method: HeatmapMethod) -> &'static str {
     }
 }
 
+/// The colours of volumes, by name.
+pub const MAPS: [(Map, &str); 3] = [(Map::Grey, "Grey"), (Map::Viridis, "Viridis"), (Map::Hot, "Hot")];
+/// The colours of a difference, by name.
+pub const ENDS: [(Ends, &str); 2] = [(Ends::BlueRed, "Blue and red"), (Ends::CoolWarm, "Cool and warm")];
+
 /// How the panes are arranged.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Layout {
@@ -100,6 +105,8 @@ pub enum Change {
     Projection,
     NextHeatmap,
     Inverted,
+    Map(Map),
+    Ends(Ends),
     Crosshair,
     Annotated,
     Sampling,
@@ -128,6 +135,12 @@ pub struct Display {
     /// Where a single pane is split between original and counterfactual, `0..=1` of its width.
     pub swipe: Option<f32>,
     pub inverted: bool,
+    /// The colours of the volumes.
+    #[serde(default)]
+    pub map: Map,
+    /// The colours of the difference.
+    #[serde(default)]
+    pub ends: Ends,
     /// Lines where the planes cross.
     pub crosshair: bool,
     /// Letters, scales and numbers on the pictures. SYNTHETIC stands there in any case.
@@ -149,6 +162,8 @@ impl Default for Display {
             sampling: Sampling::Linear,
             swipe: None,
             inverted: false,
+            map: Map::Grey,
+            ends: Ends::BlueRed,
             crosshair: true,
             annotated: true,
             logits: false,
@@ -179,6 +194,8 @@ impl Display {
             Change::Projection => Self { changes: self.changes.toggled(Changes::Projection), ..self },
             Change::NextHeatmap => Self { changes: self.changes.next_heatmap(), ..self },
             Change::Inverted => Self { inverted: !self.inverted, ..self },
+            Change::Map(map) => Self { map, ..self },
+            Change::Ends(ends) => Self { ends, ..self },
             Change::Crosshair => Self { crosshair: !self.crosshair, ..self },
             Change::Annotated => Self { annotated: !self.annotated, ..self },
             Change::Sampling => {

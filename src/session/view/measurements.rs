@@ -1,4 +1,4 @@
-//! What was measured on a scan: the list, and its undo.
+//! What was measured on a scan, and the tool in hand.
 
 use super::readings::Readings;
 use crate::frame::measure::Measurement;
@@ -30,7 +30,6 @@ pub enum Act {
     Add(Measurement),
     Select(Option<usize>),
     Delete,
-    Undo,
 }
 
 /// What was measured on a scan.
@@ -40,16 +39,7 @@ pub struct Measurements {
     pub draft: Option<Measurement>,
     pub list: Vec<Measurement>,
     pub selected: Option<usize>,
-    /// What was changed, the latest last, for undo.
-    pub changes: Vec<Change>,
     pub readings: Readings,
-}
-
-/// A change of the list, and what takes it back.
-pub enum Change {
-    /// At the end.
-    Added,
-    Removed(usize, Measurement),
 }
 
 impl Measurements {
@@ -75,7 +65,6 @@ impl Measurements {
                 if self.is_full() {
                     return None;
                 }
-                self.changes.push(Change::Added);
                 self.list.push(measurement);
                 self.selected = Some(self.list.len() - 1);
             }
@@ -85,17 +74,8 @@ impl Measurements {
             }
             Act::Delete => {
                 if let Some(at) = self.selected.take().filter(|at| *at < self.list.len()) {
-                    let removed = self.list.remove(at);
-                    self.changes.push(Change::Removed(at, removed));
+                    self.list.remove(at);
                 }
-            }
-            Act::Undo => {
-                match self.changes.pop() {
-                    Some(Change::Added) => _ = self.list.pop(),
-                    Some(Change::Removed(at, measurement)) => self.list.insert(at.min(self.list.len()), measurement),
-                    None => return None,
-                }
-                self.selected = None;
             }
         }
         None
@@ -119,28 +99,9 @@ mod tests {
     }
 
     #[test]
-    fn every_change_can_be_undone_in_turn() {
-        let mut measurements = Measurements::default();
-        for act in [Act::Add(ruler(1.0)), Act::Add(ruler(2.0)), Act::Select(Some(0)), Act::Delete] {
-            measurements.act(&act);
-        }
-        assert_eq!(measurements.list, [ruler(2.0)]);
-        measurements.act(&Act::Delete);
-        assert_eq!(measurements.list, [ruler(2.0)], "nothing is selected any more");
-        let mut seen = Vec::new();
-        for _ in 0..4 {
-            measurements.act(&Act::Undo);
-            seen.push(measurements.list.len());
-        }
-        assert_eq!(seen, [2, 1, 0, 0]);
-    }
-
-    #[test]
     fn there_are_no_more_measurements_than_a_session_keeps() {
         let mut measurements = Measurements::of(vec![ruler(1.0); MOST]);
         measurements.act(&Act::Add(ruler(2.0)));
         assert_eq!(measurements.list.len(), MOST);
-        measurements.act(&Act::Undo);
-        assert_eq!(measurements.list.len(), MOST, "nothing was added");
     }
 }

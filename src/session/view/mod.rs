@@ -3,8 +3,10 @@
 pub mod arrange;
 pub mod curve;
 pub mod display;
+pub mod history;
 pub mod marks;
 pub mod measurements;
+pub mod pair;
 pub mod readings;
 pub mod scale;
 
@@ -14,6 +16,7 @@ use glam::DVec3;
 use serde::{Deserialize, Serialize};
 
 use self::display::Display;
+use self::history::History;
 use self::marks::computed;
 use self::measurements::{Act, Measurements};
 use super::explained::Explained;
@@ -51,7 +54,7 @@ impl Default for Pace {
 }
 
 /// How pictures were looked at, to be kept.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct SavedView {
     plane: Plane,
     cursor: DVec3,
@@ -93,10 +96,13 @@ pub struct Viewer {
     pub cine: Option<f32>,
     pub display: Display,
     pub measurements: Measurements,
+    pub history: History,
     /// Outputs of the classifier whose curves stand beside the score's, by name.
     pub beside: Vec<String>,
     /// The changed region that is outlined, by its place in the list.
     pub region: Option<usize>,
+    /// What lies under the pointer is shown larger, in every pane of its plane.
+    pub lens: bool,
     /// The original is held in the counterfactual's place.
     pub blink: bool,
     /// Size of a pane as it was last drawn, physical pixels.
@@ -122,8 +128,10 @@ impl Default for Viewer {
             cine: None,
             display: Display::default(),
             measurements: Measurements::default(),
+            history: History::default(),
             beside: Vec::new(),
             region: None,
+            lens: false,
             blink: false,
             pane_px: PANE_PX,
             probe: None,
@@ -173,6 +181,26 @@ impl Viewer {
         self.display = saved.display.within_bounds();
         self.measurements = Measurements::of(saved.measurements.clone());
         self.region = None;
+    }
+
+    /// Looks as before the last change.
+    pub fn undo(&mut self, run: Option<&Explained>) {
+        if let Some(before) = self.history.back(self.saved()) {
+            self.look_as(&before, run);
+        }
+    }
+
+    /// Takes the last step back again.
+    pub fn redo(&mut self, run: Option<&Explained>) {
+        if let Some(next) = self.history.forth(self.saved()) {
+            self.look_as(&next, run);
+        }
+    }
+
+    fn look_as(&mut self, saved: &SavedView, run: Option<&Explained>) {
+        let tool = self.measurements.tool;
+        self.restore(saved, run);
+        (self.measurements.tool, self.playing, self.cine) = (tool, None, None);
     }
 
     /// A new result: where it changed most, at the counterfactual.

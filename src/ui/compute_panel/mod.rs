@@ -42,7 +42,13 @@ pub(super) fn run_ui(ui: &mut Ui, model: &Model, actions: &mut Vec<Action>) {
         if let Some(missing) = missing {
             ui.label(RichText::new(missing).small().color(theme::colors(ui).weak));
         }
-        let button = Button::new(RichText::new("Compute counterfactual").strong()).fill(theme::colors(ui).accent_dim);
+        let known = model.shows_known_demo();
+        if known {
+            let text = "This result came with Parallax.";
+            ui.label(RichText::new(text).small().color(theme::colors(ui).weak));
+        }
+        let words = if known { "Compute it again" } else { "Compute counterfactual" };
+        let button = Button::new(RichText::new(words).strong()).fill(theme::colors(ui).accent_dim);
         if wide_ui(ui, missing.is_none(), button) {
             actions.push(Run::Explain.into());
         }

@@ -100,6 +100,9 @@ fn aside_ui(ui: &mut Ui, other: &Explained, actions: &mut Vec<Action>) {
     if ui.button("Show the other result").clicked() {
         actions.push(Run::SwapResults.into());
     }
+    if ui.button("Compare with it").on_hover_text("Both side by side, with linked slices and lambda").clicked() {
+        actions.push(Run::CompareOther.into());
+    }
 }
 
 /// Saves the panes; it stands below the result and is always seen.

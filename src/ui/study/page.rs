@@ -25,8 +25,8 @@ use crate::ui::{navigate, panes, theme};
 use crate::volume::Grid;
 
 const QUESTIONS_WIDTH: f32 = 330.0;
-/// Panes of the page; those of the window have lower numbers.
-const FIRST_PANE: u64 = 1 << 32;
+/// Panes of the page; those of the window, and their lenses, have lower numbers.
+const FIRST_PANE: u64 = 1 << 33;
 const NOTICE: &str = "Research use only. Not for diagnosis.";
 
 /// The page of a study, in the place of all panels.

@@ -111,7 +111,7 @@ fn yaml(folder: &Path, bytes: &[u8]) {
 fn session(folder: &Path, bytes: &[u8]) {
     let document = String::from_utf8_lossy(bytes);
     let sha256 = hex::encode(Sha256::digest(document.as_bytes()));
-    let words = [("format", "parallax session"), ("version", "1"), ("document", &*document), ("sha256", &sha256)];
+    let words = [("format", "parallax session"), ("version", "2"), ("document", &*document), ("sha256", &sha256)];
     let words = words.map(|(key, word)| (key.to_owned(), serde_json::Value::from(word)));
     let header = serde_json::json!({ "__metadata__": serde_json::Map::from_iter(words) }).to_string();
     let bytes = [&(header.len() as u64).to_le_bytes(), header.as_bytes()].concat();

@@ -46,9 +46,10 @@ impl Kernel {
 
     /// Calls `visit` with the number of each kernel element and each of its runs, of a channel of `input` that becomes `output`.
     fn each_run(&self, input: [usize; 3], output: [usize; 3], mut visit: impl FnMut(usize, Run)) {
-        let [kernel, stride] = [self.geometry.kernel, self.geometry.stride];
+        let Geometry { kernel, stride, dilation, .. } = self.geometry;
         // The outputs along an axis whose element lies within the input, and where the first one's lies.
         let reached = |axis: usize, element: usize| {
+            let element = element * dilation[axis];
             let first = self.before[axis].saturating_sub(element).div_ceil(stride[axis]);
             let end =
                 (input[axis] + self.before[axis]).saturating_sub(element).div_ceil(stride[axis]).min(output[axis]);

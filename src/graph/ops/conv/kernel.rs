@@ -328,7 +328,7 @@ impl Kernel {
         }
         let [c_in, c_out] = self.channels;
         let [kd, kh, kw] = self.geometry.kernel;
-        let shape = (c_out, c_in, kd, kh, kw);
+        let (shape, dilation) = ((c_out, c_in, kd, kh, kw), self.geometry.dilation);
         let (weight, dtype) = match &self.weight {
             Numbers::F32(weights) => (Tensor::from_slice(&weights.loaded, shape, device)?, DType::F32),
             Numbers::F64(weights) => (Tensor::from_slice(&weights.loaded, shape, device)?, DType::F64),
@@ -344,7 +344,10 @@ impl Kernel {
         let [scale, shift] = [scale, shift].map(|numbers| channelwise_on(&numbers, dtype, device));
         let affine = ChannelAffine { scale: scale?, shift: shift? };
         let last = self.norm_last.as_ref().map(|norm| norm.on(dtype, device)).transpose()?;
-        let convolution = Arc::new(Convolution::new(weight, affine, last, self.geometry));
+        // There, zeros stand between the elements of a dilated kernel.
+        let weight = super::dilated(&weight, dilation)?;
+        let geometry = Geometry { kernel: self.geometry.span(), dilation: [1; 3], ..self.geometry };
+        let convolution = Arc::new(Convolution::new(weight, affine, last, geometry));
         Ok(self.on_device.get_or_init(|| convolution))
     }
 

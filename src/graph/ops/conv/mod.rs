@@ -137,15 +137,26 @@ impl Conv {
         let axes = Axes::of(weight)?;
         let weight = axes.volume(weight)?;
         let (out, c_in, kd, kh, kw) = weight.dims5()?;
-        let geometry = Geometry { kernel: [kd, kh, kw], stride: [1; 3], padding: [0; 3] };
+        let geometry = Geometry { kernel: [kd, kh, kw], stride: [1; 3], padding: [0; 3], dilation: [1; 3] };
         let kernel = Arc::new(Kernel::new(numbers_of(&weight)?, biases_of(bias, out)?, [c_in, out], geometry));
         Ok(Self { kernel, axes, around: [[0; 2]; 3], adds: false, relu: None })
     }
 
     /// Makes a convolution whose kernel elements stand `dilation` apart along depth, height and width.
+    ///
+    /// # Errors
+    /// Where they stand no voxel apart, or more than 2^20.
     pub fn dilated(weight: &Tensor, bias: Option<&Tensor>, dilation: [usize; 3]) -> Result<Self> {
-        Axes::of(weight)?;
-        Self::new(&dilated(weight, dilation)?, bias)
+        const MOST: usize = 1 << 20;
+        if dilation.iter().any(|apart| *apart == 0 || *apart > MOST) {
+            bail!("a convolution of dilation {dilation:?}: each must be positive, and {MOST} at most");
+        }
+        let conv = Self::new(weight, bias)?;
+        let geometry = conv.kernel.geometry();
+        // One element alone stands apart from nothing.
+        let apart = |axis: usize| if geometry.kernel[axis] == 1 { 1 } else { dilation[axis] };
+        let geometry = Geometry { dilation: std::array::from_fn(apart), ..geometry };
+        Ok(Self { kernel: Arc::new(conv.kernel.placed(geometry)), ..conv })
     }
 
     /// Sets the strides along depth, height and width.
@@ -300,8 +311,14 @@ impl Operation for Conv {
         if axis == 0 {
             return Some((Arc::new(self.clone()), Planes::each(0)));
         }
-        let Geometry { kernel, stride, padding } = self.kernel.geometry();
-        let planes = Planes { axis, kernel: kernel[0], stride: stride[0], padding: padding[0], filling: 0.0 };
+        let Geometry { stride, padding, .. } = self.kernel.geometry();
+        let planes = Planes {
+            axis,
+            kernel: self.kernel.geometry().span()[0],
+            stride: stride[0],
+            padding: padding[0],
+            filling: 0.0,
+        };
         let on_planes = || self.kernel.on_planes([output[2], output[3], output[4]]);
         let depth = axis == 2 && self.axes.0 == 3 && self.around == [[0; 2]; 3] && output.len() == 5;
         depth.then(|| (Arc::new(Self { kernel: Arc::new(on_planes()), ..self.clone() }) as Arc<dyn Operation>, planes))

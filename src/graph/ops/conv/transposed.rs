@@ -40,7 +40,8 @@ impl ConvTranspose {
         if groups == 0 || c_in == 0 || c_in % groups != 0 || stride.contains(&0) {
             bail!("a transposed convolution of {c_in} input channels in {groups} groups, by strides {stride:?}");
         }
-        let (size, geometry) = (c_in / groups, Geometry { kernel: [kd, kh, kw], stride, padding: [0; 3] });
+        let (size, geometry) =
+            (c_in / groups, Geometry { kernel: [kd, kh, kw], stride, padding: [0; 3], dilation: [1; 3] });
         let bias = biases_of(bias, c_out * groups)?;
         let group = |group: usize| {
             let weight = weight.narrow(0, group * size, size)?.contiguous()?;
@@ -71,7 +72,7 @@ impl ConvTranspose {
     fn output(&self, input: [usize; 3]) -> Result<[[usize; 3]; 2]> {
         let (mut whole, mut output) = ([0; 3], [0; 3]);
         for axis in 0..3 {
-            let Geometry { kernel, stride, padding } = self.geometry;
+            let Geometry { kernel, stride, padding, .. } = self.geometry;
             let side = input[axis].checked_sub(1).and_then(|side| side.checked_mul(stride[axis]));
             let side = side.and_then(|side| side.checked_add(kernel[axis])?.checked_sub(padding[axis].checked_mul(2)?));
             let left = side.and_then(|side| {
