@@ -31,6 +31,7 @@ use self::montage::Story;
 use self::png::figure;
 use self::report::Report;
 pub use self::style::{Annotation, Layout, LeftOut, Spot, Style};
+pub use self::tables::as_text;
 use crate::frame::{Layers, Shift};
 use crate::job::Monitor;
 use crate::latent_shift::Counterfactual;

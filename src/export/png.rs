@@ -177,7 +177,7 @@ fn annotate(picture: &mut RgbaImage, pane: &Pane, figure: &Figure, font: &FontRe
             Generated::At(lambda) if figure.shows(Annotation::Lambda) => {
                 format!("SYNTHETIC  lambda {}", lambda_text(lambda))
             }
-            Generated::At(_) => "SYNTHETIC".to_owned(),
+            Generated::At(_) | Generated::Untold => "SYNTHETIC".to_owned(),
             Generated::Sweep => "SYNTHETIC  all lambdas".to_owned(),
         };
         text(picture, font, &tag, [MARGIN, MARGIN + LINE], AMBER);

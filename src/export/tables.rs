@@ -25,7 +25,7 @@ fn table<const N: usize>(names: [&str; N], rows: impl Iterator<Item = [String; N
 
 /// A name as a cell that a spreadsheet shows and never computes: an apostrophe stands before what would begin a formula.
 /// Source: OWASP, "CSV Injection".
-fn as_text(name: &str) -> String {
+pub fn as_text(name: &str) -> String {
     let begins_formula = name.starts_with(['=', '+', '-', '@']);
     if begins_formula { format!("'{name}") } else { name.to_owned() }
 }

@@ -153,6 +153,8 @@ pub enum Generated {
     At(f64),
     /// All lambdas of a sweep.
     Sweep,
+    /// One lambda that is not told: of whoever reads blinded.
+    Untold,
 }
 
 /// How numbers between voxels are found.

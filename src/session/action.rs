@@ -10,11 +10,13 @@ use super::view::Pace;
 use super::view::display::{Change, Display};
 pub use super::view::measurements::Act as Measure;
 use crate::export::Patient;
+use crate::frame::measure::Measurement;
 use crate::frame::{Plane, Window};
 use crate::io::Choice;
 use crate::latent_shift::Options;
 use crate::models::{Draft, Role};
 use crate::settings::{ExportChoices, Fetching, Mouse, Panels, Presets, ScoredBy, Sides};
+use crate::study::{Answer, Pane};
 
 /// All that can happen.
 #[derive(Debug, Clone, PartialEq)]
@@ -126,6 +128,7 @@ pub enum Run {
     ClearResults,
     Wizard(Wizard),
     Published(Published),
+    Study(Study),
     DismissError(Place),
 }
 
@@ -209,6 +212,30 @@ pub enum Wizard {
     Close,
 }
 
+/// What happens in a reader study.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Study {
+    /// A folder of results, a table of them, or a study file.
+    Open(PathBuf),
+    /// Begins, or goes on: the reader's code, and the seed of the order.
+    Begin {
+        reader: String,
+        seed: u64,
+    },
+    /// Shows a picture of the case, or puts it away.
+    Turn(Pane),
+    /// Which question is answered by a mark on a picture, if any.
+    Marking(Option<usize>),
+    /// What was drawn on a picture.
+    Drawn(Pane, Measurement),
+    /// A question by its place in the study.
+    Answer(usize, Answer),
+    Next,
+    /// Opens the case again that could not be opened.
+    Again,
+    Leave,
+}
+
 /// What lies over the panes, one at a time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Sheet {
@@ -224,6 +251,8 @@ pub enum Sheet {
     Wizard,
     /// What is published. Keys are its own too.
     Published,
+    /// The way into a reader study. Keys are its own too.
+    Study,
 }
 
 impl Sheet {
@@ -231,7 +260,7 @@ impl Sheet {
     pub fn takes_keys(self) -> bool {
         match self {
             Self::Keys | Self::Presets => false,
-            Self::Export | Self::Wizard | Self::Published | Self::Palette => true,
+            Self::Export | Self::Wizard | Self::Published | Self::Palette | Self::Study => true,
         }
     }
 }
@@ -253,6 +282,10 @@ pub enum Wanted {
     ModelsFrom,
     /// Where they are fetched to.
     ModelsInto,
+    /// A folder of results for a reader study.
+    StudyFolder,
+    /// A study file, or a table of results.
+    StudyFile,
 }
 
 /// Where an error is shown.
@@ -280,6 +313,7 @@ pub enum Place {
     Export,
     Wizard,
     Published,
+    Study,
 }
 
 /// Lets panels push an action of a group by the group's name alone.

@@ -15,6 +15,7 @@ use super::gallery::Gallery;
 use super::model::{Arrived, Model};
 use super::picture::PictureFile;
 use super::published::PublishedPage;
+use super::study::StudyPage;
 use super::toasts::{Toasts, Work};
 use super::undo::{kind_of, kind_of_measure};
 use super::view::Viewer;
@@ -38,6 +39,7 @@ pub struct Session {
     pub gallery: Gallery,
     pub export: Exporting,
     pub published: PublishedPage,
+    pub study: StudyPage,
     pub wizard: Option<Wizard>,
     pub dialog: Dialog,
     /// What lies over the panes.
@@ -58,6 +60,7 @@ impl Session {
             gallery: Gallery::default(),
             export: Exporting::default(),
             published: PublishedPage::new(published),
+            study: StudyPage::default(),
             wizard: None,
             dialog: Dialog::default(),
             sheet: None,
@@ -109,6 +112,7 @@ impl Session {
         self.picture.poll();
         self.export.poll();
         self.published.poll();
+        self.study.poll(&self.model.worker);
         match self.sheet {
             Some(Sheet::Published) => self.published.follow(&self.model),
             Some(Sheet::Export) => self.export.follow(&self.model, &self.view),
@@ -199,9 +203,11 @@ impl Session {
 
     /// What needs a scan or a result does nothing without one.
     fn look(&mut self, act: View) {
-        let (scan, run) = (self.model.scan.ready().cloned(), self.model.run.ready().cloned());
-        let plane = self.view.plane;
-        let view = &mut self.view;
+        let (scan, run, view) = match self.study.looked_at() {
+            Some((scan, view)) => (scan, None, view), // a reader moves no lambda
+            None => (self.model.scan.ready().cloned(), self.model.run.ready().cloned(), &mut self.view),
+        };
+        let plane = view.plane;
         let grid = scan.as_deref().map(|scan| &scan.layers.scan.grid);
         match (act, grid, &run) {
             (View::Sheet(sheet), ..) => self.toggle(sheet),
@@ -305,6 +311,10 @@ impl Session {
             }
             Run::Wizard(act) => self.write_card(act),
             Run::Published(act) => self.fetch(&act),
+            Run::Study(act) => {
+                self.study.act(act, &self.model.worker);
+                self.sheet.take_if(|sheet| *sheet == Sheet::Study && self.study.reading.is_some());
+            }
             Run::DismissError(place) => self.dismiss(place),
         }
     }
@@ -349,8 +359,12 @@ impl Session {
     }
 
     fn measure(&mut self, act: &Measure) {
-        if let Some(scan) = self.model.scan.ready() {
-            self.view.measure(&scan.layers.scan.grid, act);
+        let (scan, view) = match self.study.looked_at() {
+            Some(looked_at) => looked_at,
+            None => (self.model.scan.ready().cloned(), &mut self.view),
+        };
+        if let Some(scan) = scan {
+            view.measure(&scan.layers.scan.grid, act);
         }
     }
 
@@ -404,6 +418,7 @@ impl Session {
             Place::Export => self.export.dismiss(),
             Place::Wizard => self.wizard.iter_mut().for_each(Wizard::dismiss),
             Place::Published => self.published.dismiss(),
+            Place::Study => self.study.dismiss(),
         }
     }
 
@@ -413,7 +428,7 @@ impl Session {
         match sheet {
             Sheet::Export => self.export.turn(self.sheet == Some(sheet)),
             Sheet::Published => self.published.turn(),
-            Sheet::Keys | Sheet::Presets | Sheet::Palette | Sheet::Wizard => {}
+            Sheet::Keys | Sheet::Presets | Sheet::Palette | Sheet::Wizard | Sheet::Study => {}
         }
     }
 
@@ -471,6 +486,7 @@ impl Session {
                 let from = path.display().to_string();
                 Setting::Places(Fetching { from, ..settings.fetching.clone() }).into()
             }
+            Wanted::StudyFolder | Wanted::StudyFile => action::Run::Study(action::Study::Open(path)).into(),
             Wanted::ModelsInto => Setting::Places(Fetching { into: path, ..settings.fetching.clone() }).into(),
         };
         self.apply(action);

@@ -230,6 +230,11 @@ fn read(path: &Path) -> Result<(SavedSession, Document)> {
     Ok((saved, document))
 }
 
+/// What a session file holds but the numbers of its result, which were read and are whole. Its scan and networks are not opened.
+pub fn document_of(path: &Path) -> Result<Document> {
+    read(path).map(|(_, document)| document)
+}
+
 /// Whether a file is a session that a window could have saved, in words where it is not. Its scan and networks are not opened.
 pub fn check_session(path: &Path) -> Result<()> {
     read(path).map(drop)

@@ -30,6 +30,7 @@ pub mod published;
 pub mod shown;
 pub mod stage;
 mod start;
+pub mod study;
 pub mod toasts;
 mod undo;
 pub mod view;

@@ -63,6 +63,7 @@ fn synthetic_tag(picture: &Picture) -> Option<String> {
     picture.synthetic.map(|generated| match generated {
         Generated::At(lambda) => format!("SYNTHETIC  λ {is} {}", lambda_text(lambda)),
         Generated::Sweep => "SYNTHETIC  all λ".to_owned(),
+        Generated::Untold => "SYNTHETIC".to_owned(),
     })
 }
 

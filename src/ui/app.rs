@@ -10,7 +10,7 @@ use super::picker::{Ask, Picker};
 use super::{
     compare_bar, compute_panel, export_dialog, gallery_panel, help, input_panel, keys, lambda_bar, measure,
     methods_panel, model_panel, palette, panes, presets, preview, published, result_panel, session_panel, slice_bar,
-    start_panel, status_bar, theme, toasts, toolbar, widgets, wizard,
+    start_panel, status_bar, study, theme, toasts, toolbar, widgets, wizard,
 };
 use crate::catalogue;
 use crate::gpu::SliceRenderer;
@@ -80,6 +80,8 @@ impl App {
             Wanted::ExportFolder => Ask::ExportFolder,
             Wanted::ModelsFrom => Ask::ModelsFrom,
             Wanted::ModelsInto => Ask::ModelsInto,
+            Wanted::StudyFolder => Ask::StudyFolder,
+            Wanted::StudyFile => Ask::StudyFile,
         };
         let Session { dialog, model, .. } = &mut self.session;
         if let Err(error) = dialog.wait(wanted, self.picker.pick(ask, frame), &model.worker) {
@@ -95,7 +97,8 @@ impl App {
             Some(Wanted::Toward) => model_panel::OTHER_SCAN,
             Some(Wanted::Picture) => result_panel::SAVE_AS,
             Some(Wanted::Session) => session_panel::SAVE_AS,
-            Some(Wanted::Mask | Wanted::ExportFolder | Wanted::ModelsFrom | Wanted::ModelsInto) | None => return,
+            // The fields of the others stand on the sheet that asks.
+            Some(_) | None => return,
         };
         widgets::focus_path_field(ctx, field);
     }
@@ -182,6 +185,7 @@ impl App {
                 }
             }
             Some(Sheet::Published) => published::published_ui(ctx, model, published, actions),
+            Some(Sheet::Study) => study::study_ui(ctx, &self.session.study, actions),
             None => {}
         }
     }
@@ -234,11 +238,17 @@ impl eframe::App for App {
         if !self.session.sheet.is_some_and(Sheet::takes_keys) {
             keys::keys(ui.ctx(), &self.session, &mut actions);
         }
-        keys::blinks(ui.ctx(), &self.session.view, &mut actions);
-        self.panels_ui(ui, &mut actions);
+        if self.session.study.reading.is_some() {
+            study::page_ui(ui, &self.session, self.drawable, &mut actions);
+        } else {
+            keys::blinks(ui.ctx(), &self.session.view, &mut actions);
+            self.panels_ui(ui, &mut actions);
+        }
         self.sheet_ui(ui.ctx(), &mut actions);
-        toasts::toasts_ui(ui.ctx(), &self.session.toasts, &mut actions);
-        keys::dropped(ui, &mut actions);
+        if self.session.study.reading.is_none() {
+            toasts::toasts_ui(ui.ctx(), &self.session.toasts, &mut actions); // it may tell a score
+            keys::dropped(ui, &mut actions);
+        }
         if ui.ctx().will_discard() {
             self.pending = actions; // egui draws this frame again, without its input
             return;

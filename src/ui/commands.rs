@@ -5,9 +5,10 @@ use eframe::egui::{Key, Modifiers};
 use crate::frame::Plane;
 use crate::latent_shift::saliency::Method;
 use crate::session::Session;
-use crate::session::action::{Action, Export, Measure, Run, Setting, Sheet, View, Wanted};
+use crate::session::action::{Action, Export, Measure, Run, Setting, Sheet, Study, View, Wanted};
 use crate::session::view::display::{Change, Changes, ENDS, Laid, Layout, MAPS, Shown};
 use crate::settings::{Side, Sides};
+use crate::study::{Pane, Reading};
 
 const NUMBERS: [Key; 9] =
     [Key::Num1, Key::Num2, Key::Num3, Key::Num4, Key::Num5, Key::Num6, Key::Num7, Key::Num8, Key::Num9];
@@ -56,14 +57,13 @@ fn command(key: Key) -> (Modifiers, Key) {
 /// What can be done now. Keys with more modifiers come first: egui lets a shorter one match a longer one too.
 pub(super) fn commands(session: &Session) -> Vec<Command> {
     let model = &session.model;
+    if let Some(reading) = &session.study.reading {
+        return of_reading(session, reading);
+    }
     let mut all = of_files(session);
     if let Some(scan) = model.scan.ready() {
         all.extend(of_pictures());
-        let presets = model.settings.presets.0.iter().enumerate().map(|(i, preset)| {
-            let key = NUMBERS.get(i).map(|key| plain(*key));
-            Command::new(format!("Window: {}", preset.name), key, View::Window(preset.window))
-        });
-        all.extend(presets);
+        all.extend(of_presets(session));
         all.push(Command::new("Window: the scan's own", plain(Key::Num0), View::Window(scan.window)));
         all.extend(of_measurements(session));
         all.extend(of_history(session));
@@ -86,6 +86,7 @@ fn of_files(session: &Session) -> Vec<Command> {
         Command::new("Open a folder…", (COMMAND_SHIFT, Key::O), View::Ask(Wanted::ScanFolder)).everywhere(),
         Command::new("Open a file…", command(Key::O), View::Ask(Wanted::ScanFile)).everywhere(),
         Command::new("Published models…", None, View::Sheet(Sheet::Published)),
+        Command::new("Reader study…", None, View::Sheet(Sheet::Study)),
         Command::new("Show the demo", None, Run::Demo),
     ];
     if model.scan.ready().is_some() {
@@ -139,6 +140,33 @@ fn of_pictures() -> Vec<Command> {
     all.extend(
         ENDS.map(|(ends, name)| Command::new(format!("Difference in: {name}"), None, View::Change(Change::Ends(ends)))),
     );
+    all
+}
+
+fn of_presets(session: &Session) -> impl Iterator<Item = Command> {
+    session.model.settings.presets.0.iter().enumerate().map(|(i, preset)| {
+        let key = NUMBERS.get(i).map(|key| plain(*key));
+        Command::new(format!("Window: {}", preset.name), key, View::Window(preset.window))
+    })
+}
+
+/// What a reader of a study can do: look around, ask for the difference, go on.
+fn of_reading(session: &Session, reading: &Reading) -> Vec<Command> {
+    let mut all = vec![
+        Command::new("All commands…", command(Key::K), View::Sheet(Sheet::Palette)).everywhere(),
+        Command::new("Leave the study", None, Run::Study(Study::Leave)),
+    ];
+    if reading.is_shown() {
+        if reading.missing().is_none() {
+            all.push(Command::new("Next case", None, Run::Study(Study::Next)));
+        }
+        all.push(Command::new("The difference, or not", plain(Key::D), Run::Study(Study::Turn(Pane::Difference))));
+        let changes = [Change::Planes, Change::NextVolume, Change::Crosshair].map(|change| View::Change(change).into());
+        let left_out = [View::Cine.into(), View::Lens.into()];
+        let looks = |command: &Command| !changes.contains(&command.action) && !left_out.contains(&command.action);
+        all.extend(of_pictures().into_iter().filter(looks));
+        all.extend(of_presets(session));
+    }
     all
 }
 

@@ -263,7 +263,7 @@ fn text(entries: &[Entry], lambda: Option<f64>) -> String {
 }
 
 /// A measurement of a usual size, where the planes cross.
-fn in_the_middle(tool: Tool, viewer: &Viewer, grid: &Grid) -> Measurement {
+pub(super) fn in_the_middle(tool: Tool, viewer: &Viewer, grid: &Grid) -> Measurement {
     let plane = viewer.plane;
     let camera = Camera { center: viewer.cursor, mm_per_pixel: 1.0, plane };
     let [left, right, up] = [[HALF_MM, 0.0], [-HALF_MM, 0.0], [0.0, HALF_MM]].map(|by| camera.panned(grid, by).center);

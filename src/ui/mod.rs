@@ -34,6 +34,7 @@ mod session_panel;
 mod slice_bar;
 mod start_panel;
 mod status_bar;
+mod study;
 mod textures;
 mod theme;
 mod toasts;

@@ -25,6 +25,10 @@ pub enum Ask {
     ModelsFrom,
     /// Where published networks are fetched to.
     ModelsInto,
+    /// A folder of results for a reader study.
+    StudyFolder,
+    /// A study file, or a table of results.
+    StudyFile,
 }
 
 /// Endings of files that open as a scan or a session.
@@ -81,6 +85,11 @@ impl Picker for SystemPicker {
             }
             Ask::ModelsFrom => path(dialog.set_title("Choose the folder that holds the files").pick_folder()),
             Ask::ModelsInto => path(dialog.set_title("Choose a folder for networks").pick_folder()),
+            Ask::StudyFolder => path(dialog.set_title("Choose a folder of results").pick_folder()),
+            Ask::StudyFile => {
+                let dialog = dialog.set_title("Choose a study file or a table of results");
+                path(dialog.add_filter("Study file or table", &["toml", "csv"]).pick_file())
+            }
             Ask::ExportFolder => path(dialog.set_title("Choose a folder to export to").pick_folder()),
             Ask::SavePicture => {
                 let dialog = dialog.set_title("Save the picture").set_file_name("parallax.png");

@@ -4,7 +4,7 @@ use eframe::egui::{Align, Button, Layout, RichText, Ui, vec2};
 
 use super::{gallery_panel, published, theme};
 use crate::session::Session;
-use crate::session::action::{Action, Run, Setting, View, Wanted};
+use crate::session::action::{Action, Run, Setting, Sheet, View, Wanted};
 
 /// How many of the newest results are shown, and how wide their rows are, points.
 const RESULTS: usize = 3;
@@ -36,6 +36,10 @@ pub(super) fn start_panel_ui(ui: &mut Ui, session: &Session, actions: &mut Vec<A
         }
         ui.add_space(2.0);
         published::button_ui(ui, &session.published, actions);
+        let study = ui.button("Reader study…");
+        if study.on_hover_text("Results shown blinded and in random order, with questions to a reader").clicked() {
+            actions.push(View::Sheet(Sheet::Study).into());
+        }
         if session.gallery.kept.ready().is_some_and(|kept| !kept.is_empty()) {
             ui.add_space(18.0);
             ui.label(RichText::new("Results kept").color(theme::colors(ui).weak));

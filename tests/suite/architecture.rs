@@ -18,7 +18,7 @@ const LAYERS: [&[&str]; 11] = [
     &["pipeline", "quality"],
     &["frame", "audit", "demo", "fit", "stability"],
     &["export", "gpu"],
-    &["settings"],
+    &["settings", "study"],
     &["session"],
     &["cli", "ui"],
 ];
@@ -55,7 +55,7 @@ const FENCES: [(&str, &[&str]); 33] = [
     ("image", &["frame", "export", "session", "ui"]),
     ("base64", &["export"]),
     ("gif", &["export"]),
-    ("csv", &["export"]),
+    ("csv", &["export", "study"]),
     ("muxide", &["export"]),
     ("openh264", &["export"]),
     ("png", &["export"]),

@@ -76,6 +76,7 @@ mod sessions;
 mod shaders;
 mod slab_fields;
 mod stability;
+mod study;
 mod tiles;
 mod tiny_models;
 mod toward;

@@ -50,7 +50,7 @@ pub(crate) fn until(session: &mut Session, what: &str, so: impl Fn(&Session) -> 
     }
 }
 
-fn explained(models: &TinyModels) -> Session {
+pub(crate) fn explained(models: &TinyModels) -> Session {
     let mut session = ready(models);
     explain(&mut session);
     session

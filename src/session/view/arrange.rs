@@ -90,7 +90,7 @@ impl Viewer {
     }
 
     /// One picture of a result, at a place along its steps. While `blink` is held the original stands in the counterfactual's place.
-    pub(super) fn picture(
+    pub(in crate::session) fn picture(
         &self,
         scan: &OpenScan,
         run: &Explained,

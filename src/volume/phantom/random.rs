@@ -23,6 +23,12 @@ impl Stream {
         z ^ (z >> 31)
     }
 
+    /// A whole number below `bound`, which is at least 1; each as likely as any other, but for `bound` in 2^64.
+    /// Source: Lemire 2019, "Fast random integer generation in an interval".
+    pub fn below(&mut self, bound: usize) -> usize {
+        ((u128::from(self.next()) * bound as u128) >> 64) as usize
+    }
+
     /// Uniform in `low..high`.
     pub fn within(&mut self, low: f32, high: f32) -> f32 {
         low + (high - low) * ((self.next() >> 40) as f32 / (1 << 24) as f32)

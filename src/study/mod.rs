@@ -1,0 +1,19 @@
+//! A reader study: which results are shown to a reader, in which order, what is asked of them, and what was answered. No picture is
+//! known here, and no score.
+//!
+//! [`Study::open`] reads what a study asks; [`Reading`] leads one reader through it and writes every answer at once.
+
+mod answers;
+mod definition;
+mod lists;
+mod moment;
+mod order;
+mod question;
+mod reading;
+
+pub use self::answers::COLUMNS;
+pub use self::definition::{Case, FirstSlice, STUDY_FILE, Study};
+pub use self::moment::{Clock, Moment};
+pub use self::order::order;
+pub use self::question::{Answer, Kind, Mark, Pane, Question, STEPS};
+pub use self::reading::Reading;
