@@ -124,6 +124,8 @@ pub enum Run {
     /// Look at the result before beside the one that is shown.
     CompareOther,
     StopComparing,
+    /// Find the regions of the result that changed by more than so many HU.
+    RegionsAbove(f32),
     /// Delete all results that are kept.
     ClearResults,
     Wizard(Wizard),

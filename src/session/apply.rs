@@ -295,6 +295,10 @@ impl Session {
                 model.methods.coming.cancel();
                 self.view.display.laid = Laid::Change;
             }
+            Run::RegionsAbove(hu) => {
+                self.view.region = None; // its place in the list is another one's soon
+                model.regions_above(hu);
+            }
             Run::StopRepeating => model.repeating.repeated.cancel(),
             Run::CheckReconstruction => model.check_reconstruction(),
             Run::StopReconstruction => model.fitting.kept.cancel(),

@@ -65,6 +65,7 @@ pub fn write(cards: &Cards, path: &Path, replace: bool, monitor: &Monitor) -> Re
             timing: explained.timing.clone(),
             seconds: explained.seconds,
             stability: None,
+            regions_above_hu: None,
         }),
     };
     write::save_by(path, replace, |out| write_session(out, &document, Some(&explained.result), None))

@@ -80,6 +80,9 @@ pub struct SavedResult {
     /// What came again in repetitions; none where none were made, or in files of before they were kept.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub stability: Option<Stability>,
+    /// Regions changed by more than this, HU; the usual threshold in files of before there was a choice.
+    #[serde(default)]
+    pub regions_above_hu: Option<f32>,
 }
 
 impl SavedNetwork {
@@ -256,7 +259,7 @@ fn name_of(scan: &SavedScan) -> String {
 }
 
 fn explained(result: &SavedResult, saved: &SavedSession, scan: &Arc<OpenScan>) -> Result<Arc<Explained>> {
-    let SavedResult { outline, asked, timing, seconds, stability } = result;
+    let SavedResult { outline, asked, timing, seconds, stability, regions_above_hu } = result;
     let result = saved.result(outline, &scan.input.prepared)?;
     ensure!(
         asked.labels.len() == result.scan_logits.len(),
@@ -269,6 +272,12 @@ fn explained(result: &SavedResult, saved: &SavedSession, scan: &Arc<OpenScan>) -
         "it explains an output that the classifier does not have"
     );
     let explained = Explained::new(Arc::clone(scan), asked.clone(), result, timing.clone(), *seconds);
+    let above_hu =
+        regions_above_hu.filter(|hu| hu.is_finite() && *hu >= 0.0 && *hu != explained.report.regions.threshold_hu);
+    let explained = match above_hu {
+        Some(above_hu) => explained.with_regions_above(above_hu, &Monitor::default())?,
+        None => explained,
+    };
     Ok(Arc::new(match stability {
         Some(told) => explained.repeated(saved.stability(told.clone(), &explained.report.regions)?),
         None => explained,

@@ -6,8 +6,9 @@ use super::open_scan::OpenScan;
 use super::view::scale::Scale;
 use crate::export::report::{Asked, Report, Timing, report};
 use crate::frame::{HEATMAPS, Layers, Shift, SizeMap};
+use crate::job::{Cancelled, Monitor};
 use crate::latent_shift::{Counterfactual, HeatmapMethod, Step};
-use crate::quality::regions::Regions;
+use crate::quality::regions::{Change, Regions, regions};
 use crate::stability::Stability;
 
 /// A finished run with all that is shown of it.
@@ -67,6 +68,17 @@ impl Explained {
         let mut repeated = Self { agreement, ..self.clone() };
         repeated.report.stability = Some(stability);
         repeated
+    }
+
+    /// This result with the regions that changed by more than `above_hu`, HU. Its pictures stay the same.
+    ///
+    /// # Errors
+    /// Where the work is cancelled.
+    pub fn with_regions_above(&self, above_hu: f32, monitor: &Monitor) -> Result<Self, Cancelled> {
+        let change = Change::of(&self.result, &self.scan.layers.scan.grid);
+        let mut regrouped = self.clone();
+        regrouped.report.regions = regions(&change, above_hu, None, monitor)?;
+        Ok(regrouped)
     }
 
     /// Whether both are one result, whatever has come to be known of it since.

@@ -75,6 +75,7 @@ fn document(model: &Model, viewer: &Viewer) -> Option<Document> {
         timing: run.timing.clone(),
         seconds: run.seconds,
         stability: run.report.stability.clone(),
+        regions_above_hu: Some(run.report.regions.threshold_hu),
     });
     let recipe = scan.input.prepared.recipe.clone();
     Some(Document {

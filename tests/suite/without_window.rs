@@ -4,7 +4,9 @@ use std::time::{Duration, Instant};
 
 use parallax::frame::{Plane, Window};
 use parallax::io::Choice;
+use parallax::job::Monitor;
 use parallax::models::Role;
+use parallax::quality::regions::{Change as Changed, regions};
 use parallax::session::action::{Action, Export, Measure, Run, Setting, Sheet, View, Wanted};
 use parallax::session::view::display::{Change, Layout};
 use parallax::session::worker::Worker;
@@ -348,4 +350,28 @@ fn where_no_dialog_can_be_shown_it_is_said_and_the_path_is_asked_for_in_its_fiel
     assert!(session.toasts.list[0].text.contains("type the path"), "{:?}", session.toasts.list);
     assert_eq!(session.dialog.take_missing(), Some(Wanted::ScanFolder));
     assert_eq!(session.dialog.take_missing(), None, "once");
+}
+
+#[test]
+fn regions_are_found_again_at_the_threshold_that_is_asked_for_and_come_back_with_the_session() {
+    let models = TinyModels::new();
+    let mut session = explained(&models);
+    let run = session.model.run.ready().expect("a result").clone();
+    let usual_hu = run.report.regions.threshold_hu;
+    for above_hu in [usual_hu + 7.0, 1.0] {
+        session.apply(Run::RegionsAbove(above_hu).into());
+    }
+    let threshold_hu = |session: &Session| session.model.run.ready().map(|run| run.report.regions.threshold_hu);
+    until(&mut session, "the regions", |session| threshold_hu(session) == Some(1.0));
+    let now = session.model.run.ready().expect("a result").clone();
+    let change = Changed::of(&run.result, &run.scan.layers.scan.grid);
+    let wanted = regions(&change, 1.0, None, &Monitor::default()).expect("not cancelled");
+    assert_eq!(now.report.regions.list, wanted.list);
+    assert!(now.is_of(&run) && now.report.regions.list.len() >= run.report.regions.list.len());
+    let path = models.folder.path().join("regions.parallax");
+    session.apply(Export::SaveSession { path: path.clone(), replace: false }.into());
+    until(&mut session, "the session file", |session| session.file.saved.ready().is_some());
+    let mut again = self::session(Start { scan: Some(path), ..Start::default() });
+    until(&mut again, "the session", |session| session.model.run.ready().is_some());
+    assert_eq!(threshold_hu(&again), Some(1.0));
 }

@@ -9,6 +9,7 @@ mod maps;
 pub mod masking;
 pub mod methods;
 pub mod pace;
+mod regrouping;
 mod repeating;
 mod restore;
 pub mod scoring;
@@ -22,6 +23,7 @@ use self::fitting::Fitting;
 use self::masking::Masking;
 use self::methods::Methods;
 use self::pace::RunPace;
+use self::regrouping::Regrouping;
 use self::repeating::Repeating;
 use self::scoring::Scoring;
 use anyhow::anyhow;
@@ -64,6 +66,7 @@ pub struct Model {
     pub pace: Option<RunPace>,
     /// The run that is shown, from perturbed starts.
     pub repeating: Repeating,
+    pub regrouping: Regrouping,
     /// What other methods say of the scan.
     pub methods: Methods,
     /// A mask of the scan.
@@ -117,6 +120,7 @@ impl Model {
             run: Stage::default(),
             pace: None,
             repeating: Repeating::default(),
+            regrouping: Regrouping::default(),
             methods: Methods::default(),
             masking: Masking::default(),
             fitting: Fitting::default(),
@@ -314,7 +318,10 @@ impl Model {
         self.follow_demo();
         self.beside.poll();
         self.poll_dropped();
-        self.poll_repeated();
+        let newer = self.repeating.poll();
+        self.replace(newer);
+        let newer = self.regrouping.poll();
+        self.replace(newer);
         if self.autoencoder.poll() {
             self.settings.autoencoder = self.autoencoder.ready().map(|loaded| absolute(&loaded.card));
             hold_against(&mut self.saved_with, Role::Autoencoder, &mut self.autoencoder);
@@ -425,12 +432,20 @@ impl Model {
     }
 
     /// A result of which it is known now what came again takes its own place.
-    fn poll_repeated(&mut self) {
-        let Some(repeated) = self.repeating.poll() else { return };
-        if self.run.ready().is_some_and(|run| run.is_of(&repeated)) {
-            self.run.swap(&mut Some(repeated));
-        } else if let Some(aside) = self.aside.as_mut().filter(|aside| aside.is_of(&repeated)) {
-            *aside = repeated;
+    /// A result of which more is known takes the place of itself.
+    fn replace(&mut self, newer: Option<Arc<Explained>>) {
+        let Some(newer) = newer else { return };
+        if self.run.ready().is_some_and(|run| run.is_of(&newer)) {
+            self.run.swap(&mut Some(newer));
+        } else if let Some(aside) = self.aside.as_mut().filter(|aside| aside.is_of(&newer)) {
+            *aside = newer;
+        }
+    }
+
+    /// Finds the changed regions of the result at another threshold, HU. Those that repeats tell of stay as they are.
+    pub fn regions_above(&mut self, above_hu: f32) {
+        if let Some(run) = self.run.ready().filter(|run| run.report.stability.is_none() && !self.repeating.is_of(run)) {
+            self.regrouping.begin(run, above_hu, &self.worker);
         }
     }
 

@@ -40,8 +40,8 @@ pub(super) fn result_panel_ui(ui: &mut Ui, model: &Model, viewer: &Viewer, actio
     }
     ui.add_space(4.0);
     section_ui(ui, "Changed regions", true, |ui| {
-        let repeats = model.repeating.is_of(run);
-        regions::regions_ui(ui, &run.report, repeats, viewer, actions);
+        let on_their_way = (model.repeating.is_of(run), model.regrouping.coming_hu());
+        regions::regions_ui(ui, &run.report, on_their_way, viewer, actions);
     });
     section_ui(ui, "Quality", true, |ui| {
         quality::quality_ui(ui, &run.report.quality, run.result.scores.counterfactual);

@@ -1,13 +1,13 @@
 //! Where the scan changed, as a list: a click takes all planes there and draws the region's outline.
 
-use eframe::egui::{RichText, Role, Ui, WidgetInfo};
+use eframe::egui::{DragValue, RichText, Role, Ui, WidgetInfo};
 
 use crate::export::report::Report;
 use crate::quality::regions::{Region, volume_text};
 use crate::quality::words::signed;
-use crate::session::action::{Action, View};
+use crate::session::action::{Action, Run, View};
 use crate::session::view::Viewer;
-use crate::session::view::display::{Change, Laid};
+use crate::session::view::display::{Change, LARGEST_THRESHOLD_HU, Laid};
 use crate::stability::{Again, Stability};
 use crate::ui::theme;
 use crate::ui::widgets::meaning_ui;
@@ -15,11 +15,15 @@ use crate::ui::widgets::meaning_ui;
 /// Rows that are shown; `result.json` and the tables have more.
 const MOST_ROWS: usize = 12;
 
-pub(super) fn regions_ui(ui: &mut Ui, report: &Report, repeats: bool, viewer: &Viewer, actions: &mut Vec<Action>) {
+pub(super) fn regions_ui(
+    ui: &mut Ui,
+    report: &Report,
+    (repeats, coming_hu): (bool, Option<f32>),
+    viewer: &Viewer,
+    actions: &mut Vec<Action>,
+) {
     let (regions, chosen) = (&report.regions, viewer.region);
-    let small = |text: String| RichText::new(text).small().color(theme::colors(ui).weak);
-    let above = format!("What changed by more than {:.0} HU, the weightiest first.", regions.threshold_hu);
-    ui.label(small(above));
+    threshold_ui(ui, coming_hu.unwrap_or(regions.threshold_hu), repeats || report.stability.is_some(), actions);
     for (index, region) in regions.list.iter().take(MOST_ROWS).enumerate() {
         let again = report.stability.as_ref().and_then(|stability| stability.regions.get(index));
         row_ui(ui, index, region, again, chosen == Some(index), actions);
@@ -32,6 +36,22 @@ pub(super) fn regions_ui(ui: &mut Ui, report: &Report, repeats: bool, viewer: &V
         (_, more) => format!("and {more} smaller"),
     };
     ui.label(RichText::new(text).small().color(theme::colors(ui).weak));
+}
+
+/// By how much a place must have changed to belong to a region.
+fn threshold_ui(ui: &mut Ui, above_hu: f32, told_by_repeats: bool, actions: &mut Vec<Action>) {
+    ui.horizontal_wrapped(|ui| {
+        let label = ui.label(RichText::new("Changed by more than").small().color(theme::colors(ui).weak));
+        let mut above_hu = above_hu;
+        let value =
+            DragValue::new(&mut above_hu).range(1.0..=LARGEST_THRESHOLD_HU).speed(1.0).max_decimals(0).suffix(" HU");
+        let field = ui.add_enabled(!told_by_repeats, value).labelled_by(label.id);
+        let why = "Repeats tell of these regions; they stay as they are";
+        if field.on_disabled_hover_text(why).changed() {
+            actions.push(Run::RegionsAbove(above_hu).into());
+        }
+        ui.label(RichText::new("the weightiest first").small().color(theme::colors(ui).weak));
+    });
 }
 
 /// Place, volume and mean change; the rest stands in its meaning.
