@@ -138,7 +138,7 @@ fn a_method_is_computed_once_when_it_is_chosen_and_lies_over_the_scan() {
         let (scan, run) = session.model.shown();
         let pictures = session.view.arrange(scan, run).pictures;
         let pane = pictures.iter().find(|picture| picture.shown == Shown::Difference).expect("a pane");
-        assert_eq!((pane.title, pane.synthetic), (method.title(), None));
+        assert_eq!((&*pane.title, pane.synthetic), (method.title(), None));
         assert_eq!(pane.look.overlay.expect("an overlay").of, Overlaid::Map);
         let computed = session.model.methods.known(method).expect("a map").clone();
         assert!(computed.sizes.voxels.iter().all(|size| size >= 0.0));

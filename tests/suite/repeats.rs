@@ -61,7 +61,7 @@ fn the_share_of_runs_that_agree_lies_over_the_scan_in_place_of_the_difference() 
     let pictures = session.view.arrange(scan, shown).pictures;
     let of = |shown: Shown| pictures.iter().find(|picture| picture.shown == shown).expect("a pane");
     let difference = of(Shown::Difference);
-    assert_eq!((difference.title, difference.synthetic), ("Runs that agree", None));
+    assert_eq!((&*difference.title, difference.synthetic), ("Runs that agree", None));
     for pane in [difference, of(Shown::Counterfactual)] {
         assert_eq!(pane.look.overlay.expect("an overlay").of, Overlaid::Map);
         assert_eq!(pane.layers.map.as_ref().expect("a map").top, "all 2 runs");
