@@ -6,7 +6,8 @@ use std::time::Instant;
 
 use anyhow::{Result, bail};
 
-use super::args::{ExplainArgs, Objective, OutputArgs};
+use super::args::{ExplainArgs, Objective};
+use super::outputs::OutputArgs;
 use super::{Usage, compute, methods, progress, say, say_json};
 use crate::export::compared::{MethodReport, method_file, method_name};
 use crate::export::report::{Asked, Report, Timing, report};

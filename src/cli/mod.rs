@@ -13,6 +13,7 @@ mod info_card;
 mod methods;
 mod models;
 mod named;
+mod outputs;
 mod phantom;
 mod predict;
 mod prepare;

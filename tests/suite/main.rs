@@ -73,6 +73,7 @@ mod schema;
 mod search;
 mod series;
 mod sessions;
+mod settings_file;
 mod shaders;
 mod slab_fields;
 mod stability;
