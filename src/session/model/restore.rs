@@ -64,7 +64,7 @@ impl Model {
             self.repeating = super::Repeating::default();
             self.run.swap(&mut restored.run.clone());
             self.aside = None;
-            self.forget_mask();
+            self.mask_of_new_scan();
             self.slab.clone_from(&saved.slab);
             self.fit_slab();
         }
