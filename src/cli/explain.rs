@@ -74,9 +74,9 @@ pub(super) fn explain(
     let asked_for: &[Method] = if result.complete { &outputs.compare.methods } else { &[] };
     let maps = methods::computed(input, request, asked_for, monitor)?;
     report.methods = (!outputs.compare.methods.is_empty()).then(|| maps.iter().map(MethodReport::of).collect());
-    report.mask = methods::masked(mask.as_ref(), &result, &maps, &saving)?;
     let is_whole = monitor.check().is_ok();
     let saving = if is_whole { saving } else { Monitor::default() };
+    report.mask = methods::masked(mask.as_ref(), &result, &maps, &saving)?;
     if outputs.json {
         say_json(&report.json()?);
     } else {

@@ -63,15 +63,15 @@ impl Mask {
                         .to_owned(),
                 ));
             }
-            let beyond = marked - there;
-            let cut = if beyond > 0 {
-                format!("; {} lie beside the scan", counted(beyond, "marked voxel"))
-            } else {
-                String::new()
-            };
-            mask.notes.push(Note::caution(format!(
-                "the mask is on another grid than the scan: each voxel takes the mask's voxel that it lies in{cut}"
-            )));
+            let beyond = counted(marked - there, "marked voxel");
+            let cut = if there < marked { format!("; {beyond} lie beside the scan") } else { String::new() };
+            if !is_aligned(&mask.grid, of) {
+                mask.notes.push(Note::caution(format!(
+                    "the mask is on another grid than the scan: each voxel takes the mask's voxel that it lies in{cut}"
+                )));
+            } else if there < marked {
+                mask.notes.push(Note::caution(format!("the mask reaches beyond the scan{cut}")));
+            }
         }
         Ok(mask)
     }
@@ -157,4 +157,17 @@ fn is_same(a: &Grid, b: &Grid) -> bool {
         a.distance(b)
     };
     a.shape == b.shape && (0..8).all(|at| apart(at) <= SAME_GRID_MM)
+}
+
+/// Whether each voxel of one grid is one of the other's, or would be if that went on: a segmentation has only the slices that it needs.
+fn is_aligned(a: &Grid, b: &Grid) -> bool {
+    const NEAR: f64 = 0.05;
+    let b_from_a = b.voxel_from_world() * a.world_from_voxel;
+    let ends = DVec3::from_array(a.shape.map(|n| n as f64));
+    let places = [DVec3::ZERO, DVec3::X, DVec3::Y, DVec3::Z, ends];
+    let is_whole = |place: &DVec3| {
+        let there = b_from_a.transform_point3(*place);
+        (there - there.round()).abs().max_element() <= NEAR
+    };
+    (b_from_a.matrix3.determinant().abs() - 1.0).abs() <= NEAR && places.iter().all(is_whole)
 }

@@ -14,6 +14,7 @@ use super::explained::Explained;
 use super::network::Loaded;
 use super::open_scan::OpenScan;
 use super::stage::Stage;
+use super::view::display::Laid;
 use super::view::measurements::MOST;
 use super::view::{SavedView, Viewer};
 use crate::demo;
@@ -159,6 +160,9 @@ impl Restored {
         viewer.show_scan(scan);
         if self.trouble.is_none() {
             viewer.restore(&self.document.view, self.run.as_deref());
+            if matches!(viewer.display.laid, Laid::By(_)) {
+                viewer.display.laid = Laid::Change; // another method is computed only when it is asked for
+            }
         }
     }
 }

@@ -143,6 +143,8 @@ fn a_segmentation_comes_back_voxel_by_voxel_and_damaged_ones_are_errors() {
     let (path, grid, wanted) = segmentation(&models);
     let mask = opened(&path, &grid).expect("a mask");
     assert_eq!(mask.format, "DICOM segmentation");
+    let placed = mask.notes.iter().any(|note| note.text.contains("another grid"));
+    assert!(!placed, "it has the scan's own voxels: {:?}", mask.notes);
     assert_eq!(mask.on(&grid, &Monitor::default()).expect("not cancelled"), wanted);
     let whole = std::fs::read(&path).expect("a file");
     let damaged = models.folder.path().join("damaged.dcm");
@@ -250,6 +252,10 @@ fn the_binary_says_how_well_each_method_agrees_with_a_mask_in_every_kind_of_file
         assert_eq!((Some(dice), Some(iou)), (method["dice"].as_f64(), method["iou"].as_f64()), "{row:?}");
         assert!((iou - dice / (2.0 - dice)).abs() < 1e-12);
     }
+    let grid = io::open(&scan, &Monitor::default()).expect("the scan").volume.grid;
+    let map = io::open(&out.join("method_gradient.nii.gz"), &Monitor::default()).expect("a map").volume;
+    let apart = (map.grid.world_from_voxel.translation - grid.world_from_voxel.translation).length();
+    assert!(map.grid.shape == grid.shape && apart < 1e-3, "on the scan's grid: {:?}", map.grid);
     let page = std::fs::read_to_string(out.join("report.html")).expect("a page");
     assert!(page.contains("<h2>Against the mask</h2>") && page.contains("<th scope=\"row\">Gradient</th>"));
 }

@@ -218,7 +218,7 @@ fn the_window_offers_the_methods_by_one_control() {
 #[test]
 fn the_binary_writes_each_method_on_the_scans_grid_and_its_numbers_into_the_report() {
     let models = TinyModels::new();
-    let scan = support::data("nifti/syn_lps.nii.gz");
+    let scan = models.stack(8);
     let out = models.folder.path().join("out");
     let mut command = models.explain(&scan);
     command.args(["--target", "Fracture", "--range", "-20:0", "--steps", "2", "--export", "csv", "--json"]);
@@ -232,7 +232,8 @@ fn the_binary_writes_each_method_on_the_scans_grid_and_its_numbers_into_the_repo
     let names: Vec<&str> = methods.iter().map(|method| method["method"].as_str().expect("a name")).collect();
     assert_eq!(names, ["gradient", "integrated_gradients", "occlusion", "rise"]);
     assert_eq!(methods[3]["masks"], MASKS);
-    let grid = io::open(&scan, &Monitor::default()).expect("the scan").volume.grid;
+    let stack = pipeline::open(&scan, &Recipe::default(), &Monitor::default()).expect("a stack");
+    let grid = stack.display_volume().grid;
     for (name, method) in names.iter().zip(methods) {
         let map = io::open(&out.join(format!("method_{name}.nii.gz")), &Monitor::default()).expect("a map").volume;
         assert_eq!(map.grid.shape, grid.shape, "{name}");

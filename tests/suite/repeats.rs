@@ -14,7 +14,7 @@ use parallax::session::view::display::{Change, Laid, Shown};
 use parallax::stability::Stability;
 
 use crate::tiny_models::TinyModels;
-use crate::window::{press, says, start, unfold, window};
+use crate::window::{press, says, start, window};
 use crate::without_window::{all, explain, is_kept, keeping, ready, until};
 
 const FRAME_SECS: f32 = 0.02;
@@ -165,8 +165,9 @@ fn the_window_says_the_cost_repeats_and_shows_where_runs_agree() {
     crate::window::until(&mut window, "the models", |w| {
         says(w, "classifier.toml is loaded") && says(w, "autoencoder.toml is loaded")
     });
+    crate::window::until(&mut window, "the scan", |w| says(w, "the networks see"));
     press(&mut window, "Advanced");
-    crate::window::until(&mut window, "the option", |w| w.query_by_label("Repeats from perturbed starts").is_some());
+    crate::window::until(&mut window, "the option", |w| says(w, "Repeats from perturbed starts"));
     assert!(says(&window, "Off. Repeats say how sure"), "off by default");
     window.get_by_role_and_label(Role::SpinButton, "Repeats from perturbed starts").focus();
     window.run_steps(2);
@@ -181,5 +182,4 @@ fn the_window_says_the_cost_repeats_and_shows_where_runs_agree() {
     press(&mut window, "Show where runs agree");
     assert_eq!(window.get_by_label("Show where runs agree").accesskit_node().toggled(), Some(Toggled::True));
     assert!(window.query_by_label("Runs that agree pane").is_some());
-    unfold(&mut window, "counterfactual");
 }

@@ -30,8 +30,9 @@ impl Repeating {
 
     /// A run has ended: where it is whole, its repetitions begin.
     pub fn begin(&mut self, run: &Arc<Explained>, worker: &Worker) {
-        let Some(request) = self.request.get().filter(|_| self.wanted > 0 && run.result.complete) else { return };
-        self.request = Latest::default(); // its networks are kept no longer than they are needed
+        // Its networks are kept no longer than they are needed.
+        let request = std::mem::take(&mut self.request).get();
+        let Some(request) = request.filter(|_| self.wanted > 0 && run.result.complete) else { return };
         self.of = Some(Arc::clone(run));
         let (run, runs) = (Arc::clone(run), self.wanted);
         let job = worker.spawn_in_turn("stability", move |monitor| {

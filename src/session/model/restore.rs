@@ -68,7 +68,7 @@ impl Model {
             self.run.swap(&mut restored.run.clone());
             self.aside = None;
             self.beside.clear();
-            self.forget_mask();
+            self.mask_of_new_scan();
             self.slab.clone_from(&saved.slab);
             self.fit_slab();
         }
