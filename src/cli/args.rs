@@ -6,7 +6,6 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use super::choice::ChoiceArgs;
 use super::compute::{ComputeArgs, bytes};
-use super::demo::DemoArgs;
 use super::fit::FitArgs;
 use super::models::ModelsArgs;
 use super::values::{LambdaRange, Seeds, Shape, Slab, finite, positive, range, seeds, size, slab, within};
@@ -155,6 +154,17 @@ pub struct PrepareArgs {
     /// Replace a file that exists
     #[arg(long)]
     pub overwrite: bool,
+}
+
+#[derive(Debug, Args)]
+pub struct DemoArgs {
+    #[command(flatten)]
+    pub compute: ComputeArgs,
+    #[command(flatten)]
+    pub outputs: OutputArgs,
+    /// Compute the demo and write it as the session that the window shows at once, with its pixels rounded to about one HU
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["out", "dump", "json"])]
+    pub session: Option<PathBuf>,
 }
 
 #[derive(Debug, Args)]
