@@ -160,6 +160,17 @@ pub struct PrepareArgs {
 }
 
 #[derive(Debug, Args)]
+pub struct DemoArgs {
+    #[command(flatten)]
+    pub compute: ComputeArgs,
+    #[command(flatten)]
+    pub outputs: OutputArgs,
+    /// Compute the demo and write it as the session that the window shows at once, with its pixels rounded to about one HU
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["out", "dump", "json"])]
+    pub session: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
 pub struct PhantomArgs {
     /// Which patient
     #[arg(long, value_name = "N", required_unless_present = "seeds", conflicts_with = "seeds")]

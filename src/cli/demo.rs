@@ -3,8 +3,7 @@
 use anyhow::Result;
 
 use super::args::DemoArgs;
-use super::compute;
-use super::{explain, progress};
+use super::{compute, explain, progress};
 use crate::demo;
 use crate::export::write;
 use crate::session;
