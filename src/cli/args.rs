@@ -366,17 +366,6 @@ pub struct ExplainArgs {
 }
 
 #[derive(Debug, Args)]
-pub struct DemoArgs {
-    #[command(flatten)]
-    pub compute: ComputeArgs,
-    #[command(flatten)]
-    pub outputs: OutputArgs,
-    /// Compute the demo and write it as the session that the window shows at once, with its pixels rounded to about one HU
-    #[arg(long, value_name = "FILE", conflicts_with_all = ["out", "dump", "json"])]
-    pub session: Option<PathBuf>,
-}
-
-#[derive(Debug, Args)]
 pub struct AuditArgs {
     /// Which phantoms; none that the networks were trained on
     #[arg(long, value_name = "A:B", value_parser = seeds, default_value = "100000:100020")]
