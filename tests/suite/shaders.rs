@@ -204,7 +204,7 @@ fn the_shader_draws_what_the_cpu_paints() {
 
 /// Sizes on a grid of their own, which is neither the scan's nor the reconstruction's and holds slices beyond a texture's depth.
 fn map() -> SizeMap {
-    let of = shift([9, 8, 17], 0..1).reconstruction.grid;
+    let of = shift([7, 6, 17], 0..1).reconstruction.grid;
     let sizes = (0..of.len()).map(|n| if n % 7 == 0 { f32::NAN } else { (n % 31) as f32 / 10.0 });
     SizeMap::new(of, sizes, 2.5, "2.5 of something".to_owned())
 }

@@ -17,6 +17,8 @@ use crate::tiny_models::TinyModels;
 
 /// Longer than any piece of work of the tiny networks takes on a busy machine.
 const PATIENCE: Duration = Duration::from_mins(3);
+/// No one closes a dialog sooner.
+const A_PERSON_TAKES: Duration = Duration::from_millis(600);
 const SIZE: [f32; 2] = [1280.0, 860.0];
 
 pub(crate) type Window = Harness<'static, App>;
@@ -29,7 +31,12 @@ impl Picker for Answers {
         let mut answers = self.0.lock().expect("no panic");
         let at = answers.iter().position(|(asked, _)| *asked == ask);
         let path = at.map(|at| answers.remove(at).1);
-        Box::pin(async { path })
+        Box::pin(async {
+            if path.is_none() {
+                std::thread::sleep(A_PERSON_TAKES); // sooner, the system has no dialog
+            }
+            path
+        })
     }
 }
 
