@@ -22,12 +22,18 @@ struct Slice {
     step_tiles: vec4<i32>,
     // Pixels across and down, step, 1 where the colours of a window are exchanged.
     frame: vec4<f32>,
-    // 0 scan, 1 decoded, 2 detail kept, 3 difference, 4 projection, 5 reconstruction, 6 heatmap; 0 grey, 1 viridis, 2 hot, 3 difference, 4 difference from cool to warm; 0 linear, 1 nearest; 1 overlay.
+    // 0 scan, 1 decoded, 2 detail kept, 3 difference, 4 projection, 5 reconstruction, 6 heatmap; 0 grey, 1 viridis, 2 hot, 3 difference, 4 difference from cool to warm; 0 linear, 1 nearest; 1 overlay of the difference, 2 of the map.
     kind: vec4<i32>,
     // Centre and width of the window, scale and threshold of the difference; HU.
     shade: vec4<f32>,
-    // Scale and threshold of the overlay, HU; its opacity, 0.
+    // Scale and threshold of the overlay, HU or shares of the map's scale; its opacity, 0.
     overlay: vec4<f32>,
+    // Columns of the affine from pixel centres to voxels of the map; its ni, nj, nk, 0; its tiles across and slices in depth.
+    map_from_x: vec4<f32>,
+    map_from_y: vec4<f32>,
+    map_origin: vec4<f32>,
+    map_shape: vec4<i32>,
+    map_tiles: vec4<i32>,
 }
 
 @group(0) @binding(0) var<uniform> slice: Slice;
@@ -36,6 +42,7 @@ struct Slice {
 @group(0) @binding(2) var reconstruction_texture: texture_3d<f32>;
 @group(0) @binding(3) var slabs_texture: texture_3d<f32>;
 @group(0) @binding(4) var whole_scan_texture: texture_3d<i32>;
+@group(0) @binding(5) var map_texture: texture_3d<f32>;
 
 struct Vertex {
     @builtin(position) position: vec4<f32>,
@@ -97,6 +104,7 @@ const DIFFERENCE = 3;
 const PROJECTION = 4;
 const RECONSTRUCTION = 5;
 const HEATMAP = 6;
+const MAP = 7;
 
 fn value(voxel: vec3<i32>, number: i32) -> f32 {
     if number == SCAN {
@@ -107,6 +115,9 @@ fn value(voxel: vec3<i32>, number: i32) -> f32 {
     }
     if number == RECONSTRUCTION {
         return reconstructed(voxel);
+    }
+    if number == MAP {
+        return textureLoad(map_texture, place(voxel, slice.map_shape.xy, slice.map_tiles.xy), 0).r;
     }
     if number == HEATMAP {
         if in_slab(voxel) {
@@ -211,8 +222,13 @@ fn color_at(uv: vec2<f32>) -> vec3<f32> {
         shown = projection(in_shift, in_scan);
     }
     let color = select(vec3<f32>(0.0), shaded(shown.value), shown.inside);
-    if slice.kind.w == 1 && difference.inside {
-        return overlaid(color, difference.value, slice.overlay.x, slice.overlay.y, slice.overlay.z);
+    var laid_over = difference;
+    if slice.kind.w == 2 {
+        let in_map = (slice.map_from_x * pixel.x + slice.map_from_y * pixel.y + slice.map_origin).xyz;
+        laid_over = sample(in_map, slice.map_shape.xyz, MAP);
+    }
+    if slice.kind.w > 0 && laid_over.inside {
+        return overlaid(color, laid_over.value, slice.overlay.x, slice.overlay.y, slice.overlay.z);
     }
     return color;
 }

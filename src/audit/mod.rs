@@ -3,6 +3,7 @@
 //! Each finding of each phantom is a case. The search lowers its score to `TARGET`; what it changed is held against the exact
 //! mask of the finding, and what it drew against the same phantom drawn without the finding.
 
+mod against;
 mod case;
 pub mod metrics;
 mod report;
@@ -13,6 +14,7 @@ use std::sync::Arc;
 
 use anyhow::{Context, Result, anyhow};
 
+pub use against::Against;
 pub use case::{Case, Change, HuError, Method, Scores};
 pub use report::{Report, Settings, Summary, csv};
 pub use words::table;

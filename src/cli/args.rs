@@ -6,13 +6,11 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use super::choice::ChoiceArgs;
 use super::compute::{ComputeArgs, bytes};
-use super::demo::DemoArgs;
 use super::fit::FitArgs;
 use super::models::ModelsArgs;
+use super::outputs::OutputArgs;
 use super::values::{LambdaRange, Seeds, Shape, Slab, finite, positive, range, seeds, size, slab, within};
-use crate::export::{Annotation, Kind, Layout, Patient, Style};
 use crate::latent_shift::{HeatmapMethod, Options, Outside, SearchWay, StepsIn};
-use crate::stability::MOST_RUNS;
 use crate::ui::Start;
 use crate::volume::phantom::Finding;
 
@@ -56,6 +54,9 @@ pub struct WindowArgs {
     /// Slices that may change, "20:28" or "all"
     #[arg(long, value_name = "A:B|all", value_parser = slab, default_value = "all")]
     slab: Slab,
+    /// A mask of the scan, to hold methods against
+    #[arg(long, value_name = "FILE", requires = "scan")]
+    mask: Option<PathBuf>,
     #[command(flatten)]
     pub compute: ComputeArgs,
 }
@@ -72,6 +73,7 @@ impl WindowArgs {
             toward: self.toward,
             target: self.target,
             slab: self.slab.0,
+            mask: self.mask,
             ..Start::default()
         }
     }
@@ -155,6 +157,17 @@ pub struct PrepareArgs {
     /// Replace a file that exists
     #[arg(long)]
     pub overwrite: bool,
+}
+
+#[derive(Debug, Args)]
+pub struct DemoArgs {
+    #[command(flatten)]
+    pub compute: ComputeArgs,
+    #[command(flatten)]
+    pub outputs: OutputArgs,
+    /// Compute the demo and write it as the session that the window shows at once, with its pixels rounded to about one HU
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["out", "dump", "json"])]
+    pub session: Option<PathBuf>,
 }
 
 #[derive(Debug, Args)]
@@ -350,67 +363,6 @@ pub struct ExplainArgs {
     pub compute: ComputeArgs,
     #[command(flatten)]
     pub outputs: OutputArgs,
-}
-
-/// What is left of a run.
-#[derive(Debug, Args)]
-pub struct OutputArgs {
-    /// Folder for the report and what --export names
-    #[arg(long, value_name = "DIR")]
-    pub out: Option<PathBuf>,
-    /// What --out holds besides result.json
-    #[arg(long, value_enum, value_name = "KIND", value_delimiter = ',', requires = "out", default_values_t = Kind::DEFAULT)]
-    pub export: Vec<Kind>,
-    /// Width of a pane of pictures and animations, pixels; of its kind where none is given
-    #[arg(long, value_name = "PX", requires = "out", value_parser = within(Style::SIZE_PX))]
-    pub size: Option<u32>,
-    /// Steps or slices a second in animations
-    #[arg(long, value_name = "N", requires = "out", default_value_t = Style::default().fps, value_parser = within(Style::FPS))]
-    pub fps: u16,
-    /// How often GIF and APNG play; 0 is without end
-    #[arg(long, value_name = "N", requires = "out", default_value_t = Style::default().loops, value_parser = within(Style::LOOPS))]
-    pub loops: u16,
-    /// What stands in pictures and animations of one slice
-    #[arg(long, value_enum, requires = "out", default_value_t)]
-    pub layout: Layout,
-    /// Annotations that pictures and animations do not have; SYNTHETIC and the research line they always have
-    #[arg(long, value_enum, requires = "out", value_name = "ANNOTATION", value_delimiter = ',')]
-    pub leave_out: Vec<Annotation>,
-    /// DICOM files say whose they are, so that a PACS files them with the scan: name, ID with its issuer, birth date and sex of the
-    /// patient; date, time, ID, description and accession number of the study. Without it they say none of these
-    #[arg(long, requires = "out")]
-    pub keep_patient: bool,
-    /// Changed regions are those where the counterfactual differs from the reconstruction by more than this, HU [default: a fifth of what
-    /// 99.9 % of the slab's changes lie within, 10 at least]
-    #[arg(long, value_name = "HU", value_parser = positive)]
-    pub regions_above: Option<f64>,
-    /// Model card or checkpoint of a lung segmenter, by which changed regions lie in the lungs or outside them
-    #[arg(long, value_name = "CARD")]
-    pub lungs: Option<PathBuf>,
-    /// Repeats the run so often from perturbed starts, and says in how many of them each changed region came again. Each takes about as long
-    /// as the run's search
-    #[arg(long, value_name = "RUNS", value_parser = within(1..=MOST_RUNS))]
-    pub stability: Option<usize>,
-    /// Every tensor of the run, for comparison with other programs
-    #[arg(long, value_name = "FILE")]
-    pub dump: Option<PathBuf>,
-    /// Print the report
-    #[arg(long)]
-    pub json: bool,
-    /// Replace files that exist
-    #[arg(long)]
-    pub overwrite: bool,
-}
-
-impl OutputArgs {
-    pub fn style(&self) -> Style {
-        let Self { size: size_px, fps, loops, layout, .. } = *self;
-        Style { size_px, fps, loops, layout, left_out: self.leave_out.clone().into() }
-    }
-
-    pub fn patient(&self) -> Patient {
-        if self.keep_patient { Patient::Kept } else { Patient::LeftOut }
-    }
 }
 
 #[derive(Debug, Args)]

@@ -6,13 +6,17 @@ use std::time::Instant;
 
 use anyhow::{Result, bail};
 
-use super::args::{ExplainArgs, Objective, OutputArgs};
-use super::{Usage, compute, progress, say, say_json};
+use super::args::{ExplainArgs, Objective};
+use super::outputs::OutputArgs;
+use super::{Usage, compute, methods, progress, say, say_json};
+use crate::export::compared::{MethodReport, method_file, method_name};
 use crate::export::report::{Asked, Report, Timing, report};
 use crate::export::write::Set;
 use crate::export::{self, Run, tensors, write};
+use crate::fit;
 use crate::io::counted;
 use crate::job::{Cancelled, Monitor};
+use crate::latent_shift::saliency::Method;
 use crate::latent_shift::{Counterfactual, ScoreKind};
 use crate::models::{Classifier, Segmenter, label_index};
 use crate::nn::device;
@@ -47,6 +51,15 @@ pub(super) fn explain(
     monitor: &Monitor,
 ) -> Result<Report> {
     export::check(input, &outputs.export, outputs.patient()).map_err(BadInput)?;
+    if !outputs.compare.methods.is_empty() {
+        request.target.one_class()?;
+    }
+    let mask = outputs.compare.open_mask(input, monitor)?;
+    if let Some(runs) = outputs.stability {
+        let expected = fit::run_secs(input, &expected(request), &monitor.quiet())?;
+        // A closed pipe leaves no one to tell.
+        writeln!(std::io::stderr(), "{}", stability::expected_words(expected, runs)).ok();
+    }
     let began = Instant::now();
     let segmenter = segmenter_of_lungs(request, outputs, monitor)?;
     let result = pipeline::explain(input, request, monitor)?;
@@ -58,8 +71,12 @@ pub(super) fn explain(
     if let Some(runs) = outputs.stability.filter(|_| result.complete) {
         report.stability = repeated(input, request, &result, &report.regions, runs, monitor)?;
     }
+    let asked_for: &[Method] = if result.complete { &outputs.compare.methods } else { &[] };
+    let maps = methods::computed(input, request, asked_for, monitor)?;
+    report.methods = (!outputs.compare.methods.is_empty()).then(|| maps.iter().map(MethodReport::of).collect());
     let is_whole = monitor.check().is_ok();
     let saving = if is_whole { saving } else { Monitor::default() };
+    report.mask = methods::masked(mask.as_ref(), &result, &maps, &saving)?;
     if outputs.json {
         say_json(&report.json()?);
     } else {
@@ -68,6 +85,8 @@ pub(super) fn explain(
     let folder = set.map(|mut set| -> Result<()> {
         let run = Run { patient: outputs.patient(), ..Run::new(input, &result, &report, outputs.style()) };
         export::files(&run, &outputs.export, &saving, &mut |file| set.put(&file))?;
+        let grid = &run.layers.scan.grid;
+        maps.iter().try_for_each(|map| set.put(&method_file(map, grid, &saving)?))?;
         set.finish()?;
         Ok(())
     });
@@ -76,6 +95,18 @@ pub(super) fn explain(
     let dump = dump.map(|path| write::save_by(path, outputs.overwrite, |out| tensors::dump(&result, out)));
     [folder, dump].into_iter().flatten().collect::<Result<()>>()?;
     if result.complete && is_whole { Ok(report) } else { Err(Cancelled.into()) }
+}
+
+/// What a run costs is reckoned from.
+fn expected(request: &Request) -> fit::Asked {
+    let Request { autoencoder, target, slab, options } = request.clone();
+    let nothing =
+        fit::Asked { autoencoder: Some(autoencoder), classifier: None, segmenter: None, embedder: None, slab, options };
+    match target {
+        Target::Classes { classifier, .. } => fit::Asked { classifier: Some(classifier), ..nothing },
+        Target::LungSize { segmenter } => fit::Asked { segmenter: Some(segmenter), ..nothing },
+        Target::Toward { embedder, .. } => fit::Asked { embedder: Some(embedder), ..nothing },
+    }
 }
 
 /// What says where the lungs are, where anything does: the segmenter that gives the score, or the one that was named.
@@ -132,7 +163,9 @@ impl OutputArgs {
             bail!(Usage("--keep-patient is for DICOM files: --export dicom or dicom-ct".to_owned()));
         }
         let into = self.out.as_ref();
-        let set = into.map(|folder| Set::open(folder, export::names(&self.export), |_| self.overwrite)).transpose()?;
+        let methods = self.compare.methods.iter().map(|method| method_name(*method));
+        let names = export::names(&self.export).chain(methods);
+        let set = into.map(|folder| Set::open(folder, names, |_| self.overwrite)).transpose()?;
         self.dump.as_ref().map_or(Ok(()), |path| write::check(path, self.overwrite))?;
         Ok(set)
     }
@@ -195,6 +228,10 @@ fn summarize(
     say(&format!("stopped because {}", result.stop));
     for line in report.regions.lines().into_iter().chain(report.stability.as_ref().map(Stability::line)) {
         say(&line);
+    }
+    if let Some(mask) = &report.mask {
+        say(&format!("mask: {}", mask.line()));
+        mask.methods.iter().for_each(|method| say(&method.line()));
     }
     if result.slab.len() < result.grid.shape[2] {
         say(request.options.outside().describe());

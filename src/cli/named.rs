@@ -4,6 +4,7 @@ use clap::ValueEnum;
 use clap::builder::PossibleValue;
 
 use crate::export::{Annotation, Kind, Layout};
+use crate::latent_shift::saliency::Method;
 use crate::latent_shift::{Outside, StepsIn};
 
 impl ValueEnum for Kind {
@@ -13,6 +14,17 @@ impl ValueEnum for Kind {
 
     fn to_possible_value(&self) -> Option<PossibleValue> {
         Some(PossibleValue::new(self.name()).help(self.describe()))
+    }
+}
+
+impl ValueEnum for Method {
+    fn value_variants<'a>() -> &'a [Self] {
+        &Self::ALL
+    }
+
+    fn to_possible_value(&self) -> Option<PossibleValue> {
+        let name = if *self == Self::IntegratedGradients { "integrated" } else { self.name() };
+        Some(PossibleValue::new(name).help(self.describe()))
     }
 }
 

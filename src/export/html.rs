@@ -6,9 +6,11 @@ use anyhow::Result;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
+use super::compared::{MaskReport, MaskedMethod};
 use super::montage::Story;
 use super::report::{NOTICE, Report};
 use super::{Run, apng, mp4};
+use crate::audit::Against;
 use crate::frame::lambda_text;
 use crate::job::Monitor;
 use crate::latent_shift::Counterfactual;
@@ -52,6 +54,7 @@ pub(super) fn html(run: &Run, story: &Story, monitor: &Monitor) -> Result<String
         "The slices that changed most, on the way to the counterfactual.",
     );
     page += &changed_regions(&report.regions, report.stability.as_ref());
+    page += &report.mask.as_ref().map_or(String::new(), against_mask);
     page += &quality(&report.quality, report.scores.counterfactual);
     page += &report.drift.as_deref().map_or(String::new(), other_outputs);
     let provenance: Vec<_> = provenance.into_iter().map(|(name, value)| vec![name.to_owned(), value]).collect();
@@ -157,6 +160,21 @@ fn changed_regions(regions: &Regions, stability: Option<&Stability>) -> String {
         "{table}<p>{}. Sides are the patient's, by the middle of the body; thirds are those of {thirds}; slices are the scan's, counted \
          from 1.</p>\n",
         escape(&count)
+    )
+}
+
+/// How well each method agrees with the mask that was given.
+fn against_mask(mask: &MaskReport) -> String {
+    let row = |method: &MaskedMethod| {
+        let Against { dice, iou, energy_inside, chance } = method.against;
+        let numbers = [dice, iou, energy_inside, chance].map(|number| format!("{number:.3}"));
+        std::iter::once(method.title.to_owned()).chain(numbers).collect::<Vec<_>>()
+    };
+    let rows: Vec<_> = mask.methods.iter().map(row).collect();
+    format!(
+        "{}<p>The mask: {}. Dice and IoU are of as many voxels as it has, those where a method is largest; energy is the method's sum.</p>\n",
+        table("Against the mask", &["", "Dice", "IoU", "Energy inside", "By chance"], &rows),
+        escape(&mask.line())
     )
 }
 

@@ -2,6 +2,7 @@
 
 pub mod animation;
 pub mod apng;
+pub mod compared;
 mod dicom;
 mod film;
 pub mod gif;
@@ -51,7 +52,7 @@ pub struct Run<'a> {
 
 impl<'a> Run<'a> {
     pub fn new(input: &'a Input, result: &'a Counterfactual, report: &'a Report, style: Style) -> Self {
-        let layers = Layers { scan: input.display_volume(), shift: Some(Shift::of(result)) };
+        let layers = Layers { scan: input.display_volume(), shift: Some(Shift::of(result)), map: None };
         Self { input, result, report, layers, style, spot: None, patient: Patient::LeftOut }
     }
 }

@@ -206,7 +206,7 @@ fn annotate(picture: &mut RgbaImage, pane: &Pane, figure: &Figure, font: &FontRe
     if !figure.shows(Annotation::ColorBar) {
         return;
     }
-    if let Some(legend) = pane.look.legend() {
+    if let Some(legend) = pane.look.legend(pane.layers.map.as_ref()) {
         color_bar(picture, &legend, font);
     }
 }

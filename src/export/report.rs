@@ -3,6 +3,7 @@
 use anyhow::{Context, Result, anyhow};
 use serde::{Deserialize, Serialize};
 
+use super::compared::{MaskReport, MethodReport};
 use crate::io::{Choice, Which};
 use crate::job::Monitor;
 use crate::latent_shift::{Counterfactual, HeatmapMethod, Options, Outside, ScoreKind, SearchWay, StepsIn};
@@ -15,11 +16,11 @@ use crate::quality::{self, Drift, Quality};
 use crate::stability::Stability;
 
 /// Bumped when a field comes, goes or changes its meaning, here and in `assets/result.schema.json`.
-pub(super) const VERSION: u32 = 8;
+pub(super) const VERSION: u32 = 9;
 pub(super) const FORMAT: &str = "parallax result";
 pub const NOTICE: &str = "Research use only. Not for diagnosis. Counterfactual images are synthetic.";
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, Clone, Serialize)]
 pub struct Report {
     format: &'static str,
     version: u32,
@@ -57,6 +58,10 @@ pub struct Report {
     pub regions: Regions,
     /// Nothing where it was not asked for.
     pub stability: Option<Stability>,
+    /// What other methods make of the class; nothing where none was asked for.
+    pub methods: Option<Vec<MethodReport>>,
+    /// How all of them agree with a mask; nothing where none was given.
+    pub mask: Option<MaskReport>,
     /// The classifier's other outputs, by label; nothing where a segmenter gave the score.
     pub drift: Option<Vec<Drift>>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -66,13 +71,13 @@ pub struct Report {
     seconds_per_phase: Vec<(String, f64)>,
 }
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, Clone, Serialize)]
 struct Program {
     name: &'static str,
     version: &'static str,
 }
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, Clone, Serialize)]
 pub(super) struct InputReport {
     /// Of the voxels, not of the file: f32, little-endian.
     pub(super) sha256: String,
@@ -86,7 +91,7 @@ pub(super) struct InputReport {
 }
 
 /// What opens the input again, from the path that it came from.
-#[derive(Debug, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub(super) struct ChosenReport {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) series: Option<Which>,
@@ -136,13 +141,13 @@ pub struct TowardReport {
 }
 
 /// A class and its weight in the score.
-#[derive(Debug, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub(super) struct Term {
     pub(super) label: String,
     pub(super) weight: f64,
 }
 
-#[derive(Debug, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub(super) struct OptionsReport {
     search: String,
     range: Option<[f64; 2]>,
@@ -165,7 +170,7 @@ fn outside_before_version_5() -> String {
     Outside::Reconstruction.name().to_owned()
 }
 
-#[derive(Debug, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub(super) struct ScoresReport {
     pub(super) scan: f64,
     pub(super) reconstruction: f64,
@@ -435,6 +440,8 @@ pub fn report(input: &Input, asked: &Asked, result: &Counterfactual, regions: Re
         most_changed_slice: result.most_changed_slice(),
         regions,
         stability: None,
+        methods: None,
+        mask: None,
         drift: asked.drift(result),
         fast_error: result.fast_error,
         device: timing.device.clone(),

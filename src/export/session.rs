@@ -26,6 +26,8 @@ use crate::files;
 use crate::io::counted;
 use crate::latent_shift::{Counterfactual, ScoreKind, Scores, Step, Trial};
 use crate::preprocess::Prepared;
+use crate::quality::regions::Regions;
+use crate::stability::Stability;
 
 const FORMAT: &str = "parallax session";
 /// Bumped when what is there changes its meaning.
@@ -75,6 +77,9 @@ const OUTSIDE: &str = "outside";
 const HEATMAP: &str = "heatmap";
 /// The slices outside the slab are the scan's, in decoded units.
 const SCANNED: &str = "scan";
+
+/// What came again in repetitions, where there were any: bytes, in the order of the hash.
+const REPETITIONS: [&str; 2] = ["agreeing_runs", "runs_of_slices"];
 
 /// What of a result is no tensor.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -195,7 +200,7 @@ impl SavedSession {
                         hash.word(key, word);
                     }
                 }
-                for name in TENSORS.iter().filter(|name| self.metadata.info(name).is_some()) {
+                for name in TENSORS.iter().chain(&REPETITIONS).filter(|name| self.metadata.info(name).is_some()) {
                     let (info, bytes) = self.tensor(name)?;
                     hash.tensor(name, &info.shape, Sha256::new_with_prefix(bytes));
                 }
@@ -207,6 +212,16 @@ impl SavedSession {
     /// A word of the result.
     fn word(&self, key: &str) -> Option<&str> {
         self.metadata.metadata().as_ref()?.get(key).map(String::as_str)
+    }
+
+    /// What came again of its result, with the counts that lie beside the text; `regions` are the result's.
+    pub fn stability(&self, told: Stability, regions: &Regions) -> Result<Stability> {
+        let (_, slab, _) = regions.labels();
+        let [_, height, width] = <[usize; 3]>::try_from(self.tensor(REPETITIONS[0])?.0.shape.as_slice())
+            .context("its repetitions are not counted voxel by voxel")?;
+        let agree = self.checked(REPETITIONS[0], &[slab.len(), height, width], Dtype::U8)?;
+        let of_slices = self.checked(REPETITIONS[1], &[slab.len()], Dtype::U8)?;
+        told.with_counts(regions, agree.to_vec(), of_slices.to_vec())
     }
 
     pub fn document<D: DeserializeOwned>(&self) -> Result<D> {

@@ -3,13 +3,14 @@
 use anyhow::Result;
 use glam::DVec3;
 
+use super::compared::MethodReport;
 use super::{File, Run};
 use crate::quality::regions::Region;
 
-pub(super) const NAMES: &[&str] = &["curve.csv", "profile.csv", "drift.csv", "regions.csv"];
+pub(super) const NAMES: &[&str] = &["curve.csv", "profile.csv", "drift.csv", "regions.csv", "methods.csv"];
 
 pub(super) fn files(run: &Run) -> Result<Vec<File>> {
-    let tables = [curve(run)?, profile(run)?, drift(run)?, regions(run)?];
+    let tables = [curve(run)?, profile(run)?, drift(run)?, regions(run)?, methods(run)?];
     Ok(NAMES.iter().zip(tables).map(|(name, bytes)| File::new(*name, bytes)).collect())
 }
 
@@ -112,6 +113,23 @@ fn regions(run: &Run) -> Result<Vec<u8>> {
         "of_runs",
     ];
     table(names, (1..).zip(&run.report.regions.list).map(row))
+}
+
+/// The counterfactual and the other methods that were asked for: what a mask says of each, where one was given, and the numbers of its map.
+fn methods(run: &Run) -> Result<Vec<u8>> {
+    let (maps, mask) = (run.report.methods.as_deref().unwrap_or_default(), run.report.mask.as_ref());
+    let measured = |name: &str| mask.and_then(|mask| mask.methods.iter().find(|method| method.method == name));
+    let row = |name: &str, map: Option<&MethodReport>| {
+        let against = measured(name).map(|method| method.against);
+        let of_mask = against.map(|of| [of.dice, of.iou, of.energy_inside, of.chance].map(|number| number.to_string()));
+        let [dice, iou, energy, chance] = of_mask.unwrap_or_default();
+        let of_map = map.map(|map| [f64::from(map.largest), map.mean, map.sparsity].map(|number| number.to_string()));
+        let [largest, mean, sparsity] = of_map.unwrap_or_default();
+        [name.to_owned(), dice, iou, energy, chance, largest, mean, sparsity]
+    };
+    let ours = std::iter::once(row("counterfactual", None));
+    let names = ["method", "dice", "iou", "energy_inside", "chance", "largest_logit", "mean_logit", "sparsity"];
+    table(names, ours.chain(maps.iter().map(|map| row(map.method, Some(map)))))
 }
 
 #[cfg(test)]

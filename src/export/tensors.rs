@@ -31,6 +31,10 @@ pub(super) fn f32s(shape: &[usize], values: impl Iterator<Item = f32>) -> Array 
     Array { dtype: Dtype::F32, shape: shape.to_vec(), bytes: values.flat_map(f32::to_le_bytes).collect() }
 }
 
+pub(super) fn bytes(shape: &[usize], values: &[u8]) -> Array {
+    Array { dtype: Dtype::U8, shape: shape.to_vec(), bytes: values.to_vec() }
+}
+
 pub(super) fn f64s(shape: &[usize], values: impl Iterator<Item = f64>) -> Array {
     Array { dtype: Dtype::F64, shape: shape.to_vec(), bytes: values.flat_map(f64::to_le_bytes).collect() }
 }
@@ -54,7 +58,7 @@ pub fn stack_bytes(stack: &Volume) -> Result<Vec<u8>> {
 /// A phantom as the networks see it: "stack" as above, "masks" u8 of the same shape, "dials" f32.
 pub fn phantom_bytes(stack: &Volume, masks: &[u8], dials: &[f32]) -> Result<Vec<u8>> {
     let [width, height, slices] = stack.grid.shape;
-    let masks = Array { dtype: Dtype::U8, shape: vec![slices, 1, height, width], bytes: masks.to_vec() };
+    let masks = bytes(&[slices, 1, height, width], masks);
     let dials = f32s(&[dials.len()], dials.iter().copied());
     file(&[("stack", volume(stack)), ("masks", masks), ("dials", dials)], &[])
 }

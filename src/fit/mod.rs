@@ -106,6 +106,15 @@ pub fn fit(input: &Input, asked: &Asked, monitor: &Monitor) -> Result<Fit> {
     Ok(Fit { networks, cost: cost::cost(input, asked, monitor)? })
 }
 
+/// How long a run takes, by passes of its networks that are timed; `None` where none can be.
+///
+/// # Errors
+/// Where an operation fails, or the monitor stops the work.
+pub fn run_secs(input: &Input, asked: &Asked, monitor: &Monitor) -> Result<Option<f64>> {
+    let run = cost::cost(input, asked, monitor)?.run;
+    Ok(run.filter(|run| run.gradients > 0).map(|run| run.secs))
+}
+
 /// The networks, those together that are fed alike.
 fn fed(asked: &Asked) -> Vec<Fed> {
     let autoencoder = asked.autoencoder.as_ref().map(|model| (&model.name, &model.recipe, model.trained_on));

@@ -235,7 +235,7 @@ mod tests {
             let half_mm = [9.0, 6.0];
             let half_axes = [unit(across[0]) * half_mm[0], unit(across[1]) * half_mm[1]];
             let measured = Measurement { plane, shape: Shape::Ellipse { middle, half_axes } };
-            let layers = Layers { scan: ramp(grid), shift: None };
+            let layers = Layers { scan: ramp(grid), shift: None, map: None };
             let region = measured.region(&layers, 0).unwrap();
             // Anew, in voxels: every voxel of the slice, by the ellipse's own equation.
             let mut values = Vec::new();
@@ -269,7 +269,7 @@ mod tests {
         let changed = (0..(2 + HEATMAPS) * shift_grid.len()).map(|n| half::f16::from_f32((n % 977) as f32));
         let slabs = Voxels::F16(changed.collect::<Vec<_>>().into());
         let shift = Shift { reconstruction: ramp(shift_grid), slab: 0..12, slabs };
-        let layers = Layers { scan: ramp(grid), shift: Some(shift) };
+        let layers = Layers { scan: ramp(grid), shift: Some(shift), map: None };
         let ellipse = |middle| {
             let unit = |n: usize| grid.world_from_voxel.matrix3.col(n).normalize();
             let shape = Shape::Ellipse { middle, half_axes: [unit(0) * 3.0, unit(1) * 4.0] };
@@ -299,7 +299,7 @@ mod tests {
     #[test]
     fn a_region_between_voxels_or_beside_the_scan_has_no_numbers() {
         let grid = oblique([1.0, 1.0, 3.0]);
-        let layers = Layers { scan: ramp(grid), shift: None };
+        let layers = Layers { scan: ramp(grid), shift: None, map: None };
         for (voxel, half_mm) in [([10.5, 10.5, 4.0], 0.3), ([-30.0, 10.0, 4.0], 5.0), ([10.0, 10.0, 4.0], 0.0)] {
             let unit = |n: usize| grid.world_from_voxel.matrix3.col(n).normalize() * half_mm;
             let shape = Shape::Ellipse { middle: at(&grid, voxel), half_axes: [unit(0), unit(1)] };

@@ -5,11 +5,13 @@ pub mod colormap;
 pub mod measure;
 pub mod paint;
 mod shift;
+mod size_map;
 
 use glam::{DAffine3, DVec3};
 use serde::{Deserialize, Serialize};
 
 pub use self::shift::{HEATMAPS, Shift};
+pub use self::size_map::{Overlaid, SizeMap};
 use crate::latent_shift::HeatmapMethod;
 use crate::volume::Volume;
 
@@ -89,9 +91,11 @@ impl Shade {
     }
 }
 
-/// The difference laid over a grey picture: as dense as it is large, `opacity` (`0..=1`) where it saturates.
+/// The difference, or a map, laid over a grey picture: as dense as it is large, `opacity` (`0..=1`) where it saturates.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Overlay {
+    pub of: Overlaid,
+    /// HU; of a map shares of its own scale.
     pub scale_hu: f32,
     pub threshold_hu: f32,
     pub opacity: f32,
@@ -103,6 +107,8 @@ pub struct Layers {
     pub scan: Volume,
     /// `None` before there is a result.
     pub shift: Option<Shift>,
+    /// What an overlay of a map reads; `None` where there is none.
+    pub map: Option<SizeMap>,
 }
 
 /// The voxel nearest to a place in world space; `None` outside.
@@ -177,40 +183,55 @@ impl Look {
         Self { content, step: 0.0, shade, overlay: None, sampling: Sampling::Linear }
     }
 
-    /// The colours that need a legend, and the numbers at their ends; none of a plain grey picture.
-    pub fn legend(&self) -> Option<Legend> {
+    /// The colours that need a legend, and the numbers at their ends; none of a plain grey picture. `map` is what an overlay of one reads.
+    pub fn legend(&self, map: Option<&SizeMap>) -> Option<Legend> {
         let lowest = if matches!(self.content, Content::Heatmap(_)) { 0.0 } else { -1.0 };
         match (self.shade, self.overlay) {
             (shade @ Shade::Difference { scale_hu, .. }, _) => {
-                Some(Legend { ends_hu: [lowest * scale_hu, scale_hu], shade })
+                Some(Legend { ends_hu: [lowest * scale_hu, scale_hu], shade, top: None })
             }
-            (_, Some(Overlay { scale_hu, threshold_hu, .. })) => {
-                Some(Legend { ends_hu: [-scale_hu, scale_hu], shade: Shade::difference(scale_hu, threshold_hu) })
+            (_, Some(Overlay { of, scale_hu, threshold_hu, .. })) => {
+                let shade = Shade::difference(scale_hu, threshold_hu);
+                match of {
+                    Overlaid::Difference => Some(Legend { ends_hu: [-scale_hu, scale_hu], shade, top: None }),
+                    Overlaid::Map => Some(Legend { ends_hu: [0.0, scale_hu], shade, top: Some(map?.top.clone()) }),
+                }
             }
             (shade @ Shade::Window { window, map, .. }, None) => {
                 let half = window.width_hu / 2.0;
-                (map != Map::Grey).then_some(Legend { ends_hu: [-half, half].map(|x| window.center_hu + x), shade })
+                let ends_hu = [-half, half].map(|x| window.center_hu + x);
+                (map != Map::Grey).then_some(Legend { ends_hu, shade, top: None })
             }
         }
     }
 
-    /// Whether the difference enters.
+    /// Whether what the networks made enters.
     pub fn needs_shift(&self) -> bool {
-        self.content != Content::Scan || self.overlay.is_some()
+        self.content != Content::Scan || self.overlay.is_some_and(|overlay| overlay.of == Overlaid::Difference)
+    }
+
+    /// Whether a map enters.
+    pub fn needs_map(&self) -> bool {
+        self.overlay.is_some_and(|overlay| overlay.of == Overlaid::Map)
     }
 }
 
 /// What stands beside a picture in colours.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Legend {
     /// The numbers at the lower and at the upper end, HU.
     pub ends_hu: [f32; 2],
     pub shade: Shade,
+    /// What the upper end of a map means, in words; the lower one is 0.
+    pub top: Option<String>,
 }
 
 impl Legend {
     /// What is written from the upper end to the lower one, each with its place from the top, `0..=1`.
     pub fn labels(&self) -> Vec<(f32, String)> {
+        if let Some(top) = &self.top {
+            return vec![(0.0, top.clone()), (1.0, "0".to_owned())];
+        }
         let [low, high] = self.ends_hu;
         let plus = if matches!(self.shade, Shade::Difference { .. }) && low < 0.0 { "+" } else { "" };
         let number = |hu: f32| if hu < 0.0 { format!("−{:.0}", -hu) } else { format!("{hu:.0}") };

@@ -3,7 +3,7 @@
 use glam::{DAffine3, DVec3, Vec3};
 use image::{Rgba, RgbaImage};
 
-use super::{Content, Layers, Look, Sampling, Shift, View, colormap};
+use super::{Content, Layers, Look, Overlaid, Sampling, Shift, SizeMap, View, colormap};
 use crate::latent_shift::HeatmapMethod;
 use crate::volume::Grid;
 
@@ -26,6 +26,12 @@ pub fn probe(layers: &Layers, content: Content, step: f32, world: DVec3) -> Opti
     let in_scan = near(&layers.scan.grid);
     let in_shift = layers.shift.as_ref().map_or(in_scan, |shift| near(&shift.reconstruction.grid));
     nearest(layers, content, step, in_scan, in_shift)
+}
+
+/// What a map has at a place in world space, as a share of its scale; `None` beyond it.
+pub fn probe_map(map: &SizeMap, world: DVec3) -> Option<f32> {
+    let near = map.volume.grid.voxel_from_world().transform_point3(world).as_vec3();
+    map_at(map, near, Sampling::Nearest)
 }
 
 /// The number at a place in voxels of the scan's grid, which is `in_shift` in voxels of the networks'.
@@ -55,10 +61,13 @@ enum Number {
     Heat(HeatmapMethod),
 }
 
-/// From pixels to voxels of the scan, and of what the networks made.
+/// From pixels to voxels of the scan, of what the networks made, and of the map.
+#[expect(clippy::struct_field_names, reason = "maps between spaces are called b_from_a")]
 struct Place {
     scan_from_pixel: DAffine3,
     shift_from_pixel: DAffine3,
+    /// `None` where there is no map.
+    map_from_pixel: Option<DAffine3>,
 }
 
 impl Place {
@@ -67,6 +76,7 @@ impl Place {
         Self {
             scan_from_pixel: from_pixel(&layers.scan.grid),
             shift_from_pixel: from_pixel(layers.shift.as_ref().map_or(&layers.scan.grid, |s| &s.reconstruction.grid)),
+            map_from_pixel: layers.map.as_ref().map(|map| from_pixel(&map.volume.grid)),
         }
     }
 }
@@ -98,10 +108,19 @@ fn color(look: &Look, layers: &Layers, place: &Place, x: u32, y: u32) -> [f32; 3
         }
     };
     let color = value.map_or([0.0; 3], |hu| colormap::color(hu, look.shade));
-    match look.overlay {
-        Some(overlay) => difference().map_or(color, |hu| colormap::overlaid(color, hu, overlay)),
-        None => color,
-    }
+    let laid_over = look.overlay.and_then(|overlay| match overlay.of {
+        Overlaid::Difference => Some((difference()?, overlay)),
+        Overlaid::Map => {
+            let in_map = place.map_from_pixel?.transform_point3(pixel).as_vec3();
+            Some((map_at(layers.map.as_ref()?, in_map, look.sampling)?, overlay))
+        }
+    });
+    laid_over.map_or(color, |(number, overlay)| colormap::overlaid(color, number, overlay))
+}
+
+fn map_at(map: &SizeMap, at: Vec3, sampling: Sampling) -> Option<f32> {
+    let [ni, nj, _] = map.volume.grid.shape;
+    sample(map.volume.grid.shape, at, sampling, |[i, j, k]| map.volume.voxels.at(i + ni * (j + nj * k)))
 }
 
 fn scan_at(layers: &Layers, at: Vec3, sampling: Sampling) -> Option<f32> {

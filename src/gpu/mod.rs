@@ -13,11 +13,11 @@ use std::sync::Arc;
 use bytemuck::{Pod, Zeroable};
 use eframe::wgpu;
 
-use crate::frame::{Content, Layers, Sampling, Shade, Shift, View};
+use crate::frame::{Content, Layers, Overlaid, Sampling, Shade, Shift, View};
 use crate::volume::{Grid, Voxels};
 pub use limits::{Bounds, raise_limits};
 pub use pane::{PaintSlice, words};
-use textures::{Texture, Textures};
+use textures::{Read, Textures};
 use tiling::Tiling;
 
 /// Both shaders: WGSL has no imports, so a shader is its parts joined.
@@ -44,12 +44,17 @@ pub struct SliceUniforms {
     pub kind: [i32; 4],
     pub shade: [f32; 4],
     pub overlay: [f32; 4],
+    pub map_from_x: [f32; 4],
+    pub map_from_y: [f32; 4],
+    pub map_origin: [f32; 4],
+    pub map_shape: [i32; 4],
+    pub map_tiles: [i32; 4],
 }
 
 impl SliceUniforms {
-    /// The tilings are those of scan, reconstruction and steps in their textures, as far as they are read.
-    fn new(view: &View, layers: &Layers, tilings: &[Tiling]) -> Self {
-        let [scan, reconstruction, steps] = [0, 1, 2].map(|i| *tilings.get(i).unwrap_or(&Tiling::NONE));
+    /// The tilings are those of scan, reconstruction, steps and map in their textures, as far as they are read.
+    fn new(view: &View, layers: &Layers, tilings: [Option<Tiling>; 4]) -> Self {
+        let [scan, reconstruction, steps, map] = tilings.map(|tiling| tiling.unwrap_or(Tiling::NONE));
         let View { size, world_from_pixel, look } = view;
         let vector = |v: glam::DVec3| [v.x as f32, v.y as f32, v.z as f32, 0.0];
         let shape = |grid: &Grid| {
@@ -60,6 +65,8 @@ impl SliceUniforms {
         let grid = shift.map_or(layers.scan.grid, |shift| shift.reconstruction.grid);
         let from_scan = layers.scan.grid.voxel_from_world() * *world_from_pixel;
         let from_shift = grid.voxel_from_world() * *world_from_pixel;
+        let map_grid = layers.map.as_ref().map(|map| map.volume.grid);
+        let from_map = map_grid.unwrap_or(layers.scan.grid).voxel_from_world() * *world_from_pixel;
         let content = match look.content {
             Content::Scan => 0,
             Content::Decoded => 1,
@@ -80,6 +87,11 @@ impl SliceUniforms {
         };
         let nearest = i32::from(look.sampling == Sampling::Nearest);
         let overlay = look.overlay.map_or([0.0; 4], |o| [o.scale_hu, o.threshold_hu, o.opacity, 0.0]);
+        let overlaid = match look.overlay.map(|overlay| overlay.of) {
+            None => 0,
+            Some(Overlaid::Difference) => 1,
+            Some(Overlaid::Map) => i32::from(map_grid.is_some()) * 2,
+        };
         let whole = i32::from(matches!(layers.scan.voxels, Voxels::I16(_)));
         let along = from_shift.matrix3.z_axis.as_vec3().abs().max_position();
         Self {
@@ -97,9 +109,14 @@ impl SliceUniforms {
             tiles: [scan.across, scan.depth, reconstruction.across, reconstruction.depth].map(|n| n as i32),
             step_tiles: [steps.across as i32, steps.depth as i32, along as i32, whole],
             frame: [size[0] as f32, size[1] as f32, look.step, f32::from(inverted)],
-            kind: [content, kind, nearest, i32::from(look.overlay.is_some())],
+            kind: [content, kind, nearest, overlaid],
             shade,
             overlay,
+            map_from_x: vector(from_map.matrix3.x_axis),
+            map_from_y: vector(from_map.matrix3.y_axis),
+            map_origin: vector(from_map.translation),
+            map_shape: map_grid.as_ref().map_or([0; 4], shape),
+            map_tiles: [map.across as i32, map.depth as i32, 0, 0],
         }
     }
 }
@@ -169,7 +186,14 @@ impl SliceRenderer {
         let (floats, whole) = (wgpu::TextureSampleType::Float { filterable: false }, wgpu::TextureSampleType::Sint);
         let layout = device.create_bind_group_layout(&wgpu::BindGroupLayoutDescriptor {
             label: Some("SliceRenderer"),
-            entries: &[uniforms, texture(1, floats), texture(2, floats), texture(3, floats), texture(4, whole)],
+            entries: &[
+                uniforms,
+                texture(1, floats),
+                texture(2, floats),
+                texture(3, floats),
+                texture(4, whole),
+                texture(5, floats),
+            ],
         });
         let pipeline_layout = device.create_pipeline_layout(&wgpu::PipelineLayoutDescriptor {
             label: Some("SliceRenderer"),
@@ -238,7 +262,7 @@ impl SliceRenderer {
         queue: &wgpu::Queue,
         view: &View,
         layers: &Layers,
-        textures: &[&Texture],
+        textures: &Read,
     ) -> wgpu::BindGroup {
         let uniforms = device.create_buffer(&wgpu::BufferDescriptor {
             label: Some("SliceUniforms"),
@@ -246,14 +270,14 @@ impl SliceRenderer {
             usage: wgpu::BufferUsages::UNIFORM | wgpu::BufferUsages::COPY_DST,
             mapped_at_creation: false,
         });
-        let tilings: Vec<_> = textures.iter().map(|texture| texture.tiling).collect();
-        let values = SliceUniforms::new(view, layers, &tilings);
+        let tilings = textures.map(|texture| texture.map(|texture| texture.tiling));
+        let values = SliceUniforms::new(view, layers, tilings);
         queue.write_buffer(&uniforms, 0, bytemuck::bytes_of(&values));
         let [float_blank, whole_blank] = &self.blanks;
-        let view_of = |i: usize| textures.get(i).map_or(float_blank, |texture| &texture.view);
+        let [scan, reconstruction, slabs, map] = textures.map(|t| t.map_or(float_blank, |texture| &texture.view));
         let (scan, whole_scan) = match layers.scan.voxels {
-            Voxels::I16(_) => (float_blank, view_of(0)),
-            Voxels::F32(_) | Voxels::F16(_) => (view_of(0), whole_blank),
+            Voxels::I16(_) => (float_blank, scan),
+            Voxels::F32(_) | Voxels::F16(_) => (scan, whole_blank),
         };
         let texture =
             |binding, view| wgpu::BindGroupEntry { binding, resource: wgpu::BindingResource::TextureView(view) };
@@ -263,9 +287,10 @@ impl SliceRenderer {
             entries: &[
                 wgpu::BindGroupEntry { binding: 0, resource: uniforms.as_entire_binding() },
                 texture(1, scan),
-                texture(2, view_of(1)),
-                texture(3, view_of(2)),
+                texture(2, reconstruction),
+                texture(3, slabs),
                 texture(4, whole_scan),
+                texture(5, map),
             ],
         })
     }

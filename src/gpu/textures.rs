@@ -8,7 +8,7 @@ use half::f16;
 
 use super::Bounds;
 use super::tiling::Tiling;
-use crate::frame::{HEATMAPS, Layers, Look};
+use crate::frame::{HEATMAPS, Layers, Look, Shift};
 use crate::volume::Voxels;
 
 /// A volume on the GPU.
@@ -22,6 +22,9 @@ pub(super) struct Texture {
     /// Slices that are there.
     uploaded: usize,
 }
+
+/// The textures of scan, reconstruction, steps and map, as far as a look reads them.
+pub(super) type Read<'a> = [Option<&'a Texture>; 4];
 
 struct Entry {
     /// Keeps the memory alive, so that its address names it.
@@ -46,7 +49,7 @@ impl Textures {
 
     /// Lets go of all but what is `shown`, makes textures for what is new, and uploads a frame's worth of what they lack.
     pub(super) fn hold(&mut self, device: &wgpu::Device, queue: &wgpu::Queue, shown: &[&Layers]) {
-        let wanted: Vec<_> = shown.iter().flat_map(|layers| volumes(layers)).collect();
+        let wanted: Vec<_> = shown.iter().flat_map(|layers| volumes(layers)).flatten().collect();
         let held = self.entries.len();
         self.entries.retain(|entry| wanted.iter().any(|(voxels, shape)| entry.is(voxels, *shape)));
         let freeing = self.entries.len() < held;
@@ -71,17 +74,17 @@ impl Textures {
         }
     }
 
-    /// The textures of scan, reconstruction and steps, the scan's alone where the look needs no more; `None` until they are
-    /// complete. An error says why one cannot be.
-    pub(super) fn of(&self, layers: &Layers, look: &Look) -> Result<Option<Vec<&Texture>>, &str> {
-        let mut found = Vec::new();
-        let needed = if look.needs_shift() { usize::MAX } else { 1 };
-        for (voxels, shape) in volumes(layers).take(needed) {
+    /// What a look reads of layers; `None` until all of it is complete. An error says why one texture cannot be.
+    pub(super) fn of(&self, layers: &Layers, look: &Look) -> Result<Option<Read<'_>>, &str> {
+        let needed = [true, look.needs_shift(), look.needs_shift(), look.needs_map()];
+        let mut read = [None; 4];
+        for ((place, volume), needed) in read.iter_mut().zip(volumes(layers)).zip(needed) {
+            let Some((voxels, shape)) = volume.filter(|_| needed) else { continue };
             let Some(entry) = self.find(voxels, shape) else { return Ok(None) };
-            found.push(entry.texture.as_ref().map_err(String::as_str)?);
+            *place = Some(entry.texture.as_ref().map_err(String::as_str)?);
         }
-        let complete = found.iter().all(|texture| texture.uploaded == texture.shape[2]);
-        Ok(complete.then_some(found))
+        let complete = read.iter().flatten().all(|texture: &&Texture| texture.uploaded == texture.shape[2]);
+        Ok(complete.then_some(read))
     }
 
     pub(super) fn uploaded_bytes(&self) -> u64 {
@@ -99,14 +102,19 @@ impl Entry {
     }
 }
 
-/// What layers are made of, each with its `[ni, nj, slices]`: the scan, then the reconstruction and the slabs behind one another.
-fn volumes(layers: &Layers) -> impl Iterator<Item = (&Voxels, [usize; 3])> {
-    let shifted = layers.shift.as_ref().map(|shift| {
-        let [ni, nj, nk] = shift.reconstruction.grid.shape;
-        let slabs = [ni, nj, shift.slab.len() * (shift.count() + HEATMAPS)];
-        [(&shift.reconstruction.voxels, [ni, nj, nk]), (&shift.slabs, slabs)]
-    });
-    std::iter::once((&layers.scan.voxels, layers.scan.grid.shape)).chain(shifted.into_iter().flatten())
+/// What layers are made of, each with its `[ni, nj, slices]`: the scan, the reconstruction, the slabs behind one another, and the map.
+fn volumes(layers: &Layers) -> [Option<(&Voxels, [usize; 3])>; 4] {
+    let shift = layers.shift.as_ref();
+    let slabs = |shift: &Shift| {
+        let [ni, nj, _] = shift.reconstruction.grid.shape;
+        [ni, nj, shift.slab.len() * (shift.count() + HEATMAPS)]
+    };
+    [
+        Some((&layers.scan.voxels, layers.scan.grid.shape)),
+        shift.map(|shift| (&shift.reconstruction.voxels, shift.reconstruction.grid.shape)),
+        shift.map(|shift| (&shift.slabs, slabs(shift))),
+        layers.map.as_ref().map(|map| (&map.volume.voxels, map.volume.grid.shape)),
+    ]
 }
 
 impl Texture {

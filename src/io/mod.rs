@@ -9,6 +9,7 @@ mod fault;
 mod files;
 mod glance;
 mod gzip;
+mod mask;
 mod memory;
 mod metaimage;
 mod nifti;
@@ -28,6 +29,7 @@ use std::path::{Path, PathBuf};
 use sha2::{Digest, Sha256};
 
 pub use self::choice::{Arrival, Choice, Series, Which};
+pub use self::mask::Mask;
 pub use self::note::{Note, Weight, counted};
 pub use self::preview::Preview;
 use self::series::files::Files;

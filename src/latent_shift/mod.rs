@@ -11,6 +11,7 @@ pub mod objective;
 mod path;
 pub mod piecewise;
 mod result;
+pub mod rise;
 mod run;
 pub mod saliency;
 pub mod search;

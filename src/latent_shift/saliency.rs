@@ -1,5 +1,5 @@
-//! Other ways to ask what a classifier looks at, to hold latent shift against: the plain gradient, integrated gradients and
-//! occlusion.
+//! Other ways to ask what a classifier looks at, to hold latent shift against: the plain gradient, integrated gradients, occlusion and
+//! RISE.
 //!
 //! All take the logit, not the probability: a sigmoid near 0 or 1 has next to no slope. Labels that are asked for together
 //! share every forward pass.
@@ -7,8 +7,10 @@
 use std::ops::Range;
 
 use candle_core::{DType, Device, Tensor};
+use serde::{Deserialize, Serialize};
 
 use super::Error;
+use super::rise::{self, MASKS, Masks, SEED};
 use crate::job::Monitor;
 use crate::models::Classifier;
 use crate::volume::{Grid, Volume};
@@ -27,6 +29,59 @@ pub const LUNG_HU: f32 = -850.0;
 /// A voxel is tissue from here on, HU: halfway between air and water.
 const TISSUE_HU: f32 = -500.0;
 
+/// A way to ask a classifier where it looks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Method {
+    Gradient,
+    IntegratedGradients,
+    Occlusion,
+    Rise,
+}
+
+impl Method {
+    pub const ALL: [Self; 4] = [Self::Gradient, Self::IntegratedGradients, Self::Occlusion, Self::Rise];
+
+    /// In files.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Gradient => "gradient",
+            Self::IntegratedGradients => "integrated_gradients",
+            Self::Occlusion => "occlusion",
+            Self::Rise => "rise",
+        }
+    }
+
+    /// On the screen.
+    pub fn title(self) -> &'static str {
+        match self {
+            Self::Gradient => "Gradient",
+            Self::IntegratedGradients => "Integrated gradients",
+            Self::Occlusion => "Occlusion",
+            Self::Rise => "RISE",
+        }
+    }
+
+    /// What its sizes are, in a sentence.
+    pub fn describe(self) -> &'static str {
+        match self {
+            Self::Gradient => "How steeply the logit follows each voxel, up or down.",
+            Self::IntegratedGradients => {
+                "Each voxel's share of the logit, up or down, on the straight way from air to the scan."
+            }
+            Self::Occlusion => "How far the logit falls where a cube of lung covers the voxel.",
+            Self::Rise => "How much higher the logit is behind random masks that leave the voxel.",
+        }
+    }
+
+    /// A size of its maps in words: "2.1e-3 a unit".
+    pub fn size_text(self, size: f32) -> String {
+        match self {
+            Self::Gradient => format!("{size:.1e} logit a unit"),
+            Self::IntegratedGradients | Self::Occlusion | Self::Rise => format!("{size:.1e} logit"),
+        }
+    }
+}
+
 /// What three methods say of one label: sizes, one per voxel of the stack.
 pub struct Saliency {
     /// |d logit / d voxel| at the scan.
@@ -37,7 +92,46 @@ pub struct Saliency {
     pub occlusion: Vec<f32>,
 }
 
-/// All three methods for `labels`, on a stack of values `0..=1`. `hu_from_unit` is the recipe's `[slope, offset]`.
+/// What a method says of each of `labels`: sizes of 0 or more, one for each voxel of a stack of values `0..=1`. `hu_from_unit` is the
+/// recipe's `[slope, offset]`.
+pub fn maps(
+    method: Method,
+    stack: &Volume,
+    hu_from_unit: [f32; 2],
+    classifier: &Classifier,
+    labels: &[usize],
+    monitor: &Monitor,
+) -> Result<Vec<Vec<f32>>, Error> {
+    let [slope, offset] = hu_from_unit;
+    let unit = |hu: f32| ((hu - offset) / slope).clamp(0.0, 1.0);
+    let voxels = || stack.voxels.iter().collect::<Vec<f32>>();
+    match method {
+        Method::Gradient => {
+            monitor.step("taking the gradient", 0, 0)?;
+            let at = tensor(voxels(), &stack.grid)?;
+            gradients(classifier, &at, labels, monitor)?.iter().map(sizes).collect()
+        }
+        Method::IntegratedGradients => {
+            let at = tensor(voxels(), &stack.grid)?;
+            integrated_gradients(classifier, &at, labels, monitor)?.iter().map(sizes).collect()
+        }
+        Method::Occlusion => {
+            let cubes = cubes(stack, unit(TISSUE_HU));
+            occlusion(classifier, stack, &cubes, unit(LUNG_HU), labels, monitor)
+        }
+        Method::Rise => {
+            let scores = |masked| {
+                let all = logits(classifier, &tensor(masked, &stack.grid)?, monitor)?;
+                Ok(labels.iter().map(|label| all[*label]).collect())
+            };
+            let mut maps = rise::weigh(&Masks::of(&stack.grid, SEED), MASKS, &voxels(), scores, monitor)?;
+            maps.iter_mut().flatten().for_each(|size| *size = size.max(0.0));
+            Ok(maps)
+        }
+    }
+}
+
+/// The three methods that are audited, for `labels`, as [`maps`] gives them.
 pub fn saliency(
     stack: &Volume,
     hu_from_unit: [f32; 2],
@@ -45,18 +139,12 @@ pub fn saliency(
     labels: &[usize],
     monitor: &Monitor,
 ) -> Result<Vec<Saliency>, Error> {
-    let [slope, offset] = hu_from_unit;
-    let unit = |hu: f32| ((hu - offset) / slope).clamp(0.0, 1.0);
-    let at = tensor(stack.voxels.iter().collect(), &stack.grid)?;
-    let plain = gradients(classifier, &at, labels, monitor)?;
-    let integrated = integrated_gradients(classifier, &at, labels, monitor)?;
-    let cubes = cubes(stack, unit(TISSUE_HU));
-    let occluded = occlusion(classifier, stack, &cubes, unit(LUNG_HU), labels, monitor)?;
-    let methods = plain.iter().zip(&integrated).zip(occluded);
-    let of_label = |((plain, integrated), occlusion): ((&Tensor, &Tensor), Vec<f32>)| {
-        Ok(Saliency { gradient: sizes(plain)?, integrated_gradients: sizes(integrated)?, occlusion })
-    };
-    methods.map(of_label).collect()
+    let by = |method| maps(method, stack, hu_from_unit, classifier, labels, monitor);
+    let (plain, integrated) = (by(Method::Gradient)?, by(Method::IntegratedGradients)?);
+    let methods = plain.into_iter().zip(integrated).zip(by(Method::Occlusion)?);
+    let of_label =
+        |((gradient, integrated_gradients), occlusion)| Saliency { gradient, integrated_gradients, occlusion };
+    Ok(methods.map(of_label).collect())
 }
 
 /// d logit / d stack for each label, `[slices, 1, h, w]`, signed: one pass forward, and one back for each.

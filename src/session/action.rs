@@ -107,6 +107,13 @@ pub enum Run {
     Load(Role, PathBuf),
     Explain,
     Cancel,
+    /// Repeat the result no more; what was repeated is kept, and the result in any case.
+    StopRepeating,
+    /// Show the change again, and compute no other method's map.
+    StopMethod,
+    /// Hold methods against a mask of the open scan; and no more.
+    LoadMask(PathBuf),
+    ForgetMask,
     /// Send the scan through the autoencoder, to see whether it is kept; and stop that.
     CheckReconstruction,
     StopReconstruction,
@@ -117,6 +124,8 @@ pub enum Run {
     /// Look at the result before beside the one that is shown.
     CompareOther,
     StopComparing,
+    /// Find the regions of the result that changed by more than so many HU.
+    RegionsAbove(f32),
     /// Delete all results that are kept.
     ClearResults,
     Wizard(Wizard),
@@ -137,6 +146,8 @@ pub enum Setting {
     /// Slices of the stack that may change; `None` = all.
     Slab(Option<Range<usize>>),
     Options(Options),
+    /// How often a run is repeated from perturbed starts.
+    Repeats(usize),
     /// What the left and the right button do.
     Mouse(Mouse),
     Panels(Panels),
@@ -264,6 +275,8 @@ pub enum Wanted {
     Model(Role),
     /// The scan that the open one is compared with.
     Toward,
+    /// A mask of the open scan.
+    Mask,
     Picture,
     Session,
     ExportFolder,
@@ -284,6 +297,12 @@ pub enum Place {
     Model(Role),
     Fit,
     Run,
+    /// Its repetitions.
+    Repeats,
+    /// A method's map.
+    Method,
+    /// The mask.
+    Mask,
     Picture,
     /// The list of kept results.
     Results,

@@ -7,7 +7,7 @@ use std::time::Instant;
 use image::RgbaImage;
 
 use super::action::{self, Action, Export, Measure, Place, Published, Setting, Sheet, View, Wanted};
-use super::dialog::Dialog;
+use super::dialog::{Answer, Dialog};
 use super::explained::Explained;
 use super::exporting::{Exporting, Written};
 use super::file::SessionFile;
@@ -17,14 +17,16 @@ use super::picture::PictureFile;
 use super::published::PublishedPage;
 use super::study::StudyPage;
 use super::toasts::{Toasts, Work};
+use super::undo::{kind_of, kind_of_measure};
 use super::view::Viewer;
+use super::view::display::Laid;
 use super::view::history::Kind;
 use super::wizard::Wizard;
 use super::worker::Worker;
 use crate::catalogue::Entry;
 use crate::io::{Choice, counted};
 use crate::models::Role;
-use crate::settings::{ExportChoices, Fetching, Settings, absolute};
+use crate::settings::{ExportChoices, Fetching, MOST_REPEATS, Settings, absolute};
 
 /// All of the window's state but what egui keeps.
 pub struct Session {
@@ -81,13 +83,13 @@ impl Session {
     pub fn apply(&mut self, action: Action) {
         match action {
             Action::View(view) => {
-                let kind = Kind::of(&view);
+                let kind = kind_of(&view);
                 self.remembered(kind, |session| session.look(view));
             }
             Action::Run(run) => self.work(run),
             Action::Setting(setting) => self.set(setting),
             Action::Export(export) => self.export(export),
-            Action::Measure(act) => self.remembered(Kind::of_measure(&act), |session| session.measure(&act)),
+            Action::Measure(act) => self.remembered(kind_of_measure(&act), |session| session.measure(&act)),
         }
     }
 
@@ -123,6 +125,7 @@ impl Session {
             wizard.follow(&self.model);
         }
         self.take_answer();
+        self.lay();
         let work = self.work_in_background();
         self.toasts.follow(work, Instant::now());
         if let Some(scan) = self.model.scan.ready() {
@@ -135,6 +138,19 @@ impl Session {
             self.view.advance(run.result.steps.len(), secs);
         }
         playing
+    }
+
+    /// Lays what was chosen over the pictures, as far as it is there.
+    fn lay(&mut self) {
+        let wanted = match self.view.display.laid {
+            Laid::By(method) => Some(method),
+            Laid::Change | Laid::Agreement => None,
+        };
+        self.model.follow_methods(wanted);
+        self.model.follow_mask();
+        let (scan, run) = self.model.shown();
+        let layers = run.map(|run| &*run.layers).or(scan.map(|scan| &*scan.layers));
+        self.view.lay(layers, self.model.map(self.view.display.laid));
     }
 
     /// All work whose end may be out of sight.
@@ -273,6 +289,17 @@ impl Session {
             Run::Load(role, card) => model.load(role, card),
             Run::Explain => model.explain(),
             Run::Cancel => model.run.cancel(),
+            Run::LoadMask(path) => model.load_mask(path),
+            Run::ForgetMask => model.forget_mask(),
+            Run::StopMethod => {
+                model.methods.coming.cancel();
+                self.view.display.laid = Laid::Change;
+            }
+            Run::RegionsAbove(hu) => {
+                self.view.region = None; // its place in the list is another one's soon
+                model.regions_above(hu);
+            }
+            Run::StopRepeating => model.repeating.repeated.cancel(),
             Run::CheckReconstruction => model.check_reconstruction(),
             Run::StopReconstruction => model.fitting.kept.cancel(),
             Run::SwapResults => {
@@ -305,6 +332,7 @@ impl Session {
             Setting::Toward(path) => settings.toward = Some(absolute(&path)),
             Setting::Slab(slab) => self.model.slab = slab,
             Setting::Options(options) => settings.options = options,
+            Setting::Repeats(repeats) => settings.repeats = repeats.min(MOST_REPEATS),
             Setting::Mouse(mouse) => settings.mouse = mouse,
             Setting::Panels(panels) => settings.panels = panels,
             Setting::Sides(sides) => settings.sides = sides,
@@ -380,6 +408,12 @@ impl Session {
             Place::Model(Role::Embedder) => model.embedder.dismiss(),
             Place::Fit => model.fitting.dismiss(),
             Place::Run => model.run.dismiss(),
+            Place::Mask => {
+                model.masking.mask.dismiss();
+                model.masking.measured.dismiss();
+            }
+            Place::Method => model.methods.coming.dismiss(),
+            Place::Repeats => model.repeating.repeated.dismiss(),
             Place::Session => model.restored.dismiss(),
             Place::Picture => self.picture.dismiss(),
             Place::Results => self.gallery.dismiss(),
@@ -429,11 +463,15 @@ impl Session {
     /// Does what the answer of a dialog is for.
     fn take_answer(&mut self) {
         match self.dialog.answer() {
-            Some((wanted, Ok(Some(path)))) => self.answered(wanted, path),
-            Some((_, Err(error))) => {
+            Some((wanted, Answer::Chosen(path))) => self.answered(wanted, path),
+            Some((_, Answer::Failed(error))) => {
                 self.model.scan.fail(error.context("the dialog failed; type the path instead"));
             }
-            Some((_, Ok(None))) | None => {}
+            Some((_, Answer::NoDialog)) => {
+                let text = "This system shows no file dialogs (a desktop portal or zenity would): type the path into its field";
+                self.toasts.tell(text, Instant::now());
+            }
+            Some((_, Answer::Nothing)) | None => {}
         }
     }
 
@@ -442,6 +480,7 @@ impl Session {
         let action: Action = match wanted {
             Wanted::ScanFile | Wanted::ScanFolder => action::Run::Open(path).into(),
             Wanted::Model(role) => action::Run::Load(role, path).into(),
+            Wanted::Mask => action::Run::LoadMask(path).into(),
             Wanted::Toward => Setting::Toward(path).into(),
             // The dialog has asked already whether a file may go.
             Wanted::Picture => Export::SavePicture { path, replace: true }.into(),

@@ -31,7 +31,7 @@ pub struct EarlySlice {
 
 impl From<Preview> for EarlySlice {
     fn from(Preview { slice, grid, window_hu }: Preview) -> Self {
-        let layers = Arc::new(Layers { scan: slice, shift: None });
+        let layers = Arc::new(Layers { scan: slice, shift: None, map: None });
         Self { grid, layers, window: Window::stored(window_hu) }
     }
 }
@@ -130,7 +130,7 @@ fn thumbnail(slice: &Volume) -> Option<RgbaImage> {
         if slice.voxels.iter().any(|hu| hu < AIR_HU) { THUMBNAIL } else { Window::of(slice.voxels.iter().collect())? };
     let size = [THUMBNAIL_PIXELS; 2];
     let view = Camera::fit(&grid, plane_of_slices(&grid), size).view(&grid, size, Look::scan(window));
-    Some(paint(&view, &Layers { scan: slice.clone(), shift: None }))
+    Some(paint(&view, &Layers { scan: slice.clone(), shift: None, map: None }))
 }
 
 #[cfg(test)]

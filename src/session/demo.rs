@@ -21,8 +21,8 @@ use crate::pipeline;
 use crate::settings::ScoredBy;
 use crate::volume::Volume;
 
-/// Pixels are multiples of this, decoded units: about one HU, as scans have them. The networks' own floats take five times the room, and
-/// nothing is seen of the rest.
+/// Pixels are multiples of this, decoded units: about one HU, as scans have them. The networks' own floats take two and a half times
+/// the room, and nothing is seen of the rest.
 const PIXEL: f32 = 1.0 / 2048.0;
 
 /// Computes the demo, and writes it as a session that finds its networks beside it. The flag says whether a file there may go.
@@ -31,6 +31,7 @@ pub fn write(cards: &Cards, path: &Path, replace: bool, monitor: &Monitor) -> Re
     let request = demo::request(cards, monitor)?;
     let scan = Arc::new(OpenScan::drawn(demo::input(request.recipe()?, monitor)?));
     let result = pipeline::explain(&scan.input, &request, monitor)?;
+    monitor.check()?; // what a cancelled run found is no demo
     let segmenter = pipeline::load_segmenter(&cards.segmenter, monitor)?;
     let (asked, timing) = (Asked::of(&request), Timing::of(monitor));
     let result = rounded(result, request.options.heatmap);
@@ -64,9 +65,11 @@ pub fn write(cards: &Cards, path: &Path, replace: bool, monitor: &Monitor) -> Re
             asked: explained.asked.clone(),
             timing: explained.timing.clone(),
             seconds: explained.seconds,
+            stability: None,
+            regions_above_hu: None,
         }),
     };
-    write::save_by(path, replace, |out| write_session(out, &document, Some(&explained.result)))
+    write::save_by(path, replace, |out| write_session(out, &document, Some(&explained.result), None))
 }
 
 /// A result of rounded pixels, with their heatmap. The numbers that the networks gave stay.

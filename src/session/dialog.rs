@@ -2,20 +2,36 @@
 
 use std::future::Future;
 use std::path::PathBuf;
+use std::time::{Duration, Instant};
 
-use anyhow::Result;
+use anyhow::Error;
 
 use super::action::Wanted;
 use super::worker::Worker;
 use crate::job::Job;
+
+/// No one closes a dialog this soon: a system that answers so has none to show.
+const AT_ONCE: Duration = Duration::from_millis(400);
 
 /// The dialog, one at a time.
 #[derive(Default)]
 pub struct Dialog {
     /// Asked for, and not shown yet.
     asked: Option<Wanted>,
-    /// Shown, and what its answer is for.
-    shown: Option<(Wanted, Job<Option<PathBuf>>)>,
+    /// Shown, what its answer is for, and since when.
+    shown: Option<(Wanted, Job<Option<PathBuf>>, Instant)>,
+    /// What the system showed no dialog for, until someone takes it.
+    missing: Option<Wanted>,
+}
+
+/// What came of a dialog.
+pub enum Answer {
+    Chosen(PathBuf),
+    /// The person chose nothing.
+    Nothing,
+    /// The system has no dialog to show.
+    NoDialog,
+    Failed(Error),
 }
 
 impl Dialog {
@@ -39,15 +55,29 @@ impl Dialog {
         worker: &Worker,
     ) -> std::io::Result<()> {
         let job = worker.spawn("dialog", move |_| Ok(pollster::block_on(answer)))?;
-        self.shown = Some((wanted, job));
+        self.shown = Some((wanted, job, Instant::now()));
         Ok(())
     }
 
     /// The answer, if there is one, and what it is for.
-    pub(super) fn answer(&mut self) -> Option<(Wanted, Result<Option<PathBuf>>)> {
-        let (wanted, job) = self.shown.as_ref()?;
-        let answered = (*wanted, job.poll()?);
+    pub(super) fn answer(&mut self) -> Option<(Wanted, Answer)> {
+        let (wanted, job, since) = self.shown.as_ref()?;
+        let answer = match job.poll()? {
+            Ok(Some(path)) => Answer::Chosen(path),
+            Ok(None) if since.elapsed() < AT_ONCE => Answer::NoDialog,
+            Ok(None) => Answer::Nothing,
+            Err(error) => Answer::Failed(error),
+        };
+        let wanted = *wanted;
         self.shown = None;
-        Some(answered)
+        if matches!(answer, Answer::NoDialog | Answer::Failed(_)) {
+            self.missing = Some(wanted);
+        }
+        Some((wanted, answer))
+    }
+
+    /// What the system showed no dialog for, once: its path can be typed.
+    pub fn take_missing(&mut self) -> Option<Wanted> {
+        self.missing.take()
     }
 }

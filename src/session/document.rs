@@ -14,6 +14,7 @@ use super::explained::Explained;
 use super::network::Loaded;
 use super::open_scan::OpenScan;
 use super::stage::Stage;
+use super::view::display::Laid;
 use super::view::measurements::MOST;
 use super::view::{SavedView, Viewer};
 use crate::demo;
@@ -26,6 +27,7 @@ use crate::models::{Role, check_labels};
 use crate::pipeline;
 use crate::preprocess::Recipe;
 use crate::settings::{ScoredBy, absolute};
+use crate::stability::Stability;
 
 pub const EXTENSION: &str = "parallax";
 /// A place is no farther than this from the origin of any scan, millimetres: a kilometre.
@@ -76,6 +78,12 @@ pub struct SavedResult {
     pub asked: Asked,
     pub timing: Timing,
     pub seconds: f64,
+    /// What came again in repetitions; none where none were made, or in files of before they were kept.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub stability: Option<Stability>,
+    /// Regions changed by more than this, HU; the usual threshold in files of before there was a choice.
+    #[serde(default)]
+    pub regions_above_hu: Option<f32>,
 }
 
 impl SavedNetwork {
@@ -152,6 +160,9 @@ impl Restored {
         viewer.show_scan(scan);
         if self.trouble.is_none() {
             viewer.restore(&self.document.view, self.run.as_deref());
+            if matches!(viewer.display.laid, Laid::By(_)) {
+                viewer.display.laid = Laid::Change; // another method is computed only when it is asked for
+            }
         }
     }
 }
@@ -252,7 +263,7 @@ fn name_of(scan: &SavedScan) -> String {
 }
 
 fn explained(result: &SavedResult, saved: &SavedSession, scan: &Arc<OpenScan>) -> Result<Arc<Explained>> {
-    let SavedResult { outline, asked, timing, seconds } = result;
+    let SavedResult { outline, asked, timing, seconds, stability, regions_above_hu } = result;
     let result = saved.result(outline, &scan.input.prepared)?;
     ensure!(
         asked.labels.len() == result.scan_logits.len(),
@@ -264,5 +275,15 @@ fn explained(result: &SavedResult, saved: &SavedSession, scan: &Arc<OpenScan>) -
         asked.terms.iter().all(|(label, weight)| *label < asked.labels.len() && weight.is_finite()),
         "it explains an output that the classifier does not have"
     );
-    Ok(Arc::new(Explained::new(Arc::clone(scan), asked.clone(), result, timing.clone(), *seconds)))
+    let explained = Explained::new(Arc::clone(scan), asked.clone(), result, timing.clone(), *seconds);
+    let above_hu =
+        regions_above_hu.filter(|hu| hu.is_finite() && *hu >= 0.0 && *hu != explained.report.regions.threshold_hu);
+    let explained = match above_hu {
+        Some(above_hu) => explained.with_regions_above(above_hu, &Monitor::default())?,
+        None => explained,
+    };
+    Ok(Arc::new(match stability {
+        Some(told) => explained.repeated(saved.stability(told.clone(), &explained.report.regions)?),
+        None => explained,
+    }))
 }

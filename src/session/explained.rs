@@ -5,11 +5,14 @@ use std::sync::Arc;
 use super::open_scan::OpenScan;
 use super::view::scale::Scale;
 use crate::export::report::{Asked, Report, Timing, report};
-use crate::frame::{HEATMAPS, Layers, Shift};
+use crate::frame::{HEATMAPS, Layers, Shift, SizeMap};
+use crate::job::{Cancelled, Monitor};
 use crate::latent_shift::{Counterfactual, HeatmapMethod, Step};
-use crate::quality::regions::Regions;
+use crate::quality::regions::{Change, Regions, regions};
+use crate::stability::Stability;
 
 /// A finished run with all that is shown of it.
+#[derive(Clone)]
 pub struct Explained {
     pub scan: Arc<OpenScan>,
     pub asked: Asked,
@@ -23,6 +26,8 @@ pub struct Explained {
     pub change_per_slice_hu: Vec<f32>,
     pub most_changed_slice: usize,
     pub report: Report,
+    /// The share of repetitions that agree, voxel by voxel; nothing where none were made.
+    pub agreement: Option<SizeMap>,
     pub timing: Timing,
     pub seconds: f64,
 }
@@ -37,7 +42,8 @@ impl Explained {
             change_per_slice_hu: result.change_per_slice_hu(),
             most_changed_slice: result.most_changed_slice(),
             report: report(&scan.input, &asked, &result, Regions::usual(&result, &scan.layers.scan.grid), &timing),
-            layers: Arc::new(Layers { scan: scan.layers.scan.clone(), shift: Some(shift) }),
+            layers: Arc::new(Layers { scan: scan.layers.scan.clone(), shift: Some(shift), map: None }),
+            agreement: None,
             scan,
             asked,
             result,
@@ -48,6 +54,38 @@ impl Explained {
 }
 
 impl Explained {
+    /// This result with what came again of it in repetitions. Its pictures stay the same.
+    #[must_use]
+    pub fn repeated(&self, stability: Stability) -> Self {
+        let grid = self.result.grid;
+        let (shares, slab) = (stability.shares(), self.result.slab_voxels());
+        let mut sizes = vec![0.0; grid.len()];
+        for (size, share) in sizes.iter_mut().skip(slab.start).zip(shares) {
+            *size = share;
+        }
+        let top = if stability.runs == 1 { "the one run".to_owned() } else { format!("all {} runs", stability.runs) };
+        let agreement = Some(SizeMap::new(grid, sizes.into_iter(), 1.0, top));
+        let mut repeated = Self { agreement, ..self.clone() };
+        repeated.report.stability = Some(stability);
+        repeated
+    }
+
+    /// This result with the regions that changed by more than `above_hu`, HU. Its pictures stay the same.
+    ///
+    /// # Errors
+    /// Where the work is cancelled.
+    pub fn with_regions_above(&self, above_hu: f32, monitor: &Monitor) -> Result<Self, Cancelled> {
+        let change = Change::of(&self.result, &self.scan.layers.scan.grid);
+        let mut regrouped = self.clone();
+        regrouped.report.regions = regions(&change, above_hu, None, monitor)?;
+        Ok(regrouped)
+    }
+
+    /// Whether both are one result, whatever has come to be known of it since.
+    pub fn is_of(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.layers, &other.layers)
+    }
+
     /// Slices of the stack that changed more than their neighbours, upwards.
     pub fn peaks(&self) -> impl Iterator<Item = usize> {
         let changes = &self.change_per_slice_hu;

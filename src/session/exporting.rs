@@ -8,8 +8,11 @@ use image::{RgbaImage, imageops};
 
 use super::explained::Explained;
 use super::model::Model;
+use super::model::methods::Computed;
 use super::stage::Stage;
 use super::view::Viewer;
+use crate::export::compared::{MaskReport, MethodMap, MethodReport};
+use crate::export::report::Report;
 use crate::export::{self, Kind, Patient, Run, Spot, Style, write};
 use crate::job::Monitor;
 use crate::settings::{ExportChoices, absolute};
@@ -37,6 +40,9 @@ struct Scene {
     style: Style,
     spot: Option<Spot>,
     patient: Patient,
+    /// Other methods' maps of the same class, and what a mask says of all.
+    maps: Vec<Arc<Computed>>,
+    mask: Option<Arc<MaskReport>>,
 }
 
 impl Scene {
@@ -44,7 +50,19 @@ impl Scene {
     fn of(model: &Model, viewer: &Viewer, patient: Patient) -> Option<Self> {
         let choices = &model.settings.export;
         let spot = choices.as_shown.then_some(Spot { place: viewer.cursor, window: viewer.window });
-        Some(Self { run: Arc::clone(model.run.ready()?), style: choices.style, spot, patient })
+        let (maps, mask) = (model.methods.all().to_vec(), model.masking.report().cloned());
+        Some(Self { run: Arc::clone(model.run.ready()?), style: choices.style, spot, patient, maps, mask })
+    }
+
+    /// The run's numbers, with those of what it was compared with.
+    fn report(&self) -> Report {
+        let mut report = self.run.report.clone();
+        let of = |computed: &Arc<Computed>| {
+            MethodReport::of(&MethodMap { method: computed.method, sizes: computed.sizes.clone() })
+        };
+        report.methods = (!self.maps.is_empty()).then(|| self.maps.iter().map(of).collect());
+        report.mask = self.mask.as_deref().cloned();
+        report
     }
 
     fn run(&self) -> Run<'_> {
@@ -201,7 +219,9 @@ fn write(scene: &Scene, kinds: &[Kind], folder: &Path, may_go: &[&str], monitor:
     let may_go = |name: &str| may_go.contains(&name);
     export::check(&scene.run.scan.input, kinds, scene.patient)?;
     let mut set = write::Set::open(folder, export::names(kinds), may_go)?;
-    export::files(&scene.run(), kinds, monitor, &mut |file| set.put(&file))?;
+    let report = scene.report();
+    let run = Run { report: &report, ..scene.run() };
+    export::files(&run, kinds, monitor, &mut |file| set.put(&file))?;
     Ok(Written { folder: folder.to_owned(), names: set.finish()? })
 }
 

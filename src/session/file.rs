@@ -60,7 +60,8 @@ pub fn writing(model: &Model, viewer: &Viewer) -> impl FnOnce(&Path, bool) -> Re
         let mut document = document.context("there is no session yet; open a scan first")?;
         document.scan.sha256 = scan.map(|scan| scan.input.sha256().to_owned()).unwrap_or_default();
         let result = run.as_deref().map(|run| &run.result);
-        write::save_private_by(path, replace, |out| write_session(out, &document, result))
+        let stability = run.as_deref().and_then(|run| run.report.stability.as_ref());
+        write::save_private_by(path, replace, |out| write_session(out, &document, result, stability))
     }
 }
 
@@ -73,6 +74,8 @@ fn document(model: &Model, viewer: &Viewer) -> Option<Document> {
         asked: run.asked.clone(),
         timing: run.timing.clone(),
         seconds: run.seconds,
+        stability: run.report.stability.clone(),
+        regions_above_hu: Some(run.report.regions.threshold_hu),
     });
     let recipe = scan.input.prepared.recipe.clone();
     Some(Document {

@@ -115,11 +115,17 @@ impl Gallery {
         if self.saved.running().is_some() || self.known.as_ref().is_some_and(|known| Arc::ptr_eq(known, run)) {
             return;
         }
+        // One of which more is known now takes the place of its own file.
+        let before = self.known.as_ref().filter(|known| known.is_of(run)).and_then(|_| self.saved.ready().cloned());
         self.known = Some(Arc::clone(run));
         let (folder, run, write) = (folder.clone(), Arc::clone(run), file::writing(model, viewer));
         let job = model.worker.spawn("keep", move |monitor| {
             monitor.step("keeping the result", 0, 0)?;
-            Ok(Arc::new(keep(&folder, &run, write)?))
+            let kept = keep(&folder, &run, write)?;
+            if let Some(before) = before.filter(|before| **before != kept) {
+                forget(&before);
+            }
+            Ok(Arc::new(kept))
         });
         self.saved.follow(job);
     }
@@ -168,7 +174,7 @@ fn keep(folder: &Path, run: &Explained, session: impl FnOnce(&Path, bool) -> Res
 
 /// The slice that changed most, of the scan in its own window, as grey levels.
 fn picture(run: &Explained) -> Vec<u8> {
-    let layers = Layers { scan: run.layers.scan.clone(), shift: None };
+    let layers = Layers { scan: run.layers.scan.clone(), shift: None, map: None };
     let grid = layers.scan.grid;
     let size = [PICTURE_PX; 2];
     let number = run.scan.axial(run.most_changed_slice).number;
@@ -215,9 +221,14 @@ fn prune(folder: &Path, newest: &Path) {
 }
 
 fn delete(kept: &Kept) {
+    forget(&kept.session);
+}
+
+/// Deletes a session file of the folder.
+fn forget(session: &Path) {
     // The summary first: without it the other file is in no list.
-    std::fs::remove_file(kept.session.with_extension(SUMMARY)).ok();
-    std::fs::remove_file(&kept.session).ok();
+    std::fs::remove_file(session.with_extension(SUMMARY)).ok();
+    std::fs::remove_file(session).ok();
 }
 
 #[cfg(test)]

@@ -32,6 +32,7 @@ pub mod stage;
 mod start;
 pub mod study;
 pub mod toasts;
+mod undo;
 pub mod view;
 pub mod wizard;
 pub mod worker;

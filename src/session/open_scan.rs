@@ -61,7 +61,7 @@ impl OpenScan {
 
     fn new(input: Input, path: Option<PathBuf>, listing: Option<Arc<Listing>>) -> Self {
         let window = Window::stored(input.scan.as_ref().and_then(|scan| scan.window_hu));
-        let layers = Arc::new(Layers { scan: input.display_volume(), shift: None });
+        let layers = Arc::new(Layers { scan: input.display_volume(), shift: None, map: None });
         Self { notes: input.notes(), window, layers, input, path, listing }
     }
 

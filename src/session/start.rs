@@ -27,12 +27,16 @@ pub struct Start {
     pub target: Option<String>,
     /// Slices that may change; `None` = all.
     pub slab: Option<Range<usize>>,
+    /// A mask of the scan.
+    pub mask: Option<PathBuf>,
     /// The built-in scan and networks, in place of all others; the run begins at once.
     pub demo: bool,
     /// What the page of published networks offers, in place of the catalogue.
     pub published: Option<Vec<Entry>>,
     /// Where results are kept; `None` = nowhere.
     pub results: Option<PathBuf>,
+    /// The file that settings are kept in; `None` = nowhere.
+    pub settings: Option<PathBuf>,
 }
 
 impl Session {
@@ -57,6 +61,9 @@ impl Session {
             model.settings.target = start.target;
         }
         model.slab = start.slab;
+        if let Some(mask) = start.mask {
+            model.load_mask(mask);
+        }
         let kept = model.settings.clone();
         let cards = [
             (Role::Autoencoder, start.autoencoder.or(kept.autoencoder)),

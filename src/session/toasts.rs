@@ -72,6 +72,11 @@ impl Toasts {
         self.list.drain(..too_many);
     }
 
+    /// Tells what went wrong and has no place of its own.
+    pub fn tell(&mut self, text: &str, now: Instant) {
+        self.list.push(Toast { text: text.to_owned(), failed: true, show: None, until: now + STAYS });
+    }
+
     pub fn close(&mut self, at: usize) {
         if at < self.list.len() {
             self.list.remove(at);

@@ -1,5 +1,6 @@
 //! What the user chose, kept between runs. File names stay on this machine; nothing of a scan is kept but its path.
 
+pub mod kept;
 mod presets;
 
 use std::path::{Path, PathBuf};
@@ -10,6 +11,8 @@ pub use self::presets::{CENTER_HU, MOST_PRESETS, Preset, Presets, WIDTH_HU, pres
 use crate::export::{Kind, Style};
 use crate::latent_shift::Options;
 
+/// Repetitions of a run that the window offers, at most.
+pub const MOST_REPEATS: usize = 20;
 /// Scans that are remembered.
 const RECENT: usize = 8;
 
@@ -110,6 +113,8 @@ pub struct Settings {
     /// Class of the classifier, by name: numbers change from model to model.
     pub target: Option<String>,
     pub options: Options,
+    /// How often a run is repeated from perturbed starts, 0 to [`MOST_REPEATS`].
+    pub repeats: usize,
     pub mouse: Mouse,
     pub panels: Panels,
     pub sides: Sides,
@@ -134,6 +139,7 @@ impl Default for Settings {
             scored_by: ScoredBy::default(),
             target: None,
             options: Options::default(),
+            repeats: 0,
             mouse: Mouse::default(),
             panels: Panels::default(),
             sides: Sides::default(),

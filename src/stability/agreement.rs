@@ -2,6 +2,7 @@
 
 use std::ops::Range;
 
+use anyhow::{Result, ensure};
 use glam::DVec3;
 
 use super::Again;
@@ -46,6 +47,27 @@ impl Agreement {
             of_slices: vec![0; slab.len()],
             regions: vec![Counted::default(); regions.list.len()],
         }
+    }
+
+    /// Takes up counts that were kept, as far as these can be counts of these regions. Nothing more can be added.
+    pub(super) fn restored(regions: &Regions, agree: Vec<u8>, of_slices: Vec<u8>) -> Result<Self> {
+        let mut restored = Self::of(regions, &[]);
+        let (voxels, slices) = (restored.agree.len(), restored.of_slices.len());
+        ensure!(
+            agree.len() == voxels && of_slices.len() == slices,
+            "its repetitions are counted at {} voxels of {} slices, where {voxels} of {slices} may change",
+            agree.len(),
+            of_slices.len()
+        );
+        let pixels = restored.pixels();
+        let within = agree.chunks(pixels).zip(&of_slices).all(|(slice, of)| slice.iter().all(|agree| agree <= of));
+        ensure!(within, "more of its repetitions agree at a voxel than were made");
+        (restored.agree, restored.of_slices) = (agree, of_slices);
+        Ok(restored)
+    }
+
+    pub(super) fn counts(&self) -> (&[u8], &[u8]) {
+        (&self.agree, &self.of_slices)
     }
 
     fn pixels(&self) -> usize {

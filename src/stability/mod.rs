@@ -2,9 +2,9 @@
 
 mod agreement;
 
-use anyhow::Result;
+use anyhow::{Result, ensure};
 use glam::DVec3;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use self::agreement::Agreement;
 use crate::io::counted;
@@ -20,7 +20,7 @@ pub const MOST_RUNS: usize = 100;
 const ONCE: [&str; 2] = ["loading the networks", "decoding the sweep"];
 
 /// What came again.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Stability {
     /// Runs that were asked for, that were made, and that found no counterfactual: these agree nowhere.
     pub asked: usize,
@@ -30,12 +30,13 @@ pub struct Stability {
     pub noise: f32,
     /// How often each region of the list came again, in its order.
     pub regions: Vec<Again>,
+    /// `None` in what was read from text alone.
     #[serde(skip)]
-    agreement: Agreement,
+    agreement: Option<Agreement>,
 }
 
 /// How often a region came again.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Again {
     /// Runs in which it changed the same way, by half as much or more on average.
     pub found_in: usize,
@@ -58,12 +59,40 @@ impl Stability {
     /// The share of runs that changed a place the same way as the run itself; nothing where that changed it no more than its threshold.
     /// `place` is RAS+ millimetres.
     pub fn share_at(&self, place: DVec3) -> Option<f32> {
-        self.agreement.share_at(place)
+        self.agreement.as_ref()?.share_at(place)
     }
 
     /// The share of runs that agree at each voxel of the run's slab, `[slab, height, width]`; not a number where there is none.
     pub fn shares(&self) -> Vec<f32> {
-        self.agreement.shares()
+        self.agreement.as_ref().map(Agreement::shares).unwrap_or_default()
+    }
+
+    /// What the shares are made of, to be kept: how many runs agree at each voxel of the slab, `[slab, height, width]`, and how many runs
+    /// held each of its slices.
+    pub fn counts(&self) -> (&[u8], &[u8]) {
+        self.agreement.as_ref().map(Agreement::counts).unwrap_or_default()
+    }
+
+    /// Takes up again what was read from text, with the counts that were kept beside it; `regions` are those of the run.
+    ///
+    /// # Errors
+    /// Where the numbers are none that a run and its repetitions can have.
+    pub fn with_counts(self, regions: &Regions, agree: Vec<u8>, of_slices: Vec<u8>) -> Result<Self> {
+        let listed = regions.list.len();
+        ensure!(
+            self.regions.len() == listed,
+            "its repetitions know {} changed regions, where the result has {listed}",
+            self.regions.len()
+        );
+        let counted = self.asked <= MOST_RUNS && self.runs <= self.asked && self.failed <= self.runs;
+        let may_be = |again: &Again| {
+            again.found_in <= again.of
+                && again.of <= self.runs
+                && again.sign_share.is_none_or(|share| (0.0..=1.0).contains(&share))
+        };
+        ensure!(counted && self.regions.iter().all(may_be), "its repetitions are counted as no repetitions can be");
+        let agreement = Agreement::restored(regions, agree, of_slices)?;
+        Ok(Self { agreement: Some(agreement), ..self })
     }
 
     /// How often the largest regions came again, in words.
@@ -84,6 +113,17 @@ impl Stability {
 pub fn cost_secs(run: &Monitor, runs: usize) -> f64 {
     let phases = run.phase_secs().into_iter().filter(|(phase, _)| !ONCE.contains(phase));
     phases.map(|(_, secs)| secs).sum::<f64>() * runs as f64
+}
+
+/// The cost in words before the run itself is begun; `run_secs` is how long that is thought to take, where it is known.
+pub fn expected_words(run_secs: Option<f64>, runs: usize) -> String {
+    let more = counted(runs, "more run");
+    match run_secs {
+        Some(secs) => {
+            format!("stability: {more} will follow the run, at most about {} in all", duration(secs * runs as f64))
+        }
+        None => format!("stability: {more} will follow the run, each about as long as its search"),
+    }
 }
 
 /// The cost in words, before it is paid.
@@ -124,5 +164,5 @@ pub fn stability(
         }
         made += 1;
     }
-    Ok(Stability { asked, runs: made, failed, noise: NOISE, regions: agreement.again(), agreement })
+    Ok(Stability { asked, runs: made, failed, noise: NOISE, regions: agreement.again(), agreement: Some(agreement) })
 }

@@ -7,6 +7,7 @@ use anyhow::{Context as _, Result, anyhow, bail, ensure};
 use serde::Deserialize;
 use sha2::{Digest, Sha256};
 
+use super::case::Case;
 use super::lists::{cases_at, listed};
 use super::question::{self, Question};
 use crate::files;
@@ -21,13 +22,6 @@ const MOST_QUESTIONS: usize = 50;
 const MARK_LETTERS: usize = 16;
 /// Of a study that names no seed.
 const SEED: u64 = 1;
-
-/// A result that is shown, by a name that readers never see.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Case {
-    pub name: String,
-    pub session: PathBuf,
-}
 
 /// Where a case opens.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]

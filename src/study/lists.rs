@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result, ensure};
 
-use super::definition::Case;
+use super::case::Case;
 use crate::files::{self, is_plain};
 
 /// What a session's file ends in.

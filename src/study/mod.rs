@@ -4,6 +4,7 @@
 //! [`Study::open`] reads what a study asks; [`Reading`] leads one reader through it and writes every answer at once.
 
 mod answers;
+mod case;
 mod definition;
 mod lists;
 mod moment;
@@ -12,7 +13,8 @@ mod question;
 mod reading;
 
 pub use self::answers::COLUMNS;
-pub use self::definition::{Case, FirstSlice, STUDY_FILE, Study};
+pub use self::case::Case;
+pub use self::definition::{FirstSlice, STUDY_FILE, Study};
 pub use self::moment::{Clock, Moment};
 pub use self::order::order;
 pub use self::question::{Answer, Kind, Mark, Pane, Question, STEPS};

@@ -7,7 +7,8 @@ use std::sync::Arc;
 use anyhow::{Context as _, Result, bail, ensure};
 
 use super::answers::{Answers, Event, Found, Key, Past, Row};
-use super::definition::{Case, Study};
+use super::case::Case;
+use super::definition::Study;
 use super::moment::Moment;
 use super::order::order;
 use super::question::{Answer, Pane, Question};

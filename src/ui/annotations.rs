@@ -6,7 +6,7 @@ use super::theme;
 use super::widgets::{plate, text_size};
 use crate::frame::camera::Camera;
 use crate::frame::{Generated, Legend, Plane, lambda_text};
-use crate::session::view::arrange::Picture;
+use crate::session::view::arrange::{Labels, Picture};
 use crate::volume::Grid;
 
 /// Height of a line of text, points.
@@ -32,8 +32,11 @@ pub(super) fn annotate(
     grid: &Grid,
     pixels_per_point: f32,
 ) {
-    plate(painter, inner.left_top(), Align2::LEFT_TOP, &picture.title, theme::DARK.strong);
-    if let Some(score) = &picture.score {
+    let Labels { title, slice } = picture.labels;
+    if title {
+        plate(painter, inner.left_top(), Align2::LEFT_TOP, &picture.title, theme::DARK.strong);
+    }
+    if let Some(score) = picture.score.as_ref().filter(|_| title) {
         plate(painter, inner.left_top() + vec2(0.0, LINE), Align2::LEFT_TOP, score, theme::DARK.strong);
     }
     let [left, right, top, bottom] = camera.letters(grid);
@@ -45,9 +48,11 @@ pub(super) fn annotate(
     let lines = if narrow { 3.0 } else { 1.0 };
     plate(painter, inner.center_top() + vec2(0.0, lines * LINE), Align2::CENTER_TOP, top, theme::DARK.strong);
     plate(painter, inner.center_bottom(), Align2::CENTER_BOTTOM, bottom, theme::DARK.strong);
-    plate(painter, inner.left_bottom(), Align2::LEFT_BOTTOM, &slice_text(camera, grid), theme::DARK.strong);
+    if slice {
+        plate(painter, inner.left_bottom(), Align2::LEFT_BOTTOM, &slice_text(camera, grid), theme::DARK.strong);
+    }
     scale_bar(painter, inner, camera.mm_per_pixel * f64::from(pixels_per_point));
-    if let Some(legend) = picture.look.legend() {
+    if let Some(legend) = picture.look.legend(picture.layers.map.as_ref()) {
         color_bar(painter, inner, &legend);
     }
 }

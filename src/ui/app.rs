@@ -1,20 +1,24 @@
 //! The application: polls in `logic`, draws in `ui`, and has the session act on what was done.
 
+use std::path::PathBuf;
+use std::time::Instant;
+
 use eframe::egui::{self, CentralPanel, Frame, Margin, Panel, RichText, ScrollArea, Theme};
 use eframe::{CreationContext, Storage};
 
 use super::picker::{Ask, Picker};
 use super::{
     compare_bar, compute_panel, export_dialog, gallery_panel, help, input_panel, keys, lambda_bar, measure,
-    model_panel, palette, panes, presets, preview, published, result_panel, session_panel, slice_bar, start_panel,
-    status_bar, study, theme, toasts, toolbar, widgets, wizard,
+    methods_panel, model_panel, palette, panes, presets, preview, published, result_panel, session_panel, slice_bar,
+    start_panel, status_bar, study, theme, toasts, toolbar, widgets, wizard,
 };
 use crate::catalogue;
 use crate::gpu::SliceRenderer;
+use crate::pipeline::in_words;
 use crate::session::action::{Action, Setting, Sheet, Wanted};
 use crate::session::worker::Worker;
 use crate::session::{Session, Start};
-use crate::settings::{Settings, Side, Sides};
+use crate::settings::{Settings, Side, Sides, kept};
 
 const SETTINGS: &str = "settings";
 /// A frame that took longer moves what plays no farther, seconds.
@@ -28,6 +32,13 @@ pub struct App {
     picker: Box<dyn Picker>,
     /// Whether there is a GPU, real or in software, to draw on.
     drawable: bool,
+    kept: KeptSettings,
+}
+
+/// Where settings are kept, and what was kept last.
+struct KeptSettings {
+    file: Option<PathBuf>,
+    last: Option<Settings>,
 }
 
 impl App {
@@ -38,13 +49,21 @@ impl App {
             let renderer = SliceRenderer::new(&state.device, state.target_format);
             state.renderer.write().callback_resources.insert(renderer);
         });
-        let settings: Settings =
-            cc.storage.and_then(|storage| eframe::get_value(storage, SETTINGS)).unwrap_or_default();
+        let file = start.settings.take();
+        let read = file.as_deref().map_or(Ok(None), kept::load);
+        let (found, unread) = read.map_or_else(|why| (None, Some(in_words(&why))), |found| (found, None));
+        // Where older versions kept them, readable for all; they go from there once they are kept here.
+        let older = || cc.storage.and_then(|storage| eframe::get_value(storage, SETTINGS));
+        let settings = if unread.is_none() { found.clone().or_else(older) } else { None }.unwrap_or_default();
         let ctx = cc.egui_ctx.clone();
         let published = start.published.take().unwrap_or_else(|| catalogue::all().to_vec());
         let mut session = Session::new(settings, published, Worker::new(move || ctx.request_repaint()));
         session.begin(start);
-        Self { session, pending: Vec::new(), picker, drawable: drawable.is_some() }
+        if let Some(why) = unread {
+            session.toasts.tell(&why, Instant::now());
+        }
+        let kept = KeptSettings { file, last: found };
+        Self { session, pending: Vec::new(), picker, drawable: drawable.is_some(), kept }
     }
 
     /// Shows the dialog that is asked for. It must be made on this thread and is awaited on another.
@@ -55,6 +74,7 @@ impl App {
             Wanted::ScanFolder => Ask::ScanFolder,
             Wanted::Model(_) => Ask::Model,
             Wanted::Toward => Ask::Toward,
+            Wanted::Mask => Ask::Mask,
             Wanted::Picture => Ask::SavePicture,
             Wanted::Session => Ask::SaveSession,
             Wanted::ExportFolder => Ask::ExportFolder,
@@ -67,6 +87,20 @@ impl App {
         if let Err(error) = dialog.wait(wanted, self.picker.pick(ask, frame), &model.worker) {
             model.scan.fail(error.into());
         }
+    }
+
+    /// Puts the cursor into the field of a path that no dialog can be shown for.
+    fn type_instead(&mut self, ctx: &egui::Context) {
+        let field = match self.session.dialog.take_missing() {
+            Some(Wanted::ScanFile | Wanted::ScanFolder) => input_panel::FIELD,
+            Some(Wanted::Model(role)) => model_panel::name(role),
+            Some(Wanted::Toward) => model_panel::OTHER_SCAN,
+            Some(Wanted::Picture) => result_panel::SAVE_AS,
+            Some(Wanted::Session) => session_panel::SAVE_AS,
+            // The fields of the others stand on the sheet that asks.
+            Some(_) | None => return,
+        };
+        widgets::focus_path_field(ctx, field);
     }
 
     fn panels_ui(&self, ui: &mut egui::Ui, actions: &mut Vec<Action>) {
@@ -129,6 +163,7 @@ impl App {
             widgets::clear_of_scroll_bar(ui);
             measure::measure_panel_ui(ui, model, view, actions);
             result_panel::result_panel_ui(ui, model, view, actions);
+            methods_panel::methods_panel_ui(ui, model, view, actions);
             gallery_panel::gallery_ui(ui, model, gallery, actions);
             if model.scan.ready().is_some() {
                 session_panel::session_panel_ui(ui, file, actions);
@@ -225,11 +260,20 @@ impl eframe::App for App {
             self.session.apply(action);
         }
         self.ask(frame);
+        self.type_instead(ui.ctx());
     }
 
     fn save(&mut self, storage: &mut dyn Storage) {
-        if let Some(settings) = self.session.kept() {
-            eframe::set_value(storage, SETTINGS, settings);
+        let Self { session, kept, .. } = self;
+        let (Some(file), Some(settings)) = (&kept.file, session.kept()) else { return };
+        if kept.last.as_ref() == Some(settings) {
+            return;
         }
+        let settings = settings.clone();
+        if let Err(why) = kept::save(file, &settings) {
+            session.toasts.tell(&in_words(&why), Instant::now());
+        }
+        kept.last = Some(settings); // what could not be kept is told once
+        storage.set_string(SETTINGS, String::new());
     }
 }

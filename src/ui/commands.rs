@@ -3,9 +3,10 @@
 use eframe::egui::{Key, Modifiers};
 
 use crate::frame::Plane;
+use crate::latent_shift::saliency::Method;
 use crate::session::Session;
 use crate::session::action::{Action, Export, Measure, Run, Setting, Sheet, Study, View, Wanted};
-use crate::session::view::display::{Change, Changes, ENDS, Layout, MAPS, Shown};
+use crate::session::view::display::{Change, Changes, ENDS, Laid, Layout, MAPS, Shown};
 use crate::settings::{Side, Sides};
 use crate::study::{Pane, Reading};
 
@@ -90,6 +91,7 @@ fn of_files(session: &Session) -> Vec<Command> {
     ];
     if model.scan.ready().is_some() {
         all.push(Command::new("Save the session…", command(Key::S), View::Ask(Wanted::Session)).everywhere());
+        all.push(Command::new("Load a mask…", None, View::Ask(Wanted::Mask)));
         all.push(Command::new("Save the picture…", None, View::Ask(Wanted::Picture)));
         all.push(Command::new("Copy the picture", (COMMAND_SHIFT, Key::C), Export::CopyPicture).everywhere());
     }
@@ -98,6 +100,9 @@ fn of_files(session: &Session) -> Vec<Command> {
     }
     if model.missing().is_none() && model.run.running().is_none() {
         all.push(Command::new("Compute the counterfactual", command(Key::Enter), Run::Explain).everywhere());
+    }
+    if model.repeating.repeated.running().is_some() {
+        all.push(Command::new("Stop repeating", None, Run::StopRepeating));
     }
     if model.run.running().is_some() {
         all.push(Command::new("Cancel the run", plain(Key::Escape), Run::Cancel));
@@ -219,6 +224,14 @@ fn of_result(session: &Session) -> Vec<Command> {
     ];
     if run.result.steps.len() > 1 {
         all.push(Command::new("Play along lambda, or stop", plain(Key::Space), View::TogglePlay));
+    }
+    if run.agreement.is_some() {
+        let laid = if session.view.display.laid == Laid::Agreement { Laid::Change } else { Laid::Agreement };
+        all.push(Command::new("Where runs agree, or the change", None, View::Change(Change::Laid(laid))));
+    }
+    for laid in [Laid::Change].into_iter().chain(Method::ALL.map(Laid::By)) {
+        let name = format!("Method shown: {}", laid.title().to_lowercase());
+        all.push(Command::new(name, None, View::Change(Change::Laid(laid))));
     }
     if session.view.display.changes != Changes::Slice {
         let display = crate::session::view::display::Display { changes: Changes::Slice, ..session.view.display };

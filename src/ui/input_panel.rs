@@ -16,6 +16,9 @@ use crate::session::model::{Model, Waiting};
 use crate::session::open_scan::OpenScan;
 use crate::volume::orientation::axis_codes;
 
+/// The field of the scan's path.
+pub(super) const FIELD: &str = "Scan path";
+
 pub(super) fn input_panel_ui(ui: &mut Ui, model: &Model, actions: &mut Vec<Action>) {
     let ready = model.scan.ready();
     let failed = model.scan.error().or(model.restored.error()).is_some();
@@ -51,13 +54,8 @@ pub(super) fn input_panel_ui(ui: &mut Ui, model: &Model, actions: &mut Vec<Actio
                 actions.push(View::Ask(Wanted::ScanFolder).into());
             }
         });
-        match path_field_ui(
-            ui,
-            "Scan path",
-            None,
-            "or type a path, then Enter",
-            ready.and_then(|scan| scan.path.as_deref()),
-        ) {
+        match path_field_ui(ui, FIELD, None, "or type a path, then Enter", ready.and_then(|scan| scan.path.as_deref()))
+        {
             Some(Chosen::Path(path)) => actions.push(Run::Open(path).into()),
             Some(Chosen::Browse) => actions.push(View::Ask(Wanted::ScanFile).into()),
             None => {}

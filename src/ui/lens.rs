@@ -3,7 +3,7 @@
 use eframe::egui::{Align2, Rect, Response, Stroke, StrokeKind, Ui, pos2, vec2};
 use glam::DVec3;
 
-use super::panes::picture_ui;
+use super::pixels::picture_ui;
 use super::places::point_at;
 use super::theme;
 use super::widgets::plate;

@@ -14,6 +14,7 @@ mod keys;
 mod lambda_bar;
 mod lens;
 mod measure;
+mod methods_panel;
 mod model_panel;
 mod navigate;
 mod notes;
@@ -21,6 +22,7 @@ mod palette;
 mod pane_menu;
 mod panes;
 mod picker;
+mod pixels;
 mod places;
 mod presets;
 mod preview;
@@ -41,6 +43,7 @@ mod widgets;
 mod wizard;
 
 use std::io::Write;
+use std::path::PathBuf;
 
 use anyhow::{Context as _, anyhow};
 use eframe::egui::ViewportBuilder;
@@ -55,10 +58,11 @@ use crate::gpu::raise_limits;
 
 const APP_ID: &str = "parallax";
 
-/// The folder that eframe keeps settings in is there, or can be made: it says nothing itself where it cannot.
-fn settings_folder() -> anyhow::Result<()> {
+/// The folder that settings and the window's place are kept in, which is there or is made now.
+fn settings_folder() -> anyhow::Result<PathBuf> {
     let folder = eframe::storage_dir(APP_ID).context("there is no home folder; set HOME")?;
-    std::fs::create_dir_all(&folder).with_context(|| format!("cannot make the folder {}", folder.display()))
+    std::fs::create_dir_all(&folder).with_context(|| format!("cannot make the folder {}", folder.display()))?;
+    Ok(folder)
 }
 
 /// Opens the window, and returns when it is closed. The device is chosen and the computing threads are there.
@@ -71,9 +75,12 @@ pub fn run(mut start: Start) -> anyhow::Result<()> {
         .with_min_inner_size([1024.0, 640.0]);
     let mut options = eframe::NativeOptions { viewport, ..eframe::NativeOptions::default() };
     raise_limits(&mut options.wgpu_options.wgpu_setup);
-    if let Err(error) = settings_folder() {
-        // A closed pipe leaves no one to tell.
-        writeln!(std::io::stderr(), "parallax: what you choose will not be kept for the next time: {error:#}").ok();
+    match settings_folder() {
+        Ok(folder) => start.settings = start.settings.or_else(|| Some(folder.join("settings.json"))),
+        Err(error) => {
+            // A closed pipe leaves no one to tell.
+            writeln!(std::io::stderr(), "parallax: what you choose will not be kept for the next time: {error:#}").ok();
+        }
     }
     eframe::run_native("parallax", options, Box::new(|cc| Ok(Box::new(App::new(cc, start, Box::new(SystemPicker))))))
         .map_err(|error| {

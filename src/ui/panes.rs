@@ -3,9 +3,8 @@
 use std::sync::Arc;
 
 use eframe::egui::{
-    CursorIcon, Id, Label, Painter, Rect, Response, RichText, Role, Sense, Stroke, Ui, WidgetInfo, pos2, vec2,
+    Color32, CursorIcon, Id, Label, Rect, Response, RichText, Role, Sense, Stroke, Ui, WidgetInfo, pos2, vec2,
 };
-use eframe::egui_wgpu;
 use glam::DVec3;
 
 use super::annotations::{annotate, mark_synthetic, words};
@@ -13,14 +12,16 @@ use super::lens;
 use super::measure;
 use super::navigate;
 use super::pane_menu::pane_menu;
+use super::pixels::picture_ui;
 use super::places::point_at;
 use super::theme;
 use crate::frame::Plane;
 use crate::frame::camera::Camera;
-use crate::gpu::{self, PaintSlice};
+use crate::gpu;
 use crate::session::action::{Action, View};
 use crate::session::explained::Explained;
 use crate::session::model::Model;
+use crate::session::model::masking::Opened;
 use crate::session::shown::{arrange, swiped};
 use crate::session::view::Viewer;
 use crate::session::view::arrange::{Arrangement, Picture};
@@ -59,6 +60,9 @@ pub(super) fn panes_ui(ui: &mut Ui, model: &Model, viewer: &Viewer, actions: &mu
         }
         if let Some(run) = run {
             outline(ui, rect, picture.plane, viewer, &grid, run);
+        }
+        if let Some(opened) = model.masking.mask.ready() {
+            mask_outline(ui, rect, picture.plane, viewer, &grid, opened);
         }
         measure::draw(ui, rect, picture, viewer, &grid);
         let pane = navigate::Pane { response: &response, picture, viewer, grid: &grid, mouse: model.settings.mouse };
@@ -134,22 +138,6 @@ pub(super) fn draw(
     }
 }
 
-/// The pixels of a pane, within the painter's clip.
-pub(super) fn picture_ui(
-    ui: &Ui,
-    painter: &Painter,
-    rect: Rect,
-    pane: u64,
-    picture: &Picture,
-    camera: &Camera,
-    grid: &Grid,
-) {
-    let size = [rect.width(), rect.height()].map(|n| ((n * ui.ctx().pixels_per_point()).round() as u32).max(1));
-    let view = camera.view(grid, size, picture.look);
-    let paint = PaintSlice { pane, view, layers: Arc::clone(&picture.layers), ctx: ui.ctx().clone() };
-    painter.add(egui_wgpu::Callback::new_paint_callback(rect, paint));
-}
-
 /// The original over the left part of a pane, up to a line that can be dragged.
 #[expect(clippy::too_many_arguments, reason = "a pane and what lies over it")]
 fn swipe_ui(
@@ -181,17 +169,51 @@ fn swipe_ui(
 /// Draws around the chosen region on the slice that is shown.
 fn outline(ui: &Ui, rect: Rect, plane: Plane, viewer: &Viewer, grid: &Grid, run: &Explained) {
     let Some(region) = viewer.region else { return };
-    let across = match plane {
+    let lines = run.report.regions.outline(region, across(plane), viewer.cursor);
+    draw_lines(ui, rect, plane, viewer, grid, &lines, theme::DARK.amber);
+}
+
+/// The axis of the patient that a plane is across, as outlines count them.
+fn across(plane: Plane) -> usize {
+    match plane {
         Plane::Sagittal => 0,
         Plane::Coronal => 1,
         Plane::Axial => 2,
-    };
+    }
+}
+
+/// The outline of a mask on a slice, which is made anew only for another slice.
+#[derive(Clone)]
+struct MaskLines {
+    of: Arc<Opened>,
+    /// Along the mask's own slices.
+    place: DVec3,
+    lines: Arc<Vec<[DVec3; 2]>>,
+}
+
+/// Draws around the mask on the slice that is shown.
+fn mask_outline(ui: &Ui, rect: Rect, plane: Plane, viewer: &Viewer, grid: &Grid, opened: &Arc<Opened>) {
+    let id = Id::unique(("mask outline", across(plane)));
+    let place = viewer.cursor;
+    let known = ui.data(|data| data.get_temp::<MaskLines>(id));
+    let known = known.filter(|known| Arc::ptr_eq(&known.of, opened) && known.place == place);
+    let shown = known.unwrap_or_else(|| {
+        let lines = Arc::new(opened.mask.outline(across(plane), place));
+        let made = MaskLines { of: Arc::clone(opened), place, lines };
+        ui.data_mut(|data| data.insert_temp(id, made.clone()));
+        made
+    });
+    draw_lines(ui, rect, plane, viewer, grid, &shown.lines, theme::DARK.accent);
+}
+
+/// Lines in the patient, dark all around so that they read on any grey.
+fn draw_lines(ui: &Ui, rect: Rect, plane: Plane, viewer: &Viewer, grid: &Grid, lines: &[[DVec3; 2]], color: Color32) {
     let painter = ui.painter_at(rect);
     let point = |place: DVec3| point_at(viewer, plane, grid, rect, place, ui.ctx().pixels_per_point());
-    for line in run.report.regions.outline(region, across, viewer.cursor) {
+    for line in lines {
         let ends = line.map(point);
         painter.line_segment(ends, Stroke::new(3.0, theme::BLACK));
-        painter.line_segment(ends, Stroke::new(1.5, theme::DARK.amber));
+        painter.line_segment(ends, Stroke::new(1.5, color));
     }
 }
 

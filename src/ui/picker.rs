@@ -11,6 +11,8 @@ pub enum Ask {
     ScanFolder,
     /// Another scan, or an embedding of one.
     Toward,
+    /// A mask of the scan.
+    Mask,
     /// A model card or a checkpoint.
     Model,
     /// Where to write a picture.
@@ -70,6 +72,10 @@ impl Picker for SystemPicker {
             Ask::ScanFolder => path(dialog.set_title("Open a folder of scans").pick_folder()),
             Ask::Toward => {
                 let dialog = dialog.set_title("Choose another scan, or a stored embedding");
+                path(dialog.add_filter("All files", &["*"]).pick_file())
+            }
+            Ask::Mask => {
+                let dialog = dialog.set_title("Load a mask of the scan");
                 path(dialog.add_filter("All files", &["*"]).pick_file())
             }
             Ask::Model => path(dialog.set_title("Choose a model card or checkpoint").pick_file()),

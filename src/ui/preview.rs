@@ -12,7 +12,7 @@ use crate::frame::Look;
 use crate::frame::camera::Camera;
 use crate::job::Monitor;
 use crate::session::arriving::{EarlySlice, plane_of_slices};
-use crate::session::view::arrange::Picture;
+use crate::session::view::arrange::{Labels, Picture};
 use crate::session::view::display::{Layout, Shown};
 
 /// Fills what is left of the window with the slice, placed as it will be in the scan.
@@ -30,6 +30,7 @@ pub(super) fn preview_ui(ui: &mut Ui, early: &EarlySlice, monitor: &Monitor) {
         synthetic: None,
         blended: false,
         score: None,
+        labels: Labels::ALL,
     };
     let pixels = (rect.size() * ui.ctx().pixels_per_point()).round();
     let fit = Camera::fit(grid, picture.plane, [(pixels.x as u32).max(1), (pixels.y as u32).max(1)]);

@@ -45,6 +45,7 @@ fn probe_text(model: &Model, viewer: &Viewer) -> Option<String> {
             _ => parts.push("outside what the networks see".to_owned()),
         }
     }
+    parts.extend(viewer.laid_at(place));
     parts.push(place_text(place));
     parts.push(format!("voxel {i} {j} {k}"));
     Some(parts.join("   "))

@@ -4,8 +4,8 @@ use std::path::{Path, PathBuf};
 
 use eframe::egui::collapsing_header::paint_default_icon;
 use eframe::egui::{
-    Align, Align2, Button, CollapsingHeader, Color32, Id, Key, Layout, Memory, Painter, Pos2, Response, RichText, Role,
-    Sense, Stroke, StrokeKind, TextEdit, Ui, Vec2, WidgetInfo,
+    Align, Align2, Button, CollapsingHeader, Color32, Context, Id, Key, Layout, Memory, Painter, Pos2, Response,
+    RichText, Role, Sense, Stroke, StrokeKind, TextEdit, Ui, Vec2, WidgetInfo,
 };
 
 use super::theme;
@@ -41,7 +41,7 @@ pub(super) fn path_field_ui(
     hint: &str,
     current: Option<&Path>,
 ) -> Option<Chosen> {
-    let id = Id::unique(("path field", name));
+    let id = path_field(name);
     let mut draft: Draft = ui.data_mut(|data| data.get_temp(id)).unwrap_or_default();
     if draft.seen.as_deref() != current {
         draft = Draft {
@@ -78,6 +78,15 @@ pub(super) fn path_field_ui(
     }
     ui.data_mut(|data| data.insert_temp(id, draft));
     chosen
+}
+
+/// Puts the cursor into the field of a path, by its name.
+pub(super) fn focus_path_field(ctx: &Context, name: &str) {
+    ctx.memory_mut(|memory| memory.request_focus(path_field(name).with("text")));
+}
+
+fn path_field(name: &str) -> Id {
+    Id::unique(("path field", name))
 }
 
 /// Lets what follows end left of the bar that scrolls the panel, whether it is there or not: it lies over the contents, and takes the

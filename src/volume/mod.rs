@@ -3,6 +3,7 @@
 //! World space is RAS+ millimetres, as in NIfTI: x grows to the patient's right, y to the front, z to the head.
 //! Voxel `(i, j, k)` lies at `world_from_voxel * (i, j, k)`; integers are voxel centres. Memory runs `i` fastest.
 
+pub mod border;
 pub mod orientation;
 pub mod phantom;
 pub mod resample;

@@ -9,7 +9,7 @@ use parallax::ui::Start;
 
 use crate::export_dialog::dialog;
 use crate::tiny_models::TinyModels;
-use crate::window::{Window, click, explained, press, window};
+use crate::window::{Window, click, explained, press, says, until, window};
 
 /// What a person can act on.
 const INTERACTIVE: [Role; 10] = [
@@ -115,6 +115,8 @@ fn every_widget_is_reached_by_the_tab_key_before_there_is_a_scan_and_when_there_
     for closed in ["Provenance", "Unfold models", "Unfold counterfactual", "Advanced", "slab", "range"] {
         press(&mut window, closed);
     }
+    // Once they are scored, the classes stand still.
+    until(&mut window, "the scores of the classes", |window| says(window, "Explain the highest"));
     let result = reached(&mut window);
     assert!(start > 4 && result > start + 10, "{start} widgets, then {result}");
 }

@@ -242,7 +242,7 @@ fn result(prepared: &Prepared) -> Counterfactual {
 
 fn session_bytes(document: &impl Serialize, result: Option<&Counterfactual>) -> anyhow::Result<Vec<u8>> {
     let mut bytes = std::io::Cursor::new(Vec::new());
-    write_session(&mut bytes, document, result)?;
+    write_session(&mut bytes, document, result, None)?;
     Ok(bytes.into_inner())
 }
 

@@ -12,7 +12,7 @@ use half::f16;
 use parallax::frame::camera::Camera;
 use parallax::frame::paint::paint;
 use parallax::frame::{
-    Content, Ends, HEATMAPS, Layers, Look, Map, Overlay, Plane, Sampling, Shade, Shift, View, Window,
+    Content, Ends, HEATMAPS, Layers, Look, Map, Overlaid, Overlay, Plane, Sampling, Shade, Shift, SizeMap, View, Window,
 };
 use parallax::gpu::{Bounds, PaintSlice, SHADER, Shown, SliceRenderer, SliceUniforms, raise_limits, words};
 use parallax::latent_shift::HeatmapMethod;
@@ -117,11 +117,11 @@ fn shift(shape: [usize; 3], slab: Range<usize>) -> Shift {
 }
 
 fn layers(shape: [usize; 3], slab: Range<usize>) -> Layers {
-    Layers { scan: scan(shape), shift: Some(shift(shape, slab)) }
+    Layers { scan: scan(shape), shift: Some(shift(shape, slab)), map: None }
 }
 
 fn plain(shape: [usize; 3]) -> Layers {
-    Layers { scan: scan(shape), shift: None }
+    Layers { scan: scan(shape), shift: None, map: None }
 }
 
 const WINDOW: Window = Window { center_hu: -400.0, width_hu: 900.0 };
@@ -160,7 +160,8 @@ fn looks() -> Vec<Look> {
     ] {
         let plain = look(content, step);
         let shade = Shade::difference(120.0, 35.0);
-        let overlay = Some(Overlay { scale_hu: 130.0, threshold_hu: 20.0, opacity: 0.6 });
+        let of = Overlaid::Difference;
+        let overlay = Some(Overlay { of, scale_hu: 130.0, threshold_hu: 20.0, opacity: 0.6 });
         looks.extend([
             plain,
             Look { shade, ..plain },
@@ -197,8 +198,42 @@ fn the_shader_draws_what_the_cpu_paints() {
     let mut renderer = SliceRenderer::new(&gpu.device, FORMAT);
     let whole = layers(SHAPE, 3..5);
     let float = Volume::from_f32(whole.scan.grid, whole.scan.voxels.iter().map(|hu| hu + 0.4).collect::<Vec<_>>());
-    assert_painted_everywhere(&gpu, &mut renderer, &Arc::new(Layers { scan: float, shift: whole.shift.clone() }));
+    assert_painted_everywhere(&gpu, &mut renderer, &Arc::new(Layers { scan: float, ..whole.clone() }));
     assert_painted_everywhere(&gpu, &mut renderer, &Arc::new(whole));
+}
+
+/// Sizes on a grid of their own, which is neither the scan's nor the reconstruction's and holds slices beyond a texture's depth.
+fn map() -> SizeMap {
+    let of = shift([9, 8, 17], 0..1).reconstruction.grid;
+    let sizes = (0..of.len()).map(|n| if n % 7 == 0 { f32::NAN } else { (n % 31) as f32 / 10.0 });
+    SizeMap::new(of, sizes, 2.5, "2.5 of something".to_owned())
+}
+
+#[test]
+fn a_map_is_laid_over_any_picture_as_the_cpu_lays_it() {
+    let gpu = gpu();
+    let mut renderer = renderer(&gpu, Bounds { side: 15, ..Bounds::of(&gpu.device) });
+    let overlay = Some(Overlay { of: Overlaid::Map, scale_hu: 1.0, threshold_hu: 0.0, opacity: 0.8 });
+    let (whole, bare) = (layers(SHAPE, 3..5), plain(SHAPE));
+    let mapped = |of: &Layers| Arc::new(Layers { map: Some(map()), ..of.clone() });
+    for (layers, contents) in [
+        (mapped(&whole), [Content::Scan, Content::Decoded]),
+        (mapped(&bare), [Content::Scan, Content::Scan]),
+        (Arc::new(bare.clone()), [Content::Scan, Content::Scan]),
+    ] {
+        let grid = &layers.scan.grid;
+        for (plane, content) in [Plane::Axial, Plane::Coronal, Plane::Sagittal].into_iter().zip(contents.iter().cycle())
+        {
+            for sampling in [Sampling::Linear, Sampling::Nearest] {
+                let look = Look { overlay, sampling, ..look(*content, 1.4) };
+                let view = Camera::fit(grid, plane, SIZE).view(grid, SIZE, look);
+                let screen = draw(&gpu, &mut renderer, &view, &layers);
+                assert_painted(&screen, &view, &layers, &format!("{plane:?} {look:?}"));
+                let without = paint(&View { look: Look { overlay: None, ..look }, ..view }, &layers).into_raw();
+                assert_eq!(screen == without, layers.map.is_none(), "{plane:?}: a map is seen, and none is not");
+            }
+        }
+    }
 }
 
 #[test]
@@ -303,7 +338,8 @@ fn graphics_memory_that_does_not_suffice_is_said_and_the_rest_is_drawn() {
     let small = Arc::new(layers(SHAPE, 3..5));
     // Floats. There is no need of the voxels themselves: none is uploaded.
     let grid = Grid { shape: [2048; 3], world_from_voxel: DAffine3::IDENTITY };
-    let huge = Arc::new(Layers { scan: Volume { grid, voxels: Voxels::F32(Vec::new().into()) }, shift: None });
+    let huge =
+        Arc::new(Layers { scan: Volume { grid, voxels: Voxels::F32(Vec::new().into()) }, shift: None, map: None });
     let mut renderer = SliceRenderer::new(&gpu.device, FORMAT);
     draw(&gpu, &mut renderer, &scan_view(&small), &small);
     draw(&gpu, &mut renderer, &scan_view(&huge), &huge);
@@ -378,6 +414,11 @@ fn the_uniforms_lie_where_the_shader_looks() {
         ("kind", std::mem::offset_of!(SliceUniforms, kind)),
         ("shade", std::mem::offset_of!(SliceUniforms, shade)),
         ("overlay", std::mem::offset_of!(SliceUniforms, overlay)),
+        ("map_from_x", std::mem::offset_of!(SliceUniforms, map_from_x)),
+        ("map_from_y", std::mem::offset_of!(SliceUniforms, map_from_y)),
+        ("map_origin", std::mem::offset_of!(SliceUniforms, map_origin)),
+        ("map_shape", std::mem::offset_of!(SliceUniforms, map_shape)),
+        ("map_tiles", std::mem::offset_of!(SliceUniforms, map_tiles)),
     ];
     let theirs: Vec<_> = members.iter().map(|m| (m.name.as_deref().unwrap_or(""), m.offset as usize)).collect();
     assert_eq!(theirs, ours);
@@ -391,7 +432,7 @@ fn the_patients_right_is_on_the_left_of_every_axial_and_coronal_picture() {
     let mut voxels = vec![-1000_i16; volume.grid.len()];
     *voxels.last_mut().expect("voxels") = 1000;
     volume.voxels = Voxels::I16(voxels.into());
-    let layers = Layers { scan: volume, shift: None };
+    let layers = Layers { scan: volume, shift: None, map: None };
     let look = Look::scan(Window { center_hu: 0.0, width_hu: 2000.0 });
     for (plane, letters, slice, bright) in [
         (Plane::Axial, ["R", "L", "A", "P"], 8, [0, 0]),
@@ -419,8 +460,11 @@ fn what_the_networks_draw_beyond_the_scan_is_in_no_picture() {
     let (small, large) = (centered([8, 8, 8]), centered([16, 16, 16]));
     let slabs = Voxels::F16(vec![f16::from_f32(80.0); (1 + HEATMAPS) * large.len()].into());
     let bright = |grid: Grid| Volume::from_f32(grid, vec![100.0; grid.len()]);
-    let layers =
-        Layers { scan: bright(small), shift: Some(Shift { reconstruction: bright(large), slab: 0..16, slabs }) };
+    let layers = Layers {
+        scan: bright(small),
+        shift: Some(Shift { reconstruction: bright(large), slab: 0..16, slabs }),
+        map: None,
+    };
     let shade = Shade::difference(100.0, 1.0);
     let camera = Camera::fit(&large, Plane::Axial, [64, 64]);
     for content in [

@@ -143,7 +143,12 @@ fn the_command_line_says_the_cost_first_and_records_what_came_again() {
     assert!(wrong.is_empty(), "{wrong:?}");
     let said = String::from_utf8_lossy(&output.stderr).into_owned();
     let before = Cell::new(0);
-    for words in ["encoding", "stability: 3 more runs, about", "running from perturbed starts"] {
+    for words in [
+        "stability: 3 more runs will follow the run, at most about",
+        "encoding",
+        "stability: 3 more runs, about",
+        "running from perturbed starts",
+    ] {
         let at = said.find(words).unwrap_or_else(|| panic!("no {words}: {said}"));
         assert!(at >= before.replace(at), "{words} in its turn: {said}");
     }

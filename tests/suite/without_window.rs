@@ -4,8 +4,10 @@ use std::time::{Duration, Instant};
 
 use parallax::frame::{Plane, Window};
 use parallax::io::Choice;
+use parallax::job::Monitor;
 use parallax::models::Role;
-use parallax::session::action::{Action, Export, Measure, Run, Setting, Sheet, View};
+use parallax::quality::regions::{Change as Changed, regions};
+use parallax::session::action::{Action, Export, Measure, Run, Setting, Sheet, View, Wanted};
 use parallax::session::view::display::{Change, Layout};
 use parallax::session::worker::Worker;
 use parallax::session::{Session, Start};
@@ -37,7 +39,7 @@ pub(crate) fn all(models: &TinyModels) -> Start {
     }
 }
 
-fn ready(models: &TinyModels) -> Session {
+pub(crate) fn ready(models: &TinyModels) -> Session {
     session(all(models))
 }
 
@@ -315,6 +317,8 @@ fn what_ends_out_of_sight_is_told_once_with_a_way_to_it() {
     let choices = ExportChoices { folder: folder.clone(), ..session.model.settings.export.clone() };
     session.apply(Setting::Exports(choices).into());
     session.apply(View::Sheet(Sheet::Export).into());
+    let may_start = |session: &Session| session.export.hindrance(&session.model).is_none();
+    until(&mut session, "a look into the folder", may_start);
     session.apply(Export::Start.into());
     session.apply(View::Sheet(Sheet::Export).into());
     until(&mut session, "the end of the export", |session| !session.toasts.list.is_empty());
@@ -326,9 +330,48 @@ fn what_ends_out_of_sight_is_told_once_with_a_way_to_it() {
     assert!(session.toasts.list.is_empty(), "it is told once");
     // In sight the dialog tells.
     session.apply(View::Sheet(Sheet::Export).into());
+    until(&mut session, "a second look", |session| {
+        session.export.found.ready().is_some_and(|found| !found.names.is_empty())
+    });
     session.apply(Export::Replace(true).into());
     session.apply(Export::Start.into());
     until(&mut session, "the second export", |session| session.export.written.ready().is_some());
     session.tick(FRAME_SECS);
     assert!(session.toasts.list.is_empty());
+}
+
+#[test]
+fn where_no_dialog_can_be_shown_it_is_said_and_the_path_is_asked_for_in_its_field() {
+    let mut session = session(Start::default());
+    session.apply(View::Ask(Wanted::ScanFolder).into());
+    let wanted = session.dialog.take().expect("a dialog is asked for");
+    session.dialog.wait(wanted, std::future::ready(None), &session.model.worker).expect("a thread");
+    until(&mut session, "the system's answer", |session| !session.toasts.list.is_empty());
+    assert!(session.toasts.list[0].text.contains("type the path"), "{:?}", session.toasts.list);
+    assert_eq!(session.dialog.take_missing(), Some(Wanted::ScanFolder));
+    assert_eq!(session.dialog.take_missing(), None, "once");
+}
+
+#[test]
+fn regions_are_found_again_at_the_threshold_that_is_asked_for_and_come_back_with_the_session() {
+    let models = TinyModels::new();
+    let mut session = explained(&models);
+    let run = session.model.run.ready().expect("a result").clone();
+    let usual_hu = run.report.regions.threshold_hu;
+    for above_hu in [usual_hu + 7.0, 1.0] {
+        session.apply(Run::RegionsAbove(above_hu).into());
+    }
+    let threshold_hu = |session: &Session| session.model.run.ready().map(|run| run.report.regions.threshold_hu);
+    until(&mut session, "the regions", |session| threshold_hu(session) == Some(1.0));
+    let now = session.model.run.ready().expect("a result").clone();
+    let change = Changed::of(&run.result, &run.scan.layers.scan.grid);
+    let wanted = regions(&change, 1.0, None, &Monitor::default()).expect("not cancelled");
+    assert_eq!(now.report.regions.list, wanted.list);
+    assert!(now.is_of(&run) && now.report.regions.list.len() >= run.report.regions.list.len());
+    let path = models.folder.path().join("regions.parallax");
+    session.apply(Export::SaveSession { path: path.clone(), replace: false }.into());
+    until(&mut session, "the session file", |session| session.file.saved.ready().is_some());
+    let mut again = self::session(Start { scan: Some(path), ..Start::default() });
+    until(&mut again, "the session", |session| session.model.run.ready().is_some());
+    assert_eq!(threshold_hu(&again), Some(1.0));
 }

@@ -10,12 +10,13 @@ use sha2::{Digest, Sha256};
 use super::images::{as_scanned, shape_words};
 use super::packed::{Near, pack};
 use super::sweep::{near, outwards};
-use super::{FORMAT, HEATMAP, Hash, OUTSIDE, SCANNED, STACK, VERSION};
+use super::{FORMAT, HEATMAP, Hash, OUTSIDE, REPETITIONS, SCANNED, STACK, VERSION};
 use crate::export::report::NOTICE;
-use crate::export::tensors::{Array, f32s, f64s};
+use crate::export::tensors::{Array, bytes, f32s, f64s};
 use crate::export::write::Seekable;
 use crate::latent_shift::heatmap::heatmap;
 use crate::latent_shift::{Counterfactual, HeatmapMethod};
+use crate::stability::Stability;
 use crate::volume::Volume;
 
 /// Writes images, and knows how many bytes they take once it has.
@@ -37,9 +38,18 @@ struct Entry {
 
 /// Writes a session. What the scan and its other parts give again is left out: the stack, which is the scan's, prepared; slices that stay as
 /// scanned; the heatmap, where the steps add up to it; and latents and their gradient, which nothing asks of a run that is over.
-pub fn write_session(out: &mut dyn Seekable, document: &impl Serialize, result: Option<&Counterfactual>) -> Result<()> {
+/// `stability` is of the result.
+pub fn write_session(
+    out: &mut dyn Seekable,
+    document: &impl Serialize,
+    result: Option<&Counterfactual>,
+    stability: Option<&Stability>,
+) -> Result<()> {
     let document = serde_json::to_string(document).context("the session cannot be written")?;
-    let (words, parts) = result.map(parts).unwrap_or_default();
+    let (words, mut parts) = result.map(parts).unwrap_or_default();
+    if let Some((result, stability)) = result.zip(stability) {
+        parts.extend(repetitions(result, stability));
+    }
     let begin = out.stream_position()?;
     let longest = parts.iter().map(|(name, numbers)| Entry::longest(name, numbers)).collect::<Vec<_>>();
     let room = header(&document, &words, &longest, &Hash::of(&document).hex())?.len();
@@ -126,6 +136,15 @@ impl Write for Counted<'_> {
 
 type Words = Vec<(&'static str, String)>;
 type Parts<'a> = Vec<(&'static str, Numbers<'a>)>;
+
+/// How often each voxel and each slice came again.
+fn repetitions(result: &Counterfactual, stability: &Stability) -> [(&'static str, Numbers<'static>); 2] {
+    let ([width, height, _], slices) = (result.grid.shape, result.slab.len());
+    let (agree, of_slices) = stability.counts();
+    let counted = [bytes(&[slices, height, width], agree), bytes(&[slices], of_slices)];
+    let mut names = REPETITIONS.into_iter();
+    counted.map(|array| (names.next().expect("as many names as arrays"), Numbers::Plain(array)))
+}
 
 /// What of a result is written, in the order of the hash.
 fn parts(result: &Counterfactual) -> (Words, Parts<'_>) {

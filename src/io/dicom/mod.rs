@@ -7,6 +7,7 @@ pub(super) mod header;
 mod hu;
 mod parse;
 mod rescale;
+pub(super) mod segmentation;
 mod slice;
 mod stored;
 mod syntax;

@@ -7,7 +7,7 @@ use glam::DVec3;
 use super::Regions;
 use crate::job::{Cancelled, Monitor};
 use crate::volume::Grid;
-use crate::volume::orientation::axis_codes;
+use crate::volume::border::border;
 
 /// Which region each voxel of a slab belongs to.
 #[derive(Debug, Clone)]
@@ -71,58 +71,6 @@ impl Regions {
     /// The work is that of the region's own box in the plane.
     pub fn outline(&self, region: usize, across: usize, place: DVec3) -> Vec<[DVec3; 2]> {
         let (Some(found), Ok(label)) = (self.list.get(region), u8::try_from(region + 1)) else { return Vec::new() };
-        let grid = &self.labels.grid;
-        let Some(normal) = axis_codes(grid).0.iter().position(|(world, _)| *world == across) else { return Vec::new() };
-        let (u, v) = ((normal + 1) % 3, (normal + 2) % 3);
-        let through = grid.voxel_from_world().transform_point3(place)[normal];
-        let slice = through.round();
-        if slice < 0.0 || !found.voxels[normal].contains(&(slice as usize)) {
-            return Vec::new();
-        }
-        let holds = |a: Option<usize>, b: Option<usize>| {
-            let mut voxel = [0; 3];
-            voxel[normal] = slice as usize;
-            let (Some(a), Some(b)) = (a, b) else { return false };
-            [voxel[u], voxel[v]] = [a, b];
-            self.labels.at(voxel) == label
-        };
-        // A point between voxels, at half steps.
-        let point = |a: f64, b: f64| {
-            let mut at = DVec3::ZERO;
-            at[normal] = through;
-            [at[u], at[v]] = [a - 0.5, b - 0.5];
-            grid.world_from_voxel.transform_point3(at)
-        };
-        let [of_u, of_v] = [u, v].map(|axis| found.voxels[axis].clone());
-        let along_u =
-            borders(&of_u, &of_v, |a, b| holds(Some(a), b)).map(|(b, [from, to])| [point(from, b), point(to, b)]);
-        let along_v =
-            borders(&of_v, &of_u, |b, a| holds(a, Some(b))).map(|(a, [from, to])| [point(a, from), point(a, to)]);
-        along_u.chain(along_v).collect()
+        border(&self.labels.grid, &found.voxels, across, place, |voxel| self.labels.at(voxel) == label)
     }
-}
-
-/// Runs of edges between rows, where one of two neighbouring rows is held and the other is not: the edge's place across rows, and from
-/// where to where it runs along them.
-fn borders<'a>(
-    along: &'a Range<usize>,
-    rows: &'a Range<usize>,
-    holds: impl Fn(usize, Option<usize>) -> bool + 'a,
-) -> impl Iterator<Item = (f64, [f64; 2])> + 'a {
-    (rows.start..=rows.end).flat_map(move |row| {
-        let is_edge = |at: usize| holds(at, row.checked_sub(1)) != holds(at, Some(row));
-        let mut runs = Vec::new();
-        let mut began = None;
-        for at in along.start..=along.end {
-            match (at < along.end && is_edge(at), began) {
-                (true, None) => began = Some(at),
-                (false, Some(from)) => {
-                    runs.push((row as f64, [from as f64, at as f64]));
-                    began = None;
-                }
-                _ => {}
-            }
-        }
-        runs
-    })
 }

@@ -5,7 +5,12 @@ mod demo_opened;
 mod fits;
 mod fitting;
 mod give;
+mod maps;
+pub mod masking;
+pub mod methods;
 pub mod pace;
+mod regrouping;
+mod repeating;
 mod restore;
 pub mod scoring;
 
@@ -15,7 +20,11 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use self::fitting::Fitting;
+use self::masking::Masking;
+use self::methods::Methods;
 use self::pace::RunPace;
+use self::regrouping::Regrouping;
+use self::repeating::Repeating;
 use self::scoring::Scoring;
 use anyhow::anyhow;
 
@@ -33,7 +42,7 @@ use crate::latent_shift::Options;
 use crate::models::{self, Autoencoder, Classifier, Embedder, Facts, Role, Segmenter, label_index};
 use crate::pipeline::{self, Request, Target, Told};
 use crate::preprocess::Recipe;
-use crate::settings::{ScoredBy, Settings, absolute};
+use crate::settings::{MOST_REPEATS, ScoredBy, Settings, absolute};
 
 /// What is open, and would drop the result if it were shown.
 pub enum Waiting {
@@ -55,6 +64,13 @@ pub struct Model {
     pub run: Stage<Explained>,
     /// When the run that goes on began, and how long it was thought to take, seconds.
     pub pace: Option<RunPace>,
+    /// The run that is shown, from perturbed starts.
+    pub repeating: Repeating,
+    pub regrouping: Regrouping,
+    /// What other methods say of the scan.
+    pub methods: Methods,
+    /// A mask of the scan.
+    pub masking: Masking,
     /// Whether what is open fits.
     pub fitting: Fitting,
     /// What the classifier says of the open scan.
@@ -103,6 +119,10 @@ impl Model {
             embedder: Stage::default(),
             run: Stage::default(),
             pace: None,
+            repeating: Repeating::default(),
+            regrouping: Regrouping::default(),
+            methods: Methods::default(),
+            masking: Masking::default(),
             fitting: Fitting::default(),
             scoring: Scoring::default(),
             aside: None,
@@ -279,9 +299,12 @@ impl Model {
         self.pace = Some(RunPace::new(self.run_secs()));
         self.fitting.pause();
         self.scoring.pause();
+        self.methods.pause();
+        let asked_for = self.repeating.expect(self.settings.repeats.min(MOST_REPEATS));
         let job = self.worker.spawn_in_turn("explain", move |monitor| {
             let began = Instant::now();
             let request = request(monitor)?;
+            asked_for.put(request.clone());
             let result = pipeline::explain(&scan.input, &request, monitor)?;
             let (asked, timing) = (Asked::of(&request), Timing::of(monitor));
             Ok(Arc::new(Explained::new(scan, asked, result, timing, began.elapsed().as_secs_f64())))
@@ -295,6 +318,10 @@ impl Model {
         self.follow_demo();
         self.beside.poll();
         self.poll_dropped();
+        let newer = self.repeating.poll();
+        self.replace(newer);
+        let newer = self.regrouping.poll();
+        self.replace(newer);
         if self.autoencoder.poll() {
             self.settings.autoencoder = self.autoencoder.ready().map(|loaded| absolute(&loaded.card));
             hold_against(&mut self.saved_with, Role::Autoencoder, &mut self.autoencoder);
@@ -366,8 +393,10 @@ impl Model {
             self.settings.remember(path);
         }
         self.run.clear(); // its pictures are those of another scan
+        self.repeating = Repeating::default();
         self.aside = None;
         self.beside.clear();
+        self.mask_of_new_scan();
         self.fit_slab();
     }
 
@@ -396,7 +425,28 @@ impl Model {
         }
         self.aside = before;
         self.keep_beside();
+        if let Some(run) = self.run.ready().filter(|_| !keeps) {
+            self.repeating.begin(run, &self.worker);
+        }
         !keeps
+    }
+
+    /// A result of which it is known now what came again takes its own place.
+    /// A result of which more is known takes the place of itself.
+    fn replace(&mut self, newer: Option<Arc<Explained>>) {
+        let Some(newer) = newer else { return };
+        if self.run.ready().is_some_and(|run| run.is_of(&newer)) {
+            self.run.swap(&mut Some(newer));
+        } else if let Some(aside) = self.aside.as_mut().filter(|aside| aside.is_of(&newer)) {
+            *aside = newer;
+        }
+    }
+
+    /// Finds the changed regions of the result at another threshold, HU. Those that repeats tell of stay as they are.
+    pub fn regions_above(&mut self, above_hu: f32) {
+        if let Some(run) = self.run.ready().filter(|run| run.report.stability.is_none() && !self.repeating.is_of(run)) {
+            self.regrouping.begin(run, above_hu, &self.worker);
+        }
     }
 
     /// Shows the other result.

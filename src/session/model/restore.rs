@@ -64,9 +64,11 @@ impl Model {
         if restored.scan.is_some() {
             self.scan.swap(&mut restored.scan.clone());
             self.run.clear(); // its pictures are those of another scan
+            self.repeating = super::Repeating::default();
             self.run.swap(&mut restored.run.clone());
             self.aside = None;
             self.beside.clear();
+            self.mask_of_new_scan();
             self.slab.clone_from(&saved.slab);
             self.fit_slab();
         }

@@ -4,8 +4,8 @@ use std::borrow::Cow;
 use std::sync::Arc;
 
 use super::Viewer;
-use super::display::{Changes, Display, Layout, Shown, heatmap_title};
-use crate::frame::{Content, Generated, Layers, Look, Overlay, Plane, Shade};
+use super::display::{Changes, Display, Laid, Layout, Shown, heatmap_title};
+use crate::frame::{Content, Generated, Layers, Look, Overlaid, Overlay, Plane, Shade};
 use crate::session::explained::Explained;
 use crate::session::open_scan::OpenScan;
 
@@ -23,6 +23,20 @@ pub struct Picture {
     pub blended: bool,
     /// The score of what is shown; none of a difference, nor without a result.
     pub score: Option<String>,
+    pub labels: Labels,
+}
+
+/// Which labels are written on a picture: where rows and columns of pictures share one, the first of them has it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Labels {
+    /// The title and the score.
+    pub title: bool,
+    /// The plane and the slice.
+    pub slice: bool,
+}
+
+impl Labels {
+    pub const ALL: Self = Self { title: true, slice: true };
 }
 
 /// Pictures row by row, and how many stand in a row.
@@ -44,7 +58,11 @@ impl Viewer {
                 Layout::Mpr(_) => (&PLANES, 2),
                 Layout::Three | Layout::Rows | Layout::Single(_) => (std::slice::from_ref(&here), 1),
             };
-            return Arrangement { pictures: planes.iter().map(|plane| original(*plane)).collect(), columns };
+            let shown = |plane| match self.laid_over() {
+                Some((overlay, layers)) => self.mapped(overlay, layers, plane),
+                None => original(plane),
+            };
+            return Arrangement { pictures: planes.iter().map(|plane| shown(*plane)).collect(), columns };
         };
         let picture = |place| self.picture(scan, run, place, self.step);
         let row = [Shown::Original, Shown::Counterfactual, Shown::Difference];
@@ -62,7 +80,13 @@ impl Viewer {
                 (PLANES.map(|plane| (plane, shown)).into_iter().chain([(here, beside)]).collect(), 2)
             }
         };
-        Arrangement { pictures: places.into_iter().map(picture).collect(), columns }
+        let mut pictures: Vec<Picture> = places.into_iter().map(picture).collect();
+        if self.display.layout == Layout::Planes {
+            for (at, picture) in pictures.iter_mut().enumerate() {
+                picture.labels = Labels { title: at < columns, slice: at % columns == 0 };
+            }
+        }
+        Arrangement { pictures, columns }
     }
 
     /// One picture of a result, at a place along its steps. While `blink` is held the original stands in the counterfactual's place.
@@ -103,6 +127,7 @@ impl Viewer {
             synthetic: None,
             blended: false,
             score,
+            labels: Labels::ALL,
         }
     }
 
@@ -136,12 +161,16 @@ impl Viewer {
             synthetic: Some(Generated::At(0.0)),
             blended: false,
             score: Some(self.score_text(run, run.result.scores.reconstruction)),
+            labels: Labels::ALL,
         }
     }
 
     fn counterfactual(&self, run: &Explained, plane: Plane, step: f32) -> Picture {
-        let overlay =
-            Overlay { scale_hu: run.scale_hu, threshold_hu: self.display.threshold_hu, opacity: self.display.opacity };
+        let (overlay, layers) = self.laid_over().unwrap_or_else(|| {
+            let Display { threshold_hu, opacity, .. } = self.display;
+            let of = Overlaid::Difference;
+            (Overlay { of, scale_hu: run.scale_hu, threshold_hu, opacity }, Arc::clone(&run.layers))
+        });
         let look = Look {
             content: if self.display.detail_kept { Content::DetailKept } else { Content::Decoded },
             step,
@@ -151,10 +180,41 @@ impl Viewer {
         };
         let title = if self.display.detail_kept { "Counterfactual, detail kept" } else { "Counterfactual" };
         let score = Some(self.score_text(run, run.score_at(step)));
-        Picture { score, ..Self::generated(run, title, Shown::Counterfactual, plane, look) }
+        Picture { layers, score, ..Self::generated(run, title, Shown::Counterfactual, plane, look) }
+    }
+
+    /// The overlay of a map, where one is chosen and there, and the layers that hold it.
+    fn laid_over(&self) -> Option<(Overlay, Arc<Layers>)> {
+        let layers = self.mapped.clone().filter(|_| self.display.laid != Laid::Change)?;
+        let opacity = self.display.opacity;
+        Some((Overlay { of: Overlaid::Map, scale_hu: 1.0, threshold_hu: 0.0, opacity }, layers))
+    }
+
+    /// The scan under a map.
+    fn mapped(&self, overlay: Overlay, layers: Arc<Layers>, plane: Plane) -> Picture {
+        let look = Look {
+            sampling: self.display.sampling,
+            shade: self.shade(),
+            overlay: Some(overlay),
+            ..Look::scan(self.window)
+        };
+        Picture {
+            title: self.display.laid.title().into(),
+            shown: Shown::Difference,
+            plane,
+            layers,
+            look,
+            synthetic: None,
+            blended: false,
+            score: None,
+            labels: Labels::ALL,
+        }
     }
 
     fn difference(&self, run: &Explained, plane: Plane, step: f32) -> Picture {
+        if let Some((overlay, layers)) = self.laid_over() {
+            return self.mapped(overlay, layers, plane);
+        }
         let (title, content, scale_hu) = match self.display.changes {
             Changes::Slice => ("Difference", Content::Difference, run.scale_hu),
             Changes::Projection => ("Largest difference", Content::Projection, run.scale_hu),
@@ -175,6 +235,16 @@ impl Viewer {
     fn generated(run: &Explained, title: &'static str, shown: Shown, plane: Plane, look: Look) -> Picture {
         let (synthetic, blended) = (Some(Generated::At(run.lambda_at(look.step))), look.step.fract() != 0.0);
         let title = title.into();
-        Picture { title, shown, plane, layers: Arc::clone(&run.layers), look, synthetic, blended, score: None }
+        Picture {
+            title,
+            shown,
+            plane,
+            layers: Arc::clone(&run.layers),
+            look,
+            synthetic,
+            blended,
+            score: None,
+            labels: Labels::ALL,
+        }
     }
 }

@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::frame::{Ends, Map, Sampling};
 use crate::latent_shift::HeatmapMethod;
+use crate::latent_shift::saliency::Method;
 
 /// Which of the pictures of a place.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -24,6 +25,38 @@ impl Shown {
             Self::Reconstruction => Self::Counterfactual,
             Self::Counterfactual => Self::Difference,
             Self::Difference => Self::Original,
+        }
+    }
+}
+
+/// What is laid over the pictures, and stands in the pane of the difference.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub enum Laid {
+    /// What the counterfactual changed.
+    #[default]
+    Change,
+    /// How many repetitions of the run agree with it, voxel by voxel.
+    Agreement,
+    /// What another method makes of the same class.
+    By(Method),
+}
+
+impl Laid {
+    /// Above the pane.
+    pub fn title(self) -> &'static str {
+        match self {
+            Self::Change => "Counterfactual change",
+            Self::Agreement => "Runs that agree",
+            Self::By(method) => method.title(),
+        }
+    }
+
+    /// What is shown, in a sentence.
+    pub fn describe(self) -> &'static str {
+        match self {
+            Self::Change => "What the counterfactual changed.",
+            Self::Agreement => "The share of repeats that change each place the same way.",
+            Self::By(method) => method.describe(),
         }
     }
 }
@@ -109,6 +142,7 @@ pub enum Change {
     Ends(Ends),
     Crosshair,
     Annotated,
+    Laid(Laid),
     Sampling,
     Logits,
     /// The overlay so much more opaque, or less.
@@ -127,6 +161,8 @@ pub struct Display {
     /// The difference on top of the counterfactual.
     pub overlay: bool,
     pub changes: Changes,
+    #[serde(default)]
+    pub laid: Laid,
     /// Smaller differences are not drawn, HU.
     pub threshold_hu: f32,
     /// How opaque the overlay is where it saturates, `0..=1`.
@@ -157,6 +193,7 @@ impl Default for Display {
             detail_kept: false,
             overlay: false,
             changes: Changes::Slice,
+            laid: Laid::Change,
             threshold_hu: 0.0,
             opacity: 0.7,
             sampling: Sampling::Linear,
@@ -197,6 +234,7 @@ impl Display {
             Change::Map(map) => Self { map, ..self },
             Change::Ends(ends) => Self { ends, ..self },
             Change::Crosshair => Self { crosshair: !self.crosshair, ..self },
+            Change::Laid(laid) => Self { laid, ..self },
             Change::Annotated => Self { annotated: !self.annotated, ..self },
             Change::Sampling => {
                 let sampling = match self.sampling {

@@ -4,7 +4,6 @@ use std::mem::discriminant;
 use std::time::{Duration, Instant};
 
 use super::SavedView;
-use crate::session::action::{Measure, View};
 
 /// Looks that are remembered.
 const MOST: usize = 100;
@@ -26,47 +25,6 @@ pub enum Kind {
 }
 
 impl Kind {
-    /// What kind of change an action is; none where it leaves the look as it is, or time alone changes it.
-    pub fn of(act: &View) -> Option<Self> {
-        match act {
-            View::Slice(_)
-            | View::Scroll(_)
-            | View::Wheel(..)
-            | View::Cursor(_)
-            | View::MostChanged
-            | View::NextPeak(_) => Some(Self::Place),
-            View::Window(_) => Some(Self::Window),
-            View::Zoom(..) | View::Pan(..) => Some(Self::Zoom),
-            View::Step(_) | View::WheelLambda(_) => Some(Self::Lambda),
-            View::Plane(_) | View::Display(_) | View::Change(_) | View::Region(_) | View::Fit | View::Reset => {
-                Some(Self::Choice)
-            }
-            View::TogglePlay
-            | View::Cine
-            | View::Pace(_)
-            | View::Beside(_)
-            | View::Lens
-            | View::Blink(_)
-            | View::PaneSize(_)
-            | View::Probe(_)
-            | View::Sheet(_)
-            | View::Ask(_)
-            | View::CloseToast(_)
-            | View::Undo
-            | View::Redo => None,
-        }
-    }
-
-    /// What kind of change a measurement is.
-    pub fn of_measure(act: &Measure) -> Option<Self> {
-        match act {
-            Measure::Add(_) | Measure::Delete => Some(Self::Measured),
-            // What is selected is shown on its own slice.
-            Measure::Select(_) => Some(Self::Place),
-            Measure::Tool(_) | Measure::NextTool | Measure::Draft(_) => None,
-        }
-    }
-
     /// Whether a change that follows one of this kind at once belongs to it.
     fn goes_on(self) -> bool {
         !matches!(self, Self::Choice | Self::Measured)

@@ -4,6 +4,7 @@ pub mod arrange;
 pub mod curve;
 pub mod display;
 pub mod history;
+mod lay;
 pub mod marks;
 pub mod measurements;
 pub mod pair;
@@ -105,6 +106,8 @@ pub struct Viewer {
     pub lens: bool,
     /// The original is held in the counterfactual's place.
     pub blink: bool,
+    /// The layers that are shown, under the map that the display lays over them, as far as that is there.
+    mapped: Option<Arc<Layers>>,
     /// Size of a pane as it was last drawn, physical pixels.
     pub pane_px: [u32; 2],
     /// Under the pointer, RAS+ millimetres.
@@ -133,6 +136,7 @@ impl Default for Viewer {
             region: None,
             lens: false,
             blink: false,
+            mapped: None,
             pane_px: PANE_PX,
             probe: None,
             wheel: 0.0,

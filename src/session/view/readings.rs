@@ -141,7 +141,7 @@ mod tests {
     fn a_frame_reads_small_regions_and_waits_for_no_large_one() {
         let grid = Grid { shape: [200, 200, 2], world_from_voxel: DAffine3::IDENTITY };
         let hu: Vec<f32> = (0..grid.len()).map(|at| (at % 177) as f32).collect();
-        let layers = Arc::new(Layers { scan: Volume::from_f32(grid, hu), shift: None });
+        let layers = Arc::new(Layers { scan: Volume::from_f32(grid, hu), shift: None, map: None });
         let (mut readings, worker) = (Readings::default(), Worker::new(|| {}));
         let [small, large] = [circle(10.0), circle(90.0)];
         let known = |measurement: &Measurement| measurement.region(&layers, 0).map(Reading::Known);

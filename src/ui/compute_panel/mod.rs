@@ -53,11 +53,31 @@ pub(super) fn run_ui(ui: &mut Ui, model: &Model, actions: &mut Vec<Action>) {
             actions.push(Run::Explain.into());
         }
     }
+    repeating_ui(ui, model, actions);
     if device::is_gpu() {
         ui.label(RichText::new(format!("Networks run on {}", device::name())).small().color(theme::colors(ui).weak));
     }
     error_ui(ui, model.run.error(), Place::Run, actions);
     ui.add_space(4.0);
+}
+
+/// How far the repetitions of the result are, and a way to stop them.
+fn repeating_ui(ui: &mut Ui, model: &Model, actions: &mut Vec<Action>) {
+    let repeating = &model.repeating.repeated;
+    if let Some(monitor) = repeating.running() {
+        let progress = monitor.progress();
+        let far = progress.map(|progress| progress_text(&progress)).unwrap_or_default();
+        ui.label(
+            RichText::new(format!("Repeating from perturbed starts {far}")).small().color(theme::colors(ui).strong),
+        );
+        ui.add(ProgressBar::new(progress.and_then(|progress| progress.fraction()).unwrap_or(0.0)).animate(false));
+        let stopping = monitor.check().is_err();
+        let button = Button::new(if stopping { "Stopping the repeats" } else { "Stop repeating" });
+        if ui.add_enabled(!stopping, button).on_hover_text("The result stays, with the runs that were made").clicked() {
+            actions.push(Run::StopRepeating.into());
+        }
+    }
+    error_ui(ui, repeating.error(), Place::Repeats, actions);
 }
 
 /// What is left of the step where it is folded: the aim, and what may change.

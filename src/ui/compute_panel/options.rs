@@ -2,10 +2,12 @@
 
 use eframe::egui::{CollapsingHeader, DragValue, RichText, Ui};
 
+use crate::io::counted;
+use crate::job::duration;
 use crate::latent_shift::{Options, SearchWay, StepsIn};
 use crate::session::action::{Action, Setting};
 use crate::session::model::Model;
-use crate::settings::ScoredBy;
+use crate::settings::{MOST_REPEATS, ScoredBy};
 use crate::ui::theme;
 use crate::ui::widgets::close_together;
 
@@ -30,6 +32,7 @@ pub(super) fn options_ui(ui: &mut Ui, model: &Model, actions: &mut Vec<Action>) 
             says(ui, StepsIn::Deviations.describe());
             new.steps_in = if in_deviations { StepsIn::Deviations } else { StepsIn::Latents };
         }
+        repeats_ui(ui, model, actions);
     });
     if new != *options {
         actions.push(Setting::Options(new).into());
@@ -132,6 +135,29 @@ fn ends_ui(ui: &mut Ui, new: &mut Options) {
     says(ui, "The largest change of the picture, as a share of it: of the slab, or of the whole scan as published.");
     ui.checkbox(&mut new.both, "Both ways from lambda 0");
     says(ui, "As many steps to the other side of lambda 0, where the score goes the other way.");
+}
+
+/// How often the run is repeated, and what that costs.
+fn repeats_ui(ui: &mut Ui, model: &Model, actions: &mut Vec<Action>) {
+    let mut repeats = model.settings.repeats;
+    ui.horizontal(|ui| {
+        let label = ui.label("Repeats from perturbed starts");
+        ui.add(DragValue::new(&mut repeats).range(0..=MOST_REPEATS).speed(0.1)).labelled_by(label.id);
+    });
+    if repeats != model.settings.repeats {
+        actions.push(Setting::Repeats(repeats).into());
+    }
+    let cost = match (repeats, model.run_secs()) {
+        (0, _) => {
+            "Off. Repeats say how sure a result is: in how many of them each changed region comes again.".to_owned()
+        }
+        (_, Some(secs)) => {
+            let [each, all] = [secs, secs * repeats as f64].map(duration);
+            format!("{}, about {all} more: each may take as long as the run, {each}.", counted(repeats, "more run"))
+        }
+        (_, None) => format!("{}, each of which may take as long as the run.", counted(repeats, "more run")),
+    };
+    says(ui, &cost);
 }
 
 /// The sentence under an option.

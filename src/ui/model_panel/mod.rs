@@ -17,6 +17,9 @@ use crate::session::published::PublishedPage;
 use crate::session::stage::Stage;
 use crate::settings::ScoredBy;
 
+/// The field of the scan that the open one is compared with.
+pub(super) const OTHER_SCAN: &str = "Other scan";
+
 pub(super) fn model_panel_ui(ui: &mut Ui, model: &Model, page: &PublishedPage, actions: &mut Vec<Action>) {
     let fold = match (model.missing(), model.run.ready()) {
         (Some(_), _) => Fold::Never,
@@ -91,7 +94,7 @@ fn toward_ui(ui: &mut Ui, model: &Model, actions: &mut Vec<Action>) {
         return;
     }
     let hint = "another scan, or a stored embedding: .npy, .safetensors";
-    match path_field_ui(ui, "Other scan", None, hint, model.settings.toward.as_deref()) {
+    match path_field_ui(ui, OTHER_SCAN, None, hint, model.settings.toward.as_deref()) {
         Some(Chosen::Path(path)) => actions.push(Setting::Toward(path).into()),
         Some(Chosen::Browse) => actions.push(View::Ask(Wanted::Toward).into()),
         None => {}
@@ -128,15 +131,9 @@ fn card_ui<N: ?Sized>(ui: &mut Ui, role: Role, stage: &Stage<Loaded<N>>, actions
 where
     Loaded<N>: Send + Sync + 'static,
 {
-    let name = match role {
-        Role::Autoencoder => "Autoencoder",
-        Role::Classifier => "Classifier",
-        Role::Segmenter => "Segmenter",
-        Role::Embedder => "Embedder",
-    };
     match path_field_ui(
         ui,
-        name,
+        name(role),
         None,
         "model card, checkpoint, .onnx or .pt2",
         stage.ready().map(|loaded| loaded.card.as_path()),
@@ -147,6 +144,16 @@ where
     }
     state_ui(ui, stage);
     error_ui(ui, stage.error(), Place::Model(role), actions);
+}
+
+/// The name of a network's field.
+pub(super) fn name(role: Role) -> &'static str {
+    match role {
+        Role::Autoencoder => "Autoencoder",
+        Role::Classifier => "Classifier",
+        Role::Segmenter => "Segmenter",
+        Role::Embedder => "Embedder",
+    }
 }
 
 /// Whether a network is loading or loaded: one line of one height, cut to the width, so that nothing below it moves.

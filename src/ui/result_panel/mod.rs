@@ -21,6 +21,9 @@ use crate::session::model::Model;
 use crate::session::picture::PictureFile;
 use crate::session::view::Viewer;
 
+/// The field of a picture's path.
+pub(super) const SAVE_AS: &str = "Save as";
+
 pub(super) fn result_panel_ui(ui: &mut Ui, model: &Model, viewer: &Viewer, actions: &mut Vec<Action>) {
     ui.add_space(4.0);
     ui.label(RichText::new("Result").heading().color(theme::colors(ui).strong));
@@ -37,7 +40,8 @@ pub(super) fn result_panel_ui(ui: &mut Ui, model: &Model, viewer: &Viewer, actio
     }
     ui.add_space(4.0);
     section_ui(ui, "Changed regions", true, |ui| {
-        regions::regions_ui(ui, &run.report.regions, viewer.region, actions);
+        let on_their_way = (model.repeating.is_of(run), model.regrouping.coming_hu());
+        regions::regions_ui(ui, &run.report, on_their_way, viewer, actions);
     });
     section_ui(ui, "Quality", true, |ui| {
         quality::quality_ui(ui, &run.report.quality, run.result.scores.counterfactual);
@@ -119,7 +123,7 @@ pub(super) fn picture_ui(ui: &mut Ui, file: &PictureFile, has_scan: bool, action
     if tick.on_hover_text("Rulers, angles and regions of the shown slices, with their numbers").changed() {
         actions.push(Setting::PictureMeasured(measured).into());
     }
-    match path_field_ui(ui, "Save as", Some("Save picture"), "path of a .png file", Some(&file.suggested)) {
+    match path_field_ui(ui, SAVE_AS, Some("Save picture"), "path of a .png file", Some(&file.suggested)) {
         Some(Chosen::Path(path)) => actions.push(Export::SavePicture { path, replace: false }.into()),
         Some(Chosen::Browse) => actions.push(View::Ask(Wanted::Picture).into()),
         None => {}

@@ -30,7 +30,7 @@ impl Stream {
     }
 
     /// Uniform in `low..high`.
-    pub(super) fn within(&mut self, low: f32, high: f32) -> f32 {
+    pub fn within(&mut self, low: f32, high: f32) -> f32 {
         low + (high - low) * ((self.next() >> 40) as f32 / (1 << 24) as f32)
     }
 

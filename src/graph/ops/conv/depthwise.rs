@@ -20,11 +20,19 @@ pub(super) struct Kernel {
     axes: super::Axes,
 }
 
-/// Where a row of outputs meets what one kernel element reads of the input.
+/// Where one kernel element along a row lets outputs meet inputs: so many of both, from a place in either on.
 struct Run {
     output: usize,
     input: usize,
     count: usize,
+}
+
+/// The rows of a channel, by depth and height, of its input and of its output.
+struct Rows {
+    input: [usize; 3],
+    output: [usize; 3],
+    /// One for each kernel element along a row.
+    runs: Vec<Run>,
 }
 
 impl Kernel {
@@ -44,40 +52,52 @@ impl Kernel {
         Some(Self { weights, bias, geometry, before, axes: first.axes })
     }
 
-    /// Calls `visit` with the number of each kernel element and each of its runs, of a channel of `input` that becomes `output`.
-    fn each_run(&self, input: [usize; 3], output: [usize; 3], mut visit: impl FnMut(usize, Run)) {
+    fn rows(&self, input: [usize; 3], output: [usize; 3]) -> Rows {
         let Geometry { kernel, stride, dilation, .. } = self.geometry;
-        // The outputs along an axis whose element lies within the input, and where the first one's lies.
-        let reached = |axis: usize, element: usize| {
-            let element = element * dilation[axis];
-            let first = self.before[axis].saturating_sub(element).div_ceil(stride[axis]);
-            let end =
-                (input[axis] + self.before[axis]).saturating_sub(element).div_ceil(stride[axis]).min(output[axis]);
-            (first..end.max(first), (first * stride[axis] + element).saturating_sub(self.before[axis]))
+        let run = |element: usize| {
+            let (element, before, stride) = (element * dilation[2], self.before[2], stride[2]);
+            let first = before.saturating_sub(element).div_ceil(stride);
+            let end = (input[2] + before).saturating_sub(element).div_ceil(stride).min(output[2]);
+            let count = end.saturating_sub(first);
+            // Where nothing is read, from which place on must not matter.
+            let input = if count == 0 { 0 } else { first * stride + element - before };
+            Run { output: if count == 0 { 0 } else { first }, input, count }
         };
-        let mut element = 0;
-        for z_element in 0..kernel[0] {
-            let (zs, z_in) = reached(0, z_element);
-            for y_element in 0..kernel[1] {
-                let (ys, y_in) = reached(1, y_element);
-                for x_element in 0..kernel[2] {
-                    let (xs, x_in) = reached(2, x_element);
-                    element += 1;
-                    if xs.is_empty() {
-                        continue; // where nothing is read, from which place on must not matter
-                    }
-                    for (z, at) in zs.clone().zip((z_in..).step_by(stride[0])) {
-                        for (y, row) in ys.clone().zip((y_in..).step_by(stride[1])) {
-                            visit(
-                                element - 1,
-                                Run {
-                                    output: (z * output[1] + y) * output[2] + xs.start,
-                                    input: (at * input[1] + row) * input[2] + x_in,
-                                    count: xs.len(),
-                                },
-                            );
-                        }
-                    }
+        Rows { input, output, runs: (0..kernel[2]).map(run).collect() }
+    }
+
+    /// Calls `visit` with the number of each kernel element and with its run, counted in all of the channel, for each output row in turn.
+    fn of_outputs(&self, rows: &Rows, mut visit: impl FnMut(usize, Run)) {
+        let Geometry { kernel, stride, dilation, .. } = self.geometry;
+        let source = |axis: usize, at: usize, element: usize| {
+            let place = (at * stride[axis] + element * dilation[axis]).checked_sub(self.before[axis]);
+            place.filter(|place| *place < rows.input[axis])
+        };
+        for row in 0..rows.output[0] * rows.output[1] {
+            let [z, y] = [row / rows.output[1], row % rows.output[1]];
+            for plane in 0..kernel[0] * kernel[1] {
+                let [z_element, y_element] = [plane / kernel[1], plane % kernel[1]];
+                if let (Some(z), Some(y)) = (source(0, z, z_element), source(1, y, y_element)) {
+                    rows.meet([row, z * rows.input[1] + y], plane * kernel[2], &mut visit);
+                }
+            }
+        }
+    }
+
+    /// As [`Self::of_outputs`], for each input row in turn.
+    fn of_inputs(&self, rows: &Rows, mut visit: impl FnMut(usize, Run)) {
+        let Geometry { kernel, stride, dilation, .. } = self.geometry;
+        let reached = |axis: usize, at: usize, element: usize| {
+            let place = (at + self.before[axis]).checked_sub(element * dilation[axis])?;
+            let is_whole = place % stride[axis] == 0;
+            Some(place / stride[axis]).filter(|place| is_whole && *place < rows.output[axis])
+        };
+        for row in 0..rows.input[0] * rows.input[1] {
+            let [z, y] = [row / rows.input[1], row % rows.input[1]];
+            for plane in 0..kernel[0] * kernel[1] {
+                let [z_element, y_element] = [plane / kernel[1], plane % kernel[1]];
+                if let (Some(z), Some(y)) = (reached(0, z, z_element), reached(1, y, y_element)) {
+                    rows.meet([z * rows.output[1] + y, row], plane * kernel[2], &mut visit);
                 }
             }
         }
@@ -93,14 +113,14 @@ impl Kernel {
     pub(super) fn forward(&self, x: &Tensor, shape: &[usize]) -> Result<Tensor> {
         let ((_, _, input), (_, _, output)) = (self.axes.sizes(x.dims())?, self.axes.sizes(shape)?);
         let [voxels, positions] = [input, output].map(|size| size.iter().product::<usize>().max(1));
-        let (held, step) = (Held::of(x), self.geometry.stride[2]);
+        let (held, step, rows) = (Held::of(x), self.geometry.stride[2], self.rows(input, output));
         by_type!(x, T => {
             let mut y = zeros::<T>(shape.iter().product());
             let channels = y.par_chunks_mut(positions).zip(held.numbers::<T>()?.par_chunks(voxels)).enumerate();
             channels.for_each(|(at, (y, x))| {
                 let (bias, weights) = self.channel::<T>(at);
                 y.fill(bias);
-                self.each_run(input, output, |element, Run { output, input, count }| {
+                self.of_outputs(&rows, |element, Run { output, input, count }| {
                     let y = &mut y[output..output + count];
                     if step == 1 {
                         y.iter_mut().zip(&x[input..input + count]).for_each(|(y, x)| *y += weights[element] * *x);
@@ -117,13 +137,13 @@ impl Kernel {
     pub(super) fn vjp(&self, gradient: &Tensor, shape: &[usize]) -> Result<Tensor> {
         let ((_, _, input), (_, _, output)) = (self.axes.sizes(shape)?, self.axes.sizes(gradient.dims())?);
         let [voxels, positions] = [input, output].map(|size| size.iter().product::<usize>().max(1));
-        let (held, step) = (Held::of(gradient), self.geometry.stride[2]);
+        let (held, step, rows) = (Held::of(gradient), self.geometry.stride[2], self.rows(input, output));
         by_type!(gradient, T => {
             let mut gx = zeros::<T>(shape.iter().product());
             let channels = gx.par_chunks_mut(voxels).zip(held.numbers::<T>()?.par_chunks(positions)).enumerate();
             channels.for_each(|(at, (gx, g))| {
                 let (_, weights) = self.channel::<T>(at);
-                self.each_run(input, output, |element, Run { output, input, count }| {
+                self.of_inputs(&rows, |element, Run { output, input, count }| {
                     let g = &g[output..output + count];
                     if step == 1 {
                         gx[input..input + count].iter_mut().zip(g).for_each(|(gx, g)| *gx += weights[element] * *g);
@@ -134,5 +154,15 @@ impl Kernel {
             });
             tensor(gx, shape)
         })
+    }
+}
+
+impl Rows {
+    /// Calls `visit` with the runs of the kernel elements from `first` on, where an output row meets an input row.
+    fn meet(&self, [output, input]: [usize; 2], first: usize, visit: &mut impl FnMut(usize, Run)) {
+        let [output, input] = [output * self.output[2], input * self.input[2]];
+        for (element, run) in self.runs.iter().enumerate().filter(|(_, run)| run.count > 0) {
+            visit(first + element, Run { output: output + run.output, input: input + run.input, count: run.count });
+        }
     }
 }

@@ -1,0 +1,45 @@
+//! Which actions change the look, so that it can be gone back to.
+
+use super::action::{Measure, View};
+use super::view::history::Kind;
+
+/// What kind of change an action is; none where it leaves the look as it is, or time alone changes it.
+pub(super) fn kind_of(act: &View) -> Option<Kind> {
+    match act {
+        View::Slice(_)
+        | View::Scroll(_)
+        | View::Wheel(..)
+        | View::Cursor(_)
+        | View::MostChanged
+        | View::NextPeak(_) => Some(Kind::Place),
+        View::Window(_) => Some(Kind::Window),
+        View::Zoom(..) | View::Pan(..) => Some(Kind::Zoom),
+        View::Step(_) | View::WheelLambda(_) => Some(Kind::Lambda),
+        View::Plane(_) | View::Display(_) | View::Change(_) | View::Region(_) | View::Fit | View::Reset => {
+            Some(Kind::Choice)
+        }
+        View::TogglePlay
+        | View::Cine
+        | View::Pace(_)
+        | View::Beside(_)
+        | View::Lens
+        | View::Blink(_)
+        | View::PaneSize(_)
+        | View::Probe(_)
+        | View::Sheet(_)
+        | View::Ask(_)
+        | View::CloseToast(_)
+        | View::Undo
+        | View::Redo => None,
+    }
+}
+
+/// What kind of change a measurement is.
+pub(super) fn kind_of_measure(act: &Measure) -> Option<Kind> {
+    match act {
+        Measure::Add(_) | Measure::Delete => Some(Kind::Measured),
+        // What is selected is shown on its own slice.
+        Measure::Select(_) => Some(Kind::Place),
+        Measure::Tool(_) | Measure::NextTool | Measure::Draft(_) => None,
+    }
+}
