@@ -270,6 +270,29 @@ fn checkpoints() -> Vec<Trial> {
     ]
 }
 
+const READER_STUDY: &str = r#"name = "Trial"
+cases = ["a.parallax", "b.parallax"]
+seed = 7
+show_target = true
+first_slice = "middle"
+[[question]]
+name = "realistic"
+ask = "Could it be?"
+kind = "five-point"
+low = "no"
+[[question]]
+name = "where"
+ask = "Mark it"
+kind = "region"
+optional = true
+"#;
+
+const ANSWERS: &str = "study,seed,reader,event,position,case,question,answer,shown_at,at,seconds,seconds_original,\
+    seconds_counterfactual,seconds_difference\r\n\
+    MARK,1,R1,answer,1,a.parallax,realistic,4,2026-11-30T03:00:00.000Z,2026-11-30T03:01:00.000Z,60.0,60.0,60.0,0.0\r\n\
+    MARK,1,R1,answer,1,a.parallax,remarks,\"soft, at the edge\",2026-11-30T03:00:00.000Z,2026-11-30T03:02:00.000Z,120.0,120.0,120.0,0.0\r\n\
+    MARK,1,R1,done,1,a.parallax,,,2026-11-30T03:00:00.000Z,2026-11-30T03:03:00.000Z,180.0,180.0,180.0,0.0\r\n";
+
 fn texts() -> Vec<Trial> {
     let seed = |text: &str| vec![text.as_bytes().to_vec()];
     let presets = r#"[{ "name": "Lung", "center_hu": -600, "width_hu": 1500 }, { "name": "Bone", "center_hu": 300, "width_hu": 1500 }]"#;
@@ -279,6 +302,8 @@ fn texts() -> Vec<Trial> {
         Trial::of("session", 8000, vec![file(&support::data("hostile/session.json"))]),
         Trial::of("presets", 10_000, seed(presets)),
         Trial::of("record", 8000, vec![file(&support::data("hostile/result.json"))]),
+        Trial::of("reader_study", 4000, seed(READER_STUDY)),
+        Trial::of("answers", 2000, seed(ANSWERS)),
     ]
 }
 

@@ -1,5 +1,6 @@
 //! Every parser of files that a user may be handed, fed with bytes: for mutations here, and for the targets of `fuzz/`.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::io::{Cursor, Write};
 use std::path::Path;
@@ -12,6 +13,7 @@ use parallax::graph::{self, Plan};
 use parallax::job::Monitor;
 use parallax::latent_shift::Options;
 use parallax::models::{Card, Network, Probabilities};
+use parallax::study::{Reading, Study};
 use parallax::weights::Checkpoint;
 use parallax::{io, session, settings};
 use sha2::{Digest, Sha256};
@@ -36,6 +38,8 @@ pub(crate) const PARSERS: [(&str, Feed); 22] = [
     ("session", session),
     ("presets", presets),
     ("record", record),
+    ("reader_study", |folder, bytes| _ = Study::open(&written(folder, "study.toml", bytes)).ok()),
+    ("answers", answers),
     ("vqgan", |folder, bytes| network(folder, "vqgan", bytes)),
     ("i3resnet", |folder, bytes| network(folder, "i3resnet", bytes)),
     ("onnx", onnx),
@@ -120,6 +124,15 @@ fn session(folder: &Path, bytes: &[u8]) {
 
 fn presets(_: &Path, bytes: &[u8]) {
     settings::presets_from_json(&String::from_utf8_lossy(bytes)).ok(); // either is right
+}
+
+/// A reader's answers to a study of two results; MARK stands in the seed for the study's own.
+fn answers(folder: &Path, bytes: &[u8]) {
+    let table = written(folder, "list.csv", b"session\na.parallax\nb.parallax\n");
+    let study = Study::open(&table).expect("a study");
+    let text = String::from_utf8_lossy(bytes).replace("MARK", &study.mark);
+    written(folder, "list-answers-R1.csv", text.as_bytes());
+    Reading::begin(study.into(), "R1", 1, &BTreeSet::new()).ok(); // either is right
 }
 
 fn record(folder: &Path, bytes: &[u8]) {

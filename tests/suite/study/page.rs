@@ -44,6 +44,7 @@ fn drag(window: &mut Window, from: Pos2, to: Pos2) {
 /// The window at the first case of a study.
 fn begun(window: &mut Window, folder: &Path) {
     click(window, "Reader study…");
+    until(window, "the way in", |w| w.query_by_role_and_label(Role::TextInput, "Study").is_some());
     type_path(window, "Study", folder);
     until(window, "the study", |w| says(w, "Trial: 2 results, 4 questions each"));
     write(window, "Reader's code", "R1");
