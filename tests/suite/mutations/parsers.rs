@@ -22,7 +22,7 @@ use sha2::{Digest, Sha256};
 pub(crate) type Feed = fn(&Path, &[u8]);
 
 /// By the names of the fuzz targets.
-pub(crate) const PARSERS: [(&str, Feed); 22] = [
+pub(crate) const PARSERS: [(&str, Feed); 24] = [
     ("nifti", |folder, bytes| scan(folder, "scan.nii", bytes)),
     ("nifti_gz", |folder, bytes| scan(folder, "scan.nii.gz", bytes)),
     ("dicom", |folder, bytes| scan(folder, "slice.dcm", bytes)),
