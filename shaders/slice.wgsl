@@ -226,6 +226,7 @@ fn color_at(uv: vec2<f32>) -> vec3<f32> {
     if slice.kind.w == 2 {
         let in_map = (slice.map_from_x * pixel.x + slice.map_from_y * pixel.y + slice.map_origin).xyz;
         laid_over = sample(in_map, slice.map_shape.xyz, MAP);
+        laid_over.inside = laid_over.inside && within(in_scan, slice.scan_shape.xyz);
     }
     if slice.kind.w > 0 && laid_over.inside {
         return overlaid(color, laid_over.value, slice.overlay.x, slice.overlay.y, slice.overlay.z);

@@ -9,7 +9,7 @@ use indicatif::{ProgressBar, ProgressStyle};
 
 use crate::job::{Monitor, Progress};
 
-/// A monitor that draws. Ctrl-C cancels it; a second one exits at once.
+/// A monitor that draws. Ctrl-C cancels it, and so do the signals TERM and HUP; a second one exits at once.
 pub(super) fn monitor() -> Result<Monitor> {
     let monitor = if std::io::stderr().is_terminal() { bar() } else { lines() };
     let (asked, target) = (AtomicBool::new(false), monitor.clone());

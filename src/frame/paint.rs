@@ -111,7 +111,7 @@ fn color(look: &Look, layers: &Layers, place: &Place, x: u32, y: u32) -> [f32; 3
     let laid_over = look.overlay.and_then(|overlay| match overlay.of {
         Overlaid::Difference => Some((difference()?, overlay)),
         Overlaid::Map => {
-            let in_map = place.map_from_pixel?.transform_point3(pixel).as_vec3();
+            let in_map = place.map_from_pixel.filter(|_| is_scanned)?.transform_point3(pixel).as_vec3();
             Some((map_at(layers.map.as_ref()?, in_map, look.sampling)?, overlay))
         }
     });

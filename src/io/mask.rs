@@ -49,11 +49,14 @@ impl Mask {
         } else {
             let scan = open(path, monitor)?;
             let inside: Vec<bool> = scan.volume.voxels.iter().map(|number| number >= INSIDE).collect();
-            Self::new(scan.volume.grid, inside, scan.format, Vec::new())
+            let is_whole = scan.volume.voxels.iter().all(|number| number.fract() == 0.0 || !number.is_finite());
+            let of_shares = "the mask holds numbers between whole ones, as resampled masks and probabilities do: a voxel is marked from 0.5 on";
+            let notes = if is_whole { Vec::new() } else { vec![Note::caution(of_shares.to_owned())] };
+            Self::new(scan.volume.grid, inside, scan.format, notes)
         };
         let marked = mask.marked();
         if marked == 0 {
-            return Err(unsuitable("a mask in which no voxel is marked, where one has numbers from 1 on".to_owned()));
+            return Err(unsuitable("a mask in which no voxel is marked, where one has numbers from 0.5 on".to_owned()));
         }
         if !is_same(&mask.grid, of) {
             let there = mask.marked_within(of);

@@ -11,15 +11,18 @@ use super::worker::Worker;
 use crate::job::Job;
 
 /// No one closes a dialog this soon: a system that answers so has none to show.
-const AT_ONCE: Duration = Duration::from_millis(400);
+const AT_ONCE: Duration = Duration::from_millis(700);
+
+/// What was chosen, and how long that took.
+type Timed = (Option<PathBuf>, Duration);
 
 /// The dialog, one at a time.
 #[derive(Default)]
 pub struct Dialog {
     /// Asked for, and not shown yet.
     asked: Option<Wanted>,
-    /// Shown, what its answer is for, and since when.
-    shown: Option<(Wanted, Job<Option<PathBuf>>, Instant)>,
+    /// Shown, and what its answer is for; it comes with how long it took.
+    shown: Option<(Wanted, Job<Timed>)>,
     /// What the system showed no dialog for, until someone takes it.
     missing: Option<Wanted>,
 }
@@ -54,18 +57,21 @@ impl Dialog {
         answer: impl Future<Output = Option<PathBuf>> + Send + 'static,
         worker: &Worker,
     ) -> std::io::Result<()> {
-        let job = worker.spawn("dialog", move |_| Ok(pollster::block_on(answer)))?;
-        self.shown = Some((wanted, job, Instant::now()));
+        let job = worker.spawn("dialog", move |_| {
+            let since = Instant::now();
+            Ok((pollster::block_on(answer), since.elapsed()))
+        })?;
+        self.shown = Some((wanted, job));
         Ok(())
     }
 
     /// The answer, if there is one, and what it is for.
     pub(super) fn answer(&mut self) -> Option<(Wanted, Answer)> {
-        let (wanted, job, since) = self.shown.as_ref()?;
+        let (wanted, job) = self.shown.as_ref()?;
         let answer = match job.poll()? {
-            Ok(Some(path)) => Answer::Chosen(path),
-            Ok(None) if since.elapsed() < AT_ONCE => Answer::NoDialog,
-            Ok(None) => Answer::Nothing,
+            Ok((Some(path), _)) => Answer::Chosen(path),
+            Ok((None, took)) if took < AT_ONCE => Answer::NoDialog,
+            Ok((None, _)) => Answer::Nothing,
             Err(error) => Answer::Failed(error),
         };
         let wanted = *wanted;

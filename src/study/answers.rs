@@ -75,6 +75,17 @@ pub(super) struct Past {
     pub(super) answer: String,
 }
 
+/// An answer as a cell that a spreadsheet never computes, from which it can be told again: an apostrophe stands before what would begin a
+/// formula, and before an apostrophe.
+fn as_cell(answer: &str) -> String {
+    let is_marked = answer.starts_with(['=', '+', '-', '@', '\'']);
+    if is_marked { format!("'{answer}") } else { answer.to_owned() }
+}
+
+fn from_cell(cell: &str) -> String {
+    cell.strip_prefix('\'').unwrap_or(cell).to_owned()
+}
+
 /// Whose answers they are, to what, in which order: the first cells of every row.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Key {
@@ -154,7 +165,7 @@ impl Answers {
             row.position.to_string(),
             as_text(row.case),
             as_text(row.question),
-            as_text(row.answer),
+            as_cell(row.answer),
             row.shown_at.text(),
             row.at.text(),
             secs(row.at.ms_since(row.shown_at)),
@@ -213,7 +224,12 @@ fn past(bytes: &[u8], key: &Key) -> Result<Vec<Past>> {
         let event = Event::ALL.into_iter().find(|event| event.name() == cell("event"));
         let event = event.with_context(|| format!("line {line}: event is {:?}, which is none", cell("event")))?;
         let owned = |name| cell(name).to_owned();
-        past.push(Past { event, case: owned("case"), question: owned("question"), answer: owned("answer") });
+        past.push(Past {
+            event,
+            case: owned("case"),
+            question: owned("question"),
+            answer: from_cell(&owned("answer")),
+        });
     }
     Ok(past)
 }

@@ -1,12 +1,15 @@
 //! Which method is laid over the pictures: the counterfactual's change, or what another method makes of the same class; and how each agrees
 //! with a mask.
 
+use std::path::Path;
+
 use eframe::egui::{ComboBox, Label, ProgressBar, RichText, Role, Sense, Ui, WidgetInfo};
 
 use super::progress::progress_text;
 use super::theme;
 use super::widgets::{Chosen, error_ui, meaning_ui, note_ui, path_field_ui, section_ui};
 use crate::audit::Against;
+use crate::files::printable;
 use crate::latent_shift::saliency::Method;
 use crate::session::action::{Action, Place, Run, View, Wanted};
 use crate::session::model::Model;
@@ -86,6 +89,9 @@ fn mask_ui(ui: &mut Ui, model: &Model, actions: &mut Vec<Action>) {
     let small = |ui: &mut Ui, text: &str| ui.label(RichText::new(text).small().color(theme::colors(ui).weak));
     for note in opened.iter().flat_map(|opened| &opened.mask.notes) {
         note_ui(ui, &note.text);
+    }
+    if let Some(name) = current.and_then(Path::file_name) {
+        small(ui, &format!("Held against the mask {}:", printable(&name.to_string_lossy())));
     }
     for method in report.iter().flat_map(|report| &report.methods) {
         let Against { dice, iou, energy_inside, .. } = method.against;

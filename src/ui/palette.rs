@@ -35,16 +35,19 @@ pub(super) fn palette_ui(ctx: &Context, session: &Session, actions: &mut Vec<Act
         draft.at = draft.at.saturating_add_signed(moved).min(found.len().saturating_sub(1));
         let enter = ui.input(|input| input.key_pressed(Key::Enter));
         let mut done = enter.then(|| found.get(draft.at)).flatten();
-        ScrollArea::vertical().max_height(HEIGHT).auto_shrink([false, true]).show(ui, |ui| {
-            for (at, command) in found.iter().enumerate() {
-                if row_ui(ui, command, at == draft.at) {
-                    done = Some(command);
+        ScrollArea::vertical().max_height(HEIGHT).min_scrolled_height(HEIGHT).auto_shrink([false, true]).show(
+            ui,
+            |ui| {
+                for (at, command) in found.iter().enumerate() {
+                    if row_ui(ui, command, at == draft.at) {
+                        done = Some(command);
+                    }
+                    if at == draft.at && moved != 0 {
+                        ui.scroll_to_cursor(None); // keys may have moved it out of view
+                    }
                 }
-                if at == draft.at && moved != 0 {
-                    ui.scroll_to_cursor(None); // keys may have moved it out of view
-                }
-            }
-        });
+            },
+        );
         if found.is_empty() {
             ui.label(RichText::new("nothing of that name can be done now").small().color(theme::colors(ui).weak));
         }

@@ -18,7 +18,7 @@ use crate::tiny_models::TinyModels;
 /// Longer than any piece of work of the tiny networks takes on a busy machine.
 const PATIENCE: Duration = Duration::from_mins(3);
 /// No one closes a dialog sooner.
-const A_PERSON_TAKES: Duration = Duration::from_millis(600);
+const A_PERSON_TAKES: Duration = Duration::from_millis(900);
 const SIZE: [f32; 2] = [1280.0, 860.0];
 
 pub(crate) type Window = Harness<'static, App>;

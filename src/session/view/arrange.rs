@@ -58,7 +58,7 @@ impl Viewer {
                 Layout::Mpr(_) => (&PLANES, 2),
                 Layout::Three | Layout::Rows | Layout::Single(_) => (std::slice::from_ref(&here), 1),
             };
-            let shown = |plane| match self.laid_over() {
+            let shown = |plane| match self.laid_over(None) {
                 Some((overlay, layers)) => self.mapped(overlay, layers, plane),
                 None => original(plane),
             };
@@ -166,7 +166,7 @@ impl Viewer {
     }
 
     fn counterfactual(&self, run: &Explained, plane: Plane, step: f32) -> Picture {
-        let (overlay, layers) = self.laid_over().unwrap_or_else(|| {
+        let (overlay, layers) = self.laid_over(Some(run)).unwrap_or_else(|| {
             let Display { threshold_hu, opacity, .. } = self.display;
             let of = Overlaid::Difference;
             (Overlay { of, scale_hu: run.scale_hu, threshold_hu, opacity }, Arc::clone(&run.layers))
@@ -183,9 +183,15 @@ impl Viewer {
         Picture { layers, score, ..Self::generated(run, title, Shown::Counterfactual, plane, look) }
     }
 
-    /// The overlay of a map, where one is chosen and there, and the layers that hold it.
-    fn laid_over(&self) -> Option<(Overlay, Arc<Layers>)> {
-        let layers = self.mapped.clone().filter(|_| self.display.laid != Laid::Change)?;
+    /// The overlay of a map, where one is chosen and there, and the layers that hold it; of a result that is compared with another, its own
+    /// map alone.
+    fn laid_over(&self, of: Option<&Explained>) -> Option<(Overlay, Arc<Layers>)> {
+        let slabs = |layers: &Layers| layers.shift.as_ref().map(|shift| shift.slabs.clone());
+        let is_of = |layers: &Layers| match of.and_then(|run| slabs(&run.layers)).zip(slabs(layers)) {
+            Some((ours, its)) => ours.same(&its),
+            None => true,
+        };
+        let layers = self.mapped.clone().filter(|layers| self.display.laid != Laid::Change && is_of(layers))?;
         let opacity = self.display.opacity;
         Some((Overlay { of: Overlaid::Map, scale_hu: 1.0, threshold_hu: 0.0, opacity }, layers))
     }
@@ -212,7 +218,7 @@ impl Viewer {
     }
 
     fn difference(&self, run: &Explained, plane: Plane, step: f32) -> Picture {
-        if let Some((overlay, layers)) = self.laid_over() {
+        if let Some((overlay, layers)) = self.laid_over(Some(run)) {
             return self.mapped(overlay, layers, plane);
         }
         let (title, content, scale_hu) = match self.display.changes {

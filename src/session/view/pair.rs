@@ -2,7 +2,8 @@
 
 use super::Viewer;
 use super::arrange::{Arrangement, Picture};
-use super::display::Shown;
+use super::display::{Changes, Shown};
+use crate::frame::{Overlaid, Shade};
 use crate::session::explained::Explained;
 use crate::session::open_scan::OpenScan;
 
@@ -77,7 +78,9 @@ impl Viewer {
         let plane = self.plane;
         let single = |run: &Explained, shown: Shown, step: f32, name: &str| {
             let picture = self.picture(scan, run, (plane, shown), step);
-            Picture { title: format!("{} {name}", picture.title).into(), ..picture }
+            let mut picture = Picture { title: format!("{} {name}", picture.title).into(), ..picture };
+            self.share_scale(&mut picture, a, b);
+            picture
         };
         let (here, there) = (self.step, step_beside(self.step, a, b));
         let (of_a, of_b) = (format!("A: {of_a}"), format!("B: {of_b}"));
@@ -90,5 +93,19 @@ impl Viewer {
             single(b, Shown::Difference, there, &of_b),
         ];
         Arrangement { pictures, columns: 3 }
+    }
+
+    /// Gives the colours of a difference one scale for both results: what is equally large looks alike.
+    fn share_scale(&self, picture: &mut Picture, a: &Explained, b: &Explained) {
+        let scale = |run: &Explained| match self.display.changes {
+            Changes::Heatmap(method) => run.heat_scales_hu[method as usize],
+            Changes::Slice | Changes::Projection => run.scale_hu,
+        };
+        if let Shade::Difference { scale_hu, .. } = &mut picture.look.shade {
+            *scale_hu = scale(a).max(scale(b));
+        }
+        if let Some(overlay) = picture.look.overlay.as_mut().filter(|overlay| overlay.of == Overlaid::Difference) {
+            overlay.scale_hu = a.scale_hu.max(b.scale_hu);
+        }
     }
 }

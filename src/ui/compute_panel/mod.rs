@@ -3,7 +3,8 @@
 mod options;
 mod slab;
 
-use eframe::egui::{Button, ProgressBar, RichText, Ui};
+use eframe::egui::text::{LayoutJob, TextFormat};
+use eframe::egui::{Button, Label, ProgressBar, RichText, TextStyle, Ui};
 
 use self::options::options_ui;
 use self::slab::slab_ui;
@@ -97,10 +98,13 @@ fn progress_ui(ui: &mut Ui, monitor: &Monitor, pace: Option<RunPace>, actions: &
     let progress = monitor.progress();
     let phase = progress.map_or("waiting", |p| p.phase);
     let far = progress.map(|progress| progress_text(&progress)).unwrap_or_default();
-    ui.horizontal(|ui| {
-        ui.label(RichText::new(phase).color(theme::colors(ui).strong));
-        ui.label(RichText::new(far).small().color(theme::colors(ui).weak));
-    });
+    // One line, cut to the width: a longer one would push the bar out of the panel.
+    let mut words = LayoutJob::default();
+    let body = TextFormat::simple(TextStyle::Body.resolve(ui.style()), theme::colors(ui).strong);
+    words.append(phase, 0.0, body);
+    words.append(&far, 8.0, TextFormat::simple(theme::small(), theme::colors(ui).weak));
+    let told = format!("{phase} {far}");
+    ui.add(Label::new(words).truncate().show_tooltip_when_elided(false)).on_hover_text(told);
     let share = pace.and_then(|pace| pace.share()).or(progress.and_then(|p| p.fraction())).unwrap_or(0.0);
     ui.add(ProgressBar::new(share).animate(false).text(pace.map_or_else(String::new, |pace| pace_text(&pace))));
     let stopping = monitor.check().is_err();
