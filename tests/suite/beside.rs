@@ -1,11 +1,15 @@
 //! Two results of one scan side by side: opened from the kept ones, linked, and refused in words where they cannot be compared.
 
+use std::sync::Arc;
+
 use eframe::egui::Key;
 use egui_kittest::kittest::Queryable;
 use parallax::export::session::SavedSession;
+use parallax::frame::{Layers, Shade, SizeMap};
 use parallax::session::action::{Run, Setting, View};
 use parallax::session::shown::arrange;
 use parallax::session::view::arrange::Arrangement;
+use parallax::session::view::display::Laid;
 use parallax::session::{Session, Start};
 use parallax::settings::Settings;
 use serde_json::{Value, json};
@@ -74,6 +78,20 @@ fn a_kept_result_stands_beside_the_one_shown_and_lambda_goes_along_both() {
     };
     let [half_a, half_b] = [share(&a, steps(&session)[1]), share(&b, steps(&session)[2])];
     assert!((half_a - half_b).abs() < 1e-5, "{half_a} of the way of A, {half_b} of that of B");
+    // Colours mean one size, and a map that is laid over the first result is none of the other's.
+    let scales: Vec<Shade> =
+        arrange(&session.model, &session.view).pictures[4..].iter().map(|p| p.look.shade).collect();
+    assert_eq!(scales[0], scales[1]);
+    assert!(matches!(scales[0], Shade::Difference { scale_hu, .. } if scale_hu == a.scale_hu.max(b.scale_hu)));
+    let map = SizeMap::new(a.result.grid, (0..a.result.grid.len()).map(|n| n as f32), 1.0, "all".to_owned());
+    session.view.mapped = Some(Arc::new(Layers { map: Some(map), ..(*a.layers).clone() }));
+    session.view.display.laid = Laid::Agreement;
+    let pictures = arrange(&session.model, &session.view).pictures;
+    assert!(pictures[1].layers.map.is_some() && pictures[4].layers.map.is_some());
+    for of_b in [&pictures[2], &pictures[5]] {
+        assert!(Arc::ptr_eq(&of_b.layers, &b.layers), "{}", of_b.title);
+    }
+    (session.view.mapped, session.view.display.laid) = (None, Laid::Change);
     session.apply(Run::StopComparing.into());
     assert_eq!(titles(&arrange(&session.model, &session.view)), ["Original", "Counterfactual", "Difference"]);
 }

@@ -254,10 +254,9 @@ fn predict_lists_the_highest_scores_and_what_to_know_of_the_scan() {
     assert!(report["warnings"].is_array() && report["notice"].as_str().is_some_and(|n| n.contains("Research")));
 }
 
-/// Ctrl-C: the run stops, what was found is written, and the exit code says so.
+/// A run that a signal ends writes what was found, and the exit code says so.
 #[cfg(unix)]
-#[test]
-fn an_interrupted_run_writes_what_it_found_and_exits_with_4() {
+fn ended_by(signal: &str) {
     use std::io::{BufRead, BufReader};
 
     let models = TinyModels::new();
@@ -273,14 +272,22 @@ fn an_interrupted_run_writes_what_it_found_and_exits_with_4() {
     let mut lines = BufReader::new(child.stderr.take().expect("piped")).lines();
     assert!(lines.any(|line| line.expect("text").contains("decoding the sweep")), "the sweep began");
     std::thread::sleep(std::time::Duration::from_secs(2)); // a few of its 1000 steps
-    let interrupted = Command::new("kill").args(["-INT", &child.id().to_string()]).status().expect("kill runs");
+    let interrupted = Command::new("kill").args([signal, &child.id().to_string()]).status().expect("kill runs");
     assert!(interrupted.success());
     let rest: Vec<String> = lines.map_while(Result::ok).collect();
     let output = child.wait_with_output().expect("it ends");
-    assert_eq!(output.status.code(), Some(4), "{rest:?}");
+    assert_eq!(output.status.code(), Some(4), "{signal}: {rest:?}");
     let report: serde_json::Value = serde_json::from_slice(&output.stdout).expect("JSON");
     assert_eq!(report["complete"], false);
     let steps = report["lambdas"].as_array().map_or(0, Vec::len);
     assert!(steps > 0 && steps < 1000, "{steps} steps");
     assert!(out.join("counterfactual.nii.gz").exists() && out.join("result.json").exists());
+}
+
+#[cfg(unix)]
+#[test]
+fn an_interrupted_run_writes_what_it_found_and_exits_with_4() {
+    for signal in ["-INT", "-TERM", "-HUP"] {
+        ended_by(signal);
+    }
 }
