@@ -107,7 +107,7 @@ pub struct Viewer {
     /// The original is held in the counterfactual's place.
     pub blink: bool,
     /// The layers that are shown, under the map that the display lays over them, as far as that is there.
-    mapped: Option<Arc<Layers>>,
+    pub mapped: Option<Arc<Layers>>,
     /// Size of a pane as it was last drawn, physical pixels.
     pub pane_px: [u32; 2],
     /// Under the pointer, RAS+ millimetres.
