@@ -39,14 +39,14 @@ pub struct OutputArgs {
     pub keep_patient: bool,
     /// Changed regions are those where the counterfactual differs from the reconstruction by more than this, HU [default: a fifth of what
     /// 99.9 % of the slab's changes lie within, 10 at least]
-    #[arg(long, value_name = "HU", value_parser = positive)]
+    #[arg(long, value_name = "HU", value_parser = positive, allow_negative_numbers = true)]
     pub regions_above: Option<f64>,
     /// Model card or checkpoint of a lung segmenter, by which changed regions lie in the lungs or outside them
     #[arg(long, value_name = "CARD")]
     pub lungs: Option<PathBuf>,
     /// Repeats the run so often from perturbed starts, and says in how many of them each changed region came again. Each takes about as long
     /// as the run's search
-    #[arg(long, value_name = "RUNS", value_parser = within(1..=MOST_RUNS))]
+    #[arg(long, value_name = "RUNS", value_parser = within(1..=MOST_RUNS), allow_negative_numbers = true)]
     pub stability: Option<usize>,
     #[command(flatten)]
     pub compare: CompareArgs,

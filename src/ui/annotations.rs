@@ -47,10 +47,13 @@ pub(super) fn annotate(
     let narrow = text_size(painter, score).x + LINE > inner.width() / 2.0;
     let lines = if narrow { 3.0 } else { 1.0 };
     plate(painter, inner.center_top() + vec2(0.0, lines * LINE), Align2::CENTER_TOP, top, theme::DARK.strong);
-    plate(painter, inner.center_bottom(), Align2::CENTER_BOTTOM, bottom, theme::DARK.strong);
+    let shown_slice = if slice { slice_text(camera, grid) } else { String::new() };
     if slice {
-        plate(painter, inner.left_bottom(), Align2::LEFT_BOTTOM, &slice_text(camera, grid), theme::DARK.strong);
+        plate(painter, inner.left_bottom(), Align2::LEFT_BOTTOM, &shown_slice, theme::DARK.strong);
     }
+    // Above the slice, where a pane has no room beside it.
+    let lines = if text_size(painter, &shown_slice).x + LINE > inner.width() / 2.0 { 1.0 } else { 0.0 };
+    plate(painter, inner.center_bottom() - vec2(0.0, lines * LINE), Align2::CENTER_BOTTOM, bottom, theme::DARK.strong);
     scale_bar(painter, inner, camera.mm_per_pixel * f64::from(pixels_per_point));
     if let Some(legend) = picture.look.legend(picture.layers.map.as_ref()) {
         color_bar(painter, inner, &legend);

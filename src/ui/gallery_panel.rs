@@ -71,7 +71,7 @@ fn row_ui(ui: &mut Ui, kept: &Kept, shown: bool) -> bool {
     let lines = [
         (&summary.target, colors.strong),
         (&scores, colors.text),
-        (&format!("{}, {}", summary.scan, ago(summary.saved_secs)), colors.weak),
+        (&format!("{}, {}", ago(summary.saved_secs), summary.scan), colors.weak),
     ];
     for (row, (text, color)) in lines.into_iter().enumerate() {
         let at = pos2(picture.right() + 2.0 * MARGIN, picture.top() + LINE * row as f32);
