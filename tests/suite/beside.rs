@@ -112,6 +112,9 @@ fn the_result_before_stands_beside_the_one_shown_and_they_change_places() {
     assert!(session.model.beside.ready().is_none(), "nothing stands beside what is gone");
 }
 
+/// Changes the document of a session.
+type Change<'a> = &'a dyn Fn(&mut Value);
+
 #[test]
 fn a_result_of_another_scan_or_grid_or_none_at_all_is_refused_in_words() {
     let models = TinyModels::new();
@@ -119,7 +122,7 @@ fn a_result_of_another_scan_or_grid_or_none_at_all_is_refused_in_words() {
     let path = session.gallery.kept.ready().expect("a list")[1].session.clone();
     let document: Value = SavedSession::open(&path).and_then(|saved| saved.document()).expect("a session");
     let odd = models.folder.path().join("odd.parallax");
-    let changes: [(&str, &dyn Fn(&mut Value)); 4] = [
+    let changes: [(&str, Change); 4] = [
         ("it is of another scan; only results of one scan can be compared", &|d| d["scan"]["sha256"] = "0".into()),
         ("on another grid", &|d| d["scan"]["recipe"]["spacing_mm"] = json!([1.0, 1.0, 1.0])),
         ("it holds no result", &|d| d["result"] = Value::Null),

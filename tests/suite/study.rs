@@ -90,7 +90,7 @@ fn read_all(reading: &mut Reading) {
         reading.show(at(minute));
         reading.answer(0, Answer::Rating(position.min(5) as u8), at(minute + 1)).expect("written");
         reading.turn(Pane::Difference, at(minute + 1)).expect("written");
-        reading.answer(1, Answer::YesNo(position % 2 == 0), at(minute + 3)).expect("written");
+        reading.answer(1, Answer::YesNo(position.is_multiple_of(2)), at(minute + 3)).expect("written");
         reading.next(at(minute + 4)).expect("written");
         minute += 10;
     }
@@ -200,8 +200,10 @@ fn a_reader_goes_on_behind_the_last_whole_row_wherever_the_file_was_cut() {
     let told = |row: &Vec<String>| ["event", "case", "question", "answer"].map(|column| cell(row, column).to_owned());
     let mut seen: Vec<_> = all.iter().map(told).collect();
     let mut now: Vec<_> = again.iter().map(told).collect();
-    (seen.sort(), now.sort());
-    (seen.dedup(), now.dedup());
+    seen.sort();
+    now.sort();
+    seen.dedup();
+    now.dedup();
     assert_eq!(now, seen);
 }
 
