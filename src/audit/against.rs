@@ -8,9 +8,9 @@ use crate::quality::count;
 /// How well a map agrees with a mask on its own grid.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
 pub struct Against {
-    /// Of the mask and of as many voxels, those where the map is largest.
+    /// The Dice coefficient, `0..=1`, of the mask and of as many voxels, those where the map is largest.
     pub dice: f64,
-    /// Of the same two sets: what both hold, as a share of what either holds.
+    /// Intersection over union, `0..=1`, of the mask and of as many voxels, those where the map is largest.
     pub iou: f64,
     /// Share of the map's sum that lies in the mask.
     pub energy_inside: f64,

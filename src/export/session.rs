@@ -35,7 +35,7 @@ const VERSION: &str = "2";
 /// The document with the names of a classifier's classes takes a hundredth of this.
 const MAX_HEADER_BYTES: u64 = 16 << 20;
 
-/// Of a result of version 1, in the order of the hash. Images are f32 in decoded units, numbers f64.
+/// The tensors of a result in a session of version 1, in the order of the hash. Images are f32 in decoded units, numbers f64.
 const TENSORS_OF_1: [&str; 15] = [
     "steps",
     "reconstruction",
@@ -53,7 +53,7 @@ const TENSORS_OF_1: [&str; 15] = [
     "latents_moved",
     "walk",
 ];
-/// Of a result of version 2, in the order of the hash. The last is there where the steps do not add up to it.
+/// The tensors of a result in a session of version 2, in the order of the hash. The heatmap is there only where the steps do not add up to it.
 const TENSORS: [&str; 13] = [
     "lambdas",
     "step_scores",
@@ -111,7 +111,7 @@ impl Outline {
     }
 }
 
-/// Of all that a picture or a number is made of: a flipped bit must not become a finding.
+/// A hash of everything that a picture or a number is made of: a flipped bit must not become a finding.
 struct Hash(Sha256);
 
 impl Hash {

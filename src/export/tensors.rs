@@ -17,7 +17,7 @@ pub(super) struct Array {
 }
 
 impl Array {
-    /// As safetensors spells the kind.
+    /// The kind as safetensors spells it.
     pub(super) fn kind(&self) -> &'static str {
         match self.dtype {
             Dtype::F64 => "F64",
@@ -70,7 +70,7 @@ enum Numbers<'a> {
 }
 
 impl Numbers<'_> {
-    /// As safetensors spells the kind, and the bytes of a number.
+    /// The kind as safetensors spells it, and the bytes of a number.
     fn kind(&self) -> (&'static str, usize) {
         match self {
             Self::F64(_) => ("F64", size_of::<f64>()),

@@ -75,7 +75,7 @@ fn end(share: f32) -> [f32; 3] {
 mod tests {
     use super::*;
 
-    /// Of the polynomial.
+    /// How far the polynomial may be from the table.
     const NEAR: f32 = 0.015;
     const ROUNDING: f32 = 1e-6;
 

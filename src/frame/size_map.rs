@@ -11,7 +11,7 @@ pub struct SizeMap {
     pub volume: Volume,
     /// The size where colours saturate, above 0.
     pub scale: f32,
-    /// That size in words: "all 10 runs".
+    /// The size at the upper end of the colours, in words: "all 10 runs".
     pub top: String,
 }
 

@@ -279,7 +279,7 @@ mod tests {
         Matrix { values, offset: 0, shape, strides }
     }
 
-    /// As the module says that a product is summed.
+    /// Sums a product in the order that the module promises.
     fn expected(left: Matrix<'_, f32>, right: Matrix<'_, f32>, bias: &[f64], [row, column]: [usize; 2]) -> f32 {
         let of = |matrix: &Matrix<'_, f32>, at: [usize; 2]| {
             matrix.values[at[0] * matrix.strides[0] + at[1] * matrix.strides[1]]

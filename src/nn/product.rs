@@ -93,7 +93,7 @@ multiply_by!(f64, dgemm, by_none);
 /// Computes the product by kernels of our own, where they are faster. Says whether it did.
 ///
 /// # Safety
-/// As of [`Product::new`].
+/// The caller promises what [`Product::new`] asks for.
 unsafe fn by_panels(
     left: Matrix<'_, f32>,
     rows: Range<usize>,

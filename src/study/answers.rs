@@ -55,7 +55,7 @@ impl Event {
 /// One row, but for what all rows of a file share.
 pub(super) struct Row<'a> {
     pub(super) event: Event,
-    /// Of the case in the reader's order, counted from 1.
+    /// The place of the case in the reader's order, counted from 1.
     pub(super) position: usize,
     pub(super) case: &'a str,
     /// Empty where nothing was asked.
@@ -86,7 +86,7 @@ fn from_cell(cell: &str) -> String {
     cell.strip_prefix('\'').unwrap_or(cell).to_owned()
 }
 
-/// Whose answers they are, to what, in which order: the first cells of every row.
+/// Names the reader, the study and the order of the answers: the first cells of every row.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Key {
     pub(super) study: String,

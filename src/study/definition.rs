@@ -20,7 +20,7 @@ const MOST_BYTES: u64 = 4 << 20;
 const MOST_QUESTIONS: usize = 50;
 /// Letters of the mark by which answers know their study.
 const MARK_LETTERS: usize = 16;
-/// Of a study that names no seed.
+/// The seed of a study that names none.
 const SEED: u64 = 1;
 
 /// Where a case opens.
@@ -39,7 +39,7 @@ pub struct Study {
     pub name: String,
     pub cases: Vec<Case>,
     pub questions: Vec<Question>,
-    /// Of the order, unless another is given at the start.
+    /// The seed of the order, unless another is given at the start.
     pub seed: u64,
     /// Whether a result that cannot be read is passed by; else the study does not begin.
     pub skip_unreadable: bool,

@@ -29,7 +29,7 @@ pub enum Pane {
 impl Pane {
     pub const ALL: [Self; 3] = [Self::Original, Self::Counterfactual, Self::Difference];
 
-    /// As answers name it.
+    /// The name that the answers give it.
     pub fn name(self) -> &'static str {
         match self {
             Self::Original => "original",
@@ -180,7 +180,7 @@ impl Question {
 }
 
 impl Answer {
-    /// As the answers hold it: "4", "yes", what was written, or a mark as JSON.
+    /// The text that the answers hold: "4", "yes", what was written, or a mark as JSON.
     pub fn text(&self) -> String {
         match self {
             Self::Rating(step) => step.to_string(),
@@ -192,7 +192,7 @@ impl Answer {
 }
 
 impl Mark {
-    /// Of what was drawn; none where that is no ellipse.
+    /// Makes a mark of what was drawn; none where that is no ellipse.
     pub fn of(pane: Pane, drawn: &Measurement) -> Option<Self> {
         let Shape::Ellipse { middle, half_axes } = drawn.shape else { return None };
         let half_axes_mm = half_axes.map(|axis| axis.to_array());

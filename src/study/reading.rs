@@ -31,11 +31,11 @@ struct Looked {
 pub struct Reading {
     pub study: Arc<Study>,
     order: Vec<usize>,
-    /// Of the order; its length at the end.
+    /// The place in the order; the length of the order at the end.
     at: usize,
     /// Cases that are read, or cannot be.
     passed: BTreeSet<usize>,
-    /// Of the case that is shown, by question.
+    /// The answers to the case that is shown, by question.
     answered: BTreeMap<usize, Answer>,
     panes: [bool; 3],
     looked: Option<Looked>,
@@ -116,7 +116,7 @@ impl Reading {
         Ok(())
     }
 
-    /// To the first case that is neither read nor passed by.
+    /// Goes to the first case that is neither read nor passed by.
     fn seek(&mut self) {
         let left = self.order.iter().position(|case| !self.passed.contains(case));
         self.at = left.unwrap_or(self.order.len());

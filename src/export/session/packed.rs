@@ -11,7 +11,7 @@ use flate2::write::ZlibEncoder;
 
 /// Bytes that pass at a time.
 const PIECE: usize = 1 << 16;
-/// Of zlib. Of the demo's steps level 9 takes seven times as long, and saves a fiftieth: what is left is noise of the last bits.
+/// The level of zlib. For the steps of the demo, level 9 takes seven times as long and saves a fiftieth: what is left is noise of the last bits.
 const LEVEL: u32 = 4;
 const SHIFTS: [u32; 4] = [24, 16, 8, 0];
 
@@ -22,7 +22,7 @@ pub(super) enum Near<'a> {
     Itself,
     /// Another image of the same size.
     One(&'a [f32]),
-    /// As far beyond the first as that is beyond the second.
+    /// Each number is predicted by a straight line through two others: as far beyond the first as the first is beyond the second.
     Beyond(&'a [f32], &'a [f32]),
 }
 

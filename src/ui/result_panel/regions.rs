@@ -38,7 +38,7 @@ pub(super) fn regions_ui(
     ui.label(RichText::new(text).small().color(theme::colors(ui).weak));
 }
 
-/// By how much a place must have changed to belong to a region.
+/// Shows and changes the threshold: a place belongs to a region where it changed by more, HU.
 fn threshold_ui(ui: &mut Ui, above_hu: f32, told_by_repeats: bool, actions: &mut Vec<Action>) {
     ui.horizontal_wrapped(|ui| {
         let label = ui.label(RichText::new("Changed by more than").small().color(theme::colors(ui).weak));

@@ -84,7 +84,7 @@ impl Kernel {
         }
     }
 
-    /// As [`Self::of_outputs`], for each input row in turn.
+    /// Calls `visit` as [`Self::of_outputs`] does, for each input row in turn.
     fn of_inputs(&self, rows: &Rows, mut visit: impl FnMut(usize, Run)) {
         let Geometry { kernel, stride, dilation, .. } = self.geometry;
         let reached = |axis: usize, at: usize, element: usize| {
