@@ -1,5 +1,7 @@
 //! `parallax demo`: the built-in scan and networks, in the window, or without one where files are asked for.
 
+use std::sync::Arc;
+
 use anyhow::Result;
 
 use super::args::DemoArgs;
@@ -23,7 +25,7 @@ pub(super) fn run(args: &DemoArgs) -> Result<()> {
     let set = outputs.check()?;
     let monitor = progress::monitor()?;
     let request = demo::request(&cards, &monitor)?;
-    let input = demo::input(request.recipe()?, &monitor)?;
+    let input = Arc::new(demo::input(request.recipe()?, &monitor)?);
     explain::explain(&input, &request, (outputs, set), &monitor)?;
     Ok(())
 }

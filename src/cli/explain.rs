@@ -10,9 +10,9 @@ use super::args::{ExplainArgs, Objective};
 use super::outputs::OutputArgs;
 use super::{Usage, compute, methods, progress, say, say_json};
 use crate::export::compared::{MethodReport, method_file, method_name};
-use crate::export::report::{Asked, Report, Timing, report};
+use crate::export::report::{Report, report};
 use crate::export::write::Set;
-use crate::export::{self, Run, tensors, write};
+use crate::export::{self, Subject, tensors, write};
 use crate::fit;
 use crate::io::counted;
 use crate::job::{Cancelled, Monitor};
@@ -20,7 +20,7 @@ use crate::latent_shift::saliency::Method;
 use crate::latent_shift::{Counterfactual, ScoreKind};
 use crate::models::{Classifier, Segmenter, label_index};
 use crate::nn::device;
-use crate::pipeline::{self, BadInput, Input, Model, Request, Target};
+use crate::pipeline::{self, BadInput, Input, Model, Request, Run, Target};
 use crate::quality::regions::{Change, Regions, regions};
 use crate::stability::{self, Stability};
 
@@ -38,14 +38,14 @@ pub(super) fn run(args: &ExplainArgs) -> Result<()> {
         slab: args.slab.0.clone(),
         options: args.options(),
     };
-    let input = pipeline::open_chosen(&args.scan, &args.choice.choice(), request.recipe()?, &monitor)?;
+    let input = Arc::new(pipeline::open_chosen(&args.scan, &args.choice.choice(), request.recipe()?, &monitor)?);
     explain(&input, &request, (&args.outputs, set), &monitor)?;
     Ok(())
 }
 
 /// The run, and what is left of it: words or the report on standard output, and files.
 pub(super) fn explain(
-    input: &Input,
+    input: &Arc<Input>,
     request: &Request,
     (outputs, set): (&OutputArgs, Option<Set>),
     monitor: &Monitor,
@@ -62,37 +62,37 @@ pub(super) fn explain(
     }
     let began = Instant::now();
     let segmenter = segmenter_of_lungs(request, outputs, monitor)?;
-    let result = pipeline::explain(input, request, monitor)?;
-    let timing = Timing::of(monitor);
+    let run = Run::of(input, request, monitor)?;
+    let result = &run.result;
     // What a cancelled run has found is written all the same.
     let saving = if result.complete { monitor.clone() } else { Monitor::default() };
-    let regions = changed(input, &result, segmenter.as_deref(), outputs, &saving)?;
-    let mut report = report(input, &Asked::of(request), &result, regions, &timing);
+    let regions = changed(input, result, segmenter.as_deref(), outputs, &saving)?;
+    let mut report = report(&run, regions);
     if let Some(runs) = outputs.stability.filter(|_| result.complete) {
-        report.stability = repeated(input, request, &result, &report.regions, runs, monitor)?;
+        report.stability = repeated(input, request, result, &report.regions, runs, monitor)?;
     }
     let asked_for: &[Method] = if result.complete { &outputs.compare.methods } else { &[] };
     let maps = methods::computed(input, request, asked_for, monitor)?;
     report.methods = (!outputs.compare.methods.is_empty()).then(|| maps.iter().map(MethodReport::of).collect());
     let is_whole = monitor.check().is_ok();
     let saving = if is_whole { saving } else { Monitor::default() };
-    report.mask = methods::masked(mask.as_ref(), &result, &maps, &saving)?;
+    report.mask = methods::masked(mask.as_ref(), result, &maps, &saving)?;
     if outputs.json {
         say_json(&report.json()?);
     } else {
-        summarize(input, request, &result, &report, outputs, began);
+        summarize(input, request, result, &report, outputs, began);
     }
     let folder = set.map(|mut set| -> Result<()> {
-        let run = Run { patient: outputs.patient(), ..Run::new(input, &result, &report, outputs.style()) };
-        export::files(&run, &outputs.export, &saving, &mut |file| set.put(&file))?;
-        let grid = &run.layers.scan.grid;
+        let subject = Subject { patient: outputs.patient(), ..Subject::new(&run, &report, outputs.style()) };
+        export::files(&subject, &outputs.export, &saving, &mut |file| set.put(&file))?;
+        let grid = &subject.layers.scan.grid;
         maps.iter().try_for_each(|map| set.put(&method_file(map, grid, &saving)?))?;
         set.finish()?;
         Ok(())
     });
     // One that cannot be written takes no other with it.
     let dump = outputs.dump.as_ref();
-    let dump = dump.map(|path| write::save_by(path, outputs.overwrite, |out| tensors::dump(&result, out)));
+    let dump = dump.map(|path| write::save_by(path, outputs.overwrite, |out| tensors::dump(result, out)));
     [folder, dump].into_iter().flatten().collect::<Result<()>>()?;
     if result.complete && is_whole { Ok(report) } else { Err(Cancelled.into()) }
 }

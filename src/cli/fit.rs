@@ -15,8 +15,8 @@ use crate::fit::{self, Asked, Fit, Kept, words};
 use crate::io::Note;
 use crate::job::Monitor;
 use crate::latent_shift::Options;
-use crate::models::{Kind, Role, label_index};
-use crate::pipeline::{self, BadInput, Told};
+use crate::models::{self, Kind, Role, Told, label_index};
+use crate::pipeline::{self, BadInput};
 
 #[derive(Debug, Args)]
 pub struct FitArgs {
@@ -87,7 +87,7 @@ fn asked(args: &FitArgs, monitor: &Monitor) -> Result<Asked> {
     };
     for card in &args.cards {
         let twice = || Usage(format!("two networks for one purpose; leave one out: {}", card.display()));
-        match pipeline::tell(card)? {
+        match models::tell(card).map_err(BadInput::mark)? {
             Told::Kind(kind) if kind.role() == Role::Autoencoder => {
                 let before = asked.autoencoder.replace(pipeline::load_autoencoder(card, monitor)?);
                 before.map_or(Ok(()), |_| Err(twice()))?;

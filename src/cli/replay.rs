@@ -1,15 +1,15 @@
 //! `parallax explain --replay`: a recorded run once more, held against its record.
 
 use std::path::Path;
+use std::sync::Arc;
 
 use anyhow::{Result, bail};
 
 use super::args::ExplainArgs;
 use super::{compute, explain, progress, say};
 use crate::export::record::Record;
-use crate::export::report::Asked;
 use crate::models::Classifier;
-use crate::pipeline::{self, BadInput, Model, Request};
+use crate::pipeline::{self, Asked, BadInput, Model, Request};
 
 pub(super) fn run(args: &ExplainArgs, path: &Path) -> Result<()> {
     let record = Record::open(path).map_err(BadInput)?;
@@ -30,7 +30,8 @@ pub(super) fn run(args: &ExplainArgs, path: &Path) -> Result<()> {
         slab: Some(record.slab()),
         options,
     };
-    let input = pipeline::open_chosen(&args.scan, &args.choice.or(record.choice()), request.recipe()?, &monitor)?;
+    let choice = args.choice.or(record.choice());
+    let input = Arc::new(pipeline::open_chosen(&args.scan, &choice, request.recipe()?, &monitor)?);
     record.check(input.sha256(), &Asked::of(&request)).map_err(BadInput)?;
     let report = explain::explain(&input, &request, (&args.outputs, set), &monitor)?;
     let differences = record.differences(&report);

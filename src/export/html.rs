@@ -9,7 +9,7 @@ use base64::engine::general_purpose::STANDARD;
 use super::compared::{MaskReport, MaskedMethod};
 use super::montage::Story;
 use super::report::{NOTICE, Report};
-use super::{Run, apng, mp4};
+use super::{Subject, apng, mp4};
 use crate::audit::Against;
 use crate::frame::lambda_text;
 use crate::job::Monitor;
@@ -23,8 +23,8 @@ use crate::stability::{Again, Stability};
 const MOST_ROWS: usize = 20;
 const STYLE: &str = include_str!("html.css");
 
-pub(super) fn html(run: &Run, story: &Story, monitor: &Monitor) -> Result<String> {
-    let (result, report) = (run.result, run.report);
+pub(super) fn html(subject: &Subject, story: &Story, monitor: &Monitor) -> Result<String> {
+    let (result, report) = (&subject.run.result, subject.report);
     let (story, provenance) = (story.usual(), report.provenance());
     let panes = apng::png_bytes(story.montage()?, &provenance)?;
     let ladder = apng::png_bytes(story.ladder(monitor)?, &provenance)?;

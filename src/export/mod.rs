@@ -34,13 +34,11 @@ pub use self::style::{Annotation, Layout, LeftOut, Spot, Style};
 pub use self::tables::as_text;
 use crate::frame::{Layers, Shift};
 use crate::job::Monitor;
-use crate::latent_shift::Counterfactual;
-use crate::pipeline::Input;
+use crate::pipeline::{Input, Run};
 
-/// A run as its files need it.
-pub struct Run<'a> {
-    pub input: &'a Input,
-    pub result: &'a Counterfactual,
+/// What files are made of: a run, its numbers, and how it is shown.
+pub struct Subject<'a> {
+    pub run: &'a Run,
     pub report: &'a Report,
     /// As it is shown, HU.
     pub layers: Layers,
@@ -50,10 +48,10 @@ pub struct Run<'a> {
     pub patient: Patient,
 }
 
-impl<'a> Run<'a> {
-    pub fn new(input: &'a Input, result: &'a Counterfactual, report: &'a Report, style: Style) -> Self {
-        let layers = Layers { scan: input.display_volume(), shift: Some(Shift::of(result)), map: None };
-        Self { input, result, report, layers, style, spot: None, patient: Patient::LeftOut }
+impl<'a> Subject<'a> {
+    pub fn new(run: &'a Run, report: &'a Report, style: Style) -> Self {
+        let layers = Layers { scan: run.input.display_volume(), shift: Some(Shift::of(&run.result)), map: None };
+        Self { run, report, layers, style, spot: None, patient: Patient::LeftOut }
     }
 }
 
@@ -209,8 +207,8 @@ impl Kind {
         matches!(self, Self::Dicom | Self::DicomCt)
     }
 
-    fn files(self, run: &Run, story: &Story, monitor: &Monitor, put: Put) -> Result<()> {
-        let (provenance, loops) = (run.report.provenance(), run.style.loops);
+    fn files(self, subject: &Subject, story: &Story, monitor: &Monitor, put: Put) -> Result<()> {
+        let (provenance, loops) = (subject.report.provenance(), subject.style.loops);
         let mut file = |bytes| put(File::new(self.names()[0], bytes));
         match self {
             Self::Png => file(apng::png_bytes(story.montage()?, &provenance)?),
@@ -223,12 +221,12 @@ impl Kind {
             }
             Self::Gif => file(gif::gif_bytes(&story.along_lambda(), loops, monitor)?),
             Self::Apng => file(apng::apng_bytes(&story.along_lambda(), loops, &provenance, monitor)?),
-            Self::Nifti => volumes::nifti_files(run, monitor, put),
-            Self::Html => file(html::html(run, story, monitor)?.into_bytes()),
-            Self::Nrrd => volumes::nrrd_files(run, monitor, put),
-            Self::Csv => tables::files(run)?.into_iter().try_for_each(put),
-            Self::Dicom => dicom::files(run, story, monitor, put),
-            Self::DicomCt => dicom::ct_files(run, monitor, put),
+            Self::Nifti => volumes::nifti_files(subject, monitor, put),
+            Self::Html => file(html::html(subject, story, monitor)?.into_bytes()),
+            Self::Nrrd => volumes::nrrd_files(subject, monitor, put),
+            Self::Csv => tables::files(subject)?.into_iter().try_for_each(put),
+            Self::Dicom => dicom::files(subject, story, monitor, put),
+            Self::DicomCt => dicom::ct_files(subject, monitor, put),
         }
     }
 }
@@ -237,10 +235,10 @@ impl Kind {
 type Put<'a> = &'a mut dyn FnMut(File) -> Result<()>;
 
 /// What an animation shows at the counterfactual: one picture, or two that it shows in turn.
-pub fn preview(run: &Run, monitor: &Monitor) -> Result<Vec<RgbaImage>> {
+pub fn preview(subject: &Subject, monitor: &Monitor) -> Result<Vec<RgbaImage>> {
     monitor.check()?;
-    let story = Story::new(run);
-    let frames = story.frames(story.here(story.frame_px()), run.result.chosen);
+    let story = Story::new(subject);
+    let frames = story.frames(story.here(story.frame_px()), subject.run.result.chosen);
     let draw = |frame| {
         monitor.check()?;
         figure(frame)
@@ -277,13 +275,13 @@ pub fn note(input: &Input, kinds: &[Kind]) -> Option<&'static str> {
 }
 
 /// Makes what `kinds` give, and the report, one file after the other: `put` takes each before the next is made.
-pub fn files(run: &Run, kinds: &[Kind], monitor: &Monitor, put: Put) -> Result<()> {
-    put(File::new(REPORT, run.report.json()?.into_bytes()))?;
-    let story = Story::new(run);
+pub fn files(subject: &Subject, kinds: &[Kind], monitor: &Monitor, put: Put) -> Result<()> {
+    put(File::new(REPORT, subject.report.json()?.into_bytes()))?;
+    let story = Story::new(subject);
     // By this list, so that none is made twice.
     for kind in Kind::ALL.into_iter().filter(|kind| kinds.contains(kind)) {
         monitor.step("making the files", 0, 0)?;
-        kind.files(run, &story, monitor, put)?;
+        kind.files(subject, &story, monitor, put)?;
     }
     Ok(())
 }

@@ -4,7 +4,7 @@ use anyhow::Result;
 use glam::DVec3;
 use image::RgbaImage;
 
-use super::Run;
+use super::Subject;
 use super::png::{Figure, Pane, figure};
 use super::style::{Layout, Spot, Style};
 use crate::frame::camera::Camera;
@@ -35,11 +35,11 @@ pub(super) struct Story<'a> {
 }
 
 impl<'a> Story<'a> {
-    pub(super) fn new(run: &Run<'a>) -> Self {
-        let layers = run.layers.clone();
+    pub(super) fn new(subject: &Subject<'a>) -> Self {
+        let layers = subject.layers.clone();
         let scale_hu = layers.shift.as_ref().map_or(1.0, Shift::scale_hu);
-        let (style, spot, grid) = (run.style, run.spot, layers.scan.grid);
-        Self { result: run.result, target: &run.report.target, style, spot, layers, grid, scale_hu }
+        let (style, spot, grid) = (subject.style, subject.spot, layers.scan.grid);
+        Self { result: &subject.run.result, target: &subject.report.target, style, spot, layers, grid, scale_hu }
     }
 
     /// As the words of the report say, whatever was chosen: all three side by side, of the slice that changed most.

@@ -7,10 +7,11 @@ use anyhow::{Context, Result, anyhow, bail};
 use serde::Deserialize;
 use serde_json::Value;
 
-use super::report::{Asked, ChosenReport, FORMAT, OptionsReport, Report, ScoresReport, Term, TowardReport, VERSION};
+use super::report::{ChosenReport, FORMAT, OptionsReport, Report, ScoresReport, Term, VERSION};
 use crate::files;
 use crate::io::Choice;
 use crate::latent_shift::Options;
+use crate::pipeline::{Asked, ComparedWith};
 use crate::preprocess::Recipe;
 
 /// A record of thousands of steps and of every class takes a hundredth of this.
@@ -35,7 +36,7 @@ pub struct Record {
     terms: Vec<Term>,
     pub offset: f64,
     #[serde(default)]
-    toward: Option<TowardReport>,
+    toward: Option<ComparedWith>,
     slab: [usize; 2],
     options: OptionsReport,
     scores: ScoresReport,
@@ -118,7 +119,7 @@ impl Record {
     /// differs is named.
     pub fn check(&self, input: &str, asked: &Asked) -> Result<()> {
         let compared =
-            |toward: &Option<TowardReport>| toward.as_ref().map_or("none".to_owned(), |of| of.sha256.clone());
+            |toward: &Option<ComparedWith>| toward.as_ref().map_or("none".to_owned(), |of| of.sha256.clone());
         let pairs = [
             ("the scan's voxels", self.input.sha256.clone(), input.to_owned()),
             ("the autoencoder", self.autoencoder.sha256.clone(), asked.autoencoder.sha256.clone()),

@@ -5,12 +5,8 @@ use serde::{Deserialize, Serialize};
 
 use super::compared::{MaskReport, MethodReport};
 use crate::io::{Choice, Which};
-use crate::job::Monitor;
 use crate::latent_shift::{Counterfactual, HeatmapMethod, Options, Outside, ScoreKind, SearchWay, StepsIn};
-use crate::models::Probabilities;
-use crate::nn::{device, threads};
-use crate::pipeline::{Input, Model, Request, Target};
-use crate::preprocess::Recipe;
+use crate::pipeline::{Asked, ComparedWith, NetworkUsed, Run};
 use crate::quality::regions::Regions;
 use crate::quality::{self, Drift, Quality};
 use crate::stability::Stability;
@@ -27,15 +23,15 @@ pub struct Report {
     notice: &'static str,
     program: Program,
     pub(super) input: InputReport,
-    pub(super) autoencoder: ModelReport,
-    pub(super) scored_by: ModelReport,
+    pub(super) autoencoder: NetworkUsed,
+    pub(super) scored_by: NetworkUsed,
     /// In words.
     pub target: String,
     /// The target as numbers; none where a segmenter gave the score.
     terms: Vec<Term>,
     offset: f64,
     /// What the scan was compared with; none where classes or a segmenter gave the score.
-    pub(super) toward: Option<TowardReport>,
+    pub(super) toward: Option<ComparedWith>,
     score_kind: ScoreKind,
     slab: [usize; 2],
     options: OptionsReport,
@@ -103,41 +99,6 @@ impl From<Choice> for ChosenReport {
     fn from(Choice { series, volume }: Choice) -> Self {
         Self { series, volume }
     }
-}
-
-#[derive(Debug, Clone, Serialize, Deserialize)]
-pub struct ModelReport {
-    pub name: String,
-    pub sha256: String,
-    /// How far its answers were from those that its export recorded, of the largest; `None` where none were recorded.
-    #[serde(default)]
-    pub self_check: Option<f64>,
-    /// How scans are prepared for it; `None` where an older version did not say.
-    #[serde(default)]
-    pub recipe: Option<Recipe>,
-    /// What a person should know of it: what its self-check came to, and where its scores come from.
-    #[serde(default)]
-    pub notes: Vec<String>,
-}
-
-impl ModelReport {
-    fn of<T: ?Sized>(model: &Model<T>) -> Self {
-        Self {
-            name: model.name.clone(),
-            sha256: model.sha256.clone(),
-            self_check: model.self_check.gap(),
-            recipe: Some(model.recipe.clone()),
-            notes: model.notes().collect(),
-        }
-    }
-}
-
-/// The other side of a cosine. It names no file.
-#[derive(Debug, Clone, Serialize, Deserialize)]
-pub struct TowardReport {
-    /// Of the voxels of the other scan; of the file, where an embedding was stored.
-    pub sha256: String,
-    pub stored: bool,
 }
 
 /// A class and its weight in the score.
@@ -263,7 +224,7 @@ impl Report {
     }
 
     /// The networks of the run: the autoencoder, and what gave the score.
-    pub fn networks(&self) -> [&ModelReport; 2] {
+    pub fn networks(&self) -> [&NetworkUsed; 2] {
         [&self.autoencoder, &self.scored_by]
     }
 
@@ -302,7 +263,7 @@ impl Report {
             ("Stopped because", self.stop.clone()),
             ("Seconds", format!("{seconds:.1}")),
         ];
-        if let Some(TowardReport { sha256, stored }) = &self.toward {
+        if let Some(ComparedWith { sha256, stored }) = &self.toward {
             let of = if *stored { "Stored embedding, SHA-256" } else { "Other scan's voxels, SHA-256" };
             rows.push((of, sha256.clone()));
         }
@@ -313,91 +274,9 @@ impl Report {
     }
 }
 
-/// Where and how long.
-#[derive(Debug, Clone, Serialize, Deserialize)]
-pub struct Timing {
-    device: String,
-    threads: usize,
-    seconds_per_phase: Vec<(String, f64)>,
-}
-
-impl Timing {
-    pub fn of(monitor: &Monitor) -> Self {
-        let phases = monitor.phase_secs().into_iter();
-        Self {
-            device: device::name(),
-            threads: threads::number(),
-            seconds_per_phase: phases.map(|(phase, secs)| (phase.to_owned(), secs)).collect(),
-        }
-    }
-}
-
-/// What was asked of which networks: all of a request but the networks themselves.
-#[derive(Debug, Clone, Serialize, Deserialize)]
-pub struct Asked {
-    pub autoencoder: ModelReport,
-    pub scored_by: ModelReport,
-    pub target: String,
-    pub options: Options,
-    /// The classifier's outputs by name; none where a segmenter gives the score.
-    pub labels: Vec<String>,
-    /// Which of them were explained, and the weight of each; what is added to their sum.
-    pub terms: Vec<(usize, f64)>,
-    pub offset: f64,
-    /// How the outputs become scores.
-    #[serde(default = "before_there_were_others")]
-    pub activation: Probabilities,
-    #[serde(default)]
-    pub toward: Option<TowardReport>,
-}
-
-/// What the published classifier makes of its outputs.
-fn before_there_were_others() -> Probabilities {
-    Probabilities::Sigmoid
-}
-
-impl Asked {
-    pub fn of(request: &Request) -> Self {
-        let scored_by = match &request.target {
-            Target::Classes { classifier, .. } => ModelReport::of(classifier),
-            Target::LungSize { segmenter } => ModelReport::of(segmenter),
-            Target::Toward { embedder, .. } => ModelReport::of(embedder),
-        };
-        let asked = Self {
-            autoencoder: ModelReport::of(&request.autoencoder),
-            scored_by,
-            target: request.target.name(),
-            options: request.options.clone(),
-            labels: Vec::new(),
-            terms: Vec::new(),
-            offset: 0.0,
-            activation: Probabilities::None,
-            toward: None,
-        };
-        match &request.target {
-            Target::Classes { classifier, terms, offset } => Self {
-                labels: classifier.network.labels().to_vec(),
-                terms: terms.clone(),
-                offset: *offset,
-                activation: classifier.network.probabilities(),
-                ..asked
-            },
-            Target::LungSize { .. } => asked,
-            Target::Toward { other, .. } => {
-                let toward = TowardReport { sha256: other.sha256.clone(), stored: other.stored };
-                Self { toward: Some(toward), ..asked }
-            }
-        }
-    }
-
-    /// What the run did to the classes that nobody asked about.
-    fn drift(&self, result: &Counterfactual) -> Option<Vec<Drift>> {
-        let explained: Vec<usize> = self.terms.iter().map(|(label, _)| *label).collect();
-        (!self.labels.is_empty()).then(|| quality::drift(result, &self.labels, &explained, self.activation))
-    }
-}
-
-pub fn report(input: &Input, asked: &Asked, result: &Counterfactual, regions: Regions, timing: &Timing) -> Report {
+/// The numbers of a run, with the regions that it changed.
+pub fn report(run: &Run, regions: Regions) -> Report {
+    let Run { input, asked, result, timing } = run;
     let options = &asked.options;
     let term = |&(label, weight): &(usize, f64)| Term { label: asked.labels[label].clone(), weight };
     Report {
@@ -442,10 +321,16 @@ pub fn report(input: &Input, asked: &Asked, result: &Counterfactual, regions: Re
         stability: None,
         methods: None,
         mask: None,
-        drift: asked.drift(result),
+        drift: drift(asked, result),
         fast_error: result.fast_error,
         device: timing.device.clone(),
         threads: timing.threads,
         seconds_per_phase: timing.seconds_per_phase.clone(),
     }
+}
+
+/// What the run did to the classes that nobody asked about; nothing where no classifier gave the score.
+fn drift(asked: &Asked, result: &Counterfactual) -> Option<Vec<Drift>> {
+    let explained: Vec<usize> = asked.terms.iter().map(|(label, _)| *label).collect();
+    (!asked.labels.is_empty()).then(|| quality::drift(result, &asked.labels, &explained, asked.activation))
 }

@@ -4,13 +4,13 @@ use anyhow::Result;
 use glam::DVec3;
 
 use super::compared::MethodReport;
-use super::{File, Run};
+use super::{File, Subject};
 use crate::quality::regions::Region;
 
 pub(super) const NAMES: &[&str] = &["curve.csv", "profile.csv", "drift.csv", "regions.csv", "methods.csv"];
 
-pub(super) fn files(run: &Run) -> Result<Vec<File>> {
-    let tables = [curve(run)?, profile(run)?, drift(run)?, regions(run)?, methods(run)?];
+pub(super) fn files(subject: &Subject) -> Result<Vec<File>> {
+    let tables = [curve(subject)?, profile(subject)?, drift(subject)?, regions(subject)?, methods(subject)?];
     Ok(NAMES.iter().zip(tables).map(|(name, bytes)| File::new(*name, bytes)).collect())
 }
 
@@ -31,19 +31,19 @@ pub fn as_text(name: &str) -> String {
 }
 
 /// The score along lambda, and which step is the counterfactual.
-fn curve(run: &Run) -> Result<Vec<u8>> {
-    let steps = run.result.steps.iter().enumerate();
+fn curve(subject: &Subject) -> Result<Vec<u8>> {
+    let steps = subject.run.result.steps.iter().enumerate();
     let row = |(at, step): (usize, &crate::latent_shift::Step)| {
-        [step.lambda.to_string(), step.score.to_string(), (at == run.result.chosen).to_string()]
+        [step.lambda.to_string(), step.score.to_string(), (at == subject.run.result.chosen).to_string()]
     };
     table(["lambda", "score", "counterfactual"], steps.map(row))
 }
 
 /// The change of each slice of the networks' stack, and where the middle of the slice lies, RAS+.
-fn profile(run: &Run) -> Result<Vec<u8>> {
-    let grid = &run.result.grid;
+fn profile(subject: &Subject) -> Result<Vec<u8>> {
+    let grid = &subject.run.result.grid;
     let middle = [0, 1].map(|axis| (grid.shape[axis] as f64 - 1.0) / 2.0);
-    let changes = run.result.change_per_slice_hu();
+    let changes = subject.run.result.change_per_slice_hu();
     let row = |(slice, change): (usize, &f32)| {
         let place = grid.world_from_voxel.transform_point3(DVec3::new(middle[0], middle[1], slice as f64));
         [slice.to_string(), place.x.to_string(), place.y.to_string(), place.z.to_string(), change.to_string()]
@@ -52,8 +52,8 @@ fn profile(run: &Run) -> Result<Vec<u8>> {
 }
 
 /// The classifier's other outputs at lambda 0 and at the counterfactual; names alone where a segmenter gave the score.
-fn drift(run: &Run) -> Result<Vec<u8>> {
-    let rows = run.report.drift.iter().flatten().map(|drift| {
+fn drift(subject: &Subject) -> Result<Vec<u8>> {
+    let rows = subject.report.drift.iter().flatten().map(|drift| {
         let [before, after] = drift.scores;
         let [logit_before, logit_after] = drift.logits;
         let numbers = [before, after, drift.change(), logit_before, logit_after, logit_after - logit_before];
@@ -65,14 +65,14 @@ fn drift(run: &Run) -> Result<Vec<u8>> {
 }
 
 /// The changed regions, largest first. Slices are counted from 1, as the window counts those of the scan; millimetres are RAS+.
-fn regions(run: &Run) -> Result<Vec<u8>> {
+fn regions(subject: &Subject) -> Result<Vec<u8>> {
     let row = |(number, region): (usize, &Region)| {
         let numbers = [region.volume_ml, region.mean_hu, region.amount_hu_ml];
         let [volume, mean, amount] = numbers.map(|number| number.to_string());
         let largest = region.largest_hu.to_string();
         let [first, last] = region.slices.map(|slice| slice.to_string());
         let [right, anterior, superior] = region.peak_mm.map(|mm| mm.to_string());
-        let again = run.report.stability.as_ref().and_then(|stability| stability.regions.get(number - 1));
+        let again = subject.report.stability.as_ref().and_then(|stability| stability.regions.get(number - 1));
         let [found_in, of_runs] = again
             .map_or([String::new(), String::new()], |again| [again.found_in, again.of].map(|runs| runs.to_string()));
         let lungs = region.place.lung_share.map_or(String::new(), |share| share.to_string());
@@ -112,12 +112,12 @@ fn regions(run: &Run) -> Result<Vec<u8>> {
         "found_in_runs",
         "of_runs",
     ];
-    table(names, (1..).zip(&run.report.regions.list).map(row))
+    table(names, (1..).zip(&subject.report.regions.list).map(row))
 }
 
 /// The counterfactual and the other methods that were asked for: what a mask says of each, where one was given, and the numbers of its map.
-fn methods(run: &Run) -> Result<Vec<u8>> {
-    let (maps, mask) = (run.report.methods.as_deref().unwrap_or_default(), run.report.mask.as_ref());
+fn methods(subject: &Subject) -> Result<Vec<u8>> {
+    let (maps, mask) = (subject.report.methods.as_deref().unwrap_or_default(), subject.report.mask.as_ref());
     let measured = |name: &str| mask.and_then(|mask| mask.methods.iter().find(|method| method.method == name));
     let row = |name: &str, map: Option<&MethodReport>| {
         let against = measured(name).map(|method| method.against);

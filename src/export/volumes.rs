@@ -2,7 +2,7 @@
 
 use anyhow::Result;
 
-use super::{File, Put, Run, nifti, nrrd};
+use super::{File, Put, Subject, nifti, nrrd};
 use crate::job::{Cancelled, Monitor};
 use crate::preprocess;
 use crate::volume::Volume;
@@ -39,14 +39,14 @@ impl Content {
         }
     }
 
-    pub(super) fn of(self, run: &Run, monitor: &Monitor) -> Result<Volume, Cancelled> {
-        let (result, grid) = (run.result, &run.layers.scan.grid);
+    pub(super) fn of(self, subject: &Subject, monitor: &Monitor) -> Result<Volume, Cancelled> {
+        let (result, grid) = (&subject.run.result, &subject.layers.scan.grid);
         match self {
             Self::Counterfactual => preprocess::restore(&result.step_hu(result.chosen), grid, OUTSIDE_HU, monitor),
             Self::DetailKept => {
-                let difference = Self::Difference.of(run, monitor)?;
+                let difference = Self::Difference.of(subject, monitor)?;
                 let sum =
-                    run.layers.scan.voxels.iter().zip(difference.voxels.iter()).map(|(scan, change)| scan + change);
+                    subject.layers.scan.voxels.iter().zip(difference.voxels.iter()).map(|(scan, change)| scan + change);
                 Ok(Volume::from_f32(*grid, sum.collect::<Vec<f32>>()))
             }
             Self::Difference => preprocess::restore(&result.difference_hu(result.chosen), grid, 0.0, monitor),
@@ -55,23 +55,22 @@ impl Content {
     }
 }
 
-pub(super) fn nifti_files(run: &Run, monitor: &Monitor, put: Put) -> Result<()> {
-    files(NIFTI, run, monitor, nifti::nifti_bytes, put)
+pub(super) fn nifti_files(subject: &Subject, monitor: &Monitor, put: Put) -> Result<()> {
+    files(NIFTI, subject, monitor, nifti::nifti_bytes, put)
 }
 
-pub(super) fn nrrd_files(run: &Run, monitor: &Monitor, put: Put) -> Result<()> {
-    files(NRRD, run, monitor, |volume, description| Ok(nrrd::nrrd_bytes(volume, description)?), put)
+pub(super) fn nrrd_files(subject: &Subject, monitor: &Monitor, put: Put) -> Result<()> {
+    files(NRRD, subject, monitor, |volume, description| Ok(nrrd::nrrd_bytes(volume, description)?), put)
 }
 
 fn files(
     names: &[&str],
-    run: &Run,
+    subject: &Subject,
     monitor: &Monitor,
     bytes: impl Fn(&Volume, &str) -> Result<Vec<u8>>,
     put: Put,
 ) -> Result<()> {
-    Content::ALL
-        .into_iter()
-        .zip(names)
-        .try_for_each(|(content, name)| put(File::new(*name, bytes(&content.of(run, monitor)?, content.describe())?)))
+    Content::ALL.into_iter().zip(names).try_for_each(|(content, name)| {
+        put(File::new(*name, bytes(&content.of(subject, monitor)?, content.describe())?))
+    })
 }

@@ -2,6 +2,7 @@
 
 pub mod camera;
 pub mod colormap;
+pub mod display;
 pub mod measure;
 pub mod paint;
 mod shift;

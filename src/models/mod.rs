@@ -11,6 +11,7 @@ mod phecodes;
 mod registry;
 mod roles;
 mod tiles;
+mod told;
 mod trained_on;
 mod unet;
 mod vqgan;
@@ -27,6 +28,7 @@ pub use draft::{Draft, Facts, facts};
 pub use registry::{Kind, Role};
 pub use roles::{Autoencoder, Classifier, Embedder, Probabilities, Segmenter, Within};
 pub use tiles::Tiles;
+pub use told::{Told, is_model, tell};
 pub use trained_on::TrainedOn;
 pub use vqgan::Vqgan;
 

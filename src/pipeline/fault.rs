@@ -14,7 +14,7 @@ impl BadInput {
     }
 
     /// Marks an error as one of the input, unless the work was only cancelled.
-    pub(super) fn mark(error: impl Into<anyhow::Error>) -> anyhow::Error {
+    pub fn mark(error: impl Into<anyhow::Error>) -> anyhow::Error {
         let error = error.into();
         if is_cancelled(&error) { Cancelled.into() } else { Self(error).into() }
     }

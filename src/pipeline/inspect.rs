@@ -7,7 +7,8 @@ use std::sync::Arc;
 use anyhow::{Result, anyhow};
 
 use super::described::{Described, described};
-use super::{BadInput, Input, check, chosen, is_stack, network, stack};
+use super::stack::{is_stack, stack};
+use super::{BadInput, Input, check, chosen, network};
 use crate::exchange::Model;
 use crate::graph::Plan;
 use crate::io::{self, Among, Arrival, Choice, Note, Scan, Series};
@@ -69,7 +70,7 @@ pub fn inspect(path: &Path, choice: &Choice, recipe: &Recipe, monitor: &Monitor)
             Err(error) if is_stack(path) || io::list(path, monitor).is_ok_and(|found| found.is_empty()) => {
                 return Err(BadInput::mark(error));
             }
-            Err(error) if super::is_model(path) => return Err(BadInput::mark(error)),
+            Err(error) if models::is_model(path) => return Err(BadInput::mark(error)),
             Err(_) => {}
         }
     }

@@ -7,7 +7,8 @@ use anyhow::{Context, Result};
 use candle_core::DType;
 
 use super::adapted::{adapter_for, stack_of};
-use super::{BadInput, Input, Model, is_stack, told};
+use super::stack::is_stack;
+use super::{BadInput, Input, Model, told};
 use crate::files;
 use crate::job::Monitor;
 use crate::models::Embedder;

@@ -7,9 +7,9 @@ use std::path::PathBuf;
 use glam::DVec3;
 
 use super::view::Pace;
-use super::view::display::{Change, Display};
 pub use super::view::measurements::Act as Measure;
 use crate::export::Patient;
+use crate::frame::display::{Change, Display};
 use crate::frame::measure::Measurement;
 use crate::frame::{Plane, Window};
 use crate::io::Choice;

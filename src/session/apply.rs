@@ -19,11 +19,11 @@ use super::study::StudyPage;
 use super::toasts::{Toasts, Work};
 use super::undo::{kind_of, kind_of_measure};
 use super::view::Viewer;
-use super::view::display::Laid;
 use super::view::history::Kind;
 use super::wizard::Wizard;
 use super::worker::Worker;
 use crate::catalogue::Entry;
+use crate::frame::display::Laid;
 use crate::io::{Choice, counted};
 use crate::models::Role;
 use crate::settings::{ExportChoices, Fetching, MOST_REPEATS, Settings, absolute};
@@ -135,7 +135,7 @@ impl Session {
         }
         let playing = self.view.playing.is_some() || self.view.cine.is_some();
         if let Some(run) = self.model.run.ready().filter(|_| playing) {
-            self.view.advance(run.result.steps.len(), secs);
+            self.view.advance(run.result().steps.len(), secs);
         }
         playing
     }
@@ -158,7 +158,7 @@ impl Session {
         let (sheet, model) = (self.sheet, &self.model);
         let beside = model.settings.sides.result.open;
         let run = |run: &Explained| {
-            let scores = run.result.scores;
+            let scores = run.result().scores;
             format!("The counterfactual is there: {:.4}, from {:.4}", scores.counterfactual, scores.scan)
         };
         let export = |written: &Written| {

@@ -2,7 +2,6 @@
 
 use std::path::Path;
 use std::sync::Arc;
-use std::time::Instant;
 
 use anyhow::Result;
 
@@ -11,13 +10,12 @@ use super::explained::Explained;
 use super::open_scan::OpenScan;
 use super::view::Viewer;
 use crate::demo::{self, Cards};
-use crate::export::report::{Asked, Timing};
 use crate::export::session::{Outline, write_session};
 use crate::export::write;
 use crate::job::Monitor;
 use crate::latent_shift::heatmap::heatmap;
 use crate::latent_shift::{Counterfactual, HeatmapMethod, Step};
-use crate::pipeline;
+use crate::pipeline::{self, Run};
 use crate::settings::ScoredBy;
 use crate::volume::Volume;
 
@@ -27,15 +25,13 @@ const PIXEL: f32 = 1.0 / 2048.0;
 
 /// Computes the demo, and writes it as a session that finds its networks beside it. The flag says whether a file there may go.
 pub fn write(cards: &Cards, path: &Path, replace: bool, monitor: &Monitor) -> Result<()> {
-    let began = Instant::now();
     let request = demo::request(cards, monitor)?;
     let scan = Arc::new(OpenScan::drawn(demo::input(request.recipe()?, monitor)?));
-    let result = pipeline::explain(&scan.input, &request, monitor)?;
+    let run = Run::of(&scan.input, &request, monitor)?;
     monitor.check()?; // what a cancelled run found is no demo
     let segmenter = pipeline::load_segmenter(&cards.segmenter, monitor)?;
-    let (asked, timing) = (Asked::of(&request), Timing::of(monitor));
-    let result = rounded(result, request.options.heatmap);
-    let explained = Explained::new(Arc::clone(&scan), asked, result, timing, began.elapsed().as_secs_f64());
+    let run = Run { result: rounded(run.result, request.options.heatmap), ..run };
+    let explained = Explained::new(Arc::clone(&scan), run);
     let mut viewer = Viewer::default();
     viewer.show_scan(&scan);
     viewer.show_run(&explained);
@@ -61,15 +57,14 @@ pub fn write(cards: &Cards, path: &Path, replace: bool, monitor: &Monitor) -> Re
         slab: None,
         view: viewer.saved(),
         result: Some(SavedResult {
-            outline: Outline::of(&explained.result),
-            asked: explained.asked.clone(),
-            timing: explained.timing.clone(),
-            seconds: explained.seconds,
+            outline: Outline::of(explained.result()),
+            asked: explained.asked().clone(),
+            timing: explained.run.timing.clone(),
             stability: None,
             regions_above_hu: None,
         }),
     };
-    write::save_by(path, replace, |out| write_session(out, &document, Some(&explained.result), None))
+    write::save_by(path, replace, |out| write_session(out, &document, Some(explained.result()), None))
 }
 
 /// A result of rounded pixels, with their heatmap. The numbers that the networks gave stay.

@@ -14,17 +14,16 @@ use super::explained::Explained;
 use super::network::Loaded;
 use super::open_scan::OpenScan;
 use super::stage::Stage;
-use super::view::display::Laid;
 use super::view::measurements::MOST;
 use super::view::{SavedView, Viewer};
 use crate::demo;
-use crate::export::report::{Asked, Timing};
 use crate::export::session::{Outline, SavedSession};
+use crate::frame::display::Laid;
 use crate::io::Choice;
 use crate::job::Monitor;
 use crate::latent_shift::Options;
 use crate::models::{Role, check_labels};
-use crate::pipeline;
+use crate::pipeline::{self, Asked, Run, Timing};
 use crate::preprocess::Recipe;
 use crate::settings::{ScoredBy, absolute};
 use crate::stability::Stability;
@@ -77,7 +76,6 @@ pub struct SavedResult {
     pub outline: Outline,
     pub asked: Asked,
     pub timing: Timing,
-    pub seconds: f64,
     /// What came again in repetitions; none where none were made, or in files of before they were kept.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub stability: Option<Stability>,
@@ -263,7 +261,7 @@ fn name_of(scan: &SavedScan) -> String {
 }
 
 fn explained(result: &SavedResult, saved: &SavedSession, scan: &Arc<OpenScan>) -> Result<Arc<Explained>> {
-    let SavedResult { outline, asked, timing, seconds, stability, regions_above_hu } = result;
+    let SavedResult { outline, asked, timing, stability, regions_above_hu } = result;
     let result = saved.result(outline, &scan.input.prepared)?;
     ensure!(
         asked.labels.len() == result.scan_logits.len(),
@@ -275,7 +273,8 @@ fn explained(result: &SavedResult, saved: &SavedSession, scan: &Arc<OpenScan>) -
         asked.terms.iter().all(|(label, weight)| *label < asked.labels.len() && weight.is_finite()),
         "it explains an output that the classifier does not have"
     );
-    let explained = Explained::new(Arc::clone(scan), asked.clone(), result, timing.clone(), *seconds);
+    let run = Run { input: Arc::clone(&scan.input), asked: asked.clone(), result, timing: timing.clone() };
+    let explained = Explained::new(Arc::clone(scan), run);
     let above_hu =
         regions_above_hu.filter(|hu| hu.is_finite() && *hu >= 0.0 && *hu != explained.report.regions.threshold_hu);
     let explained = match above_hu {

@@ -4,10 +4,11 @@ use std::sync::Arc;
 
 use super::open_scan::OpenScan;
 use super::view::scale::Scale;
-use crate::export::report::{Asked, Report, Timing, report};
+use crate::export::report::{Report, report};
 use crate::frame::{HEATMAPS, Layers, Shift, SizeMap};
 use crate::job::{Cancelled, Monitor};
 use crate::latent_shift::{Counterfactual, HeatmapMethod, Step};
+use crate::pipeline::{Asked, Run};
 use crate::quality::regions::{Change, Regions, regions};
 use crate::stability::Stability;
 
@@ -15,8 +16,7 @@ use crate::stability::Stability;
 #[derive(Clone)]
 pub struct Explained {
     pub scan: Arc<OpenScan>,
-    pub asked: Asked,
-    pub result: Counterfactual,
+    pub run: Arc<Run>,
     pub layers: Arc<Layers>,
     /// Colours saturate at +- this, at every lambda alike.
     pub scale_hu: f32,
@@ -28,28 +28,33 @@ pub struct Explained {
     pub report: Report,
     /// The share of repetitions that agree, voxel by voxel; nothing where none were made.
     pub agreement: Option<SizeMap>,
-    pub timing: Timing,
-    pub seconds: f64,
 }
 
 impl Explained {
-    /// All that is shown of a result, computed now or on another day.
-    pub fn new(scan: Arc<OpenScan>, asked: Asked, result: Counterfactual, timing: Timing, seconds: f64) -> Self {
-        let shift = Shift::of(&result);
+    /// All that is shown of a run, made now or on another day.
+    pub fn new(scan: Arc<OpenScan>, run: Run) -> Self {
+        let shift = Shift::of(&run.result);
         Self {
             scale_hu: shift.scale_hu(),
             heat_scales_hu: HeatmapMethod::ALL.map(|method| shift.heat_scale_hu(method)),
-            change_per_slice_hu: result.change_per_slice_hu(),
-            most_changed_slice: result.most_changed_slice(),
-            report: report(&scan.input, &asked, &result, Regions::usual(&result, &scan.layers.scan.grid), &timing),
+            change_per_slice_hu: run.result.change_per_slice_hu(),
+            most_changed_slice: run.result.most_changed_slice(),
+            report: report(&run, Regions::usual(&run.result, &scan.layers.scan.grid)),
             layers: Arc::new(Layers { scan: scan.layers.scan.clone(), shift: Some(shift), map: None }),
             agreement: None,
             scan,
-            asked,
-            result,
-            timing,
-            seconds,
+            run: Arc::new(run),
         }
+    }
+
+    /// What came of the run.
+    pub fn result(&self) -> &Counterfactual {
+        &self.run.result
+    }
+
+    /// What was asked for.
+    pub fn asked(&self) -> &Asked {
+        &self.run.asked
     }
 }
 
@@ -57,8 +62,8 @@ impl Explained {
     /// This result with what came again of it in repetitions. Its pictures stay the same.
     #[must_use]
     pub fn repeated(&self, stability: Stability) -> Self {
-        let grid = self.result.grid;
-        let (shares, slab) = (stability.shares(), self.result.slab_voxels());
+        let grid = self.result().grid;
+        let (shares, slab) = (stability.shares(), self.result().slab_voxels());
         let mut sizes = vec![0.0; grid.len()];
         for (size, share) in sizes.iter_mut().skip(slab.start).zip(shares) {
             *size = share;
@@ -75,7 +80,7 @@ impl Explained {
     /// # Errors
     /// Where the work is cancelled.
     pub fn with_regions_above(&self, above_hu: f32, monitor: &Monitor) -> Result<Self, Cancelled> {
-        let change = Change::of(&self.result, &self.scan.layers.scan.grid);
+        let change = Change::of(self.result(), &self.scan.layers.scan.grid);
         let mut regrouped = self.clone();
         regrouped.report.regions = regions(&change, above_hu, None, monitor)?;
         Ok(regrouped)
@@ -98,8 +103,8 @@ impl Explained {
 
     /// How its scores are told.
     pub fn scale(&self, logits: bool) -> Scale {
-        let scores = self.result.scores;
-        Scale::new(self.result.score_kind, logits, [scores.scan, scores.reconstruction, scores.counterfactual])
+        let scores = self.result().scores;
+        Scale::new(self.result().score_kind, logits, [scores.scan, scores.reconstruction, scores.counterfactual])
     }
 
     /// The score at a place along the steps: between two steps by a straight line, for the eye only.
@@ -113,7 +118,7 @@ impl Explained {
     }
 
     fn between(&self, step: f32, of: impl Fn(&Step) -> f64) -> f64 {
-        let steps = &self.result.steps;
+        let steps = &self.result().steps;
         let low = (step.max(0.0) as usize).min(steps.len() - 1);
         let high = (low + 1).min(steps.len() - 1);
         let share = f64::from(step - low as f32).clamp(0.0, 1.0);
@@ -123,7 +128,7 @@ impl Explained {
 
     /// The place along the steps where lambda is; the inverse of `lambda_at`.
     pub fn step_at(&self, lambda: f64) -> f32 {
-        let steps = &self.result.steps;
+        let steps = &self.result().steps;
         let above = steps.partition_point(|step| step.lambda <= lambda);
         let Some(low) = above.checked_sub(1) else { return 0.0 };
         let Some(high) = steps.get(above) else { return (steps.len() - 1) as f32 };

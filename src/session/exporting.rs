@@ -13,7 +13,7 @@ use super::stage::Stage;
 use super::view::Viewer;
 use crate::export::compared::{MaskReport, MethodMap, MethodReport};
 use crate::export::report::Report;
-use crate::export::{self, Kind, Patient, Run, Spot, Style, write};
+use crate::export::{self, Kind, Patient, Spot, Style, Subject, write};
 use crate::job::Monitor;
 use crate::settings::{ExportChoices, absolute};
 
@@ -65,10 +65,10 @@ impl Scene {
         report
     }
 
-    fn run(&self) -> Run<'_> {
-        let Explained { scan, result, report, layers, .. } = &*self.run;
+    fn subject<'a>(&'a self, report: &'a Report) -> Subject<'a> {
+        let Explained { run, layers, .. } = &*self.run;
         let (style, spot, patient) = (self.style, self.spot, self.patient);
-        Run { input: &scan.input, result, report, layers: (**layers).clone(), style, spot, patient }
+        Subject { run, report, layers: (**layers).clone(), style, spot, patient }
     }
 
     fn looks_like(&self, other: &Self) -> bool {
@@ -220,15 +220,14 @@ fn write(scene: &Scene, kinds: &[Kind], folder: &Path, may_go: &[&str], monitor:
     export::check(&scene.run.scan.input, kinds, scene.patient)?;
     let mut set = write::Set::open(folder, export::names(kinds), may_go)?;
     let report = scene.report();
-    let run = Run { report: &report, ..scene.run() };
-    export::files(&run, kinds, monitor, &mut |file| set.put(&file))?;
+    export::files(&scene.subject(&report), kinds, monitor, &mut |file| set.put(&file))?;
     Ok(Written { folder: folder.to_owned(), names: set.finish()? })
 }
 
 /// The pictures side by side, no larger than they are shown.
 fn preview(scene: &Scene, monitor: &Monitor) -> Result<RgbaImage> {
     const GAP: u32 = 8;
-    let pictures = export::preview(&scene.run(), monitor)?;
+    let pictures = export::preview(&scene.subject(&scene.run.report), monitor)?;
     let width = pictures.iter().map(|picture| picture.width() + GAP).sum::<u32>().saturating_sub(GAP);
     let height = pictures.iter().map(RgbaImage::height).max().unwrap_or(0);
     let (mut all, mut at) = (RgbaImage::new(width, height), 0);

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use anyhow::{Context as _, Result};
 
 use super::document::{Document, EXTENSION, SavedNetwork, SavedResult, SavedScan};
+use super::explained::Explained;
 use super::model::Model;
 use super::open_scan::OpenScan;
 use super::picture::{free_name, named};
@@ -59,7 +60,7 @@ pub fn writing(model: &Model, viewer: &Viewer) -> impl FnOnce(&Path, bool) -> Re
     move |path, replace| {
         let mut document = document.context("there is no session yet; open a scan first")?;
         document.scan.sha256 = scan.map(|scan| scan.input.sha256().to_owned()).unwrap_or_default();
-        let result = run.as_deref().map(|run| &run.result);
+        let result = run.as_deref().map(Explained::result);
         let stability = run.as_deref().and_then(|run| run.report.stability.as_ref());
         write::save_private_by(path, replace, |out| write_session(out, &document, result, stability))
     }
@@ -70,10 +71,9 @@ fn document(model: &Model, viewer: &Viewer) -> Option<Document> {
     let scan = scan_of(model)?;
     let Model { settings, run, .. } = model;
     let result = run.ready().map(|run| SavedResult {
-        outline: Outline::of(&run.result),
-        asked: run.asked.clone(),
-        timing: run.timing.clone(),
-        seconds: run.seconds,
+        outline: Outline::of(run.result()),
+        asked: run.asked().clone(),
+        timing: run.run.timing.clone(),
         stability: run.report.stability.clone(),
         regions_above_hu: Some(run.report.regions.threshold_hu),
     });

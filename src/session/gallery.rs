@@ -111,7 +111,7 @@ impl Gallery {
             self.kept.follow(model.worker.spawn("look", move |_| Ok(Arc::new(list(&folder)))));
         }
         let keeps = model.settings.keep_results;
-        let Some(run) = model.run.ready().filter(|run| keeps && run.result.complete) else { return };
+        let Some(run) = model.run.ready().filter(|run| keeps && run.result().complete) else { return };
         if self.saved.running().is_some() || self.known.as_ref().is_some_and(|known| Arc::ptr_eq(known, run)) {
             return;
         }
@@ -156,14 +156,14 @@ fn keep(folder: &Path, run: &Explained, session: impl FnOnce(&Path, bool) -> Res
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     let path = folder.join(format!("result-{}.{EXTENSION}", now.as_millis()));
     session(&path, true)?;
-    let Scores { scan, reconstruction, counterfactual } = run.result.scores;
+    let Scores { scan, reconstruction, counterfactual } = run.result().scores;
     let summary = Summary {
         scan: run.scan.name(),
-        target: run.asked.target.clone(),
+        target: run.asked().target.clone(),
         scan_score: scan,
         reconstruction_score: reconstruction,
         counterfactual_score: counterfactual,
-        lambda: run.result.steps[run.result.chosen].lambda,
+        lambda: run.result().steps[run.result().chosen].lambda,
         saved_secs: now.as_secs(),
         picture: picture(run),
     };

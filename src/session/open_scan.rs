@@ -16,7 +16,7 @@ use crate::preprocess::Recipe;
 pub struct OpenScan {
     /// `None` for what was drawn, not opened.
     pub path: Option<PathBuf>,
-    pub input: Input,
+    pub input: Arc<Input>,
     /// The scan on its own grid, HU.
     pub layers: Arc<Layers>,
     /// The window that the scan asks for, or the preset for soft tissue.
@@ -62,14 +62,14 @@ impl OpenScan {
     fn new(input: Input, path: Option<PathBuf>, listing: Option<Arc<Listing>>) -> Self {
         let window = Window::stored(input.scan.as_ref().and_then(|scan| scan.window_hu));
         let layers = Arc::new(Layers { scan: input.display_volume(), shift: None, map: None });
-        Self { notes: input.notes(), window, layers, input, path, listing }
+        Self { notes: input.notes(), window, layers, input: Arc::new(input), path, listing }
     }
 
     /// Prepares the scan for other networks; its pictures stay.
     pub fn prepared_again(&self, opened: &Arc<Scan>, recipe: &Recipe, monitor: &Monitor) -> anyhow::Result<Self> {
         let input = pipeline::prepare(opened, recipe, monitor)?;
         let (layers, path, listing) = (Arc::clone(&self.layers), self.path.clone(), self.listing.clone());
-        Ok(Self { notes: input.notes(), window: self.window, layers, input, path, listing })
+        Ok(Self { notes: input.notes(), window: self.window, layers, input: Arc::new(input), path, listing })
     }
 
     /// Slices of the stack that the networks see: what slabs are counted in.

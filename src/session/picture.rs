@@ -100,7 +100,7 @@ fn save(
     replace: bool,
 ) -> std::io::Result<Job<Arc<PathBuf>>> {
     let provenance = model.run.ready().map_or(Vec::new(), |run| {
-        let step = &run.result.steps[viewer.step as usize];
+        let step = &run.result().steps[viewer.step as usize];
         run.report.provenance_at(step.lambda, step.score)
     });
     let (path, replace) = named(path, replace, "png");
@@ -152,7 +152,7 @@ fn drawing(model: &Model, viewer: &mut Viewer, measured: bool) -> impl FnOnce() 
 fn lines(model: &Model, viewer: &Viewer) -> Vec<String> {
     let Some(run) = model.run.ready() else { return Vec::new() };
     let told = |run: &Explained, name: &str, step: f32| {
-        let scores = run.result.scores;
+        let scores = run.result().scores;
         format!(
             "{name}: scan {:.4}, reconstruction {:.4}, counterfactual {:.4}; shown: lambda {}, score {:.4}",
             scores.scan,
@@ -169,7 +169,7 @@ fn lines(model: &Model, viewer: &Viewer) -> Vec<String> {
             vec![told(run, &format!("A, {a}"), viewer.step), told(beside, &format!("B, {b}"), there)]
         }
         None => {
-            vec![told(run, &run.asked.target, viewer.step), format!("Stopped because {}", run.result.stop)]
+            vec![told(run, &run.asked().target, viewer.step), format!("Stopped because {}", run.result().stop)]
         }
     }
 }

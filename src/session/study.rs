@@ -13,10 +13,10 @@ use super::open_scan::OpenScan;
 use super::stage::Stage;
 use super::view::Viewer;
 use super::view::arrange::Picture;
-use super::view::display::Shown;
 use super::view::measurements::Tool;
 use super::worker::Worker;
 use crate::frame::Generated;
+use crate::frame::display::Shown;
 use crate::job::Monitor;
 use crate::study::{Answer, Clock, FirstSlice, Mark, Pane, Reading, Study};
 
@@ -170,7 +170,7 @@ impl StudyPage {
     /// What the network was asked about, where the study tells it.
     pub fn target(&self) -> Option<&str> {
         let tells = self.reading.as_ref().is_some_and(|reading| reading.study.show_target);
-        self.case().filter(|_| tells).map(|(_, run)| run.asked.target.as_str())
+        self.case().filter(|_| tells).map(|(_, run)| run.asked().target.as_str())
     }
 
     pub fn error(&self) -> Option<&Error> {
@@ -193,7 +193,7 @@ fn show(viewer: &mut Viewer, scan: &OpenScan, run: &Explained, first: FirstSlice
     viewer.show_scan(scan);
     match first {
         FirstSlice::MostChanged => viewer.show_run(run),
-        FirstSlice::Middle => viewer.step = run.result.chosen as f32,
+        FirstSlice::Middle => viewer.step = run.result().chosen as f32,
     }
 }
 

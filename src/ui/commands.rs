@@ -3,10 +3,10 @@
 use eframe::egui::{Key, Modifiers};
 
 use crate::frame::Plane;
+use crate::frame::display::{Change, Changes, ENDS, Laid, Layout, MAPS, Shown};
 use crate::latent_shift::saliency::Method;
 use crate::session::Session;
 use crate::session::action::{Action, Export, Measure, Run, Setting, Sheet, Study, View, Wanted};
-use crate::session::view::display::{Change, Changes, ENDS, Laid, Layout, MAPS, Shown};
 use crate::settings::{Side, Sides};
 use crate::study::{Pane, Reading};
 
@@ -194,10 +194,10 @@ fn of_result(session: &Session) -> Vec<Command> {
     let Some(run) = session.model.run.ready() else { return Vec::new() };
     let change = |name, key, change| Command::new(name, plain(key), View::Change(change));
     let layout = |name, layout| {
-        let display = crate::session::view::display::Display { layout, swipe: None, ..session.view.display };
+        let display = crate::frame::display::Display { layout, swipe: None, ..session.view.display };
         Command::new(name, None, View::Display(display))
     };
-    let chosen = run.result.chosen as f32;
+    let chosen = run.result().chosen as f32;
     let zero = run.step_at(0.0).round();
     let mut all = vec![
         Command::new("Where it changed most", plain(Key::J), View::MostChanged),
@@ -222,7 +222,7 @@ fn of_result(session: &Session) -> Vec<Command> {
         layout("Layout: three planes of one volume", Layout::Mpr(Shown::Counterfactual)),
         layout("Layout: one pane", Layout::Single(Shown::Counterfactual)),
     ];
-    if run.result.steps.len() > 1 {
+    if run.result().steps.len() > 1 {
         all.push(Command::new("Play along lambda, or stop", plain(Key::Space), View::TogglePlay));
     }
     if run.agreement.is_some() {
@@ -234,7 +234,7 @@ fn of_result(session: &Session) -> Vec<Command> {
         all.push(Command::new(name, None, View::Change(Change::Laid(laid))));
     }
     if session.view.display.changes != Changes::Slice {
-        let display = crate::session::view::display::Display { changes: Changes::Slice, ..session.view.display };
+        let display = crate::frame::display::Display { changes: Changes::Slice, ..session.view.display };
         all.push(Command::new("The difference of the slice", None, View::Display(display)));
     }
     if session.model.aside.is_some() {

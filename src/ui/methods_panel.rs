@@ -10,11 +10,11 @@ use super::theme;
 use super::widgets::{Chosen, error_ui, meaning_ui, note_ui, path_field_ui, section_ui};
 use crate::audit::Against;
 use crate::files::printable;
+use crate::frame::display::{Change, Laid};
 use crate::latent_shift::saliency::Method;
 use crate::session::action::{Action, Place, Run, View, Wanted};
 use crate::session::model::Model;
 use crate::session::view::Viewer;
-use crate::session::view::display::{Change, Laid};
 
 pub(super) fn methods_panel_ui(ui: &mut Ui, model: &Model, viewer: &Viewer, actions: &mut Vec<Action>) {
     if model.scan.ready().is_none() {

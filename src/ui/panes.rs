@@ -17,6 +17,7 @@ use super::places::point_at;
 use super::theme;
 use crate::frame::Plane;
 use crate::frame::camera::Camera;
+use crate::frame::display::{Display, Layout};
 use crate::gpu;
 use crate::session::action::{Action, View};
 use crate::session::explained::Explained;
@@ -25,7 +26,6 @@ use crate::session::model::masking::Opened;
 use crate::session::shown::{arrange, swiped};
 use crate::session::view::Viewer;
 use crate::session::view::arrange::{Arrangement, Picture};
-use crate::session::view::display::{Display, Layout};
 use crate::volume::Grid;
 
 pub(super) const MARGIN: f32 = 8.0;

@@ -10,10 +10,10 @@ use super::theme;
 use super::widgets::ink;
 use crate::frame::Look;
 use crate::frame::camera::Camera;
+use crate::frame::display::{Layout, Shown};
 use crate::job::Monitor;
 use crate::session::arriving::{EarlySlice, plane_of_slices};
 use crate::session::view::arrange::{Labels, Picture};
-use crate::session::view::display::{Layout, Shown};
 
 /// Fills what is left of the window with the slice, placed as it will be in the scan.
 pub(super) fn preview_ui(ui: &mut Ui, early: &EarlySlice, monitor: &Monitor) {

@@ -46,7 +46,7 @@ pub(super) fn slice_bar_ui(ui: &mut Ui, model: &Model, viewer: &Viewer, actions:
     let Some(strip) = strip.filter(|_| viewer.plane == Plane::Axial) else { return };
     let axis = Axis { stack: scan.input.prepared.volume.grid, grid, camera, track: track_inside(track) };
     if let Some(run) = run {
-        profile_ui(ui, run, &Axis { stack: run.result.grid, ..axis }, strip);
+        profile_ui(ui, run, &Axis { stack: run.result().grid, ..axis }, strip);
     }
     if let Some(slab) = &model.slab {
         slab_ui(ui, slab, &axis, strip, actions);
@@ -139,7 +139,7 @@ pub(super) fn track_inside(slider: Rect) -> Rect {
 fn profile_ui(ui: &Ui, run: &Explained, axis: &Axis, strip: Rect) {
     let x_from_stack = |k: f64| axis.x(k).clamp(axis.track.left(), axis.track.right());
     let painter = ui.painter_at(strip);
-    let slab = &run.result.slab;
+    let slab = &run.result().slab;
     let (a, b) = (x_from_stack(slab.start as f64 - 0.5), x_from_stack(slab.end as f64 - 0.5));
     painter.rect_filled(Rect::from_x_y_ranges(a.min(b)..=a.max(b), strip.y_range()), 2.0, theme::colors(ui).slab);
     let most = run.change_per_slice_hu.iter().copied().fold(f32::MIN_POSITIVE, f32::max);

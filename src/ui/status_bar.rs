@@ -4,11 +4,11 @@ use eframe::egui::{Align, Layout, RichText, Ui};
 use glam::DVec3;
 
 use super::theme;
+use crate::frame::display::Changes;
 use crate::frame::paint::probe;
 use crate::frame::{Content, nearest_voxel};
 use crate::session::model::Model;
 use crate::session::view::Viewer;
-use crate::session::view::display::Changes;
 
 pub(super) fn status_bar_ui(ui: &mut Ui, model: &Model, viewer: &Viewer) {
     ui.horizontal_centered(|ui| {

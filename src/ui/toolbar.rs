@@ -5,12 +5,12 @@ use eframe::egui::{Align, ComboBox, DragValue, Id, Layout as Row, RichText, Role
 use super::annotations::plane_name;
 use super::measure;
 use super::theme;
+use crate::frame::display::{Changes, Display, ENDS, LARGEST_THRESHOLD_HU, Layout, MAPS, Shown, heatmap_title};
 use crate::frame::{Plane, Sampling, Window};
 use crate::latent_shift::HeatmapMethod;
 use crate::session::action::{Action, Setting, Sheet, View};
 use crate::session::model::Model;
 use crate::session::view::Viewer;
-use crate::session::view::display::{Changes, Display, ENDS, LARGEST_THRESHOLD_HU, Layout, MAPS, Shown, heatmap_title};
 use crate::settings::{Mouse, Panels, Preset, Presets, Settings};
 
 /// The height of the open list of presets, points: all that have keys, and the way to change them, without scrolling.

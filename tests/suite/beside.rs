@@ -5,11 +5,11 @@ use std::sync::Arc;
 use eframe::egui::Key;
 use egui_kittest::kittest::Queryable;
 use parallax::export::session::SavedSession;
+use parallax::frame::display::Laid;
 use parallax::frame::{Layers, Shade, SizeMap};
 use parallax::session::action::{Run, Setting, View};
 use parallax::session::shown::arrange;
 use parallax::session::view::arrange::Arrangement;
-use parallax::session::view::display::Laid;
 use parallax::session::{Session, Start};
 use parallax::settings::Settings;
 use serde_json::{Value, json};
@@ -52,7 +52,7 @@ fn a_kept_result_stands_beside_the_one_shown_and_lambda_goes_along_both() {
     session.apply(Run::Compare(older).into());
     until(&mut session, "the other result", |session| session.model.beside.ready().is_some());
     let (a, b) = (session.model.run.ready().expect("A").clone(), session.model.beside.ready().expect("B").clone());
-    assert_eq!((a.asked.target.as_str(), b.asked.target.as_str()), (LABELS[0], LABELS[1]));
+    assert_eq!((a.asked().target.as_str(), b.asked().target.as_str()), (LABELS[0], LABELS[1]));
     let (of_a, of_b) = (format!("A: {}", LABELS[0]), format!("B: {}", LABELS[1]));
     let arrangement = arrange(&session.model, &session.view);
     assert_eq!(
@@ -66,7 +66,7 @@ fn a_kept_result_stands_beside_the_one_shown_and_lambda_goes_along_both() {
             format!("Difference {of_b}"),
         ]
     );
-    let ends = [a.result.chosen as f32, b.result.chosen as f32];
+    let ends = [a.result().chosen as f32, b.result().chosen as f32];
     assert_eq!([steps(&session)[1], steps(&session)[2]], ends, "both at the end of their way");
     let zero = a.step_at(0.0).round();
     session.apply(View::Step(zero).into());
@@ -74,7 +74,7 @@ fn a_kept_result_stands_beside_the_one_shown_and_lambda_goes_along_both() {
     let (from, to) = (zero.min(ends[0]), zero.max(ends[0]));
     session.apply(View::Step(f32::midpoint(from, to)).into());
     let share = |run: &parallax::session::explained::Explained, step: f32| {
-        run.lambda_at(step) / run.result.steps[run.result.chosen].lambda
+        run.lambda_at(step) / run.result().steps[run.result().chosen].lambda
     };
     let [half_a, half_b] = [share(&a, steps(&session)[1]), share(&b, steps(&session)[2])];
     assert!((half_a - half_b).abs() < 1e-5, "{half_a} of the way of A, {half_b} of that of B");
@@ -83,7 +83,7 @@ fn a_kept_result_stands_beside_the_one_shown_and_lambda_goes_along_both() {
         arrange(&session.model, &session.view).pictures[4..].iter().map(|p| p.look.shade).collect();
     assert_eq!(scales[0], scales[1]);
     assert!(matches!(scales[0], Shade::Difference { scale_hu, .. } if scale_hu == a.scale_hu.max(b.scale_hu)));
-    let map = SizeMap::new(a.result.grid, (0..a.result.grid.len()).map(|n| n as f32), 1.0, "all".to_owned());
+    let map = SizeMap::new(a.result().grid, (0..a.result().grid.len()).map(|n| n as f32), 1.0, "all".to_owned());
     session.view.mapped = Some(Arc::new(Layers { map: Some(map), ..(*a.layers).clone() }));
     session.view.display.laid = Laid::Agreement;
     let pictures = arrange(&session.model, &session.view).pictures;
@@ -102,7 +102,8 @@ fn the_result_before_stands_beside_the_one_shown_and_they_change_places() {
     let mut session = two_results(&models);
     session.apply(Run::CompareOther.into());
     let targets = |session: &Session| {
-        [session.model.run.ready(), session.model.beside.ready()].map(|run| run.expect("a result").asked.target.clone())
+        [session.model.run.ready(), session.model.beside.ready()]
+            .map(|run| run.expect("a result").asked().target.clone())
     };
     assert_eq!(targets(&session), [LABELS[0], LABELS[1]]);
     session.apply(Run::SwapResults.into());

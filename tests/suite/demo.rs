@@ -192,9 +192,9 @@ fn the_shipped_result_is_of_the_networks_that_are_shipped_and_few_megabytes() {
     let bytes = std::fs::metadata(&cards.result).expect("a session").len();
     assert!(bytes < MOST_SHIPPED_BYTES, "{bytes}");
     let request = demo::request(&cards, &monitor).expect("networks");
-    assert_eq!(run.asked.autoencoder.sha256, request.autoencoder.sha256);
-    assert_eq!(run.asked.scored_by.sha256, request.target.scored_by().1);
-    assert_eq!((&run.asked.options, run.asked.target.as_str()), (&demo::options(), demo::TARGET));
+    assert_eq!(run.asked().autoencoder.sha256, request.autoencoder.sha256);
+    assert_eq!(run.asked().scored_by.sha256, request.target.scored_by().1);
+    assert_eq!((&run.asked().options, run.asked().target.as_str()), (&demo::options(), demo::TARGET));
     let text = String::from_utf8_lossy(&std::fs::read(&cards.result).expect("readable")).into_owned();
     assert!(!text.contains(env!("CARGO_MANIFEST_DIR")), "it names no folder of a machine");
 }
@@ -205,7 +205,7 @@ const MOST_SHIPPED_BYTES: u64 = 4 << 20;
 /// A report of the demo computed afresh tells what the shipped result does.
 fn assert_alike(report: &serde_json::Value, shipped: &Explained) {
     let score = |name: &str| report["scores"][name].as_f64().expect("a score");
-    let scores = shipped.result.scores;
+    let scores = shipped.result().scores;
     for (name, kept) in
         [("scan", scores.scan), ("reconstruction", scores.reconstruction), ("counterfactual", scores.counterfactual)]
     {
@@ -215,7 +215,7 @@ fn assert_alike(report: &serde_json::Value, shipped: &Explained) {
             score(name)
         );
     }
-    let lambda = shipped.result.steps[shipped.result.chosen].lambda;
+    let lambda = shipped.result().steps[shipped.result().chosen].lambda;
     let now = report["lambda"].as_f64().expect("a lambda");
     assert!((now - lambda).abs() <= SHIPPED_LAMBDA * lambda.abs(), "{now}, and {lambda} in assets/demo.parallax");
 }

@@ -1,19 +1,24 @@
 //! Changed regions as a DICOM segmentation, read back: one segment each, and no voxel in two.
 
+use std::path::PathBuf;
+use std::sync::Arc;
+
 use dicom_dictionary_std::tags;
-use parallax::export::report::{Asked, Timing, report};
-use parallax::export::{self, Kind, Run, Style};
+use parallax::export::report::report;
+use parallax::export::{self, Kind, Style, Subject};
 use parallax::job::Monitor;
 use parallax::latent_shift::Options;
 use parallax::pipeline::{self, Request, Target};
-use parallax::quality::regions::{Change, Region, SMALLER_BRIGHTER, SMALLER_DARKER, regions};
+use parallax::quality::regions::{Change, Region, Regions, SMALLER_BRIGHTER, SMALLER_DARKER, regions};
+use parallax::volume::Grid;
 
 use crate::dicom_export::{groups, items, object, oblique, said, slices};
 use crate::tiny_models::TinyModels;
 
-#[test]
-fn each_changed_region_is_a_segment_that_holds_its_voxels_alone() {
-    let (models, monitor) = (TinyModels::new(), Monitor::default());
+/// A run on an oblique series with tiny networks, written as DICOM into their folder: the segmentation's file, the grid of the scan,
+/// and the regions with what they are on that grid.
+pub(crate) fn written(models: &TinyModels) -> (PathBuf, Grid, Regions, Vec<u8>) {
+    let monitor = Monitor::default();
     let series = oblique(models.folder.path());
     let classifier = pipeline::load_classifier(&models.card("classifier"), &monitor).expect("a classifier");
     let request = Request {
@@ -23,23 +28,29 @@ fn each_changed_region_is_a_segment_that_holds_its_voxels_alone() {
         options: Options { range: Some([-50.0, 0.0]), steps: 2, ..Options::default() },
     };
     let input = pipeline::open(&series, request.recipe().expect("a recipe"), &monitor).expect("a series");
-    let result = pipeline::explain(&input, &request, &monitor).expect("a result");
-    let grid = input.display_volume().grid;
-    let change = Change::of(&result, &grid);
-    let found = regions(&change, 10.0, None, &monitor).expect("not cancelled");
+    let run = pipeline::Run::of(&Arc::new(input), &request, &monitor).expect("a result");
+    let grid = run.input.display_volume().grid;
+    let found = regions(&Change::of(&run.result, &grid), 10.0, None, &monitor).expect("not cancelled");
     let labels = found.labels_on(&grid, &monitor).expect("not cancelled");
+    let report = report(&run, found.clone());
+    let names = export::names(&[Kind::Dicom]);
+    let mut set = export::write::Set::open(models.folder.path(), names, |_| false).expect("a folder");
+    let subject = Subject::new(&run, &report, Style::default());
+    export::files(&subject, &[Kind::Dicom], &monitor, &mut |file| set.put(&file)).expect("files");
+    set.finish().expect("written");
+    (models.folder.path().join("dicom/change.dcm"), grid, found, labels)
+}
+
+#[test]
+fn each_changed_region_is_a_segment_that_holds_its_voxels_alone() {
+    let models = TinyModels::new();
+    let (path, grid, found, labels) = written(&models);
     let wanted: Vec<u8> = (1..=found.list.len() as u8)
         .chain([SMALLER_DARKER, SMALLER_BRIGHTER].into_iter().filter(|value| labels.contains(value)))
         .collect();
     let words: Vec<String> = found.list.iter().map(Region::line).collect();
     assert!(!words.is_empty() && labels.iter().any(|label| (1..SMALLER_DARKER).contains(label)), "{:?}", found.smaller);
-    let report = report(&input, &Asked::of(&request), &result, found, &Timing::of(&monitor));
-    let run = Run::new(&input, &result, &report, Style::default());
-    let names = export::names(&[Kind::Dicom]);
-    let mut set = export::write::Set::open(models.folder.path(), names, |_| false).expect("a folder");
-    export::files(&run, &[Kind::Dicom], &monitor, &mut |file| set.put(&file)).expect("files");
-    set.finish().expect("written");
-    let object = object(&models.folder.path().join("dicom/change.dcm"));
+    let object = object(&path);
 
     let segments = items(&object, tags::SEGMENT_SEQUENCE);
     assert_eq!(segments.len(), wanted.len());

@@ -7,19 +7,15 @@ use egui_kittest::kittest::Queryable;
 use glam::{DAffine3, DVec3};
 use parallax::audit::Against;
 use parallax::export::nifti::nifti_bytes;
-use parallax::export::report::{Asked, Timing, report};
-use parallax::export::{self, Kind, Style};
+use parallax::frame::display::{Change, Laid};
 use parallax::io::{self, Mask};
 use parallax::job::Monitor;
-use parallax::latent_shift::Options;
 use parallax::latent_shift::saliency::Method;
-use parallax::pipeline::{self, Request, Target};
-use parallax::quality::regions::{Change as Changed, regions};
+use parallax::pipeline;
 use parallax::session::action::{Run, View};
-use parallax::session::view::display::{Change, Laid};
 use parallax::volume::{Grid, Volume, Voxels};
 
-use crate::dicom_export::oblique;
+use crate::dicom_regions;
 use crate::support;
 use crate::tiny_models::TinyModels;
 use crate::window::{explained, press, says, type_path};
@@ -114,27 +110,8 @@ fn a_mask_that_cannot_be_held_against_the_scan_is_refused_in_words() {
 
 /// A segmentation as Parallax writes it of an oblique series: the file, the scan's grid, and which of its voxels changed.
 fn segmentation(models: &TinyModels) -> (PathBuf, Grid, Vec<bool>) {
-    let monitor = Monitor::default();
-    let series = oblique(models.folder.path());
-    let classifier = pipeline::load_classifier(&models.card("classifier"), &monitor).expect("a classifier");
-    let request = Request {
-        autoencoder: pipeline::load_autoencoder(&models.card("autoencoder"), &monitor).expect("an autoencoder"),
-        target: Target::Classes { classifier, terms: vec![(2, 1.0)], offset: 0.0 },
-        slab: None,
-        options: Options { range: Some([-50.0, 0.0]), steps: 2, ..Options::default() },
-    };
-    let input = pipeline::open(&series, request.recipe().expect("a recipe"), &monitor).expect("a series");
-    let result = pipeline::explain(&input, &request, &monitor).expect("a result");
-    let grid = input.display_volume().grid;
-    let found = regions(&Changed::of(&result, &grid), 10.0, None, &monitor).expect("not cancelled");
-    let labels = found.labels_on(&grid, &monitor).expect("not cancelled");
-    let report = report(&input, &Asked::of(&request), &result, found, &Timing::of(&monitor));
-    let run = export::Run::new(&input, &result, &report, Style::default());
-    let names = export::names(&[Kind::Dicom]);
-    let mut set = export::write::Set::open(models.folder.path(), names, |_| false).expect("a folder");
-    export::files(&run, &[Kind::Dicom], &monitor, &mut |file| set.put(&file)).expect("files");
-    set.finish().expect("written");
-    (models.folder.path().join("dicom/change.dcm"), grid, labels.iter().map(|label| *label > 0).collect())
+    let (path, grid, _, labels) = dicom_regions::written(models);
+    (path, grid, labels.iter().map(|label| *label > 0).collect())
 }
 
 #[test]
@@ -182,8 +159,8 @@ fn a_mask_measures_the_counterfactual_and_each_method_that_is_shown() {
     until(&mut session, "the numbers", |session| session.model.masking.report().is_some());
     let report = session.model.masking.report().expect("numbers").clone();
     assert_eq!(report.methods.iter().map(|method| method.method).collect::<Vec<_>>(), ["counterfactual"]);
-    let mask = session.model.masking.mask.ready().expect("a mask").mask.on(&run.result.grid, &Monitor::default());
-    let change: Vec<f32> = run.result.difference_hu(run.result.chosen).voxels.iter().map(f32::abs).collect();
+    let mask = session.model.masking.mask.ready().expect("a mask").mask.on(&run.result().grid, &Monitor::default());
+    let change: Vec<f32> = run.result().difference_hu(run.result().chosen).voxels.iter().map(f32::abs).collect();
     assert_eq!(report.methods[0].against, Against::of(&change, &mask.expect("not cancelled")));
     session.apply(View::Change(Change::Laid(Laid::By(Method::Gradient))).into());
     until(&mut session, "the numbers of both", |session| {

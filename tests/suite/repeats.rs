@@ -6,11 +6,11 @@ use eframe::egui::{self, Key, accesskit::Role, accesskit::Toggled};
 use egui_kittest::kittest::{NodeT, Queryable};
 use parallax::export::session::{SavedSession, write_session};
 use parallax::frame::Overlaid;
+use parallax::frame::display::{Change, Laid, Shown};
 use parallax::latent_shift::Counterfactual;
 use parallax::session::Session;
 use parallax::session::action::{Run, Setting, View};
 use parallax::session::explained::Explained;
-use parallax::session::view::display::{Change, Laid, Shown};
 use parallax::stability::Stability;
 
 use crate::tiny_models::TinyModels;
@@ -44,7 +44,7 @@ fn repeats_run_behind_a_result_that_is_shown_meanwhile_and_stays_as_it_was() {
     let stability = run.report.stability.as_ref().expect("repeats");
     assert_eq!((stability.asked, stability.runs), (3, 3));
     assert_eq!(stability.regions.len(), run.report.regions.list.len());
-    assert!(run.is_of(&first) && run.result.scores == first.result.scores);
+    assert!(run.is_of(&first) && run.result().scores == first.result().scores);
     assert_eq!(session.view.step, 0.0, "nobody is taken elsewhere");
     assert!(session.model.aside.is_none(), "it is no other result");
 }
@@ -132,7 +132,7 @@ fn counts_that_no_repeats_can_have_are_refused() {
     let run = repeated(&mut session, 2);
     let stability = run.report.stability.clone().expect("repeats");
     let path = models.folder.path().join("a.parallax");
-    let bytes = session_bytes("words", Some(&run.result), Some(&stability)).expect("bytes");
+    let bytes = session_bytes("words", Some(run.result()), Some(&stability)).expect("bytes");
     std::fs::write(&path, &bytes).expect("written");
     let saved = SavedSession::open(&path).expect("a session");
     let back = saved.stability(stability.clone(), &run.report.regions).expect("repeats");
@@ -147,7 +147,7 @@ fn counts_that_no_repeats_can_have_are_refused() {
     assert!(format!("{:#}", refused.expect_err("too many")).contains("than were made"));
     let short = stability.clone().with_counts(&run.report.regions, agree[1..].to_vec(), of_slices.to_vec());
     assert!(short.is_err());
-    let bare = session_bytes("words", Some(&run.result), None).expect("bytes");
+    let bare = session_bytes("words", Some(run.result()), None).expect("bytes");
     std::fs::write(&path, bare).expect("written");
     let bare = SavedSession::open(&path).expect("a session");
     assert!(bare.stability(stability, &run.report.regions).is_err(), "none are there");

@@ -2,13 +2,13 @@
 
 use std::time::{Duration, Instant};
 
+use parallax::frame::display::{Change, Layout};
 use parallax::frame::{Plane, Window};
 use parallax::io::Choice;
 use parallax::job::Monitor;
 use parallax::models::Role;
 use parallax::quality::regions::{Change as Changed, regions};
 use parallax::session::action::{Action, Export, Measure, Run, Setting, Sheet, View, Wanted};
-use parallax::session::view::display::{Change, Layout};
 use parallax::session::worker::Worker;
 use parallax::session::{Session, Start};
 use parallax::settings::{ExportChoices, Settings};
@@ -81,12 +81,12 @@ fn a_run_is_made_played_and_told_by_actions_alone() {
     let models = TinyModels::new();
     let mut session = explained(&models);
     let run = session.model.run.ready().expect("a result").clone();
-    assert_eq!(session.view.step, run.result.chosen as f32, "the counterfactual comes first");
+    assert_eq!(session.view.step, run.result().chosen as f32, "the counterfactual comes first");
     session.apply(View::WheelLambda(1.0).into());
     session.apply(View::WheelLambda(1.0).into());
-    let two_on = (run.result.chosen + 2).min(run.result.steps.len() - 1);
+    let two_on = (run.result().chosen + 2).min(run.result().steps.len() - 1);
     assert_eq!(session.view.step, two_on as f32);
-    assert_eq!(run.score_at(session.view.step), run.result.steps[two_on].score);
+    assert_eq!(run.score_at(session.view.step), run.result().steps[two_on].score);
     session.apply(View::TogglePlay.into());
     assert!(session.tick(FRAME_SECS), "what plays moves");
     session.apply(View::TogglePlay.into());
@@ -201,17 +201,17 @@ fn a_finished_run_stays_and_is_on_the_screen_again_after_a_restart() {
     until(&mut session, "the kept result", is_kept);
     let kept = session.gallery.kept.ready().expect("a list")[0].clone();
     let run = session.model.run.ready().expect("a result").clone();
-    assert_eq!(kept.summary.target, run.asked.target);
-    assert_eq!(kept.summary.counterfactual_score, run.result.scores.counterfactual);
+    assert_eq!(kept.summary.target, run.asked().target);
+    assert_eq!(kept.summary.counterfactual_score, run.result().scores.counterfactual);
     assert_eq!(session.model.settings.shown_result.as_ref(), Some(&kept.session));
 
     // As after a crash: the settings and the folder are all that is left.
     let mut again = keeping(&models, session.kept().expect("settings").clone(), Start::default());
     until(&mut again, "the result", |session| session.model.run.ready().is_some());
     let back = again.model.run.ready().expect("a result").clone();
-    assert_eq!(back.result.scores, run.result.scores);
+    assert_eq!(back.result().scores, run.result().scores);
     let pixels = |run: &parallax::session::explained::Explained| {
-        run.result.step_hu(run.result.chosen).voxels.iter().collect::<Vec<_>>()
+        run.result().step_hu(run.result().chosen).voxels.iter().collect::<Vec<_>>()
     };
     assert_eq!(pixels(&back), pixels(&run), "to the bit");
     for _ in 0..20 {
@@ -364,7 +364,7 @@ fn regions_are_found_again_at_the_threshold_that_is_asked_for_and_come_back_with
     let threshold_hu = |session: &Session| session.model.run.ready().map(|run| run.report.regions.threshold_hu);
     until(&mut session, "the regions", |session| threshold_hu(session) == Some(1.0));
     let now = session.model.run.ready().expect("a result").clone();
-    let change = Changed::of(&run.result, &run.scan.layers.scan.grid);
+    let change = Changed::of(run.result(), &run.scan.layers.scan.grid);
     let wanted = regions(&change, 1.0, None, &Monitor::default()).expect("not cancelled");
     assert_eq!(now.report.regions.list, wanted.list);
     assert!(now.is_of(&run), "its pictures are the same");

@@ -5,14 +5,14 @@ use dicom_dictionary_std::{tags, uids};
 
 use super::element::{Stored, byte_pixels, check_bytes, decimals, empty, file, pointer, sequence, short, text};
 use super::header::{Header, LATENT_SHIFT, Series};
-use crate::export::Run;
+use crate::export::Subject;
 use crate::export::montage::Story;
 use crate::job::Monitor;
 
 /// PS3.3, C.7.6.5.
 const THERE_AND_BACK: u16 = 1;
 
-pub(super) fn animation(run: &Run, header: &Header, story: &Story, monitor: &Monitor) -> Result<Vec<u8>> {
+pub(super) fn animation(subject: &Subject, header: &Header, story: &Story, monitor: &Monitor) -> Result<Vec<u8>> {
     let series = Series {
         name: "animation",
         class_uid: uids::MULTI_FRAME_TRUE_COLOR_SECONDARY_CAPTURE_IMAGE_STORAGE,
@@ -21,7 +21,7 @@ pub(super) fn animation(run: &Run, header: &Header, story: &Story, monitor: &Mon
         description: "SYNTHETIC counterfactual - research",
         image_type: "DERIVED\\SECONDARY",
         derived_by: LATENT_SHIFT,
-        derivation: format!("One slice along lambda: {}.", run.style.layout.describe()),
+        derivation: format!("One slice along lambda: {}.", subject.style.layout.describe()),
     };
     let film = story.along_lambda();
     let (width, height) = film.size()?;
@@ -32,7 +32,7 @@ pub(super) fn animation(run: &Run, header: &Header, story: &Story, monitor: &Mon
         colors.extend(picture?.pixels().flat_map(|pixel| [pixel[0], pixel[1], pixel[2]]));
     }
     let frame_millis = 10.0 * f64::from(film.shortest());
-    let slices = 0..run.layers.scan.grid.shape[2];
+    let slices = 0..subject.layers.scan.grid.shape[2];
     let sources: Vec<_> = slices.clone().filter_map(|slice| header.source_image(slice)).collect();
     let mut object = header.object(&series, 1);
     let stored = Stored { samples: 3, photometric: "RGB", bits: 8, signed: false };

@@ -8,12 +8,12 @@ use super::element::{Stored, decimals, empty, file, text, word_pixels};
 use super::header::{Header, LATENT_SHIFT, Series};
 use super::planes::Planes;
 use crate::export::volumes::Content;
-use crate::export::{File, Put, Run};
+use crate::export::{File, Put, Subject};
 use crate::frame::PRESETS;
 use crate::job::Monitor;
 
 pub(super) fn series(
-    run: &Run,
+    subject: &Subject,
     header: &Header,
     planes: &Planes,
     folder: &str,
@@ -30,13 +30,13 @@ pub(super) fn series(
         derived_by: LATENT_SHIFT,
         derivation: "Drawn by the autoencoder, in whole HU; air beyond the field of view of the networks.".to_owned(),
     };
-    let volume = Content::Counterfactual.of(run, monitor)?;
+    let volume = Content::Counterfactual.of(subject, monitor)?;
     let stored = Stored { samples: 1, photometric: "MONOCHROME2", bits: 16, signed: true };
-    let [center, width] = run.input.scan.as_ref().and_then(|scan| scan.window_hu).unwrap_or_else(|| {
+    let [center, width] = subject.run.input.scan.as_ref().and_then(|scan| scan.window_hu).unwrap_or_else(|| {
         let (_, window) = PRESETS[0];
         [window.center_hu, window.width_hu]
     });
-    let slices = run.layers.scan.grid.shape[2];
+    let slices = subject.layers.scan.grid.shape[2];
     for slice in 0..slices {
         monitor.step("making the CT series", slice, slices)?;
         let voxels = slice * planes.pixels()..(slice + 1) * planes.pixels();

@@ -9,7 +9,7 @@ use dicom_dictionary_std::tags;
 use super::Patient;
 use super::element::{Code, Element, Object, code, empty, item, object, sequence, text};
 use super::uids::Uids;
-use crate::export::Run;
+use crate::export::Subject;
 use crate::export::report::{NOTICE, Report};
 use crate::io::study::{FILED_BY, Instance, Study};
 
@@ -60,10 +60,10 @@ pub(super) struct Header<'a> {
 }
 
 impl<'a> Header<'a> {
-    pub(super) fn new(run: &Run<'a>) -> Result<Self> {
-        let study = run.input.scan.as_ref().and_then(|scan| scan.study.as_ref());
-        let uids = Uids::new(run, study, run.patient)?;
-        Ok(Self { report: run.report, study, patient: run.patient, uids, made: Local::now() })
+    pub(super) fn new(subject: &Subject<'a>) -> Result<Self> {
+        let study = subject.run.input.scan.as_ref().and_then(|scan| scan.study.as_ref());
+        let uids = Uids::new(subject, study, subject.patient)?;
+        Ok(Self { report: subject.report, study, patient: subject.patient, uids, made: Local::now() })
     }
 
     /// All but the pixels and where they lie.

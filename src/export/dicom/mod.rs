@@ -20,7 +20,7 @@ use self::header::Header;
 use self::planes::Planes;
 use super::montage::Story;
 use super::volumes::Content;
-use super::{File, Put, Run};
+use super::{File, Put, Subject};
 use crate::job::Monitor;
 use crate::pipeline::Input;
 
@@ -60,18 +60,18 @@ pub(super) fn note(input: &Input) -> Option<&'static str> {
     }
 }
 
-pub(super) fn files(run: &Run, story: &Story, monitor: &Monitor, put: Put) -> Result<()> {
-    let (header, planes) = (Header::new(run)?, Planes::of(&run.layers.scan.grid)?);
+pub(super) fn files(subject: &Subject, story: &Story, monitor: &Monitor, put: Put) -> Result<()> {
+    let (header, planes) = (Header::new(subject)?, Planes::of(&subject.layers.scan.grid)?);
     let [difference, heatmap, change, animation] = NAMES;
-    let of = |content: Content| content.of(run, monitor);
+    let of = |content: Content| content.of(subject, monitor);
     let map = parametric_map::difference(&of(Content::Difference)?, story.scale_hu(), &header, &planes)?;
     put(File::new(*difference, map))?;
     put(File::new(*heatmap, parametric_map::heatmap(&of(Content::Heatmap)?, &header, &planes)?))?;
-    let regions = segmentation::change(&run.report.regions, &run.layers.scan.grid, &header, &planes, monitor)?;
+    let regions = segmentation::change(&subject.report.regions, &subject.layers.scan.grid, &header, &planes, monitor)?;
     put(File::new(*change, regions))?;
-    put(File::new(*animation, animation::animation(run, &header, story, monitor)?))
+    put(File::new(*animation, animation::animation(subject, &header, story, monitor)?))
 }
 
-pub(super) fn ct_files(run: &Run, monitor: &Monitor, put: Put) -> Result<()> {
-    ct::series(run, &Header::new(run)?, &Planes::of(&run.layers.scan.grid)?, CT_NAMES[0], monitor, put)
+pub(super) fn ct_files(subject: &Subject, monitor: &Monitor, put: Put) -> Result<()> {
+    ct::series(subject, &Header::new(subject)?, &Planes::of(&subject.layers.scan.grid)?, CT_NAMES[0], monitor, put)
 }

@@ -4,7 +4,7 @@ use anyhow::Result;
 use sha2::{Digest, Sha256};
 
 use super::Patient;
-use crate::export::Run;
+use crate::export::Subject;
 use crate::io::study::Study;
 
 pub(super) struct Uids {
@@ -15,13 +15,13 @@ pub(super) struct Uids {
 }
 
 impl Uids {
-    pub(super) fn new(run: &Run, study: Option<&Study>, patient: Patient) -> Result<Self> {
-        let scan = format!("{} {:?}", run.report.input.sha256, run.layers.scan.grid);
+    pub(super) fn new(subject: &Subject, study: Option<&Study>, patient: Patient) -> Result<Self> {
+        let scan = format!("{} {:?}", subject.report.input.sha256, subject.layers.scan.grid);
         let said = study.map_or(String::new(), |study| {
             let filed_by = if patient == Patient::Kept { study.filed_by.as_slice() } else { &[] };
             format!("{} {:?} {filed_by:?} {:?}", study.uid, study.frame_of_reference_uid, study.instances)
         });
-        Ok(Self { run: format!("{scan} {said} {:?} {patient:?} {}", run.style, run.report.identity()?), scan })
+        Ok(Self { run: format!("{scan} {said} {:?} {patient:?} {}", subject.style, subject.report.identity()?), scan })
     }
 
     pub(super) fn of_run(&self, what: &str) -> String {

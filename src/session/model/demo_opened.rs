@@ -69,6 +69,6 @@ impl Model {
         let Some(run) = self.run.ready().filter(|run| run.scan.path.is_none() && self.result_is_safe) else {
             return false;
         };
-        run.asked.options == self.settings.options && Some(&run.asked.target) == self.settings.target.as_ref()
+        run.asked().options == self.settings.options && Some(&run.asked().target) == self.settings.target.as_ref()
     }
 }

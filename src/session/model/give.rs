@@ -7,14 +7,14 @@ use anyhow::anyhow;
 
 use super::Model;
 use crate::io::Choice;
-use crate::models::{self, Draft, Kind, Role};
-use crate::pipeline::{self, Told};
+use crate::models::{self, Draft, Kind, Role, Told};
+use crate::pipeline;
 use crate::session::network::Loaded;
 
 impl Model {
     /// Takes files that were dropped: models to where they belong, and one scan.
     pub fn drop_files(&mut self, paths: Vec<PathBuf>) {
-        let (models, mut scans): (Vec<_>, Vec<_>) = paths.into_iter().partition(|path| pipeline::is_model(path));
+        let (models, mut scans): (Vec<_>, Vec<_>) = paths.into_iter().partition(|path| models::is_model(path));
         for path in models {
             self.tell(path);
         }
@@ -31,7 +31,7 @@ impl Model {
     /// Finds out what a model is; it is loaded to where it belongs, or asked about.
     fn tell(&mut self, path: PathBuf) {
         let card = path.clone();
-        match self.worker.spawn("drop", move |_| pipeline::tell(&card)) {
+        match self.worker.spawn("drop", move |_| Ok(models::tell(&card)?)) {
             Ok(job) => self.dropped.push((path, job)),
             Err(error) => self.scan.fail(error.into()),
         }

@@ -2,7 +2,7 @@
 
 use super::Model;
 use crate::frame::SizeMap;
-use crate::session::view::display::Laid;
+use crate::frame::display::Laid;
 
 impl Model {
     /// The map of a choice; `None` where it has none, or has not come yet.

@@ -101,7 +101,7 @@ impl Model {
         }
         let job = self.worker.spawn("measure", move |monitor| {
             let maps: Vec<_> = maps.iter().map(|computed| (computed.method, &computed.sizes)).collect();
-            Ok(Arc::new(mask_report(&mask.mask, run.as_deref().map(|run| &run.result), &maps, monitor)?))
+            Ok(Arc::new(mask_report(&mask.mask, run.as_deref().map(Explained::result), &maps, monitor)?))
         });
         self.masking.measured.follow(job);
     }

@@ -129,7 +129,7 @@ impl Model {
             return Err(why);
         }
         let classifier = &self.classifier.ready().ok_or("Choose a classifier first")?.model;
-        let label = match self.run.ready().map(|run| &run.asked) {
+        let label = match self.run.ready().map(|run| run.asked()) {
             Some(asked) if asked.scored_by.sha256 != classifier.sha256 => {
                 return Err("The result is of another classifier than the one that is loaded");
             }

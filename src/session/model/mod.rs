@@ -17,7 +17,6 @@ pub mod scoring;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::Instant;
 
 use self::fitting::Fitting;
 use self::masking::Masking;
@@ -35,12 +34,12 @@ use super::network::{Loaded, hold_against};
 use super::open_scan::OpenScan;
 use super::stage::Stage;
 use super::worker::Worker;
-use crate::export::report::{Asked, Timing};
 use crate::io::{Choice, counted};
 use crate::job::{Job, Monitor};
 use crate::latent_shift::Options;
+use crate::models::Told;
 use crate::models::{self, Autoencoder, Classifier, Embedder, Facts, Role, Segmenter, label_index};
-use crate::pipeline::{self, Request, Target, Told};
+use crate::pipeline::{self, Request, Run, Target};
 use crate::preprocess::Recipe;
 use crate::settings::{MOST_REPEATS, ScoredBy, Settings, absolute};
 
@@ -302,12 +301,10 @@ impl Model {
         self.methods.pause();
         let asked_for = self.repeating.expect(self.settings.repeats.min(MOST_REPEATS));
         let job = self.worker.spawn_in_turn("explain", move |monitor| {
-            let began = Instant::now();
             let request = request(monitor)?;
             asked_for.put(request.clone());
-            let result = pipeline::explain(&scan.input, &request, monitor)?;
-            let (asked, timing) = (Asked::of(&request), Timing::of(monitor));
-            Ok(Arc::new(Explained::new(scan, asked, result, timing, began.elapsed().as_secs_f64())))
+            let run = Run::of(&scan.input, &request, monitor)?;
+            Ok(Arc::new(Explained::new(scan, run)))
         });
         self.run.follow(job);
     }
@@ -418,7 +415,7 @@ impl Model {
         if !self.run.poll() {
             return false;
         }
-        let whole = |run: &Option<Arc<Explained>>| run.as_ref().is_some_and(|run| run.result.complete);
+        let whole = |run: &Option<Arc<Explained>>| run.as_ref().is_some_and(|run| run.result().complete);
         let keeps = whole(&before) && !whole(&self.run.ready().cloned());
         if keeps {
             self.run.swap(&mut before);

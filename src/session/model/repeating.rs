@@ -32,12 +32,12 @@ impl Repeating {
     pub fn begin(&mut self, run: &Arc<Explained>, worker: &Worker) {
         // Its networks are kept no longer than they are needed.
         let request = std::mem::take(&mut self.request).get();
-        let Some(request) = request.filter(|_| self.wanted > 0 && run.result.complete) else { return };
+        let Some(request) = request.filter(|_| self.wanted > 0 && run.result().complete) else { return };
         self.of = Some(Arc::clone(run));
         let (run, runs) = (Arc::clone(run), self.wanted);
         let job = worker.spawn_in_turn("stability", move |monitor| {
             let regions = &run.report.regions;
-            let stability = stability(&run.scan.input, &request, &run.result, regions, runs, monitor)?;
+            let stability = stability(&run.scan.input, &request, run.result(), regions, runs, monitor)?;
             Ok(Arc::new(run.repeated(stability)))
         });
         self.repeated.follow(job);

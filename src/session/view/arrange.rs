@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::sync::Arc;
 
 use super::Viewer;
-use super::display::{Changes, Display, Laid, Layout, Shown, heatmap_title};
+use crate::frame::display::{Changes, Display, Laid, Layout, Shown, heatmap_title};
 use crate::frame::{Content, Generated, Layers, Look, Overlaid, Overlay, Plane, Shade};
 use crate::session::explained::Explained;
 use crate::session::open_scan::OpenScan;
@@ -117,7 +117,7 @@ impl Viewer {
     fn original(&self, scan: &OpenScan, run: Option<&Explained>, plane: Plane) -> Picture {
         let layers = Arc::clone(run.map_or(&scan.layers, |run| &run.layers));
         let look = Look { sampling: self.display.sampling, shade: self.shade(), ..Look::scan(self.window) };
-        let score = run.map(|run| self.score_text(run, run.result.scores.scan));
+        let score = run.map(|run| self.score_text(run, run.result().scores.scan));
         Picture {
             title: "Original".into(),
             shown: Shown::Original,
@@ -133,7 +133,7 @@ impl Viewer {
 
     /// "score 0.8312", or a logit where scores are told so; between two steps about so much.
     fn score_text(&self, run: &Explained, score: f64) -> String {
-        let what = if self.display.logits { "logit" } else { run.result.score_kind.axis() };
+        let what = if self.display.logits { "logit" } else { run.result().score_kind.axis() };
         format!("{what} {}", run.scale(self.display.logits).text(score))
     }
 
@@ -160,7 +160,7 @@ impl Viewer {
             look,
             synthetic: Some(Generated::At(0.0)),
             blended: false,
-            score: Some(self.score_text(run, run.result.scores.reconstruction)),
+            score: Some(self.score_text(run, run.result().scores.reconstruction)),
             labels: Labels::ALL,
         }
     }

@@ -30,8 +30,8 @@ impl Curve {
     /// The curve of a result, and those of other outputs.
     pub fn of(run: &Explained, logits: bool, beside: &[String]) -> Self {
         let scale = run.scale(logits);
-        let scores = run.result.scores;
-        let points = run.result.steps.iter().map(|step| [step.lambda, scale.of(step.score)]).collect();
+        let scores = run.result().scores;
+        let points = run.result().steps.iter().map(|step| [step.lambda, scale.of(step.score)]).collect();
         let marks = Marks {
             scan: scale.of(scores.scan),
             reconstruction: scale.of(scores.reconstruction),
@@ -75,12 +75,12 @@ impl Curve {
 
 /// The values of an output at every step; `None` where the classifier has no output of that name.
 fn output(run: &Explained, scale: Scale, name: &str) -> Option<Vec<f64>> {
-    let label = run.asked.labels.iter().position(|label| label == name)?;
+    let label = run.asked().labels.iter().position(|label| label == name)?;
     let value = |logits: &[f32]| match scale {
         Scale::Logit => logits.get(label).map(|logit| f64::from(*logit)),
-        Scale::Probability | Scale::Plain(_) => run.asked.activation.of_numbers(logits).get(label).copied(),
+        Scale::Probability | Scale::Plain(_) => run.asked().activation.of_numbers(logits).get(label).copied(),
     };
-    run.result.steps.iter().map(|step| value(&step.logits)).collect()
+    run.result().steps.iter().map(|step| value(&step.logits)).collect()
 }
 
 #[cfg(test)]

@@ -2,10 +2,10 @@
 
 use super::Viewer;
 use super::arrange::Picture;
-use super::display::Shown;
 use super::readings::Reading;
 use crate::export::png::Mark;
 use crate::frame::Plane;
+use crate::frame::display::Shown;
 use crate::frame::measure::{Measurement, Spread, VOLUMES};
 use crate::quality::words::signed;
 use crate::volume::Grid;

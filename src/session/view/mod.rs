@@ -2,7 +2,6 @@
 
 pub mod arrange;
 pub mod curve;
-pub mod display;
 pub mod history;
 mod lay;
 pub mod marks;
@@ -16,7 +15,6 @@ use std::sync::Arc;
 use glam::DVec3;
 use serde::{Deserialize, Serialize};
 
-use self::display::Display;
 use self::history::History;
 use self::marks::computed;
 use self::measurements::{Act, Measurements};
@@ -24,6 +22,7 @@ use super::explained::Explained;
 use super::open_scan::OpenScan;
 use super::worker::Worker;
 use crate::frame::camera::Camera;
+use crate::frame::display::Display;
 use crate::frame::measure::Measurement;
 use crate::frame::{Layers, PRESETS, Plane, Window};
 use crate::settings::{CENTER_HU, WIDTH_HU};
@@ -177,7 +176,7 @@ impl Viewer {
 
     /// Looks at a scan as it was looked at, and at its result, if it has one.
     pub fn restore(&mut self, saved: &SavedView, run: Option<&Explained>) {
-        let last = run.map_or(0, |run| run.result.steps.len() - 1);
+        let last = run.map_or(0, |run| run.result().steps.len() - 1);
         (self.plane, self.cursor, self.middle) = (saved.plane, saved.cursor, saved.middle);
         self.zoom = saved.zoom.clamp(*ZOOM.start(), *ZOOM.end());
         self.set_window(saved.window);
@@ -209,7 +208,7 @@ impl Viewer {
 
     /// A new result: where it changed most, at the counterfactual.
     pub fn show_run(&mut self, run: &Explained) {
-        self.step = run.result.chosen as f32;
+        self.step = run.result().chosen as f32;
         (self.playing, self.region) = (None, None);
         self.go_to_most_changed(run);
     }
@@ -247,7 +246,7 @@ impl Viewer {
 
     /// Moves to the next slice of the stack that changed more than its neighbours, up or down.
     pub fn go_to_next_peak(&mut self, run: &Explained, towards: isize) {
-        let here = run.result.grid.voxel_from_world().transform_point3(self.cursor).z.round() as isize;
+        let here = run.result().grid.voxel_from_world().transform_point3(self.cursor).z.round() as isize;
         let mut peaks = run.peaks();
         let next = if towards > 0 {
             peaks.find(|k| *k as isize > here)
@@ -261,8 +260,8 @@ impl Viewer {
 
     /// Moves along the slices to one of the stack's.
     pub fn go_to_stack_slice(&mut self, run: &Explained, slice: usize) {
-        let [ni, nj, _] = run.result.grid.shape.map(|n| n as f64 / 2.0);
-        let place = run.result.grid.world_from_voxel.transform_point3(DVec3::new(ni, nj, slice as f64));
+        let [ni, nj, _] = run.result().grid.shape.map(|n| n as f64 / 2.0);
+        let place = run.result().grid.world_from_voxel.transform_point3(DVec3::new(ni, nj, slice as f64));
         self.plane = Plane::Axial;
         let grid = run.scan.layers.scan.grid;
         let there = Camera { center: place, ..self.camera(&grid, Plane::Axial) }.slice(&grid);
@@ -356,7 +355,7 @@ impl Viewer {
         let whole = self.lambda_wheel.trunc();
         self.lambda_wheel -= whole;
         if whole != 0.0 {
-            let last = run.result.steps.len() as f32 - 1.0;
+            let last = run.result().steps.len() as f32 - 1.0;
             (self.step, self.playing) = ((self.step.round() + whole).clamp(0.0, last), None);
         }
     }

@@ -2,7 +2,7 @@
 
 use super::Viewer;
 use super::arrange::{Arrangement, Picture};
-use super::display::{Changes, Shown};
+use crate::frame::display::{Changes, Shown};
 use crate::frame::{Overlaid, Shade};
 use crate::session::explained::Explained;
 use crate::session::open_scan::OpenScan;
@@ -10,15 +10,15 @@ use crate::session::open_scan::OpenScan;
 /// What tells two results apart, in a few words of each: the targets, or how they were searched, or where.
 pub fn words(a: &Explained, b: &Explained) -> [String; 2] {
     let of = |run: &Explained| {
-        let options = &run.asked.options;
+        let options = &run.asked().options;
         let way =
             options.range.map_or_else(|| options.search.name().to_owned(), |[from, to]| format!("{from} to {to}"));
         [
-            run.asked.target.clone(),
+            run.asked().target.clone(),
             way,
             slab_words(run),
-            run.asked.autoencoder.name.clone(),
-            run.asked.scored_by.name.clone(),
+            run.asked().autoencoder.name.clone(),
+            run.asked().scored_by.name.clone(),
         ]
     };
     let [of_a, of_b] = [of(a), of(b)];
@@ -31,7 +31,7 @@ pub fn words(a: &Explained, b: &Explained) -> [String; 2] {
 
 /// The slices that may change, as the viewer counts them.
 fn slab_words(run: &Explained) -> String {
-    let slab = &run.result.slab;
+    let slab = &run.result().slab;
     if slab.len() == run.scan.stack_slices() {
         return "all slices".to_owned();
     }
@@ -46,7 +46,7 @@ pub fn refusal(a: &Explained, b: &Explained) -> Option<String> {
     if !is_one && a.scan.input.sha256() != b.scan.input.sha256() {
         return Some("it is of another scan; only results of one scan can be compared".to_owned());
     }
-    let [of_a, of_b] = [a, b].map(|run| run.result.grid);
+    let [of_a, of_b] = [a, b].map(|run| run.result().grid);
     if of_a == of_b {
         return None;
     }
@@ -63,9 +63,9 @@ pub fn refusal(a: &Explained, b: &Explained) -> Option<String> {
 
 /// The place along the steps of `b` that is as far on the way to its counterfactual as `step` is on that of `a`.
 pub fn step_beside(step: f32, a: &Explained, b: &Explained) -> f32 {
-    let end = |run: &Explained| run.result.steps[run.result.chosen].lambda;
-    if step == a.result.chosen as f32 {
-        return b.result.chosen as f32; // whatever rounding does
+    let end = |run: &Explained| run.result().steps[run.result().chosen].lambda;
+    if step == a.result().chosen as f32 {
+        return b.result().chosen as f32; // whatever rounding does
     }
     let share = if end(a) == 0.0 { 0.0 } else { a.lambda_at(step) / end(a) };
     b.step_at(share * end(b))

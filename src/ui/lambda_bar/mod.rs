@@ -32,7 +32,7 @@ pub(super) fn lambda_bar_ui(ui: &mut Ui, model: &Model, viewer: &Viewer, actions
     };
     let shown = run.filter(|_| model.run.running().is_none());
     let curve = curve(model, shown.map(AsRef::as_ref), viewer);
-    let kind = shown.map_or(coming(model), |run| run.result.score_kind);
+    let kind = shown.map_or(coming(model), |run| run.result().score_kind);
     let canvas = Canvas::new(ui, area, track_inside(slider), &curve, kind.axis());
     canvas.curve();
     let mut words = None;
@@ -94,7 +94,7 @@ fn words_at(run: &Explained, step: f32, viewer: &Viewer) -> String {
 
 /// The slider, and play; gives where the slider is.
 fn slider_ui(ui: &mut Ui, run: &Explained, viewer: &Viewer, actions: &mut Vec<Action>) -> Rect {
-    let steps = &run.result.steps;
+    let steps = &run.result().steps;
     let (first, last) = (steps[0].lambda, steps[steps.len() - 1].lambda);
     let mut lambda = run.lambda_at(viewer.step);
     let slider = ui

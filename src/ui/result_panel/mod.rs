@@ -32,7 +32,7 @@ pub(super) fn result_panel_ui(ui: &mut Ui, model: &Model, viewer: &Viewer, actio
         ui.label(RichText::new(text).color(theme::colors(ui).weak));
         return;
     };
-    ui.label(RichText::new(&run.asked.target).color(theme::colors(ui).strong));
+    ui.label(RichText::new(&run.asked().target).color(theme::colors(ui).strong));
     let scale = predictions::predictions_ui(ui, run, viewer, actions);
     run_ui(ui, run, actions);
     if let Some(other) = &model.aside {
@@ -44,7 +44,7 @@ pub(super) fn result_panel_ui(ui: &mut Ui, model: &Model, viewer: &Viewer, actio
         regions::regions_ui(ui, &run.report, on_their_way, viewer, actions);
     });
     section_ui(ui, "Quality", true, |ui| {
-        quality::quality_ui(ui, &run.report.quality, run.result.scores.counterfactual);
+        quality::quality_ui(ui, &run.report.quality, run.result().scores.counterfactual);
     });
     section_ui(ui, "Other outputs", true, |ui| {
         drift::drift_ui(ui, run.report.drift.as_deref(), scale, &viewer.beside, actions);
@@ -53,7 +53,7 @@ pub(super) fn result_panel_ui(ui: &mut Ui, model: &Model, viewer: &Viewer, actio
 }
 
 fn run_ui(ui: &mut Ui, run: &Explained, actions: &mut Vec<Action>) {
-    let result = &run.result;
+    let result = run.result();
     let lambda = result.steps[result.chosen].lambda;
     ui.label(format!("Counterfactual at λ {}", lambda_text(lambda)));
     if !result.complete {
@@ -68,14 +68,14 @@ fn run_ui(ui: &mut Ui, run: &Explained, actions: &mut Vec<Action>) {
         "{}, {}, {}",
         counted(result.walk.len(), "trial"),
         counted(result.steps.len(), "step"),
-        duration(run.seconds)
+        duration(run.run.timing.seconds())
     );
     ui.label(RichText::new(text).small().color(theme::colors(ui).weak));
-    let models = format!("By {} and {}", run.asked.autoencoder.name, run.asked.scored_by.name);
+    let models = format!("By {} and {}", run.asked().autoencoder.name, run.asked().scored_by.name);
     ui.label(RichText::new(models).small().color(theme::colors(ui).weak));
     let help = "Scores, gap, what changed, notes and where it came from, as text for a report";
     if ui.button("Copy report text").on_hover_text(help).clicked() {
-        ui.copy_text(reading(&run.report, &run.result));
+        ui.copy_text(reading(&run.report, run.result()));
     }
     let most = run.most_changed_slice;
     let change = run.change_per_slice_hu[most];
@@ -94,10 +94,10 @@ fn run_ui(ui: &mut Ui, run: &Explained, actions: &mut Vec<Action>) {
 /// The other result, and a way to it.
 fn aside_ui(ui: &mut Ui, other: &Explained, actions: &mut Vec<Action>) {
     ui.add_space(8.0);
-    let what = if other.result.complete { "The result before" } else { "What the cancelled run found" };
-    let (steps, score) = (other.result.steps.len(), other.result.scores.counterfactual);
+    let what = if other.result().complete { "The result before" } else { "What the cancelled run found" };
+    let (steps, score) = (other.result().steps.len(), other.result().scores.counterfactual);
     ui.label(
-        RichText::new(format!("{what}: {}, {}, {score:.4}", other.asked.target, counted(steps, "step")))
+        RichText::new(format!("{what}: {}, {}, {score:.4}", other.asked().target, counted(steps, "step")))
             .small()
             .color(theme::colors(ui).weak),
     );

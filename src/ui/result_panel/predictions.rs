@@ -4,22 +4,22 @@ use eframe::egui::{Align2, Rect, RichText, Role, Sense, Shape, Stroke, TextStyle
 
 use super::super::theme;
 use super::super::widgets::meaning_ui;
+use crate::frame::display::Display;
 use crate::frame::lambda_text;
 use crate::latent_shift::ScoreKind;
 use crate::session::action::{Action, View};
 use crate::session::explained::Explained;
 use crate::session::view::Viewer;
-use crate::session::view::display::Display;
 use crate::session::view::scale::Scale;
 
 const BAR_HEIGHT: f32 = 10.0;
 
 /// The three scores of the run, and that of the step that is shown; gives how they are told.
 pub(super) fn predictions_ui(ui: &mut Ui, run: &Explained, viewer: &Viewer, actions: &mut Vec<Action>) -> Scale {
-    if run.result.score_kind == ScoreKind::Probability {
+    if run.result().score_kind == ScoreKind::Probability {
         scale_ui(ui, viewer.display, actions);
     }
-    let (scale, scores) = (run.scale(viewer.display.logits), run.result.scores);
+    let (scale, scores) = (run.scale(viewer.display.logits), run.result().scores);
     let shown = format!("Shown, λ {}", lambda_text(run.lambda_at(viewer.step)));
     for (name, score, meaning) in [
         ("Scan", scores.scan, "The model's output on the scan itself"),

@@ -3,11 +3,11 @@
 use eframe::egui::{DragValue, RichText, Role, Ui, WidgetInfo};
 
 use crate::export::report::Report;
+use crate::frame::display::{Change, LARGEST_THRESHOLD_HU, Laid};
 use crate::quality::regions::{Region, volume_text};
 use crate::quality::words::signed;
 use crate::session::action::{Action, Run, View};
 use crate::session::view::Viewer;
-use crate::session::view::display::{Change, LARGEST_THRESHOLD_HU, Laid};
 use crate::stability::{Again, Stability};
 use crate::ui::theme;
 use crate::ui::widgets::meaning_ui;

@@ -7,13 +7,13 @@ use eframe::egui::{
 
 use super::questions::questions_ui;
 use crate::frame::Plane;
+use crate::frame::display::Layout;
 use crate::io::counted;
 use crate::session::Session;
 use crate::session::action::{Action, Measure, Place, Run, Study, View};
 use crate::session::study::StudyPage;
 use crate::session::view::Viewer;
 use crate::session::view::arrange::Picture;
-use crate::session::view::display::Layout;
 use crate::session::view::marks::is_shown;
 use crate::settings::{Mouse, Presets};
 use crate::study::{Answer, Pane, Reading};

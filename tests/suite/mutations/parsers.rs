@@ -8,11 +8,11 @@ use std::path::Path;
 use candle_core::{DType, Device, Tensor};
 use parallax::exchange::{Model, Size};
 use parallax::export::record::Record;
-use parallax::export::report::{Asked, ModelReport};
 use parallax::graph::{self, Plan};
 use parallax::job::Monitor;
 use parallax::latent_shift::Options;
 use parallax::models::{Card, Network, Probabilities};
+use parallax::pipeline::{Asked, NetworkUsed};
 use parallax::study::{Reading, Study};
 use parallax::weights::Checkpoint;
 use parallax::{io, session, settings};
@@ -140,7 +140,7 @@ fn record(folder: &Path, bytes: &[u8]) {
     record.options().ok(); // either is right, of these too
     record.slab();
     record.terms(&["a".to_owned()]).ok();
-    let network = || ModelReport {
+    let network = || NetworkUsed {
         name: String::new(),
         sha256: "b".to_owned(),
         self_check: None,

@@ -80,23 +80,23 @@ fn a_reader_sees_no_score_no_target_and_no_lambda_unless_the_study_says_so() {
                 (*pane != Pane::Original, *pane != Pane::Original && !tells)
             );
         }
-        assert_eq!(session.study.target(), tells.then_some(run.asked.target.as_str()));
+        assert_eq!(session.study.target(), tells.then_some(run.asked().target.as_str()));
         // Lambda stays where the counterfactual is, whatever is turned.
         for act in [View::WheelLambda(1.0), View::Step(0.0), View::TogglePlay] {
             session.apply(act.into());
         }
-        assert_eq!(session.study.viewer.step, run.result.chosen as f32);
+        assert_eq!(session.study.viewer.step, run.result().chosen as f32);
         let middle = run.scan.layers.scan.grid.center();
         assert_eq!(session.study.viewer.cursor == middle, tells, "it begins where the study says");
         session.apply(View::Slice(0).into());
         assert_eq!(session.view.cursor, cursor, "the window's own view waits");
         // None of the numbers that a score is told by is in the answers.
         session.apply(Run::Study(Study::Answer(0, Answer::Rating(3))).into());
-        let scores = run.result.scores;
+        let scores = run.result().scores;
         let text = std::fs::read_to_string(folder.join("study-answers-R1.csv")).expect("answers");
         let numbers = [scores.scan, scores.reconstruction, scores.counterfactual];
         assert!(numbers.iter().all(|score| !text.contains(&format!("{score:.4}"))), "{text}");
-        assert!(!text.contains(&run.asked.target));
+        assert!(!text.contains(&run.asked().target));
     }
 }
 

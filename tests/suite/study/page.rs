@@ -57,7 +57,7 @@ fn a_reader_goes_through_a_study_leaves_it_and_goes_on_and_no_score_or_name_is_o
     let models = TinyModels::new();
     let (folder, of_result) = results(&models, TEXT, &["jane_doe.parallax", "john_doe.parallax"]);
     let run = of_result.model.run.ready().expect("a result").clone();
-    let scores = run.result.scores;
+    let scores = run.result().scores;
     let mut window = window(Start::default());
     begun(&mut window, &folder);
     let path = folder.join("study-answers-R1.csv");
@@ -66,7 +66,7 @@ fn a_reader_goes_through_a_study_leaves_it_and_goes_on_and_no_score_or_name_is_o
     let secret = |window: &Window| {
         let numbers = [scores.scan, scores.reconstruction, scores.counterfactual].map(|score| format!("{score:.2}"));
         let words =
-            numbers.into_iter().chain(["doe", "λ", "lambda", "probability", &run.asked.target].map(str::to_owned));
+            numbers.into_iter().chain(["doe", "λ", "lambda", "probability", &run.asked().target].map(str::to_owned));
         let all = texts(window).join("\n");
         words.filter(|word| all.contains(word.as_str())).collect::<Vec<_>>()
     };
