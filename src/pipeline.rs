@@ -23,7 +23,7 @@ use std::ops::Range;
 
 use anyhow::{Result, anyhow};
 
-pub use self::adapted::{classifier_for, prepared_for};
+pub use self::adapted::{classifier_for, embedder_for, prepared_for};
 pub use self::asked::{Asked, ComparedWith, NetworkUsed};
 pub use self::chosen::{choice, which};
 pub use self::described::Described;
@@ -35,10 +35,10 @@ pub use self::lungs::lungs;
 pub use self::methods::method;
 pub use self::network::{Comparison, Cost, SelfCheck, allow_failed_checks, compare, cost, files_of};
 pub use self::pace::{Pace, pace};
-pub use self::request::{Request, Target};
+pub use self::request::{Other, Request, Target};
 pub use self::run::{Run, Timing};
 pub use self::seen::{Seen, seen};
-pub use self::toward::{Other, embedder_for, other};
+pub use self::toward::other;
 use crate::job::{Cancelled, Monitor};
 use crate::latent_shift::saliency::{self, Saliency};
 use crate::latent_shift::vary::{Noisy, Variation};

@@ -5,17 +5,24 @@ use std::sync::Arc;
 use anyhow::{Context, Result, anyhow};
 use candle_core::{Device, Tensor};
 
-use super::toward::embedder_for;
 use super::{BadInput, Input, Model, Request, Target, told};
 use crate::job::Monitor;
 use crate::latent_shift::objective::{ClassScore, LungSize, Objective};
 use crate::latent_shift::toward::Toward;
-use crate::models::{Adapter, Classifier};
+use crate::models::{Adapter, Classifier, Embedder};
 use crate::preprocess::{self, Prepared, Recipe};
 use crate::volume::Volume;
 
 /// Gives a classifier for stacks like an input's, whichever network that was prepared for.
 pub fn classifier_for(model: &Model<Classifier>, input: &Input, monitor: &Monitor) -> Result<Arc<Classifier>> {
+    Ok(match adapter_for(&model.name, &model.recipe, input, monitor)? {
+        Some(adapter) => Arc::new(model.network.fed_by(adapter)),
+        None => Arc::clone(&model.network),
+    })
+}
+
+/// Gives an embedder for stacks like an input's, whichever network that was prepared for.
+pub fn embedder_for(model: &Model<Embedder>, input: &Input, monitor: &Monitor) -> Result<Arc<Embedder>> {
     Ok(match adapter_for(&model.name, &model.recipe, input, monitor)? {
         Some(adapter) => Arc::new(model.network.fed_by(adapter)),
         None => Arc::clone(&model.network),

@@ -4,7 +4,7 @@ use anyhow::{Result, anyhow};
 use glam::DVec3;
 
 use super::{BadInput, Input, network};
-use crate::io::{Note, Scan, counted};
+use crate::io::{Note, Scan, Weight, counted};
 use crate::preprocess::{self, Fit, Prepared, Recipe};
 use crate::volume::{Grid, Volume, Voxels, orientation};
 
@@ -40,6 +40,17 @@ pub(super) fn of_stack() -> Vec<Note> {
 }
 
 impl Input {
+    /// All that a person should know of the input, the weightiest first: what the reader found, and what preparation did. The
+    /// window and every command say these.
+    pub fn notes(&self) -> Vec<Note> {
+        self.scan.as_ref().map_or_else(of_stack, |scan| of_scan(scan, &self.prepared))
+    }
+
+    /// All notes that are more than facts, for files.
+    pub fn warnings(&self) -> Vec<String> {
+        self.notes().into_iter().filter(|note| note.weight < Weight::Fact).map(|note| note.text).collect()
+    }
+
     /// Refuses a scan in which there is nothing to see, unless failed checks are allowed: any network would answer it, and no answer would
     /// mean anything.
     pub(super) fn check(&self) -> Result<()> {

@@ -58,7 +58,8 @@ pub fn inspect(path: &Path, choice: &Choice, recipe: &Recipe, monitor: &Monitor)
         match Checkpoint::open(path) {
             Ok(checkpoint) if is_stack(path) && checkpoint.shape("stack").is_some_and(|shape| shape.len() == 4) => {
                 chosen::refuse(choice, "a stack of slices", path)?;
-                return Ok(of_stack(&stack(path, recipe).map_err(BadInput::mark)?, path));
+                let prepared = stack(path, recipe).map_err(BadInput::mark)?;
+                return Ok(of_stack(&Input::new(None, prepared), path));
             }
             Ok(checkpoint) => {
                 chosen::refuse(choice, "a checkpoint", path)?;

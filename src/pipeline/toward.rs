@@ -1,29 +1,18 @@
 //! What a scan is compared with: the embedding of another scan, or one that was stored.
 
 use std::path::Path;
-use std::sync::Arc;
 
 use anyhow::{Context, Result};
 use candle_core::DType;
 
-use super::adapted::{adapter_for, stack_of};
+use super::adapted::{embedder_for, stack_of};
 use super::stack::is_stack;
-use super::{BadInput, Input, Model, told};
+use super::{BadInput, Input, Model, Other, told};
 use crate::files;
 use crate::job::Monitor;
 use crate::models::Embedder;
 use crate::nn::denormals;
 use crate::weights::{self, Checkpoint};
-
-/// An embedding that a scan may come nearer to.
-#[derive(Debug, Clone)]
-pub struct Other {
-    pub(super) embedding: Vec<f64>,
-    /// Of the voxels of a scan, of the file of a stored embedding; hex.
-    pub sha256: String,
-    /// Whether the embedding was stored, and not computed of a scan here.
-    pub stored: bool,
-}
 
 /// Embeds another scan, which is prepared as the embedder's own card says and goes through no autoencoder; or reads an embedding: a `.npy`
 /// file, or a `.safetensors` file that holds no stack.
@@ -50,12 +39,4 @@ fn embedding(input: &Input, embedder: &Model<Embedder>, monitor: &Monitor) -> Re
     let embedding =
         network.plan(stack.dims())?.forward(&[stack], &|_, _| monitor.check()).map_err(|error| told(error.into()))?;
     Ok(embedding[0].to_dtype(DType::F64)?.flatten_all()?.to_vec1()?)
-}
-
-/// Gives an embedder for stacks like an input's, whichever network that was prepared for.
-pub fn embedder_for(model: &Model<Embedder>, input: &Input, monitor: &Monitor) -> Result<Arc<Embedder>> {
-    Ok(match adapter_for(&model.name, &model.recipe, input, monitor)? {
-        Some(adapter) => Arc::new(model.network.fed_by(adapter)),
-        None => Arc::clone(&model.network),
-    })
 }
