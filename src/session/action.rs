@@ -15,7 +15,7 @@ use crate::frame::{Plane, Window};
 use crate::io::Choice;
 use crate::latent_shift::Options;
 use crate::models::{Draft, Role};
-use crate::settings::{ExportChoices, Fetching, Mouse, Panels, Presets, ScoredBy, Sides};
+use crate::settings::{ExportChoices, Fetching, Hangings, Mouse, OwnKeys, Panels, Presets, ScoredBy, Sides};
 use crate::study::{Answer, Pane};
 
 /// All that can happen.
@@ -51,6 +51,8 @@ pub enum View {
     Pan(Plane, [f64; 2]),
     /// Where the planes cross, RAS+ millimetres.
     Cursor(DVec3),
+    /// A look that is kept, by its place in the list.
+    Hang(usize),
     /// Which pictures, in which colours.
     Display(Display),
     /// A change of these, whatever they are now.
@@ -154,6 +156,9 @@ pub enum Setting {
     /// Which of the side panels are open, and how wide.
     Sides(Sides),
     Presets(Presets),
+    Hangings(Hangings),
+    /// Keys in the place of the usual ones.
+    Keys(OwnKeys),
     /// What is exported, where to, and how.
     Exports(ExportChoices),
     /// Where published networks come from and go to.
@@ -247,6 +252,10 @@ pub enum Sheet {
     Palette,
     /// The window presets, to be changed.
     Presets,
+    /// The looks that are kept, to be changed.
+    Hangings,
+    /// The keys, to be changed. Keys are its own while it is there.
+    OwnKeys,
     /// What is exported. Keys are its own while it is there.
     Export,
     /// The card of a network that has none. Keys are its own too.
@@ -261,8 +270,8 @@ impl Sheet {
     /// Whether keys are its own while it is there.
     pub fn takes_keys(self) -> bool {
         match self {
-            Self::Keys | Self::Presets => false,
-            Self::Export | Self::Wizard | Self::Published | Self::Palette | Self::Study => true,
+            Self::Keys | Self::Presets | Self::Hangings => false,
+            Self::OwnKeys | Self::Export | Self::Wizard | Self::Published | Self::Palette | Self::Study => true,
         }
     }
 }

@@ -6,8 +6,8 @@ use std::time::Instant;
 
 use image::RgbaImage;
 
-use super::action::{self, Action, Export, Measure, Place, Published, Setting, Sheet, View, Wanted};
-use super::dialog::{Answer, Dialog};
+use super::action::{self, Action, Export, Measure, Place, Published, Setting, Sheet, View};
+use super::dialog::Dialog;
 use super::explained::Explained;
 use super::exporting::{Exporting, Written};
 use super::file::SessionFile;
@@ -26,7 +26,7 @@ use crate::catalogue::Entry;
 use crate::frame::display::Laid;
 use crate::io::{Choice, counted};
 use crate::models::Role;
-use crate::settings::{ExportChoices, Fetching, MOST_REPEATS, Settings, absolute};
+use crate::settings::{MOST_REPEATS, Settings, absolute};
 
 /// All of the window's state but what egui keeps.
 pub struct Session {
@@ -218,6 +218,11 @@ impl Session {
             (View::Blink(held), ..) => view.blink = held,
             (View::PaneSize(pixels), ..) => view.pane_px = pixels,
             (View::Probe(place), ..) => view.probe = place,
+            (View::Hang(at), ..) => {
+                if let Some(hanging) = self.model.settings.hangings.0.get(at) {
+                    view.hang(hanging);
+                }
+            }
             (View::Display(display), ..) => view.display = display,
             (View::Change(change), ..) => view.display = view.display.changed(change),
             (View::Pace(pace), ..) => view.pace = pace,
@@ -337,6 +342,8 @@ impl Session {
             Setting::Panels(panels) => settings.panels = panels,
             Setting::Sides(sides) => settings.sides = sides,
             Setting::Presets(presets) => settings.presets = presets,
+            Setting::Hangings(hangings) => settings.hangings = hangings,
+            Setting::Keys(keys) => settings.keys = keys,
             Setting::Exports(choices) => {
                 settings.export = choices;
                 self.export.forget_written();
@@ -432,7 +439,13 @@ impl Session {
         match sheet {
             Sheet::Export => self.export.turn(self.sheet == Some(sheet)),
             Sheet::Published => self.published.turn(),
-            Sheet::Keys | Sheet::Presets | Sheet::Palette | Sheet::Wizard | Sheet::Study => {}
+            Sheet::Keys
+            | Sheet::OwnKeys
+            | Sheet::Presets
+            | Sheet::Hangings
+            | Sheet::Palette
+            | Sheet::Wizard
+            | Sheet::Study => {}
         }
     }
 
@@ -444,6 +457,7 @@ impl Session {
         }
         if arrived.run {
             self.show_run();
+            self.hang_run();
         }
         if let Some(restored) = &arrived.restored {
             self.demo |= restored.of_demo();
@@ -460,39 +474,11 @@ impl Session {
         }
     }
 
-    /// Does what the answer of a dialog is for.
-    fn take_answer(&mut self) {
-        match self.dialog.answer() {
-            Some((wanted, Answer::Chosen(path))) => self.answered(wanted, path),
-            Some((_, Answer::Failed(error))) => {
-                self.model.scan.fail(error.context("the dialog failed; type the path instead"));
-            }
-            Some((_, Answer::NoDialog)) => {
-                let text = "This system shows no file dialogs (a desktop portal or zenity would): type the path into its field";
-                self.toasts.tell(text, Instant::now());
-            }
-            Some((_, Answer::Nothing)) | None => {}
+    /// A new result of a class that has a look of its own is shown in it.
+    fn hang_run(&mut self) {
+        let Some(run) = self.model.run.ready() else { return };
+        if let Some(hanging) = self.model.settings.hangings.for_target(&run.asked().target) {
+            self.view.hang(hanging);
         }
-    }
-
-    fn answered(&mut self, wanted: Wanted, path: PathBuf) {
-        let settings = &self.model.settings;
-        let action: Action = match wanted {
-            Wanted::ScanFile | Wanted::ScanFolder => action::Run::Open(path).into(),
-            Wanted::Model(role) => action::Run::Load(role, path).into(),
-            Wanted::Mask => action::Run::LoadMask(path).into(),
-            Wanted::Toward => Setting::Toward(path).into(),
-            // The dialog has asked already whether a file may go.
-            Wanted::Picture => Export::SavePicture { path, replace: true }.into(),
-            Wanted::Session => Export::SaveSession { path, replace: true }.into(),
-            Wanted::ExportFolder => Setting::Exports(ExportChoices { folder: path, ..settings.export.clone() }).into(),
-            Wanted::ModelsFrom => {
-                let from = path.display().to_string();
-                Setting::Places(Fetching { from, ..settings.fetching.clone() }).into()
-            }
-            Wanted::StudyFolder | Wanted::StudyFile => action::Run::Study(action::Study::Open(path)).into(),
-            Wanted::ModelsInto => Setting::Places(Fetching { into: path, ..settings.fetching.clone() }).into(),
-        };
-        self.apply(action);
     }
 }

@@ -13,6 +13,7 @@
 //! ```
 
 pub mod action;
+mod answered;
 mod apply;
 pub mod arriving;
 pub mod demo;

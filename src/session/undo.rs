@@ -15,9 +15,13 @@ pub(super) fn kind_of(act: &View) -> Option<Kind> {
         View::Window(_) => Some(Kind::Window),
         View::Zoom(..) | View::Pan(..) => Some(Kind::Zoom),
         View::Step(_) | View::WheelLambda(_) => Some(Kind::Lambda),
-        View::Plane(_) | View::Display(_) | View::Change(_) | View::Region(_) | View::Fit | View::Reset => {
-            Some(Kind::Choice)
-        }
+        View::Plane(_)
+        | View::Hang(_)
+        | View::Display(_)
+        | View::Change(_)
+        | View::Region(_)
+        | View::Fit
+        | View::Reset => Some(Kind::Choice),
         View::TogglePlay
         | View::Cine
         | View::Pace(_)

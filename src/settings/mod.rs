@@ -1,12 +1,16 @@
 //! What the user chose, kept between runs. File names stay on this machine; nothing of a scan is kept but its path.
 
+mod hangings;
 pub mod kept;
+mod own_keys;
 mod presets;
 
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
+pub use self::hangings::{Hanging, Hangings, MOST_HANGINGS};
+pub use self::own_keys::OwnKeys;
 pub use self::presets::{CENTER_HU, MOST_PRESETS, Preset, Presets, WIDTH_HU, presets_from_json};
 use crate::export::{Kind, Style};
 use crate::latent_shift::Options;
@@ -119,6 +123,9 @@ pub struct Settings {
     pub panels: Panels,
     pub sides: Sides,
     pub presets: Presets,
+    pub hangings: Hangings,
+    /// Keys in the place of the usual ones.
+    pub keys: OwnKeys,
     pub export: ExportChoices,
     pub fetching: Fetching,
     /// Whether every finished run stays in the user's data folder until newer ones take its place.
@@ -144,6 +151,8 @@ impl Default for Settings {
             panels: Panels::default(),
             sides: Sides::default(),
             presets: Presets::default(),
+            hangings: Hangings::default(),
+            keys: OwnKeys::default(),
             export: ExportChoices::default(),
             fetching: Fetching::default(),
             keep_results: true,

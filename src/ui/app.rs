@@ -8,9 +8,9 @@ use eframe::{CreationContext, Storage};
 
 use super::picker::{Ask, Picker};
 use super::{
-    compare_bar, compute_panel, export_dialog, gallery_panel, help, input_panel, keys, lambda_bar, measure,
-    methods_panel, model_panel, palette, panes, presets, preview, published, result_panel, session_panel, slice_bar,
-    start_panel, status_bar, study, theme, toasts, toolbar, widgets, wizard,
+    compare_bar, compute_panel, export_dialog, gallery_panel, hangings, help, input_panel, keys, lambda_bar, measure,
+    methods_panel, model_panel, own_keys, palette, panes, presets, preview, published, result_panel, session_panel,
+    slice_bar, start_panel, status_bar, study, theme, toasts, toolbar, widgets, wizard,
 };
 use crate::catalogue;
 use crate::gpu::SliceRenderer;
@@ -175,9 +175,11 @@ impl App {
     fn sheet_ui(&self, ctx: &egui::Context, actions: &mut Vec<Action>) {
         let Session { model, view, export, published, .. } = &self.session;
         match self.session.sheet {
-            Some(Sheet::Keys) => help::help_ui(ctx, model.settings.mouse, actions),
+            Some(Sheet::Keys) => help::help_ui(ctx, &model.settings, actions),
             Some(Sheet::Palette) => palette::palette_ui(ctx, &self.session, actions),
             Some(Sheet::Presets) => presets::presets_ui(ctx, &model.settings.presets, view.window, actions),
+            Some(Sheet::Hangings) => hangings::hangings_ui(ctx, &model.settings.hangings, view, actions),
+            Some(Sheet::OwnKeys) => own_keys::own_keys_ui(ctx, &self.session, actions),
             Some(Sheet::Export) => export_dialog::export_dialog_ui(ctx, model, export, actions),
             Some(Sheet::Wizard) => {
                 if let Some(wizard) = &self.session.wizard {

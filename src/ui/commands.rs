@@ -2,12 +2,13 @@
 
 use eframe::egui::{Key, Modifiers};
 
+use super::key_names::{key_of, text};
 use crate::frame::Plane;
 use crate::frame::display::{Change, Changes, ENDS, Laid, Layout, MAPS, Shown};
 use crate::latent_shift::saliency::Method;
 use crate::session::Session;
 use crate::session::action::{Action, Export, Measure, Run, Setting, Sheet, Study, View, Wanted};
-use crate::settings::{Side, Sides};
+use crate::settings::{OwnKeys, Side, Sides};
 use crate::study::{Pane, Reading};
 
 const NUMBERS: [Key; 9] =
@@ -35,10 +36,7 @@ impl Command {
 
     /// "Ctrl + Shift + O"; nothing without a key.
     pub(super) fn key_text(&self) -> String {
-        let Some((modifiers, key)) = self.key else { return String::new() };
-        let held = [(modifiers.command, "Ctrl"), (modifiers.shift, "Shift")];
-        let held = held.into_iter().filter(|(is, _)| *is).map(|(_, name)| name);
-        held.chain([key.name()]).collect::<Vec<_>>().join(" + ")
+        self.key.map_or_else(String::new, |key| text(key).replace('+', " + "))
     }
 }
 
@@ -64,6 +62,7 @@ pub(super) fn commands(session: &Session) -> Vec<Command> {
     if let Some(scan) = model.scan.ready() {
         all.extend(of_pictures());
         all.extend(of_presets(session));
+        all.extend(of_hangings(session));
         all.push(Command::new("Window: the scan's own", plain(Key::Num0), View::Window(scan.window)));
         all.extend(of_measurements(session));
         all.extend(of_history(session));
@@ -72,8 +71,21 @@ pub(super) fn commands(session: &Session) -> Vec<Command> {
         all.extend(of_result(session));
     }
     all.extend(of_window(session));
+    take_keys(&mut all, &model.settings.keys);
     all.sort_by_key(|command| std::cmp::Reverse(command.key.map_or(0, |(held, _)| held_keys(held))));
     all
+}
+
+/// Gives commands the keys that the person chose. A usual key that is another command's now is lost.
+fn take_keys(commands: &mut [Command], own: &OwnKeys) {
+    let given: Vec<_> = own.0.values().filter_map(|text| key_of(text)).collect();
+    for command in commands {
+        command.key = match own.0.get(&command.name) {
+            Some(text) if text.is_empty() => None,
+            Some(text) => key_of(text).or(command.key),
+            None => command.key.filter(|key| !given.contains(key)),
+        };
+    }
 }
 
 fn held_keys(held: Modifiers) -> usize {
@@ -148,6 +160,11 @@ fn of_presets(session: &Session) -> impl Iterator<Item = Command> {
         let key = NUMBERS.get(i).map(|key| plain(*key));
         Command::new(format!("Window: {}", preset.name), key, View::Window(preset.window))
     })
+}
+
+fn of_hangings(session: &Session) -> impl Iterator<Item = Command> {
+    let hangings = session.model.settings.hangings.0.iter().enumerate();
+    hangings.map(|(at, hanging)| Command::new(format!("Hang: {}", hanging.name), None, View::Hang(at)))
 }
 
 /// What a reader of a study can do: look around, ask for the difference, go on.
@@ -253,6 +270,8 @@ fn of_window(session: &Session) -> Vec<Command> {
     vec![
         Command::new("All commands…", command(Key::K), View::Sheet(Sheet::Palette)).everywhere(),
         Command::new("Window presets…", None, View::Sheet(Sheet::Presets)),
+        Command::new("Change the keys…", None, View::Sheet(Sheet::OwnKeys)),
+        Command::new("Hanging: keep or change looks…", None, View::Sheet(Sheet::Hangings)),
         Command::new(
             "The panel of steps, or not",
             plain(Key::F9),
@@ -269,4 +288,24 @@ fn of_window(session: &Session) -> Vec<Command> {
         Command::new("Keys and mouse", shift(Key::Questionmark), View::Sheet(Sheet::Keys)),
         Command::new("Keys and mouse", plain(Key::Questionmark), View::Sheet(Sheet::Keys)),
     ]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_key_that_was_given_away_is_lost_and_one_that_cannot_be_read_changes_nothing() {
+        let command = |name: &str, key| Command {
+            name: name.to_owned(),
+            key: Some((Modifiers::NONE, key)),
+            action: View::Fit.into(),
+            everywhere: false,
+        };
+        let mut all = [command("Fit", Key::F), command("Lens", Key::L), command("Reset", Key::R)];
+        let own = OwnKeys::default().with("Lens", "F").with("Reset", "no key");
+        take_keys(&mut all, &own);
+        let keys = all.map(|command| command.key.map(|(_, key)| key));
+        assert_eq!(keys, [None, Some(Key::F), Some(Key::R)]);
+    }
 }

@@ -4,7 +4,7 @@ use eframe::egui::{Align2, Context, Grid, RichText, ScrollArea, Ui, Window};
 
 use super::theme;
 use crate::session::action::{Action, Sheet, View};
-use crate::settings::Mouse;
+use crate::settings::{Mouse, OwnKeys, Settings};
 
 /// The width of the column of keys, points, so that all groups stand in line.
 const KEYS_WIDTH: f32 = 220.0;
@@ -73,9 +73,9 @@ const RESEARCH: [Row; 4] = [
     ("Middle drag, Shift + left drag", "move the picture"),
 ];
 
-pub(super) fn help_ui(ctx: &Context, mouse: Mouse, actions: &mut Vec<Action>) {
+pub(super) fn help_ui(ctx: &Context, settings: &Settings, actions: &mut Vec<Action>) {
     let mut open = true;
-    let buttons: &[Row] = match mouse {
+    let buttons: &[Row] = match settings.mouse {
         Mouse::Pacs => &PACS,
         Mouse::Research => &RESEARCH,
     };
@@ -96,10 +96,30 @@ pub(super) fn help_ui(ctx: &Context, mouse: Mouse, actions: &mut Vec<Action>) {
             ] {
                 group_ui(ui, title, rows);
             }
+            own_ui(ui, &settings.keys, actions);
         });
     });
     if !open {
         actions.push(View::Sheet(Sheet::Keys).into());
+    }
+}
+
+/// The keys that the person changed; the groups above tell the usual ones.
+fn own_ui(ui: &mut Ui, own: &OwnKeys, actions: &mut Vec<Action>) {
+    if !own.0.is_empty() {
+        ui.label(RichText::new("Changed by you").color(theme::colors(ui).accent));
+        Grid::new("own keys").num_columns(2).min_col_width(KEYS_WIDTH).spacing([24.0, 2.0]).show(ui, |ui| {
+            for (command, key) in &own.0 {
+                let key = if key.is_empty() { "no key".to_owned() } else { key.replace('+', " + ") };
+                ui.label(RichText::new(key).color(theme::colors(ui).strong));
+                ui.label(command);
+                ui.end_row();
+            }
+        });
+        ui.add_space(6.0);
+    }
+    if ui.button("Change the keys…").clicked() {
+        actions.push(View::Sheet(Sheet::OwnKeys).into());
     }
 }
 

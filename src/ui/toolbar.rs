@@ -3,6 +3,7 @@
 use eframe::egui::{Align, ComboBox, DragValue, Id, Layout as Row, RichText, Role, Ui, WidgetInfo};
 
 use super::annotations::plane_name;
+use super::hangings;
 use super::measure;
 use super::theme;
 use crate::frame::display::{Changes, Display, ENDS, LARGEST_THRESHOLD_HU, Layout, MAPS, Shown, heatmap_title};
@@ -41,7 +42,10 @@ fn tools_ui(ui: &mut Ui, model: &Model, viewer: &Viewer, actions: &mut Vec<Actio
     let groups: [Group<'_>; 6] = [
         Box::new(|ui, actions| planes_ui(ui, viewer.plane, actions)),
         Box::new(|ui, actions| window_ui(ui, viewer.window, &model.settings.presets, actions)),
-        Box::new(|ui, actions| layouts_ui(ui, viewer.display, actions)),
+        Box::new(|ui, actions| {
+            layouts_ui(ui, viewer.display, actions);
+            hangings::menu_ui(ui, &model.settings.hangings, actions);
+        }),
         Box::new(|ui, actions| show_ui(ui, viewer.display, has_result, actions)),
         Box::new(|ui, actions| measure::tools_ui(ui, viewer.measurements.tool, actions)),
         Box::new(fit_ui),

@@ -25,7 +25,7 @@ use crate::frame::camera::Camera;
 use crate::frame::display::Display;
 use crate::frame::measure::Measurement;
 use crate::frame::{Layers, PRESETS, Plane, Window};
-use crate::settings::{CENTER_HU, WIDTH_HU};
+use crate::settings::{CENTER_HU, Hanging, WIDTH_HU};
 use crate::volume::Grid;
 
 /// One way along lambda takes this long, whatever the number of steps.
@@ -184,6 +184,13 @@ impl Viewer {
         self.display = saved.display.within_bounds();
         self.measurements = Measurements::of(saved.measurements.clone());
         self.region = None;
+    }
+
+    /// Takes a look that is kept. Place, zoom, lambda and measurements stay.
+    pub fn hang(&mut self, hanging: &Hanging) {
+        self.plane = hanging.plane;
+        self.set_window(hanging.window);
+        self.display = hanging.display.within_bounds();
     }
 
     /// Looks as before the last change.
