@@ -53,12 +53,28 @@ pub struct CurvePoint {
     pub score: f64,
 }
 
+/// Pixels of a slab as they were at a lambda, decoded units.
+#[derive(Debug, Clone)]
+pub struct Sketch {
+    pub lambda: f64,
+    pub score: f64,
+    pub pixels: Arc<[f32]>,
+}
+
+/// What a search has drawn: lambda 0, and the latest lambda.
+#[derive(Debug, Clone, Default)]
+pub struct Sketches {
+    pub zero: Option<Sketch>,
+    pub latest: Option<Sketch>,
+}
+
 type Listener = Box<dyn Fn(&Progress) + Send + Sync>;
 
 struct Shared {
     cancelled: Arc<AtomicBool>,
     progress: Mutex<Option<Progress>>,
     curve: Mutex<Vec<CurvePoint>>,
+    sketches: Mutex<Sketches>,
     /// Each phase with its beginning, in order.
     phases: Mutex<Vec<(&'static str, Instant)>>,
     listener: Listener,
@@ -91,6 +107,7 @@ impl Monitor {
             cancelled,
             progress: Mutex::new(None),
             curve: Mutex::new(Vec::new()),
+            sketches: Mutex::default(),
             phases: Mutex::new(Vec::new()),
             listener: Box::new(listener),
         }))
@@ -131,6 +148,19 @@ impl Monitor {
     /// Adds a point to the live curve.
     pub fn plot(&self, lambda: f64, score: f64) {
         lock(&self.0.curve).push(CurvePoint { lambda, score });
+    }
+
+    /// Hands over the pixels of the step that was plotted last: only lambda 0 and the latest are kept.
+    pub fn sketch(&self, sketch: Sketch) {
+        let mut sketches = lock(&self.0.sketches);
+        if sketch.lambda == 0.0 {
+            sketches.zero = Some(sketch.clone());
+        }
+        sketches.latest = Some(sketch);
+    }
+
+    pub fn sketches(&self) -> Sketches {
+        lock(&self.0.sketches).clone()
     }
 
     pub fn cancel(&self) {

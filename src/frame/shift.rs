@@ -36,6 +36,20 @@ impl Shift {
         Self { reconstruction: result.reconstruction_hu(), slab: result.slab.clone(), slabs }
     }
 
+    /// A run that is not done: lambda 0 and one step of the slab, decoded units, over the scan's own slices, HU.
+    pub fn so_far(scan_hu: &Volume, slab: &Range<usize>, hu_from_decoded: [f32; 2], [zero, step]: [&[f32]; 2]) -> Self {
+        let [slope, offset] = hu_from_decoded;
+        let [ni, nj, _] = scan_hu.grid.shape;
+        let mut hu: Vec<f32> = scan_hu.voxels.iter().collect();
+        let at = slab.start * ni * nj;
+        hu[at..at + zero.len()].iter_mut().zip(zero).for_each(|(hu, x)| *hu = slope * x + offset);
+        let difference = || zero.iter().zip(step).map(|(zero, x)| slope * (x - zero));
+        let heats = (0..HEATMAPS).flat_map(|_| difference().map(f32::abs));
+        let slabs = zero.iter().map(|_| 0.0).chain(difference()).chain(heats).map(f16::from_f32);
+        let slabs = Voxels::F16(slabs.collect::<Vec<_>>().into());
+        Self { reconstruction: Volume::from_f32(scan_hu.grid, hu), slab: slab.clone(), slabs }
+    }
+
     /// One scale of the difference for every lambda.
     pub fn scale_hu(&self) -> f32 {
         scale((0..self.count() * self.slab_voxels()).map(|i| self.slabs.at(i).abs()).collect())

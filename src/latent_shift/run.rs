@@ -1,6 +1,7 @@
 //! A whole run, phase by phase.
 
 use std::ops::Range;
+use std::sync::Arc;
 
 use candle_core::{DType, Device, Tensor};
 
@@ -12,7 +13,7 @@ use super::result::{Counterfactual, Scores, Step, Trial};
 use super::search::{self, Ahead, Rules, Walk};
 use super::start::{Start, decoded};
 use super::{Error, Options, SearchWay, StepsIn, gradient, heatmap};
-use crate::job::Monitor;
+use crate::job::{Monitor, Sketch};
 use crate::models::Autoencoder;
 use crate::nn::device;
 use crate::volume::Volume;
@@ -180,8 +181,10 @@ impl Shift<'_> {
     fn step(&self, lambda: f64) -> Result<Step, Error> {
         let (Scored { score, logits }, slab) =
             if lambda == 0.0 { (self.scored.clone(), self.reconstruction.clone()) } else { self.anew(lambda)? };
+        let slab: Arc<[f32]> = slab.into();
         self.monitor.plot(lambda, score);
-        Ok(Step { lambda, score, logits, slab: slab.into() })
+        self.monitor.sketch(Sketch { lambda, score, pixels: Arc::clone(&slab) });
+        Ok(Step { lambda, score, logits, slab })
     }
 
     /// What is said of the slab at a lambda, and its pixels `[slab, height, width]`: decoded and scored even where they are known.
@@ -214,6 +217,8 @@ impl Shift<'_> {
 
     /// Searches, then sweeps from the end found to lambda 0, or beyond.
     fn walk(&mut self, options: &Options, whole: &[f32]) -> Result<Found, Error> {
+        let zero: Arc<[f32]> = self.reconstruction.as_slice().into();
+        self.monitor.sketch(Sketch { lambda: 0.0, score: self.scored.score, pixels: zero });
         let mut walk = Walk::default();
         let mut kept = Vec::new();
         let (lambdas, stop) = if let Some([from, to]) = options.range {

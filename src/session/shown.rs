@@ -8,6 +8,10 @@ use super::view::arrange::{Arrangement, Picture};
 pub fn arrange(model: &Model, viewer: &Viewer) -> Arrangement {
     match (model.shown(), model.beside.ready()) {
         ((Some(scan), Some(a)), Some(b)) => viewer.arrange_pair(scan, a, b),
+        ((Some(scan), None), _) => match model.sketching.drawn.ready() {
+            Some(so_far) => viewer.arrange_so_far(scan, so_far),
+            None => viewer.arrange(Some(scan), None),
+        },
         ((scan, run), _) => viewer.arrange(scan, run),
     }
 }

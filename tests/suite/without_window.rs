@@ -6,9 +6,11 @@ use parallax::frame::display::{Change, Layout};
 use parallax::frame::{Plane, Window};
 use parallax::io::Choice;
 use parallax::job::Monitor;
+use parallax::latent_shift::Options;
 use parallax::models::Role;
 use parallax::quality::regions::{Change as Changed, regions};
 use parallax::session::action::{Action, Export, Measure, Run, Setting, Sheet, View, Wanted};
+use parallax::session::shown::arrange;
 use parallax::session::worker::Worker;
 use parallax::session::{Session, Start};
 use parallax::settings::{ExportChoices, Settings};
@@ -74,6 +76,30 @@ pub(crate) fn keeping(models: &TinyModels, settings: Settings, start: Start) -> 
 pub(crate) fn is_kept(session: &Session) -> bool {
     session.model.run.ready().is_some_and(|run| session.gallery.has(run))
         && session.gallery.kept.ready().is_some_and(|kept| !kept.is_empty())
+}
+
+#[test]
+fn while_a_first_run_goes_on_the_panes_show_what_it_has_drawn_so_far() {
+    let models = TinyModels::new();
+    let mut session = ready(&models);
+    until(&mut session, "scan and networks", |session| session.model.missing().is_none());
+    let options = Options { range: Some([-50.0, 0.0]), steps: 5000, ..session.model.settings.options.clone() };
+    session.apply(Setting::Options(options).into());
+    session.apply(Run::Explain.into());
+    until(&mut session, "a picture", |session| session.model.sketching.drawn.ready().is_some());
+    assert!(session.model.run.running().is_some(), "the run goes on");
+    let so_far = session.model.sketching.drawn.ready().expect("a picture");
+    let shift = so_far.layers.shift.as_ref().expect("a step");
+    assert_eq!((shift.count(), shift.slab.clone()), (2, 0..SLICES));
+    assert!(so_far.lambda < 0.0 && so_far.scale_hu > 0.0);
+    let titles: Vec<_> = arrange(&session.model, &session.view).pictures.into_iter().map(|p| p.title).collect();
+    assert_eq!(titles, ["Original", "Counterfactual so far", "Difference so far"]);
+    let synthetic = arrange(&session.model, &session.view).pictures.into_iter().map(|p| p.synthetic.is_some());
+    assert_eq!(synthetic.collect::<Vec<_>>(), [false, true, true], "each generated picture is marked");
+    session.apply(Run::Cancel.into());
+    until(&mut session, "the end", |session| session.model.run.running().is_none());
+    session.tick(FRAME_SECS);
+    assert!(session.model.sketching.drawn.ready().is_none(), "the result takes its place");
 }
 
 #[test]

@@ -13,6 +13,7 @@ mod regrouping;
 mod repeating;
 mod restore;
 pub mod scoring;
+pub mod sketching;
 
 use std::ops::Range;
 use std::path::{Path, PathBuf};
@@ -25,6 +26,7 @@ use self::pace::RunPace;
 use self::regrouping::Regrouping;
 use self::repeating::Repeating;
 use self::scoring::Scoring;
+use self::sketching::{Decoded, Sketching};
 use anyhow::anyhow;
 
 use super::arriving::{Arriving, EarlySlice, Listing};
@@ -63,6 +65,8 @@ pub struct Model {
     pub run: Stage<Explained>,
     /// When the run that goes on began, and how long it was thought to take, seconds.
     pub pace: Option<RunPace>,
+    /// What the run that goes on has drawn so far.
+    pub sketching: Sketching,
     /// The run that is shown, from perturbed starts.
     pub repeating: Repeating,
     pub regrouping: Regrouping,
@@ -118,6 +122,7 @@ impl Model {
             embedder: Stage::default(),
             run: Stage::default(),
             pace: None,
+            sketching: Sketching::default(),
             repeating: Repeating::default(),
             regrouping: Regrouping::default(),
             methods: Methods::default(),
@@ -299,6 +304,7 @@ impl Model {
         self.fitting.pause();
         self.scoring.pause();
         self.methods.pause();
+        self.sketching.begin(self.decoded(scan.stack_slices()));
         let asked_for = self.repeating.expect(self.settings.repeats.min(MOST_REPEATS));
         let job = self.worker.spawn_in_turn("explain", move |monitor| {
             let request = request(monitor)?;
@@ -309,9 +315,18 @@ impl Model {
         self.run.follow(job);
     }
 
+    /// What the pixels of the run that begins mean.
+    fn decoded(&self, slices: usize) -> Option<Decoded> {
+        let autoencoder = &self.autoencoder.ready()?.model;
+        let ([slope, offset], [a, b]) = (autoencoder.recipe.hu_from_unit(), autoencoder.network.unit_from_decoded());
+        let slab = self.slab.clone().unwrap_or(0..slices);
+        Some(Decoded { slab, hu_from_decoded: [slope * a, slope * b + offset] })
+    }
+
     /// Takes what the workers have answered.
     pub fn poll(&mut self) -> Arrived {
         let arrived = Arrived { scan: self.poll_scan(), run: self.poll_run(), restored: self.poll_restored() };
+        self.sketching.follow(self.run.running(), self.scan.ready(), &self.worker);
         self.follow_demo();
         self.beside.poll();
         self.poll_dropped();

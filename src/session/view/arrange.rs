@@ -114,7 +114,7 @@ impl Viewer {
     }
 
     /// The scan, from the result's own layers where there is a result: they stay on the GPU while the original alone is looked at.
-    fn original(&self, scan: &OpenScan, run: Option<&Explained>, plane: Plane) -> Picture {
+    pub(super) fn original(&self, scan: &OpenScan, run: Option<&Explained>, plane: Plane) -> Picture {
         let layers = Arc::clone(run.map_or(&scan.layers, |run| &run.layers));
         let look = Look { sampling: self.display.sampling, shade: self.shade(), ..Look::scan(self.window) };
         let score = run.map(|run| self.score_text(run, run.result().scores.scan));

@@ -9,6 +9,7 @@ pub mod measurements;
 pub mod pair;
 pub mod readings;
 pub mod scale;
+mod so_far;
 
 use std::sync::Arc;
 
