@@ -4,7 +4,7 @@ use std::io::Write as _;
 use std::sync::Arc;
 use std::time::Instant;
 
-use anyhow::{Result, bail};
+use anyhow::{Result, anyhow, bail};
 
 use super::args::{ExplainArgs, Objective};
 use super::outputs::OutputArgs;
@@ -161,6 +161,11 @@ impl OutputArgs {
     pub(super) fn check(&self) -> Result<Option<Set>> {
         if self.keep_patient && !self.export.iter().any(|kind| kind.is_dicom()) {
             bail!(Usage("--keep-patient is for DICOM files: --export dicom or dicom-ct".to_owned()));
+        }
+        for (option, path) in [("--mask", &self.compare.mask), ("--lungs", &self.lungs)] {
+            if let Some(path) = path.as_ref().filter(|path| !path.exists()) {
+                bail!(BadInput(anyhow!("there is no such file for {option}: {}", path.display())));
+            }
         }
         let into = self.out.as_ref();
         let methods = self.compare.methods.iter().map(|method| method_name(*method));

@@ -40,11 +40,12 @@ pub(super) fn size(text: &str) -> Result<Shape, String> {
 /// Reads a whole number of a range.
 pub(super) fn within<N>(range: RangeInclusive<N>) -> impl Fn(&str) -> Result<N, String> + Clone + Send + Sync + 'static
 where
-    N: FromStr<Err: Display> + PartialOrd + Display + Clone + Send + Sync + 'static,
+    N: FromStr + PartialOrd + Display + Clone + Send + Sync + 'static,
 {
     move |text| {
-        let number: N = text.parse().map_err(|e: N::Err| e.to_string())?;
         let (start, end) = (range.start(), range.end());
+        let number: N =
+            text.parse().ok().ok_or_else(|| format!("{text:?} is no whole number; want one of {start} to {end}"))?;
         if range.contains(&number) { Ok(number) } else { Err(format!("{number} is not in {start}..={end}")) }
     }
 }

@@ -73,10 +73,10 @@ impl Method {
         }
     }
 
-    /// A size of its maps in words: "2.1e-3 a unit".
+    /// A size of its maps in words: "2.1e-3 logit per input range".
     pub fn size_text(self, size: f32) -> String {
         match self {
-            Self::Gradient => format!("{size:.1e} logit a unit"),
+            Self::Gradient => format!("{size:.1e} logit per input range"),
             Self::IntegratedGradients | Self::Occlusion | Self::Rise => format!("{size:.1e} logit"),
         }
     }

@@ -304,7 +304,12 @@ impl Bracket {
             Some((far, Verdict::Past)) => (far.lambda, format!("the score passes {wanted:.4} here")),
             Some((_, Verdict::TooFar)) => {
                 let bound = goal.max_change;
-                (low.lambda, format!("a larger step changes the image by more than its bound of {bound:.1}"))
+                (
+                    low.lambda,
+                    format!(
+                        "a larger step changes the image by more than its bound of {bound:.1}, summed over all voxels in decoded units"
+                    ),
+                )
             }
             Some(_) => (low.lambda, format!("the score turns here, at {:.4}, short of {wanted:.4}", low.score)),
         }

@@ -86,6 +86,7 @@ pub(super) fn help_ui(ctx: &Context, settings: &Settings, actions: &mut Vec<Acti
         .anchor(Align2::CENTER_CENTER, [0.0; 2]);
     window.show(ctx, |ui| {
         ScrollArea::vertical().max_height(HEIGHT).show(ui, |ui| {
+            own_ui(ui, &settings.keys, actions);
             for (title, rows) in [
                 ("Slices", &SLICES[..]),
                 ("Lambda", &LAMBDA),
@@ -96,7 +97,6 @@ pub(super) fn help_ui(ctx: &Context, settings: &Settings, actions: &mut Vec<Acti
             ] {
                 group_ui(ui, title, rows);
             }
-            own_ui(ui, &settings.keys, actions);
         });
     });
     if !open {
@@ -106,6 +106,9 @@ pub(super) fn help_ui(ctx: &Context, settings: &Settings, actions: &mut Vec<Acti
 
 /// The keys that the person changed; the groups above tell the usual ones.
 fn own_ui(ui: &mut Ui, own: &OwnKeys, actions: &mut Vec<Action>) {
+    if ui.button("Change the keys…").clicked() {
+        actions.push(View::Sheet(Sheet::OwnKeys).into());
+    }
     if !own.0.is_empty() {
         ui.label(RichText::new("Changed by you").color(theme::colors(ui).accent));
         Grid::new("own keys").num_columns(2).min_col_width(KEYS_WIDTH).spacing([24.0, 2.0]).show(ui, |ui| {
@@ -117,9 +120,6 @@ fn own_ui(ui: &mut Ui, own: &OwnKeys, actions: &mut Vec<Action>) {
             }
         });
         ui.add_space(6.0);
-    }
-    if ui.button("Change the keys…").clicked() {
-        actions.push(View::Sheet(Sheet::OwnKeys).into());
     }
 }
 

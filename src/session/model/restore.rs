@@ -7,6 +7,7 @@ use anyhow::anyhow;
 use super::{Arrived, Model, Waiting};
 use crate::session::arriving::Arriving;
 use crate::session::document::Restored;
+use crate::session::open_scan::OpenScan;
 
 impl Model {
     /// Shows what waits: the results of the scan before go.
@@ -42,6 +43,13 @@ impl Model {
         restored.map(|restored| self.restore(restored))
     }
 
+    /// Whether a scan is the one whose result is shown, opened again: then a mask of it stays.
+    fn is_open(&self, scan: &OpenScan) -> bool {
+        let before = self.run.ready().map(|run| &run.scan); // that of a result has its hash already
+        let same = |of: &OpenScan| of.input.sha256() == scan.input.sha256();
+        before.is_some_and(|of| of.layers.scan.grid == scan.layers.scan.grid && same(of))
+    }
+
     /// Everything as it was saved; networks load anew.
     fn restore(&mut self, restored: Arc<Restored>) -> Arc<Restored> {
         let saved = &restored.document;
@@ -61,14 +69,17 @@ impl Model {
         }
         self.scan.dismiss();
         self.arriving = Arriving::default();
-        if restored.scan.is_some() {
+        if let Some(scan) = &restored.scan {
+            let stays = self.is_open(scan);
             self.scan.swap(&mut restored.scan.clone());
             self.run.clear(); // its pictures are those of another scan
             self.repeating = super::Repeating::default();
             self.run.swap(&mut restored.run.clone());
             self.aside = None;
             self.beside.clear();
-            self.mask_of_new_scan();
+            if !stays {
+                self.mask_of_new_scan();
+            }
             self.slab.clone_from(&saved.slab);
             self.fit_slab();
         }
