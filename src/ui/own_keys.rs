@@ -1,6 +1,6 @@
 //! The keys, to be changed: which command has which, and a sheet that takes a new one.
 
-use eframe::egui::{Align2, Button, Context, Event, Grid, Id, Key, RichText, Role, ScrollArea, TextEdit};
+use eframe::egui::{Align2, Button, Context, Event, Grid, Id, Key, Modifiers, RichText, Role, ScrollArea, TextEdit};
 use eframe::egui::{Ui, WidgetInfo, Window};
 
 use super::commands::commands;
@@ -29,8 +29,9 @@ pub(super) fn own_keys_ui(ctx: &Context, session: &Session, actions: &mut Vec<Ac
     let id = Id::unique("own keys");
     let mut draft: Draft = ctx.data(|data| data.get_temp(id)).unwrap_or_default();
     let own = &session.model.settings.keys;
+    let waits = draft.waiting.is_some();
     let mut new = draft.waiting.clone().and_then(|name| pressed(ctx, &name, own, &mut draft));
-    let mut open = true;
+    let mut open = waits || !ctx.input_mut(|input| input.consume_key(Modifiers::NONE, Key::Escape));
     let window = Window::new("Change the keys").open(&mut open).collapsible(false);
     window.anchor(Align2::CENTER_CENTER, [0.0; 2]).show(ctx, |ui| {
         let search = ui.add(TextEdit::singleline(&mut draft.text).hint_text("Find a command"));

@@ -87,7 +87,7 @@ fn a_command_takes_another_key_and_its_usual_one_again() {
     assert!(says(&window, "Shift + Y"), "{:?}", texts(&window));
     window.key_press(Key::Escape);
     window.run_steps(3);
-    assert!(!says(&window, "Change the keys"), "Escape puts the list away");
+    assert!(!says(&window, "Change the keys"), "Escape puts the list away: {:?}", texts(&window));
     window.key_press(Key::C);
     window.run_steps(3);
     assert!(sees(&window, "Axial"), "the usual key is no more");
