@@ -1,5 +1,6 @@
 //! The one place that writes: temporary files in the same folder, on the disk, then renamed, so that nothing is ever half-written.
 
+mod left;
 mod set;
 
 use std::fs::File;
@@ -62,8 +63,7 @@ pub fn save_private_by(
 ) -> Result<()> {
     check_new(path, overwrite)?;
     // Temporary files are this user's alone, and stay so under their last name.
-    let file = tempfile::Builder::new().prefix(".tmp-parallax-").tempfile_in(folder_of(path));
-    put(path, file.with_context(|| format!("cannot write {}", path.display()))?, overwrite, content)
+    put(path, temporary(&mut tempfile::Builder::new(), folder_of(path))?, overwrite, content)
 }
 
 /// Fills a temporary file, and gives it its name.
@@ -101,7 +101,16 @@ fn new_file(folder: &Path) -> Result<NamedTempFile> {
     let mut builder = tempfile::Builder::new();
     #[cfg(unix)]
     builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666)); // less the umask
-    builder.tempfile_in(folder).with_context(|| format!("cannot write into {}", folder.display()))
+    temporary(&mut builder, folder)
+}
+
+/// A temporary file that no other program sweeps away while it is held. What killed saves have left in the folder goes.
+fn temporary(builder: &mut tempfile::Builder, folder: &Path) -> Result<NamedTempFile> {
+    left::sweep(folder);
+    let file = builder.prefix(left::PREFIX).tempfile_in(folder);
+    let file = file.with_context(|| format!("cannot write into {}", folder.display()))?;
+    file.as_file().lock().ok(); // a file system without locks has no sweep either
+    Ok(file)
 }
 
 /// Puts the names of a folder on the disk, where the system can: a file that is renamed is then found under its new name after a

@@ -153,12 +153,10 @@ fn damaged_checkpoints_are_errors_never_panics() {
         for cut in (0..whole.len()).step_by((whole.len() / 97).max(1)) {
             try_bytes(&whole[..cut], "cut");
         }
-        let mut state = 2025_u64; // SplitMix64, as in gradients.rs
+        let mut random = support::Random(2025);
         for _ in 0..400 {
-            state = state.wrapping_add(0x9E37_79B9_7F4A_7C15);
-            let mixed = (state ^ (state >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
             let mut bytes = whole.clone();
-            bytes[(mixed >> 16) as usize % whole.len()] ^= 1 << (mixed & 7);
+            random.flip(&mut bytes);
             try_bytes(&bytes, "flipped");
         }
     }

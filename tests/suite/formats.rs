@@ -207,13 +207,8 @@ fn numbers_without_their_header_name_it() {
 #[test]
 fn spoilt_files_are_errors_never_panics() {
     let folder = tempfile::tempdir().expect("a folder");
-    let mut state = 18_u64; // SplitMix64, as in gradients.rs
-    let mut random = || {
-        state = state.wrapping_add(0x9E37_79B9_7F4A_7C15);
-        let mixed = (state ^ (state >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
-        let mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
-        (mixed ^ (mixed >> 31)) as usize
-    };
+    let mut numbers = support::Random(18);
+    let mut random = || numbers.next() as usize;
     for name in
         ["second.nii", "volumes_plain.nii", "attached.mha", "volumes.mha", "ascii.nrrd", "gzip.nrrd", "list_first.nrrd"]
     {

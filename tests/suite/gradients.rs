@@ -12,16 +12,8 @@ const STEP: f64 = 1e-5;
 
 /// Uniform in -1..1, f64.
 pub(crate) fn random(shape: &[usize], seed: u64) -> Tensor {
-    // SplitMix64 (Steele, Lea, Flood 2014): the same numbers everywhere.
-    let mut state = seed;
-    let mut next = || {
-        state = state.wrapping_add(0x9E37_79B9_7F4A_7C15);
-        let mut z = state;
-        z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
-        ((z ^ (z >> 31)) >> 11) as f64 / (1_u64 << 53) as f64 * 2.0 - 1.0
-    };
-    let values: Vec<f64> = (0..shape.iter().product()).map(|_| next()).collect();
+    let mut random = support::Random(seed);
+    let values: Vec<f64> = (0..shape.iter().product()).map(|_| random.share() * 2.0 - 1.0).collect();
     Tensor::from_vec(values, shape, &Device::Cpu).expect("shape and values agree")
 }
 

@@ -38,6 +38,7 @@ mod guide;
 mod heads;
 mod hostile;
 mod input_check;
+mod killed;
 mod looks;
 mod masks;
 mod measurements;

@@ -18,7 +18,7 @@ use parallax::weights::Checkpoint;
 use peak_alloc::PeakAlloc;
 
 use crate::dicom::{self, Slice};
-use crate::support;
+use crate::support::{self, Random};
 use crate::tiny_models::TinyModels;
 
 /// Counts for the whole process, and so in a process that does nothing else.
@@ -34,25 +34,8 @@ const MEMORY_AT_MOST: usize = 1 << 30;
 /// The longest that one input may take, on a machine that does other things too; by itself none takes a tenth of it.
 const LONGEST: Duration = Duration::from_secs(5);
 
-/// SplitMix64 (Steele, Lea, Flood 2014).
-pub(crate) struct Random(pub(crate) u64);
-
-impl Random {
-    pub(crate) fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let z = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        let z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        z ^ (z >> 31)
-    }
-
-    /// Less than `count`, or 0.
-    pub(crate) fn below(&mut self, count: usize) -> usize {
-        (self.next() % count.max(1) as u64) as usize
-    }
-
-    fn of<'a, T: ?Sized>(&mut self, all: &[&'a T]) -> &'a T {
-        all[self.below(all.len())]
-    }
+fn one_of<'a, T: ?Sized>(all: &[&'a T], random: &mut Random) -> &'a T {
+    all[random.below(all.len())]
 }
 
 /// Where sizes end, and signs turn.
@@ -119,7 +102,7 @@ fn mutated(seed: &[u8], others: &[Vec<u8>], random: &mut Random) -> Vec<u8> {
 fn odd_number(bytes: &mut Vec<u8>, from: usize, random: &mut Random) {
     let Some(start) = bytes.iter().skip(from).position(u8::is_ascii_digit).map(|n| n + from) else { return };
     let end = bytes.iter().skip(start).position(|byte| !byte.is_ascii_digit()).map_or(bytes.len(), |n| n + start);
-    bytes.splice(start..end, random.of(&ODD_WORDS).bytes());
+    bytes.splice(start..end, one_of(&ODD_WORDS, random).bytes());
 }
 
 /// A safetensors file with other shapes for a few of its tensors, most of as many numbers as before: what kernels must survive.

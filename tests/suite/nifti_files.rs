@@ -9,6 +9,8 @@ use parallax::io::{self, Arrival, Choice, Error, Geometry, Scan};
 use parallax::job::Monitor;
 use parallax::volume::{Grid, Volume, Voxels};
 
+use crate::support;
+
 fn open(path: &Path) -> Result<Scan, Error> {
     io::open(path, &Monitor::default())
 }
@@ -183,12 +185,10 @@ fn damaged_files_are_errors_never_panics() {
     wrong_sum[at] ^= 1;
     assert!(matches!(open_bytes(&wrong_sum), Err(Error::Damaged { .. })), "a checksum that is wrong");
     let whole = plain();
-    let mut state = 7_u64; // SplitMix64, as in gradients.rs
+    let mut random = support::Random(7);
     for _ in 0..150 {
-        state = state.wrapping_add(0x9E37_79B9_7F4A_7C15);
-        let mixed = (state ^ (state >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
         let mut bytes = whole.clone();
-        bytes[(mixed >> 16) as usize % 360] ^= 1 << (mixed & 7);
+        random.flip(&mut bytes[..360]);
         open_bytes(&bytes).ok(); // either is right: a panic fails the test by itself
     }
 }

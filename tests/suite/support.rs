@@ -2,6 +2,7 @@
 
 mod needed;
 mod passes;
+mod random;
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
@@ -11,6 +12,7 @@ use candle_core::{DType, Device, Tensor};
 
 pub(crate) use needed::{needed, shared};
 pub(crate) use passes::{activation, classifier, graph_of, network, output, plan_for, pulled, segmenter, unchecked};
+pub(crate) use random::Random;
 
 /// A file of `tests/data`, always there.
 pub(crate) fn data(name: &str) -> PathBuf {

@@ -6,6 +6,8 @@ use std::process::Command;
 
 use candle_core::{Device, Tensor};
 
+use crate::support::Random;
+
 /// Pixels of a slice's side that the autoencoder and the classifier work at.
 pub(crate) const SIDE: usize = 32;
 pub(crate) const LABELS: [&str; 5] =
@@ -79,23 +81,20 @@ fn write(folder: &Path, name: &str, kind: &str, lines: &str, weights: &Weights) 
     std::fs::write(folder.join(format!("{name}.toml")), card).expect("written");
 }
 
-/// Tensors by name, drawn from SplitMix64.
+/// Tensors by name, drawn at random from a seed.
 struct Weights {
     tensors: HashMap<String, Tensor>,
-    state: u64,
+    random: Random,
 }
 
 impl Weights {
     fn new(seed: u64) -> Self {
-        Self { tensors: HashMap::new(), state: seed }
+        Self { tensors: HashMap::new(), random: Random(seed) }
     }
 
     /// Uniform in -1..1.
     fn uniform(&mut self) -> f32 {
-        self.state = self.state.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let z = (self.state ^ (self.state >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        let z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        ((z ^ (z >> 31)) >> 40) as f32 / (1 << 23) as f32 - 1.0
+        (self.random.next() >> 40) as f32 / (1 << 23) as f32 - 1.0
     }
 
     fn tensor(&mut self, name: &str, shape: &[usize], center: f32, spread: f32) {
