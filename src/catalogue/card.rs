@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use super::entry::{Entry, Is};
 use super::error::Error;
-use super::get::Obtained;
+use super::obtained::Obtained;
 use crate::files;
 
 /// The text of a card: where the files come from, what they are, and what the catalogue knows of the network. `None` where Parallax

@@ -17,6 +17,7 @@ mod get;
 mod http;
 mod hub;
 mod index;
+mod obtained;
 mod part;
 mod place;
 mod source;
@@ -26,7 +27,8 @@ mod wheels;
 
 pub use entry::{Entry, Is, Licence, Part, Published, all, named, read, shown};
 pub use error::Error;
-pub use get::{Asked, Checked, Got, Here, Kept, Obtained, get, here, kept};
+pub use get::{Asked, Got, Kept, get, here, kept};
 pub use hub::named_file;
+pub use obtained::{Checked, Here, Obtained};
 pub use place::{data_folder, folder_of, hub_caches, models_folder};
 pub use source::Origin;

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use zip::ZipArchive;
 use zip::result::ZipError;
 
-use super::source::{read_exact_at, regular};
+use super::disk::{read_exact_at, regular};
 
 /// How a zip archive begins: with an entry, or with its end where it has none.
 const MAGIC: [&[u8]; 2] = [b"PK\x03\x04", b"PK\x05\x06"];

@@ -5,6 +5,7 @@ mod arriving;
 mod choice;
 pub mod codec;
 mod dicom;
+mod disk;
 mod fault;
 mod files;
 mod glance;
@@ -180,7 +181,7 @@ fn held(path: &Path, monitor: &Monitor) -> Result<Held, Error> {
         return Files::of_folder(path, monitor).map(Held::Files);
     }
     let source = Source::File(path.to_owned());
-    source::regular(path).map_err(io)?;
+    disk::regular(path).map_err(io)?;
     if let Some((format, header)) = files::recognise(&source).map_err(|fault| fault.at(path))? {
         return Ok(Held::Volume(format, header));
     }

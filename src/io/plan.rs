@@ -4,10 +4,11 @@ use std::fs::File;
 use std::io::Read;
 
 use super::arriving::Arriving;
+use super::disk::{read_exact_at, regular};
 use super::fault::Fault;
 use super::numbers::Numbers;
 use super::preview::{Preview, Previews};
-use super::source::{Source, read_exact_at, regular};
+use super::source::Source;
 use super::stream::{Rest, Stream};
 use super::{Among, Geometry, Note, Scan};
 use crate::job::Monitor;

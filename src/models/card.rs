@@ -6,8 +6,8 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
+use super::architecture::Architecture;
 use super::bundle::Bundle;
-use super::registry::Architecture;
 use super::{Error, Kind, Probabilities, Role, Tiles, TrainedOn, file, wording};
 use crate::preprocess::{OverSlices, Recipe};
 use crate::weights::Checkpoint;

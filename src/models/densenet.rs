@@ -4,7 +4,7 @@
 use candle_core::{DType, Device, Result};
 use candle_nn::VarBuilder;
 
-use super::registry::{Architecture, Defaults, Role};
+use super::architecture::{Architecture, Defaults, Role};
 use super::{Card, Classifier, Error, Network, Probabilities, labels, of_volume};
 use crate::graph::ops::{AtZero, Conv, Windows, batch_norm};
 use crate::graph::{Graph, Value};

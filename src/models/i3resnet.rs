@@ -3,7 +3,7 @@
 use candle_core::{DType, Device, Result};
 use candle_nn::VarBuilder;
 
-use super::registry::{Architecture, Defaults, Role};
+use super::architecture::{Architecture, Defaults, Role};
 use super::{Card, Classifier, Error, Network, Probabilities, labels, of_volume, phecodes};
 use crate::graph::ops::{AtZero, Bias, Conv, Windows, batch_norm, conv3d};
 use crate::graph::{Graph, Value};

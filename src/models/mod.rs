@@ -1,6 +1,7 @@
 //! The networks: what each can do, and the cards that say what they are.
 
 mod adapter;
+mod architecture;
 mod bundle;
 mod card;
 mod densenet;
@@ -23,9 +24,10 @@ use std::sync::Arc;
 use candle_core::{DType, Device};
 
 pub use adapter::Adapter;
+pub use architecture::Role;
 pub use card::{Card, Decode, Latents, check_labels, is_file_of_operations};
 pub use draft::{Draft, Facts, facts};
-pub use registry::{Kind, Role};
+pub use registry::Kind;
 pub use roles::{Autoencoder, Classifier, Embedder, Probabilities, Segmenter, Within};
 pub use tiles::Tiles;
 pub use told::{Told, is_model, tell};

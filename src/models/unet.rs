@@ -3,7 +3,7 @@
 use candle_core::{DType, Device, Result};
 use candle_nn::VarBuilder;
 
-use super::registry::{Architecture, Defaults, Role};
+use super::architecture::{Architecture, Defaults, Role};
 use super::{Card, Error, Network, Segmenter, labels};
 use crate::graph::ops::{AtZero, Bias, CenterCrop, Size, Windows, batch_norm, conv2d};
 use crate::graph::{Graph, Value};

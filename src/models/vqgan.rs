@@ -10,7 +10,7 @@ use candle_core::{D, DType, Device, Result, Tensor};
 
 use self::blocks::conv_1x1;
 use self::config::Sizes;
-use super::registry::{Architecture, Defaults, Role};
+use super::architecture::{Architecture, Defaults, Role};
 use super::roles::{halves, planned};
 use super::{Autoencoder, Card, Decode, Error, Network, turned};
 use crate::graph::ops::Size;

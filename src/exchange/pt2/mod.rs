@@ -7,6 +7,7 @@ mod call;
 mod inline;
 mod links;
 mod ops;
+mod outputs;
 mod refusal;
 mod schema;
 mod views;

@@ -4,8 +4,8 @@
 use std::collections::HashMap;
 
 use super::call::{Call, Item};
-use super::ops;
 use super::schema::Node;
+use super::{ops, outputs};
 use crate::exchange::lower::{Lowering, Made, wrong};
 
 /// Most views of views.
@@ -118,8 +118,8 @@ impl<'a> Views<'a> {
             let made = if ops::is_in_place(view.by.operation()) {
                 values.get(view.of).cloned().unwrap_or(Item::Unmade)
             } else {
-                let made = super::walk::made(view.by, low, values)?;
-                super::walk::output_of(view.by, made, name)
+                let made = outputs::made(view.by, low, values)?;
+                outputs::output_of(view.by, made, name)
             };
             values.insert(name.to_owned(), made);
             self.of.insert(name, View { writes, ..view });

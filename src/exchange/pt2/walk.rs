@@ -5,8 +5,9 @@ use std::collections::{HashMap, HashSet};
 use candle_core::DType;
 
 use super::Program;
-use super::call::{Call, Item};
-use super::schema::{Argument, Node};
+use super::call::Item;
+use super::outputs::{made, named};
+use super::schema::Node;
 use super::views::{Views, shown};
 use super::{ops, refusal::Refused};
 use crate::exchange::lower::{Fault, Lowering, Made, Operand, beyond, wrong};
@@ -17,44 +18,6 @@ use crate::graph::Graph;
 /// windows is made of a few bytes: that of a shifted window attention over 48^3 places takes 0.3 GB, several times.
 const GROWTH: u64 = 64;
 const ANYWAY: u64 = 1 << 32;
-
-/// What a node gives.
-pub(super) fn made(node: &Node, low: &mut Lowering, values: &HashMap<String, Item>) -> Made<Item> {
-    match ops::find(node.operation()) {
-        Some(lower) => lower(&mut Call { node, low, values }),
-        None => beyond("Parallax does not have it"),
-    }
-}
-
-/// Of what a node gives, that of a name.
-pub(super) fn output_of(node: &Node, made: Item, name: &str) -> Item {
-    let mut found = Item::Unmade;
-    named(node, made, |other, item| {
-        if other == name {
-            found = item;
-        }
-    });
-    found
-}
-
-/// What a node gives, by name.
-fn named<'a>(node: &'a Node, made: Item, mut of: impl FnMut(&'a str, Item)) {
-    let mut each = |outputs: &'a [Argument], items: Vec<Item>| {
-        let mut items = items.into_iter();
-        for output in outputs {
-            let item = items.next().unwrap_or(Item::Unmade);
-            if let Argument::Value(name) = output {
-                of(name, item);
-            }
-        }
-    };
-    match (node.outputs.as_slice(), made) {
-        ([Argument::List(outputs)], Item::List(items)) => each(outputs, items),
-        ([Argument::Value(_)], Item::List(items)) => each(&node.outputs, items),
-        (outputs, Item::List(items)) => each(outputs, items),
-        (outputs, item) => each(outputs, vec![item]),
-    }
-}
 
 impl Program {
     /// The nodes that some values need, in order: those that give them, and those that write into what they show.

@@ -3,6 +3,7 @@
 use glam::DVec3;
 
 use super::rounding;
+use super::row::Row;
 use crate::io::Note;
 
 /// Slices nearer than this along the normal lie on each other.
@@ -24,21 +25,6 @@ const NEIGHBOURS: usize = 3;
 const ALTERNATING_GAPS: usize = 4;
 /// How many gaps a note lists.
 const LISTED: usize = 3;
-
-/// Two or more slices of one orientation, in order along their normal.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Stack<'a> {
-    /// Centre of each slice's first pixel, RAS+ mm, rising along `normal`, one at each place.
-    pub(super) positions: &'a [DVec3],
-    /// Of length 1.
-    pub(super) normal: DVec3,
-    /// Between columns and between rows.
-    pub(super) pixel_mm: [f64; 2],
-    /// SpacingBetweenSlices (0018,0088), where the files have it.
-    pub(super) spacing_mm: Option<f64>,
-    /// SliceThickness (0018,0050), where the files have it.
-    pub(super) thickness_mm: Option<f64>,
-}
 
 /// How slices stack.
 #[derive(Debug, Clone)]
@@ -85,9 +71,9 @@ impl Misfit {
     }
 }
 
-/// Where the slices lie. Positions that an exporter rounded stack where rounding explains them; everything else is taken at its
+/// Where the slices lie. Row that an exporter rounded stack where rounding explains them; everything else is taken at its
 /// word.
-pub(super) fn of(stack: &Stack) -> Result<Line, Misfit> {
+pub(super) fn of(stack: &Row) -> Result<Line, Misfit> {
     let (Some(&first), Some(&last)) = (stack.positions.first(), stack.positions.last()) else {
         return Err(unplaced());
     };
@@ -142,7 +128,7 @@ struct Gaps {
 
 impl Gaps {
     /// Of two slices or more.
-    fn of(stack: &Stack) -> Self {
+    fn of(stack: &Row) -> Self {
         let all: Vec<f64> = stack.positions.windows(2).map(|pair| (pair[1] - pair[0]).dot(stack.normal)).collect();
         let least = all.iter().copied().fold(f64::INFINITY, f64::min);
         let most = all.iter().copied().fold(0.0, f64::max);
@@ -150,7 +136,7 @@ impl Gaps {
     }
 
     /// An error where two slices lie at one place.
-    fn overlap(&self, stack: &Stack) -> Result<(), Misfit> {
+    fn overlap(&self, stack: &Row) -> Result<(), Misfit> {
         let Some(slice) = self.all.iter().position(|gap| *gap < SAME_PLACE_MM) else { return Ok(()) };
         let before = format!("the slice at {:.1} mm", height(stack, slice));
         let after = ": the next one lies at the same place; choose one complete series".into();
@@ -158,7 +144,7 @@ impl Gaps {
     }
 
     /// An error where a gap is no unevenness but a hole, or one series in another.
-    fn acceptable(&self, stack: &Stack) -> Result<(), Misfit> {
+    fn acceptable(&self, stack: &Row) -> Result<(), Misfit> {
         let varies = format!("slice spacing varies from {:.2} to {:.2} mm", self.least, self.most);
         let misfit = |slice: usize, why: &str| Misfit {
             slice,
@@ -223,12 +209,12 @@ fn median(values: &[f64]) -> f64 {
     sorted.get(sorted.len().saturating_sub(1) / 2).copied().unwrap_or(0.0)
 }
 
-fn height(stack: &Stack, k: usize) -> f64 {
+fn height(stack: &Row, k: usize) -> f64 {
     stack.positions.get(k).map_or(0.0, |position| position.dot(stack.normal))
 }
 
 /// An error where a slice lies beside the straight line through the others, whatever its height.
-fn sideways(stack: &Stack, limit_mm: f64) -> Result<(), Misfit> {
+fn sideways(stack: &Row, limit_mm: f64) -> Result<(), Misfit> {
     let all: Vec<usize> = (0..stack.positions.len()).collect();
     let (worst, off_mm) = farthest(stack, &all);
     if off_mm <= limit_mm {
@@ -254,7 +240,7 @@ fn sideways(stack: &Stack, limit_mm: f64) -> Result<(), Misfit> {
 }
 
 /// Of some slices, the one farthest from the line through the first and the last of them, and how far it is.
-fn farthest(stack: &Stack, some: &[usize]) -> (usize, f64) {
+fn farthest(stack: &Row, some: &[usize]) -> (usize, f64) {
     let farther = |best: (usize, f64), &k: &usize| {
         let off_mm = distance(stack, some, k);
         if off_mm > best.1 { (k, off_mm) } else { best }
@@ -263,7 +249,7 @@ fn farthest(stack: &Stack, some: &[usize]) -> (usize, f64) {
 }
 
 /// How far a slice lies beside the line through the first and the last of some, at its own height.
-fn distance(stack: &Stack, some: &[usize], k: usize) -> f64 {
+fn distance(stack: &Row, some: &[usize], k: usize) -> f64 {
     let (Some(&first), Some(&last)) = (some.first(), some.last()) else { return 0.0 };
     let (first, last) = (stack.positions[first], stack.positions[last]);
     let rise = (last - first).dot(stack.normal);
@@ -306,8 +292,8 @@ mod tests {
         heights.into_iter().map(|z| DVec3::new(30.0, 25.0, z)).collect()
     }
 
-    fn stack(positions: &[DVec3], thickness_mm: Option<f64>) -> Stack<'_> {
-        Stack { positions, normal: DVec3::Z, pixel_mm: [0.75, 0.75], spacing_mm: None, thickness_mm }
+    fn stack(positions: &[DVec3], thickness_mm: Option<f64>) -> Row<'_> {
+        Row { positions, normal: DVec3::Z, pixel_mm: [0.75, 0.75], spacing_mm: None, thickness_mm }
     }
 
     fn line(heights: &[f64]) -> Result<Line, Misfit> {

@@ -8,6 +8,7 @@ mod group;
 mod line;
 mod reasons;
 mod rounding;
+mod row;
 mod stack;
 mod upright;
 mod volumes;

@@ -1,8 +1,8 @@
-//! Positions that an exporter rounded: the straight line that rounding explains, and nothing else.
+//! Row that an exporter rounded: the straight line that rounding explains, and nothing else.
 
 use glam::DVec3;
 
-use super::line::Stack;
+use super::row::Row;
 use crate::io::Note;
 
 /// What exporters round to, mm, the coarsest first. Hundredths are within what gaps may differ by.
@@ -39,7 +39,7 @@ pub(super) struct Rounded {
 }
 
 impl Rounded {
-    pub(super) fn note(&self, stack: &Stack) -> Note {
+    pub(super) fn note(&self, stack: &Row) -> Note {
         let off = |(k, position): (usize, &DVec3)| position.distance(self.origin + self.step * k as f64);
         let worst_mm = stack.positions.iter().enumerate().map(off).fold(0.0, f64::max);
         let source = self.said_by.map_or_else(|| "by the best line".to_owned(), |tag| format!("as {tag} says"));
@@ -60,7 +60,7 @@ pub(super) fn quantum(positions: &[DVec3]) -> Option<f64> {
 }
 
 /// What positions are rounded to, where that leaves no gap as it was: whole millimetres along an oblique normal.
-pub(super) fn blurs(stack: &Stack) -> Option<f64> {
+pub(super) fn blurs(stack: &Row) -> Option<f64> {
     let varying = (0..3).filter(|&axis| varies(&along(stack.positions, axis))).count();
     quantum(stack.positions).filter(|quantum| *quantum >= QUANTA_MM[0] && varying > 1)
 }
@@ -95,7 +95,7 @@ fn varies(values: &[f64]) -> bool {
 ///
 /// The step is what a tag says, where rounding allows it, or the middle of what rounding allows. `alternates`: gaps are wide and
 /// narrow in turn, as of two series in one.
-pub(super) fn line(stack: &Stack, alternates: bool) -> Option<Rounded> {
+pub(super) fn line(stack: &Row, alternates: bool) -> Option<Rounded> {
     let quantum_mm = quantum(stack.positions)?;
     let half = quantum_mm / 2.0 + LATTICE_MM;
     let axes = [0, 1, 2].map(|axis| along(stack.positions, axis));
@@ -210,7 +210,7 @@ fn hides_a_hole(axes: &[Vec<f64>; 3], step: DVec3, half: f64) -> bool {
 }
 
 /// Whether positions would also round from a stack of any step that lacks one slice.
-fn could_hide_a_hole(stack: &Stack, axes: &[Vec<f64>; 3], half: f64) -> bool {
+fn could_hide_a_hole(stack: &Row, axes: &[Vec<f64>; 3], half: f64) -> bool {
     let gap = |k: usize| (stack.positions[k + 1] - stack.positions[k]).dot(stack.normal);
     let mut widest: Vec<usize> = (0..stack.positions.len() - 1).collect();
     widest.sort_by(|a, b| gap(*b).total_cmp(&gap(*a)));
@@ -221,7 +221,7 @@ fn could_hide_a_hole(stack: &Stack, axes: &[Vec<f64>; 3], half: f64) -> bool {
 }
 
 /// Whether gaps above and below their mean both come again and again.
-fn repeats(stack: &Stack) -> bool {
+fn repeats(stack: &Row) -> bool {
     let gaps: Vec<f64> = stack.positions.windows(2).map(|pair| (pair[1] - pair[0]).dot(stack.normal)).collect();
     let mean = gaps.iter().sum::<f64>() / gaps.len() as f64;
     let wide = gaps.iter().filter(|gap| **gap > mean).count();
@@ -270,7 +270,7 @@ mod tests {
             let mut positions: Vec<DVec3> = (0..count).map(rounded).collect();
             let run = |positions: &[DVec3]| {
                 let thickness_mm = tag.then_some(spacing);
-                line::of(&Stack { positions, normal, pixel_mm: [0.7, 0.7], spacing_mm: None, thickness_mm })
+                line::of(&Row { positions, normal, pixel_mm: [0.7, 0.7], spacing_mm: None, thickness_mm })
             };
             let said =
                 format!("trial {trial}: {count} slices, {spacing} mm to {quantum} mm, tag {tag}, along {normal}");
@@ -306,7 +306,7 @@ mod tests {
             positions.sort_by(|a, b| a.z.total_cmp(&b.z));
             let (spacing_mm, thickness_mm) = (Some(number()), Some(number()));
             let stack =
-                Stack { positions: &positions, normal: DVec3::Z, pixel_mm: [number(), 0.7], spacing_mm, thickness_mm };
+                Row { positions: &positions, normal: DVec3::Z, pixel_mm: [number(), 0.7], spacing_mm, thickness_mm };
             match line::of(&stack) {
                 Ok(Line::Uneven(uneven)) => assert!(line::uneven_note(&uneven).text.contains("mm")),
                 Ok(Line::Even { .. }) => {}

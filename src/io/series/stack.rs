@@ -3,6 +3,7 @@
 use glam::{DAffine3, DMat3, DVec3};
 
 use super::line::{self, Line, Misfit, Uneven};
+use super::row::Row;
 use crate::io::dicom::{Place, Slice};
 use crate::io::{Note, check_grid};
 use crate::volume::Grid;
@@ -140,7 +141,7 @@ pub(super) fn stack(slices: &[Slice]) -> Result<Stack, NoStack> {
         (place, normal * thickness(first, &mut notes), None)
     } else {
         let positions: Vec<DVec3> = slices.iter().map(position).collect();
-        let line = line::of(&line::Stack {
+        let line = line::of(&Row {
             positions: &positions,
             normal,
             pixel_mm: first.spacing_mm,

@@ -10,7 +10,7 @@ use crate::exchange::{Activation, Choice, Ending, Model};
 use crate::files;
 use crate::graph::ops::{Function, Reduction};
 use crate::graph::{Graph, Value};
-use crate::models::registry::Role;
+use crate::models::architecture::Role;
 use crate::models::roles::Core;
 use crate::models::{Card, Classifier, Error, Head, Probabilities};
 use crate::preprocess::Recipe;

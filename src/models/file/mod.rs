@@ -18,8 +18,8 @@ use serde::Deserialize as _;
 use serde::de::DeserializeOwned;
 
 use self::autoencoder::FileAutoencoder;
+use super::architecture::Role;
 use super::draft::Facts;
-use super::registry::Role;
 use super::{Card, Error, Loaded, Network, Probabilities, Tiles, TrainedOn, check_labels};
 use crate::exchange::{Model, Port, Size};
 use crate::files;
