@@ -4,30 +4,9 @@ use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 
-use super::{Error, Latents, Probabilities, Role, file};
+use super::facts::Facts;
+use super::{Latents, Probabilities, Role};
 use crate::preprocess::{Axes, Recipe};
-
-/// What a file says of its network.
-#[derive(Debug, Clone)]
-pub struct Facts {
-    pub path: PathBuf,
-    /// "image: float32 [1, 1, 96, 96, 96]" for each input, and for each output.
-    pub inputs: Vec<String>,
-    pub outputs: Vec<String>,
-    /// The sides of the first input, `None` where they are open.
-    pub sides: Vec<Option<usize>>,
-    /// Whether its channels seem to come last, behind the axes of space.
-    pub channels_last: bool,
-    /// The names of the outputs.
-    pub names: Vec<String>,
-    /// What the first output ends in.
-    pub activation: Option<Probabilities>,
-    pub role: Role,
-    /// How many classes the first output has, where the file fixes them.
-    pub classes: Option<usize>,
-    /// All that Parallax cannot do of it, in words.
-    pub refused: Option<String>,
-}
 
 /// A card as far as it is written. What is `None` is not said yet, and cannot be guessed.
 #[derive(Debug, Clone, PartialEq)]
@@ -160,9 +139,4 @@ impl Draft {
     pub fn place(network: &Path) -> PathBuf {
         network.with_extension("toml")
     }
-}
-
-/// What the file of a network says of it, and whether Parallax can run it.
-pub fn facts(path: &Path) -> Result<Facts, Error> {
-    file::facts(path)
 }

@@ -2,6 +2,7 @@
 //!
 //! A pickle is read as data: nothing in it is ever executed.
 
+mod entries;
 mod legacy;
 mod package;
 mod pickle;

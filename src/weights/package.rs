@@ -9,8 +9,9 @@ use std::sync::Arc;
 use candle_core::Tensor;
 use zip::CompressionMethod;
 
+use super::entries::{self, MAX_INFLATION};
 use super::storage::{Kind, Place, TensorSource};
-use super::zipped::{self, MAX_INFLATION};
+use super::zipped;
 use crate::files;
 
 /// Texts of packages shrink by about 20 when they are compressed; one that shrinks by more than this is a bomb.
@@ -66,7 +67,7 @@ impl Package {
     pub fn open(path: &Path) -> Result<Self, String> {
         let file = files::open(path).map_err(|e| e.to_string())?;
         let length = file.metadata().map_err(|e| e.to_string())?.len();
-        let mut archive = zipped::archive(file).map_err(|why| {
+        let mut archive = entries::archive(file).map_err(|why| {
             format!("it is cut or damaged: the list of entries that ends a zip file is not behind its {length} bytes ({why}); copy or save it again")
         })?;
         let mut entries = BTreeMap::new();
@@ -116,11 +117,13 @@ impl Package {
             return Err(format!("its entry {name} claims {} bytes of text in {}", entry.size, entry.packed));
         }
         let mut archive =
-            zipped::archive(files::open(&self.path).map_err(|e| e.to_string())?).map_err(|e| e.to_string())?;
-        let read = zipped::entry(&mut archive, name).map_err(|e| e.to_string())?;
+            entries::archive(files::open(&self.path).map_err(|e| e.to_string())?).map_err(|e| e.to_string())?;
+        let read = entries::entry(&mut archive, name).map_err(|e| e.to_string())?;
         let mut text = String::new();
         // One byte more than there are: behind the last one stands the checksum.
-        read.take(entry.size.saturating_add(1)).read_to_string(&mut text).map_err(|why| zipped::damaged(name, &why))?;
+        read.take(entry.size.saturating_add(1))
+            .read_to_string(&mut text)
+            .map_err(|why| entries::damaged(name, &why))?;
         Ok(text)
     }
 
@@ -130,8 +133,8 @@ impl Package {
     /// In words, where the bytes of one are not those that were written.
     pub fn verify<'a>(&self, names: impl IntoIterator<Item = &'a str>) -> Result<(), String> {
         let mut archive =
-            zipped::archive(files::open(&self.path).map_err(|e| e.to_string())?).map_err(|e| e.to_string())?;
-        names.into_iter().try_for_each(|name| zipped::verify(&mut archive, name))
+            entries::archive(files::open(&self.path).map_err(|e| e.to_string())?).map_err(|e| e.to_string())?;
+        names.into_iter().try_for_each(|name| entries::verify(&mut archive, name))
     }
 
     /// Finds a tensor among the raw numbers of an entry.

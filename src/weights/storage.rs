@@ -82,7 +82,7 @@ impl Place {
             }
             Self::Entry { path, name, .. } => {
                 let mut archive =
-                    super::zipped::archive(files::open(path).map_err(words)?).map_err(|e| e.to_string())?;
+                    super::entries::archive(files::open(path).map_err(words)?).map_err(|e| e.to_string())?;
                 let mut entry = archive.by_name(name).map_err(|e| e.to_string())?;
                 std::io::copy(&mut (&mut entry).take(from), &mut std::io::sink()).map_err(words)?;
                 entry.take(count as u64).read_to_end(&mut bytes).map_err(words)?;

@@ -19,7 +19,7 @@ use serde::de::DeserializeOwned;
 
 use self::autoencoder::FileAutoencoder;
 use super::architecture::Role;
-use super::draft::Facts;
+use super::facts::Facts;
 use super::{Card, Error, Loaded, Network, Probabilities, Tiles, TrainedOn, check_labels};
 use crate::exchange::{Model, Port, Size};
 use crate::files;
@@ -75,7 +75,7 @@ pub(super) fn role(path: &Path) -> Result<Role, Error> {
 }
 
 /// Gives what a file says of its network, for people.
-pub(super) fn facts(path: &Path) -> Result<Facts, Error> {
+pub fn facts(path: &Path) -> Result<Facts, Error> {
     let model = Model::open(path)?;
     let words = |port: &Port| {
         let sizes = port.sizes.as_ref().map_or("of any shape".to_owned(), |sizes| {
