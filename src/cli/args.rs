@@ -6,6 +6,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use super::choice::ChoiceArgs;
 use super::compute::{ComputeArgs, bytes};
+use super::doctor::DoctorArgs;
 use super::fit::FitArgs;
 use super::models::ModelsArgs;
 use super::outputs::OutputArgs;
@@ -101,6 +102,11 @@ pub enum Command {
     Audit(AuditArgs),
     /// Lists published networks, and fetches one when it is asked for
     Models(ModelsArgs),
+    /// Says what this build and this machine have, without a word of the user or a patient: send it with a report of a fault
+    Doctor(DoctorArgs),
+    /// Prints the page docs/command-line.md
+    #[command(hide = true)]
+    Reference,
 }
 
 #[derive(Debug, Args)]

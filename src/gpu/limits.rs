@@ -3,7 +3,6 @@
 use std::sync::Arc;
 
 use eframe::egui_wgpu::WgpuSetup;
-use eframe::wgpu;
 
 /// Copying this much takes a core a few milliseconds, so a window that takes in a large volume stays quick; the memory for the
 /// copy lives until the frame is drawn. 315 MB, 512 x 512 x 600 voxels of 16 bits, come in 19 frames.

@@ -1,6 +1,7 @@
 //! The pictures of `frame` on the screen. [`SliceRenderer`] lives long: layout, pipeline, textures. [`PaintSlice`] is one
 //! pane of one frame.
 
+mod adapters;
 mod limits;
 mod pane;
 mod textures;
@@ -11,10 +12,10 @@ use std::num::NonZeroU64;
 use std::sync::Arc;
 
 use bytemuck::{Pod, Zeroable};
-use eframe::wgpu;
 
 use crate::frame::{Content, Layers, Overlaid, Sampling, Shade, Shift, View};
 use crate::volume::{Grid, Voxels};
+pub use adapters::{Adapter, adapters};
 pub use limits::{Bounds, raise_limits};
 pub use pane::{PaintSlice, words};
 use textures::{Read, Textures};

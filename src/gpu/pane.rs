@@ -2,9 +2,8 @@
 
 use std::sync::Arc;
 
-use eframe::egui::{Context, Id, PaintCallbackInfo};
 use eframe::egui_wgpu::{CallbackResources, CallbackTrait, ScreenDescriptor};
-use eframe::wgpu;
+use egui::{Context, Id, PaintCallbackInfo};
 
 use super::{Shown, SliceRenderer};
 use crate::frame::{Layers, View};

@@ -3,7 +3,6 @@
 
 use std::ops::Range;
 
-use eframe::wgpu;
 use half::f16;
 
 use super::Bounds;

@@ -2,6 +2,7 @@
 //!
 //! A pickle is read as data: nothing in it is ever executed.
 
+mod header;
 mod legacy;
 mod package;
 mod pickle;
@@ -20,6 +21,7 @@ use candle_nn::VarBuilder;
 use candle_nn::var_builder::SimpleBackend;
 use storage::TensorSource;
 
+pub use self::header::{HeaderError, safetensors_header};
 pub use self::package::{Layout, Package, Stored};
 pub use self::storage::Kind;
 pub use self::vector::{is_npy, vector};
