@@ -148,6 +148,7 @@ pub struct CheckArgs {
 
 #[derive(Debug, Args)]
 pub struct PrepareArgs {
+    /// Scan, folder or zip archive of scans, or .safetensors stack
     pub scan: PathBuf,
     #[command(flatten)]
     pub choice: ChoiceArgs,
@@ -275,6 +276,7 @@ pub enum Heatmap {
 
 #[derive(Debug, Args)]
 pub struct ExplainArgs {
+    /// Scan, folder or zip archive of scans, or .safetensors stack
     pub scan: PathBuf,
     #[command(flatten)]
     pub choice: ChoiceArgs,
@@ -308,6 +310,7 @@ pub struct ExplainArgs {
     /// Slices that may change, "20:28" or "all"
     #[arg(long, value_name = "A:B|all", value_parser = slab, default_value = "all")]
     pub slab: Slab,
+    /// How lambda is searched
     #[arg(long, value_enum, default_value = "path")]
     pub search: Search,
     /// Lambda range along the first gradient, in place of a search: "-500:200"
@@ -349,6 +352,7 @@ pub struct ExplainArgs {
         conflicts_with_all = ["objective", "embedder"]
     )]
     pub offset: f64,
+    /// What the heatmap adds up along lambda
     #[arg(long, value_enum, default_value = "int")]
     pub heatmap: Heatmap,
     /// What the classifier sees outside the slab [default: reconstruction]
@@ -385,6 +389,7 @@ pub struct AuditArgs {
     /// Model card or checkpoint of the classifier, with a label of each finding's name
     #[arg(long, value_name = "CARD")]
     pub classifier: Option<PathBuf>,
+    /// How lambda is searched
     #[arg(long, value_enum, default_value = "path")]
     pub search: Search,
     /// Largest change, as a share of the image

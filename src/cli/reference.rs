@@ -1,6 +1,5 @@
 //! The page on the command line, `docs/command-line.md`, made of what clap knows of it. A test holds the page equal to this.
 
-use std::collections::BTreeSet;
 use std::fmt::Write as _;
 
 use clap::{Arg, Command, CommandFactory};
@@ -13,9 +12,12 @@ This page is made of the program's own help by `parallax reference`; a test hold
 terminal. Exit codes: 0 done, 2 usage, 3 bad input, 4 cancelled (what was found is kept), 1 otherwise.
 ";
 
-/// A group of options that several commands have, by the name of its struct, and how the page calls it.
-const SHARED: [(&str, &str); 3] =
-    [("ChoiceArgs", "Which scan"), ("ComputeArgs", "Where it computes"), ("OutputArgs", "What is written")];
+/// Options that several commands have, and how the page calls them: each is what two commands have in common, but for what stands before it.
+const SHARED: [(&str, [&str; 2]); 3] = [
+    ("Which scan", ["prepare", "predict"]),
+    ("Where it computes", ["predict", "audit"]),
+    ("What is written", ["explain", "demo"]),
+];
 
 /// The whole page.
 pub fn reference() -> String {
@@ -23,15 +25,15 @@ pub fn reference() -> String {
     program.build();
     let mut page = BEGINNING.to_owned();
     let shared = shared(&program);
-    let is_shared = |arg: &Arg| shared.iter().any(|(_, args)| args.iter().any(|other| other.get_id() == arg.get_id()));
-    section(&mut page, &program, "parallax", &is_shared);
-    for command in program.get_subcommands().filter(|command| command.get_name() != "help" && !command.is_hide_set()) {
-        section(&mut page, command, &format!("parallax {}", command.get_name()), &is_shared);
-        for inner in command.get_subcommands().filter(|inner| inner.get_name() != "help" && !inner.is_hide_set()) {
-            section(&mut page, inner, &format!("parallax {} {}", command.get_name(), inner.get_name()), &is_shared);
+    section(&mut page, &program, "parallax", &shared);
+    for command in shown(&program) {
+        let name = format!("parallax {}", command.get_name());
+        section(&mut page, command, &name, &shared);
+        for inner in shown(command) {
+            section(&mut page, inner, &format!("{name} {}", inner.get_name()), &shared);
         }
     }
-    for (title, args) in &shared {
+    for Shared { title, args } in &shared {
         // A write to a String does not fail.
         write!(page, "\n## {title}\n\n").ok();
         args.iter().for_each(|arg| page.push_str(&row(arg)));
@@ -39,45 +41,71 @@ pub fn reference() -> String {
     page
 }
 
-/// The options of [`SHARED`], each group from the first command that has it.
-fn shared(program: &Command) -> Vec<(&'static str, Vec<Arg>)> {
-    let group_of = |name: &str| {
-        let commands = std::iter::once(program).chain(program.get_subcommands());
-        let (command, group) = commands
-            .filter_map(|command| Some((command, command.get_groups().find(|group| group.get_id() == name)?)))
-            .next()?;
-        let ids: BTreeSet<_> = group.get_args().collect();
-        Some(command.get_arguments().filter(|arg| ids.contains(arg.get_id())).cloned().collect())
-    };
-    SHARED.into_iter().filter_map(|(name, title)| Some((title, group_of(name)?))).collect()
+/// Commands that people are told of.
+fn shown(command: &Command) -> impl Iterator<Item = &Command> {
+    command.get_subcommands().filter(|inner| inner.get_name() != "help" && !inner.is_hide_set())
 }
 
-fn section(page: &mut String, command: &Command, name: &str, is_shared: &dyn Fn(&Arg) -> bool) {
-    let args: Vec<&Arg> =
-        command.get_arguments().filter(|arg| !["help", "version"].contains(&arg.get_id().as_str())).collect();
+/// Options that mean the same wherever they stand.
+struct Shared {
+    title: &'static str,
+    args: Vec<Arg>,
+}
+
+impl Shared {
+    fn has(&self, arg: &Arg) -> bool {
+        self.args.iter().any(|other| is_same(other, arg))
+    }
+
+    /// Whether the command has all of them: one that has some lists them itself.
+    fn is_whole_in(&self, command: &Command) -> bool {
+        self.args.iter().all(|arg| command.get_arguments().any(|other| is_same(other, arg)))
+    }
+}
+
+fn is_same(one: &Arg, other: &Arg) -> bool {
+    let help = |arg: &Arg| arg.get_help().map(ToString::to_string);
+    one.get_id() == other.get_id() && help(one) == help(other)
+}
+
+/// What a reader is told of: not how help is asked for.
+fn arguments(command: &Command) -> impl Iterator<Item = &Arg> {
+    command.get_arguments().filter(|arg| !["help", "version"].contains(&arg.get_id().as_str()))
+}
+
+fn shared(program: &Command) -> Vec<Shared> {
+    let mut all: Vec<Shared> = Vec::new();
+    for (title, names) in SHARED {
+        let [Some(one), Some(other)] = names.map(|name| program.find_subcommand(name)) else { continue };
+        let is_common = |arg: &&Arg| !arg.is_positional() && arguments(other).any(|beside| is_same(beside, arg));
+        let args = arguments(one).filter(is_common).filter(|arg| !all.iter().any(|before| before.has(arg)));
+        let args = args.cloned().collect();
+        all.push(Shared { title, args });
+    }
+    all
+}
+
+fn section(page: &mut String, command: &Command, name: &str, shared: &[Shared]) {
     let about = command.get_about().map(ToString::to_string).unwrap_or_default();
-    let about = if name == "parallax" { "Opens the window.".to_owned() } else { format!("{about}.") };
+    let about = if name == "parallax" { "Opens the window".to_owned() } else { about };
     let mut usage = String::from(name);
-    args.iter().filter(|arg| arg.is_positional()).for_each(|arg| {
+    arguments(command).filter(|arg| arg.is_positional()).for_each(|arg| {
         let value = values(arg);
         usage += &if arg.is_required_set() { format!(" {value}") } else { format!(" [{value}]") };
     });
-    args.iter().filter(|arg| !arg.is_positional() && arg.is_required_set()).for_each(|arg| {
-        usage += &format!(" {}", flag(arg));
-    });
-    let also: Vec<&str> = SHARED
-        .into_iter()
-        .filter(|(group, _)| command.get_groups().any(|other| other.get_id() == *group))
-        .map(|(_, title)| title)
-        .collect();
-    let also = if also.is_empty() { String::new() } else { format!(" Also: {}.", also.join(", ").to_lowercase()) };
+    let needed = arguments(command).filter(|arg| !arg.is_positional() && arg.is_required_set());
+    needed.for_each(|arg| usage += &format!(" {}", flag(arg)));
+    let whole: Vec<&Shared> = shared.iter().filter(|shared| shared.is_whole_in(command)).collect();
+    let also: Vec<String> = whole.iter().map(|shared| shared.title.to_lowercase()).collect();
+    let also = if also.is_empty() { String::new() } else { format!(" Also: {}.", also.join(", ")) };
     // A write to a String does not fail.
-    write!(page, "\n## {name}\n\n`{usage}`: {about}{also}\n").ok();
-    let own: Vec<&&Arg> = args.iter().filter(|arg| !is_shared(arg)).collect();
+    write!(page, "\n## {name}\n\n`{usage}`: {about}.{also}\n").ok();
+    let own: Vec<String> =
+        arguments(command).filter(|arg| !whole.iter().any(|shared| shared.has(arg))).map(row).collect();
     if !own.is_empty() {
         page.push('\n');
     }
-    own.into_iter().for_each(|arg| page.push_str(&row(arg)));
+    page.extend(own);
 }
 
 /// One line of a list.

@@ -11,10 +11,20 @@ pub struct Adapter {
     pub in_software: bool,
 }
 
-/// All that there are, those of the window's first choice first. `WGPU_BACKEND` restricts them, as it does for the window.
+/// All that there are by the window's first choice of interfaces, Vulkan, Metal and DX12; where those have none, by OpenGL. `WGPU_BACKEND`
+/// restricts them, as it does for the window.
 pub fn adapters() -> Vec<Adapter> {
-    let descriptor = wgpu::InstanceDescriptor::new_without_display_handle_from_env();
+    let found = among(wgpu::Backends::PRIMARY);
+    if found.is_empty() { among(wgpu::Backends::SECONDARY) } else { found }
+}
+
+fn among(backends: wgpu::Backends) -> Vec<Adapter> {
+    let mut descriptor = wgpu::InstanceDescriptor::new_without_display_handle_from_env();
+    descriptor.backends &= backends;
     let backends = descriptor.backends;
+    if backends.is_empty() {
+        return Vec::new();
+    }
     let found = pollster::block_on(wgpu::Instance::new(descriptor).enumerate_adapters(backends));
     found.iter().filter_map(|adapter| described(&adapter.get_info())).collect()
 }

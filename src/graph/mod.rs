@@ -8,29 +8,10 @@
 //! Each operation has one home in [`ops`]: its shape, its forward pass, its vector-Jacobian product (vjp) and what it saves for
 //! that. Our own kernels run on a CPU; operations call candle's elsewhere.
 //!
-//! A network of one's own is one function that builds its graph:
+//! A network of one's own is one function that builds its graph. This is `examples/new_network.rs`:
 //!
 //! ```
-//! use candle_core::{DType, Device, Tensor};
-//! use parallax::graph::{Graph, Plan, ops::{AtZero, Conv}};
-//!
-//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
-//! let random = |shape: &[usize]| Tensor::randn(0_f32, 0.1, shape, &Device::Cpu);
-//! let mut g = Graph::new();
-//! let x = g.input();
-//! let conv = Conv::new(&random(&[4, 1, 3, 3, 3])?, None)?.padded([1; 3]);
-//! let y = g.conv(x, conv);
-//! let y = g.relu(y, AtZero::Nothing);
-//! let y = g.global_mean(y); // [n, 4]
-//! let graph = g.finish(&[y]).fused();
-//!
-//! let plan = Plan::new(&graph, &[&[1, 1, 8, 16, 16]], DType::F32)?;
-//! let x = random(&[1, 1, 8, 16, 16])?;
-//! let (y, tape) = plan.record(&[x], &|_, _| Ok(()))?;
-//! let gradient = tape.vjp(&[y[0].ones_like()?], &|_, _| Ok(()))?;
-//! assert_eq!(gradient[0].dims(), [1, 1, 8, 16, 16]);
-//! # Ok(())
-//! # }
+#![doc = include_str!("../../examples/new_network.rs")]
 //! ```
 
 mod around;
