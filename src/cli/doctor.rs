@@ -109,13 +109,11 @@ impl Machine {
         let memory = self.memory_bytes.map_or("the system does not say".to_owned(), machine::gigabytes);
         let missed = self.gpu_missed.as_ref().map_or(String::new(), |why| format!(" ({why})"));
         let display = self.display.map_or("none: the window cannot open, all commands work", |display| display);
-        let dialogs = match self.file_dialogs {
-            true => "found",
-            false => "none: type paths, or drop files on the window",
-        };
-        let demo = match self.demo_networks {
-            true => "its networks are there",
-            false => "its networks are missing: name the folder \"assets\" in PARALLAX_ASSETS",
+        let dialogs = if self.file_dialogs { "found" } else { "none: type paths, or drop files on the window" };
+        let demo = if self.demo_networks {
+            "its networks are there"
+        } else {
+            "its networks are missing: name the folder \"assets\" in PARALLAX_ASSETS"
         };
         let folder = |name: &str, folder: &Option<Folder>| {
             let none = || "none: the system names no home folder; nothing is kept".to_owned();

@@ -36,7 +36,7 @@ pub fn reference() -> String {
     for Shared { title, args } in &shared {
         // A write to a String does not fail.
         write!(page, "\n## {title}\n\n").ok();
-        args.iter().for_each(|arg| page.push_str(&row(arg)));
+        page.extend(args.iter().map(row));
     }
     page
 }
@@ -88,13 +88,12 @@ fn shared(program: &Command) -> Vec<Shared> {
 fn section(page: &mut String, command: &Command, name: &str, shared: &[Shared]) {
     let about = command.get_about().map(ToString::to_string).unwrap_or_default();
     let about = if name == "parallax" { "Opens the window".to_owned() } else { about };
-    let mut usage = String::from(name);
-    arguments(command).filter(|arg| arg.is_positional()).for_each(|arg| {
+    let positional = arguments(command).filter(|arg| arg.is_positional()).map(|arg| {
         let value = values(arg);
-        usage += &if arg.is_required_set() { format!(" {value}") } else { format!(" [{value}]") };
+        if arg.is_required_set() { value } else { format!("[{value}]") }
     });
-    let needed = arguments(command).filter(|arg| !arg.is_positional() && arg.is_required_set());
-    needed.for_each(|arg| usage += &format!(" {}", flag(arg)));
+    let needed = arguments(command).filter(|arg| !arg.is_positional() && arg.is_required_set()).map(flag);
+    let usage = std::iter::once(name.to_owned()).chain(positional).chain(needed).collect::<Vec<_>>().join(" ");
     let whole: Vec<&Shared> = shared.iter().filter(|shared| shared.is_whole_in(command)).collect();
     let also: Vec<String> = whole.iter().map(|shared| shared.title.to_lowercase()).collect();
     let also = if also.is_empty() { String::new() } else { format!(" Also: {}.", also.join(", ")) };

@@ -1,12 +1,12 @@
 //! Networks as data: a [`Graph`] of operations on tensors, whose weights are frozen, and one machinery for its gradient.
 //!
-//! A graph is built once, from a checkpoint; [`Graph::fused`] merges what the kernels do in one pass. For inputs of a shape a
-//! [`Plan`] says which values live how long and how many bytes that takes. [`Plan::forward`] gives the outputs;
-//! [`Plan::record`] gives them with a [`Tape`], whose vjp takes the gradient of the outputs to that of the inputs. A gradient that takes
-//! much memory goes by bands of planes, or in segments, whose passes are repeated.
+//! A graph is built once, from a checkpoint. [`Graph::fused`] merges operations that the kernels do in one pass. A [`Plan`], made for inputs
+//! of one shape, says which values live how long and how many bytes that takes. [`Plan::forward`] gives the outputs;
+//! [`Plan::record`] gives them with a [`Tape`], whose vjp takes the gradient of the outputs to that of the inputs. A gradient that would
+//! take much memory is computed by bands of planes, or in segments whose passes are repeated.
 //!
-//! Each operation has one home in [`ops`]: its shape, its forward pass, its vector-Jacobian product (vjp) and what it saves for
-//! that. Our own kernels run on a CPU; operations call candle's elsewhere.
+//! Each operation has one file in [`ops`], with its shape, its forward pass, its vector-Jacobian product (vjp) and what it saves for
+//! the vjp. On a CPU operations run our own kernels; on a GPU they call candle's.
 //!
 //! A network of one's own is one function that builds its graph. This is `examples/new_network.rs`:
 //!

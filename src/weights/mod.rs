@@ -1,4 +1,4 @@
-//! Checkpoints: torch zip files, torch legacy files, safetensors. Told by their bytes, never by their names.
+//! Reads checkpoints: torch zip files, torch legacy files, safetensors. Their format is told by their bytes, never by their names.
 //!
 //! A pickle is read as data: nothing in it is ever executed.
 

@@ -21,7 +21,7 @@ const MOST_LINES_OF_COMMAND_LINE: usize = 300;
 /// Options of other programs that pages name.
 const OF_OTHERS: [&str; 2] = ["--no-default-features", "--python"];
 
-fn is_shell(block: &&Block) -> bool {
+fn is_shell(block: &Block) -> bool {
     block.language == "sh"
 }
 
@@ -47,7 +47,7 @@ fn every_command_of_every_page_is_run_or_says_why_not() {
     let mut ran = 0;
     for page in pages().iter().filter(|page| !guide::PAGES.contains(&page.as_str())) {
         let blocks = blocks(page);
-        let open = blocks.iter().filter(is_shell).filter(|block| {
+        let open = blocks.iter().filter(|block| is_shell(block)).filter(|block| {
             if let Some(test) = block.said("run by") {
                 assert!(root().join(test).exists(), "{page}: there is no {test}");
                 return false;
@@ -64,8 +64,8 @@ fn every_command_of_every_page_is_run_or_says_why_not() {
     assert!(ran >= 6, "{ran} blocks of commands");
 }
 
-/// The command that begins with "parallax": its subcommands, and whether it is a whole one.
-fn command_of<'a>(words: &[&str], program: &'a clap::Command) -> Option<&'a clap::Command> {
+/// The command that these words lead to, as far as they are names of commands.
+fn command_of<'a>(words: &[&str], program: &'a clap::Command) -> &'a clap::Command {
     let mut at = program;
     for word in words {
         match at.find_subcommand(word) {
@@ -73,7 +73,7 @@ fn command_of<'a>(words: &[&str], program: &'a clap::Command) -> Option<&'a clap
             None => break,
         }
     }
-    Some(at)
+    at
 }
 
 fn knows(command: &clap::Command, flag: &str) -> bool {
@@ -85,7 +85,7 @@ fn spans(page: &str) -> Vec<String> {
     let prose = prose(page);
     let quoted = prose.split('`').skip(1).step_by(2).map(str::to_owned);
     let blocks = blocks(page);
-    let lines = blocks.iter().filter(is_shell).flat_map(|block| block.text.lines().map(str::to_owned));
+    let lines = blocks.iter().filter(|block| is_shell(block)).flat_map(|block| block.text.lines().map(str::to_owned));
     quoted.chain(lines).collect()
 }
 
@@ -103,7 +103,7 @@ fn every_command_and_option_that_a_page_names_exists() {
             let flag = |word: &str| word.split('=').next().unwrap_or_default().to_owned();
             match words.as_slice() {
                 ["parallax", rest @ ..] => {
-                    let command = command_of(rest, &program).expect("the program itself at least");
+                    let command = command_of(rest, &program);
                     for word in rest.iter().filter(|word| word.starts_with("--")) {
                         let name = command.get_name();
                         assert!(knows(command, &flag(word)), "{page}: {span:?}: {name} has no {word}");
