@@ -7,11 +7,19 @@
 //! ```
 //!
 //! One path, [`pipeline`], serves both front ends, the window ([`ui`]) and the command line ([`cli`]).
-//! A network is a [`graph`] of operations that an architecture of [`models`] builds; no tensor leaves [`latent_shift`]. Modules use only what stands above them (`tests/suite/architecture.rs`):
+//! A network is a [`graph`] of operations that an architecture of [`models`] builds; no tensor leaves [`latent_shift`]. A module uses only
+//! modules of layers above its own, which `tests/suite/architecture.rs` holds. `docs/developing.md` is a first day with the source.
+//!
+//! `examples/explain.rs` uses the library without window and command line:
+//!
+//! ```no_run
+#![doc = include_str!("../examples/explain.rs")]
+//! ```
+//!
 //!
 //! | layer | modules |
 //! |---|---|
-//! | 1 | [`files`] what comes from anywhere, [`machine`] what it runs on, [`job`] work off the UI thread, [`volume`] numbers in patient space, [`nn`] arithmetic and the device |
+//! | 1 | [`files`] files that come from anywhere, [`machine`] what the program runs on, [`job`] work off the UI thread, [`volume`] numbers in patient space, [`nn`] arithmetic and the device |
 //! | 2 | [`io`] scans, [`graph`] networks as data and their gradient, [`preprocess`] to the networks and back, [`weights`] checkpoints, [`catalogue`] the published networks |
 //! | 3 | [`exchange`] networks in files of other programs |
 //! | 4 | [`models`] the networks and their cards |
@@ -21,7 +29,7 @@
 //! | 8 | [`export`] files, [`gpu`] the same pictures on the screen |
 //! | 9 | [`settings`] what the user chose, between runs, [`study`] what readers are shown and asked, and what they answer |
 //! | 10 | [`session`] the window's state, without a window |
-//! | 11 | [`cli`], [`ui`] |
+//! | 11 | [`cli`] the commands, [`ui`] the window |
 //!
 //! # Words
 //!
@@ -30,7 +38,7 @@
 //! | scan | what was opened, on its own grid, in Hounsfield units (HU) |
 //! | recipe | how a scan is prepared for a network: orientation, spacing, size, range of HU |
 //! | stack | a prepared volume as the networks take it: `[slices, 1, height, width]`, values `0..=1` |
-//! | fit | what can be said of networks and a scan before anything is computed: what is seen, in which HU, at what cost |
+//! | fit | what is known of networks and a scan before anything is computed: what the networks see, in which HU, at what cost |
 //! | adapter | the operations from a stack that was prepared for one network to the tensor that another was trained on |
 //! | card | the text file beside a checkpoint that says what it is and what it was fed |
 //! | latents | an encoded stack |

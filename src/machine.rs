@@ -1,4 +1,6 @@
-//! What this machine has to give: processors, and memory for this process.
+//! What this machine has to give: processors, memory for this process, and a desktop.
+
+pub mod desktop;
 
 use std::sync::OnceLock;
 

@@ -6,6 +6,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use super::choice::ChoiceArgs;
 use super::compute::{ComputeArgs, bytes};
+use super::doctor::DoctorArgs;
 use super::fit::FitArgs;
 use super::models::ModelsArgs;
 use super::outputs::OutputArgs;
@@ -101,6 +102,11 @@ pub enum Command {
     Audit(AuditArgs),
     /// Lists published networks, and fetches one when it is asked for
     Models(ModelsArgs),
+    /// Says what this build and this machine have, without a word of the user or a patient: send it with a report of a fault
+    Doctor(DoctorArgs),
+    /// Prints the page docs/command-line.md
+    #[command(hide = true)]
+    Reference,
 }
 
 #[derive(Debug, Args)]
@@ -142,6 +148,7 @@ pub struct CheckArgs {
 
 #[derive(Debug, Args)]
 pub struct PrepareArgs {
+    /// Scan, folder or zip archive of scans, or .safetensors stack
     pub scan: PathBuf,
     #[command(flatten)]
     pub choice: ChoiceArgs,
@@ -269,6 +276,7 @@ pub enum Heatmap {
 
 #[derive(Debug, Args)]
 pub struct ExplainArgs {
+    /// Scan, folder or zip archive of scans, or .safetensors stack
     pub scan: PathBuf,
     #[command(flatten)]
     pub choice: ChoiceArgs,
@@ -302,6 +310,7 @@ pub struct ExplainArgs {
     /// Slices that may change, "20:28" or "all"
     #[arg(long, value_name = "A:B|all", value_parser = slab, default_value = "all")]
     pub slab: Slab,
+    /// How lambda is searched
     #[arg(long, value_enum, default_value = "path")]
     pub search: Search,
     /// Lambda range along the first gradient, in place of a search: "-500:200"
@@ -343,6 +352,7 @@ pub struct ExplainArgs {
         conflicts_with_all = ["objective", "embedder"]
     )]
     pub offset: f64,
+    /// What the heatmap adds up along lambda
     #[arg(long, value_enum, default_value = "int")]
     pub heatmap: Heatmap,
     /// What the classifier sees outside the slab [default: reconstruction]
@@ -379,6 +389,7 @@ pub struct AuditArgs {
     /// Model card or checkpoint of the classifier, with a label of each finding's name
     #[arg(long, value_name = "CARD")]
     pub classifier: Option<PathBuf>,
+    /// How lambda is searched
     #[arg(long, value_enum, default_value = "path")]
     pub search: Search,
     /// Largest change, as a share of the image

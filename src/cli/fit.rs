@@ -20,6 +20,7 @@ use crate::pipeline::{self, BadInput};
 
 #[derive(Debug, Args)]
 pub struct FitArgs {
+    /// Scan, folder or zip archive of scans, or .safetensors stack
     pub scan: PathBuf,
     /// Model cards, checkpoints or networks: an autoencoder, what gives the score (a classifier, a segmenter or an embedder), or both
     #[arg(value_name = "CARD", required = true, num_args = 1..=3)]

@@ -6,6 +6,7 @@ mod check;
 mod choice;
 mod compute;
 mod demo;
+mod doctor;
 mod explain;
 mod fit;
 mod info;
@@ -18,6 +19,7 @@ mod phantom;
 mod predict;
 mod prepare;
 mod progress;
+mod reference;
 mod replay;
 mod values;
 
@@ -29,6 +31,7 @@ use clap::Parser;
 
 pub use args::Arguments;
 use args::Command;
+pub use reference::reference;
 
 use crate::files;
 use crate::job::Cancelled;
@@ -78,6 +81,11 @@ fn dispatch(arguments: Arguments) -> Result<()> {
         },
         Some(Command::Audit(args)) => audit::run(&args),
         Some(Command::Models(args)) => models::run(&args),
+        Some(Command::Doctor(args)) => doctor::run(&args),
+        Some(Command::Reference) => {
+            say(reference().trim_end());
+            Ok(())
+        }
     }
 }
 

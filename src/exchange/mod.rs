@@ -1,4 +1,5 @@
-//! Networks in the files of other programs, read into a [`Graph`]: what a file takes and gives, and its operations for inputs of a size.
+//! Reads networks in files of other programs, ONNX and PyTorch's exported programs. A [`Model`] says what its network takes and gives, and
+//! makes the [`Graph`] of its operations for inputs of a size.
 
 mod ending;
 mod lower;
@@ -24,10 +25,10 @@ pub enum Error {
     Unreadable { path: PathBuf, why: std::io::Error },
     #[error("{} is not a network that Parallax can read: {why}", path.display())]
     NotANetwork { path: PathBuf, why: String },
-    /// What the network does that Parallax cannot, all of it.
+    /// Everything that the network does and Parallax cannot.
     #[error("{0}")]
     Unsupported(String),
-    /// What was asked of the network that it does not have or take.
+    /// An output that the network does not have, or an input that it does not take.
     #[error("{name}: {why}")]
     Asked { name: String, why: String },
     /// An operation that is not as its kind must be.
@@ -39,7 +40,7 @@ pub enum Error {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Size {
     Fixed(usize),
-    /// As whoever runs the network chooses; sides of one name are alike.
+    /// A length that whoever runs the network chooses; sides of one name are equally long.
     Open(String),
 }
 
@@ -49,7 +50,7 @@ pub struct Port {
     pub name: String,
     /// The numbers' type in lower case: "float32".
     pub dtype: String,
-    /// None where the file does not say.
+    /// The sides; `None` where the file does not say how many there are.
     pub sizes: Option<Vec<Size>>,
 }
 
@@ -118,7 +119,7 @@ impl About {
 /// What is asked of a network: outputs for inputs of a size.
 pub(crate) struct Request<'a> {
     pub(crate) shapes: &'a [&'a [usize]],
-    /// By name; none are all.
+    /// The outputs by name; all of them where none is named.
     pub(crate) outputs: &'a [&'a str],
     pub(crate) dtype: DType,
     pub(crate) device: &'a Device,

@@ -1,4 +1,5 @@
-//! What leaves the program: one file per format, each giving bytes; one place that writes them. A session comes back, too.
+//! Makes the files that leave the program. Each format is a module that gives bytes; [`mod@write`] alone puts them on the disk. A session
+//! ([`session`]) is read here, too.
 
 pub mod animation;
 pub mod apng;
@@ -40,10 +41,10 @@ use crate::pipeline::{Input, Run};
 pub struct Subject<'a> {
     pub run: &'a Run,
     pub report: &'a Report,
-    /// As it is shown, HU.
+    /// The volumes that pictures show, HU.
     pub layers: Layers,
     pub style: Style,
-    /// Of what is shown of one slice; `None` = the one that changed most.
+    /// The slice that pictures of one slice show; `None` for the one that changed most.
     pub spot: Option<Spot>,
     pub patient: Patient,
 }
@@ -97,7 +98,7 @@ impl Group {
 }
 
 const MP4: [&str; 3] = ["lambda.mp4", "slices.mp4", "tour.mp4"];
-/// Beside whatever is chosen.
+/// The report, which is written beside whatever is chosen.
 pub const REPORT: &str = "result.json";
 
 impl Kind {
@@ -114,10 +115,10 @@ impl Kind {
         Self::Dicom,
         Self::DicomCt,
     ];
-    /// Where nothing is chosen.
+    /// The kinds that are written where none is chosen.
     pub const DEFAULT: [Self; 3] = [Self::Png, Self::Gif, Self::Nifti];
 
-    /// As it is typed.
+    /// The name that is typed on the command line.
     pub fn name(self) -> &'static str {
         match self {
             Self::Png => "png",
@@ -134,7 +135,7 @@ impl Kind {
         }
     }
 
-    /// In a few words.
+    /// The name that stands in the export dialog.
     pub fn title(self) -> &'static str {
         match self {
             Self::Png => "Picture of one slice (PNG)",
@@ -151,7 +152,7 @@ impl Kind {
         }
     }
 
-    /// In words.
+    /// A line that says what is written.
     pub fn describe(self) -> &'static str {
         match self {
             Self::Png => "original, counterfactual and difference of the slice that changed most, as a picture",
@@ -186,7 +187,7 @@ impl Kind {
         }
     }
 
-    /// What it writes: paths within a folder. One that ends in `/` is a folder of files, one a slice.
+    /// The files that the kind writes, as paths within a folder. A path that ends in `/` is a folder with a file for each slice.
     pub fn names(self) -> &'static [&'static str] {
         match self {
             Self::Png => &["panes.png"],
@@ -259,22 +260,22 @@ impl File {
     }
 }
 
-/// The names of all that `kinds` give, and of the report.
+/// The names of all files that `kinds` write, and of the report.
 pub fn names(kinds: &[Kind]) -> impl Iterator<Item = &'static str> {
     kinds.iter().flat_map(|kind| kind.names()).copied().chain([REPORT])
 }
 
-/// Refuses early what could not be made of an input after hours of work.
+/// Refuses kinds that cannot be made of this input, before hours of work.
 pub fn check(input: &Input, kinds: &[Kind], patient: Patient) -> Result<()> {
     if kinds.iter().any(|kind| kind.is_dicom()) { dicom::check(input, patient) } else { Ok(()) }
 }
 
-/// What to know of the files that `kinds` give, in words.
+/// What a person should know of the files that `kinds` write, in words.
 pub fn note(input: &Input, kinds: &[Kind]) -> Option<&'static str> {
     kinds.iter().any(|kind| kind.is_dicom()).then(|| dicom::note(input)).flatten()
 }
 
-/// Makes what `kinds` give, and the report, one file after the other: `put` takes each before the next is made.
+/// Makes the files of `kinds`, and the report, one after the other: `put` takes each file before the next is made.
 pub fn files(subject: &Subject, kinds: &[Kind], monitor: &Monitor, put: Put) -> Result<()> {
     put(File::new(REPORT, subject.report.json()?.into_bytes()))?;
     let story = Story::new(subject);

@@ -14,7 +14,7 @@ use std::ops::Range;
 use std::path::Path;
 use std::sync::Arc;
 
-use anyhow::{Context, Result, bail, ensure};
+use anyhow::{Context, Result, anyhow, bail, ensure};
 use safetensors::tensor::{Dtype, Metadata, TensorInfo};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
@@ -28,6 +28,7 @@ use crate::latent_shift::{Counterfactual, ScoreKind, Scores, Step, Trial};
 use crate::preprocess::Prepared;
 use crate::quality::regions::Regions;
 use crate::stability::Stability;
+use crate::weights::{HeaderError, safetensors_header};
 
 const FORMAT: &str = "parallax session";
 /// Bumped when what is there changes its meaning.
@@ -138,6 +139,15 @@ enum Version {
     Two,
 }
 
+/// Why a file with such a header is no session, in words.
+fn no_session(error: HeaderError) -> anyhow::Error {
+    match error {
+        HeaderError::Cut(_) => anyhow!(error).context("the file is too short for a session; save it again"),
+        HeaderError::Long(_) => anyhow!("it is no session of Parallax, or the file is cut; choose another"),
+        HeaderError::NotAHeader(_) => anyhow!(error).context("it is no session of Parallax, or the file is damaged"),
+    }
+}
+
 /// A file that was read whole, and is as it was written.
 pub struct SavedSession {
     version: Version,
@@ -154,17 +164,7 @@ impl SavedSession {
     fn read(path: &Path) -> Result<Self> {
         let mut file = files::open(path)?;
         let length = file.metadata()?.len();
-        let mut count = [0; 8];
-        file.read_exact(&mut count).context("the file is too short for a session; save it again")?;
-        let header_bytes = u64::from_le_bytes(count);
-        ensure!(
-            header_bytes <= MAX_HEADER_BYTES.min(length.saturating_sub(8)),
-            "it is no session of Parallax, or the file is cut; choose another"
-        );
-        let mut header = vec![0; header_bytes as usize];
-        file.read_exact(&mut header)?;
-        let metadata: Metadata =
-            serde_json::from_slice(&header).context("it is no session of Parallax, or the file is damaged")?;
+        let (metadata, header_bytes) = safetensors_header(&mut file, length, MAX_HEADER_BYTES).map_err(no_session)?;
         let words = metadata.metadata().clone().unwrap_or_default();
         let word = |key: &str| words.get(key).map(String::as_str).unwrap_or_default();
         ensure!(word("format") == FORMAT, "it holds tensors, but is no session of Parallax; choose another file");

@@ -1,5 +1,6 @@
-//! Whether networks suit a scan, before anything is computed: what of the body they see, how its intensities lie, how much is made up by
-//! resampling, how long a run takes and how much memory; and, where it is asked for, whether the autoencoder keeps the scan.
+//! Says whether networks suit a scan, before anything is computed: which part of the body they see, how its intensities lie, how much of
+//! the input resampling makes up, how long a run takes, and how much memory. Where it is asked for, the scan is also sent through the
+//! autoencoder, to see whether it is kept.
 //!
 //! [`fit`] gives the numbers, [`words`] their sentences. The window and `parallax fit` say the same.
 
@@ -27,14 +28,14 @@ use crate::models::{Autoencoder, Classifier, Embedder, Segmenter, TrainedOn};
 use crate::pipeline::{self, BadInput, Input, Model};
 use crate::preprocess::Recipe;
 
-/// What is to fit together.
+/// The networks that are to fit a scan, and what a run would be told.
 #[derive(Clone)]
 pub struct Asked {
     pub autoencoder: Option<Arc<Model<dyn Autoencoder>>>,
     pub classifier: Option<Arc<Model<Classifier>>>,
     pub segmenter: Option<Arc<Model<Segmenter>>>,
     pub embedder: Option<Arc<Model<Embedder>>>,
-    /// Slices that may change; `None` = all.
+    /// The slices that may change; `None` for all.
     pub slab: Option<Range<usize>>,
     pub options: Options,
 }
@@ -53,7 +54,7 @@ impl Asked {
 /// All that is known of networks and a scan without running the networks through.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Fit {
-    /// One for each way in which scans are prepared; none of a stack that does not say where it lies.
+    /// One for each way in which the networks have scans prepared; empty for a stack that does not say where it lies.
     pub networks: Vec<OfNetwork>,
     pub cost: Cost,
 }
@@ -61,15 +62,15 @@ pub struct Fit {
 /// What networks of one recipe are given of a scan.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct OfNetwork {
-    /// Names of their cards.
+    /// The names of these networks' cards.
     pub names: Vec<String>,
     pub coverage: Coverage,
-    /// Nothing where no body is seen.
+    /// How the body's intensities lie; `None` where the networks see no body.
     pub intensities: Option<Intensities>,
     pub sampling: Sampling,
 }
 
-/// A network by what matters to how it is fed.
+/// What of a network decides how it is fed.
 struct Fed {
     names: Vec<String>,
     recipe: Recipe,
@@ -115,7 +116,7 @@ pub fn run_secs(input: &Input, asked: &Asked, monitor: &Monitor) -> Result<Optio
     Ok(run.filter(|run| run.gradients > 0).map(|run| run.secs))
 }
 
-/// The networks, those together that are fed alike.
+/// The networks in groups: those that are fed alike stand together.
 fn fed(asked: &Asked) -> Vec<Fed> {
     let autoencoder = asked.autoencoder.as_ref().map(|model| (&model.name, &model.recipe, model.trained_on));
     let classifier = asked.classifier.as_ref().map(|model| (&model.name, &model.recipe, model.trained_on));

@@ -37,7 +37,7 @@ pub fn color(hu: f32, shade: Shade) -> [f32; 3] {
     }
 }
 
-/// 0..=1 of a window.
+/// The colour of a number of a window, `0..=1` from its lower to its upper end.
 fn place(hu: f32, window: Window) -> f32 {
     ((hu - window.center_hu) / window.width_hu.max(1e-6) + 0.5).clamp(0.0, 1.0)
 }
@@ -62,7 +62,7 @@ pub fn overlaid(under: [f32; 3], hu: f32, overlay: Overlay) -> [f32; 3] {
     between(under, end(share), overlay.opacity * share.abs())
 }
 
-/// -1..=1 of the scale; 0 below the threshold.
+/// A difference as a share of the scale, `-1..=1`; 0 below the threshold.
 fn share(hu: f32, scale_hu: f32, threshold_hu: f32) -> f32 {
     if hu.abs() < threshold_hu { 0.0 } else { (hu / scale_hu.max(1e-6)).clamp(-1.0, 1.0) }
 }

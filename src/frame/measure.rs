@@ -13,12 +13,12 @@ use crate::volume::Grid;
 /// Corners of the line that an ellipse is drawn by.
 const CORNERS: usize = 64;
 
-/// RAS+ millimetres.
+/// A place in the patient, RAS+ millimetres.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub enum Shape {
-    /// From end to end.
+    /// A line, from end to end.
     Distance([DVec3; 2]),
-    /// One end, the corner, the other end.
+    /// An angle: one end, the corner, the other end.
     Angle([DVec3; 3]),
     Ellipse {
         middle: DVec3,
@@ -41,11 +41,11 @@ pub const VOLUMES: [(Content, &str); 4] = [
     (Content::Difference, "Difference"),
 ];
 
-/// Of a region in one volume.
+/// The numbers of a region in one volume.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Spread {
     pub mean_hu: f64,
-    /// Of these voxels themselves (divided by their count, not one less): they are no sample of others.
+    /// The standard deviation of these voxels, divided by their count and not by one less: they are no sample of others.
     pub sd_hu: f64,
 }
 
@@ -53,7 +53,7 @@ pub struct Spread {
 #[derive(Debug, Clone, PartialEq)]
 pub struct Region {
     pub voxels: usize,
-    /// As `VOLUMES`; `None` where a volume does not reach the whole region, or the region holds no voxel's centre.
+    /// One for each of `VOLUMES`; `None` where a volume does not reach the whole region, or the region holds no voxel's centre.
     pub spreads: [Option<Spread>; VOLUMES.len()],
 }
 
@@ -75,7 +75,7 @@ impl Shape {
         }
     }
 
-    /// What lies on its slice.
+    /// The measurements that lie on the slice of a camera.
     pub fn anchor(&self) -> DVec3 {
         match *self {
             Self::Distance([a, b]) => (a + b) / 2.0,

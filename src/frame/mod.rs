@@ -1,4 +1,5 @@
-//! What a picture shows, as one value. `paint` draws it on the CPU, a shader on the screen; a test holds the two equal.
+//! What a picture shows, as one value, [`View`]. [`paint`] draws a view on the CPU, for files; [`crate::gpu`] draws it by a shader, on the
+//! screen. A test holds the two equal.
 
 pub mod camera;
 pub mod colormap;
@@ -33,12 +34,12 @@ pub struct Window {
 }
 
 impl Window {
-    /// That of a scan that says centre and width, HU; else the preset for soft tissue.
+    /// The window of a scan that says centre and width, HU; the preset for soft tissue where it says none.
     pub fn stored(window_hu: Option<[f32; 2]>) -> Self {
         window_hu.map_or(PRESETS[0].1, |[center_hu, width_hu]| Self { center_hu, width_hu })
     }
 
-    /// From the 1st to the 99th percentile of what is seen; `None` where nothing is.
+    /// The window from the 1st to the 99th percentile of the numbers that are seen; `None` where none are.
     pub fn of(mut values_hu: Vec<f32>) -> Option<Self> {
         const NARROWEST_HU: f32 = 10.0;
         values_hu.retain(|value| value.is_finite());
@@ -54,7 +55,7 @@ impl Window {
 pub enum Map {
     #[default]
     Grey,
-    /// matplotlib's: alike bright steps for readers of any colour vision.
+    /// matplotlib's map, whose steps are equally bright for readers of any colour vision.
     Viridis,
     /// Black, red, yellow, white.
     Hot,
@@ -106,13 +107,13 @@ pub struct Overlay {
 #[derive(Debug, Clone)]
 pub struct Layers {
     pub scan: Volume,
-    /// `None` before there is a result.
+    /// What the networks made; `None` before there is a result.
     pub shift: Option<Shift>,
-    /// What an overlay of a map reads; `None` where there is none.
+    /// The map that an overlay reads; `None` where there is none.
     pub map: Option<SizeMap>,
 }
 
-/// The voxel nearest to a place in world space; `None` outside.
+/// The number of the voxel nearest to a place in world space; `None` outside the volume.
 pub fn nearest_voxel(volume: &Volume, world: DVec3) -> Option<[usize; 3]> {
     let at = volume.grid.voxel_from_world().transform_point3(world).round().to_array();
     let inside = (0..3).all(|axis| at[axis] >= 0.0 && at[axis] < volume.grid.shape[axis] as f64);
@@ -133,7 +134,7 @@ pub fn lambda_text(lambda: f64) -> String {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Content {
     Scan,
-    /// Lambda 0, outside every step's slab too.
+    /// The step at lambda 0, also where it lies outside the slab.
     Reconstruction,
     /// The step as the autoencoder draws it.
     Decoded,
@@ -147,14 +148,14 @@ pub enum Content {
     Heatmap(HeatmapMethod),
 }
 
-/// What generated pixels are of.
+/// Which lambda generated pixels belong to.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Generated {
     /// One lambda.
     At(f64),
     /// All lambdas of a sweep.
     Sweep,
-    /// One lambda that is not told: of whoever reads blinded.
+    /// One lambda, which is not told to a reader of a blinded study.
     Untold,
 }
 
@@ -206,12 +207,12 @@ impl Look {
         }
     }
 
-    /// Whether what the networks made enters.
+    /// Whether the picture shows anything that the networks made.
     pub fn needs_shift(&self) -> bool {
         self.content != Content::Scan || self.overlay.is_some_and(|overlay| overlay.of == Overlaid::Difference)
     }
 
-    /// Whether a map enters.
+    /// Whether the picture shows a map.
     pub fn needs_map(&self) -> bool {
         self.overlay.is_some_and(|overlay| overlay.of == Overlaid::Map)
     }

@@ -1,4 +1,4 @@
-//! Draws a view on the CPU: as `shaders/slice.wgsl` does on the screen; exported pictures come from here.
+//! Draws a view on the CPU, as `shaders/slice.wgsl` does on the screen. Exported pictures come from here.
 
 use glam::{DAffine3, DVec3, Vec3};
 use image::{Rgba, RgbaImage};
@@ -7,7 +7,7 @@ use super::{Content, Layers, Look, Overlaid, Sampling, Shift, SizeMap, View, col
 use crate::latent_shift::HeatmapMethod;
 use crate::volume::Grid;
 
-/// Half a voxel beyond the outermost centres a voxel ends.
+/// How far a volume reaches beyond the centres of its outermost voxels, in voxels.
 const REACH: f32 = 0.5;
 
 pub fn paint(view: &View, layers: &Layers) -> RgbaImage {
@@ -66,7 +66,7 @@ enum Number {
 struct Place {
     scan_from_pixel: DAffine3,
     shift_from_pixel: DAffine3,
-    /// `None` where there is no map.
+    /// From pixels to voxels of the map; `None` where there is no map.
     map_from_pixel: Option<DAffine3>,
 }
 
@@ -166,7 +166,7 @@ fn within(shape: [usize; 3], at: Vec3) -> bool {
     (0..3).all(|axis| at[axis] >= -REACH && at[axis] <= shape[axis] as f32 - 1.0 + REACH)
 }
 
-/// `value` between voxels; `None` outside the volume.
+/// The number at a place between voxels, whose own numbers `value` gives; `None` outside the volume.
 fn sample(shape: [usize; 3], at: Vec3, sampling: Sampling, value: impl Fn([usize; 3]) -> f32) -> Option<f32> {
     if !within(shape, at) {
         return None;

@@ -7,7 +7,7 @@ use half::f16;
 use crate::latent_shift::{Counterfactual, HeatmapMethod, heatmap};
 use crate::volume::{Volume, Voxels};
 
-/// Behind the steps: one for each way to add them up.
+/// How many heatmaps lie behind the steps: one for each way to add them up.
 pub const HEATMAPS: usize = HeatmapMethod::ALL.len();
 
 /// A reconstruction, and how the steps differ from it, in the slab only. HU; the reconstruction as the floats that networks make, the
@@ -22,7 +22,7 @@ pub struct Shift {
 }
 
 impl Shift {
-    /// A result for display.
+    /// Makes a result ready for display.
     pub fn of(result: &Counterfactual) -> Self {
         let [slope, _] = result.hu_from_decoded;
         let [ni, nj, _] = result.grid.shape;
@@ -50,7 +50,7 @@ impl Shift {
         Self { reconstruction: Volume::from_f32(scan_hu.grid, hu), slab: slab.clone(), slabs }
     }
 
-    /// One scale of the difference for every lambda.
+    /// The scale of the difference, HU, which is the same for every lambda.
     pub fn scale_hu(&self) -> f32 {
         scale((0..self.count() * self.slab_voxels()).map(|i| self.slabs.at(i).abs()).collect())
     }
@@ -110,7 +110,7 @@ impl Shift {
     }
 }
 
-/// What 99.9 % of all voxels lie within; at least 1 HU.
+/// The size that 99.9 % of all voxels lie within, HU; at least 1.
 fn scale(mut sizes: Vec<f32>) -> f32 {
     const SHARE: f64 = 0.999;
     let Some(last) = sizes.len().checked_sub(1) else { return 1.0 };

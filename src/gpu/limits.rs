@@ -3,18 +3,17 @@
 use std::sync::Arc;
 
 use eframe::egui_wgpu::WgpuSetup;
-use eframe::wgpu;
 
-/// Copying this much takes a core a few milliseconds, so a window that takes in a large volume stays quick; the memory for the
-/// copy lives until the frame is drawn. 315 MB, 512 x 512 x 600 voxels of 16 bits, come in 19 frames.
+/// The bytes that a frame uploads at most. A core copies them in a few milliseconds, so a window that takes in a large volume stays quick;
+/// the memory for the copy lives until the frame is drawn. A volume of 315 MB, 512 x 512 x 600 voxels of 16 bits, comes in 19 frames.
 const BYTES_PER_FRAME: usize = 16 << 20;
 
-/// What the renderer keeps to.
+/// The limits that the renderer keeps to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Bounds {
-    /// Texels along a side of a 3-D texture, at most.
+    /// The most texels along a side of a 3-D texture.
     pub side: usize,
-    /// Uploaded in a frame, at most, though always a slice.
+    /// The most bytes that a frame uploads; a slice is uploaded even where it is larger.
     pub bytes_per_frame: usize,
 }
 

@@ -1,6 +1,7 @@
-//! The pictures of `frame` on the screen. [`SliceRenderer`] lives long: layout, pipeline, textures. [`PaintSlice`] is one
-//! pane of one frame.
+//! Draws the pictures of [`crate::frame`] on the screen. [`SliceRenderer`] holds layout, pipeline and textures, and lives as long as the
+//! window. [`PaintSlice`] is one pane of one frame.
 
+mod adapters;
 mod limits;
 mod pane;
 mod textures;
@@ -11,10 +12,10 @@ use std::num::NonZeroU64;
 use std::sync::Arc;
 
 use bytemuck::{Pod, Zeroable};
-use eframe::wgpu;
 
 use crate::frame::{Content, Layers, Overlaid, Sampling, Shade, Shift, View};
 use crate::volume::{Grid, Voxels};
+pub use adapters::{Adapter, adapters};
 pub use limits::{Bounds, raise_limits};
 pub use pane::{PaintSlice, words};
 use textures::{Read, Textures};
@@ -125,7 +126,7 @@ impl SliceUniforms {
 #[derive(Debug, Clone, PartialEq)]
 pub enum Shown {
     Picture,
-    /// Nothing is drawn, since not all of it is on the GPU: the next frames bring it.
+    /// Nothing is drawn yet: a part of the volumes is not on the GPU, and the next frames bring it.
     Loading,
     /// Nothing is drawn, for the reason given in words.
     Refused(String),
@@ -144,9 +145,9 @@ pub struct SliceRenderer {
     layout: wgpu::BindGroupLayout,
     pipeline: wgpu::RenderPipeline,
     textures: Textures,
-    /// Bound where the shader does not read: of floats, and of whole numbers.
+    /// Empty textures, of floats and of whole numbers, bound where the shader reads nothing.
     blanks: [wgpu::TextureView; 2],
-    /// Of the frame that is not finished yet.
+    /// What the panes of the unfinished frame have asked for.
     asked: Vec<Asked>,
     /// What each pane of the finished frame shows, and is bound to where it is drawn.
     panes: HashMap<u64, (Shown, Option<wgpu::BindGroup>)>,
@@ -157,7 +158,7 @@ impl SliceRenderer {
         Self::with_bounds(device, target, Bounds::of(device))
     }
 
-    /// With smaller textures or uploads than the device allows.
+    /// A renderer with smaller textures or uploads than the device allows.
     pub fn with_bounds(device: &wgpu::Device, target: wgpu::TextureFormat, bounds: Bounds) -> Self {
         let shader = device.create_shader_module(wgpu::ShaderModuleDescriptor {
             label: Some("slice.wgsl"),
@@ -295,7 +296,7 @@ impl SliceRenderer {
         })
     }
 
-    /// Of all volumes ever sent to the GPU. It stands still while what is shown moves within them.
+    /// How many bytes of all volumes were ever sent to the GPU. The number stands still while the view moves within them.
     pub fn uploaded_bytes(&self) -> u64 {
         self.textures.uploaded_bytes()
     }

@@ -1,10 +1,9 @@
-//! The renderer as egui calls it: one pane of one frame, and the words it leaves for the next.
+//! The renderer as egui calls it: one pane of one frame, and the words that stand in place of its picture.
 
 use std::sync::Arc;
 
-use eframe::egui::{Context, Id, PaintCallbackInfo};
 use eframe::egui_wgpu::{CallbackResources, CallbackTrait, ScreenDescriptor};
-use eframe::wgpu;
+use egui::{Context, Id, PaintCallbackInfo};
 
 use super::{Shown, SliceRenderer};
 use crate::frame::{Layers, View};
@@ -15,7 +14,7 @@ pub struct PaintSlice {
     pub pane: u64,
     pub view: View,
     pub layers: Arc<Layers>,
-    /// Is asked for further frames until the picture is complete. A callback is given none.
+    /// Where further frames are asked for until the picture is complete: egui gives a callback no context of its own.
     pub ctx: Context,
 }
 
@@ -43,7 +42,7 @@ impl CallbackTrait for PaintSlice {
         Vec::new()
     }
 
-    /// Every pane has asked by now: only now is it known what the frame shows no more.
+    /// Finishes the frame. egui calls this when every pane has asked, so it is known which volumes the frame does not show any more.
     fn finish_prepare(
         &self,
         device: &wgpu::Device,

@@ -1,9 +1,8 @@
-//! Volumes as 3-D textures of the numbers that they are kept in, i16 or f32: uploaded over as many frames as they take, kept while
-//! they are shown.
+//! Volumes as 3-D textures. A texture has the numbers that its volume is kept in, i16 or f32; it is uploaded over as many frames as that
+//! takes, and kept while it is shown.
 
 use std::ops::Range;
 
-use eframe::wgpu;
 use half::f16;
 
 use super::Bounds;
@@ -19,7 +18,7 @@ pub(super) struct Texture {
     /// `[ni, nj, slices]`.
     shape: [usize; 3],
     texel_bytes: usize,
-    /// Slices that are there.
+    /// How many slices are uploaded.
     uploaded: usize,
 }
 
@@ -30,7 +29,7 @@ struct Entry {
     /// Keeps the memory alive, so that its address names it.
     voxels: Voxels,
     shape: [usize; 3],
-    /// Or why there is none, in words.
+    /// The texture, or in words why there is none.
     texture: Result<Texture, String>,
 }
 
@@ -153,7 +152,7 @@ impl Texture {
     }
 }
 
-/// How voxels lie in a texture: as they lie in memory.
+/// The format of a texture whose texels are the volume's numbers as they lie in memory.
 fn texels(voxels: &Voxels) -> (wgpu::TextureFormat, usize) {
     match voxels {
         Voxels::I16(_) => (wgpu::TextureFormat::R16Sint, size_of::<i16>()),
@@ -215,7 +214,7 @@ fn create(device: &wgpu::Device, voxels: &Voxels, shape: [usize; 3], side: usize
     Ok(Texture { tiling, view, texels, shape, texel_bytes, uploaded: 0 })
 }
 
-/// What wgpu would otherwise end the program for, as an error: it reports none where it happens.
+/// Runs `work`, and gives as an error what wgpu would otherwise end the program for.
 fn attempt<T>(device: &wgpu::Device, make: impl FnOnce() -> T) -> Result<T, wgpu::Error> {
     use wgpu::ErrorFilter::{Internal, OutOfMemory, Validation};
     let scopes = [OutOfMemory, Validation, Internal].map(|filter| device.push_error_scope(filter));

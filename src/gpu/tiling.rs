@@ -10,10 +10,10 @@ pub(super) struct Tiling {
 }
 
 impl Tiling {
-    /// Of what is not there, and not read.
+    /// The tiling of a volume that is not there, and is not read.
     pub(super) const NONE: Self = Self { across: 1, down: 1, depth: 1 };
 
-    /// The least that holds `[ni, nj, slices]` in a texture of at most `side` texels a side; `None` where nothing does.
+    /// The smallest tiling that holds `[ni, nj, slices]` in a texture of at most `side` texels a side; `None` where nothing does.
     pub(super) fn fit([ni, nj, slices]: [usize; 3], side: usize) -> Option<Self> {
         if ni == 0 || nj == 0 || slices == 0 {
             return None;

@@ -1,36 +1,17 @@
 //! Networks as data: a [`Graph`] of operations on tensors, whose weights are frozen, and one machinery for its gradient.
 //!
-//! A graph is built once, from a checkpoint; [`Graph::fused`] merges what the kernels do in one pass. For inputs of a shape a
-//! [`Plan`] says which values live how long and how many bytes that takes. [`Plan::forward`] gives the outputs;
-//! [`Plan::record`] gives them with a [`Tape`], whose vjp takes the gradient of the outputs to that of the inputs. A gradient that takes
-//! much memory goes by bands of planes, or in segments, whose passes are repeated.
+//! A graph is built once, from a checkpoint. [`Graph::fused`] merges operations that the kernels do in one pass. A [`Plan`], made for inputs
+//! of one shape, says which values live how long and how many bytes that takes. [`Plan::forward`] gives the outputs;
+//! [`Plan::record`] gives them with a [`Tape`], whose vjp takes the gradient of the outputs to that of the inputs. A gradient that would
+//! take much memory is computed by bands of planes, or in segments whose passes are repeated.
 //!
-//! Each operation has one home in [`ops`]: its shape, its forward pass, its vector-Jacobian product (vjp) and what it saves for
-//! that. Our own kernels run on a CPU; operations call candle's elsewhere.
+//! Each operation has one file in [`ops`], with its shape, its forward pass, its vector-Jacobian product (vjp) and what it saves for
+//! the vjp. On a CPU operations run our own kernels; on a GPU they call candle's.
 //!
-//! A network of one's own is one function that builds its graph:
+//! A network of one's own is one function that builds its graph. This is `examples/new_network.rs`:
 //!
 //! ```
-//! use candle_core::{DType, Device, Tensor};
-//! use parallax::graph::{Graph, Plan, ops::{AtZero, Conv}};
-//!
-//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
-//! let random = |shape: &[usize]| Tensor::randn(0_f32, 0.1, shape, &Device::Cpu);
-//! let mut g = Graph::new();
-//! let x = g.input();
-//! let conv = Conv::new(&random(&[4, 1, 3, 3, 3])?, None)?.padded([1; 3]);
-//! let y = g.conv(x, conv);
-//! let y = g.relu(y, AtZero::Nothing);
-//! let y = g.global_mean(y); // [n, 4]
-//! let graph = g.finish(&[y]).fused();
-//!
-//! let plan = Plan::new(&graph, &[&[1, 1, 8, 16, 16]], DType::F32)?;
-//! let x = random(&[1, 1, 8, 16, 16])?;
-//! let (y, tape) = plan.record(&[x], &|_, _| Ok(()))?;
-//! let gradient = tape.vjp(&[y[0].ones_like()?], &|_, _| Ok(()))?;
-//! assert_eq!(gradient[0].dims(), [1, 1, 8, 16, 16]);
-//! # Ok(())
-//! # }
+#![doc = include_str!("../../examples/new_network.rs")]
 //! ```
 
 mod around;

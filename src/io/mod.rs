@@ -1,4 +1,5 @@
-//! Opens a scan: a file of a known format, a folder, or a zip archive. Formats are told by bytes, never by names.
+//! Opens a scan: a file of a known format, a folder, or a zip archive. Formats are told by bytes, never by names. [`open`] gives a [`Scan`]
+//! in Hounsfield units, or an error in words; it never guesses in silence, since [`Scan`] carries its notes.
 
 mod archive;
 mod arriving;
@@ -59,7 +60,7 @@ pub enum Error {
 pub enum Geometry {
     Sform,
     Qform,
-    /// Neither form: spacing only, nibabel's fallback; left and right are a guess.
+    /// The spacing alone, as nibabel takes it where a header has neither form; left and right are then a guess.
     Spacing,
     /// The directions in the header of a NRRD or MetaImage file.
     Header,
@@ -116,10 +117,10 @@ impl Scan {
     }
 }
 
-/// HU of what is no number, and of padding: air.
+/// The HU of air, which stands where a file has no number, and in padding.
 const AIR_HU: f32 = -1000.0;
-/// Between voxel centres of any CT: micro-CT has hundredths of a millimetre, and no slice is thicker than a hand is wide.
-/// Beyond it the unit is not millimetres, or the header is broken.
+/// The spacings that a CT can have, millimetres: micro-CT has hundredths, and no slice is thicker than a hand is wide. Where a file says
+/// another spacing, its unit is not millimetres, or its header is broken.
 const SPACING_MM: std::ops::RangeInclusive<f64> = 0.01..=100.0;
 /// A grid whose axes span less than this share of a box with their lengths is flat. A gantry tilted by 30 degrees leaves 0.87.
 const FLAT_SHARE: f64 = 0.01;

@@ -1,4 +1,5 @@
-//! The networks: what each can do, and the cards that say what they are.
+//! The networks of a run, autoencoder, classifier, segmenter and embedder, and the cards that say what each is. [`Card`] opens a text file or
+//! a checkpoint; loading it gives a [`Network`]. `src/models/densenet.rs` is the architecture to copy for another one.
 
 mod adapter;
 mod architecture;
@@ -79,7 +80,7 @@ pub enum Error {
     Tensor(#[from] candle_core::Error),
 }
 
-/// Any network, loaded.
+/// A loaded network of any role.
 pub enum Network {
     Autoencoder(Arc<dyn Autoencoder>),
     Classifier(Arc<Classifier>),
@@ -105,7 +106,7 @@ pub struct Head {
     pub output: String,
     /// The value that scores are made of: what the output's activation takes, where it ends in one.
     pub value: String,
-    /// How they are made of it.
+    /// How scores are made of that value.
     pub activation: Probabilities,
     /// Whether the output is the number of the largest class, which has no gradient.
     pub chosen: bool,
@@ -188,7 +189,7 @@ impl Network {
         }
     }
 
-    /// What it is for.
+    /// The role of the network.
     pub fn role(&self) -> Role {
         match self {
             Self::Autoencoder(_) => Role::Autoencoder,
@@ -265,7 +266,7 @@ fn of_volume(card: &Card, network: &Graph) -> Graph {
     g.finish(&[logits])
 }
 
-/// A quarter turn and a mirror, out[i, j] = x[n-1-j, n-1-i]: how the published networks were fed. Its own inverse.
+/// Turns a slice a quarter and mirrors it, out[i, j] = x[n-1-j, n-1-i]: so the published networks were fed. The map is its own inverse.
 fn turned(g: &mut Graph, x: Value) -> Value {
     let x = g.permute(x, &[0, 1, 3, 2]);
     g.flip(x, &[2, 3])

@@ -154,6 +154,11 @@ pub fn name() -> String {
     }
 }
 
+/// Which of our kernels run on this CPU: "AVX-512", "AVX2", or "portable".
+pub fn kernels() -> &'static str {
+    super::simd::widest()
+}
+
 /// What the tensor shows, on `device`: there the same or, where it is another, a copy of that alone. candle's own way would take
 /// the whole of what the tensor is a view of along.
 pub fn copied(x: &Tensor, device: &Device) -> candle_core::Result<Tensor> {

@@ -1,7 +1,7 @@
-//! Arithmetic under the operations of [`crate::graph`]: kernels over slices of numbers on the CPU, the threads and the device that
+//! The arithmetic under the operations of [`crate::graph`]: kernels over slices of numbers on the CPU, and the threads and the device that
 //! they run on.
 //!
-//! Everything works in f32 and in f64; the suite proves each operation by central differences and against PyTorch.
+//! Every kernel works in f32 and in f64. The suite proves each operation by central differences and against PyTorch.
 #![expect(
     clippy::inline_always,
     reason = "only what is inlined is compiled for the instruction set of its caller, see simd"

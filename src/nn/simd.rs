@@ -156,6 +156,17 @@ impl Simd for Portable {
     }
 }
 
+/// The widest vectors of this CPU for which there are kernels, by name: what every kernel is compiled for and runs with here.
+pub(crate) fn widest() -> &'static str {
+    #[cfg(target_arch = "x86_64")]
+    if Avx512::found().is_some() {
+        return "AVX-512";
+    } else if Avx2::found().is_some() {
+        return "AVX2";
+    }
+    "portable"
+}
+
 #[cfg(target_arch = "x86_64")]
 pub(crate) use x86::{Avx2, Avx512};
 

@@ -66,7 +66,7 @@ fn row_ui(ui: &mut Ui, kept: &Kept, shown: bool) -> bool {
     let picture = Rect::from_min_size(rect.min + Vec2::splat(MARGIN), Vec2::splat(SIDE));
     let texture = textures::picture(ui.ctx(), &kept.session.to_string_lossy(), &kept.picture);
     let whole = Rect::from_min_max(Pos2::ZERO, pos2(1.0, 1.0));
-    ui.painter().image(texture.id(), picture, whole, eframe::egui::Color32::WHITE);
+    ui.painter().image(texture.id(), picture, whole, egui::Color32::WHITE);
     let painter = ui.painter().with_clip_rect(rect);
     let lines = [
         (&summary.target, colors.strong),

@@ -58,6 +58,7 @@ pub use crate::session::Start;
 
 use crate::catalogue;
 use crate::gpu::raise_limits;
+use crate::machine::desktop;
 
 const APP_ID: &str = "parallax";
 
@@ -86,7 +87,5 @@ pub fn run(mut start: Start) -> anyhow::Result<()> {
         }
     }
     eframe::run_native("parallax", options, Box::new(|cc| Ok(Box::new(App::new(cc, start, Box::new(SystemPicker))))))
-        .map_err(|error| {
-            anyhow!("the window cannot be opened: {error}; it needs a display and a Vulkan, Metal, DX12 or OpenGL driver; `parallax explain` needs neither")
-        })
+        .map_err(|error| anyhow!(desktop::no_window(&error.to_string())))
 }

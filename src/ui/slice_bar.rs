@@ -33,7 +33,7 @@ pub(super) fn slice_bar_ui(ui: &mut Ui, model: &Model, viewer: &Viewer, actions:
     let track = ui
         .horizontal(|ui| {
             let width = (ui.available_width() - NAME_WIDTH - VALUE_WIDTH).max(80.0);
-            let label = ui.add_sized([NAME_WIDTH - 8.0, 20.0], eframe::egui::Label::new("Slice"));
+            let label = ui.add_sized([NAME_WIDTH - 8.0, 20.0], egui::Label::new("Slice"));
             ui.spacing_mut().slider_width = width;
             let slider = ui.add(Slider::new(&mut slice, 1..=slices).show_value(false)).labelled_by(label.id);
             if slider.changed() {

@@ -24,7 +24,7 @@ pub(super) fn toasts_ui(ctx: &Context, toasts: &Toasts, actions: &mut Vec<Action
     });
 }
 
-fn toast_ui(ui: &mut eframe::egui::Ui, at: usize, toast: &Toast, actions: &mut Vec<Action>) {
+fn toast_ui(ui: &mut egui::Ui, at: usize, toast: &Toast, actions: &mut Vec<Action>) {
     ui.set_width(ui.available_width());
     let colors = theme::colors(ui);
     ui.horizontal(|ui| {

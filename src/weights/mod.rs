@@ -1,8 +1,9 @@
-//! Checkpoints: torch zip files, torch legacy files, safetensors. Told by their bytes, never by their names.
+//! Reads checkpoints: torch zip files, torch legacy files, safetensors. Their format is told by their bytes, never by their names.
 //!
 //! A pickle is read as data: nothing in it is ever executed.
 
 mod entries;
+mod header;
 mod legacy;
 mod package;
 mod pickle;
@@ -21,6 +22,7 @@ use candle_nn::VarBuilder;
 use candle_nn::var_builder::SimpleBackend;
 use storage::TensorSource;
 
+pub use self::header::{HeaderError, safetensors_header};
 pub use self::package::{Layout, Package, Stored};
 pub use self::storage::Kind;
 pub use self::vector::{is_npy, vector};

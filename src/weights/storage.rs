@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use candle_core::{Device, Tensor};
 
+use super::header::{MOST_HEADER_BYTES, safetensors_header};
 use crate::files;
 
 /// Kinds of numbers in checkpoints.
@@ -227,39 +228,26 @@ fn dense(shape: &[usize]) -> Vec<usize> {
     strides
 }
 
-/// Larger headers than any real model's; the safetensors crate has the same limit.
-const MAX_HEADER_BYTES: u64 = 100_000_000;
-
 pub(super) fn looks_like_safetensors(head: &[u8], length: u64) -> bool {
     head.len() > 8
         && head[8] == b'{'
         && u64::from_le_bytes([head[0], head[1], head[2], head[3], head[4], head[5], head[6], head[7]]) < length
 }
 
-/// What a file says before its tensors, and how many bytes it takes for that.
-fn safetensors_header(file: &mut File, length: u64) -> Result<(safetensors::tensor::Metadata, u64), String> {
-    let words = |e: std::io::Error| e.to_string();
-    let mut count = [0; 8];
-    file.read_exact(&mut count).map_err(words)?;
-    let header = u64::from_le_bytes(count);
-    if header > MAX_HEADER_BYTES.min(length.saturating_sub(8)) {
-        return Err(format!("its header claims {header} bytes"));
-    }
-    let mut head = vec![0; header as usize];
-    file.read_exact(&mut head).map_err(words)?;
-    Ok((serde_json::from_slice(&head).map_err(|e| e.to_string())?, header))
+fn header(file: &mut File, length: u64) -> Result<(safetensors::tensor::Metadata, u64), String> {
+    safetensors_header(file, length, MOST_HEADER_BYTES).map_err(|error| error.to_string())
 }
 
 /// The words that a safetensors file holds beside its tensors, by key.
 pub(super) fn safetensors_words(mut file: File) -> Result<BTreeMap<String, String>, String> {
     let length = file.metadata().map_err(|e| e.to_string())?.len();
-    let (metadata, _) = safetensors_header(&mut file, length)?;
+    let (metadata, _) = header(&mut file, length)?;
     Ok(metadata.metadata().iter().flatten().map(|(key, word)| (key.clone(), word.clone())).collect())
 }
 
 pub(super) fn read_safetensors(mut file: File, path: &Path) -> Result<BTreeMap<String, TensorSource>, String> {
     let length = file.metadata().map_err(|e| e.to_string())?.len();
-    let (metadata, header) = safetensors_header(&mut file, length)?;
+    let (metadata, header) = header(&mut file, length)?;
     let path = Arc::new(path.to_owned());
     let data = 8 + header;
     let mut tensors = BTreeMap::new();

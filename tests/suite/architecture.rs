@@ -30,7 +30,7 @@ const BESIDE: [(&str, &str, &str); 2] = [
 ];
 
 /// Crates and the modules that may name them; each of these does.
-const FENCES: [(&str, &[&str]); 33] = [
+const FENCES: [(&str, &[&str]); 35] = [
     ("candle_core", &["nn", "graph", "weights", "exchange", "models", "latent_shift", "pipeline"]),
     ("candle_nn", &["graph", "weights", "models", "latent_shift"]),
     ("rayon", &["volume", "nn", "graph", "io"]),
@@ -42,6 +42,8 @@ const FENCES: [(&str, &[&str]); 33] = [
     ("rustls", &["catalogue"]),
     ("fs4", &["catalogue"]),
     ("eframe", &["gpu", "ui"]),
+    ("egui", &["gpu", "ui"]),
+    ("wgpu", &["gpu"]),
     ("rfd", &["ui"]),
     ("open", &["session"]),
     ("flate2", &["io", "export"]),

@@ -1,4 +1,5 @@
-//! The guide to a model of one's own: each of its commands and programs is run, in its order, by a Python that has PyTorch and MONAI.
+//! The guide to a model of one's own, and the page on model cards: each of their commands and programs is run, in its order, by a Python
+//! that has PyTorch and MONAI.
 //!
 //! The Python is that of `PARALLAX_PYTHON`, else `python3`. Where it lacks a package nothing is tested, which is said on the error output.
 
@@ -8,39 +9,15 @@ use std::process::Command;
 
 use parallax::models::Card;
 
-const GUIDE: &str = "docs/your-own-model.md";
+use crate::support::pages::{self, Block};
+
+/// The pages whose commands need that Python, in the order in which they run in one folder.
+pub(crate) const PAGES: [&str; 2] = ["docs/your-own-model.md", "docs/cards.md"];
 /// What the guide tells people to install.
 const PACKAGES: &str = "import torch, onnx, onnxscript, monai, nibabel";
 
-fn root() -> &'static Path {
-    Path::new(env!("CARGO_MANIFEST_DIR"))
-}
-
-/// A fenced block of the guide.
-#[derive(Debug)]
-struct Block {
-    /// "sh", "python", "toml", or nothing.
-    language: String,
-    text: String,
-}
-
-impl Block {
-    /// What its first line calls the file: `# train.py`.
-    fn file(&self) -> Option<&str> {
-        let name = self.text.lines().next()?.strip_prefix("# ")?;
-        Path::new(name).extension().is_some_and(|ext| ext == "py" || ext == "toml").then_some(name)
-    }
-}
-
 fn blocks() -> Vec<Block> {
-    let guide = std::fs::read_to_string(root().join(GUIDE)).expect("the guide");
-    let fenced = guide.split("\n```").collect::<Vec<_>>();
-    assert!(fenced.len() % 2 == 1, "each block of the guide ends");
-    let block = |fenced: &&str| {
-        let (language, text) = fenced.split_once('\n').expect("a block has lines");
-        Block { language: language.to_owned(), text: format!("{text}\n") }
-    };
-    fenced.iter().skip(1).step_by(2).map(block).collect()
+    PAGES.into_iter().flat_map(pages::blocks).collect()
 }
 
 /// A Python that has all that the guide needs.
@@ -52,7 +29,8 @@ fn python() -> Option<PathBuf> {
         // A closed pipe leaves no one to tell.
         writeln!(
             std::io::stderr(),
-            "NOT TESTED: {GUIDE}; {name} cannot `{PACKAGES}`, name another with PARALLAX_PYTHON"
+            "NOT TESTED: {}; {name} cannot `{PACKAGES}`, name another with PARALLAX_PYTHON",
+            PAGES.join(", ")
         )
         .ok();
     }
@@ -66,17 +44,14 @@ fn executable(path: &Path, text: &str) {
     std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o755)).expect("its owner's");
 }
 
-/// A folder as the guide has it: the assets lie there, `parallax` and `python3` are on the path that is returned.
+/// A folder as the guide has it: `python3` is on the path that is returned, too.
 #[cfg(unix)]
 fn place(folder: &Path, python: &Path) -> std::ffi::OsString {
-    std::os::unix::fs::symlink(root().join("assets"), folder.join("assets")).expect("a link");
     let programs = folder.join("programs");
     std::fs::create_dir(&programs).expect("a folder");
     // By its own name: a Python of a virtual environment knows it by where it lies.
     executable(&programs.join("python3"), &format!("#!/bin/sh\nexec '{}' \"$@\"\n", python.display()));
-    let binary = Path::new(env!("CARGO_BIN_EXE_parallax")).parent().expect("a folder").to_owned();
-    let path = std::env::var_os("PATH").unwrap_or_default();
-    std::env::join_paths([programs, binary].into_iter().chain(std::env::split_paths(&path))).expect("plain names")
+    pages::place(folder, Some(&programs))
 }
 
 #[cfg(unix)]
@@ -89,11 +64,7 @@ fn every_command_and_program_of_the_guide_does_what_it_says() {
     for block in blocks() {
         match block.language.as_str() {
             "sh" => {
-                let mut shell = Command::new("bash");
-                shell.args(["-euo", "pipefail", "-c", &block.text]).current_dir(folder.path()).env("PATH", &path);
-                let output = shell.output().expect("a shell");
-                let said = [&output.stdout, &output.stderr].map(|said| String::from_utf8_lossy(said).into_owned());
-                assert!(output.status.success(), "{}\n{}", block.text, said.join("\n"));
+                pages::run(&block, folder.path(), &path);
                 ran += 1;
             }
             "python" | "toml" => {

@@ -1,6 +1,6 @@
 //! What a person makes the window's own: looks by name, and keys.
 
-use eframe::egui::{Key, Modifiers, accesskit::Role};
+use egui::{Key, Modifiers, accesskit::Role};
 use egui_kittest::kittest::Queryable;
 use parallax::frame::display::{Change, Laid, Layout};
 use parallax::frame::{PRESETS, Plane};
@@ -68,7 +68,7 @@ fn change_keys(window: &mut Window, command: &str) {
     press(window, "Change the keys…");
     window.get_by_role_and_label(Role::TextInput, "Find a command").click();
     window.run_steps(2);
-    window.event(eframe::egui::Event::Text(command.to_owned()));
+    window.event(egui::Event::Text(command.to_owned()));
     window.run_steps(3);
 }
 
@@ -116,7 +116,7 @@ fn the_shown_look_is_kept_by_a_name_and_chosen_from_the_palette() {
     window.run_steps(3);
     window.key_press_modifiers(Modifiers::COMMAND, Key::K);
     window.run_steps(3);
-    window.event(eframe::egui::Event::Text("hanging".to_owned()));
+    window.event(egui::Event::Text("hanging".to_owned()));
     window.run_steps(2);
     window.key_press(Key::Enter);
     window.run_steps(3);
@@ -129,7 +129,7 @@ fn the_shown_look_is_kept_by_a_name_and_chosen_from_the_palette() {
     assert!(sees(&window, "Axial"));
     window.key_press_modifiers(Modifiers::COMMAND, Key::K);
     window.run_steps(3);
-    window.event(eframe::egui::Event::Text("hang: own".to_owned()));
+    window.event(egui::Event::Text("hang: own".to_owned()));
     window.run_steps(2);
     window.key_press(Key::Enter);
     window.run_steps(3);

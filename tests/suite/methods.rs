@@ -206,7 +206,7 @@ fn the_window_offers_the_methods_by_one_control() {
     let mut window = explained(&models);
     window.get_by_role_and_label(Role::ComboBox, "Method shown").focus();
     window.run_steps(2);
-    window.key_press(eframe::egui::Key::Enter);
+    window.key_press(egui::Key::Enter);
     window.run_steps(3);
     click(&mut window, "Integrated gradients");
     crate::window::until(&mut window, "the map", |w| w.query_by_label("Integrated gradients pane").is_some());

@@ -17,7 +17,7 @@ fn open() -> Window {
 
 /// Types into the palette's field, which has the focus.
 fn type_words(window: &mut Window, words: &str) {
-    window.event(eframe::egui::Event::Text(words.to_owned()));
+    window.event(egui::Event::Text(words.to_owned()));
     window.run_steps(2);
 }
 

@@ -1,6 +1,7 @@
 //! Where test data lies, and what numbers are compared by.
 
 mod needed;
+pub(crate) mod pages;
 mod passes;
 mod random;
 

@@ -1,4 +1,4 @@
-//! Kernels are transformed here, in the order in which the products take them.
+//! Transforms kernels, into the order in which the products take them.
 
 use super::LARGEST_GROUP;
 use super::transform::{POINTS, of_kernels};

@@ -156,7 +156,7 @@ fn field_ui(
     actions: &mut Vec<Action>,
 ) {
     ui.horizontal(|ui| {
-        let label = ui.add_sized([FIELD_NAME_WIDTH, ui.spacing().interact_size.y], eframe::egui::Label::new(name));
+        let label = ui.add_sized([FIELD_NAME_WIDTH, ui.spacing().interact_size.y], egui::Label::new(name));
         ui.with_layout(Layout::right_to_left(Align::Center), |ui| {
             let browse = ui.button("Browse…").on_hover_text("Choose with a dialog");
             browse.widget_info(|| WidgetInfo::labeled(Role::Button, true, format!("Browse: {}", name.to_lowercase())));

@@ -149,7 +149,7 @@ fn choice_ui<T: PartialEq + Clone>(ui: &mut Ui, name: &str, chosen: &mut T, answ
 }
 
 /// Numbers side by side; says whether one changed.
-fn numbers_ui<N: eframe::egui::emath::Numeric>(ui: &mut Ui, name: &str, numbers: &mut [N], speed: f64) -> bool {
+fn numbers_ui<N: egui::emath::Numeric>(ui: &mut Ui, name: &str, numbers: &mut [N], speed: f64) -> bool {
     let mut changed = false;
     ui.horizontal(|ui| {
         for number in numbers {

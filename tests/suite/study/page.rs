@@ -123,7 +123,7 @@ fn a_study_is_found_by_the_palette_and_a_dialog_and_a_reader_can_do_it_all_by_ke
     let mut window = open_with(Start::default(), answers);
     window.key_press_modifiers(Modifiers::COMMAND, Key::K);
     window.run_steps(3);
-    window.event(eframe::egui::Event::Text("reader study".to_owned()));
+    window.event(egui::Event::Text("reader study".to_owned()));
     window.run_steps(2);
     window.key_press(Key::Enter);
     window.run_steps(3);

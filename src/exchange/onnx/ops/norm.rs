@@ -1,4 +1,4 @@
-//! Norms.
+//! Batch, instance, group and layer norms of ONNX.
 
 use candle_core::Tensor;
 

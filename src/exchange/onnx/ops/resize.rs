@@ -1,4 +1,4 @@
-//! Axes of another length.
+//! Operations that resize a tensor along its axes.
 
 use super::one;
 use crate::exchange::lower::{Lowering, Made, Operand, axis_of, beyond, wrong};
