@@ -27,7 +27,7 @@
 //! | 6 | [`pipeline`] open, prepare, predict, explain, [`quality`] what a counterfactual is worth |
 //! | 7 | [`frame`] what a picture shows, [`audit`] how true explanations are, [`demo`] the built-in scan and networks, [`fit`] whether networks suit a scan, [`stability`] how sure a counterfactual is |
 //! | 8 | [`export`] files, [`gpu`] the same pictures on the screen |
-//! | 9 | [`settings`] what the user chose, between runs, [`study`] what readers are shown and asked, and what they answer |
+//! | 9 | [`settings`] what the user chose, between runs, [`study`] what readers are shown and asked, and what they answer, [`cohort`] many scans explained alike |
 //! | 10 | [`session`] the window's state, without a window |
 //! | 11 | [`cli`] the commands, [`ui`] the window |
 //!
@@ -61,6 +61,7 @@
 pub mod audit;
 pub mod catalogue;
 pub mod cli;
+pub mod cohort;
 pub mod demo;
 pub mod exchange;
 pub mod export;

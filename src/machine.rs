@@ -51,6 +51,16 @@ pub fn left_bytes() -> Option<u64> {
     Some(memory_bytes()?.saturating_sub(kilobytes(&status, "VmRSS:").unwrap_or(0)))
 }
 
+/// The most memory that this process has held at a time, bytes, since it began or since [`forget_peak`]. `None` where the system does not say.
+pub fn peak_bytes() -> Option<u64> {
+    kilobytes(&std::fs::read_to_string("/proc/self/status").unwrap_or_default(), "VmHWM:")
+}
+
+/// Lets [`peak_bytes`] begin anew, where the system can: Linux's proc(5), `/proc/self/clear_refs`.
+pub fn forget_peak() {
+    std::fs::write("/proc/self/clear_refs", "5").ok(); // the peak is then that of the process
+}
+
 /// The bytes of a line such as "MemAvailable:   12345 kB".
 fn kilobytes(text: &str, name: &str) -> Option<u64> {
     let line = text.lines().find_map(|line| line.strip_prefix(name))?;

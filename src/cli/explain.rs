@@ -1,15 +1,17 @@
 //! `parallax explain`: the counterfactual of a scan, and the files that hold it.
 
 use std::io::Write as _;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Instant;
 
 use anyhow::{Result, anyhow, bail};
 
-use super::args::{ExplainArgs, Objective};
+use super::args::ExplainArgs;
+use super::asked::{AskedArgs, Objective};
 use super::outputs::OutputArgs;
 use super::{Usage, compute, methods, progress, say, say_json};
-use crate::export::compared::{MethodReport, method_file, method_name};
+use crate::export::compared::{MethodMap, MethodReport, method_file, method_name};
 use crate::export::report::{Report, report};
 use crate::export::write::Set;
 use crate::export::{self, Subject, tensors, write};
@@ -25,18 +27,18 @@ use crate::quality::regions::{Change, Regions, regions};
 use crate::stability::{self, Stability};
 
 pub(super) fn run(args: &ExplainArgs) -> Result<()> {
-    if args.segmenter.is_some() && args.objective.is_none() && args.target.is_empty() {
+    if args.asked.segmenter.is_some() && args.asked.objective.is_none() && args.asked.target.is_empty() {
         bail!(Usage("name a class of the --segmenter by --target, or --objective lung-size".to_owned()));
     }
-    args.options().check().map_err(|error| Usage(error.to_string()))?;
+    args.asked.options().check().map_err(|error| Usage(error.to_string()))?;
     compute::start(&args.compute)?;
     let set = args.outputs.check()?;
     let monitor = progress::monitor()?;
     let request = Request {
-        autoencoder: pipeline::load_autoencoder(&args.autoencoder, &monitor)?,
-        target: target(args, args.offset, |classifier| terms(args, classifier.network.labels()), &monitor)?,
-        slab: args.slab.0.clone(),
-        options: args.options(),
+        autoencoder: pipeline::load_autoencoder(&args.asked.autoencoder, &monitor)?,
+        target: target(&args.asked, args.asked.offset, |classifier| terms(&args.asked.target, classifier), &monitor)?,
+        slab: args.asked.slab.0.clone(),
+        options: args.asked.options(),
     };
     let input = Arc::new(pipeline::open_chosen(&args.scan, &args.choice.choice(), request.recipe()?, &monitor)?);
     explain(&input, &request, (&args.outputs, set), &monitor)?;
@@ -50,23 +52,64 @@ pub(super) fn explain(
     (outputs, set): (&OutputArgs, Option<Set>),
     monitor: &Monitor,
 ) -> Result<Report> {
+    let began = Instant::now();
+    let beside =
+        Beside { mask: outputs.compare.mask.as_deref(), lungs: segmenter_of_lungs(request, outputs, monitor)? };
+    let explained = explained(input, request, (outputs, beside), monitor)?;
+    if outputs.json {
+        say_json(&explained.report.json()?);
+    } else {
+        summarize(input, request, &explained.run.result, &explained.report, outputs, began);
+    }
+    let folder = set.map(|set| explained.save(outputs, set));
+    // One that cannot be written takes no other with it.
+    let dump = outputs.dump.as_ref();
+    let dump =
+        dump.map(|path| write::save_by(path, outputs.overwrite, |out| tensors::dump(&explained.run.result, out)));
+    [folder, dump].into_iter().flatten().collect::<Result<()>>()?;
+    if explained.is_whole() { Ok(explained.report) } else { Err(Cancelled.into()) }
+}
+
+/// A run that has ended, with all that is told of it.
+pub(super) struct Explained {
+    pub(super) run: Run,
+    pub(super) report: Report,
+    maps: Vec<MethodMap>,
+    /// What files are made under: they are made even of what a cancelled run has found.
+    saving: Monitor,
+    was_cancelled: bool,
+}
+
+/// What a run is held against.
+pub(super) struct Beside<'a> {
+    /// What should be found.
+    pub(super) mask: Option<&'a Path>,
+    /// What says where the lungs are.
+    pub(super) lungs: Option<Arc<Model<Segmenter>>>,
+}
+
+/// Runs, and measures what came of it.
+pub(super) fn explained(
+    input: &Arc<Input>,
+    request: &Request,
+    (outputs, beside): (&OutputArgs, Beside),
+    monitor: &Monitor,
+) -> Result<Explained> {
     export::check(input, &outputs.export, outputs.patient()).map_err(BadInput)?;
     if !outputs.compare.methods.is_empty() {
         request.target.one_class()?;
     }
-    let mask = outputs.compare.open_mask(input, monitor)?;
+    let mask = methods::open_mask(beside.mask, input, monitor)?;
     if let Some(runs) = outputs.stability {
         let expected = fit::run_secs(input, &expected(request), &monitor.quiet())?;
         // A closed pipe leaves no one to tell.
         writeln!(std::io::stderr(), "{}", stability::expected_words(expected, runs)).ok();
     }
-    let began = Instant::now();
-    let segmenter = segmenter_of_lungs(request, outputs, monitor)?;
     let run = Run::of(input, request, monitor)?;
     let result = &run.result;
     // What a cancelled run has found is written all the same.
     let saving = if result.complete { monitor.clone() } else { Monitor::default() };
-    let regions = changed(input, result, segmenter.as_deref(), outputs, &saving)?;
+    let regions = changed(input, result, beside.lungs.as_deref(), outputs, &saving)?;
     let mut report = report(&run, regions);
     if let Some(runs) = outputs.stability.filter(|_| result.complete) {
         report.stability = repeated(input, request, result, &report.regions, runs, monitor)?;
@@ -74,27 +117,27 @@ pub(super) fn explain(
     let asked_for: &[Method] = if result.complete { &outputs.compare.methods } else { &[] };
     let maps = methods::computed(input, request, asked_for, monitor)?;
     report.methods = (!outputs.compare.methods.is_empty()).then(|| maps.iter().map(MethodReport::of).collect());
-    let is_whole = monitor.check().is_ok();
-    let saving = if is_whole { saving } else { Monitor::default() };
+    let was_cancelled = monitor.check().is_err();
+    let saving = if was_cancelled { Monitor::default() } else { saving };
     report.mask = methods::masked(mask.as_ref(), result, &maps, &saving)?;
-    if outputs.json {
-        say_json(&report.json()?);
-    } else {
-        summarize(input, request, result, &report, outputs, began);
+    Ok(Explained { run, report, maps, saving, was_cancelled })
+}
+
+impl Explained {
+    /// Whether nothing was cut short.
+    pub(super) fn is_whole(&self) -> bool {
+        self.run.result.complete && !self.was_cancelled
     }
-    let folder = set.map(|mut set| -> Result<()> {
-        let subject = Subject { patient: outputs.patient(), ..Subject::new(&run, &report, outputs.style()) };
-        export::files(&subject, &outputs.export, &saving, &mut |file| set.put(&file))?;
+
+    /// Writes what was asked for into the folder of a set.
+    pub(super) fn save(&self, outputs: &OutputArgs, mut set: Set) -> Result<()> {
+        let subject = Subject { patient: outputs.patient(), ..Subject::new(&self.run, &self.report, outputs.style()) };
+        export::files(&subject, &outputs.export, &self.saving, &mut |file| set.put(&file))?;
         let grid = &subject.layers.scan.grid;
-        maps.iter().try_for_each(|map| set.put(&method_file(map, grid, &saving)?))?;
+        self.maps.iter().try_for_each(|map| set.put(&method_file(map, grid, &self.saving)?))?;
         set.finish()?;
         Ok(())
-    });
-    // One that cannot be written takes no other with it.
-    let dump = outputs.dump.as_ref();
-    let dump = dump.map(|path| write::save_by(path, outputs.overwrite, |out| tensors::dump(result, out)));
-    [folder, dump].into_iter().flatten().collect::<Result<()>>()?;
-    if result.complete && is_whole { Ok(report) } else { Err(Cancelled.into()) }
+    }
 }
 
 /// What a run costs is reckoned from.
@@ -110,7 +153,7 @@ fn expected(request: &Request) -> fit::Asked {
 }
 
 /// What says where the lungs are, where anything does: the segmenter that gives the score, or the one that was named.
-fn segmenter_of_lungs(
+pub(super) fn segmenter_of_lungs(
     request: &Request,
     outputs: &OutputArgs,
     monitor: &Monitor,
@@ -178,7 +221,7 @@ impl OutputArgs {
 
 /// What gives the score, by the networks that the arguments name; `terms` chooses among a classifier's labels.
 pub(super) fn target(
-    args: &ExplainArgs,
+    args: &AskedArgs,
     offset: f64,
     terms: impl FnOnce(&Model<Classifier>) -> Result<Vec<(usize, f64)>>,
     monitor: &Monitor,
@@ -200,9 +243,10 @@ pub(super) fn target(
 }
 
 /// `--target`, by label index.
-fn terms(args: &ExplainArgs, labels: &[String]) -> Result<Vec<(usize, f64)>> {
-    let mut terms = Vec::with_capacity(args.target.len());
-    for target in &args.target {
+pub(super) fn terms(targets: &[String], classifier: &Model<Classifier>) -> Result<Vec<(usize, f64)>> {
+    let labels = classifier.network.labels();
+    let mut terms = Vec::with_capacity(targets.len());
+    for target in targets {
         // A name may hold "=" itself: what follows the last one is a weight only if it is a number.
         let weighted = target.rsplit_once('=').and_then(|(name, weight)| Some((name, weight.parse::<f64>().ok()?)));
         let (name, weight) = weighted.unwrap_or((target, 1.0));

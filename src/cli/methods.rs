@@ -1,6 +1,6 @@
 //! `--methods`: what other methods make of the class that is explained.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use anyhow::Result;
 use clap::Args;
@@ -25,13 +25,11 @@ pub struct CompareArgs {
     pub mask: Option<PathBuf>,
 }
 
-impl CompareArgs {
-    /// Opens the mask, refusing now what could not be held against the scan later.
-    pub(super) fn open_mask(&self, input: &Input, monitor: &Monitor) -> Result<Option<Mask>> {
-        let Some(path) = &self.mask else { return Ok(None) };
-        let mask = Mask::open(path, &input.display_volume().grid, monitor).map_err(BadInput::new)?;
-        Ok(Some(mask))
-    }
+/// Opens a mask, refusing now what could not be held against the scan later.
+pub(super) fn open_mask(path: Option<&Path>, input: &Input, monitor: &Monitor) -> Result<Option<Mask>> {
+    let Some(path) = path else { return Ok(None) };
+    let mask = Mask::open(path, &input.display_volume().grid, monitor).map_err(BadInput::new)?;
+    Ok(Some(mask))
 }
 
 /// The numbers of the mask, where there is one.

@@ -1,9 +1,11 @@
 //! The command line: the same pipeline as the window, with a progress bar.
 
 mod args;
+mod asked;
 mod audit;
 mod check;
 mod choice;
+mod cohort;
 mod compute;
 mod demo;
 mod doctor;
@@ -79,6 +81,7 @@ fn dispatch(arguments: Arguments) -> Result<()> {
             Some(record) => replay::run(&args, record),
             None => explain::run(&args),
         },
+        Some(Command::Cohort(args)) => cohort::run(&args),
         Some(Command::Audit(args)) => audit::run(&args),
         Some(Command::Models(args)) => models::run(&args),
         Some(Command::Doctor(args)) => doctor::run(&args),

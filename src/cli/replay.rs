@@ -25,8 +25,8 @@ pub(super) fn run(args: &ExplainArgs, path: &Path) -> Result<()> {
         Ok(record.terms(classifier.network.labels()).map_err(BadInput)?)
     };
     let request = Request {
-        autoencoder: pipeline::load_autoencoder(&args.autoencoder, &monitor)?,
-        target: explain::target(args, record.offset, terms, &monitor)?,
+        autoencoder: pipeline::load_autoencoder(&args.asked.autoencoder, &monitor)?,
+        target: explain::target(&args.asked, record.offset, terms, &monitor)?,
         slab: Some(record.slab()),
         options,
     };

@@ -4,6 +4,8 @@ use std::fmt::Display;
 use std::ops::{Range, RangeInclusive};
 use std::str::FromStr;
 
+use crate::cohort;
+
 /// Slices that may change; `None` is all.
 #[derive(Debug, Clone)]
 pub struct Slab(pub Option<Range<usize>>);
@@ -21,12 +23,7 @@ pub struct Shape(pub Vec<usize>);
 pub struct LambdaRange(pub [f64; 2]);
 
 pub(super) fn slab(text: &str) -> Result<Slab, String> {
-    if text == "all" {
-        return Ok(Slab(None));
-    }
-    let (start, end) = text.split_once(':').ok_or("want A:B or all")?;
-    let number = |s: &str| s.parse::<usize>().map_err(|e| format!("{s:?}: {e}; want A:B or all"));
-    Ok(Slab(Some(number(start)?..number(end)?)))
+    cohort::slab(text).map(Slab)
 }
 
 pub(super) fn size(text: &str) -> Result<Shape, String> {

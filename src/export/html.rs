@@ -8,6 +8,7 @@ use base64::engine::general_purpose::STANDARD;
 
 use super::compared::{MaskReport, MaskedMethod};
 use super::montage::Story;
+use super::page::{self, escape, table};
 use super::report::{NOTICE, Report};
 use super::{Subject, apng, mp4};
 use crate::audit::Against;
@@ -21,7 +22,6 @@ use crate::stability::{Again, Stability};
 
 /// Of the other outputs; a file of numbers holds them all.
 const MOST_ROWS: usize = 20;
-const STYLE: &str = include_str!("html.css");
 
 pub(super) fn html(subject: &Subject, story: &Story, monitor: &Monitor) -> Result<String> {
     let (result, report) = (&subject.run.result, subject.report);
@@ -29,12 +29,8 @@ pub(super) fn html(subject: &Subject, story: &Story, monitor: &Monitor) -> Resul
     let panes = apng::png_bytes(story.montage()?, &provenance)?;
     let ladder = apng::png_bytes(story.ladder(monitor)?, &provenance)?;
     let video = mp4::mp4_bytes(&story.along_lambda(), monitor)?;
-    let target = escape(&report.target);
-    let mut page = format!(
-        "<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n<meta name=\"viewport\" content=\"width=device-width\">\n\
-         <meta name=\"color-scheme\" content=\"light dark\">\n<title>Parallax: {target}</title>\n<style>\n{STYLE}</style>\n</head>\n<body>\n<main>\n\
-         <h1>Counterfactual: {target}</h1>\n<p class=\"notice\">{NOTICE}</p>\n"
-    );
+    let mut page = page::head(&format!("Parallax: {}", report.target));
+    page += &format!("<h1>Counterfactual: {}</h1>\n<p class=\"notice\">{NOTICE}</p>\n", escape(&report.target));
     page += &scores(report, result);
     page += &picture(
         &panes,
@@ -59,24 +55,8 @@ pub(super) fn html(subject: &Subject, story: &Story, monitor: &Monitor) -> Resul
     page += &report.drift.as_deref().map_or(String::new(), other_outputs);
     let provenance: Vec<_> = provenance.into_iter().map(|(name, value)| vec![name.to_owned(), value]).collect();
     page += &table("Provenance", &["", ""], &provenance);
-    page += "</main>\n</body>\n</html>\n";
+    page += page::FOOT;
     Ok(page)
-}
-
-/// What stands for itself in HTML, within quotes too.
-fn escape(text: &str) -> String {
-    let mut escaped = String::with_capacity(text.len());
-    for c in text.chars() {
-        match c {
-            '&' => escaped += "&amp;",
-            '<' => escaped += "&lt;",
-            '>' => escaped += "&gt;",
-            '"' => escaped += "&quot;",
-            '\'' => escaped += "&#39;",
-            c => escaped.push(c),
-        }
-    }
-    escaped
 }
 
 fn picture(png: &[u8], seen: &str, caption: &str) -> String {
@@ -84,24 +64,6 @@ fn picture(png: &[u8], seen: &str, caption: &str) -> String {
     format!(
         "<figure><img src=\"data:image/png;base64,{data}\" alt=\"{seen}\"><figcaption>{caption}</figcaption></figure>\n"
     )
-}
-
-/// The first cell of a row names it. Columns without names get no line for them.
-fn table(title: &str, columns: &[&str], rows: &[Vec<String>]) -> String {
-    let cells = |row: &[String]| -> String {
-        row.iter()
-            .enumerate()
-            .map(|(i, cell)| {
-                let cell = escape(cell);
-                if i == 0 { format!("<th scope=\"row\">{cell}</th>") } else { format!("<td>{cell}</td>") }
-            })
-            .collect()
-    };
-    let names =
-        columns.iter().map(|name| format!("<th scope=\"col\">{}</th>", escape(name))).collect::<Vec<_>>().concat();
-    let head = if columns.iter().all(|name| name.is_empty()) { String::new() } else { format!("<tr>{names}</tr>") };
-    let body = rows.iter().map(|row| format!("<tr>{}</tr>\n", cells(row))).collect::<Vec<_>>().concat();
-    format!("<h2>{}</h2>\n<table>\n{head}{body}</table>\n", escape(title))
 }
 
 fn scores(report: &Report, result: &Counterfactual) -> String {

@@ -12,6 +12,7 @@ mod montage;
 pub mod mp4;
 pub mod nifti;
 mod nrrd;
+pub mod page;
 pub mod png;
 pub mod reading;
 pub mod record;

@@ -115,7 +115,7 @@ fn temporary(builder: &mut tempfile::Builder, folder: &Path) -> Result<NamedTemp
 
 /// Puts the names of a folder on the disk, where the system can: a file that is renamed is then found under its new name after a
 /// loss of power.
-fn sync_folder(folder: &Path) {
+pub fn sync_folder(folder: &Path) {
     // Windows opens no folder, and some file systems sync none: the files themselves are on the disk.
     File::open(folder).and_then(|folder| folder.sync_all()).ok();
 }

@@ -18,14 +18,15 @@ const LAYERS: [&[&str]; 11] = [
     &["pipeline", "quality"],
     &["frame", "audit", "demo", "fit", "stability"],
     &["export", "gpu"],
-    &["settings", "study"],
+    &["settings", "study", "cohort"],
     &["session"],
     &["cli", "ui"],
 ];
 
 /// `(module, module)` of one layer where the first may use the second all the same, with the reason.
-const BESIDE: [(&str, &str, &str); 2] = [
+const BESIDE: [(&str, &str, &str); 3] = [
     ("volume", "job", "resampling reports progress and can be cancelled"),
+    ("cohort", "study", "moments are told alike"),
     ("cli", "ui", "the command line opens the window when no command is named"),
 ];
 
@@ -35,7 +36,7 @@ const FENCES: [(&str, &[&str]); 35] = [
     ("candle_nn", &["graph", "weights", "models", "latent_shift"]),
     ("rayon", &["volume", "nn", "graph", "io"]),
     ("libc", &["nn"]),
-    ("safetensors", &["weights", "export"]),
+    ("safetensors", &["weights", "export", "cohort"]),
     ("zip", &["io", "weights", "catalogue"]),
     ("rten_onnx", &["exchange"]),
     ("ureq", &["catalogue"]),
@@ -54,15 +55,15 @@ const FENCES: [(&str, &[&str]); 35] = [
     ("charls", &["io"]),
     ("jpeg2k", &["io"]),
     ("turbojpeg_sys", &["io"]),
-    ("image", &["frame", "export", "session", "ui"]),
-    ("base64", &["export"]),
+    ("image", &["frame", "export", "session", "ui", "cohort"]),
+    ("base64", &["export", "cohort"]),
     ("gif", &["export"]),
-    ("csv", &["export", "study"]),
+    ("csv", &["export", "study", "cohort"]),
     ("muxide", &["export"]),
     ("openh264", &["export"]),
     ("png", &["export"]),
     ("ab_glyph", &["export"]),
-    ("tempfile", &["export", "files", "catalogue", "session"]),
+    ("tempfile", &["export", "files", "catalogue", "session", "cohort"]),
     ("clap", &["cli"]),
     ("indicatif", &["cli"]),
     ("ctrlc", &["cli"]),

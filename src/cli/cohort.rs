@@ -1,0 +1,306 @@
+//! `parallax cohort`: many scans explained alike, by one process or by the shards of a cluster's job; how far they are; what they tell.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use anyhow::{Context, Result, bail};
+use clap::{ArgMatches, Args, FromArgMatches, Subcommand};
+use serde_json::{Value, json};
+
+use super::asked::AskedArgs;
+use super::compute::{self, ComputeArgs, Precision};
+use super::explain::{self, Beside};
+use super::outputs::OutputArgs;
+use super::{Usage, progress, say, say_json};
+use crate::cohort::{self, Explains, Manifest, Part, Place, Row, Shard};
+use crate::export;
+use crate::export::write::Set;
+use crate::io::Choice;
+use crate::job::{Cancelled, Monitor};
+use crate::latent_shift::Counterfactual;
+use crate::models::Segmenter;
+use crate::pipeline::{self, BadInput, Input, Model, Request, Target};
+
+/// Either a command on a cohort that is there, or what one is computed by.
+#[derive(Debug)]
+pub enum CohortArgs {
+    Command(CohortCommand),
+    Run(Box<RunArgs>),
+}
+
+#[derive(Debug, Args)]
+pub struct MergeArgs {
+    /// The folder that --out named
+    folder: PathBuf,
+    /// A further column of the manifest, such as a site, whose values are held against each other; may be repeated
+    #[arg(long, value_name = "COLUMN")]
+    by: Vec<String>,
+}
+
+/// By hand: the arguments of a run are required only where no command is named, which no derived structure says.
+impl FromArgMatches for CohortArgs {
+    fn from_arg_matches(matches: &ArgMatches) -> Result<Self, clap::Error> {
+        match matches.subcommand_name() {
+            Some(_) => Ok(Self::Command(CohortCommand::from_arg_matches(matches)?)),
+            None => Ok(Self::Run(Box::new(RunArgs::from_arg_matches(matches)?))),
+        }
+    }
+
+    fn update_from_arg_matches(&mut self, matches: &ArgMatches) -> Result<(), clap::Error> {
+        *self = Self::from_arg_matches(matches)?;
+        Ok(())
+    }
+}
+
+impl Args for CohortArgs {
+    fn augment_args(command: clap::Command) -> clap::Command {
+        let command = RunArgs::augment_args(CohortCommand::augment_subcommands(command));
+        command.subcommand_negates_reqs(true).args_conflicts_with_subcommands(true)
+    }
+
+    fn augment_args_for_update(command: clap::Command) -> clap::Command {
+        Self::augment_args(command)
+    }
+}
+
+#[derive(Debug, Subcommand)]
+pub enum CohortCommand {
+    /// Says what is done, what has failed and why, and what is missing; of each shard too
+    Status(StatusArgs),
+    /// Makes one table, one atlas and one report of all cases that are done, in merged of the folder
+    Merge(MergeArgs),
+}
+
+#[derive(Debug, Args)]
+pub struct StatusArgs {
+    /// The folder that --out named
+    folder: PathBuf,
+    /// Machine-readable output
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(Debug, Args)]
+#[command(
+    mut_arg("out", |out| out.required(true).help("Folder of the cohort: each case is a folder of its own in cases")),
+    mut_arg("export", |export| export.default_values(["png", "csv"])),
+    mut_arg("overwrite", |overwrite| overwrite.help("Compute cases again that are of other scans, or were asked something else")),
+    mut_arg("json", |json| json.hide(true)),
+    mut_arg("dump", |dump| dump.hide(true)),
+    mut_arg("mask", |mask| mask.hide(true))
+)]
+pub struct RunArgs {
+    /// A table (.csv) with the columns id and scan, and, where they are wanted, series, target, slab and mask; further columns are carried
+    /// along. Or a folder of scans, or a pattern in quotes: 'scans/*.nii.gz'. Relative paths are of the table's folder
+    manifest: PathBuf,
+    /// The part to compute, counted from 1 [default: that of the task of a Slurm array, else all]
+    #[arg(long, value_name = "I/N")]
+    shard: Option<Shard>,
+    /// Read every scan again to tell whether it is the same, whatever its files' sizes and times say
+    #[arg(long)]
+    verify: bool,
+    #[command(flatten)]
+    asked: AskedArgs,
+    #[command(flatten)]
+    compute: ComputeArgs,
+    #[command(flatten)]
+    outputs: OutputArgs,
+}
+
+pub(super) fn run(args: &CohortArgs) -> Result<()> {
+    match args {
+        CohortArgs::Command(CohortCommand::Status(args)) => status(args),
+        CohortArgs::Command(CohortCommand::Merge(args)) => merge(args),
+        CohortArgs::Run(args) => compute(args),
+    }
+}
+
+fn status(args: &StatusArgs) -> Result<()> {
+    let status = cohort::status(&Place::at(&args.folder)).map_err(BadInput)?;
+    if args.json {
+        say_json(&serde_json::to_string_pretty(&status)?);
+    } else {
+        say(&status.words());
+    }
+    Ok(())
+}
+
+fn merge(args: &MergeArgs) -> Result<()> {
+    let monitor = progress::monitor()?;
+    let (folder, line) = cohort::merge(&Place::at(&args.folder), &args.by, &monitor)?;
+    say(&line);
+    say(&format!("{}", folder.join("report.html").display()));
+    say("Research use only. Not for diagnosis.");
+    Ok(())
+}
+
+fn compute(args: &RunArgs) -> Result<()> {
+    refuse_what_is_of_one_scan(&args.outputs)?;
+    args.asked.options().check().map_err(|error| Usage(error.to_string()))?;
+    let out = args.outputs.out.as_deref().context("--out is required")?;
+    let read = |name: &str| std::env::var(name).ok();
+    let of_slurm = args.shard.map_or_else(|| Shard::of_slurm(read), |shard| Ok(Some(shard))).map_err(Usage)?;
+    let shard = of_slurm.unwrap_or(Shard::WHOLE);
+    let manifest = Manifest::open(&args.manifest).map_err(BadInput)?;
+    compute::start(&ComputeArgs { threads: threads(args.compute.threads, read)?, ..args.compute.clone() })?;
+    let place = Place::make(out)?;
+    let monitor = progress::monitor()?;
+    let networks = Networks::load(args, &manifest, &monitor)?;
+    let part =
+        Part { place: &place, manifest: &manifest, shard, overwrite: args.outputs.overwrite, verify: args.verify };
+    let cases = (0..manifest.rows.len()).filter(|at| shard.has(*at)).count();
+    say(&format!("shard {shard}: {cases} of {} cases", manifest.rows.len()));
+    let tally = cohort::run(&part, &networks, &|line| say(line), &monitor)?;
+    say(&format!("shard {shard}: {}", tally.words()));
+    say("Research use only. Not for diagnosis.");
+    match tally.failed + tally.differing {
+        0 => Ok(()),
+        wrong => bail!("{wrong} of {cases} cases are not done; `parallax cohort status {}` says why", out.display()),
+    }
+}
+
+/// The threads that Slurm gives a task, where none are named.
+fn threads(named: usize, read: impl Fn(&str) -> Option<String>) -> Result<usize> {
+    match read("SLURM_CPUS_PER_TASK").filter(|_| named == 0) {
+        None => Ok(named),
+        Some(text) => match text.trim().parse() {
+            Ok(threads) => Ok(threads),
+            Err(why) => bail!(Usage(format!("SLURM_CPUS_PER_TASK={text}: {why}; name the --threads"))),
+        },
+    }
+}
+
+fn refuse_what_is_of_one_scan(outputs: &OutputArgs) -> Result<()> {
+    if outputs.keep_patient && !outputs.export.iter().any(|kind| kind.is_dicom()) {
+        bail!(Usage("--keep-patient is for DICOM files: --export dicom or dicom-ct".to_owned()));
+    }
+    let wrong = [
+        (outputs.dump.is_some(), "--dump is of one run; `parallax explain` has it"),
+        (outputs.json, "--json is of one run; each case has its result.json"),
+        (outputs.compare.mask.is_some(), "--mask is of one scan; name masks in the column mask of the manifest"),
+    ];
+    match wrong.into_iter().find(|(is_asked, _)| *is_asked) {
+        Some((_, words)) => bail!(Usage(words.to_owned())),
+        None => Ok(()),
+    }
+}
+
+/// What explains every case.
+struct Networks<'a> {
+    args: &'a RunArgs,
+    /// With the target and the slices that all cases have, where a row names no others.
+    request: Request,
+    lungs: Option<Arc<Model<Segmenter>>>,
+    /// What else tells two runs apart.
+    more: Value,
+    /// The latest scan that was read to tell whether it is the same: it may be explained next.
+    latest: std::cell::RefCell<Option<(PathBuf, Choice, Input)>>,
+}
+
+impl<'a> Networks<'a> {
+    /// Loads them, and refuses rows whose targets or slices there are not.
+    fn load(args: &'a RunArgs, manifest: &Manifest, monitor: &Monitor) -> Result<Self> {
+        let asked = &args.asked;
+        let is_of_classes = asked.embedder.is_none() && asked.objective.is_none();
+        let unnamed = manifest.rows.iter().find(|row| row.target.is_none());
+        if let Some(row) = unnamed.filter(|_| is_of_classes && asked.target.is_empty()) {
+            bail!(Usage(format!("name a --target, or one in every row of the manifest: line {} has none", row.line)));
+        }
+        let terms = |classifier: &_| explain::terms(&asked.target, classifier);
+        let request = Request {
+            autoencoder: pipeline::load_autoencoder(&asked.autoencoder, monitor)?,
+            target: explain::target(asked, asked.offset, terms, monitor)?,
+            slab: asked.slab.0.clone(),
+            options: asked.options(),
+        };
+        request.recipe()?;
+        let lungs = explain::segmenter_of_lungs(&request, &args.outputs, monitor)?;
+        let more = more(args, lungs.as_deref());
+        let networks = Self { args, request, lungs, more, latest: None.into() };
+        let wrong: Vec<String> = manifest
+            .rows
+            .iter()
+            .filter_map(|row| Some(format!("line {}: {}", row.line, pipeline::in_words(&networks.of(row).err()?))))
+            .take(20)
+            .collect();
+        if !wrong.is_empty() {
+            return Err(BadInput(anyhow::anyhow!("targets that there are not:\n  {}", wrong.join("\n  "))).into());
+        }
+        Ok(networks)
+    }
+
+    /// What is asked of one case.
+    fn of(&self, row: &Row) -> Result<Request> {
+        let mut request = self.request.clone();
+        match (&row.target, &mut request.target) {
+            (None, _) => {}
+            (Some(named), Target::Classes { classifier, terms, .. }) => {
+                *terms = explain::terms(std::slice::from_ref(named), classifier)?;
+            }
+            (Some(named), Target::LungSize { .. } | Target::Toward { .. }) => {
+                bail!("the target {named:?} is a class, and no classifier gives the score");
+            }
+        }
+        if let Some(slab) = &row.slab {
+            request.slab.clone_from(slab);
+        }
+        Ok(request)
+    }
+
+    fn input(&self, row: &Row, monitor: &Monitor) -> Result<Input> {
+        let choice = Choice { series: row.series.clone(), volume: None };
+        let latest = self.latest.take().filter(|(scan, of, _)| (scan, of) == (&row.scan, &choice));
+        match latest {
+            Some((.., input)) => Ok(input),
+            None => pipeline::open_chosen(&row.scan, &choice, self.request.recipe()?, monitor),
+        }
+    }
+}
+
+impl Explains for Networks<'_> {
+    fn asked(&self, row: &Row) -> Result<Value> {
+        cohort::asked(&self.of(row)?, row, &self.more)
+    }
+
+    fn scan_sha256(&self, row: &Row, monitor: &Monitor) -> Result<String> {
+        let input = self.input(row, &monitor.quiet())?;
+        let sha256 = input.sha256().to_owned();
+        let choice = Choice { series: row.series.clone(), volume: None };
+        self.latest.replace(Some((row.scan.clone(), choice, input)));
+        Ok(sha256)
+    }
+
+    fn explain(&self, row: &Row, folder: &Path, monitor: &Monitor) -> Result<(String, Counterfactual)> {
+        // Phases of its own, cancelled with the others.
+        let monitor = &monitor.quiet();
+        let (outputs, request) = (&self.args.outputs, self.of(row)?);
+        let input = Arc::new(self.input(row, monitor)?);
+        let beside = Beside { mask: row.mask.as_deref(), lungs: self.lungs.clone() };
+        let explained = explain::explained(&input, &request, (outputs, beside), monitor)?;
+        if !explained.is_whole() {
+            return Err(Cancelled.into());
+        }
+        let set = Set::open(folder, export::names(&outputs.export), |_| false)?;
+        explained.save(outputs, set)?;
+        monitor.check()?;
+        Ok((input.sha256().to_owned(), explained.run.result))
+    }
+}
+
+/// What tells two runs apart beside networks, target, slices and options: which files are wanted, and what is measured.
+fn more(args: &RunArgs, lungs: Option<&Model<Segmenter>>) -> Value {
+    let outputs = &args.outputs;
+    let export: Vec<&str> =
+        export::Kind::ALL.iter().filter(|kind| outputs.export.contains(kind)).map(|kind| kind.name()).collect();
+    let methods: Vec<&str> = outputs.compare.methods.iter().map(|method| method.name()).collect();
+    json!({
+        "export": export,
+        "style": format!("{:?}", outputs.style()),
+        "keep_patient": outputs.keep_patient,
+        "regions_above": outputs.regions_above,
+        "lungs": lungs.map(|model| &model.sha256),
+        "stability": outputs.stability,
+        "methods": methods,
+        "fast": args.compute.precision == Precision::Fast,
+    })
+}

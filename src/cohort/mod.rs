@@ -1,0 +1,27 @@
+//! Many scans explained alike: which they are, which part one process computes, where each case lies, and what all of them tell.
+//!
+//! The file system alone says how far a cohort has come: a case is done when its folder has its name, and no two processes write one file.
+
+mod aligned;
+mod case;
+mod coarse;
+mod id;
+mod manifest;
+mod merge;
+mod outline;
+mod place;
+mod record;
+mod run;
+mod shard;
+mod status;
+mod tally;
+
+pub use self::aligned::{Aligned, LaidBy, SIDE, Shares, aligned};
+pub use self::case::{ALIGNED, CASE, ERROR, Failure, Kept, Standing, asked};
+pub use self::manifest::{Manifest, Row, RowSlab, slab};
+pub use self::merge::merge;
+pub use self::place::{Claim, Place};
+pub use self::run::{Explains, Part, run};
+pub use self::shard::Shard;
+pub use self::status::{Status, status};
+pub use self::tally::Tally;

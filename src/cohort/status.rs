@@ -1,0 +1,119 @@
+//! How far a cohort has come: done, failed, being computed, missing; of each shard too.
+
+use std::fmt::Write as _;
+
+use anyhow::Result;
+use serde::Serialize;
+
+use super::case::{Failure, is_whole};
+use super::place::Place;
+use super::record::{self, Shown, State};
+use super::shard::Shard;
+
+/// `cohort status --json`.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Status {
+    pub cases: usize,
+    pub done: usize,
+    pub failed: Vec<Failed>,
+    /// Being computed by living processes.
+    pub computing: Vec<String>,
+    pub missing: Vec<String>,
+    pub shards: Vec<ShardStatus>,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Failed {
+    pub id: String,
+    pub reason: String,
+    pub when: String,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct ShardStatus {
+    pub shard: String,
+    pub cases: usize,
+    pub done: usize,
+    pub failed: usize,
+    pub computing: usize,
+    pub missing: usize,
+    /// Nothing where it has never begun.
+    pub latest: Option<Shown>,
+}
+
+/// Of failed and of missing cases so many are told in words.
+const MOST_TOLD: usize = 20;
+
+pub fn status(place: &Place) -> Result<Status> {
+    let shards = record::shards(place)?;
+    let manifest = record::manifest(place, &shards)?;
+    let of = shards.first().map_or(1, |shard| shard.of).max(1);
+    let mut status = Status {
+        cases: manifest.rows.len(),
+        done: 0,
+        failed: vec![],
+        computing: vec![],
+        missing: vec![],
+        shards: vec![],
+    };
+    for number in 1..=of {
+        let latest = shards.iter().find(|shown| shown.shard == number).cloned();
+        let shard = Shard { number, of }.to_string();
+        status.shards.push(ShardStatus { shard, cases: 0, done: 0, failed: 0, computing: 0, missing: 0, latest });
+    }
+    for (at, row) in manifest.rows.iter().enumerate() {
+        let shard = &mut status.shards[at % of];
+        let folder = place.case(&row.id);
+        shard.cases += 1;
+        if place.is_claimed(&row.id) {
+            shard.computing += 1;
+            status.computing.push(row.id.clone());
+        } else if let Some(Failure { reason, when, .. }) = Failure::open(&folder) {
+            shard.failed += 1;
+            status.failed.push(Failed { id: row.id.clone(), reason, when });
+        } else if is_whole(&folder) {
+            shard.done += 1;
+            status.done += 1;
+        } else {
+            shard.missing += 1;
+            status.missing.push(row.id.clone());
+        }
+    }
+    Ok(status)
+}
+
+impl Status {
+    /// For people.
+    pub fn words(&self) -> String {
+        let mut words = format!(
+            "{} of {} done, {} failed, {} being computed, {} missing",
+            self.done,
+            self.cases,
+            self.failed.len(),
+            self.computing.len(),
+            self.missing.len()
+        );
+        for shard in &self.shards {
+            let ShardStatus { shard, cases, done, failed, computing, missing, latest } = shard;
+            let state = latest.as_ref().map_or("has not begun", |shown| match shown.state {
+                State::Running if *computing > 0 => "is running",
+                State::Running => "began, and has not ended",
+                State::Stopped => "was stopped",
+                State::Ended => "has ended",
+            });
+            // A String takes all.
+            write!(words, "\nshard {shard} {state}: {done} of {cases} done, {failed} failed, {missing} missing").ok();
+        }
+        for Failed { id, reason, .. } in self.failed.iter().take(MOST_TOLD) {
+            write!(words, "\nfailed: {id}: {reason}").ok();
+        }
+        for id in self.missing.iter().take(MOST_TOLD) {
+            write!(words, "\nmissing: {id}").ok();
+        }
+        let untold = self.failed.len().saturating_sub(MOST_TOLD) + self.missing.len().saturating_sub(MOST_TOLD);
+        if untold > 0 {
+            write!(words, "\nand {untold} more; --json has them all").ok();
+        }
+        words
+    }
+}

@@ -1,0 +1,31 @@
+//! How many cases of a part came to what end.
+
+use serde::{Deserialize, Serialize};
+
+/// What became of the cases of a part.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Tally {
+    /// Done before.
+    pub passed: usize,
+    /// Done now.
+    pub done: usize,
+    pub failed: usize,
+    /// Of other scans, or asked something else; left as they are.
+    pub differing: usize,
+    /// Being computed by another process.
+    pub elsewhere: usize,
+}
+
+impl Tally {
+    pub fn words(&self) -> String {
+        let Self { passed, done, failed, differing, elsewhere } = self;
+        let mut words = format!("{done} done, {passed} done before, {failed} failed");
+        if *differing > 0 {
+            words += &format!(", {differing} asked something else before");
+        }
+        if *elsewhere > 0 {
+            words += &format!(", {elsewhere} being computed by another process");
+        }
+        words
+    }
+}
