@@ -9,6 +9,7 @@ use super::compute::{ComputeArgs, bytes};
 use super::fit::FitArgs;
 use super::models::ModelsArgs;
 use super::outputs::OutputArgs;
+use super::pacs::PacsArgs;
 use super::values::{LambdaRange, Seeds, Shape, Slab, finite, positive, range, seeds, size, slab, within};
 use crate::latent_shift::{HeatmapMethod, Options, Outside, SearchWay, StepsIn};
 use crate::ui::Start;
@@ -101,11 +102,13 @@ pub enum Command {
     Audit(AuditArgs),
     /// Lists published networks, and fetches one when it is asked for
     Models(ModelsArgs),
+    /// Finds and fetches scans of a hospital's archive (PACS), and sends results to it
+    Pacs(PacsArgs),
 }
 
 #[derive(Debug, Args)]
 pub struct InfoArgs {
-    /// Scan, folder or zip archive of scans, .safetensors stack, model card, checkpoint, or network as ONNX
+    /// Scan, folder or zip archive of scans, pacs:SOURCE/STUDY/SERIES, .safetensors stack, model card, checkpoint, or network as ONNX
     #[arg(id = "scan", value_name = "PATH")]
     pub path: PathBuf,
     #[command(flatten)]
@@ -213,7 +216,7 @@ pub struct PhantomArgs {
 
 #[derive(Debug, Args)]
 pub struct PredictArgs {
-    /// Scan, folder or zip archive of scans, or .safetensors stack
+    /// Scan, folder or zip archive of scans, pacs:SOURCE/STUDY/SERIES, or .safetensors stack
     pub scan: PathBuf,
     #[command(flatten)]
     pub choice: ChoiceArgs,

@@ -8,7 +8,7 @@ use anyhow::{Result, bail};
 
 use super::args::{ExplainArgs, Objective};
 use super::outputs::OutputArgs;
-use super::{Usage, compute, methods, progress, say, say_json};
+use super::{Usage, compute, methods, pacs, progress, say, say_json};
 use crate::export::compared::{MethodReport, method_file, method_name};
 use crate::export::report::{Asked, Report, Timing, report};
 use crate::export::write::Set;
@@ -38,7 +38,8 @@ pub(super) fn run(args: &ExplainArgs) -> Result<()> {
         slab: args.slab.0.clone(),
         options: args.options(),
     };
-    let input = pipeline::open_chosen(&args.scan, &args.choice.choice(), request.recipe()?, &monitor)?;
+    let input =
+        pipeline::open_chosen(&pacs::scan(&args.scan, &monitor)?, &args.choice.choice(), request.recipe()?, &monitor)?;
     explain(&input, &request, (&args.outputs, set), &monitor)?;
     Ok(())
 }
@@ -180,7 +181,7 @@ pub(super) fn target(
 ) -> Result<Target> {
     if let Some((card, toward)) = args.embedder.as_ref().zip(args.toward.as_ref()) {
         let embedder = pipeline::load_embedder(card, monitor)?;
-        let other = pipeline::other(toward, &embedder, monitor)?;
+        let other = pipeline::other(&pacs::scan(toward, monitor)?, &embedder, monitor)?;
         return Ok(Target::Toward { embedder, other: other.into() });
     }
     if let (Some(card), Some(Objective::LungSize)) = (&args.segmenter, args.objective) {

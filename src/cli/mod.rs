@@ -14,6 +14,7 @@ mod methods;
 mod models;
 mod named;
 mod outputs;
+mod pacs;
 mod phantom;
 mod predict;
 mod prepare;
@@ -78,6 +79,7 @@ fn dispatch(arguments: Arguments) -> Result<()> {
         },
         Some(Command::Audit(args)) => audit::run(&args),
         Some(Command::Models(args)) => models::run(&args),
+        Some(Command::Pacs(args)) => pacs::run(&args),
     }
 }
 

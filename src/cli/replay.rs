@@ -5,7 +5,7 @@ use std::path::Path;
 use anyhow::{Result, bail};
 
 use super::args::ExplainArgs;
-use super::{compute, explain, progress, say};
+use super::{compute, explain, pacs, progress, say};
 use crate::export::record::Record;
 use crate::export::report::Asked;
 use crate::models::Classifier;
@@ -30,7 +30,12 @@ pub(super) fn run(args: &ExplainArgs, path: &Path) -> Result<()> {
         slab: Some(record.slab()),
         options,
     };
-    let input = pipeline::open_chosen(&args.scan, &args.choice.or(record.choice()), request.recipe()?, &monitor)?;
+    let input = pipeline::open_chosen(
+        &pacs::scan(&args.scan, &monitor)?,
+        &args.choice.or(record.choice()),
+        request.recipe()?,
+        &monitor,
+    )?;
     record.check(input.sha256(), &Asked::of(&request)).map_err(BadInput)?;
     let report = explain::explain(&input, &request, (&args.outputs, set), &monitor)?;
     let differences = record.differences(&report);

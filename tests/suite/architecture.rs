@@ -8,9 +8,9 @@ use std::path::{Path, PathBuf};
 
 use self::paths::{Named, named};
 
-/// Modules by layer; each may use only what stands in a layer above its own. `files`, `machine`, `job`, `volume` and `nn` stand on nothing.
-const LAYERS: [&[&str]; 11] = [
-    &["files", "machine", "job", "volume", "nn"],
+/// Modules by layer; each may use only what stands in a layer above its own. `files`, `machine`, `job`, `reach`, `volume` and `nn` stand on nothing.
+const LAYERS: [&[&str]; 12] = [
+    &["files", "machine", "job", "reach", "volume", "nn"],
     &["io", "graph", "preprocess", "weights", "catalogue"],
     &["exchange"],
     &["models"],
@@ -18,6 +18,7 @@ const LAYERS: [&[&str]; 11] = [
     &["pipeline", "quality"],
     &["frame", "audit", "demo", "fit", "stability"],
     &["export", "gpu"],
+    &["pacs"],
     &["settings", "study"],
     &["session"],
     &["cli", "ui"],
@@ -30,7 +31,7 @@ const BESIDE: [(&str, &str, &str); 2] = [
 ];
 
 /// Crates and the modules that may name them; each of these does.
-const FENCES: [(&str, &[&str]); 33] = [
+const FENCES: [(&str, &[&str]); 38] = [
     ("candle_core", &["nn", "graph", "weights", "exchange", "models", "latent_shift", "pipeline"]),
     ("candle_nn", &["graph", "weights", "models", "latent_shift"]),
     ("rayon", &["volume", "nn", "graph", "io"]),
@@ -38,29 +39,34 @@ const FENCES: [(&str, &[&str]); 33] = [
     ("safetensors", &["weights", "export"]),
     ("zip", &["io", "weights", "catalogue"]),
     ("rten_onnx", &["exchange"]),
-    ("ureq", &["catalogue"]),
-    ("rustls", &["catalogue"]),
+    ("ureq", &["catalogue", "pacs", "reach"]),
+    ("rustls", &["pacs", "reach"]),
     ("fs4", &["catalogue"]),
     ("eframe", &["gpu", "ui"]),
     ("rfd", &["ui"]),
     ("open", &["session"]),
     ("flate2", &["io", "export"]),
-    ("dicom_core", &["io", "export"]),
-    ("dicom_dictionary_std", &["io", "export"]),
-    ("dicom_object", &["export"]),
+    ("dicom_core", &["io", "export", "pacs"]),
+    ("dicom_dictionary_std", &["io", "export", "pacs"]),
+    ("dicom_object", &["export", "pacs"]),
+    ("dicom_ul", &["pacs"]),
+    ("keyring", &["pacs"]),
+    ("memchr", &["pacs"]),
+    ("rustls_platform_verifier", &["pacs"]),
+    ("console", &["cli"]),
     ("dicom_encoding", &["io"]),
     ("charls", &["io"]),
     ("jpeg2k", &["io"]),
     ("turbojpeg_sys", &["io"]),
     ("image", &["frame", "export", "session", "ui"]),
-    ("base64", &["export"]),
+    ("base64", &["export", "pacs"]),
     ("gif", &["export"]),
     ("csv", &["export", "study"]),
     ("muxide", &["export"]),
     ("openh264", &["export"]),
     ("png", &["export"]),
     ("ab_glyph", &["export"]),
-    ("tempfile", &["export", "files", "catalogue", "session"]),
+    ("tempfile", &["export", "files", "catalogue", "pacs", "session"]),
     ("clap", &["cli"]),
     ("indicatif", &["cli"]),
     ("ctrlc", &["cli"]),

@@ -53,6 +53,8 @@ mod objectives;
 mod offline;
 mod ops;
 mod outside;
+#[cfg(feature = "network")]
+mod pacs;
 mod palette;
 mod path;
 mod phantom;
