@@ -19,7 +19,7 @@
 //!
 //! | layer | modules |
 //! |---|---|
-//! | 1 | [`files`] files that come from anywhere, [`machine`] what the program runs on, [`job`] work off the UI thread, [`volume`] numbers in patient space, [`nn`] arithmetic and the device |
+//! | 1 | [`files`] files that come from anywhere, [`machine`] what the program runs on, [`job`] work off the UI thread, [`reach`] connections to other machines, [`volume`] numbers in patient space, [`nn`] arithmetic and the device |
 //! | 2 | [`io`] scans, [`graph`] networks as data and their gradient, [`preprocess`] to the networks and back, [`weights`] checkpoints, [`catalogue`] the published networks |
 //! | 3 | [`exchange`] networks in files of other programs |
 //! | 4 | [`models`] the networks and their cards |
@@ -27,15 +27,18 @@
 //! | 6 | [`pipeline`] open, prepare, predict, explain, [`quality`] what a counterfactual is worth |
 //! | 7 | [`frame`] what a picture shows, [`audit`] how true explanations are, [`demo`] the built-in scan and networks, [`fit`] whether networks suit a scan, [`stability`] how sure a counterfactual is |
 //! | 8 | [`export`] files, [`gpu`] the same pictures on the screen |
-//! | 9 | [`settings`] what the user chose, between runs, [`study`] what readers are shown and asked, and what they answer, [`cohort`] many scans explained alike |
-//! | 10 | [`session`] the window's state, without a window |
-//! | 11 | [`cli`] the commands, [`ui`] the window |
+//! | 9 | [`pacs`] scans from a hospital's archive, and results back |
+//! | 10 | [`settings`] what the user chose, between runs, [`study`] what readers are shown and asked, and what they answer, [`cohort`] many scans explained alike |
+//! | 11 | [`session`] the window's state, without a window |
+//! | 12 | [`cli`] the commands, [`ui`] the window |
 //!
 //! # Words
 //!
 //! | word | meaning |
 //! |---|---|
 //! | scan | what was opened, on its own grid, in Hounsfield units (HU) |
+//! | source | a hospital's archive of images (PACS) under a name, with how it is reached |
+//! | instance | one file of a series in an archive: a slice, or an object of several |
 //! | recipe | how a scan is prepared for a network: orientation, spacing, size, range of HU |
 //! | stack | a prepared volume as the networks take it: `[slices, 1, height, width]`, values `0..=1` |
 //! | fit | what is known of networks and a scan before anything is computed: what the networks see, in which HU, at what cost |
@@ -76,9 +79,11 @@ pub mod latent_shift;
 pub mod machine;
 pub mod models;
 pub mod nn;
+pub mod pacs;
 pub mod pipeline;
 pub mod preprocess;
 pub mod quality;
+pub mod reach;
 pub mod session;
 pub mod settings;
 pub mod stability;

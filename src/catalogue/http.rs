@@ -5,18 +5,16 @@ use std::io::{ErrorKind, Read};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
 use std::time::Duration;
 
-use ureq::config::RedirectAuthHeaders;
+use ureq::Agent;
 use ureq::http::{HeaderMap, Response};
-use ureq::tls::{RootCerts, TlsConfig};
-use ureq::{Agent, Timeout};
+use ureq::tls::RootCerts;
 
 use super::body::{Answer, Body, Opened, PIECE_BYTES, Source};
 use super::error::Error;
-use super::{hub, url};
+use super::hub;
 use crate::job::{self, Monitor};
+use crate::reach::{self, url};
 
-/// How long a name may take to be found, and a server to be reached.
-const CONNECT: Duration = Duration::from_secs(15);
 /// How long a server may say nothing.
 const SILENCE: Duration = Duration::from_secs(30);
 /// How often the monitor is asked while a server says nothing.
@@ -26,7 +24,8 @@ const WAITING: usize = 4;
 const MOST_REDIRECTS: usize = 10;
 const NO_SERVER: &str =
     "there is no server of this name, or no network; a mirror or a folder serves in its place (--from)";
-const AGENT: &str = concat!("parallax/", env!("CARGO_PKG_VERSION"));
+const UNVOUCHED: &str = "no authority that this system trusts vouches for the server; where your network looks into connections, add its certificate \
+         to the system's, or name its file in SSL_CERT_FILE";
 
 /// A file of a web server.
 pub(super) struct Web {
@@ -180,7 +179,7 @@ enum Said {
 
 /// Asks a server, following its redirects.
 fn ask(address: &str, headers: Vec<(&'static str, String)>, monitor: &Monitor) -> Result<(Head, Stream), Error> {
-    let agent = agent();
+    let agent = reach::agent(RootCerts::PlatformVerifier, None, SILENCE);
     let (sender, receiver) = sync_channel(WAITING);
     let (talking, url) = (agent.clone(), address.to_owned());
     job::apart("network", move || talk(&talking, &url, &headers, &sender))
@@ -191,25 +190,6 @@ fn ask(address: &str, headers: Vec<(&'static str, String)>, monitor: &Monitor) -
         Said::Failed(error) => Err(error),
         Said::Bytes(_) | Said::End => Err(stream.lost()),
     }
-}
-
-fn agent() -> Agent {
-    // It fails where one is there already, which serves as well.
-    rustls::crypto::ring::default_provider().install_default().ok();
-    let tls = TlsConfig::builder().root_certs(RootCerts::PlatformVerifier).build();
-    let config = Agent::config_builder()
-        .tls_config(tls)
-        .http_status_as_error(false)
-        .max_redirects(0)
-        .max_redirects_will_error(false)
-        .redirect_auth_headers(RedirectAuthHeaders::Never)
-        .timeout_resolve(Some(CONNECT))
-        .timeout_connect(Some(CONNECT))
-        .timeout_per_read(Some(SILENCE))
-        .timeout_per_write(Some(SILENCE))
-        .user_agent(AGENT)
-        .build();
-    config.into()
 }
 
 /// On the thread of its own: asks, then reads until the end, or until no one listens.
@@ -272,39 +252,11 @@ fn follow(agent: &Agent, url: &str, headers: &[(&str, String)]) -> Result<(Head,
 /// What went wrong, in words; told apart by whether asking again may help.
 fn failed(error: ureq::Error, url: &str) -> Error {
     let url = url.to_owned();
-    let (again, what) = match error {
-        ureq::Error::Timeout(Timeout::PerRead | Timeout::PerWrite) => {
-            (true, format!("the server says nothing for {} s", SILENCE.as_secs()))
-        }
-        ureq::Error::Timeout(_) => (false, format!("the server is not reached within {} s", CONNECT.as_secs())),
-        ureq::Error::HostNotFound => (
-            false,
-            "there is no server of this name, or no network; a mirror or a folder serves in its place (--from)"
-                .to_owned(),
-        ),
-        ureq::Error::ConnectProxyFailed(said) => (false, format!("the proxy refuses: {said}")),
-        ureq::Error::Io(error) => match error.kind() {
-            ErrorKind::UnexpectedEof
-            | ErrorKind::ConnectionReset
-            | ErrorKind::ConnectionAborted
-            | ErrorKind::BrokenPipe => (true, "the connection breaks".to_owned()),
-            _ => (false, in_words(&error.to_string())),
-        },
-        other => (false, in_words(&other.to_string())),
-    };
-    if again { Error::Broken { what, url } } else { Error::Refused { what, url } }
-}
-
-/// A name that is not found, and a certificate that no one here vouches for, have remedies of their own.
-fn in_words(said: &str) -> String {
-    if said.contains("failed to lookup address") {
-        NO_SERVER.to_owned()
-    } else if said.contains("UnknownIssuer") {
-        "no authority that this system trusts vouches for the server; where your network looks into connections, add its certificate \
-         to the system's, or name its file in SSL_CERT_FILE"
-            .to_owned()
-    } else {
-        format!("the connection fails: {said}")
+    match reach::Failure::of(error, SILENCE) {
+        reach::Failure::Broken(what) => Error::Broken { what, url },
+        reach::Failure::NoServer => Error::Refused { what: NO_SERVER.to_owned(), url },
+        reach::Failure::Unvouched => Error::Refused { what: UNVOUCHED.to_owned(), url },
+        reach::Failure::Other(what) => Error::Refused { what, url },
     }
 }
 

@@ -12,8 +12,9 @@ mod asked {
 
     use super::super::entry::Part;
     use super::super::error::Error;
-    use super::super::{http, url};
+    use super::super::http;
     use crate::job::Monitor;
+    use crate::reach::url;
 
     const ACCEPT: &str = "application/vnd.pypi.simple.v1+json, text/html;q=0.2";
     /// A package with thousands of files has a list of a few megabytes.

@@ -5,7 +5,7 @@
 //! ends in `.part`; it gets its name when its length and its SHA-256 are right.
 
 /// Whether this build can reach the network at all.
-pub const HAS_NETWORK: bool = cfg!(feature = "network");
+pub use crate::reach::HAS_NETWORK;
 
 mod body;
 mod card;
@@ -21,8 +21,6 @@ mod obtained;
 mod part;
 mod place;
 mod source;
-#[cfg(feature = "network")]
-mod url;
 mod wheels;
 
 pub use entry::{Entry, Is, Licence, Part, Published, all, named, read, shown};

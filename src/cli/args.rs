@@ -12,6 +12,7 @@ use super::doctor::DoctorArgs;
 use super::fit::FitArgs;
 use super::models::ModelsArgs;
 use super::outputs::OutputArgs;
+use super::pacs::PacsArgs;
 use super::values::{Seeds, Shape, Slab, positive, seeds, size, slab, within};
 use crate::latent_shift::Outside;
 use crate::ui::Start;
@@ -106,6 +107,8 @@ pub enum Command {
     Audit(AuditArgs),
     /// Lists published networks, and fetches one when it is asked for
     Models(ModelsArgs),
+    /// Finds and fetches scans of a hospital's archive (PACS), and sends results to it
+    Pacs(PacsArgs),
     /// Says what this build and this machine have, without a word of the user or a patient: send it with a report of a fault
     Doctor(DoctorArgs),
     /// Prints the page docs/command-line.md
@@ -115,7 +118,7 @@ pub enum Command {
 
 #[derive(Debug, Args)]
 pub struct InfoArgs {
-    /// Scan, folder or zip archive of scans, .safetensors stack, model card, checkpoint, or network as ONNX
+    /// Scan, folder or zip archive of scans, pacs:SOURCE/STUDY/SERIES, .safetensors stack, model card, checkpoint, or network as ONNX
     #[arg(id = "scan", value_name = "PATH")]
     pub path: PathBuf,
     #[command(flatten)]
@@ -224,7 +227,7 @@ pub struct PhantomArgs {
 
 #[derive(Debug, Args)]
 pub struct PredictArgs {
-    /// Scan, folder or zip archive of scans, or .safetensors stack
+    /// Scan, folder or zip archive of scans, pacs:SOURCE/STUDY/SERIES, or .safetensors stack
     pub scan: PathBuf,
     #[command(flatten)]
     pub choice: ChoiceArgs,

@@ -10,7 +10,7 @@ use anyhow::{Result, anyhow, bail};
 use super::args::ExplainArgs;
 use super::asked::{AskedArgs, Objective};
 use super::outputs::OutputArgs;
-use super::{Usage, compute, methods, progress, say, say_json};
+use super::{Usage, compute, methods, pacs, progress, say, say_json};
 use crate::export::compared::{MethodMap, MethodReport, method_file, method_name};
 use crate::export::report::{Report, report};
 use crate::export::write::Set;
@@ -40,7 +40,8 @@ pub(super) fn run(args: &ExplainArgs) -> Result<()> {
         slab: args.asked.slab.0.clone(),
         options: args.asked.options(),
     };
-    let input = Arc::new(pipeline::open_chosen(&args.scan, &args.choice.choice(), request.recipe()?, &monitor)?);
+    let scan = pacs::scan(&args.scan, &monitor)?;
+    let input = Arc::new(pipeline::open_chosen(&scan, &args.choice.choice(), request.recipe()?, &monitor)?);
     explain(&input, &request, (&args.outputs, set), &monitor)?;
     Ok(())
 }
@@ -228,7 +229,7 @@ pub(super) fn target(
 ) -> Result<Target> {
     if let Some((card, toward)) = args.embedder.as_ref().zip(args.toward.as_ref()) {
         let embedder = pipeline::load_embedder(card, monitor)?;
-        let other = pipeline::other(toward, &embedder, monitor)?;
+        let other = pipeline::other(&pacs::scan(toward, monitor)?, &embedder, monitor)?;
         return Ok(Target::Toward { embedder, other: other.into() });
     }
     if let (Some(card), Some(Objective::LungSize)) = (&args.segmenter, args.objective) {

@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use super::choice::ChoiceArgs;
 use super::compute::{self, ComputeArgs};
 use super::values::{Slab, slab};
-use super::{Usage, progress, say, say_json};
+use super::{Usage, pacs, progress, say, say_json};
 use crate::export::report::NOTICE;
 use crate::fit::{self, Asked, Fit, Kept, words};
 use crate::io::Note;
@@ -59,7 +59,8 @@ pub(super) fn run(args: &FitArgs) -> Result<()> {
         }
     };
     let target = args.target.as_ref().map(label).transpose()?;
-    let input = pipeline::open_chosen(&args.scan, &args.choice.choice(), &asked.recipe(), &monitor)?;
+    let input =
+        pipeline::open_chosen(&pacs::scan(&args.scan, &monitor)?, &args.choice.choice(), &asked.recipe(), &monitor)?;
     let found = fit::fit(&input, &asked, &monitor)?;
     let kept = args.reconstruct.then(|| fit::kept(&input, &asked, target, &monitor)).transpose()?;
     let mut notes = words::notes(&found);

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 
 use super::args::InfoArgs;
 use super::info_card::{self, Facts};
-use super::{progress, say, say_json};
+use super::{pacs, progress, say, say_json};
 use crate::exchange::{self, Model, Port, Size};
 use crate::files::printable;
 use crate::graph::Plan;
@@ -19,7 +19,7 @@ use crate::weights::Checkpoint;
 pub(super) fn run(args: &InfoArgs) -> Result<()> {
     let monitor = progress::monitor()?;
     let recipe = args.card.as_deref().map_or_else(|| Ok(Recipe::default()), pipeline::recipe)?;
-    let opened = pipeline::inspect(&args.path, &args.choice.choice(), &recipe, &monitor)?;
+    let opened = pipeline::inspect(&pacs::scan(&args.path, &monitor)?, &args.choice.choice(), &recipe, &monitor)?;
     let (mut parts, mut plans) = (Vec::new(), None);
     let facts = match &opened {
         Opened::Scan { scan, notes, sha256 } => scan_facts(scan, notes, sha256),

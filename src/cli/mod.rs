@@ -17,6 +17,7 @@ mod methods;
 mod models;
 mod named;
 mod outputs;
+mod pacs;
 mod phantom;
 mod predict;
 mod prepare;
@@ -89,6 +90,7 @@ fn dispatch(arguments: Arguments) -> Result<()> {
             say(reference().trim_end());
             Ok(())
         }
+        Some(Command::Pacs(args)) => pacs::run(&args),
     }
 }
 

@@ -1,4 +1,4 @@
-//! `parallax models`: which networks are published, and `parallax models get`, the one command that fetches anything.
+//! `parallax models`: which networks are published, and `parallax models get`, which fetches one.
 
 use std::path::PathBuf;
 
@@ -21,7 +21,7 @@ pub struct ModelsArgs {
 
 #[derive(Debug, Subcommand)]
 enum Sub {
-    /// Fetches a published network and writes its model card; the only command that uses the network
+    /// Fetches a published network and writes its model card; the only command but `pacs` that uses the network
     Get(GetArgs),
 }
 

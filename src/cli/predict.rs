@@ -4,14 +4,15 @@ use anyhow::Result;
 use serde_json::json;
 
 use super::args::PredictArgs;
-use super::{compute, progress, say, say_json};
+use super::{compute, pacs, progress, say, say_json};
 use crate::pipeline;
 
 pub(super) fn run(args: &PredictArgs) -> Result<()> {
     compute::start(&args.compute)?;
     let monitor = progress::monitor()?;
     let classifier = pipeline::load_classifier(&args.classifier, &monitor)?;
-    let input = pipeline::open_chosen(&args.scan, &args.choice.choice(), &classifier.recipe, &monitor)?;
+    let input =
+        pipeline::open_chosen(&pacs::scan(&args.scan, &monitor)?, &args.choice.choice(), &classifier.recipe, &monitor)?;
     let scores = pipeline::predict(&input, &classifier, &monitor)?;
     let mut order: Vec<usize> = (0..scores.len()).collect();
     order.sort_by(|&a, &b| scores[b].1.total_cmp(&scores[a].1));

@@ -3,7 +3,7 @@
 use anyhow::{Result, bail};
 
 use super::args::PrepareArgs;
-use super::{Usage, progress, say};
+use super::{Usage, pacs, progress, say};
 use crate::export::{nifti, tensors, write};
 use crate::io::counted;
 use crate::machine;
@@ -22,7 +22,7 @@ pub(super) fn run(args: &PrepareArgs) -> Result<()> {
     }
     let monitor = progress::monitor()?;
     let recipe = args.card.as_deref().map_or_else(|| Ok(Recipe::default()), pipeline::recipe)?;
-    let input = pipeline::open_chosen(&args.scan, &args.choice.choice(), &recipe, &monitor)?;
+    let input = pipeline::open_chosen(&pacs::scan(&args.scan, &monitor)?, &args.choice.choice(), &recipe, &monitor)?;
     let stack = &input.prepared.volume;
     let bytes = if tensors {
         tensors::stack_bytes(stack)?

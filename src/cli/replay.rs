@@ -6,7 +6,7 @@ use std::sync::Arc;
 use anyhow::{Result, bail};
 
 use super::args::ExplainArgs;
-use super::{compute, explain, progress, say};
+use super::{compute, explain, pacs, progress, say};
 use crate::export::record::Record;
 use crate::models::Classifier;
 use crate::pipeline::{self, Asked, BadInput, Model, Request};
@@ -31,7 +31,8 @@ pub(super) fn run(args: &ExplainArgs, path: &Path) -> Result<()> {
         options,
     };
     let choice = args.choice.or(record.choice());
-    let input = Arc::new(pipeline::open_chosen(&args.scan, &choice, request.recipe()?, &monitor)?);
+    let scan = pacs::scan(&args.scan, &monitor)?;
+    let input = Arc::new(pipeline::open_chosen(&scan, &choice, request.recipe()?, &monitor)?);
     record.check(input.sha256(), &Asked::of(&request)).map_err(BadInput)?;
     let report = explain::explain(&input, &request, (&args.outputs, set), &monitor)?;
     let differences = record.differences(&report);

@@ -14,6 +14,7 @@ mod gzip;
 mod mask;
 mod memory;
 mod metaimage;
+mod named;
 mod nifti;
 mod note;
 mod nrrd;
@@ -32,6 +33,7 @@ use sha2::{Digest, Sha256};
 
 pub use self::choice::{Arrival, Choice, Series, Which};
 pub use self::mask::Mask;
+pub use self::named::{Message, Named};
 pub use self::note::{Note, Weight, counted};
 pub use self::preview::Preview;
 use self::series::files::Files;

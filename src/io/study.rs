@@ -99,8 +99,14 @@ impl Study {
     }
 }
 
-/// Digits and dots, at most 64 (PS3.5, 9.1). What is none would make a file that no PACS takes.
 fn uid(data: &Dataset, tag: Tag) -> Option<String> {
-    let is_uid = |uid: &String| (1..=64).contains(&uid.len()) && uid.bytes().all(|b| b.is_ascii_digit() || b == b'.');
-    data.text(tag).filter(is_uid)
+    data.text(tag).filter(|said| is_uid(said))
+}
+
+/// Whether a text can be the name of a DICOM object: digits and dots, a digit first, at most 64 (PS3.5, 9.1). What is none would
+/// make a file that no PACS takes.
+pub fn is_uid(said: &str) -> bool {
+    (1..=64).contains(&said.len())
+        && said.starts_with(|first: char| first.is_ascii_digit())
+        && said.bytes().all(|b| b.is_ascii_digit() || b == b'.')
 }

@@ -8,9 +8,9 @@ use std::path::{Path, PathBuf};
 
 use self::paths::{Named, named};
 
-/// Modules by layer; each may use only what stands in a layer above its own. `files`, `machine`, `job`, `volume` and `nn` stand on nothing.
-const LAYERS: [&[&str]; 11] = [
-    &["files", "machine", "job", "volume", "nn"],
+/// Modules by layer; each may use only what stands in a layer above its own. `files`, `machine`, `job`, `reach`, `volume` and `nn` stand on nothing.
+const LAYERS: [&[&str]; 12] = [
+    &["files", "machine", "job", "reach", "volume", "nn"],
     &["io", "graph", "preprocess", "weights", "catalogue"],
     &["exchange"],
     &["models"],
@@ -18,6 +18,7 @@ const LAYERS: [&[&str]; 11] = [
     &["pipeline", "quality"],
     &["frame", "audit", "demo", "fit", "stability"],
     &["export", "gpu"],
+    &["pacs"],
     &["settings", "study", "cohort"],
     &["session"],
     &["cli", "ui"],
@@ -31,7 +32,7 @@ const BESIDE: [(&str, &str, &str); 3] = [
 ];
 
 /// Crates and the modules that may name them; each of these does.
-const FENCES: [(&str, &[&str]); 35] = [
+const FENCES: [(&str, &[&str]); 40] = [
     ("candle_core", &["nn", "graph", "weights", "exchange", "models", "latent_shift", "pipeline"]),
     ("candle_nn", &["graph", "weights", "models", "latent_shift"]),
     ("rayon", &["volume", "nn", "graph", "io"]),
@@ -39,8 +40,8 @@ const FENCES: [(&str, &[&str]); 35] = [
     ("safetensors", &["weights", "export", "cohort"]),
     ("zip", &["io", "weights", "catalogue"]),
     ("rten_onnx", &["exchange"]),
-    ("ureq", &["catalogue"]),
-    ("rustls", &["catalogue"]),
+    ("ureq", &["catalogue", "pacs", "reach"]),
+    ("rustls", &["pacs", "reach"]),
     ("fs4", &["catalogue"]),
     ("eframe", &["gpu", "ui"]),
     ("egui", &["gpu", "ui"]),
@@ -48,22 +49,27 @@ const FENCES: [(&str, &[&str]); 35] = [
     ("rfd", &["ui"]),
     ("open", &["session"]),
     ("flate2", &["io", "export"]),
-    ("dicom_core", &["io", "export"]),
-    ("dicom_dictionary_std", &["io", "export"]),
-    ("dicom_object", &["export"]),
+    ("dicom_core", &["io", "export", "pacs"]),
+    ("dicom_dictionary_std", &["io", "export", "pacs"]),
+    ("dicom_object", &["export", "pacs"]),
+    ("dicom_ul", &["pacs"]),
+    ("keyring", &["pacs"]),
+    ("memchr", &["pacs"]),
+    ("rustls_platform_verifier", &["pacs"]),
+    ("console", &["cli"]),
     ("dicom_encoding", &["io"]),
     ("charls", &["io"]),
     ("jpeg2k", &["io"]),
     ("turbojpeg_sys", &["io"]),
     ("image", &["frame", "export", "session", "ui", "cohort"]),
-    ("base64", &["export", "cohort"]),
+    ("base64", &["export", "cohort", "pacs"]),
     ("gif", &["export"]),
     ("csv", &["export", "study", "cohort"]),
     ("muxide", &["export"]),
     ("openh264", &["export"]),
     ("png", &["export"]),
     ("ab_glyph", &["export"]),
-    ("tempfile", &["export", "files", "catalogue", "session", "cohort"]),
+    ("tempfile", &["export", "files", "catalogue", "pacs", "session", "cohort"]),
     ("clap", &["cli"]),
     ("indicatif", &["cli"]),
     ("ctrlc", &["cli"]),

@@ -56,6 +56,8 @@ mod objectives;
 mod offline;
 mod ops;
 mod outside;
+#[cfg(feature = "network")]
+mod pacs;
 mod pages;
 mod palette;
 mod path;

@@ -31,3 +31,25 @@ fn a_build_without_network_says_so_and_fetches_from_a_folder_alone() {
     until(&mut window, "the file", |w| says(w, "Its files are on this disk"));
     assert!(folder.path().join("net/net.pt").exists());
 }
+
+#[test]
+fn a_build_without_network_reaches_no_archive_and_says_so() {
+    let home = tempfile::tempdir().expect("a folder");
+    let run = |args: &[&str]| {
+        let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_parallax"));
+        command.env("HOME", home.path()).env_remove("XDG_DATA_HOME").args(args);
+        let output = command.output().expect("the binary runs");
+        (output.status.code(), String::from_utf8_lossy(&output.stderr).into_owned())
+    };
+    assert_eq!(run(&["pacs", "add", "ward", "--url", "http://127.0.0.1:9"]).0, Some(0));
+    for args in [
+        &["pacs", "test", "ward"][..],
+        &["pacs", "find", "ward"],
+        &["pacs", "get", "ward", "1.2/3.4"],
+        &["info", "pacs:ward/1.2/3.4"],
+    ] {
+        let (code, error) = run(args);
+        assert_eq!(code, Some(1), "{error}");
+        assert!(error.contains("this build of Parallax reaches no network"), "{error}");
+    }
+}

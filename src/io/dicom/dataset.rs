@@ -65,7 +65,8 @@ impl Dataset {
             || !self.items(tag).is_empty()
     }
 
-    pub(super) fn bytes(&self, tag: Tag) -> Option<&[u8]> {
+    /// The bytes of a value as they are; none where it is absent or a sequence.
+    pub(in crate::io) fn bytes(&self, tag: Tag) -> Option<&[u8]> {
         match &self.elements.get(&tag)?.value {
             Value::Bytes(bytes) => Some(bytes),
             Value::Items(_) => None,

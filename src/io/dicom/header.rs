@@ -19,6 +19,8 @@ const READ_BYTES: [u64; 4] = [1 << 14, 1 << 18, 1 << 23, 1 << 28];
 const TAIL_BYTES: u64 = 1 << 16;
 const PREAMBLE: usize = 128;
 const MAGIC: &[u8] = b"DICM";
+/// The transfer syntax whose data set is deflated (PS3.5, A.5).
+const DEFLATED: &str = "1.2.840.10008.1.2.1.99";
 
 /// A DICOM file without its pixels.
 #[derive(Debug)]
@@ -50,6 +52,43 @@ pub(in crate::io) fn read(source: &Source) -> Result<Header, Refused> {
         }
     }
     Err(Refused::Damaged("more than 256 MB stand before its pixels".to_owned()))
+}
+
+/// The file meta information, the data set up to its pixels as far as it can be read, and where that begins. The syntax of its pixels
+/// does not matter.
+pub(in crate::io) fn beginning(source: &Source) -> Result<(Dataset, Dataset, u64), Refused> {
+    let unread = |error: io::Error| Refused::Unsuitable(format!("it cannot be read ({error})"));
+    let length = source.len().map_err(unread)?;
+    for count in READ_BYTES {
+        let bytes = source.head(count).map_err(unread)?;
+        if !bytes.get(PREAMBLE..).is_some_and(|rest| rest.starts_with(MAGIC)) {
+            return Err(Refused::Foreign);
+        }
+        let read = || -> Result<(Dataset, Dataset, u64), Stop> {
+            let (meta, behind) = parse::meta(&bytes, PREAMBLE + MAGIC.len(), length)?;
+            let is_deflated = meta.text(tags::TRANSFER_SYNTAX_UID).is_some_and(|uid| uid == DEFLATED);
+            let parsed = if is_deflated {
+                deflated(source, behind as u64)?
+            } else {
+                parse::dataset(&bytes, behind, length, is_big_endian(&bytes, behind))?
+            };
+            Ok((meta, parsed.data, behind as u64))
+        };
+        match read() {
+            Err(Stop::More) => {}
+            Err(Stop::Damaged(what)) => return Err(Refused::Damaged(what)),
+            Err(Stop::Unsuitable(what)) => return Err(Refused::Unsuitable(what)),
+            Ok(read) => return Ok(read),
+        }
+    }
+    Err(Refused::Damaged("more than 256 MB stand before its pixels".to_owned()))
+}
+
+/// A data set without pixels or a command, whole in memory.
+pub(in crate::io) fn message(bytes: &[u8]) -> Option<Dataset> {
+    // The length of a command's group stands first, in an element that is taken for padding elsewhere (PS3.7, 9.3).
+    let at = if bytes.starts_with(&[0, 0, 0, 0, 4, 0, 0, 0]) { 12 } else { 0 };
+    parse::dataset(bytes, at, bytes.len() as u64, false).ok().map(|parsed| parsed.data) // no answer is what it is
 }
 
 /// Whether bytes begin as a data set does that has neither preamble nor magic: with an element of group 2 or 8.

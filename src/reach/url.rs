@@ -17,12 +17,12 @@ fn parts(url: &str) -> Option<Parts<'_>> {
 }
 
 /// Refuses addresses that are not those of a web server, in words.
-pub(super) fn check(url: &str) -> Result<(), String> {
+pub fn check(url: &str) -> Result<(), String> {
     let Some(parts) = parts(url).filter(|parts| ["http", "https"].contains(&parts.scheme)) else {
         return Err("an address begins with https:// or http://".to_owned());
     };
     if parts.authority.contains('@') {
-        return Err("an address holds no user and no password: they would be written beside the file".to_owned());
+        return Err("an address holds no user and no password: addresses are written into files".to_owned());
     }
     if parts.authority.is_empty() || !url.chars().all(|c| c.is_ascii_graphic()) {
         return Err("an address has a host, and plain letters only".to_owned());
@@ -32,7 +32,7 @@ pub(super) fn check(url: &str) -> Result<(), String> {
 
 /// Where a redirect from `url` leads; an error in words where it may not. A secure connection never becomes an open one, except to this
 /// very machine.
-pub(super) fn redirected(url: &str, location: &str) -> Result<String, String> {
+pub fn redirected(url: &str, location: &str) -> Result<String, String> {
     let to = join(url, location);
     check(&to).map_err(|what| format!("the server redirects to {}: {what}", crate::files::printable(&to)))?;
     if url.starts_with("https://") && !to.starts_with("https://") && !is_loopback(&to) {
@@ -42,7 +42,7 @@ pub(super) fn redirected(url: &str, location: &str) -> Result<String, String> {
 }
 
 /// `location` as seen from `url`. Source: RFC 3986, 5.2, less what servers of files do not use.
-pub(super) fn join(url: &str, location: &str) -> String {
+pub fn join(url: &str, location: &str) -> String {
     let location = location.split('#').next().unwrap_or_default();
     if location.split_once("://").is_some_and(|(scheme, _)| scheme.chars().all(|c| c.is_ascii_alphanumeric())) {
         return location.to_owned();
@@ -69,7 +69,7 @@ pub(super) fn join(url: &str, location: &str) -> String {
 }
 
 /// Whether an address is of this very machine.
-pub(super) fn is_loopback(url: &str) -> bool {
+pub fn is_loopback(url: &str) -> bool {
     let Some(Parts { authority, .. }) = parts(url) else { return false };
     let host = match authority.strip_prefix('[') {
         Some(v6) => v6.split(']').next().unwrap_or_default(),

@@ -1,0 +1,204 @@
+//! How an archive is reached: its address, who asks, and whose certificates count.
+
+use std::path::PathBuf;
+
+use serde::{Deserialize, Serialize};
+
+use super::error::Error;
+use crate::files;
+use crate::reach::url;
+
+/// An archive under the name that the user chose.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Source {
+    /// Letters, digits, `-` and `_`.
+    pub name: String,
+    #[serde(flatten)]
+    pub kind: Kind,
+}
+
+/// The protocol that an archive is asked by.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "lowercase")]
+pub enum Kind {
+    DicomWeb(Web),
+    Dimse(Dimse),
+}
+
+/// DICOMweb: QIDO-RS, WADO-RS and STOW-RS under one address (PS3.18).
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Web {
+    /// What `/studies` is appended to: `https://pacs.hospital.org/dicom-web`.
+    pub url: String,
+    #[serde(default)]
+    pub login: Login,
+    #[serde(default)]
+    pub certificates: Certificates,
+    /// Whether a password or a token may travel over plain http to another machine, where anyone on the way can read it.
+    #[serde(default)]
+    pub unencrypted: bool,
+}
+
+/// How a web server is told who asks.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Login {
+    /// Not at all, or by a client certificate.
+    #[default]
+    None,
+    /// A user and a password (RFC 7617).
+    Basic { user: String },
+    /// A token (RFC 6750).
+    Bearer,
+}
+
+/// Files of certificates, PEM.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Certificates {
+    /// Authorities that alone vouch for this source; none means the system's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub authority: Option<PathBuf>,
+    /// What this program shows of itself, with those that vouch for it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub certificate: Option<PathBuf>,
+    /// The private key of `certificate`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub key: Option<PathBuf>,
+}
+
+/// DIMSE: associations of application entities (AE) over TCP (PS3.7, PS3.8).
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Dimse {
+    pub host: String,
+    pub port: u16,
+    /// The AE title of the archive.
+    pub called: String,
+    /// The AE title of this program, which the archive must know.
+    pub calling: String,
+    #[serde(default)]
+    pub tls: bool,
+    #[serde(default)]
+    pub certificates: Certificates,
+    /// How series are fetched.
+    #[serde(default)]
+    pub retrieve: Retrieve,
+    /// The port of this machine where the archive delivers what C-MOVE asks it to send; it must know it under `calling`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub receive_port: Option<u16>,
+}
+
+/// How a DIMSE source gives series.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Retrieve {
+    /// By C-GET where the archive offers it, else by C-MOVE where a port is named.
+    #[default]
+    Any,
+    Get,
+    Move,
+}
+
+impl Source {
+    /// What stands for it in messages and in the log: name and address, no user.
+    pub fn shown(&self) -> String {
+        format!("source {} ({})", self.name, self.address())
+    }
+
+    /// The address for people.
+    pub fn address(&self) -> String {
+        match &self.kind {
+            Kind::DicomWeb(web) => web.url.clone(),
+            Kind::Dimse(peer) => format!("{}@{}:{}", peer.called, peer.host, peer.port),
+        }
+    }
+
+    /// Whether a password or a token belongs to it, and what that is called.
+    pub fn secret_kind(&self) -> Option<&'static str> {
+        match &self.kind {
+            Kind::DicomWeb(Web { login: Login::Basic { .. }, .. }) => Some("password"),
+            Kind::DicomWeb(Web { login: Login::Bearer, .. }) => Some("token"),
+            _ => None,
+        }
+    }
+
+    /// Refuses, in words, what cannot be a source.
+    pub fn check(&self) -> Result<(), Error> {
+        let asked = |what: String| Err(Error::Asked(what));
+        let plain = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '_';
+        if self.name.is_empty() || self.name.len() > 40 || !self.name.chars().all(plain) {
+            let name = files::printable(&self.name);
+            return asked(format!(
+                "the name of a source is \"{name}\"; it has 1 to 40 letters, digits, - and _ (it stands in pacs:NAME/STUDY/SERIES)"
+            ));
+        }
+        match &self.kind {
+            Kind::DicomWeb(web) => web.check(),
+            Kind::Dimse(peer) => peer.check(),
+        }
+    }
+}
+
+impl Web {
+    fn check(&self) -> Result<(), Error> {
+        url::check(&self.url).map_err(|what| Error::Asked(format!("{what}: {}", files::printable(&self.url))))?;
+        if self.url.contains(['?', '#']) {
+            return Err(Error::Asked(format!("the address of a source has no ? and no #: {}", self.url)));
+        }
+        if let Login::Basic { user } = &self.login
+            && (user.is_empty() || user.contains(':') || !user.chars().all(files::is_plain))
+        {
+            return Err(Error::Asked("a user's name has at least one letter, and no colon".to_owned()));
+        }
+        let is_secret = self.login != Login::None;
+        if is_secret && self.url.starts_with("http://") && !url::is_loopback(&self.url) && !self.unencrypted {
+            return Err(Error::Asked(format!(
+                "a password or a token would travel over plain http, where anyone on the way can read it; use https, or say --unencrypted: {}",
+                self.url
+            )));
+        }
+        self.certificates.check()
+    }
+}
+
+impl Certificates {
+    fn check(&self) -> Result<(), Error> {
+        if self.certificate.is_some() != self.key.is_some() {
+            return Err(Error::Asked("a client certificate and its key belong together; name both".to_owned()));
+        }
+        Ok(())
+    }
+}
+
+impl Dimse {
+    fn check(&self) -> Result<(), Error> {
+        let in_host = |c: char| c.is_ascii_alphanumeric() || ".-:_".contains(c);
+        if self.host.is_empty() || !self.host.chars().all(in_host) {
+            let host = files::printable(&self.host);
+            return Err(Error::Asked(format!("the host is \"{host}\"; give the name or the address of a machine")));
+        }
+        if self.port == 0 || self.receive_port == Some(0) {
+            return Err(Error::Asked("a port is a number from 1 to 65535".to_owned()));
+        }
+        for (whose, title) in [("called", &self.called), ("calling", &self.calling)] {
+            // PS3.5, 6.2: the AE representation.
+            let is_title = (1..=16).contains(&title.len())
+                && title.chars().all(|c| (' '..='~').contains(&c) && c != '\\')
+                && title.trim() == title.as_str();
+            if !is_title {
+                let title = files::printable(title);
+                return Err(Error::Asked(format!(
+                    "the {whose} AE title is \"{title}\"; it has 1 to 16 plain letters and no backslash"
+                )));
+            }
+        }
+        if self.retrieve == Retrieve::Move && self.receive_port.is_none() {
+            return Err(Error::Asked("C-MOVE delivers to a port of this machine; name it (--receive-port)".to_owned()));
+        }
+        if self.tls && self.receive_port.is_some() && self.certificates.certificate.is_none() {
+            return Err(Error::Asked(
+                "a receiver with TLS shows a certificate; name one with its key (--certificate, --key)".to_owned(),
+            ));
+        }
+        self.certificates.check()
+    }
+}
