@@ -31,7 +31,7 @@ const BESIDE: [(&str, &str, &str); 3] = [
 ];
 
 /// Crates and the modules that may name them; each of these does.
-const FENCES: [(&str, &[&str]); 33] = [
+const FENCES: [(&str, &[&str]); 35] = [
     ("candle_core", &["nn", "graph", "weights", "exchange", "models", "latent_shift", "pipeline"]),
     ("candle_nn", &["graph", "weights", "models", "latent_shift"]),
     ("rayon", &["volume", "nn", "graph", "io"]),
@@ -56,6 +56,8 @@ const FENCES: [(&str, &[&str]); 33] = [
     ("image", &["frame", "export", "session", "ui", "cohort"]),
     ("base64", &["export", "cohort"]),
     ("gif", &["export"]),
+    ("glob", &["cohort"]),
+    ("parquet", &["cohort"]),
     ("csv", &["export", "study", "cohort"]),
     ("muxide", &["export"]),
     ("openh264", &["export"]),
