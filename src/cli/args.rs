@@ -6,7 +6,7 @@ use clap::{Args, Parser, Subcommand};
 
 use super::asked::{AskedArgs, Search};
 use super::choice::ChoiceArgs;
-use super::cohort::CohortArgs;
+use super::cohort_args::CohortArgs;
 use super::compute::{ComputeArgs, bytes};
 use super::doctor::DoctorArgs;
 use super::fit::FitArgs;

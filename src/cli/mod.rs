@@ -6,6 +6,7 @@ mod audit;
 mod check;
 mod choice;
 mod cohort;
+mod cohort_args;
 mod compute;
 mod demo;
 mod doctor;

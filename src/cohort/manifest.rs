@@ -221,7 +221,7 @@ fn refuse(wrong: &[String]) -> Result<()> {
     let more = wrong.len().saturating_sub(MOST_TOLD);
     let mut told = wrong.iter().take(MOST_TOLD).map(String::as_str).collect::<Vec<_>>().join("\n  ");
     if more > 0 {
-        told += &format!("\n  and {more} more");
+        told.extend(["\n  and ", &more.to_string(), " more"]);
     }
     if wrong.is_empty() { Ok(()) } else { Err(anyhow!("\n  {told}")) }
 }

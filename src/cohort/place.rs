@@ -89,10 +89,9 @@ impl Place {
             match lock.try_lock() {
                 Ok(()) if is_same(&lock, &path) => {}
                 Ok(()) => continue,
-                Err(TryLockError::WouldBlock) => return Ok(None),
                 // A file system without locks: only who made the folder may compute in it.
                 Err(TryLockError::Error(_)) if is_ours => {}
-                Err(TryLockError::Error(_)) => return Ok(None),
+                Err(_) => return Ok(None),
             }
             let claim = Claim { _lock: lock, folder, into };
             claim.settle()?;

@@ -21,10 +21,10 @@ impl Tally {
         let Self { passed, done, failed, differing, elsewhere } = self;
         let mut words = format!("{done} done, {passed} done before, {failed} failed");
         if *differing > 0 {
-            words += &format!(", {differing} asked something else before");
+            words.extend([", ", &differing.to_string(), " asked something else before"]);
         }
         if *elsewhere > 0 {
-            words += &format!(", {elsewhere} being computed by another process");
+            words.extend([", ", &elsewhere.to_string(), " being computed by another process"]);
         }
         words
     }

@@ -30,7 +30,7 @@ pub(super) fn html(subject: &Subject, story: &Story, monitor: &Monitor) -> Resul
     let ladder = apng::png_bytes(story.ladder(monitor)?, &provenance)?;
     let video = mp4::mp4_bytes(&story.along_lambda(), monitor)?;
     let mut page = page::head(&format!("Parallax: {}", report.target));
-    page += &format!("<h1>Counterfactual: {}</h1>\n<p class=\"notice\">{NOTICE}</p>\n", escape(&report.target));
+    writeln!(page, "<h1>Counterfactual: {}</h1>\n<p class=\"notice\">{NOTICE}</p>", escape(&report.target))?;
     page += &scores(report, result);
     page += &picture(
         &panes,

@@ -32,7 +32,7 @@ const BESIDE: [(&str, &str, &str); 3] = [
 ];
 
 /// Crates and the modules that may name them; each of these does.
-const FENCES: [(&str, &[&str]); 40] = [
+const FENCES: [(&str, &[&str]); 42] = [
     ("candle_core", &["nn", "graph", "weights", "exchange", "models", "latent_shift", "pipeline"]),
     ("candle_nn", &["graph", "weights", "models", "latent_shift"]),
     ("rayon", &["volume", "nn", "graph", "io"]),
@@ -64,6 +64,8 @@ const FENCES: [(&str, &[&str]); 40] = [
     ("image", &["frame", "export", "session", "ui", "cohort"]),
     ("base64", &["export", "cohort", "pacs"]),
     ("gif", &["export"]),
+    ("glob", &["cohort"]),
+    ("parquet", &["cohort"]),
     ("csv", &["export", "study", "cohort"]),
     ("muxide", &["export"]),
     ("openh264", &["export"]),

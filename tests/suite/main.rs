@@ -12,6 +12,7 @@ mod cases;
 mod catalogue;
 mod checkpoints;
 mod codecs;
+mod cohort;
 mod command;
 mod demo;
 mod densenet;

@@ -28,15 +28,17 @@ pub(super) fn tree(rows: &[Vec<f64>]) -> Tree {
         let Some((a, b)) = pairs.min_by(|x, y| distances[x.0][x.1].total_cmp(&distances[y.0][y.1])) else { break };
         joins.push(Join { parts: [parts[a].0, parts[b].0], distance: distances[a][b] });
         let [size_a, size_b] = [&parts[a], &parts[b]].map(|part| part.1.len() as f64);
-        for other in 0..parts.len() {
-            let mean = (size_a * distances[a][other] + size_b * distances[b][other]) / (size_a + size_b);
-            (distances[a][other], distances[other][a]) = (mean, mean);
-        }
-        distances[a][a] = 0.0;
-        distances.remove(b);
-        distances.iter_mut().for_each(|row| {
+        let weighed = distances[a].iter().zip(&distances[b]);
+        let mut joined: Vec<f64> =
+            weighed.map(|(to_a, to_b)| (size_a * to_a + size_b * to_b) / (size_a + size_b)).collect();
+        joined[a] = 0.0;
+        for (row, distance) in distances.iter_mut().zip(&joined) {
+            row[a] = *distance;
             row.remove(b);
-        });
+        }
+        joined.remove(b);
+        distances[a] = joined;
+        distances.remove(b);
         let (_, leaves) = parts.remove(b);
         parts[a].0 = n + joins.len() - 1;
         parts[a].1.extend(leaves);

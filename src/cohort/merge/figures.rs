@@ -25,7 +25,7 @@ pub(super) fn histogram(title: &str, values: &[f64], [low, high]: [f64; 2]) -> S
     }
     let most = counts.iter().copied().max().unwrap_or(0).max(1);
     let mut svg = format!(
-        "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 340 180\" role=\"img\" aria-label=\"{0}, of {1} cases\">{STYLE}\
+        "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 340 180\" style=\"max-width:340px\" role=\"img\" aria-label=\"{0}, of {1} cases\">{STYLE}\
          <text x=\"20\" y=\"16\">{0}</text>",
         escape(title),
         values.len()

@@ -8,6 +8,7 @@ mod figures;
 mod groups;
 mod numbers;
 mod outliers;
+mod parquet;
 mod pictures;
 mod report;
 mod table;
@@ -144,6 +145,9 @@ impl Merged {
     fn find_outliers(&mut self) {
         let columns: Vec<Vec<Cell>> = outliers::MEASURES.iter().map(|name| self.column(name)).collect();
         self.far = outliers::far(&columns);
+        if self.done() < bootstrap::FEWEST {
+            self.far.fill(None); // among so few none stands apart
+        }
         let deviations: Vec<Option<f64>> = self.far.iter().map(|far| far.map(|far| far.deviations)).collect();
         self.table.set_outliers(&deviations);
     }
@@ -172,7 +176,7 @@ impl Merged {
             self.missing
         );
         if !self.unreadable.is_empty() {
-            line += &format!(", {} cannot be read", self.unreadable.len());
+            line.extend([", ", &self.unreadable.len().to_string(), " cannot be read"]);
         }
         line
     }
@@ -181,6 +185,7 @@ impl Merged {
         let file = |name: &str, bytes: Vec<u8>| File { name: name.to_owned(), bytes };
         let mut files = vec![
             file("table.csv", self.table.csv()?),
+            file("table.parquet", parquet::bytes(&self.table)?),
             file("times.csv", self.times.csv()?),
             file("alignment.csv", self.alignment.csv()?),
         ];

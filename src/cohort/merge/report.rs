@@ -31,9 +31,15 @@ pub(super) struct Seen {
 
 pub(super) fn html(merged: &Merged, place: &Place, drawings: &[String], pictures: &[Seen]) -> String {
     let mut html = page::head("Parallax: a cohort");
-    html +=
-        &format!("<h1>A cohort of {}</h1>\n<p class=\"notice\">{NOTICE}</p>\n", counted(merged.manifest.rows.len()));
-    html += &format!("<p>{}.</p>\n", escape(&merged.line()));
+    let (cases, line) = (counted(merged.manifest.rows.len()), escape(&merged.line()));
+    // A String takes all.
+    writeln!(
+        html,
+        "<h1>A cohort of {cases}</h1>
+<p class=\"notice\">{NOTICE}</p>
+<p>{line}.</p>"
+    )
+    .ok();
     html += &outlying(merged, place);
     html += &undone(merged);
     if merged.done() > 0 {
@@ -61,10 +67,11 @@ fn link(place: &Place, id: &str) -> String {
 
 /// Rows whose first cell is a link.
 fn linked(title: &str, columns: &[&str], rows: &[(String, Vec<String>)]) -> String {
-    let names = columns.iter().map(|name| format!("<th scope=\"col\">{}</th>", escape(name))).collect::<String>();
+    let names =
+        columns.iter().map(|name| format!("<th scope=\"col\">{}</th>", escape(name))).collect::<Vec<_>>().concat();
     let mut html = format!("<h2>{}</h2>\n<table>\n<tr>{names}</tr>", escape(title));
     for (link, cells) in rows {
-        let cells = cells.iter().map(|cell| format!("<td>{}</td>", escape(cell))).collect::<String>();
+        let cells = cells.iter().map(|cell| format!("<td>{}</td>", escape(cell))).collect::<Vec<_>>().concat();
         // A String takes all.
         writeln!(html, "<tr><th scope=\"row\">{link}</th>{cells}</tr>").ok();
     }
@@ -223,11 +230,11 @@ fn atlases(merged: &Merged, pictures: &[Seen]) -> String {
         write!(html, "<figure>{}", image(picture, &seen)).ok();
         if let Some(difference) = difference {
             let seen = format!("{title}: where it is above or below the rest");
-            write!(
+            writeln!(
                 html,
                 "<br>{}<figcaption>{}, {}. Above: mean |counterfactual - reconstruction|, full colour at {:.1} HU. Below: how much more (red) or \
                  less (blue) than in all other cases, full colour at {:.1} HU, pale where the 95 % interval holds 0. One place in twenty is not pale \
-                 by chance.</figcaption></figure>\n",
+                 by chance.</figcaption></figure>",
                 image(difference, &seen),
                 escape(title),
                 counted(*cases),
@@ -236,9 +243,9 @@ fn atlases(merged: &Merged, pictures: &[Seen]) -> String {
             )
             .ok();
         } else {
-            write!(
+            writeln!(
                 html,
-                "<figcaption>{}, {}. Mean |counterfactual - reconstruction|, full colour at {:.1} HU.</figcaption></figure>\n",
+                "<figcaption>{}, {}. Mean |counterfactual - reconstruction|, full colour at {:.1} HU.</figcaption></figure>",
                 escape(title),
                 counted(*cases),
                 picture.scale_hu
