@@ -85,7 +85,8 @@ fn spans(page: &str) -> Vec<String> {
     let prose = prose(page);
     let quoted = prose.split('`').skip(1).step_by(2).map(str::to_owned);
     let blocks = blocks(page);
-    let lines = blocks.iter().filter(|block| is_shell(block)).flat_map(|block| block.text.lines().map(str::to_owned));
+    let lines = blocks.iter().filter(|block| is_shell(block)).map(|block| block.text.replace("\\\n", " "));
+    let lines = lines.flat_map(|text| text.lines().map(str::to_owned).collect::<Vec<_>>());
     quoted.chain(lines).collect()
 }
 
