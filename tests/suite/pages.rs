@@ -19,7 +19,7 @@ const MOST_LINES: usize = 200;
 /// The page of the command line grows with each command.
 const MOST_LINES_OF_COMMAND_LINE: usize = 300;
 /// Options of other programs that pages name.
-const OF_OTHERS: [&str; 2] = ["--no-default-features", "--python"];
+const OF_OTHERS: [&str; 3] = ["--bench", "--no-default-features", "--python"];
 
 fn is_shell(block: &Block) -> bool {
     block.language == "sh"
