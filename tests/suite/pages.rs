@@ -19,7 +19,7 @@ const MOST_LINES: usize = 200;
 /// The page of the command line grows with each command.
 const MOST_LINES_OF_COMMAND_LINE: usize = 300;
 /// Options of other programs that pages name.
-const OF_OTHERS: [&str; 2] = ["--no-default-features", "--python"];
+const OF_OTHERS: [&str; 3] = ["--bench", "--no-default-features", "--python"];
 
 fn is_shell(block: &Block) -> bool {
     block.language == "sh"
@@ -85,7 +85,8 @@ fn spans(page: &str) -> Vec<String> {
     let prose = prose(page);
     let quoted = prose.split('`').skip(1).step_by(2).map(str::to_owned);
     let blocks = blocks(page);
-    let lines = blocks.iter().filter(|block| is_shell(block)).flat_map(|block| block.text.lines().map(str::to_owned));
+    let lines = blocks.iter().filter(|block| is_shell(block)).map(|block| block.text.replace("\\\n", " "));
+    let lines = lines.flat_map(|text| text.lines().map(str::to_owned).collect::<Vec<_>>());
     quoted.chain(lines).collect()
 }
 
