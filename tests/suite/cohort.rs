@@ -216,10 +216,7 @@ fn a_row_may_have_its_own_target_and_slices_and_what_there_is_not_is_refused_at_
 
 #[test]
 fn no_command_on_a_cohort_opens_a_socket() {
-    let strace = Command::new("strace").arg("-V").output().is_ok_and(|output| output.status.success());
-    if support::needed(strace.then_some(()), "strace").is_none() {
-        return;
-    }
+    let Some(_) = support::strace() else { return };
     let trial = Trial::new();
     let manifest = trial.manifest(&[("a", 3)]);
     let traced = |inner: &Command| {

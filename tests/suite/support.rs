@@ -48,6 +48,11 @@ fn program(names: &[&'static str], test: &str) -> Option<&'static str> {
     needed(names.iter().find(runs).copied(), names[0])
 }
 
+/// What watches the calls of a program, where there is one.
+pub(crate) fn strace() -> Option<&'static str> {
+    program(&["strace"], "-V")
+}
+
 /// A browser, where there is one.
 pub(crate) fn browser() -> Option<&'static str> {
     program(&["chromium", "chromium-browser", "google-chrome"], "--version")
