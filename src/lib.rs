@@ -10,12 +10,7 @@
 //! A network is a [`graph`] of operations that an architecture of [`models`] builds; no tensor leaves [`latent_shift`]. A module uses only
 //! modules of layers above its own, which `tests/suite/architecture.rs` holds. `docs/developing.md` is a first day with the source.
 //!
-//! `examples/explain.rs` uses the library without window and command line:
-//!
-//! ```no_run
-#![doc = include_str!("../examples/explain.rs")]
-//! ```
-//!
+//! `examples/explain.rs` uses the library without window and command line. The rooms, by layer:
 //!
 //! | layer | modules |
 //! |---|---|
