@@ -279,7 +279,7 @@ impl Options {
     pub const FLOOR: f64 = 0.05;
 
     /// What slices outside the slab are: as chosen, or else as published. On phantoms neither brings our searches nearer to the truth
-    /// than the other, see the README.
+    /// than the other, see docs/method.md.
     pub fn outside(&self) -> Outside {
         self.outside.unwrap_or(Outside::Reconstruction)
     }

@@ -83,16 +83,16 @@ fn a_command_takes_another_key_and_its_usual_one_again() {
     assert!(says(&window, "B shows the original"), "{:?}", texts(&window));
     press(&mut window, "Key of Coronal plane");
     window.key_press_modifiers(Modifiers::SHIFT, Key::Y);
-    window.run_steps(3);
+    window.run_steps(8); // an event a frame
     assert!(says(&window, "Shift + Y"), "{:?}", texts(&window));
     window.key_press(Key::Escape);
-    window.run_steps(3);
+    window.run_steps(8);
     assert!(!says(&window, "Change the keys"), "Escape puts the list away: {:?}", texts(&window));
     window.key_press(Key::C);
     window.run_steps(3);
     assert!(sees(&window, "Axial"), "the usual key is no more");
     window.key_press_modifiers(Modifiers::SHIFT, Key::Y);
-    window.run_steps(3);
+    window.run_steps(8); // an event a frame
     assert!(sees(&window, "Coronal"));
 
     window.key_press(Key::F1);
