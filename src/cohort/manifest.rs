@@ -65,13 +65,13 @@ impl Manifest {
     pub fn open(path: &Path) -> Result<Self> {
         let is_table = path.extension().is_some_and(|ext| ext.eq_ignore_ascii_case("csv"));
         let made = if path.is_dir() {
-            Self::of_scans(in_folder(path)?)
+            in_folder(path).and_then(Self::of_scans)
         } else if path.exists() || is_table {
-            let text = files::read_text(path, MOST_BYTES);
+            let text = files::read_text(path, MOST_BYTES).map_err(Into::into);
             let folder = path.parent().unwrap_or(Path::new(""));
-            text.map_err(Into::into).and_then(|text| Self::read(&text, &std::path::absolute(folder.join("."))?))
+            text.and_then(|text| Self::read(&text, &std::path::absolute(folder.join("."))?))
         } else {
-            Self::of_scans(matching(path)?)
+            matching(path).and_then(Self::of_scans)
         };
         made.with_context(|| format!("no cohort can be made of {}", path.display()))
     }
