@@ -33,7 +33,7 @@ pub struct Arguments {
 /// The window, when no command is named.
 #[derive(Debug, Args)]
 pub struct WindowArgs {
-    /// Scan, folder or zip archive of scans, .safetensors stack, or .parallax session to open in the window
+    /// Scan, folder or zip archive of scans, pacs:SOURCE/STUDY/SERIES, .safetensors stack, or .parallax session to open in the window
     scan: Option<PathBuf>,
     #[command(flatten)]
     choice: ChoiceArgs,
@@ -66,6 +66,11 @@ pub struct WindowArgs {
 }
 
 impl WindowArgs {
+    /// The scan, where one was named.
+    pub(super) fn scan(&mut self) -> Option<&mut PathBuf> {
+        self.scan.as_mut()
+    }
+
     pub fn start(self) -> Start {
         Start {
             scan: self.scan,

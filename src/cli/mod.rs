@@ -38,7 +38,7 @@ use args::Command;
 pub use reference::reference;
 
 use crate::files;
-use crate::job::Cancelled;
+use crate::job::{Cancelled, Monitor};
 use crate::pipeline::{self, BadInput};
 use crate::ui;
 
@@ -69,8 +69,14 @@ pub fn run() -> ExitCode {
 fn dispatch(arguments: Arguments) -> Result<()> {
     match arguments.command {
         None => {
-            compute::start(&arguments.window.compute)?;
-            ui::run(arguments.window.start())
+            let mut window = arguments.window;
+            if let Some(scan) = window.scan() {
+                // Before there is a window: a monitor that catches Ctrl-C would keep it from the window later.
+                let local = pacs::scan(scan, &Monitor::default())?.into_owned();
+                *scan = local;
+            }
+            compute::start(&window.compute)?;
+            ui::run(window.start())
         }
         Some(Command::Info(args)) => info::run(&args),
         Some(Command::Check(args)) => check::run(&args),

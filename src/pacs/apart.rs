@@ -90,7 +90,7 @@ pub(super) fn talk<E: Send + 'static, T: Send + 'static>(
     let (sender, receiver) = sync_channel(WAITING);
     let line = Arc::new(Mutex::new(Line::Open(Vec::new())));
     let (out, cutter) = (Out { sender, line: Arc::clone(&line) }, Cutter(line));
-    let strange = Error::broken("the server sends what no one can read", source);
+    let strange = Error::broken("the archive sends what no one can read", source);
     let talks = move || {
         let done = job::quietly(|| talk(&out)).unwrap_or(Err(strange));
         out.sender.send(Said::Done(done)).ok(); // no one listens
@@ -113,13 +113,16 @@ pub(super) fn talk<E: Send + 'static, T: Send + 'static>(
             Err(RecvTimeoutError::Timeout) if heard.elapsed() < patience => {}
             Err(RecvTimeoutError::Timeout) => {
                 let secs = patience.as_secs();
-                break Err(Error::broken(format!("the server does not get on for {secs} s"), source));
+                break Err(Error::broken(format!("the archive does not get on for {secs} s"), source));
             }
             Err(RecvTimeoutError::Disconnected) => {
-                break Err(Error::broken("the talk with the server stopped unexpectedly", source));
+                break Err(Error::broken("the talk with the archive stopped unexpectedly", source));
             }
         }
     };
-    cutter.cut();
+    // What ended well has ended its connections, or keeps them for the next question.
+    if answer.is_err() {
+        cutter.cut();
+    }
     answer
 }

@@ -89,8 +89,10 @@ fn bring(
         monitor.step("fetching instances", shelf.count(), total)?;
         let before = shelf.count();
         let done = remote::fetch(source, secret, &wanted, monitor, &mut |arrival| {
-            shelf.take(arrival)?;
-            Ok(monitor.step("fetching instances", shelf.count(), total)?)
+            if shelf.take(arrival)? {
+                monitor.step("fetching instances", shelf.count(), total)?;
+            }
+            Ok(monitor.check()?)
         });
         wanted.missing = shelf.missing();
         match done {

@@ -50,6 +50,8 @@ pub(super) struct Shelf {
     here: BTreeMap<String, u64>,
     /// Those that may come; any other is left out.
     listed: BTreeSet<String>,
+    /// How many of them were here before any came.
+    before: usize,
     arriving: Option<(NamedTempFile, u64)>,
     pub(super) twice: usize,
     pub(super) foreign: usize,
@@ -69,6 +71,7 @@ impl Shelf {
             series_uid: series_uid.to_owned(),
             here: BTreeMap::new(),
             listed: BTreeSet::new(),
+            before: 0,
             arriving: None,
             twice: 0,
             foreign: 0,
@@ -107,6 +110,7 @@ impl Shelf {
     /// Says which instances the series has.
     pub(super) fn expect(&mut self, listed: impl IntoIterator<Item = String>) {
         self.listed = listed.into_iter().collect();
+        self.before = self.listed.iter().filter(|uid| self.here.contains_key(*uid)).count();
     }
 
     pub(super) fn folder(&self) -> &Path {
@@ -120,28 +124,29 @@ impl Shelf {
 
     /// How many of the listed instances are here.
     pub(super) fn count(&self) -> usize {
-        self.listed.iter().filter(|uid| self.here.contains_key(*uid)).count()
+        self.before + self.came
     }
 
-    /// Takes what comes. An instance gets its name when it is whole and says that it is of this series.
-    pub(super) fn take(&mut self, arrival: Arrival) -> Result<(), Error> {
+    /// Takes what comes; whether an instance is whole now. It gets its name when it says that it is of this series.
+    pub(super) fn take(&mut self, arrival: Arrival) -> Result<bool, Error> {
         match arrival {
             Arrival::Begin => {
                 let file = tempfile::Builder::new().prefix(PREFIX).tempfile_in(&self.folder);
                 self.arriving = Some((file.map_err(Error::io("cannot write into", &self.folder))?, 0));
-                Ok(())
+                Ok(false)
             }
             Arrival::Bytes(bytes) => {
                 let cannot = Error::io("cannot write into", &self.folder);
-                let Some((file, length)) = &mut self.arriving else { return Ok(()) };
+                let Some((file, length)) = &mut self.arriving else { return Ok(false) };
                 *length = length.saturating_add(bytes.len() as u64);
                 if *length > MOST_BYTES {
                     let what = format!("an instance is longer than {} GB", MOST_BYTES >> 30);
                     return Err(Error::File { what, path: self.folder.clone() });
                 }
-                file.write_all(&bytes).map_err(cannot)
+                file.write_all(&bytes).map_err(cannot)?;
+                Ok(false)
             }
-            Arrival::End => self.keep(),
+            Arrival::End => self.keep().map(|()| true),
         }
     }
 

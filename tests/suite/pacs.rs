@@ -2,6 +2,7 @@
 
 mod binary;
 mod dimse_peers;
+mod names;
 mod real;
 mod series;
 mod web_servers;

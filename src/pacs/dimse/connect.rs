@@ -149,6 +149,11 @@ impl Peer {
                     ErrorKind::WouldBlock | ErrorKind::TimedOut => {
                         self.broken(format!("the archive says nothing for {} s", SILENCE.as_secs()))
                     }
+                    ErrorKind::UnexpectedEof | ErrorKind::ConnectionReset
+                        if matches!(error, association::Error::TlsHandshake { .. }) =>
+                    {
+                        self.refused("the archive closes the connection instead of agreeing on TLS; it may speak none there (leave --tls out)")
+                    }
                     ErrorKind::ConnectionRefused => self.refused("nothing listens there; check host and port"),
                     _ => self.failed_io(io),
                 };
@@ -166,7 +171,7 @@ impl Peer {
             Failure::Unvouched => self.refused(
                 "no authority that is trusted here vouches for the archive; where it is your hospital's own, name its file (--ca)",
             ),
-            Failure::Other(what) if what.contains("NotValidForName") => {
+            Failure::Other(what) if what.contains("NotValidForName") || what.contains("not valid for name") => {
                 self.refused("the archive's certificate is of another name; use the name that it is made for")
             }
             Failure::Other(what) if what.contains("CertificateRequired") || what.contains("HandshakeFailure") => {

@@ -20,7 +20,7 @@ use crate::reach::{self, Failure, url};
 
 /// How long a server may say nothing.
 const SILENCE: Duration = Duration::from_secs(60);
-/// How long nothing whole may come of a server that drips.
+/// How long nothing at all may come: longer than any silence that a connection allows.
 pub(super) const PATIENCE: Duration = Duration::from_secs(90);
 /// Ten thousand studies take a tenth of this.
 const MOST_LIST_BYTES: usize = 128 << 20;
@@ -263,10 +263,15 @@ impl Asks {
                 "no authority that is trusted here vouches for the server; where it is your hospital's own, name its file (--ca)",
                 &self.source,
             ),
-            Failure::Other(what) if what.contains("NotValidForName") => Error::refused(
-                "the server's certificate is of another name; use the name that it is made for",
-                &self.source,
-            ),
+            Failure::Other(what) if what.contains("NotValidForName") || what.contains("not valid for name") => {
+                Error::refused(
+                    "the server's certificate is of another name; use the name that it is made for",
+                    &self.source,
+                )
+            }
+            Failure::Other(what) if what.contains("refused (os error") => {
+                Error::refused("nothing listens there; check the address (--url)", &self.source)
+            }
             Failure::Other(what) if what.contains("CertificateRequired") || what.contains("certificate required") => {
                 Error::refused("the server wants a client certificate (--certificate, --key)", &self.source)
             }

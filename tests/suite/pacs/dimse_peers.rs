@@ -139,7 +139,7 @@ fn refusals_of_an_association_are_sentences() {
 fn answers_that_are_none_end_in_words_and_take_no_memory() {
     let huge = |kind: u8, length: u32| [vec![kind, 0], length.to_be_bytes().to_vec(), vec![0; 100]].concat();
     let inner = |length: u32| pdu(4, &[length.to_be_bytes().to_vec(), vec![1, 3, 0, 0]].concat());
-    let deep = (0..50_000)
+    let deep = (0..10_000)
         .flat_map(|_| {
             [element(8, 0x1140, b"")[..4].to_vec(), vec![0xff; 4], vec![0xfe, 0xff, 0, 0xe0], vec![0xff; 4]].concat()
         })
@@ -164,7 +164,7 @@ fn answers_that_are_none_end_in_words_and_take_no_memory() {
         (pdata(true, true, &element(0, 0x0100, &1_u16.to_le_bytes())), "was not asked"),
         ([pdata(true, true, &pending), pdata(true, true, &pending)].concat(), "in the middle of an object"),
         ([pdata(true, true, &pending), pdata(false, true, &[0xff; 64])].concat(), "cannot be read"),
-        ([pdata(true, true, &pending), pdata(false, true, &deep)].concat(), "archive"),
+        ([pdata(true, true, &pending), pdata(false, true, &deep)].concat(), "cannot be read"),
         ([pdata(true, true, &pending), pdata(false, true, &study(b"1.2"))].concat(), "closes the connection"),
     ] {
         let shown = format!("{:?}", &bytes[..bytes.len().min(40)]);
