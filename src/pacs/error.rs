@@ -1,9 +1,9 @@
 //! Why a source could not be asked, or did not give, in words.
 
+use std::fmt::Display;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
-use super::source::Source;
 use crate::job::Cancelled;
 
 /// What can go wrong between asking a source and having its answer. No variant holds a password or a patient's name.
@@ -33,18 +33,18 @@ pub enum Error {
 }
 
 impl Error {
-    pub(super) fn refused(what: impl Into<String>, source: &Source) -> Self {
-        Self::Refused { what: what.into(), at: source.shown() }
+    pub(super) fn refused(what: impl Into<String>, source: &impl Display) -> Self {
+        Self::Refused { what: what.into(), at: source.to_string() }
     }
 
     #[cfg(feature = "network")]
-    pub(super) fn broken(what: impl Into<String>, source: &Source) -> Self {
-        Self::Broken { what: what.into(), at: source.shown() }
+    pub(super) fn broken(what: impl Into<String>, source: &impl Display) -> Self {
+        Self::Broken { what: what.into(), at: source.to_string() }
     }
 
     #[cfg(not(feature = "network"))]
-    pub(super) fn no_network(source: &Source) -> Self {
-        Self::NoNetwork { at: source.shown() }
+    pub(super) fn no_network(source: &impl Display) -> Self {
+        Self::NoNetwork { at: source.to_string() }
     }
 
     /// An error of the file system while reading or writing `path`.

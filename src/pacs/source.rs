@@ -1,5 +1,6 @@
 //! How an archive is reached: its address, who asks, and whose certificates count.
 
+use std::fmt;
 use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
@@ -98,12 +99,14 @@ pub enum Retrieve {
     Move,
 }
 
-impl Source {
-    /// What stands for it in messages and in the log: name and address, no user.
-    pub fn shown(&self) -> String {
-        format!("source {} ({})", self.name, self.address())
+/// What stands for it in messages and in the log: name and address, no user.
+impl fmt::Display for Source {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "source {} ({})", self.name, self.address())
     }
+}
 
+impl Source {
     /// The address for people.
     pub fn address(&self) -> String {
         match &self.kind {

@@ -25,7 +25,8 @@ const LAYERS: [&[&str]; 12] = [
 ];
 
 /// `(module, module)` of one layer where the first may use the second all the same, with the reason.
-const BESIDE: [(&str, &str, &str); 3] = [
+const BESIDE: [(&str, &str, &str); 4] = [
+    ("reach", "files", "addresses of servers are printed as names of files are"),
     ("volume", "job", "resampling reports progress and can be cancelled"),
     ("cohort", "study", "moments are told alike"),
     ("cli", "ui", "the command line opens the window when no command is named"),

@@ -128,7 +128,7 @@ pub(super) fn get(args: &GetArgs) -> Result<()> {
         }
     };
     if all.is_empty() {
-        bail!("the source has no such study, or no series of it: {}", source.shown());
+        bail!("the source has no such study, or no series of it: {}", source);
     }
     let mut fetched: Vec<(String, Fetched)> = Vec::new();
     for uid in all {
@@ -170,7 +170,7 @@ pub(super) fn send(args: &SendArgs) -> Result<()> {
         say(&format!("{stored} of {} stored", counted(sent.len(), "object")));
     }
     if stored < sent.len() {
-        bail!("{} not stored: {}", counted(sent.len() - stored, "object"), source.shown());
+        bail!("{} not stored: {}", counted(sent.len() - stored, "object"), source);
     }
     Ok(())
 }

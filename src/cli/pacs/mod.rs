@@ -127,7 +127,7 @@ fn test(name: &str) -> Result<()> {
     let (_, source) = named(name)?;
     let secret = password::of(&source)?;
     let said = pacs::test(&source, secret.as_ref(), &progress::monitor()?).map_err(told)?;
-    say(&format!("{}: {said}", source.shown()));
+    say(&format!("{source}: {said}"));
     Ok(())
 }
 

@@ -46,8 +46,7 @@ pub(super) fn put(source: &Source) -> Result<()> {
 
 fn ask(source: &Source, what: &str) -> Result<Secret> {
     let terminal = Term::stderr();
-    let asked =
-        terminal.write_str(&format!("{what} of {}: ", source.shown())).and_then(|()| terminal.read_secure_line());
+    let asked = terminal.write_str(&format!("{what} of {source}: ")).and_then(|()| terminal.read_secure_line());
     let said = asked.map_err(|_unread| anyhow!("the {what} cannot be read from the terminal"))?;
     if said.is_empty() {
         return Err(Usage(format!("no {what} was given")).into());
