@@ -61,7 +61,7 @@ mod tests {
 
     #[test]
     fn a_series_of_a_source_is_read_and_a_path_is_none() {
-        assert_eq!(Address::of_scan(Path::new("/data/pacs/1.2")), None);
+        assert!(Address::of_scan(Path::new("/data/pacs/1.2")).is_none());
         let found = Address::of_scan(Path::new("pacs:ward-3/1.2.3/4.5")).unwrap().unwrap();
         assert_eq!((found.source.as_str(), found.study_uid.as_str()), ("ward-3", "1.2.3"));
         assert_eq!(found.series_uid.as_deref(), Some("4.5"));
