@@ -57,7 +57,9 @@ impl Cutter {
     fn cut(&self) {
         let before = std::mem::replace(&mut *self.0.lock().unwrap_or_else(PoisonError::into_inner), Line::Cut);
         if let Line::Open(all) = before {
-            all.into_iter().for_each(|hang_up| hang_up());
+            for hang_up in all {
+                hang_up();
+            }
         }
     }
 }

@@ -61,14 +61,13 @@ pub fn fetch(
     shelf.expect(listed.iter().map(|instance| instance.uid.clone()));
     let total = listed.len();
     let missing = shelf.missing();
+    let mut done = Ok(());
     if !missing.is_empty() {
         let wanted = Wanted { study_uid: study_uid.to_owned(), series_uid: series_uid.to_owned(), listed, missing };
-        let done = bring(source, secret, wanted, &mut shelf, monitor);
-        shelf.record()?;
-        done?;
-    } else {
-        shelf.record()?; // it was used now
+        done = bring(source, secret, wanted, &mut shelf, monitor);
     }
+    shelf.record()?; // also where nothing came: it was used now
+    done?;
     if let Where::Cache { most_bytes } = to {
         cache::trim(*most_bytes, &folder)?;
     }

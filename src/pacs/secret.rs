@@ -72,10 +72,10 @@ mod keyring {
 
     const SERVICE: &str = "parallax-pacs";
     /// How long a locked keyring is waited for: a person types a password there.
-    const PATIENCE: Duration = Duration::from_secs(60);
+    const PATIENCE: Duration = Duration::from_mins(1);
 
     pub(super) fn read(source: &Source) -> Stored {
-        match ask(source, |entry| entry.get_password()) {
+        match ask(source, Entry::get_password) {
             Ok(said) => Stored::Found(Secret(said)),
             Err(None) => Stored::Unknown,
             Err(Some(why)) => Stored::NoKeyring(why),
@@ -84,11 +84,11 @@ mod keyring {
 
     pub(super) fn write(source: &Source, said: &str) -> Result<(), String> {
         let said = said.to_owned();
-        ask(source, move |entry| entry.set_password(&said)).map_err(|why| why.unwrap_or_default())
+        ask(source, move |entry| entry.set_password(&said)).map_err(Option::unwrap_or_default)
     }
 
     pub(super) fn delete(source: &Source) -> Result<bool, String> {
-        match ask(source, |entry| entry.delete_credential()) {
+        match ask(source, Entry::delete_credential) {
             Ok(()) => Ok(true),
             Err(None) => Ok(false),
             Err(Some(why)) => Err(why),

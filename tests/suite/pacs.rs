@@ -54,5 +54,5 @@ fn names(folder: &Path) -> Vec<String> {
 
 /// Which whole instances lie in the folder of the series.
 fn instances(into: &Path) -> Vec<String> {
-    names(&into.join(STUDY).join(SERIES)).into_iter().filter(|name| name.ends_with(".dcm")).collect()
+    names(&into.join(STUDY).join(SERIES)).into_iter().filter(|name| name.strip_suffix(".dcm").is_some()).collect()
 }

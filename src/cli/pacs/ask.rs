@@ -119,13 +119,12 @@ pub(super) fn get(args: &GetArgs) -> Result<()> {
         Some(folder) => Where::Folder(folder.clone()),
         None => Where::Cache { most_bytes: sources.cache_bytes() },
     };
-    let all = match address.series_uid {
-        Some(uid) => vec![uid],
-        None => {
-            let query = Query { study_uid: Some(address.study_uid.clone()), ..Query::default() };
-            let found = pacs::series(&source, secret.as_ref(), &query, &monitor).map_err(told)?;
-            found.all.into_iter().map(|series| series.series_uid).collect()
-        }
+    let all = if let Some(uid) = address.series_uid {
+        vec![uid]
+    } else {
+        let query = Query { study_uid: Some(address.study_uid.clone()), ..Query::default() };
+        let found = pacs::series(&source, secret.as_ref(), &query, &monitor).map_err(told)?;
+        found.all.into_iter().map(|series| series.series_uid).collect()
     };
     if all.is_empty() {
         bail!("the source has no such study, or no series of it: {}", source);

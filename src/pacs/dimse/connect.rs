@@ -95,14 +95,14 @@ impl Peer {
     fn not_associated(&self, error: association::Error) -> Result<Associated<'_>, Error> {
         match error {
             association::Error::NoAcceptedPresentationContexts { .. } => Ok(Associated::NothingTaken),
-            error => Err(self.failed(error)),
+            error => Err(self.failed(&error)),
         }
     }
 
     /// What went wrong with an association.
-    pub(super) fn failed(&self, error: association::Error) -> Error {
+    pub(super) fn failed(&self, error: &association::Error) -> Error {
         use association::Error as E;
-        match &error {
+        match error {
             E::Rejected { association_rj, .. } => {
                 let (called, calling) = (&self.dimse.called, &self.dimse.calling);
                 let what = match &association_rj.source {
@@ -128,9 +128,12 @@ impl Peer {
             E::UnexpectedPdu { .. } | E::UnknownPdu { .. } | E::ProtocolVersionMismatch { .. } => self.refused(
                 "what answers there is no DICOM archive, or breaks off at once; check host, port and AE titles",
             ),
-            E::TlsNotSupported => self.refused("the archive speaks TLS there; say so (--tls)"),
+            // Said of every peer that closes without a word.
+            E::TlsNotSupported => {
+                self.refused("the archive closes the connection without an answer; it may speak TLS there (--tls)")
+            }
             E::ToAddress { .. } => self.refused("there is no machine of this name, or no network"),
-            _ => self.failed_below(&error),
+            _ => self.failed_below(error),
         }
     }
 

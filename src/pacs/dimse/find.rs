@@ -15,7 +15,7 @@ use crate::io::study::is_uid;
 use crate::job::Monitor;
 use crate::pacs::apart::{self, Out};
 use crate::pacs::error::Error;
-use crate::pacs::query::{Found, Instance, Query, Series, Study};
+use crate::pacs::query::{Days, Found, Instance, Query, Series, Study};
 use crate::pacs::source::{Dimse, Source};
 
 /// A series has fewer instances than this.
@@ -66,7 +66,7 @@ pub(super) fn of_studies(query: &Query) -> Vec<u8> {
         (tags::PATIENT_NAME, name),
         (tags::PATIENT_ID, id),
         (tags::ACCESSION_NUMBER, accession),
-        (tags::STUDY_DATE, query.days.as_ref().map(|days| days.said())),
+        (tags::STUDY_DATE, query.days.as_ref().map(Days::said)),
         (tags::MODALITIES_IN_STUDY, query.modality.as_deref()),
         (tags::STUDY_TIME, None),
         (tags::STUDY_DESCRIPTION, None),

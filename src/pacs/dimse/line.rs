@@ -144,7 +144,7 @@ impl<'a> Line<'a> {
 
     fn send(&mut self, context: u8, kind: PDataValueType, is_last: bool, data: Vec<u8>) -> Result<(), Error> {
         let value = PDataValue { presentation_context_id: context, value_type: kind, is_last, data };
-        self.talks.send(&Pdu::PData { data: vec![value] }).map_err(|error| self.peer.failed(error))
+        self.talks.send(&Pdu::PData { data: vec![value] }).map_err(|error| self.peer.failed(&error))
     }
 
     /// The next piece of a message. `None` where the peer releases the association.
@@ -153,7 +153,7 @@ impl<'a> Line<'a> {
             if let Some(value) = self.queue.pop_front() {
                 return Ok(Some(value));
             }
-            match self.talks.receive().map_err(|error| self.peer.failed(error))? {
+            match self.talks.receive().map_err(|error| self.peer.failed(&error))? {
                 Pdu::PData { data } => self.queue.extend(data),
                 Pdu::ReleaseRQ => {
                     // An answer that does not arrive changes nothing.

@@ -22,7 +22,7 @@ use super::source::{Dimse, Retrieve, Source};
 use crate::job::Monitor;
 
 /// How long an archive may say nothing: some fetch from tapes.
-const SILENCE: Duration = Duration::from_secs(60);
+const SILENCE: Duration = Duration::from_mins(1);
 /// How long nothing whole may come of an archive that drips.
 const PATIENCE: Duration = Duration::from_secs(90);
 

@@ -144,16 +144,13 @@ fn deliver(receiver: &Receiver, stream: TcpStream, config: Option<Arc<rustls::Se
     for syntax in PLAIN.iter().chain(&PACKED) {
         options = options.with_transfer_syntax(*syntax);
     }
-    match config {
-        Some(config) => {
-            let association = options.tls_config(config).establish_tls(stream).map_err(|error| peer.failed(error))?;
-            take_all(receiver, &mut Line::new(peer, association)?)
-        }
-        None => {
-            let association = options.establish(stream).map_err(|error| peer.failed(error))?;
-            take_all(receiver, &mut Line::new(peer, association)?)
-        }
-    }
+    let mut line = if let Some(config) = config {
+        let secured = options.tls_config(config).establish_tls(stream);
+        Line::new(peer, secured.map_err(|error| peer.failed(&error))?)?
+    } else {
+        Line::new(peer, options.establish(stream).map_err(|error| peer.failed(&error))?)?
+    };
+    take_all(receiver, &mut line)
 }
 
 fn take_all(receiver: &Receiver, line: &mut Line) -> Result<(), Error> {

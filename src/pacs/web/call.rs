@@ -19,7 +19,7 @@ use crate::pacs::source::{Certificates, Login, Source, Web};
 use crate::reach::{self, Failure, url};
 
 /// How long a server may say nothing.
-const SILENCE: Duration = Duration::from_secs(60);
+const SILENCE: Duration = Duration::from_mins(1);
 /// How long nothing at all may come: longer than any silence that a connection allows.
 pub(super) const PATIENCE: Duration = Duration::from_secs(90);
 /// Ten thousand studies take a tenth of this.
@@ -205,7 +205,7 @@ impl Asks {
         let mut address = format!("{}/{path}", self.base);
         for (at, (name, value)) in query.iter().enumerate() {
             address.push(if at == 0 { '?' } else { '&' });
-            address.push_str(&format!("{name}={}", escaped(value)));
+            address.extend([name.as_str(), "=", &escaped(value)]);
         }
         let mut request = Request::builder().method(method).uri(&address);
         for (name, value) in headers.iter().chain(&[("accept-encoding", "identity")]) {

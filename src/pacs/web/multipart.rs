@@ -107,7 +107,7 @@ impl Multipart {
     fn turn(&mut self, give: &mut dyn FnMut(Arrival) -> Result<(), Error>) -> Result<bool, Fault> {
         match self.stage {
             Stage::Before => match memmem::find(&self.held, &self.delimiter) {
-                Some(at) => self.pass(at + self.delimiter.len(), Stage::Bound),
+                Some(at) => Ok(self.pass(at + self.delimiter.len(), Stage::Bound)),
                 None if self.held.len() > LONGEST_HEAD => {
                     Err(Fault::Strange("the server's answer has no part that begins as it says".to_owned()))
                 }
@@ -119,10 +119,10 @@ impl Multipart {
                     self.stage = Stage::After;
                     Ok(false)
                 }
-                [b'\r', b'\n', ..] => self.pass(0, Stage::Head),
+                [b'\r', b'\n', ..] => Ok(self.pass(0, Stage::Head)),
                 // Spaces may stand behind a boundary.
-                [b' ' | b'\t', ..] => self.pass(1, Stage::Bound),
-                [] | [b'-'] | [b'\r'] => Ok(false),
+                [b' ' | b'\t', ..] => Ok(self.pass(1, Stage::Bound)),
+                [] | [b'-' | b'\r'] => Ok(false),
                 _ => Err(Fault::Strange("the server's answer has a boundary that goes on as none may".to_owned())),
             },
             // The line's end behind the boundary is held: a head without lines ends with it and one more.
@@ -130,7 +130,7 @@ impl Multipart {
                 Some(at) => {
                     give(Arrival::Begin).map_err(Fault::Out)?;
                     // An empty part follows its head's last line at once: that line's end may be the boundary's.
-                    self.pass(at + 4, Stage::Part)
+                    Ok(self.pass(at + 4, Stage::Part))
                 }
                 None if self.held.len() > LONGEST_HEAD => Err(Fault::Strange(format!(
                     "a part of the server's answer has more than {LONGEST_HEAD} bytes of header"
@@ -144,32 +144,28 @@ impl Multipart {
 
     /// Passes on what belongs to a part for sure.
     fn part(&mut self, give: &mut dyn FnMut(Arrival) -> Result<(), Error>) -> Result<bool, Fault> {
-        match memmem::find(&self.held, &self.delimiter) {
-            Some(at) => {
-                let piece: Vec<u8> = self.held.drain(..at + self.delimiter.len()).take(at).collect();
-                if !piece.is_empty() {
-                    give(Arrival::Bytes(piece)).map_err(Fault::Out)?;
-                }
-                give(Arrival::End).map_err(Fault::Out)?;
-                self.stage = Stage::Bound;
-                Ok(true)
+        if let Some(at) = memmem::find(&self.held, &self.delimiter) {
+            let piece: Vec<u8> = self.held.drain(..at + self.delimiter.len()).take(at).collect();
+            if !piece.is_empty() {
+                give(Arrival::Bytes(piece)).map_err(Fault::Out)?;
             }
-            None => {
-                // The beginning of a boundary may stand at the end.
-                let sure = self.held.len().saturating_sub(self.delimiter.len() - 1);
-                if sure > 0 {
-                    let piece: Vec<u8> = self.held.drain(..sure).collect();
-                    give(Arrival::Bytes(piece)).map_err(Fault::Out)?;
-                }
-                Ok(false)
-            }
+            give(Arrival::End).map_err(Fault::Out)?;
+            self.stage = Stage::Bound;
+            return Ok(true);
         }
+        // The beginning of a boundary may stand at the end.
+        let sure = self.held.len().saturating_sub(self.delimiter.len() - 1);
+        if sure > 0 {
+            let piece: Vec<u8> = self.held.drain(..sure).collect();
+            give(Arrival::Bytes(piece)).map_err(Fault::Out)?;
+        }
+        Ok(false)
     }
 
-    fn pass(&mut self, count: usize, to: Stage) -> Result<bool, Fault> {
+    fn pass(&mut self, count: usize, to: Stage) -> bool {
         self.held.drain(..count);
         self.stage = to;
-        Ok(true)
+        true
     }
 }
 

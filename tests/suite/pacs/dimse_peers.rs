@@ -63,10 +63,14 @@ fn rejected(source: u8, reason: u8) -> Vec<u8> {
     pdu(3, &[0, 1, source, reason])
 }
 
+/// What a piece is of, by its lowest bit (PS3.8, E.2).
+const COMMAND: u8 = 1;
+const DATA: u8 = 0;
+
 /// A message in one PDU: command or data, the last piece of it or not.
-fn pdata(is_command: bool, is_last: bool, data: &[u8]) -> Vec<u8> {
+fn pdata(of: u8, is_last: bool, data: &[u8]) -> Vec<u8> {
     let mut value = ((data.len() + 2) as u32).to_be_bytes().to_vec();
-    value.extend([1, u8::from(is_command) | u8::from(is_last) << 1]);
+    value.extend([1, of | u8::from(is_last) << 1]);
     value.extend(data);
     pdu(4, &value)
 }
@@ -156,16 +160,16 @@ fn answers_that_are_none_end_in_words_and_take_no_memory() {
         (pdu(5, &[0; 4]), "ends the association before"),
         (pdu(7, &[0; 4]), "breaks the association off"),
         (pdu(99, &[0; 4]), "archive"),
-        (pdata(true, true, b""), "cannot be read"),
-        (pdata(true, true, &[0xff; 300]), "cannot be read"),
-        (pdata(false, true, &study(b"1.2")), "cannot be read"),
-        (pdata(true, true, &answer(0xa700, false)), "out of resources"),
-        (pdata(true, true, &answer(0x0122, false)), "does not do this"),
-        (pdata(true, true, &element(0, 0x0100, &1_u16.to_le_bytes())), "was not asked"),
-        ([pdata(true, true, &pending), pdata(true, true, &pending)].concat(), "in the middle of an object"),
-        ([pdata(true, true, &pending), pdata(false, true, &[0xff; 64])].concat(), "cannot be read"),
-        ([pdata(true, true, &pending), pdata(false, true, &deep)].concat(), "cannot be read"),
-        ([pdata(true, true, &pending), pdata(false, true, &study(b"1.2"))].concat(), "closes the connection"),
+        (pdata(COMMAND, true, b""), "cannot be read"),
+        (pdata(COMMAND, true, &[0xff; 300]), "cannot be read"),
+        (pdata(DATA, true, &study(b"1.2")), "cannot be read"),
+        (pdata(COMMAND, true, &answer(0xa700, false)), "out of resources"),
+        (pdata(COMMAND, true, &answer(0x0122, false)), "does not do this"),
+        (pdata(COMMAND, true, &element(0, 0x0100, &1_u16.to_le_bytes())), "was not asked"),
+        ([pdata(COMMAND, true, &pending), pdata(COMMAND, true, &pending)].concat(), "in the middle of an object"),
+        ([pdata(COMMAND, true, &pending), pdata(DATA, true, &[0xff; 64])].concat(), "cannot be read"),
+        ([pdata(COMMAND, true, &pending), pdata(DATA, true, &deep)].concat(), "cannot be read"),
+        ([pdata(COMMAND, true, &pending), pdata(DATA, true, &study(b"1.2"))].concat(), "closes the connection"),
     ] {
         let shown = format!("{:?}", &bytes[..bytes.len().min(40)]);
         let error = ask(answering(bytes)).expect_err(&shown).to_string();
@@ -179,9 +183,9 @@ fn commands_and_answers_without_end_are_broken_off() {
         let port = peer(move |stream| {
             write(stream, &accepted(16_384));
             if !is_command {
-                write(stream, &pdata(true, true, &answer(0xff00, true)));
+                write(stream, &pdata(COMMAND, true, &answer(0xff00, true)));
             }
-            let piece = pdata(is_command, false, &[0; 16_000]);
+            let piece = pdata(u8::from(is_command), false, &[0; 16_000]);
             while stream.write_all(&piece).is_ok() {}
         });
         let error = ask(port).expect_err("endless").to_string();
@@ -194,7 +198,7 @@ fn commands_and_answers_without_end_are_broken_off() {
             if uid.len() % 2 == 1 {
                 uid.push('\0');
             }
-            let one = [pdata(true, true, &answer(0xff00, true)), pdata(false, true, &study(uid.as_bytes()))].concat();
+            let one = [pdata(COMMAND, true, &answer(0xff00, true)), pdata(DATA, true, &study(uid.as_bytes()))].concat();
             if stream.write_all(&one).is_err() {
                 return;
             }
@@ -206,9 +210,9 @@ fn commands_and_answers_without_end_are_broken_off() {
 
 #[test]
 fn names_that_dicom_does_not_allow_are_left_out() {
-    let of = |uid: &[u8]| [pdata(true, true, &answer(0xff00, true)), pdata(false, true, &study(uid))].concat();
+    let of = |uid: &[u8]| [pdata(COMMAND, true, &answer(0xff00, true)), pdata(DATA, true, &study(uid))].concat();
     let bytes =
-        [of(b"../../../etc"), of(b"1.2\0"), of(b""), of(b"1.2\0"), pdata(true, true, &answer(0, false))].concat();
+        [of(b"../../../etc"), of(b"1.2\0"), of(b""), of(b"1.2\0"), pdata(COMMAND, true, &answer(0, false))].concat();
     let found = ask(answering(bytes)).expect("studies");
     assert_eq!((found.all.len(), found.unnamed, found.more), (1, 2, false));
     assert_eq!(found.all[0].study_uid, "1.2");

@@ -97,7 +97,7 @@ fn a_server_that_knows_no_limit_and_no_offset_and_one_whose_list_has_no_end_are_
 fn what_is_asked_for_stands_escaped_in_the_address_and_nothing_found_is_no_error() {
     for nothing in ["204 None\r\nContent-Length: 0", "200 OK\r\nContent-Length: 2"] {
         let server = Server::start(move |_, _, stream| {
-            send(stream, nothing, if nothing.starts_with("200") { b"[]" } else { b"" })
+            send(stream, nothing, if nothing.starts_with("200") { b"[]" } else { b"" });
         });
         let query = Query {
             patient_name: Some("M\u{fc}ller & S\u{f6}hne".to_owned()),
@@ -217,9 +217,9 @@ fn half_a_series_doubled_instances_and_those_of_another_series_are_told() {
             b"no DICOM".to_vec(),
         ];
         if is_list(request) {
-            list(stream, &page(request, &listed(2), 100))
+            list(stream, &page(request, &listed(2), 100));
         } else {
-            send(stream, PARTS, &multipart(&all, true))
+            send(stream, PARTS, &multipart(&all, true));
         }
     });
     let fetched = fetch(&web(&server.address), folder.path()).expect("fetched");
@@ -230,9 +230,9 @@ fn half_a_series_doubled_instances_and_those_of_another_series_are_told() {
     let server = Server::start(|_, request, stream| {
         let twice = [listed(2), listed(2)].concat();
         if is_list(request) {
-            list(stream, &page(request, &twice, 100))
+            list(stream, &page(request, &twice, 100));
         } else {
-            send(stream, PARTS, &multipart(&[slice(0, SIDE), slice(1, SIDE)], true))
+            send(stream, PARTS, &multipart(&[slice(0, SIDE), slice(1, SIDE)], true));
         }
     });
     let folder = tempfile::tempdir().expect("a folder");
