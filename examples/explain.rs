@@ -3,12 +3,13 @@
 //! The networks are those that come with Parallax, which know drawn chests alone. Research use only.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use parallax::demo::{self, Cards};
-use parallax::export::report::{Asked, Timing, report};
-use parallax::export::{self, Kind, Run, Style, write::Set};
+use parallax::export::report::report;
+use parallax::export::{self, Kind, Style, Subject, write::Set};
 use parallax::job::Monitor;
-use parallax::pipeline;
+use parallax::pipeline::{self, Run};
 use parallax::quality::regions::{Change, regions};
 
 fn main() -> anyhow::Result<()> {
@@ -22,16 +23,16 @@ fn main() -> anyhow::Result<()> {
         Some(scan) => pipeline::open(&scan, request.recipe()?, &monitor)?,
         None => demo::input(request.recipe()?, &monitor)?,
     };
-    let result = pipeline::explain(&input, &request, &monitor)?;
-    println!("score {:.3} -> {:.3}", result.scores.scan, result.scores.counterfactual);
+    let run = Run::of(&Arc::new(input), &request, &monitor)?;
+    println!("score {:.3} -> {:.3}", run.result.scores.scan, run.result.scores.counterfactual);
 
     // What changed, and the files: a report, pictures, volumes on the scan's own grid.
-    let change = Change::of(&result, &input.display_volume().grid);
+    let change = Change::of(&run.result, &run.input.display_volume().grid);
     let regions = regions(&change, change.usual_threshold_hu(), None, &monitor)?;
-    let report = report(&input, &Asked::of(&request), &result, regions, &Timing::of(&monitor));
-    let run = Run::new(&input, &result, &report, Style::default());
+    let report = report(&run, regions);
+    let subject = Subject::new(&run, &report, Style::default());
     let mut set = Set::open(Path::new(&out), export::names(&Kind::DEFAULT), |_| false)?;
-    export::files(&run, &Kind::DEFAULT, &monitor, &mut |file| set.put(&file))?;
+    export::files(&subject, &Kind::DEFAULT, &monitor, &mut |file| set.put(&file))?;
     set.finish()?;
     Ok(())
 }

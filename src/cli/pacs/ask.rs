@@ -127,7 +127,7 @@ pub(super) fn get(args: &GetArgs) -> Result<()> {
         found.all.into_iter().map(|series| series.series_uid).collect()
     };
     if all.is_empty() {
-        bail!("the source has no such study, or no series of it: {}", source);
+        bail!("the source has no such study, or no series of it: {source}");
     }
     let mut fetched: Vec<(String, Fetched)> = Vec::new();
     for uid in all {
