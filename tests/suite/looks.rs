@@ -85,9 +85,8 @@ fn a_command_takes_another_key_and_its_usual_one_again() {
     window.key_press_modifiers(Modifiers::SHIFT, Key::Y);
     window.run_steps(8); // an event a frame
     assert!(says(&window, "Shift + Y"), "{:?}", texts(&window));
-    window.key_press(Key::Escape);
-    window.run_steps(8);
-    assert!(!says(&window, "Change the keys"), "Escape puts the list away: {:?}", texts(&window));
+    press(&mut window, "Close window");
+    assert!(!says(&window, "Find a command"), "the list is put away: {:?}", texts(&window));
     window.key_press(Key::C);
     window.run_steps(3);
     assert!(sees(&window, "Axial"), "the usual key is no more");
@@ -100,8 +99,7 @@ fn a_command_takes_another_key_and_its_usual_one_again() {
     assert!(says(&window, "Changed by you"), "{:?}", texts(&window));
     press(&mut window, "Change the keys…");
     press(&mut window, "All keys as at first");
-    window.key_press(Key::Escape);
-    window.run_steps(3);
+    press(&mut window, "Close window");
     window.key_press(Key::A);
     window.run_steps(3);
     window.key_press(Key::C);
