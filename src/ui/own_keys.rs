@@ -68,8 +68,10 @@ fn list_ui(ui: &mut Ui, session: &Session, draft: &mut Draft, new: &mut Option<O
             ui.label(&command.name);
             let waits = draft.waiting.as_ref() == Some(&command.name);
             let key = if waits { "press a key…".to_owned() } else { command.key_text() };
+            let told = if key.is_empty() { "none" } else { &key };
+            let name = format!("Key of {}: {told}", command.name);
             let button = ui.add(Button::new(key).min_size(KEY_SIZE.into()).selected(waits));
-            button.widget_info(|| WidgetInfo::labeled(Role::Button, true, format!("Key of {}", command.name)));
+            button.widget_info(|| WidgetInfo::labeled(Role::Button, true, name.clone()));
             if button.clicked() {
                 (draft.waiting, draft.refused) = (Some(command.name.clone()), None);
             }

@@ -76,17 +76,18 @@ fn change_keys(window: &mut Window, command: &str) {
 fn a_command_takes_another_key_and_its_usual_one_again() {
     let mut window = open();
     change_keys(&mut window, "coronal plane");
-    press(&mut window, "Key of Coronal plane");
+    press(&mut window, "Key of Coronal plane: C");
     assert!(says(&window, "Press the new key"), "{:?}", texts(&window));
     window.key_press(Key::B);
     window.run_steps(3);
     assert!(says(&window, "B shows the original"), "{:?}", texts(&window));
-    press(&mut window, "Key of Coronal plane");
+    press(&mut window, "Key of Coronal plane: C");
     window.key_press_modifiers(Modifiers::SHIFT, Key::Y);
     window.run_steps(8); // an event a frame
     assert!(says(&window, "Shift + Y"), "{:?}", texts(&window));
-    press(&mut window, "Close window");
-    assert!(!says(&window, "Find a command"), "the list is put away: {:?}", texts(&window));
+    window.key_press(Key::Escape);
+    window.run_steps(4);
+    assert!(!says(&window, "Find a command"), "Escape puts the list away: {:?}", texts(&window));
     window.key_press(Key::C);
     window.run_steps(3);
     assert!(sees(&window, "Axial"), "the usual key is no more");
