@@ -7,6 +7,7 @@ use crate::files;
 use crate::io::study::is_uid;
 
 /// More answers than this are never taken.
+#[cfg(feature = "network")]
 pub(super) const MOST_ANSWERS: usize = 10_000;
 /// Longer than any value of these attributes (PS3.5, 6.2), with room for many.
 const LONGEST: usize = 1000;
@@ -108,6 +109,7 @@ pub(super) struct Instance {
 
 /// Instances of one series that are to be fetched.
 #[derive(Debug, Clone)]
+#[cfg_attr(not(feature = "network"), expect(dead_code, reason = "without a network nothing is asked for"))]
 pub(super) struct Wanted {
     pub(super) study_uid: String,
     pub(super) series_uid: String,

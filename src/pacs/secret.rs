@@ -135,6 +135,7 @@ mod keyring {
         Err(NONE.to_owned())
     }
 
+    #[expect(clippy::unnecessary_wraps, reason = "as it is where there is a keyring")]
     pub(super) fn delete(_: &Source) -> Result<bool, String> {
         Ok(false)
     }
