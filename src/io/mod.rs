@@ -1,4 +1,4 @@
-//! Opens a scan: a file of a known format, a folder, or a zip archive. Formats are told by bytes, never by names. [`open`] gives a [`Scan`]
+//! Opens a scan: a file of a known format, a folder, or a zip archive. Formats are told by bytes, never by names. [`open()`] gives a [`Scan`]
 //! in Hounsfield units, or an error in words; it never guesses in silence, since [`Scan`] carries its notes.
 
 mod archive;

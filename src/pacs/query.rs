@@ -23,7 +23,7 @@ pub struct Query {
     pub modality: Option<String>,
     pub study_uid: Option<String>,
     pub series_uid: Option<String>,
-    /// How many answers are taken; 0 means [`MOST_ANSWERS`].
+    /// How many answers are taken; 0 means ten thousand.
     pub limit: usize,
 }
 
