@@ -49,6 +49,9 @@
 //! | step | the stack at one lambda |
 //! | reconstruction | the step at lambda 0 |
 //! | counterfactual | the step at the end that was chosen |
+//! | sketch | the latest step of a run that has not ended, as the window shows it |
+//! | look | plane, window, panes and colours under one name; radiologists say hanging protocol |
+//! | cohort, case | many scans that are explained alike, and one of them |
 //! | epilogue | what is done to an operation's outputs while the caches hold them |
 //! | mask | which outputs a ReLU let through |
 //! | plan | a graph for inputs of one size: shapes, lifetimes of values, bytes |

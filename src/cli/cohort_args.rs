@@ -25,7 +25,7 @@ pub struct MergeArgs {
     pub by: Vec<String>,
 }
 
-/// By hand: the arguments of a run are required only where no command is named, which no derived structure says.
+/// This is written by hand: the arguments of a run are required only where no command is named, which no derived structure says.
 impl FromArgMatches for CohortArgs {
     fn from_arg_matches(matches: &ArgMatches) -> Result<Self, clap::Error> {
         match matches.subcommand_name() {

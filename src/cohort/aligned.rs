@@ -35,12 +35,12 @@ pub struct Aligned {
     pub scan: Vec<f32>,
 }
 
-/// Where the change lies, by the outlines: shares of the sum of |change|, which add to 1. Nothing where nothing changed.
+/// The shares of the sum of |change| that lie in each part of the outlines; they add to 1. There are none where nothing changed.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct Shares {
-    /// In the air of the lungs.
+    /// The share in the air of the lungs.
     pub lungs: f64,
-    /// In the rest of the body.
+    /// The share in the rest of the body.
     pub body: f64,
     /// Around the body: the table, clothes, air.
     pub around: f64,

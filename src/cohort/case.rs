@@ -37,18 +37,18 @@ pub struct Kept {
     pub mask: Option<Stamp>,
     pub laid_by: LaidBy,
     pub shares: Option<Shares>,
-    /// From the beginning of reading the scan to the last file, seconds.
+    /// The time from the beginning of reading the scan to the last file, seconds.
     pub secs: f64,
     /// The most memory that the process held meanwhile.
     pub peak_bytes: Option<u64>,
-    /// By ISO 8601.
+    /// When the case was finished, as ISO 8601 writes it.
     pub finished: String,
 }
 
 /// The scan of a case.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct ScanKept {
-    /// Of the voxels, as `result.json` has it.
+    /// The hash of the scan's voxels, hex, as `result.json` has it.
     pub sha256: String,
     pub stamp: Stamp,
 }
@@ -65,7 +65,7 @@ pub struct Stamp {
 }
 
 impl Stamp {
-    /// Of a file, or of all files of a folder.
+    /// Gives the size and the time of a file, or those of all files of a folder together.
     pub fn of(path: &Path) -> Result<Self> {
         let name = hex::encode(Sha256::digest(path.as_os_str().as_encoded_bytes()));
         let mut stamp = Self { path: name, files: 0, bytes: 0, newest_ms: 0 };
@@ -133,16 +133,16 @@ impl Kept {
 /// `error.json`: why a case failed.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Failure {
-    /// In a line.
+    /// Why the case failed, in one line.
     pub reason: String,
     /// The error and its causes, the outermost first.
     pub chain: Vec<String>,
-    /// By ISO 8601.
+    /// When the case failed, as ISO 8601 writes it.
     pub when: String,
 }
 
 impl Failure {
-    /// Of a case whose folder has one.
+    /// Reads the failure of a case from its folder; `None` where the folder holds none.
     pub fn open(folder: &Path) -> Option<Self> {
         let text = files::read_text(&folder.join(ERROR), MOST_BYTES).ok()?;
         let damaged = || Self { reason: "error.json is damaged".to_owned(), chain: Vec::new(), when: String::new() };
@@ -176,7 +176,7 @@ pub fn asked(request: &Request, row: &Row, more: &Value) -> Result<Value> {
 /// How far a case has come.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Standing {
-    /// Nothing whole is there.
+    /// The case has neither a result nor a failure.
     Missing,
     Done,
     Failed(Failure),

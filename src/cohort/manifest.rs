@@ -16,7 +16,7 @@ pub(super) const KNOWN: [&str; 6] = ["id", "scan", "series", "target", "slab", "
 const MOST_BYTES: u64 = 100 << 20;
 /// More scans than any cohort has.
 const MOST_ROWS: usize = 100_000;
-/// Of all that is wrong, so many are told.
+/// A refusal tells as many faults of a manifest as this.
 const MOST_TOLD: usize = 20;
 /// How files that hold one scan each end.
 const ENDINGS: [&str; 12] =
@@ -35,7 +35,7 @@ pub struct Row {
     pub mask: Option<PathBuf>,
     /// The cells of the further columns.
     pub further: Vec<String>,
-    /// Where it stands in its table, counted from 1; in a folder, by name.
+    /// The line of the row in its table, counted from 1; the place by name where a folder was given.
     pub line: u64,
 }
 

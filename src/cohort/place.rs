@@ -212,7 +212,7 @@ mod tests {
         (folder, place)
     }
 
-    /// As if its process had been killed: its folder stays, its lock is let go.
+    /// Leaves a claim as a killed process does: the folder stays, and the lock is let go.
     fn killed(claim: Claim) {
         let Claim { _lock: lock, .. } = &claim;
         lock.unlock().unwrap();

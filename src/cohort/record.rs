@@ -19,7 +19,7 @@ use crate::{files, machine};
 const MARK_LETTERS: usize = 16;
 /// A record takes a thousandth of this.
 const MOST_BYTES: u64 = 1 << 20;
-/// As a manifest's own bound.
+/// A manifest that is read again may be as long as one that is read first.
 const MOST_MANIFEST_BYTES: u64 = 100 << 20;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -41,7 +41,7 @@ pub struct Shown {
     pub manifest: String,
     pub state: State,
     pub threads: usize,
-    /// By ISO 8601.
+    /// When the process began, as ISO 8601 writes it.
     pub began: String,
     pub ended: Option<String>,
     /// The most memory that its process held since the last case began.

@@ -37,11 +37,11 @@ pub struct ShardStatus {
     pub failed: usize,
     pub computing: usize,
     pub missing: usize,
-    /// Nothing where it has never begun.
+    /// The last process of the shard; `None` where none has begun.
     pub latest: Option<Shown>,
 }
 
-/// Of failed and of missing cases so many are told in words.
+/// The status tells as many failed and as many missing cases in words as this.
 const MOST_TOLD: usize = 20;
 
 pub fn status(place: &Place) -> Result<Status> {

@@ -10,7 +10,7 @@ pub struct Tally {
     /// Done now.
     pub done: usize,
     pub failed: usize,
-    /// Of other scans, or asked something else; left as they are.
+    /// Cases that are of other scans or were asked something else; they are left as they are.
     pub differing: usize,
     /// Being computed by another process.
     pub elsewhere: usize,

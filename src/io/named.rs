@@ -17,9 +17,9 @@ pub struct Named {
     pub class_uid: String,
     /// Which object it is (SOP Instance UID).
     pub uid: String,
-    /// Of its study; empty where it names none.
+    /// The UID of the study; empty where the file names none.
     pub study_uid: String,
-    /// Of its series; empty where it names none.
+    /// The UID of the series; empty where the file names none.
     pub series_uid: String,
     /// How it is written (Transfer Syntax UID).
     pub syntax_uid: String,

@@ -25,9 +25,9 @@ pub enum Where {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Fetched {
     pub folder: PathBuf,
-    /// Of the whole series.
+    /// The number of instances of the whole series.
     pub instances: usize,
-    /// Those that came now; the others were here.
+    /// The number of instances that came now; the others were here.
     pub came: usize,
     pub came_bytes: u64,
     /// What to know of it, in words.

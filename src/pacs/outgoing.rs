@@ -43,7 +43,7 @@ impl Answer {
         }
     }
 
-    /// For programs.
+    /// One word for programs that read the answer.
     pub fn word(&self) -> &'static str {
         match self {
             Self::Stored => "stored",

@@ -62,7 +62,7 @@ impl Days {
         Ok(Self(format!("{from}-{to}")))
     }
 
-    /// As DICOM writes it (PS3.4, C.2.2.2.5).
+    /// Writes the days as DICOM does (PS3.4, C.2.2.2.5).
     #[cfg(feature = "network")]
     pub(super) fn said(&self) -> &str {
         &self.0
@@ -81,7 +81,7 @@ pub struct Study {
     pub description: String,
     /// All of its series', joined by "/".
     pub modalities: String,
-    /// As the source says; many say nothing.
+    /// The number of series that the source names; many name none.
     pub series: Option<u64>,
     pub instances: Option<u64>,
 }
@@ -95,7 +95,7 @@ pub struct Series {
     pub modality: String,
     pub description: String,
     pub body_part: String,
-    /// As the source says; many say nothing, and some say what is not so.
+    /// The number of instances that the source names; many name none, and some a wrong one.
     pub instances: Option<u64>,
 }
 
@@ -115,7 +115,7 @@ pub(super) struct Wanted {
     pub(super) series_uid: String,
     /// All that the source lists.
     pub(super) listed: Vec<Instance>,
-    /// Those that are not here yet; never empty.
+    /// The instances that are not here yet; never empty.
     pub(super) missing: BTreeSet<String>,
 }
 

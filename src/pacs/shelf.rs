@@ -48,7 +48,7 @@ pub(super) struct Shelf {
     series_uid: String,
     /// What is here, by UID, with its bytes.
     here: BTreeMap<String, u64>,
-    /// Those that may come; any other is left out.
+    /// The instances that may come; any other is left out.
     listed: BTreeSet<String>,
     /// How many of them were here before any came.
     before: usize,

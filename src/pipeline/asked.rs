@@ -97,7 +97,7 @@ impl NetworkUsed {
 /// The other side of a cosine. It names no file.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct ComparedWith {
-    /// Of the voxels of the other scan; of the file, where an embedding was stored.
+    /// The hash of the other scan's voxels, or of the file where an embedding was stored; hex.
     pub sha256: String,
     pub stored: bool,
 }

@@ -21,19 +21,19 @@ const OBLIQUE_DEGREES: f64 = 1.0;
 /// Places are computed from matrices, in f64.
 const ROUNDING_MM: f64 = 1e-6;
 
-/// Of a scan: what its reader found, and what preparation did. The weightiest come first.
+/// Gives the notes of a scan: what its reader found, and what preparation did. The weightiest come first.
 pub(super) fn of_scan(scan: &Scan, prepared: &Prepared) -> Vec<Note> {
     sorted([scan.notes.clone(), check(&scan.volume, prepared)].concat())
 }
 
-/// Of a scan that no network can be given.
+/// Gives the notes of a scan that no network can be given.
 pub(super) fn unprepared(scan: &Scan, recipe: &Recipe, why: &preprocess::Error) -> Vec<Note> {
     let numbers = numbers(&scan.volume.voxels, recipe.hu);
     let why = Note::serious(format!("it cannot be prepared for the networks: {why}"));
     sorted([scan.notes.clone(), vec![why], numbers].concat())
 }
 
-/// Of a bare stack.
+/// Gives the notes of a bare stack.
 pub(super) fn of_stack() -> Vec<Note> {
     let text = "a stack does not say where it lies: it is taken to be axial, with the spacing that the networks expect";
     vec![Note::serious(text)]

@@ -51,7 +51,7 @@ impl Target {
 #[derive(Debug, Clone)]
 pub struct Other {
     pub(super) embedding: Vec<f64>,
-    /// Of the voxels of a scan, of the file of a stored embedding; hex.
+    /// The hash of the other scan's voxels, or of the file of a stored embedding; hex.
     pub sha256: String,
     /// Whether the embedding was stored, and not computed of a scan here.
     pub stored: bool,

@@ -23,7 +23,7 @@ impl Run {
     /// Makes the whole run. One that is cancelled after its first steps is a run too: its result is not complete.
     ///
     /// # Errors
-    /// Those of [`explain`].
+    /// The errors of [`explain`].
     pub fn of(input: &Arc<Input>, request: &Request, monitor: &Monitor) -> Result<Self> {
         let result = explain(input, request, monitor)?;
         Ok(Self { input: Arc::clone(input), asked: Asked::of(request), result, timing: Timing::of(monitor) })

@@ -51,7 +51,7 @@ pub enum Failure {
 }
 
 impl Failure {
-    /// Of the client's error; `silence` is how long it waited for a server that said nothing.
+    /// Tells a failure from the client's error; `silence` is how long it waited for a server that said nothing.
     pub fn of(error: Error, silence: Duration) -> Self {
         match error {
             Error::Timeout(Timeout::PerRead | Timeout::PerWrite) => {
@@ -65,7 +65,7 @@ impl Failure {
         }
     }
 
-    /// Of an error of the connection itself.
+    /// Tells a failure from an error of the connection itself.
     pub fn of_io(error: &std::io::Error) -> Self {
         match error.kind() {
             ErrorKind::UnexpectedEof

@@ -140,7 +140,7 @@ fn clear() -> Result<()> {
     Ok(())
 }
 
-/// Whose fault it is: what was asked for is one of the command line.
+/// Says whose fault an error is: what was asked for wrongly is a fault of the command line.
 fn told(error: Error) -> anyhow::Error {
     match error {
         Error::Cancelled(cancelled) => cancelled.into(),

@@ -17,7 +17,7 @@ pub(super) const MOST_SHOWN: usize = 40;
 #[derive(Default)]
 struct Moved {
     cases: usize,
-    /// By the output's name: its change, and its change for each unit that the target moves.
+    /// For each output, by its name: its change, and its change for each unit that the target moves.
     outputs: BTreeMap<String, [Ratio; 2]>,
 }
 
@@ -32,7 +32,7 @@ pub(super) struct Alignment {
 pub(super) struct Pair {
     pub(super) target: String,
     pub(super) output: String,
-    /// Of the output's score.
+    /// The change of the output's score.
     pub(super) change: Estimate,
     /// The mean change of the output over the mean change of the target's score: 1 for one that moves as much.
     pub(super) relative: Option<Estimate>,

@@ -44,9 +44,9 @@ impl View {
 /// Sums over the cases of a group. What it takes does not grow with them.
 pub(super) struct Atlas {
     pub(super) cases: usize,
-    /// Of change, size and scan: the sum at each place, and of how many cases.
+    /// For the change, its size and the scan, in this order: the sum at each place, HU, and the number of cases in it.
     sums: [Vec<[f64; 2]>; 3],
-    /// Of the sizes' projections, for each replicate: sum and count at `replicate + REPLICATES * place`.
+    /// For each projection of the sizes: sum and count of each replicate, at `replicate + REPLICATES * place`.
     flats: [Vec<[f32; 2]>; 3],
 }
 

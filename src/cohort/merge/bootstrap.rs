@@ -10,14 +10,14 @@ use serde::Serialize;
 pub(super) const REPLICATES: usize = 200;
 /// Fewer cases have no interval worth the name.
 pub(super) const FEWEST: usize = 5;
-/// Left out at either end, in percent of the replicates.
+/// The share of the replicates that an interval leaves out at either end, percent.
 const LEFT_OUT: f64 = 2.5;
 
 /// How often a case counts in each replicate.
 pub(super) struct Weights(pub(super) [u8; REPLICATES]);
 
 impl Weights {
-    /// Of the case of this name.
+    /// Draws how often the case of this name stands in each replicate.
     pub(super) fn of(id: &str) -> Self {
         // FNV-1a (Fowler, Noll, Vo), 64 bits.
         let seed = id
@@ -117,7 +117,7 @@ impl Ratio {
     }
 }
 
-/// Where 95 % of the replicates lie; those without any case are left out.
+/// Gives the interval in which 95 % of the replicates lie; replicates without any case are left out.
 pub(super) fn interval(mut values: Vec<f64>) -> Option<[f64; 2]> {
     values.retain(|value| value.is_finite());
     if values.is_empty() {

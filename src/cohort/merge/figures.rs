@@ -14,7 +14,7 @@ const BARS: usize = 20;
 const STYLE: &str = "<style>text{font:13px system-ui,sans-serif;fill:currentColor}.axis{fill:none;stroke:#8a8f99}.bar{fill:#00697a}\
                      .tree{fill:none;stroke:#8a8f99}.clear{fill:#1c1e22}</style>";
 
-/// Where numbers lie between two ends; what lies beyond counts to the outermost bar.
+/// Draws a histogram of numbers between two ends; what lies beyond counts to the outermost bar.
 pub(super) fn histogram(title: &str, values: &[f64], [low, high]: [f64; 2]) -> String {
     const WIDTH: f64 = 300.0;
     const HEIGHT: f64 = 120.0;

@@ -43,7 +43,7 @@ struct Merged {
     manifest: Manifest,
     table: Table,
     times: Table,
-    /// By the table's rows.
+    /// The number of each row that stands out, in the order of the table.
     far: Vec<Option<Far>>,
     failed: Vec<(String, String)>,
     missing: usize,

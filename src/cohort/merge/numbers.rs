@@ -71,7 +71,7 @@ pub(super) struct Drift {
 }
 
 impl Numbers {
-    /// Of the case that lies in a folder.
+    /// Reads the numbers of the case that lies in a folder.
     pub(super) fn open(folder: &Path) -> Result<Self> {
         let path = folder.join(REPORT);
         let text = files::read_text(&path, MOST_BYTES).with_context(|| format!("cannot read {}", path.display()))?;

@@ -6,7 +6,7 @@ use super::table::Cell;
 pub(super) const FAR: f64 = 3.5;
 /// What a median absolute deviation is of the standard deviation of a normal law.
 const NORMAL: f64 = 0.6745;
-/// The same of a mean absolute deviation, where more than half of all numbers are the same.
+/// The mean absolute deviation of a normal distribution, in standard deviations. It serves where more than half of all numbers are the same.
 const NORMAL_MEAN: f64 = 0.7979;
 
 /// The columns by which cases are held against each other.
@@ -28,7 +28,7 @@ pub(super) struct Far {
     pub(super) measure: usize,
 }
 
-/// For each row the number that stands out most, where any is known; `columns` has the cells of each measure.
+/// Finds the number of each row that stands out most, where any is known; `columns` has the cells of each measure.
 pub(super) fn far(columns: &[Vec<Cell>]) -> Vec<Option<Far>> {
     let rows = columns.first().map_or(0, Vec::len);
     let mut found: Vec<Option<Far>> = vec![None; rows];

@@ -36,7 +36,7 @@ pub(super) fn mean(mean: &Aligned, scale_hu: Option<f32>) -> Result<Picture> {
     Ok(Picture { png: drawn(mean, &shares)?, scale_hu })
 }
 
-/// By how much a group is above or below the rest, weak where that is not clear; nothing where either has too few cases.
+/// Draws by how much a group is above or below the rest, weakly where that is not clear; `None` where either has too few cases.
 pub(super) fn difference(group: &Atlas, all: &Atlas) -> Result<Option<Picture>> {
     let flats: Option<Vec<_>> = View::ALL.iter().map(|view| group.beyond_the_rest(all, *view)).collect();
     let Some(flats) = flats else { return Ok(None) };

@@ -16,7 +16,7 @@ use crate::export::page::{self, escape, table};
 use crate::export::report::NOTICE;
 use crate::job::duration;
 
-/// Of failed and outlying cases, and of pairs of outputs, so many are shown; the tables hold all.
+/// The report shows as many failed cases, outlying cases and pairs of outputs as this; the tables hold all.
 const MOST_SHOWN: usize = 20;
 /// Pictures that a case may have, the one that says most first.
 const PICTURES: [&str; 4] = ["report.html", "panes.png", "ladder.png", "lambda.gif"];

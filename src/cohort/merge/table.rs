@@ -107,7 +107,7 @@ const NUMBERS: [(&str, Kind); 34] = [
     ("series", Kind::Text),
     ("error", Kind::Text),
 ];
-/// Where [`NUMBERS`] has what is known only at the end.
+/// The column whose cells are known only when all rows are read.
 const OUTLIER: &str = "outlier";
 
 impl Table {

@@ -15,7 +15,7 @@ pub(super) fn made(node: &Node, low: &mut Lowering, values: &HashMap<String, Ite
     }
 }
 
-/// Of what a node gives, that of a name.
+/// Picks the output of a name from all that a node gives.
 pub(super) fn output_of(node: &Node, made: Item, name: &str) -> Item {
     let mut found = Item::Unmade;
     named(node, made, |other, item| {

@@ -7,7 +7,7 @@ use glam::DVec3;
 pub(super) struct Row<'a> {
     /// Centre of each slice's first pixel, RAS+ mm, rising along `normal`, one at each place.
     pub(super) positions: &'a [DVec3],
-    /// Of length 1.
+    /// The direction from slice to slice, of length 1.
     pub(super) normal: DVec3,
     /// Between columns and between rows.
     pub(super) pixel_mm: [f64; 2],

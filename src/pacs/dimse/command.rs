@@ -48,7 +48,7 @@ impl Elements {
         bytes
     }
 
-    /// As a command, whose group says its length first.
+    /// Writes the elements as a command, whose group says its length first.
     fn command(self) -> Vec<u8> {
         let rest = self.bytes();
         let mut bytes = vec![0, 0, 0, 0, 4, 0, 0, 0];

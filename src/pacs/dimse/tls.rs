@@ -16,7 +16,7 @@ use crate::reach;
 
 const MOST_PEM_BYTES: u64 = 1 << 20;
 
-/// For associations that this program asks for.
+/// Makes the configuration for associations that this program asks for.
 pub(super) fn client(source: &Source, of: &Certificates) -> Result<Arc<ClientConfig>, Error> {
     reach::provide_cryptography();
     let builder = ClientConfig::builder();

@@ -26,7 +26,7 @@ pub(super) const PATIENCE: Duration = Duration::from_secs(90);
 const MOST_LIST_BYTES: usize = 128 << 20;
 const PIECE_BYTES: usize = 1 << 17;
 const MOST_PEM_BYTES: u64 = 1 << 20;
-/// So many letters of a server's own words are shown.
+/// A message shows as many letters of a server's own words as this.
 const MOST_WORDS: usize = 200;
 
 /// What every request needs. Cheap to clone.
@@ -326,7 +326,7 @@ fn escaped(value: &str) -> String {
     value.bytes().map(|byte| if kept(byte) { char::from(byte).to_string() } else { format!("%{byte:02X}") }).collect()
 }
 
-/// Whose certificates are believed, and what this program shows of itself.
+/// Reads whose certificates are believed, and the certificate that this program shows.
 fn certificates(of: &Certificates) -> Result<(RootCerts, Option<ClientCert>), Error> {
     let roots = match &of.authority {
         None => RootCerts::PlatformVerifier,

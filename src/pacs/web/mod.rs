@@ -24,7 +24,7 @@ const PAGE: usize = 1000;
 const SMALLEST_PAGE: usize = 100;
 /// A series has fewer instances than this.
 const MOST_INSTANCES: usize = 100_000;
-/// So many requests for lists are made at most: a server whose lists have no end gives up no sooner.
+/// The most requests that one list takes: a server may send lists that have no end.
 const MOST_PAGES: usize = 200;
 /// What the multipart body of a series holds, written as the server has it.
 const PARTS: &str = "multipart/related; type=\"application/dicom\"; transfer-syntax=*";

@@ -12,7 +12,7 @@ use crate::volume::Volume;
 
 /// The latest step of a run that goes on.
 pub struct SoFar {
-    /// With two steps: lambda 0, and this one.
+    /// The scan with a shift of two steps: lambda 0, and the latest one.
     pub layers: Arc<Layers>,
     pub lambda: f64,
     pub score: f64,
