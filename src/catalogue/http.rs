@@ -34,7 +34,7 @@ pub(super) struct Web {
 
 impl Web {
     pub(super) fn new(address: &str) -> Result<Self, Error> {
-        url::check(address).map_err(|what| Error::Refused { what, url: address.to_owned() })?;
+        url::check(address).map_err(|what| Error::Refused { what, url: url::shown(address) })?;
         Ok(Self { url: address.to_owned() })
     }
 }
@@ -86,7 +86,7 @@ pub(super) fn text(
     most_bytes: usize,
     monitor: &Monitor,
 ) -> Result<(String, String), Error> {
-    let refused = |what: String| Error::Refused { what, url: address.to_owned() };
+    let refused = |what: String| Error::Refused { what, url: url::shown(address) };
     url::check(address).map_err(refused)?;
     let (head, mut stream) = ask(address, vec![("accept", accept.to_owned())], monitor)?;
     if head.status != 200 {

@@ -143,9 +143,9 @@ impl Source {
 
 impl Web {
     fn check(&self) -> Result<(), Error> {
-        url::check(&self.url).map_err(|what| Error::Asked(format!("{what}: {}", files::printable(&self.url))))?;
+        url::check(&self.url).map_err(|what| Error::Asked(format!("{what}: {}", url::shown(&self.url))))?;
         if self.url.contains(['?', '#']) {
-            return Err(Error::Asked(format!("the address of a source has no ? and no #: {}", self.url)));
+            return Err(Error::Asked(format!("the address of a source has no ? and no #: {}", url::shown(&self.url))));
         }
         if let Login::Basic { user } = &self.login
             && (user.is_empty() || user.contains(':') || !user.chars().all(files::is_plain))
@@ -176,7 +176,7 @@ impl Dimse {
     fn check(&self) -> Result<(), Error> {
         let in_host = |c: char| c.is_ascii_alphanumeric() || ".-:_".contains(c);
         if self.host.is_empty() || !self.host.chars().all(in_host) {
-            let host = files::printable(&self.host);
+            let host = url::shown(&self.host);
             return Err(Error::Asked(format!("the host is \"{host}\"; give the name or the address of a machine")));
         }
         if self.port == 0 || self.receive_port == Some(0) {

@@ -30,13 +30,21 @@ pub fn check(url: &str) -> Result<(), String> {
     Ok(())
 }
 
+/// Gives an address for messages, without what may hold a password or a token: all before an `@`, and all behind a `?` or a `#`.
+pub fn shown(url: &str) -> String {
+    let (scheme, rest) = url.find("://").map_or(("", url), |at| url.split_at(at + 3));
+    let (user, rest) = rest.rsplit_once('@').map_or(("", rest), |(_, host)| ("…@", host));
+    let (rest, query) = rest.find(['?', '#']).map_or((rest, ""), |at| (&rest[..=at], "…"));
+    crate::files::printable(&format!("{scheme}{user}{rest}{query}")).to_string()
+}
+
 /// Where a redirect from `url` leads; an error in words where it may not. A secure connection never becomes an open one, except to this
 /// very machine.
 pub fn redirected(url: &str, location: &str) -> Result<String, String> {
     let to = join(url, location);
-    check(&to).map_err(|what| format!("the server redirects to {}: {what}", crate::files::printable(&to)))?;
+    check(&to).map_err(|what| format!("the server redirects to {}: {what}", shown(&to)))?;
     if url.starts_with("https://") && !to.starts_with("https://") && !is_loopback(&to) {
-        return Err(format!("the server redirects from a secure address to an open one, {to}"));
+        return Err(format!("the server redirects from a secure address to an open one, {}", shown(&to)));
     }
     Ok(to)
 }
@@ -81,6 +89,19 @@ pub fn is_loopback(url: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_address_in_a_message_shows_no_password_and_no_token() {
+        for (url, told) in [
+            ("http://joe:SECRET@h:9/x", "http://…@h:9/x"),
+            ("joe:SECRET@h/x", "…@h/x"),
+            ("http://h/x?token=SECRET", "http://h/x?…"),
+            ("http://:SE?C#RET@/", "http://…@/"),
+            ("https://h/x", "https://h/x"),
+        ] {
+            assert_eq!(shown(url), told);
+        }
+    }
 
     #[test]
     fn a_location_is_read_as_seen_from_where_it_was_given() {
