@@ -70,13 +70,13 @@ impl Banded {
     /// The most that a band holds at once, besides the tapes that are kept: in a forward pass, and for its gradient.
     pub(super) fn bytes(&self) -> [u64; 2] {
         let most = |of: &dyn Fn(&Plan) -> u64| self.bands.iter().map(|band| of(&band.plan)).max().unwrap_or(0);
-        let kept = |plan: &Plan| if self.taped { plan.tape_bytes() } else { 0 };
+        let kept = |plan: &Plan| if self.taped { plan.saved_bytes() } else { 0 };
         [most(&Plan::forward_bytes), most(&|plan| plan.gradient_bytes().saturating_sub(kept(plan)))]
     }
 
     /// What all bands save for the gradient, where it is kept.
     pub(super) fn tape_bytes(&self) -> u64 {
-        let saved = self.bands.iter().map(|band| band.plan.tape_bytes());
+        let saved = self.bands.iter().map(|band| band.plan.saved_bytes());
         if self.taped { saved.fold(0, u64::saturating_add) } else { 0 }
     }
 

@@ -7,8 +7,13 @@ use super::bands::Banded;
 use super::plan::{Plan, Planned};
 
 impl Plan {
+    /// How many bytes a tape keeps, inputs included. None of a plan whose gradient computes parts again, since its tape hardly saves work.
+    pub fn tape_bytes(&self) -> Option<u64> {
+        (self.segments() == 1).then(|| self.saved_bytes())
+    }
+
     /// What a pass through a plan of one segment saves for the gradient.
-    pub(super) fn tape_bytes(&self) -> u64 {
+    pub(super) fn saved_bytes(&self) -> u64 {
         let mut held = Holding::new(&self.0);
         (0..self.0.shapes.len()).for_each(|at| held.run(at, true));
         held.saved

@@ -6,13 +6,14 @@ use std::sync::Arc;
 use candle_core::{DType, Device, Tensor};
 
 use super::chunks::{Chunk, in_chunks, part};
+use super::gradient::{self, Tapes};
 use super::objective::{Objective, Scored, SlabScore};
 use super::path::Path;
 use super::piecewise::{self, Oracle, Uphill};
 use super::result::{Counterfactual, Scores, Step, Trial};
 use super::search::{self, Ahead, Rules, Walk};
 use super::start::{Start, decoded};
-use super::{Error, Options, SearchWay, StepsIn, gradient, heatmap};
+use super::{Error, Options, SearchWay, StepsIn, heatmap};
 use crate::job::{Monitor, Sketch};
 use crate::models::Autoencoder;
 use crate::nn::device;
@@ -179,12 +180,25 @@ struct Found {
 impl Shift<'_> {
     /// Decodes and scores one lambda. Lambda 0 is known already: nothing is decoded twice.
     fn step(&self, lambda: f64) -> Result<Step, Error> {
-        let (Scored { score, logits }, slab) =
+        let of_lambda =
             if lambda == 0.0 { (self.scored.clone(), self.reconstruction.clone()) } else { self.anew(lambda)? };
+        Ok(self.told(lambda, of_lambda))
+    }
+
+    /// Decodes and scores one lambda, and gives the decoder's tapes where there is memory for them.
+    fn recorded(&self, lambda: f64) -> Result<(Step, Option<Tapes>), Error> {
+        let (latents, slices) = (self.path.at(lambda)?, self.slab.len());
+        let (slab, tapes) = Tapes::record(self.autoencoder, &latents, slices, self.size, &self.chunk, self.monitor)?;
+        let of_lambda = (self.slab_score.score(&slab, self.monitor)?, pixels(&slab)?);
+        Ok((self.told(lambda, of_lambda), tapes))
+    }
+
+    /// A step, told to who watches.
+    fn told(&self, lambda: f64, (Scored { score, logits }, slab): (Scored, Vec<f32>)) -> Step {
         let slab: Arc<[f32]> = slab.into();
         self.monitor.plot(lambda, score);
         self.monitor.sketch(Sketch { lambda, score, pixels: Arc::clone(&slab) });
-        Ok(Step { lambda, score, logits, slab })
+        Step { lambda, score, logits, slab }
     }
 
     /// What is said of the slab at a lambda, and its pixels `[slab, height, width]`: decoded and scored even where they are known.
@@ -270,7 +284,9 @@ impl Shift<'_> {
             max_change: options.max_change * size(if published { whole } else { &self.reconstruction }),
         };
         let ahead = self.path.ahead()?;
-        let mut search = Search { shift: self, kept };
+        // On a GPU a chunk is as large as memory bears.
+        let records = options.search == SearchWay::Path && device::chosen().is_cpu();
+        let mut search = Search { shift: self, kept, records, tapes: None };
         let trial = |lambda: f64, walk: &Walk| search.trial(lambda, walk);
         match options.search {
             SearchWay::Aim => search::aim(&rules, ahead, walk, trial),
@@ -279,14 +295,17 @@ impl Shift<'_> {
         }
     }
 
-    /// The gradient at a step, `[slab, channels, h, w]`.
-    fn gradient_at(&self, step: &Step) -> Result<Tensor, Error> {
+    /// The gradient at a step, `[slab, channels, h, w]`. With the tapes of its decoding, it is not decoded again.
+    fn gradient_at(&self, step: &Step, tapes: Option<Tapes>) -> Result<Tensor, Error> {
         if step.lambda == 0.0 {
             return Ok(self.gradient.clone());
         }
-        let latents = self.path.at(step.lambda)?;
         let shape = (self.slab.len(), 1, self.size[0], self.size[1]);
         let slices = Tensor::from_slice(&step.slab, shape, &Device::Cpu)?.to_dtype(self.dtype)?;
+        if let Some(tapes) = tapes {
+            return Ok(tapes.gradient(&*self.slab_score, &slices, self.monitor)?.1);
+        }
+        let latents = self.path.at(step.lambda)?;
         let Self { autoencoder, slab_score, chunk, monitor, .. } = self;
         Ok(gradient::gradient(*autoencoder, &**slab_score, &latents, &slices, chunk, monitor)?.1)
     }
@@ -297,13 +316,23 @@ struct Search<'s, 'a> {
     shift: &'s mut Shift<'a>,
     /// Steps that the sweep may ask for.
     kept: &'s mut Vec<Step>,
+    /// Whether trials keep their decoder's tapes, since the path may turn there; those of the last trial, at its lambda.
+    records: bool,
+    tapes: Option<(f64, Tapes)>,
 }
 
 impl Oracle for Search<'_, '_> {
     fn trial(&mut self, lambda: f64, walk: &Walk) -> Result<Trial, Error> {
-        let Self { shift, kept } = self;
+        let Self { shift, kept, records, tapes } = self;
         shift.monitor.step("searching lambda", walk.trials.len(), 0)?;
-        let step = shift.step(lambda)?;
+        *tapes = None;
+        let step = if *records && lambda != 0.0 {
+            let (step, recorded) = shift.recorded(lambda)?;
+            *tapes = recorded.map(|recorded| (lambda, recorded));
+            step
+        } else {
+            shift.step(lambda)?
+        };
         let change = step.slab.iter().zip(&shift.reconstruction).map(|(a, b)| f64::from((a - b).abs())).sum::<f64>();
         let trial = Trial { lambda, score: step.score, change };
         kept.retain(|step| step.lambda == walk.end || Some(step.lambda) == walk.beyond);
@@ -312,11 +341,12 @@ impl Oracle for Search<'_, '_> {
     }
 
     fn turn(&mut self, lambda: f64, uphill: Uphill) -> Result<Ahead, Error> {
-        let Self { shift, kept } = self;
+        let tapes = self.tapes.take().filter(|(at, _)| *at == lambda).map(|(_, tapes)| tapes);
+        let Self { shift, kept, .. } = self;
         // What was tried beyond lies on the path no more.
         kept.retain(|step| step.lambda.abs() <= lambda.abs());
         let known = kept.iter().find(|step| step.lambda == lambda).cloned();
-        let gradient = shift.gradient_at(&known.map_or_else(|| shift.step(lambda), Ok)?)?;
+        let gradient = shift.gradient_at(&known.map_or_else(|| shift.step(lambda), Ok)?, tapes)?;
         shift.path.turn(lambda, &gradient, uphill)?;
         shift.path.ahead()
     }

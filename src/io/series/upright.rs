@@ -145,8 +145,8 @@ impl Shear {
         let acquired = voxels.chunks(acquired_columns * acquired_rows);
         for (k, (slice, from)) in upright.chunks_mut(columns * rows).zip(acquired).enumerate() {
             monitor.step("moving slices upright", k, slices)?;
-            let across = Taps::of(self.before[0], self.per_slice[0] * k as f64);
-            let down = Taps::of(self.before[1], self.per_slice[1] * k as f64);
+            let across = Neighbours::of(self.before[0], self.per_slice[0] * k as f64);
+            let down = Neighbours::of(self.before[1], self.per_slice[1] * k as f64);
             let from_rows: Vec<&[T]> = from.chunks(acquired_columns).collect();
             slice.par_chunks_mut(columns).enumerate().for_each(|(j, row)| {
                 let Some((upper, lower)) = down.at(j, from_rows.len()) else { return };
@@ -165,13 +165,13 @@ impl Shear {
 }
 
 /// Which pixels of a moved line lie at a pixel of the grid: two neighbours and the share of the second.
-struct Taps {
+struct Neighbours {
     /// The second neighbour of place 0 lies this many pixels before the line's first.
     shift: i64,
     share: f32,
 }
 
-impl Taps {
+impl Neighbours {
     fn of(before: usize, shift: f64) -> Self {
         let shift = before as f64 + shift;
         let whole = shift.floor();

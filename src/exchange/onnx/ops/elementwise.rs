@@ -46,7 +46,7 @@ fn functions(name: &str) -> Option<Lower> {
     })
 }
 
-/// Functions with a bend, or of several parts.
+/// Functions with a kink, or of several parts.
 fn bent(name: &str) -> Option<Lower> {
     Some(match name {
         "Relu" => |l, n| one(l.on(Relu(AtZero::Nothing), n.input(0)?)),

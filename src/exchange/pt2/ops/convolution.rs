@@ -31,7 +31,7 @@ fn weights(call: &Call<'_>) -> Made<Weights> {
     let bias = call.optional("bias")?.map(|bias| frozen(&bias)).transpose()?;
     let axes = weight.rank().wrapping_sub(2);
     if !(1..=3).contains(&axes) {
-        return beyond(format!("its weights are {:?}, of one to three axes of taps", weight.dims()));
+        return beyond(format!("its weights are {:?}, where a kernel of one to three axes is wanted", weight.dims()));
     }
     Ok(Weights { weight, bias, axes })
 }
@@ -63,9 +63,9 @@ fn conv(call: &mut Call<'_>) -> Made<Item> {
         None => three(&call.sizes("padding", axes, 0)?, 0).map(|zeros| [zeros; 2]),
         Some("valid") => [[0; 2]; 3],
         Some("same") => {
-            let taps = three(&weight.dims()[2..], 1);
+            let kernel = three(&weight.dims()[2..], 1);
             std::array::from_fn(|axis| {
-                let zeros = taps[axis].saturating_sub(1).saturating_mul(dilation[axis]);
+                let zeros = kernel[axis].saturating_sub(1).saturating_mul(dilation[axis]);
                 [zeros / 2, zeros - zeros / 2]
             })
         }
