@@ -15,7 +15,7 @@ use crate::fit::{self, Asked, Fit, Kept, words};
 use crate::io::Note;
 use crate::job::Monitor;
 use crate::latent_shift::Options;
-use crate::models::{self, Kind, Role, Told, label_index};
+use crate::models::{self, NetworkKind, Role, Told, label_index};
 use crate::pipeline::{self, BadInput};
 
 #[derive(Debug, Args)]
@@ -98,7 +98,7 @@ fn asked(args: &FitArgs, monitor: &Monitor) -> Result<Asked> {
                 let before = asked.embedder.replace(pipeline::load_embedder(card, monitor)?);
                 before.map_or(Ok(()), |_| Err(twice()))?;
             }
-            Told::Kind(kind @ Kind::Built(_)) if kind.role() == Role::Segmenter => {
+            Told::Kind(kind @ NetworkKind::Built(_)) if kind.role() == Role::Segmenter => {
                 let before = asked.segmenter.replace(pipeline::load_segmenter(card, monitor)?);
                 before.map_or(Ok(()), |_| Err(twice()))?;
             }

@@ -29,7 +29,7 @@ pub struct Cost {
     pub peak_of: Option<&'static str>,
     /// What is free for it: of the GPU's memory where the networks run on one; nothing where the system does not say.
     pub left_bytes: Option<u64>,
-    pub run: Option<Run>,
+    pub run: Option<RunCost>,
 }
 
 /// One pass of a network.
@@ -65,7 +65,7 @@ pub enum Basis {
 
 /// The time that is asked for.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
-pub struct Run {
+pub struct RunCost {
     pub secs: f64,
     pub basis: Basis,
     /// The smallest share of a pass that was timed.
@@ -163,7 +163,7 @@ fn plans(input: &Input, asked: &Asked, monitor: &Monitor) -> Result<Vec<Planned>
 }
 
 /// Adds up what a run does; nothing where a pass has no pace.
-fn run(passes: &[Pass], slices: usize, slab: usize, options: &Options) -> Option<Run> {
+fn run(passes: &[Pass], slices: usize, slab: usize, options: &Options) -> Option<RunCost> {
     let paces = passes.iter().map(|pass| pass.pace).collect::<Option<Vec<Pace>>>()?;
     let timed = paces.iter().map(|pace| pace.timed).fold(1.0, f64::min);
     let basis = match timed {
@@ -182,7 +182,7 @@ fn run(passes: &[Pass], slices: usize, slab: usize, options: &Options) -> Option
     };
     let score = over("classifier", slices).or_else(|| over("segmenter", slices)).or_else(|| over("embedder", slices));
     let autoencoder = over("encoder", slices).zip(over("decoder", slices)).zip(over("decoder", slab));
-    let nothing = Run { secs: 0.0, basis, timed, slices: slab, trials: 0, gradients: 0, images: 0 };
+    let nothing = RunCost { secs: 0.0, basis, timed, slices: slab, trials: 0, gradients: 0, images: 0 };
     Some(match (autoencoder, score) {
         (Some((([encode, _], [decode, _]), [decode_slab, gradient_of_slab])), Some([score, gradient_of_score])) => {
             let (trials, gradients) = tries(options);
@@ -190,10 +190,10 @@ fn run(passes: &[Pass], slices: usize, slab: usize, options: &Options) -> Option
             let begin = encode + decode + score;
             let of_gradients = gradients as f64 * (gradient_of_score + gradient_of_slab);
             let of_trials = (trials + images) as f64 * (score + decode_slab);
-            Run { secs: begin + of_gradients + of_trials, trials, gradients, images, ..nothing }
+            RunCost { secs: begin + of_gradients + of_trials, trials, gradients, images, ..nothing }
         }
-        (Some((([encode, _], [decode, _]), _)), None) => Run { secs: encode + decode, ..nothing },
-        (None, Some([score, _])) => Run { secs: score, ..nothing },
+        (Some((([encode, _], [decode, _]), _)), None) => RunCost { secs: encode + decode, ..nothing },
+        (None, Some([score, _])) => RunCost { secs: score, ..nothing },
         (None, None) => return None,
     })
 }

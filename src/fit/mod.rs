@@ -17,7 +17,7 @@ use std::sync::Arc;
 use anyhow::Result;
 use serde::Serialize;
 
-pub use self::cost::{Basis, Cost, Pass, Run};
+pub use self::cost::{Basis, Cost, Pass, RunCost};
 pub use self::coverage::{Coverage, Cut};
 pub use self::intensities::{Clipped, Intensities, Training};
 pub use self::kept::{Kept, Moved, kept};

@@ -1,6 +1,6 @@
 //! What fits and what does not, in sentences: each with how much it matters, and what can be done.
 
-use super::{Basis, Cost, Coverage, Cut, Fit, Intensities, Kept, Moved, Run, Sampling, Training};
+use super::{Basis, Cost, Coverage, Cut, Fit, Intensities, Kept, Moved, RunCost, Sampling, Training};
 use crate::io::{Note, Weight, counted};
 use crate::job;
 use crate::machine::gigabytes;
@@ -259,7 +259,7 @@ fn of_cost(cost: &Cost) -> Vec<Told> {
     all
 }
 
-fn of_run(run: &Run) -> Told {
+fn of_run(run: &RunCost) -> Told {
     let time = in_about(run.secs);
     let slices = counted(run.slices, "slice");
     let what = match (run.gradients, run.images) {

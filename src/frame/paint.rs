@@ -11,7 +11,7 @@ use crate::volume::Grid;
 const REACH: f32 = 0.5;
 
 pub fn paint(view: &View, layers: &Layers) -> RgbaImage {
-    let place = Place::new(view, layers);
+    let place = Mapping::new(view, layers);
     let [width, height] = view.size;
     RgbaImage::from_fn(width, height, |x, y| {
         let [r, g, b] = color(&view.look, layers, &place, x, y).map(|c| (c * 255.0 + 0.5) as u8);
@@ -63,14 +63,14 @@ enum Number {
 
 /// From pixels to voxels of the scan, of what the networks made, and of the map.
 #[expect(clippy::struct_field_names, reason = "maps between spaces are called b_from_a")]
-struct Place {
+struct Mapping {
     scan_from_pixel: DAffine3,
     shift_from_pixel: DAffine3,
     /// From pixels to voxels of the map; `None` where there is no map.
     map_from_pixel: Option<DAffine3>,
 }
 
-impl Place {
+impl Mapping {
     fn new(view: &View, layers: &Layers) -> Self {
         let from_pixel = |grid: &Grid| grid.voxel_from_world() * view.world_from_pixel;
         Self {
@@ -82,7 +82,7 @@ impl Place {
 }
 
 /// In f32, as the shader.
-fn color(look: &Look, layers: &Layers, place: &Place, x: u32, y: u32) -> [f32; 3] {
+fn color(look: &Look, layers: &Layers, place: &Mapping, x: u32, y: u32) -> [f32; 3] {
     let pixel = DVec3::new(f64::from(x), f64::from(y), 0.0);
     let in_scan = place.scan_from_pixel.transform_point3(pixel).as_vec3();
     let in_shift = place.shift_from_pixel.transform_point3(pixel).as_vec3();

@@ -7,7 +7,7 @@ use std::io::{BufRead, Read};
 use glam::{DAffine3, DMat3, DVec3};
 
 use super::fault::Fault;
-use super::numbers::{Kind, Numbers};
+use super::numbers::{Numbers, VoxelType};
 use super::plan::{Layout, Order, Plan, Writing, choose};
 use super::source::{Source, name_beside};
 use super::stream::{GZIP, Stream};
@@ -171,16 +171,16 @@ impl Header {
         let said = said.ok_or_else(|| Fault::Damaged("its header lacks the field ElementType".to_owned()))?;
         // Sizes: `MET_ValueTypeSize` of MetaIO's `metaTypes.h`.
         let kind = match said {
-            "MET_CHAR" => Kind::Int8,
-            "MET_UCHAR" => Kind::Uint8,
-            "MET_SHORT" => Kind::Int16,
-            "MET_USHORT" => Kind::Uint16,
-            "MET_INT" | "MET_LONG" => Kind::Int32,
-            "MET_UINT" | "MET_ULONG" => Kind::Uint32,
-            "MET_LONG_LONG" => Kind::Int64,
-            "MET_ULONG_LONG" => Kind::Uint64,
-            "MET_FLOAT" => Kind::Float32,
-            "MET_DOUBLE" => Kind::Float64,
+            "MET_CHAR" => VoxelType::Int8,
+            "MET_UCHAR" => VoxelType::Uint8,
+            "MET_SHORT" => VoxelType::Int16,
+            "MET_USHORT" => VoxelType::Uint16,
+            "MET_INT" | "MET_LONG" => VoxelType::Int32,
+            "MET_UINT" | "MET_ULONG" => VoxelType::Uint32,
+            "MET_LONG_LONG" => VoxelType::Int64,
+            "MET_ULONG_LONG" => VoxelType::Uint64,
+            "MET_FLOAT" => VoxelType::Float32,
+            "MET_DOUBLE" => VoxelType::Float64,
             other => {
                 let other: String = other.chars().filter(|letter| !letter.is_control()).take(60).collect();
                 return Err(Fault::Unsuitable(format!("ElementType = {other}, not one number for each voxel")));

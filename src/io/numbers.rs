@@ -12,7 +12,7 @@ const DIGITS: usize = 64;
 
 /// What is stored for each voxel.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Kind {
+pub(super) enum VoxelType {
     Uint8,
     Int8,
     Uint16,
@@ -25,7 +25,7 @@ pub(super) enum Kind {
     Float64,
 }
 
-impl Kind {
+impl VoxelType {
     pub(super) fn bytes(self) -> usize {
         match self {
             Self::Uint8 | Self::Int8 => 1,
@@ -39,7 +39,7 @@ impl Kind {
 /// How stored numbers become Hounsfield units.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Numbers {
-    pub(super) kind: Kind,
+    pub(super) kind: VoxelType,
     pub(super) big_endian: bool,
     /// Slope and intercept; none means as stored.
     pub(super) scaling: Option<(f64, f64)>,
@@ -48,7 +48,7 @@ pub(super) struct Numbers {
 impl Numbers {
     /// Whether the stored numbers are 16 bits that need no scaling, as those of most CTs.
     fn whole(&self) -> bool {
-        self.kind == Kind::Int16 && self.scaling.is_none_or(|scaling| scaling == (1.0, 0.0))
+        self.kind == VoxelType::Int16 && self.scaling.is_none_or(|scaling| scaling == (1.0, 0.0))
     }
 
     /// Whether the numbers lie in the file as in memory: there is nothing to convert.
@@ -78,7 +78,7 @@ impl Numbers {
             }};
         }
         match self.kind {
-            Kind::Int16 if self.whole() => {
+            VoxelType::Int16 if self.whole() => {
                 let stored = raw.as_chunks().0.iter().copied();
                 if self.big_endian {
                     arriving.extend_whole(stored.map(i16::from_be_bytes))?;
@@ -86,16 +86,16 @@ impl Numbers {
                     arriving.extend_whole(stored.map(i16::from_le_bytes))?;
                 }
             }
-            Kind::Uint8 => each!(u8),
-            Kind::Int8 => each!(i8),
-            Kind::Uint16 => each!(u16),
-            Kind::Int16 => each!(i16),
-            Kind::Uint32 => each!(u32),
-            Kind::Int32 => each!(i32),
-            Kind::Uint64 => each!(u64),
-            Kind::Int64 => each!(i64),
-            Kind::Float32 => each!(f32),
-            Kind::Float64 => each!(f64),
+            VoxelType::Uint8 => each!(u8),
+            VoxelType::Int8 => each!(i8),
+            VoxelType::Uint16 => each!(u16),
+            VoxelType::Int16 => each!(i16),
+            VoxelType::Uint32 => each!(u32),
+            VoxelType::Int32 => each!(i32),
+            VoxelType::Uint64 => each!(u64),
+            VoxelType::Int64 => each!(i64),
+            VoxelType::Float32 => each!(f32),
+            VoxelType::Float64 => each!(f64),
         }
         Ok(())
     }
@@ -140,7 +140,7 @@ mod tests {
     use super::*;
     use crate::volume::Voxels;
 
-    fn taken(kind: Kind, big_endian: bool, raw: &[u8]) -> Vec<f32> {
+    fn taken(kind: VoxelType, big_endian: bool, raw: &[u8]) -> Vec<f32> {
         let mut arriving = Arriving::new(raw.len() / kind.bytes()).unwrap();
         Numbers { kind, big_endian, scaling: None }.take(raw, &mut arriving).unwrap();
         arriving.finish(&mut Vec::new()).iter().collect()
@@ -155,10 +155,10 @@ mod tests {
                     let values: [$type; 3] = $values;
                     let wanted = values.map(|value| value as f32);
                     assert_eq!(
-                        taken(Kind::$kind, big_endian, &values.map(bytes).concat()),
+                        taken(VoxelType::$kind, big_endian, &values.map(bytes).concat()),
                         wanted,
                         "{:?}",
-                        Kind::$kind
+                        VoxelType::$kind
                     );
                 };
             }
@@ -177,7 +177,7 @@ mod tests {
 
     #[test]
     fn text_is_read_across_the_pieces_that_it_comes_in() {
-        let numbers = Numbers { kind: Kind::Int16, big_endian: false, scaling: Some((2.0, -1.0)) };
+        let numbers = Numbers { kind: VoxelType::Int16, big_endian: false, scaling: Some((2.0, -1.0)) };
         for capacity in 1..9 {
             let mut text = std::io::BufReader::with_capacity(capacity, b" -1000, 2.5\n\t7 ".as_slice());
             assert_eq!(numbers.spelled(&mut text, 5).unwrap(), [-2001.0, 4.0, 13.0]);

@@ -20,7 +20,7 @@ pub struct Adapter {
     /// How the network was fed.
     recipe: Recipe,
     /// Where its slices, rows and columns lie among those of the stack; none where they are the stack's.
-    place: Option<Place>,
+    place: Option<Placement>,
     /// `[slope, offset]`: HU = slope * number of the stack + offset.
     hu_from_stack: [f64; 2],
     /// Whether numbers beyond a window are possible that the network never saw in training.
@@ -31,7 +31,7 @@ pub struct Adapter {
 
 /// One grid among the voxels of another.
 #[derive(Debug, Clone)]
-struct Place {
+struct Placement {
     /// Along slices, rows, columns.
     lines: [Line; 3],
     /// What the network sees where the stack has nothing: a mask `[slices, 1, height, width]` of what the stack covers, and the scan
@@ -60,7 +60,7 @@ impl Adapter {
         let hu_from_stack = stack.recipe.hu_from_unit().map(f64::from);
         let mean_and_sd_hu = recipe.z_score.then(|| mean_and_sd_hu(own));
         let clip = recipe.clip && (!recipe.windows.is_empty() || recipe.hu != stack.recipe.hu);
-        let place = Place::of(stack, own, hu_from_stack)?;
+        let place = Placement::of(stack, own, hu_from_stack)?;
         Ok(Self { recipe: recipe.clone(), place, hu_from_stack, clip, mean_and_sd_hu })
     }
 
@@ -113,7 +113,7 @@ impl Adapter {
 
     /// Puts the stack on the network's grid, in the stack's numbers.
     fn placed(&self, g: &mut Graph, x: Value) -> Result<Value> {
-        let Some(Place { lines: [slices, rows, columns], beyond }) = &self.place else { return Ok(x) };
+        let Some(Placement { lines: [slices, rows, columns], beyond }) = &self.place else { return Ok(x) };
         let x = g.apply(Sample(vec![(0, *slices), (2, *rows), (3, *columns)]), &[x]);
         let Some([covered, scan]) = beyond else { return Ok(x) };
         let scan = g.constant(scan.clone());
@@ -173,7 +173,7 @@ fn turned(g: &mut Graph, x: Value, order: &[usize], reversed: &[usize]) -> Value
     if reversed.is_empty() { x } else { g.flip(x, reversed) }
 }
 
-impl Place {
+impl Placement {
     /// Finds one grid among the voxels of another; none where the two are one.
     fn of(stack: &Prepared, own: &Prepared, [slope, offset]: [f64; 2]) -> Result<Option<Self>> {
         let (from, to) = (&stack.volume.grid, &own.volume.grid);

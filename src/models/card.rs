@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use super::architecture::Architecture;
 use super::bundle::Bundle;
-use super::{Error, Kind, Probabilities, Role, Tiles, TrainedOn, file, wording};
+use super::{Error, NetworkKind, Probabilities, Role, Tiles, TrainedOn, file, wording};
 use crate::preprocess::{OverSlices, Recipe};
 use crate::weights::Checkpoint;
 use crate::{catalogue, files};
@@ -34,7 +34,7 @@ pub enum Decode {
 /// A network and how it was trained to be fed.
 #[derive(Debug, Clone)]
 pub struct Card {
-    pub kind: Kind,
+    pub kind: NetworkKind,
     /// The checkpoint; or the file that holds the network, of an autoencoder its encoder.
     pub weights: PathBuf,
     /// The training's yaml.
@@ -86,7 +86,7 @@ pub enum Latents {
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Lines {
-    kind: Option<Kind>,
+    kind: Option<NetworkKind>,
     role: Option<Role>,
     weights: Option<PathBuf>,
     encoder: Option<PathBuf>,
@@ -195,7 +195,11 @@ impl Card {
             .map_err(|what| Error::Card { what, path: folder.to_owned() })?;
         let role = file::role(&bundle.network)?;
         let file = OfFile { activation: bundle.activation, ..OfFile::default() };
-        Ok(Self { labels: bundle.labels, file, ..Self::of_file(Kind::File(role), &bundle.network, bundle.recipe) })
+        Ok(Self {
+            labels: bundle.labels,
+            file,
+            ..Self::of_file(NetworkKind::File(role), &bundle.network, bundle.recipe)
+        })
     }
 
     /// A network's file without a card: the card beside it that has its name, or what whoever exported it wrote into it.
@@ -214,11 +218,11 @@ impl Card {
         };
         let file = OfFile { activation: said.activation, ..OfFile::default() };
         let role = file::role(path)?;
-        let of_file = Self::of_file(Kind::File(role), path, recipe);
+        let of_file = Self::of_file(NetworkKind::File(role), path, recipe);
         Ok(Self { labels: said.labels, trained_on: said.trained_on, file, ..of_file })
     }
 
-    fn of_file(kind: Kind, weights: &Path, recipe: Recipe) -> Self {
+    fn of_file(kind: NetworkKind, weights: &Path, recipe: Recipe) -> Self {
         Self {
             kind,
             weights: weights.to_owned(),
@@ -235,8 +239,9 @@ impl Card {
     }
 
     fn of_checkpoint(path: &Path) -> Result<Self, Error> {
-        let kind = Kind::of(&Checkpoint::open(path)?).ok_or_else(|| Error::UnknownKind { path: path.to_owned() })?;
-        let Kind::Built(Architecture { defaults, .. }) = kind else {
+        let kind =
+            NetworkKind::of(&Checkpoint::open(path)?).ok_or_else(|| Error::UnknownKind { path: path.to_owned() })?;
+        let NetworkKind::Built(Architecture { defaults, .. }) = kind else {
             return Err(Error::UnknownKind { path: path.to_owned() });
         };
         let config = Some(path.with_extension("yaml")).filter(|yaml| yaml.exists());
@@ -258,7 +263,7 @@ impl Card {
 
 impl Lines {
     /// Where the network's operations come from, and the file of its weights.
-    fn network(&self) -> Result<(Kind, PathBuf), String> {
+    fn network(&self) -> Result<(NetworkKind, PathBuf), String> {
         let of_file = |given: bool, word: &str| {
             let why = || format!("{word} is for networks in files that hold their operations; a checkpoint has none");
             if given { Err(why()) } else { Ok(()) }
@@ -280,13 +285,13 @@ impl Lines {
                 Some(Role::Autoencoder) => {
                     Err("an autoencoder is two files, `encoder` and `decoder`; export them one by one".to_owned())
                 }
-                Some(role) => Ok((Kind::File(role), weights.clone())),
+                Some(role) => Ok((NetworkKind::File(role), weights.clone())),
                 None => Err("it has neither `kind` (a checkpoint's architecture) nor `role` (classifier, segmenter, \
                              embedder or autoencoder, of an .onnx or .pt2 file); add the one that fits"
                     .to_owned()),
             },
             (None, None, Some(encoder), Some(_)) => match self.role {
-                None | Some(Role::Autoencoder) => Ok((Kind::File(Role::Autoencoder), encoder.clone())),
+                None | Some(Role::Autoencoder) => Ok((NetworkKind::File(Role::Autoencoder), encoder.clone())),
                 Some(role) => {
                     Err(format!("role = \"{}\", where `encoder` and `decoder` are an autoencoder's", role.title()))
                 }

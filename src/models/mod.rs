@@ -31,7 +31,7 @@ pub use card::{Card, Decode, Latents, check_labels, is_file_of_operations};
 pub use draft::Draft;
 pub use facts::Facts;
 pub use file::facts;
-pub use registry::Kind;
+pub use registry::NetworkKind;
 pub use roles::{Autoencoder, Classifier, Embedder, Probabilities, Segmenter, Within};
 pub use tiles::Tiles;
 pub use told::{Told, is_model, tell};
@@ -159,15 +159,15 @@ pub fn is_bundle(path: &Path) -> bool {
 /// Where the card contradicts the file of its network.
 pub fn recipe(card: &Card) -> Result<Recipe, Error> {
     match card.kind {
-        Kind::Built(_) => Ok(card.recipe.clone()),
-        Kind::File(_) => file::recipe(card),
+        NetworkKind::Built(_) => Ok(card.recipe.clone()),
+        NetworkKind::File(_) => file::recipe(card),
     }
 }
 
 impl Network {
     /// Loads what a card describes.
     pub fn load(card: &Card, device: &Device) -> Result<Loaded, Error> {
-        if let Kind::File(role) = card.kind {
+        if let NetworkKind::File(role) = card.kind {
             return file::load(card, role, DType::F32, device);
         }
         let checkpoint = Checkpoint::open(&card.weights)?;
@@ -184,8 +184,8 @@ impl Network {
     /// Builds what a card describes of an open checkpoint, in f32 or f64.
     pub fn of(card: &Card, checkpoint: &Checkpoint, dtype: DType, device: &Device) -> Result<Self, Error> {
         match card.kind {
-            Kind::Built(architecture) => (architecture.load)(card, checkpoint, dtype, device),
-            Kind::File(_) => Err(Error::UnknownKind { path: checkpoint.path().to_owned() }),
+            NetworkKind::Built(architecture) => (architecture.load)(card, checkpoint, dtype, device),
+            NetworkKind::File(_) => Err(Error::UnknownKind { path: checkpoint.path().to_owned() }),
         }
     }
 

@@ -14,14 +14,14 @@ static ALL: [Architecture; 4] =
 
 /// Where a network's operations come from.
 #[derive(Clone, Copy)]
-pub enum Kind {
+pub enum NetworkKind {
     /// One of the architectures.
     Built(&'static Architecture),
     /// A file of another program that holds the operations too.
     File(Role),
 }
 
-impl Kind {
+impl NetworkKind {
     /// Told from the names of the tensors.
     pub fn of(checkpoint: &Checkpoint) -> Option<Self> {
         let has = |part: &str| checkpoint.names().any(|name| name.contains(part));
@@ -49,21 +49,21 @@ impl Kind {
     }
 }
 
-impl PartialEq for Kind {
+impl PartialEq for NetworkKind {
     fn eq(&self, other: &Self) -> bool {
         (self.name(), self.role()) == (other.name(), other.role())
     }
 }
 
-impl Eq for Kind {}
+impl Eq for NetworkKind {}
 
-impl fmt::Debug for Kind {
+impl fmt::Debug for NetworkKind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.name())
     }
 }
 
-impl fmt::Display for Kind {
+impl fmt::Display for NetworkKind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Built(architecture) => f.write_str(architecture.title),
@@ -72,7 +72,7 @@ impl fmt::Display for Kind {
     }
 }
 
-impl<'de> Deserialize<'de> for Kind {
+impl<'de> Deserialize<'de> for NetworkKind {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let name = String::deserialize(deserializer)?;
         Self::named(&name).ok_or_else(|| {

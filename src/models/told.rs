@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use super::{Card, Draft, Error, Facts, Kind, facts, is_file_of_operations};
+use super::{Card, Draft, Error, Facts, NetworkKind, facts, is_file_of_operations};
 
 /// Whether a file's name is that of a model card or a checkpoint. A `.safetensors` file may be a stack: it is none here.
 pub fn is_model(path: &Path) -> bool {
@@ -13,7 +13,7 @@ pub fn is_model(path: &Path) -> bool {
 /// What a model's path turned out to be.
 pub enum Told {
     /// A network of that kind, which can be loaded.
-    Kind(Kind),
+    Kind(NetworkKind),
     /// A network that nothing says how to feed: it needs a card.
     WithoutCard(Box<Facts>),
 }

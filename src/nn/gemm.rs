@@ -203,13 +203,13 @@ impl<'a, T> Columns<'a, T> {
 
 /// Where a product goes: its row r begins at `offset + r * row_stride`.
 #[derive(Clone, Copy)]
-pub(crate) struct Place<'a, T> {
+pub(crate) struct Destination<'a, T> {
     pub(crate) columns: &'a Columns<'a, T>,
     pub(crate) offset: usize,
     pub(crate) row_stride: usize,
 }
 
-impl<T> Place<'_, T> {
+impl<T> Destination<'_, T> {
     /// Checks that so many columns of some rows lie in the output, and overlap in no row.
     pub(crate) fn check(&self, rows: &Range<usize>, columns: usize) {
         let Some(last) = rows.end.checked_sub(1) else { return };

@@ -8,7 +8,7 @@ use candle_core::Result;
 use rayon::prelude::*;
 
 use super::epilogue::Epilogue;
-use super::gemm::{Columns, Matrix, Place, Real, zeros};
+use super::gemm::{Columns, Destination, Matrix, Real, zeros};
 use super::geometry::{Geometry, Images};
 use super::product::Multiply;
 
@@ -66,7 +66,8 @@ impl<T: Multiply> Kernel<'_, T> {
                 });
                 Matrix { values: scratch.as_slice(), offset: 0, shape: [rows, count], strides: [count, 1] }
             };
-            let to = Place { columns: &columns, offset: sample * c_out * positions + first, row_stride: positions };
+            let to =
+                Destination { columns: &columns, offset: sample * c_out * positions + first, row_stride: positions };
             // SAFETY: each job owns its sample's channels of these columns, and what passes of them.
             unsafe { T::multiply(left, channels, right, self.bias, to, epilogue) };
         });
@@ -133,7 +134,7 @@ impl<T: Multiply> Kernel<'_, T> {
             let count = (start + width).min(seeing.end) - first;
             scratch.resize(rows * count, T::default());
             let right = Matrix { values: g, offset: first, shape: [self.channels[1], count], strides: [positions, 1] };
-            let to = Place { columns: &Columns::new(scratch), offset: 0, row_stride: count };
+            let to = Destination { columns: &Columns::new(scratch), offset: 0, row_stride: count };
             // SAFETY: the scratch memory is borrowed here alone.
             unsafe { T::multiply(left, 0..rows, right, &[], to, &Epilogue::default()) };
             for_each_run(self.geometry, part, output, first..first + count, |row, at, run| {
@@ -191,7 +192,7 @@ impl Shares {
 }
 
 /// Neighbouring output positions of one output row, for one element of one channel's kernel.
-struct Run {
+struct PositionSpan {
     length: usize,
     /// The positions whose source lies inside the image; the others read padding.
     inside: Range<usize>,
@@ -200,7 +201,7 @@ struct Run {
     step: usize,
 }
 
-impl Run {
+impl PositionSpan {
     /// Where in the image the positions inside come from.
     fn sources(&self) -> Range<usize> {
         let first = (self.base + (self.inside.start * self.step) as isize) as usize;
@@ -244,7 +245,7 @@ fn for_each_run(
     part: &Part,
     output: [usize; 3],
     range: Range<usize>,
-    mut visit: impl FnMut(usize, usize, &Run),
+    mut visit: impl FnMut(usize, usize, &PositionSpan),
 ) {
     let ([ih, iw], [_, oh, ow]) = (part.size, output);
     let ([_, kh, kw], [sd, sh, sw], [pd, ph, pw]) = (geometry.kernel, geometry.stride, geometry.padding);
@@ -279,7 +280,7 @@ fn for_each_run(
                 let slice = channel * part.slices.len() + source_z - part.slices.start;
                 ((slice * ih + source_y) * iw) as isize + first
             };
-            visit(row, at, &Run { length, inside, base, step: sw });
+            visit(row, at, &PositionSpan { length, inside, base, step: sw });
         }
     }
 }

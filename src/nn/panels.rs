@@ -11,7 +11,7 @@ use std::cell::RefCell;
 use std::ops::Range;
 
 use super::epilogue::Epilogue;
-use super::gemm::{Matrix, Place};
+use super::gemm::{Destination, Matrix};
 use super::simd::{Simd, WIDEST_LANES, Work};
 
 /// Inner indices that are summed at a time.
@@ -36,7 +36,7 @@ pub(super) struct Product<'a> {
     rows: Range<usize>,
     right: Matrix<'a, f32>,
     bias: &'a [f64],
-    to: Place<'a, f32>,
+    to: Destination<'a, f32>,
     epilogue: &'a Epilogue<'a, f32>,
 }
 
@@ -49,7 +49,7 @@ impl<'a> Product<'a> {
         rows: Range<usize>,
         right: Matrix<'a, f32>,
         bias: &'a [f64],
-        to: Place<'a, f32>,
+        to: Destination<'a, f32>,
         epilogue: &'a Epilogue<'a, f32>,
     ) -> Self {
         Self { left, rows, right, bias, to, epilogue }
@@ -304,7 +304,7 @@ mod tests {
                 let bias: Vec<f64> = numbers(if biased { rows } else { 0 }, 3).into_iter().map(f64::from).collect();
                 let (left, right) = (matrix(&a, [rows, inner], by_row), matrix(&b, [inner, columns], by_row));
                 let mut y = vec![f32::NAN; rows * columns];
-                let to = Place { columns: &Columns::new(&mut y), offset: 0, row_stride: columns };
+                let to = Destination { columns: &Columns::new(&mut y), offset: 0, row_stride: columns };
                 let epilogue = Epilogue { relu: Some(crate::nn::epilogue::AtZero::Nothing), ..Epilogue::default() };
                 // SAFETY: the matrices have these shapes, and the output is borrowed here alone.
                 instructions.run(unsafe { Product::new(left, 0..rows, right, &bias, to, &epilogue) });

@@ -5,7 +5,7 @@
 use std::ops::Range;
 
 use super::epilogue::Epilogue;
-use super::gemm::{Columns, Matrix, Place, Real};
+use super::gemm::{Columns, Destination, Matrix, Real};
 use super::panels::Product;
 use super::simd::{Instructions, WIDEST_LANES};
 
@@ -21,7 +21,7 @@ pub(crate) trait Multiply: Real {
         rows: Range<usize>,
         right: Matrix<'_, Self>,
         bias: &[f64],
-        to: Place<'_, Self>,
+        to: Destination<'_, Self>,
         epilogue: &Epilogue<'_, Self>,
     );
 }
@@ -34,7 +34,7 @@ macro_rules! multiply_by {
                 rows: Range<usize>,
                 right: Matrix<'_, $float>,
                 bias: &[f64],
-                to: Place<'_, $float>,
+                to: Destination<'_, $float>,
                 epilogue: &Epilogue<'_, $float>,
             ) {
                 let ([all, inner], [_, columns]) = (left.shape, right.shape);
@@ -99,7 +99,7 @@ unsafe fn by_panels(
     rows: Range<usize>,
     right: Matrix<'_, f32>,
     bias: &[f64],
-    to: Place<'_, f32>,
+    to: Destination<'_, f32>,
     epilogue: &Epilogue<'_, f32>,
 ) -> bool {
     // With narrower vectors `matrixmultiply` is as fast.
@@ -121,7 +121,7 @@ unsafe fn by_none(
     _: Range<usize>,
     _: Matrix<'_, f64>,
     _: &[f64],
-    _: Place<'_, f64>,
+    _: Destination<'_, f64>,
     _: &Epilogue<'_, f64>,
 ) -> bool {
     false
@@ -130,7 +130,7 @@ unsafe fn by_none(
 /// Computes `c = a b`, `c` dense.
 pub(crate) fn multiply<T: Multiply>(a: Matrix<'_, T>, b: Matrix<'_, T>, c: &mut [T]) {
     let (rows, row_stride) = (0..a.shape[0], b.shape[1]);
-    let to = Place { columns: &Columns::new(c), offset: 0, row_stride };
+    let to = Destination { columns: &Columns::new(c), offset: 0, row_stride };
     // SAFETY: `c` is borrowed here alone.
     unsafe { T::multiply(a, rows, b, &[], to, &Epilogue::default()) }
 }

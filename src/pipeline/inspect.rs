@@ -14,7 +14,7 @@ use crate::graph::Plan;
 use crate::io::{self, Among, Arrival, Choice, Note, Scan, Series};
 use crate::job::Monitor;
 use crate::latent_shift::Options;
-use crate::models::{self, Card, Kind, Loaded, Network};
+use crate::models::{self, Card, Loaded, Network, NetworkKind};
 use crate::nn::device;
 use crate::preprocess::{self, Recipe};
 use crate::weights::{self, Checkpoint};
@@ -48,7 +48,7 @@ pub fn inspect(path: &Path, choice: &Choice, recipe: &Recipe, monitor: &Monitor)
     if path.extension().is_some_and(|ext| ext.eq_ignore_ascii_case("toml")) || models::is_bundle(path) {
         chosen::refuse(choice, "a model card", path)?;
         let card = Card::open(path).map_err(BadInput::mark)?;
-        if let Kind::File(_) = card.kind {
+        if let NetworkKind::File(_) = card.kind {
             return Ok(Opened::Card(Box::new(described(&card)?)));
         }
         let checkpoint = Checkpoint::open(&card.weights).map_err(BadInput::mark)?;
@@ -63,7 +63,7 @@ pub fn inspect(path: &Path, choice: &Choice, recipe: &Recipe, monitor: &Monitor)
             }
             Ok(checkpoint) => {
                 chosen::refuse(choice, "a checkpoint", path)?;
-                let kind = Kind::of(&checkpoint).map(|kind| kind.to_string());
+                let kind = NetworkKind::of(&checkpoint).map(|kind| kind.to_string());
                 return Ok(Opened::Checkpoint { checkpoint: Box::new(checkpoint), kind });
             }
             Err(weights::Error::NotACheckpoint { .. }) => {}

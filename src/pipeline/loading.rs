@@ -63,7 +63,7 @@ pub fn load_classifier(card: &Path, monitor: &Monitor) -> Result<Arc<Model<Class
 /// Loads a segmenter of lungs, whose lung size is scored.
 pub fn load_segmenter(card: &Path, monitor: &Monitor) -> Result<Arc<Model<Segmenter>>> {
     let kind = Card::open(card).map(|card| card.kind);
-    if kind.is_ok_and(|kind| kind == models::Kind::File(models::Role::Segmenter)) {
+    if kind.is_ok_and(|kind| kind == models::NetworkKind::File(models::Role::Segmenter)) {
         return Err(BadInput(anyhow!(
             "a segmenter in a file has no lung size: the share of the volume that one of its classes has is scored, as a class of a \
              classifier is; name it by --target, or load it as the classifier: {}",

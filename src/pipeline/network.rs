@@ -14,7 +14,7 @@ use crate::exchange::{Model, Size};
 use crate::files;
 use crate::graph::{self, Plan};
 use crate::job::Monitor;
-use crate::models::{self, Card, Kind, Network};
+use crate::models::{self, Card, Network, NetworkKind};
 use crate::nn::device;
 use crate::weights;
 
@@ -97,7 +97,7 @@ pub fn files_of(path: &Path) -> Result<Vec<PathBuf>> {
         return Ok(vec![path.to_owned()]);
     }
     let card = Card::open(path).map_err(BadInput::mark)?;
-    if let Kind::Built(_) = card.kind {
+    if let NetworkKind::Built(_) = card.kind {
         return Err(BadInput::mark(anyhow!(
             "this card is of {}, whose operations are Parallax's own: there are no recorded answers to compare; give the card of an \
              .onnx or .pt2 file, or such a file: {}",
@@ -222,7 +222,7 @@ pub(super) fn failed_are_allowed() -> bool {
 
 /// Repeats the self-checks that lie beside the files of a card, once for each file as it is.
 pub(super) fn self_check(card: &Card, sha256: &str, monitor: &Monitor) -> Result<SelfCheck> {
-    let Kind::File(_) = card.kind else { return Ok(SelfCheck::NotNeeded) };
+    let NetworkKind::File(_) = card.kind else { return Ok(SelfCheck::NotNeeded) };
     let mut largest: Option<[f64; 2]> = None;
     for file in [Some(&card.weights), card.file.decoder.as_ref()].into_iter().flatten() {
         let recorded = models::self_check(file);

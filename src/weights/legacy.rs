@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use super::pickle::{self, Pickle, Value};
 use super::state_dict::StorageName;
-use super::storage::{Place, TensorSource};
+use super::storage::{StorageBytes, TensorSource};
 
 /// The pickle of 0x1950a86a20f9469cfc6c: PROTO 2, LONG1 of 10 bytes, the number, STOP.
 const MAGIC: [u8; 15] = [0x80, 2, 0x8a, 10, 0x6c, 0xfc, 0x9c, 0x46, 0xf9, 0x20, 0x6a, 0xa8, 0x50, 0x19, b'.'];
@@ -51,7 +51,7 @@ pub(super) fn read(mut file: File, path: &Path) -> Result<BTreeMap<String, Tenso
         let left = length.saturating_sub(at);
         let size = count.checked_mul(name.kind.bytes() as u64).filter(|size| *size <= left);
         let size = size.ok_or("it ends in the middle of its storages")?;
-        places.insert(key, Place::File { path: Arc::clone(&path), offset: at, length: size });
+        places.insert(key, StorageBytes::File { path: Arc::clone(&path), offset: at, length: size });
         at += size;
     }
     object.tensors(|storage| {

@@ -24,7 +24,7 @@ use storage::TensorSource;
 
 pub use self::header::{HeaderError, safetensors_header};
 pub use self::package::{Layout, Package, Stored};
-pub use self::storage::Kind;
+pub use self::storage::NumberType;
 pub use self::vector::{is_npy, vector};
 use crate::files;
 

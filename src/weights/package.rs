@@ -10,7 +10,7 @@ use candle_core::Tensor;
 use zip::CompressionMethod;
 
 use super::entries::{self, MAX_INFLATION};
-use super::storage::{Kind, Place, TensorSource};
+use super::storage::{NumberType, StorageBytes, TensorSource};
 use super::zipped;
 use crate::files;
 
@@ -37,7 +37,7 @@ pub struct Layout {
     pub shape: Vec<usize>,
     pub strides: Vec<usize>,
     pub offset: usize,
-    pub kind: Kind,
+    pub kind: NumberType,
 }
 
 /// A tensor of a package, whose numbers are read when asked for.
@@ -145,9 +145,9 @@ impl Package {
         let Entry { offset, size, is_stored, .. } = *self.entry(name)?;
         let path = Arc::clone(&self.path);
         let place = if is_stored {
-            Place::File { path, offset, length: size }
+            StorageBytes::File { path, offset, length: size }
         } else {
-            Place::Entry { path, name: name.into(), length: size }
+            StorageBytes::Entry { path, name: name.into(), length: size }
         };
         let Layout { shape, strides, offset, kind } = layout;
         TensorSource::new(shape, strides, offset, kind, place).map(Stored)

@@ -3,12 +3,12 @@
 use std::collections::BTreeMap;
 
 use super::pickle::{Id, Pickle, Value};
-use super::storage::{Kind, MAX_AXES, Place, TensorSource};
+use super::storage::{MAX_AXES, NumberType, StorageBytes, TensorSource};
 
 /// A storage as a persistent id names it: `('storage', class, key, location, numel, …)`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct StorageName {
-    pub(super) kind: Kind,
+    pub(super) kind: NumberType,
     pub(super) key: String,
     pub(super) numel: usize,
 }
@@ -57,7 +57,7 @@ impl Pickle {
         let [tag, class, key, _location, numel, ..] = parts.as_slice() else { return None };
         let Value::Global(class) = self.value(*class) else { return None };
         (self.text(*tag) == Some("storage")).then_some(())?;
-        let kind = Kind::of_storage(class.strip_prefix("torch.")?)?;
+        let kind = NumberType::of_storage(class.strip_prefix("torch.")?)?;
         Some(StorageName { kind, key: self.text(*key)?.to_owned(), numel: self.size(*numel)? })
     }
 
@@ -108,7 +108,7 @@ impl Pickle {
     /// Every tensor of the state dict; `place` says where a storage's bytes lie.
     pub(super) fn tensors(
         &self,
-        mut place: impl FnMut(&StorageName) -> Result<Place, String>,
+        mut place: impl FnMut(&StorageName) -> Result<StorageBytes, String>,
     ) -> Result<BTreeMap<String, TensorSource>, String> {
         let mut tensors = BTreeMap::new();
         for (key, value) in self.state_dict(self.root, 0).unwrap_or_default() {

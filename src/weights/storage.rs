@@ -13,7 +13,7 @@ use crate::files;
 
 /// Kinds of numbers in checkpoints.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Kind {
+pub enum NumberType {
     F64,
     F32,
     F16,
@@ -26,7 +26,7 @@ pub enum Kind {
     Bool,
 }
 
-impl Kind {
+impl NumberType {
     /// Of a number.
     pub fn bytes(self) -> usize {
         match self {
@@ -57,14 +57,14 @@ impl Kind {
 
 /// Where the bytes of a storage lie.
 #[derive(Debug, Clone)]
-pub(super) enum Place {
+pub(super) enum StorageBytes {
     /// So many bytes from an offset of the file.
     File { path: Arc<PathBuf>, offset: u64, length: u64 },
     /// A compressed entry of a zip file.
     Entry { path: Arc<PathBuf>, name: Arc<str>, length: u64 },
 }
 
-impl Place {
+impl StorageBytes {
     fn length(&self) -> u64 {
         match self {
             Self::File { length, .. } | Self::Entry { length, .. } => *length,
@@ -105,8 +105,8 @@ pub(super) struct TensorSource {
     pub(super) shape: Vec<usize>,
     pub(super) strides: Vec<usize>,
     pub(super) offset: usize,
-    pub(super) kind: Kind,
-    pub(super) place: Place,
+    pub(super) kind: NumberType,
+    pub(super) place: StorageBytes,
 }
 
 impl TensorSource {
@@ -115,8 +115,8 @@ impl TensorSource {
         shape: Vec<usize>,
         strides: Vec<usize>,
         offset: usize,
-        kind: Kind,
-        place: Place,
+        kind: NumberType,
+        place: StorageBytes,
     ) -> Result<Self, String> {
         if shape.len() > MAX_AXES {
             return Err(format!("a tensor of {} axes; no network here has one of more than {MAX_AXES}", shape.len()));
@@ -182,15 +182,15 @@ impl TensorSource {
             }};
         }
         match self.kind {
-            Kind::F64 => floats!(f64, 8, |x| *x as f32),
-            Kind::F32 => floats!(f32, 4, |x| *x),
-            Kind::F16 => floats!(half::f16, 2, |x| x.to_f32()),
-            Kind::BF16 => floats!(half::bf16, 2, |x| x.to_f32()),
-            Kind::I64 => numbers!(i64, i64, 8),
-            Kind::I32 => numbers!(i32, i64, 4),
-            Kind::I16 => numbers!(i16, i64, 2),
-            Kind::I8 => numbers!(i8, i64, 1),
-            Kind::U8 | Kind::Bool => tensor(Tensor::from_vec(bytes, self.shape.as_slice(), &Device::Cpu)),
+            NumberType::F64 => floats!(f64, 8, |x| *x as f32),
+            NumberType::F32 => floats!(f32, 4, |x| *x),
+            NumberType::F16 => floats!(half::f16, 2, |x| x.to_f32()),
+            NumberType::BF16 => floats!(half::bf16, 2, |x| x.to_f32()),
+            NumberType::I64 => numbers!(i64, i64, 8),
+            NumberType::I32 => numbers!(i32, i64, 4),
+            NumberType::I16 => numbers!(i16, i64, 2),
+            NumberType::I8 => numbers!(i8, i64, 1),
+            NumberType::U8 | NumberType::Bool => tensor(Tensor::from_vec(bytes, self.shape.as_slice(), &Device::Cpu)),
         }
     }
 
@@ -254,23 +254,24 @@ pub(super) fn read_safetensors(mut file: File, path: &Path) -> Result<BTreeMap<S
     for (name, info) in metadata.tensors() {
         use safetensors::Dtype;
         let kind = match info.dtype {
-            Dtype::F64 => Kind::F64,
-            Dtype::F32 => Kind::F32,
-            Dtype::F16 => Kind::F16,
-            Dtype::BF16 => Kind::BF16,
-            Dtype::I64 => Kind::I64,
-            Dtype::I32 => Kind::I32,
-            Dtype::I16 => Kind::I16,
-            Dtype::I8 => Kind::I8,
-            Dtype::U8 => Kind::U8,
-            Dtype::BOOL => Kind::Bool,
+            Dtype::F64 => NumberType::F64,
+            Dtype::F32 => NumberType::F32,
+            Dtype::F16 => NumberType::F16,
+            Dtype::BF16 => NumberType::BF16,
+            Dtype::I64 => NumberType::I64,
+            Dtype::I32 => NumberType::I32,
+            Dtype::I16 => NumberType::I16,
+            Dtype::I8 => NumberType::I8,
+            Dtype::U8 => NumberType::U8,
+            Dtype::BOOL => NumberType::Bool,
             other => return Err(format!("tensor {name} is of kind {other:?}, which no network here uses")),
         };
         let (from, to) = info.data_offsets;
         if to < from || to as u64 > length - data {
             return Err(format!("tensor {name} lies beyond the end of the file"));
         }
-        let place = Place::File { path: Arc::clone(&path), offset: data + from as u64, length: (to - from) as u64 };
+        let place =
+            StorageBytes::File { path: Arc::clone(&path), offset: data + from as u64, length: (to - from) as u64 };
         let source = TensorSource::new(info.shape.clone(), dense(&info.shape), 0, kind, place)
             .map_err(|e| format!("{name}: {e}"))?;
         tensors.insert(name, source);

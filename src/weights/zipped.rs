@@ -11,7 +11,7 @@ use zip::result::ZipError;
 
 use super::entries::{MAX_INFLATION, archive, damaged, entry, verify};
 use super::pickle;
-use super::storage::{Place, TensorSource};
+use super::storage::{StorageBytes, TensorSource};
 
 /// Pickles of real checkpoints are a few megabytes; optimiser states make them a few tens.
 const MAX_PICKLE_BYTES: u64 = 1 << 28;
@@ -55,10 +55,10 @@ pub(super) fn read_within(
                 (CompressionMethod::Stored, Some(offset)) => {
                     let inside = offset.checked_add(size).filter(|end| *end <= length).and(offset.checked_add(start));
                     let offset = inside.ok_or_else(|| format!("its entry {name} lies beyond its end"))?;
-                    Place::File { path: Arc::clone(&path), offset, length: size }
+                    StorageBytes::File { path: Arc::clone(&path), offset, length: size }
                 }
                 _ if start > 0 => return Err(format!("its entry {name} is compressed within another file")),
-                _ => Place::Entry { path: Arc::clone(&path), name: name.as_str().into(), length: size },
+                _ => StorageBytes::Entry { path: Arc::clone(&path), name: name.as_str().into(), length: size },
             };
             places.insert(key.to_owned(), (name, place));
         }

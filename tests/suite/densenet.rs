@@ -5,7 +5,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use candle_core::{DType, Device, Tensor};
-use parallax::models::{Card, Classifier, Kind, Network, Probabilities};
+use parallax::models::{Card, Classifier, Network, NetworkKind, Probabilities};
 use parallax::preprocess::Recipe;
 use parallax::weights::Checkpoint;
 
@@ -28,7 +28,7 @@ fn goldens() -> HashMap<String, Tensor> {
 /// As a checkpoint without a card is loaded, but fed what it was recorded with: HU / 1024, in the order of a file.
 fn network(name: &str, dtype: DType) -> Arc<Classifier> {
     let card = Card::open(&support::data(&format!("densenet/{name}.pt"))).unwrap_or_else(|e| panic!("{e}"));
-    assert_eq!(Some(card.kind), Kind::named("densenet"));
+    assert_eq!(Some(card.kind), NetworkKind::named("densenet"));
     assert!(card.side.is_none() && card.turned, "fed at the stack's own size, in the order of a file");
     let card = Card { turned: false, recipe: Recipe { hu: [0.0, 1024.0], ..card.recipe }, ..card };
     let checkpoint = Checkpoint::open(&card.weights).unwrap_or_else(|e| panic!("{e}"));
@@ -122,7 +122,7 @@ fn a_prefix_before_all_names_changes_nothing() {
     let (_folder, card) = changed(|tensors| {
         *tensors = tensors.drain().map(|(name, tensor)| (format!("model.{name}"), tensor)).collect();
     });
-    assert_eq!(Some(card.kind), Kind::named("densenet"));
+    assert_eq!(Some(card.kind), NetworkKind::named("densenet"));
     let checkpoint = Checkpoint::open(&card.weights).unwrap_or_else(|e| panic!("{e}"));
     let prefixed = support::classifier(support::network(&card, &checkpoint, DType::F32));
     let plain = Card::open(&support::data("densenet/small.pt")).unwrap_or_else(|e| panic!("{e}"));

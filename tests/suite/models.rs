@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use candle_core::{DType, Device, Tensor};
 use candle_nn::ops::sigmoid;
 use parallax::graph::ops::Size;
-use parallax::models::{Autoencoder, Card, Classifier, Error, Kind, Network, Vqgan, label_index};
+use parallax::models::{Autoencoder, Card, Classifier, Error, Network, NetworkKind, Vqgan, label_index};
 use parallax::preprocess::Recipe;
 use parallax::weights::Checkpoint;
 
@@ -281,7 +281,7 @@ fn a_bare_checkpoint_tells_its_kind() {
         [("vqgan_small.ckpt", "vqgan"), ("lungmask_small_legacy.pth", "lung-unet"), ("phecode_small.pt", "i3resnet")]
     {
         let found = Card::open(&folder.join(file)).unwrap_or_else(|e| panic!("{e}")).kind;
-        assert_eq!(Some(found), Kind::named(kind), "{file}");
+        assert_eq!(Some(found), NetworkKind::named(kind), "{file}");
     }
 }
 

@@ -2,7 +2,7 @@
 
 use candle_core::{DType, Device, Tensor};
 
-use super::{Kind, Lowering, Made, Operand, wrong};
+use super::{Lowering, Made, Meaning, Operand, wrong};
 use crate::graph::ops::{
     Add, Affine, Arithmetic, Choose, Function, Linear, MatMul, Pairwise, Permute, Reduce, Reduction, Steps, Where,
 };
@@ -26,15 +26,15 @@ impl Lowering {
     /// Arithmetic of two operands, each repeated along the axes where it has a length of 1.
     pub(in crate::exchange) fn pairwise(&mut self, of: Arithmetic, a: &Operand, b: &Operand) -> Made<Operand> {
         let truth = matches!(of, Arithmetic::Equal | Arithmetic::Greater | Arithmetic::Less);
-        let kind = if truth { Kind::Truth } else { a.kind };
-        if (kind, of) == (Kind::Whole, Arithmetic::Divide) {
+        let kind = if truth { Meaning::Truth } else { a.kind };
+        if (kind, of) == (Meaning::Whole, Arithmetic::Divide) {
             let y = self.quotient(a, b)?;
             return self.on(Steps::Truncate, &y);
         }
         match (a.tensor().is_some(), b.tensor().is_some()) {
             (true, true) => {
                 let y = self.apply(Pairwise::new(of), &[a, &self.like(b, a)?], kind)?;
-                let whole = (kind, of) == (Kind::Whole, Arithmetic::Power);
+                let whole = (kind, of) == (Meaning::Whole, Arithmetic::Power);
                 if whole { self.on(Steps::Truncate, &y) } else { Ok(y) }
             }
             (false, false) if of == Arithmetic::Add && a.shape() == b.shape() => self.apply(Add, &[a, b], kind),
@@ -57,14 +57,14 @@ impl Lowering {
 
     /// Known numbers as those of another operand's kind.
     fn like(&self, b: &Operand, a: &Operand) -> Made<Operand> {
-        let dtype = if a.kind == Kind::Real { self.dtype } else { DType::F64 };
+        let dtype = if a.kind == Meaning::Real { self.dtype } else { DType::F64 };
         match b.tensor() {
             Some(tensor) => Ok(Operand::known(a.kind, tensor.to_dtype(dtype)?)),
             None => Ok(b.clone()),
         }
     }
 
-    fn by_known(&mut self, of: Arithmetic, a: &Operand, b: &Operand, kind: Kind) -> Made<Operand> {
+    fn by_known(&mut self, of: Arithmetic, a: &Operand, b: &Operand, kind: Meaning) -> Made<Operand> {
         let number = b.scalar().filter(|_| b.rank() <= a.rank());
         match (of, number) {
             (Arithmetic::Add, Some(number)) => self.affine(a, 1.0, number),
@@ -79,7 +79,7 @@ impl Lowering {
         }
     }
 
-    fn of_known(&mut self, a: &Operand, of: Arithmetic, b: &Operand, kind: Kind) -> Made<Operand> {
+    fn of_known(&mut self, a: &Operand, of: Arithmetic, b: &Operand, kind: Meaning) -> Made<Operand> {
         let number = a.scalar().filter(|_| a.rank() <= b.rank());
         match (of, number) {
             (Arithmetic::Add | Arithmetic::Multiply | Arithmetic::Larger | Arithmetic::Smaller, _) => {
@@ -109,7 +109,7 @@ impl Lowering {
 
     /// 1 where a number is 0, else 0.
     pub(in crate::exchange) fn not(&mut self, x: &Operand) -> Made<Operand> {
-        Ok(self.affine(x, -1.0, 1.0)?.called(Kind::Truth))
+        Ok(self.affine(x, -1.0, 1.0)?.called(Meaning::Truth))
     }
 
     /// 1 where a number is that number, else 0.

@@ -52,7 +52,7 @@ pub(super) fn beyond<T>(why: impl Into<String>) -> Made<T> {
 
 /// What numbers stand for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Kind {
+pub(super) enum Meaning {
     Real,
     /// Whole numbers, held as f64.
     Whole,
@@ -63,7 +63,7 @@ pub(super) enum Kind {
 /// A tensor of the graph that is being made.
 #[derive(Clone)]
 pub(super) struct Operand {
-    pub(super) kind: Kind,
+    pub(super) kind: Meaning,
     shape: Vec<usize>,
     is: Is,
 }
@@ -77,7 +77,7 @@ enum Is {
 
 impl Operand {
     /// Numbers of the file.
-    pub(super) fn known(kind: Kind, tensor: Tensor) -> Self {
+    pub(super) fn known(kind: Meaning, tensor: Tensor) -> Self {
         Self { kind, shape: tensor.dims().to_vec(), is: Is::Known(tensor) }
     }
 
@@ -85,7 +85,7 @@ impl Operand {
     pub(super) fn whole(numbers: &[i64]) -> Made<Self> {
         let numbers: Vec<f64> = numbers.iter().map(|number| *number as f64).collect();
         let length = numbers.len();
-        Ok(Self::known(Kind::Whole, Tensor::from_vec(numbers, length, &Device::Cpu)?))
+        Ok(Self::known(Meaning::Whole, Tensor::from_vec(numbers, length, &Device::Cpu)?))
     }
 
     pub(super) fn shape(&self) -> &[usize] {
@@ -125,7 +125,7 @@ impl Operand {
     }
 
     /// These numbers as others stand for, which is no other number.
-    pub(super) fn called(self, kind: Kind) -> Self {
+    pub(super) fn called(self, kind: Meaning) -> Self {
         Self { kind, ..self }
     }
 }
@@ -152,7 +152,7 @@ impl Lowering {
     }
 
     pub(super) fn input(&mut self, shape: &[usize]) -> Operand {
-        Operand { kind: Kind::Real, shape: shape.to_vec(), is: Is::Made(self.graph.input()) }
+        Operand { kind: Meaning::Real, shape: shape.to_vec(), is: Is::Made(self.graph.input()) }
     }
 
     /// The graph of these outputs.
@@ -188,7 +188,7 @@ impl Lowering {
     /// Known numbers of the type that the graph computes in.
     pub(super) fn tensor_of(&self, operand: &Operand) -> Made<Option<Tensor>> {
         let Some(tensor) = operand.tensor() else { return Ok(None) };
-        Ok(Some(if operand.kind == Kind::Real { tensor.to_dtype(self.dtype)? } else { tensor.clone() }))
+        Ok(Some(if operand.kind == Meaning::Real { tensor.to_dtype(self.dtype)? } else { tensor.clone() }))
     }
 
     /// An operand as a value of the graph.
@@ -213,7 +213,7 @@ impl Lowering {
         &mut self,
         operation: impl Operation + 'static,
         inputs: &[&Operand],
-        kind: Kind,
+        kind: Meaning,
     ) -> Made<Operand> {
         let shapes: Vec<&[usize]> = inputs.iter().map(|input| input.shape()).collect();
         let shape = operation.shape(&shapes)?;
@@ -232,17 +232,17 @@ impl Lowering {
     }
 
     /// A tensor of one number.
-    pub(super) fn filled(&mut self, kind: Kind, number: f64, shape: &[usize]) -> Made<Operand> {
+    pub(super) fn filled(&mut self, kind: Meaning, number: f64, shape: &[usize]) -> Made<Operand> {
         self.afford_numbers(shape)?;
-        let dtype = if kind == Kind::Real { self.dtype } else { DType::F64 };
+        let dtype = if kind == Meaning::Real { self.dtype } else { DType::F64 };
         Ok(Operand::known(kind, Tensor::full(number, shape, &Device::Cpu)?.to_dtype(dtype)?))
     }
 
     /// Real numbers as whole ones: those that are known are held as f64.
     pub(super) fn as_whole(x: Operand) -> Made<Operand> {
         match x.tensor() {
-            Some(tensor) => Ok(Operand::known(Kind::Whole, tensor.to_dtype(DType::F64)?)),
-            None => Ok(x.called(Kind::Whole)),
+            Some(tensor) => Ok(Operand::known(Meaning::Whole, tensor.to_dtype(DType::F64)?)),
+            None => Ok(x.called(Meaning::Whole)),
         }
     }
 

@@ -3,7 +3,7 @@
 use candle_core::{Device, Tensor};
 
 use super::shapes::counted;
-use super::{Kind, Lowering, Made, Operand, wrong};
+use super::{Lowering, Made, Meaning, Operand, wrong};
 use crate::graph::ops::Arithmetic;
 
 /// How far apart neighbours along each axis lie.
@@ -141,7 +141,7 @@ impl Lowering {
             return Ok(spread);
         }
         let mask: Vec<f64> = by.iter().map(|update| f64::from(u8::from(update.is_some()))).collect();
-        let mask = Operand::known(Kind::Truth, Tensor::from_vec(mask, x.shape(), &Device::Cpu)?);
+        let mask = Operand::known(Meaning::Truth, Tensor::from_vec(mask, x.shape(), &Device::Cpu)?);
         self.choose(&mask, &spread, x)
     }
 

@@ -1,6 +1,6 @@
 //! Operands in other shapes: reshaped, sliced, gathered, repeated, padded, side by side.
 
-use super::{Kind, Lowering, Made, Operand, shared, wrong};
+use super::{Lowering, Made, Meaning, Operand, shared, wrong};
 use crate::graph::ops::{Concat, Edge, Lookup, Pick, Reshape, Select};
 
 /// Numbers of a shape.
@@ -133,7 +133,7 @@ impl Lowering {
         match there.as_slice() {
             [] => Ok((*first).clone()),
             [part] => Ok((*part).clone()),
-            parts if kind != Kind::Real && parts.iter().all(|part| part.tensor().is_some()) => {
+            parts if kind != Meaning::Real && parts.iter().all(|part| part.tensor().is_some()) => {
                 let whole = parts.iter().map(|part| Self::as_whole((*part).clone())).collect::<Made<Vec<_>>>()?;
                 Ok(self.apply(Concat { axis }, &whole.iter().collect::<Vec<_>>(), kind)?.called(kind))
             }

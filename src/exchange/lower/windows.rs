@@ -1,6 +1,6 @@
 //! Windows of slices as columns, and columns added up into slices: PyTorch's `unfold` and `fold`.
 
-use super::{Kind, Lowering, Made, Operand, counted, shared, wrong};
+use super::{Lowering, Made, Meaning, Operand, counted, shared, wrong};
 use crate::graph::ops::{Arithmetic, Edge, Pick};
 
 /// Most that a side, a stride, a dilation or a padding may be.
@@ -91,7 +91,7 @@ impl Lowering {
         }
         match sum {
             Some(sum) => self.reshape(&sum, &[n, c, h, w]),
-            None => self.filled(Kind::Real, 0.0, &[n, c, h, w]),
+            None => self.filled(Meaning::Real, 0.0, &[n, c, h, w]),
         }
     }
 
@@ -119,7 +119,7 @@ mod tests {
     }
 
     fn numbers(numbers: &[f64], shape: &[usize]) -> Operand {
-        Operand::known(Kind::Real, Tensor::from_slice(numbers, shape, &Device::Cpu).expect("as many as the shape"))
+        Operand::known(Meaning::Real, Tensor::from_slice(numbers, shape, &Device::Cpu).expect("as many as the shape"))
     }
 
     #[test]

@@ -17,7 +17,7 @@ use rten_onnx::onnx::{DataType, GraphProto, ModelProto, TypeProtoTensor, ValueIn
 
 use self::step::Step;
 use self::tensors::{Beside, kind_of, type_name};
-use super::lower::{Fault, Kind, Made, Operand};
+use super::lower::{Fault, Made, Meaning, Operand};
 use super::{
     About, Activation, Elementary, ElementaryKind, Error, Given, Link, LinkKind, Network, Port, Request, Size,
 };
@@ -193,7 +193,7 @@ impl Network for File {
 
     fn parameters(&self) -> u64 {
         let reals = self.weights.values().filter_map(|weight| weight.as_ref().ok());
-        reals.filter(|weight| weight.kind == Kind::Real).map(|weight| weight.count() as u64).sum()
+        reals.filter(|weight| weight.kind == Meaning::Real).map(|weight| weight.count() as u64).sum()
     }
 
     fn check(&self, outputs: &[&str]) -> Result<(), Error> {

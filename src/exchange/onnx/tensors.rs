@@ -9,7 +9,7 @@ use candle_core::{Device, Tensor};
 use half::{bf16, f16};
 use rten_onnx::onnx::{DataLocation, DataType, TensorProto};
 
-use crate::exchange::lower::{Kind, Made, Operand, beyond, counted, wrong};
+use crate::exchange::lower::{Made, Meaning, Operand, beyond, counted, wrong};
 use crate::files;
 
 /// Most axes of a tensor of a file.
@@ -27,7 +27,7 @@ pub(super) struct Beside {
 }
 
 /// Where a tensor's bytes lie in a file beside the network.
-struct Place {
+struct ExternalBytes {
     location: String,
     offset: u64,
     length: Option<u64>,
@@ -87,7 +87,7 @@ impl Beside {
     }
 
     /// Reads so many bytes.
-    fn bytes_of(&mut self, place: &Place, wanted: u64) -> Made<Vec<u8>> {
+    fn bytes_of(&mut self, place: &ExternalBytes, wanted: u64) -> Made<Vec<u8>> {
         let (_, length) = *self.file(&place.location)?;
         let end = place.offset.checked_add(wanted);
         if place.length.is_some_and(|length| length != wanted) || end.is_none_or(|end| end > length) {
@@ -110,7 +110,7 @@ impl Beside {
     }
 }
 
-fn place_of(tensor: &TensorProto) -> Made<Place> {
+fn place_of(tensor: &TensorProto) -> Made<ExternalBytes> {
     let entry = |wanted: &str| {
         tensor
             .external_data
@@ -126,7 +126,9 @@ fn place_of(tensor: &TensorProto) -> Made<Place> {
         }
     };
     match entry("location") {
-        Some(location) => Ok(Place { location, offset: number("offset")?.unwrap_or(0), length: number("length")? }),
+        Some(location) => {
+            Ok(ExternalBytes { location, offset: number("offset")?.unwrap_or(0), length: number("length")? })
+        }
         None => wrong("its weights lie in another file, which it does not name"),
     }
 }
@@ -141,11 +143,11 @@ pub(super) fn type_name(of: DataType) -> String {
 }
 
 /// What numbers of a type stand for; none where Parallax does not compute with them.
-pub(super) fn kind_of(of: DataType) -> Option<Kind> {
+pub(super) fn kind_of(of: DataType) -> Option<Meaning> {
     match of {
-        DataType::FLOAT | DataType::DOUBLE => Some(Kind::Real),
-        DataType::BOOL => Some(Kind::Truth),
-        DataType(2..=7 | 12 | 13) => Some(Kind::Whole), // of 8 to 64 bits, signed and unsigned
+        DataType::FLOAT | DataType::DOUBLE => Some(Meaning::Real),
+        DataType::BOOL => Some(Meaning::Truth),
+        DataType(2..=7 | 12 | 13) => Some(Meaning::Whole), // of 8 to 64 bits, signed and unsigned
         _ => None,
     }
 }
@@ -195,11 +197,11 @@ fn each<const N: usize, T>(raw: &[u8], of: impl Fn([u8; N]) -> T) -> Vec<T> {
 }
 
 fn real(numbers: Vec<f32>, shape: &[usize]) -> Made<Operand> {
-    Ok(Operand::known(Kind::Real, Tensor::from_vec(numbers, shape, &Device::Cpu)?))
+    Ok(Operand::known(Meaning::Real, Tensor::from_vec(numbers, shape, &Device::Cpu)?))
 }
 
 fn whole(numbers: Vec<f64>, dtype: DataType, shape: &[usize]) -> Made<Operand> {
-    let kind = if dtype == DataType::BOOL { Kind::Truth } else { Kind::Whole };
+    let kind = if dtype == DataType::BOOL { Meaning::Truth } else { Meaning::Whole };
     Ok(Operand::known(kind, Tensor::from_vec(numbers, shape, &Device::Cpu)?))
 }
 
@@ -210,7 +212,7 @@ fn from_raw(raw: &[u8], dtype: DataType, shape: &[usize]) -> Made<Operand> {
         DataType::BFLOAT16 => real(each(raw, |bytes| bf16::from_le_bytes(bytes).to_f32()), shape),
         DataType::DOUBLE => {
             let numbers = each(raw, f64::from_le_bytes);
-            Ok(Operand::known(Kind::Real, Tensor::from_vec(numbers, shape, &Device::Cpu)?))
+            Ok(Operand::known(Meaning::Real, Tensor::from_vec(numbers, shape, &Device::Cpu)?))
         }
         DataType::INT64 => whole(each(raw, |bytes| i64::from_le_bytes(bytes) as f64), dtype, shape),
         DataType::UINT64 => whole(each(raw, |bytes| u64::from_le_bytes(bytes) as f64), dtype, shape),
@@ -235,7 +237,7 @@ fn from_typed(tensor: &TensorProto, dtype: DataType, shape: &[usize]) -> Made<Op
         }
         DataType::DOUBLE => {
             fits(tensor.double_data.len())?;
-            Ok(Operand::known(Kind::Real, Tensor::from_vec(tensor.double_data.clone(), shape, &Device::Cpu)?))
+            Ok(Operand::known(Meaning::Real, Tensor::from_vec(tensor.double_data.clone(), shape, &Device::Cpu)?))
         }
         DataType::FLOAT16 | DataType::BFLOAT16 => {
             fits(tensor.int32_data.len())?;

@@ -5,7 +5,7 @@ use std::path::Path;
 use std::sync::OnceLock;
 
 use super::schema::{Payloads, SymInt, TensorMeta};
-use crate::weights::{Kind, Layout, Package, Stored};
+use crate::weights::{Layout, NumberType, Package, Stored};
 
 /// Graphs of real networks are some megabytes of json, of which stack traces are the most.
 const MAX_JSON_BYTES: u64 = 1 << 28;
@@ -40,21 +40,21 @@ impl Numbers {
 }
 
 /// By number of the schema's `ScalarType`: the type's name, and how its numbers are stored where they can be read.
-pub(super) fn type_of(number: u64) -> (&'static str, Option<Kind>) {
+pub(super) fn type_of(number: u64) -> (&'static str, Option<NumberType>) {
     match number {
-        1 => ("uint8", Some(Kind::U8)),
-        2 => ("int8", Some(Kind::I8)),
-        3 => ("int16", Some(Kind::I16)),
-        4 => ("int32", Some(Kind::I32)),
-        5 => ("int64", Some(Kind::I64)),
-        6 => ("float16", Some(Kind::F16)),
-        7 => ("float32", Some(Kind::F32)),
-        8 => ("float64", Some(Kind::F64)),
+        1 => ("uint8", Some(NumberType::U8)),
+        2 => ("int8", Some(NumberType::I8)),
+        3 => ("int16", Some(NumberType::I16)),
+        4 => ("int32", Some(NumberType::I32)),
+        5 => ("int64", Some(NumberType::I64)),
+        6 => ("float16", Some(NumberType::F16)),
+        7 => ("float32", Some(NumberType::F32)),
+        8 => ("float64", Some(NumberType::F64)),
         9 => ("complex32", None),
         10 => ("complex64", None),
         11 => ("complex128", None),
-        12 => ("bool", Some(Kind::Bool)),
-        13 => ("bfloat16", Some(Kind::BF16)),
+        12 => ("bool", Some(NumberType::Bool)),
+        13 => ("bfloat16", Some(NumberType::BF16)),
         29..=33 => ("float8", None),
         _ => ("a type of numbers that is unknown here", None),
     }

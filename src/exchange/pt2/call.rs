@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use candle_core::{Device, Tensor};
 
 use super::schema::{Argument, Node};
-use crate::exchange::lower::{Kind, Lowering, Made, Operand, beyond, wrong};
+use crate::exchange::lower::{Lowering, Made, Meaning, Operand, beyond, wrong};
 
 /// What a name of the program stands for.
 #[derive(Clone)]
@@ -90,9 +90,9 @@ impl Call<'_> {
         match self.item(name)? {
             Item::Tensor(operand) => Ok(Some(operand)),
             Item::None => Ok(None),
-            Item::Int(number) => scalar(Kind::Whole, number as f64).map(Some),
-            Item::Float(number) => scalar(Kind::Real, number).map(Some),
-            Item::Bool(truth) => scalar(Kind::Truth, f64::from(u8::from(truth))).map(Some),
+            Item::Int(number) => scalar(Meaning::Whole, number as f64).map(Some),
+            Item::Float(number) => scalar(Meaning::Real, number).map(Some),
+            Item::Bool(truth) => scalar(Meaning::Truth, f64::from(u8::from(truth))).map(Some),
             _ => wrong(format!("its argument {name} is no tensor")),
         }
     }
@@ -243,6 +243,6 @@ pub(super) fn axis_of(axis: i64, rank: usize) -> Made<usize> {
 }
 
 /// A number as a tensor without axes.
-pub(super) fn scalar(kind: Kind, number: f64) -> Made<Operand> {
+pub(super) fn scalar(kind: Meaning, number: f64) -> Made<Operand> {
     Ok(Operand::known(kind, Tensor::from_slice(&[number], (), &Device::Cpu)?))
 }

@@ -20,7 +20,7 @@ use candle_core::DType;
 
 use self::archive::{Archive, Numbers, type_of};
 use self::schema::{Argument, ExportedProgram, InputSpec, MAJOR, Node, SymInt, TensorMeta, Versioned};
-use super::lower::{Kind, Made, Operand, beyond, wrong};
+use super::lower::{Made, Meaning, Operand, beyond, wrong};
 use super::{About, Elementary, Error, Link, Network, Port, Request, Size};
 use crate::files::{self, printable};
 use crate::graph::Graph;
@@ -43,7 +43,7 @@ pub(super) struct Program {
 struct Weight {
     name: String,
     stored: Option<Stored>,
-    kind: Option<Kind>,
+    kind: Option<Meaning>,
     is_parameter: bool,
 }
 
@@ -75,7 +75,7 @@ impl Program {
             // Half precision is held exactly; what computes in it is refused.
             let half = |meta: &TensorMeta| matches!(type_of(meta.dtype).0, "float16" | "bfloat16");
             let kind_of =
-                |meta: &TensorMeta| if half(meta) { Some(Kind::Real) } else { ops::kind_of_type(meta.dtype).ok() };
+                |meta: &TensorMeta| if half(meta) { Some(Meaning::Real) } else { ops::kind_of_type(meta.dtype).ok() };
             let kind = metas.get(&value).and_then(kind_of);
             let stored = tensors.get(&name).cloned();
             weights.insert(value, Weight { name, stored, kind, is_parameter });
@@ -147,7 +147,7 @@ impl Program {
             return wrong(format!("the file holds no numbers of {name}; save it again by torch.export.save"));
         };
         let numbers = stored.load(*is_parameter).map_err(|why| format!("the tensor {name}: {why}"))?;
-        let dtype = if kind == Kind::Real { dtype } else { DType::F64 };
+        let dtype = if kind == Meaning::Real { dtype } else { DType::F64 };
         Ok(Operand::known(kind, numbers.to_dtype(dtype)?))
     }
 
@@ -209,7 +209,7 @@ impl Network for Program {
     }
 
     fn parameters(&self) -> u64 {
-        let shapes = self.weights.values().filter(|weight| weight.kind == Some(Kind::Real));
+        let shapes = self.weights.values().filter(|weight| weight.kind == Some(Meaning::Real));
         let counts = shapes.filter_map(|weight| Some(weight.stored.as_ref()?.shape().iter().product::<usize>() as u64));
         counts.fold(0, u64::saturating_add)
     }

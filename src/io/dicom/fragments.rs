@@ -17,7 +17,7 @@ const STREAM_BEGINS: [&[u8]; 2] = [&[0xff, 0xd8, 0xff], &[0xff, 0x4f, 0xff, 0x51
 
 /// A fragment's bytes in the file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Place {
+pub(super) struct Fragment {
     pub(super) offset: u64,
     pub(super) length: u64,
 }
@@ -26,7 +26,7 @@ pub(super) struct Place {
 pub(super) struct Fragments {
     /// The basic table of offsets.
     offsets: Vec<u64>,
-    places: Vec<Place>,
+    places: Vec<Fragment>,
     /// Which of them belong to each frame.
     frames: Vec<Range<usize>>,
 }
@@ -56,7 +56,7 @@ impl Fragments {
             if found.len() == MOST {
                 return Err(damaged("its pixels come in more than a million fragments".to_owned()));
             }
-            found.push(Place { offset: at, length });
+            found.push(Fragment { offset: at, length });
             at += length;
         }
         if found.len() < 2 {
@@ -99,7 +99,7 @@ impl Fragments {
         if self.places.len() == frames {
             return Some((0..frames).collect());
         }
-        let begins = |place: &Place| {
+        let begins = |place: &Fragment| {
             let mut head = [0; 4];
             let count = head.len().min(place.length as usize);
             loaded.read_exact_at(&mut head[..count], place.offset).is_ok()
@@ -110,7 +110,7 @@ impl Fragments {
     }
 
     /// The fragments of a frame, in their order.
-    pub(super) fn of(&self, frame: usize) -> &[Place] {
+    pub(super) fn of(&self, frame: usize) -> &[Fragment] {
         self.frames.get(frame).and_then(|range| self.places.get(range.clone())).unwrap_or_default()
     }
 }

@@ -8,7 +8,7 @@ use dicom_dictionary_std::tags;
 
 use super::Refused;
 use super::dataset::{Dataset, name_of};
-use super::fragments::{Fragments, Place};
+use super::fragments::{Fragment, Fragments};
 use super::header::{EXTENDED_OFFSET_TABLE, Header, inflate};
 use super::parse::Pixels;
 use super::syntax::{Packing, Syntax};
@@ -190,7 +190,7 @@ impl Stored {
         let fragments = self.fragments_of(frame, &loaded)?;
         let mut bytes = vec![0; fragments.iter().map(|place| place.length as usize).sum()];
         let mut rest = bytes.as_mut_slice();
-        for Place { offset, length } in fragments {
+        for Fragment { offset, length } in fragments {
             let (now, later) = rest.split_at_mut(length as usize);
             loaded.read_exact_at(now, offset).map_err(damaged)?;
             rest = later;
@@ -217,7 +217,7 @@ impl Stored {
     }
 
     /// Where the fragments of a frame lie.
-    fn fragments_of(&self, frame: usize, loaded: &Loaded) -> Result<Vec<Place>, Refused> {
+    fn fragments_of(&self, frame: usize, loaded: &Loaded) -> Result<Vec<Fragment>, Refused> {
         if let Some(known) = self.fragments.get() {
             return Ok(known.of(frame).to_vec());
         }

@@ -2,7 +2,7 @@
 
 use super::super::Note;
 use super::super::fault::Fault;
-use super::super::numbers::{Kind, Numbers};
+use super::super::numbers::{Numbers, VoxelType};
 use super::super::units::{Unit, digits};
 
 pub(super) const NIFTI1_BYTES: usize = 348;
@@ -243,7 +243,7 @@ impl Header {
     }
 
     /// How many bytes each number has by `bitpix`, where that contradicts `datatype`.
-    pub(super) fn otherwise_bytes(&self, kind: Kind, notes: &mut Vec<Note>) -> Option<usize> {
+    pub(super) fn otherwise_bytes(&self, kind: VoxelType, notes: &mut Vec<Note>) -> Option<usize> {
         let bits = kind.bytes() * 8;
         if self.bitpix == 0 || usize::try_from(self.bitpix) == Ok(bits) {
             return None;
@@ -282,18 +282,18 @@ impl Header {
 }
 
 /// The kind of numbers by `datatype`.
-fn kind(datatype: i16) -> Result<Kind, String> {
+fn kind(datatype: i16) -> Result<VoxelType, String> {
     let name = match datatype {
-        2 => return Ok(Kind::Uint8),
-        4 => return Ok(Kind::Int16),
-        8 => return Ok(Kind::Int32),
-        16 => return Ok(Kind::Float32),
-        64 => return Ok(Kind::Float64),
-        256 => return Ok(Kind::Int8),
-        512 => return Ok(Kind::Uint16),
-        768 => return Ok(Kind::Uint32),
-        1024 => return Ok(Kind::Int64),
-        1280 => return Ok(Kind::Uint64),
+        2 => return Ok(VoxelType::Uint8),
+        4 => return Ok(VoxelType::Int16),
+        8 => return Ok(VoxelType::Int32),
+        16 => return Ok(VoxelType::Float32),
+        64 => return Ok(VoxelType::Float64),
+        256 => return Ok(VoxelType::Int8),
+        512 => return Ok(VoxelType::Uint16),
+        768 => return Ok(VoxelType::Uint32),
+        1024 => return Ok(VoxelType::Int64),
+        1280 => return Ok(VoxelType::Uint64),
         1 => "Binary, one bit each",
         32 | 1792 | 2048 => "Complex, two numbers each",
         128 => "Rgb24, a colour each",

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::io::{BufRead, Read};
 
 use super::super::fault::Fault;
-use super::super::numbers::{Kind, Numbers};
+use super::super::numbers::{Numbers, VoxelType};
 use super::super::source::name_beside;
 use super::super::stream::Stream;
 
@@ -115,22 +115,22 @@ impl Header {
     pub(super) fn numbers(&self) -> Result<Numbers, Fault> {
         let said = self.required("type")?.to_ascii_lowercase();
         let kind = match said.as_str() {
-            "signed char" | "int8" | "int8_t" => Kind::Int8,
-            "uchar" | "unsigned char" | "uint8" | "uint8_t" => Kind::Uint8,
-            "short" | "short int" | "signed short" | "signed short int" | "int16" | "int16_t" => Kind::Int16,
-            "ushort" | "unsigned short" | "unsigned short int" | "uint16" | "uint16_t" => Kind::Uint16,
-            "int" | "signed int" | "int32" | "int32_t" => Kind::Int32,
-            "uint" | "unsigned int" | "uint32" | "uint32_t" => Kind::Uint32,
+            "signed char" | "int8" | "int8_t" => VoxelType::Int8,
+            "uchar" | "unsigned char" | "uint8" | "uint8_t" => VoxelType::Uint8,
+            "short" | "short int" | "signed short" | "signed short int" | "int16" | "int16_t" => VoxelType::Int16,
+            "ushort" | "unsigned short" | "unsigned short int" | "uint16" | "uint16_t" => VoxelType::Uint16,
+            "int" | "signed int" | "int32" | "int32_t" => VoxelType::Int32,
+            "uint" | "unsigned int" | "uint32" | "uint32_t" => VoxelType::Uint32,
             "longlong"
             | "long long"
             | "long long int"
             | "signed long long"
             | "signed long long int"
             | "int64"
-            | "int64_t" => Kind::Int64,
-            "ulonglong" | "unsigned long long" | "unsigned long long int" | "uint64" | "uint64_t" => Kind::Uint64,
-            "float" => Kind::Float32,
-            "double" => Kind::Float64,
+            | "int64_t" => VoxelType::Int64,
+            "ulonglong" | "unsigned long long" | "unsigned long long int" | "uint64" | "uint64_t" => VoxelType::Uint64,
+            "float" => VoxelType::Float32,
+            "double" => VoxelType::Float64,
             other => {
                 let other = shortened(other);
                 return Err(Fault::Unsuitable(format!("type: {other}, not one number for each voxel")));

@@ -14,7 +14,7 @@ use rayon::prelude::*;
 
 use super::pixels::Pixels;
 use super::products::add_products;
-use super::tiles::{Block, Plan, Run, part};
+use super::tiles::{Block, Plan, TileSpan, part};
 use super::transform::{POINTS, TILE_OUTPUTS};
 use super::weights::Pack;
 use super::{WIDEST, Winograd, group_of, group_size};
@@ -216,7 +216,7 @@ impl Pass<'_> {
         let products = product_rows.room(room);
         for point in 0..POINTS {
             for (panel, vectors) in panels::<S>(columns) {
-                let at = Place { point, column: panel.start, slice: block.columns(1) };
+                let at = PanelOffset { point, column: panel.start, slice: block.columns(1) };
                 let to = (product_rows, &mut *products);
                 match (group_size(S::LANES), vectors) {
                     (8, 1) => self.multiply::<S, 8, 1>(s, groups, weight, &at, transformed, to),
@@ -251,7 +251,7 @@ impl Pass<'_> {
         s: S,
         groups: &Range<usize>,
         weight: &[f32],
-        at: &Place,
+        at: &PanelOffset,
         Transformed { rows, values }: Transformed<'_>,
         (product_rows, products): (Rows, &mut [f32]),
     ) {
@@ -284,7 +284,7 @@ impl Pass<'_> {
     /// # Safety
     /// No one else touches these outputs, nor what `epilogue` notes of them.
     #[inline(always)]
-    unsafe fn scatter(&self, channel: usize, run: &Run, pixels: &mut Pixels) {
+    unsafe fn scatter(&self, channel: usize, run: &TileSpan, pixels: &mut Pixels) {
         let [depth, height, width] = self.plan.images.output;
         let Some([sample, slice]) = run.image else { return };
         let plane = (sample * self.layer.kernels.channels[1] + channel) * depth + slice;
@@ -414,7 +414,7 @@ impl Work for OutputChannels<'_> {
 }
 
 /// Where a panel of tiles lies: at which point, from which column on, and how many columns the next slice is away.
-struct Place {
+struct PanelOffset {
     point: usize,
     column: usize,
     slice: usize,

@@ -1,6 +1,6 @@
 //! Pixels on their way between the rows of an image and the lanes of vectors, where tiles lie side by side.
 
-use super::tiles::Run;
+use super::tiles::TileSpan;
 use super::transform::{TILE_INPUTS, TILE_OUTPUTS, of_input, of_output};
 use crate::nn::gemm::Columns;
 use crate::nn::simd::{Simd, WIDEST_LANES};
@@ -29,7 +29,7 @@ impl Pixels {
 
     /// Fills a run that lies beyond the images with zeros.
     #[inline(always)]
-    pub(super) fn clear(&mut self, run: &Run) {
+    pub(super) fn clear(&mut self, run: &TileSpan) {
         self.lanes.iter_mut().flatten().for_each(|lanes| lanes[run.at..run.at + run.count].fill(0.0));
     }
 
@@ -42,7 +42,7 @@ impl Pixels {
         image: &[f32],
         [height, width]: [usize; 2],
         [above, before]: [usize; 2],
-        run: &Run,
+        run: &TileSpan,
     ) {
         // Columns of the image that lie in the run's rows, and where.
         let start = (before.saturating_sub(run.column)).min(run.width());
@@ -121,7 +121,7 @@ impl Pixels {
 
     /// Joins a row of a run's tiles of outputs.
     #[inline(always)]
-    pub(super) fn join(&mut self, run: &Run, row: usize) -> &mut [f32] {
+    pub(super) fn join(&mut self, run: &TileSpan, row: usize) -> &mut [f32] {
         let of = run.at..run.at + run.count;
         let [a, b, c, d, ..] = &self.lanes[row];
         let tiles = a[of.clone()].iter().zip(&b[of.clone()]).zip(c[of.clone()].iter().zip(&d[of]));
@@ -154,7 +154,7 @@ fn transform_column<S: Simd>(
 /// Spreads a run's row of pixels over the lanes: pixel `4 t + j` is the j-th of tile t, and the last two are the first two of tile
 /// t + 1. Whole vectors are written: what lies behind the run's lanes is the next run's.
 #[inline(always)]
-fn spread<S: Simd>(s: S, row: &[f32; PIXELS], run: &Run, lanes: &mut [[f32; LANES]; TILE_INPUTS]) {
+fn spread<S: Simd>(s: S, row: &[f32; PIXELS], run: &TileSpan, lanes: &mut [[f32; LANES]; TILE_INPUTS]) {
     for tile in (0..run.count).step_by(S::LANES) {
         let mut vectors = [s.splat(0.0); TILE_OUTPUTS];
         for (i, vector) in vectors.iter_mut().enumerate() {

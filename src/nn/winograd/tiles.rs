@@ -6,7 +6,7 @@ use super::transform::{TILE_INPUTS, TILE_OUTPUTS};
 use crate::nn::geometry::{Geometry, Images};
 
 /// Neighbouring tiles of one row of tiles.
-pub(super) struct Run {
+pub(super) struct TileSpan {
     /// The first one's place among a panel's tiles, and how many.
     pub(super) at: usize,
     pub(super) count: usize,
@@ -17,7 +17,7 @@ pub(super) struct Run {
     pub(super) column: usize,
 }
 
-impl Run {
+impl TileSpan {
     /// Inputs along a row that the run needs.
     pub(super) fn width(&self) -> usize {
         self.count * TILE_OUTPUTS + TILE_INPUTS - TILE_OUTPUTS
@@ -107,7 +107,7 @@ impl<'a> Plan<'a> {
     }
 
     /// The inputs that some of a block's tiles need, counted from the first tile of the first slice that any of them needs.
-    pub(super) fn inputs(&self, block: &Block, columns: Range<usize>) -> Vec<Run> {
+    pub(super) fn inputs(&self, block: &Block, columns: Range<usize>) -> Vec<TileSpan> {
         self.runs(block, columns, |slice| {
             let slice =
                 (block.slices.start + slice).checked_sub(self.padding).filter(|slice| *slice < self.slices[0])?;
@@ -117,14 +117,14 @@ impl<'a> Plan<'a> {
     }
 
     /// The outputs of some of a block's tiles, counted from the first.
-    pub(super) fn outputs(&self, block: &Block, columns: Range<usize>) -> Vec<Run> {
+    pub(super) fn outputs(&self, block: &Block, columns: Range<usize>) -> Vec<TileSpan> {
         self.runs(block, columns, |slice| {
             let index = block.volume * self.slices[1] + block.slices.start + slice;
             Some([index / self.images.output[0], index % self.images.output[0]])
         })
     }
 
-    fn runs(&self, block: &Block, columns: Range<usize>, image: impl Fn(usize) -> Option<[usize; 2]>) -> Vec<Run> {
+    fn runs(&self, block: &Block, columns: Range<usize>, image: impl Fn(usize) -> Option<[usize; 2]>) -> Vec<TileSpan> {
         let mut runs = Vec::new();
         let mut at = columns.start;
         while at < columns.end {
@@ -132,7 +132,7 @@ impl<'a> Plan<'a> {
             let (row, column) = (tile / self.grid[1], tile % self.grid[1]);
             let count = (self.grid[1] - column).min(block.tiles.end - tile).min(columns.end - at);
             let (at_first, image) = (at - columns.start, image(slice));
-            runs.push(Run { at: at_first, count, image, row: row * TILE_OUTPUTS, column: column * TILE_OUTPUTS });
+            runs.push(TileSpan { at: at_first, count, image, row: row * TILE_OUTPUTS, column: column * TILE_OUTPUTS });
             at += count;
         }
         runs

@@ -12,7 +12,7 @@ use serde::Serialize;
 
 use self::components::{Components, components, sign};
 use self::outline::Labels;
-pub use self::place::{Level, Place, Side, ThirdsOf};
+pub use self::place::{Level, Location, Side, ThirdsOf};
 use self::place::{Patient, Tally};
 pub use self::words::volume_text;
 use super::{CHANGED_HU, body};
@@ -109,7 +109,7 @@ pub enum Direction {
 pub struct Region {
     pub direction: Direction,
     #[serde(flatten)]
-    pub place: Place,
+    pub place: Location,
     pub volume_ml: f64,
     /// The mean change with its sign, HU.
     pub mean_hu: f64,

@@ -60,7 +60,7 @@ pub enum ThirdsOf {
 
 /// Where a region lies.
 #[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct Place {
+pub struct Location {
     /// "left, lower third, in the lungs".
     #[serde(rename = "place")]
     pub words: String,
@@ -122,7 +122,7 @@ impl<'a> Patient<'a> {
         }
     }
 
-    pub(super) fn place(&self, tally: &Tally) -> Place {
+    pub(super) fn place(&self, tally: &Tally) -> Location {
         let share = |part: usize| part as f64 / tally.all.max(1) as f64;
         let side = match share(tally.right) {
             right if right >= NEARLY_ALL => Side::Right,
@@ -132,7 +132,7 @@ impl<'a> Patient<'a> {
         let has = |level: &Level| share(tally.by_level[*level as usize]) >= 1.0 - NEARLY_ALL;
         let levels: Vec<Level> = Level::ALL.into_iter().filter(has).collect();
         let lung_share = self.lungs.map(|_| share(tally.lungs));
-        Place { words: words(side, &levels, lung_share), side, levels, lung_share }
+        Location { words: words(side, &levels, lung_share), side, levels, lung_share }
     }
 }
 

@@ -7,7 +7,7 @@ use anyhow::anyhow;
 
 use super::Model;
 use crate::io::Choice;
-use crate::models::{self, Draft, Kind, Role, Told};
+use crate::models::{self, Draft, NetworkKind, Role, Told};
 use crate::pipeline;
 use crate::session::network::Loaded;
 
@@ -89,7 +89,7 @@ impl Model {
         for (path, answer) in told {
             match answer {
                 // The shares of a segmenter in a file are scored as classes are.
-                Ok(Told::Kind(Kind::File(Role::Segmenter))) => self.load_known(Role::Classifier, path),
+                Ok(Told::Kind(NetworkKind::File(Role::Segmenter))) => self.load_known(Role::Classifier, path),
                 Ok(Told::Kind(kind)) => self.load_known(kind.role(), path),
                 Ok(Told::WithoutCard(facts)) => self.without_card = Some(facts),
                 Err(error) => self.scan.fail(error),

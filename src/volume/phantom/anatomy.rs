@@ -57,7 +57,7 @@ pub(super) struct Tissues {
 }
 
 /// Distances at one place, shared by many tissues.
-pub(super) struct Place {
+pub(super) struct Distances {
     pub(super) at: Vec3,
     /// The trunk's skin, the muscles under the fat, the cavity within the ribs.
     pub(super) body: f32,
@@ -214,7 +214,7 @@ impl Anatomy {
     }
 
     /// Distances at a place, with the heart as grown as it is told.
-    pub(super) fn place(&self, at: Vec3, heart: &Ellipsoid) -> Place {
+    pub(super) fn place(&self, at: Vec3, heart: &Ellipsoid) -> Distances {
         let [ab, bb] = self.trunk(at.z);
         let groove = if at.y < 0.0 { 4.0 * (-(at.x / 18.0).powi(2)).exp() } else { 0.0 };
         let body = ellipse(at.x, at.y, [0.0, -3.0], [ab, bb], self.squareness) + groove;
@@ -227,7 +227,7 @@ impl Anatomy {
         let heart = heart.at(at);
         let chest = smooth_max(smooth_max(cavity, -self.mediastinum(at, great_vessels, spine), 5.0), below, 5.0);
         let lung = smooth_max(chest, 3.0 - heart, 5.0);
-        Place { at, body, muscle, cavity, below, great_vessels, spine, heart, lung }
+        Distances { at, body, muscle, cavity, below, great_vessels, spine, heart, lung }
     }
 
     /// Where a vertebra ends and a disc begins: true within a disc.
@@ -237,7 +237,7 @@ impl Anatomy {
     }
 
     /// Table, skin, fat, muscle; below the diaphragm liver, stomach, spleen. `texture` is noise of deviation 1.
-    pub(super) fn soft_tissue(&self, p: &Place, texture: f32, mut paint: impl FnMut(f32, f32)) {
+    pub(super) fn soft_tissue(&self, p: &Distances, texture: f32, mut paint: impl FnMut(f32, f32)) {
         let (Vec3 { x, y, .. }, hu) = (p.at, &self.hu);
         paint(self.table_distance(p.at), hu.table);
         paint(p.body, hu.skin);
@@ -260,14 +260,14 @@ impl Anatomy {
         paint(nearest(&self.esophagus, p.at, FAR_MM), 35.0);
     }
 
-    pub(super) fn blood(&self, p: &Place, chamber: &Ellipsoid, mut paint: impl FnMut(f32, f32)) {
+    pub(super) fn blood(&self, p: &Distances, chamber: &Ellipsoid, mut paint: impl FnMut(f32, f32)) {
         paint(p.heart, self.hu.blood * 0.5 + 30.0);
         paint(chamber.at(p.at), self.hu.blood);
         paint(p.great_vessels.max(2.0 - p.heart), self.hu.blood);
     }
 
     /// Spine with its canal, ribs, sternum, scapulae.
-    pub(super) fn bones(&self, p: &Place, texture: f32, mut paint: impl FnMut(f32, f32)) {
+    pub(super) fn bones(&self, p: &Distances, texture: f32, mut paint: impl FnMut(f32, f32)) {
         let (Vec3 { x, y, z }, hu) = (p.at, &self.hu);
         let disc = self.in_disc(z);
         let marrow = hu.marrow + 30.0 * texture;

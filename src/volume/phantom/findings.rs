@@ -3,7 +3,7 @@
 use glam::Vec3;
 
 use super::Dials;
-use super::anatomy::{Anatomy, Place};
+use super::anatomy::{Anatomy, Distances};
 use super::field::{Ellipsoid, smooth_max};
 use super::random::{Stream, smooth_noise};
 
@@ -63,7 +63,7 @@ impl Findings {
     }
 
     /// Heart, or the fat around it, that would be something else if the dial were at 0.
-    pub(super) fn enlarged(&self, anatomy: &Anatomy, p: &Place) -> bool {
+    pub(super) fn enlarged(&self, anatomy: &Anatomy, p: &Distances) -> bool {
         // The heart rounds the lung's edge within 8 mm of itself.
         if self.dials.cardiomegaly == 0.0 || p.lung < 0.0 || p.heart > 8.0 {
             return false;
@@ -73,7 +73,7 @@ impl Findings {
     }
 
     /// How much of the lung's tissue is gone, `0..=1`; vessels stay.
-    pub(super) fn emphysema(&self, p: &Place, index: usize, vessel: f32, pixel_mm: f32) -> Option<f32> {
+    pub(super) fn emphysema(&self, p: &Distances, index: usize, vessel: f32, pixel_mm: f32) -> Option<f32> {
         let threshold = 1.6 - 1.7 * self.dials.emphysema;
         let hole = ((threshold - self.emphysema.as_ref()?[index]) * 6.0).clamp(-12.0, 12.0);
         let share = (0.5 - smooth_max(hole, p.lung + 2.0, 1.0) / pixel_mm).clamp(0.0, 1.0);
@@ -81,14 +81,14 @@ impl Findings {
     }
 
     /// Distance to the nodule, which stays within the lung, and its HU.
-    pub(super) fn nodule(&self, p: &Place, texture: f32) -> Option<(f32, f32)> {
+    pub(super) fn nodule(&self, p: &Distances, texture: f32) -> Option<(f32, f32)> {
         let nodule = self.nodule.as_ref()?;
         let rough = nodule.shape.at(p.at) + 0.8 * texture;
         Some((rough.max(p.lung + 0.5), nodule.hu))
     }
 
     /// Distance to the fluid, its HU, and how far it compresses the lung.
-    pub(super) fn effusion(&self, anatomy: &Anatomy, p: &Place) -> Option<[f32; 3]> {
+    pub(super) fn effusion(&self, anatomy: &Anatomy, p: &Distances) -> Option<[f32; 3]> {
         let effusion = self.effusion.as_ref()?;
         let [distance, depth] = effusion.at(anatomy, p)?;
         Some([distance, effusion.hu, (0.6 * depth).min(WIDEST_RIM_MM)])
@@ -146,7 +146,7 @@ impl Effusion {
 
     /// Distance to the fluid and how deep it is: what lies in the lung's space but outside the chest's cavity moved forward, so it
     /// gathers along the back wall, where a patient who lies on the back has it.
-    fn at(&self, anatomy: &Anatomy, p: &Place) -> Option<[f32; 2]> {
+    fn at(&self, anatomy: &Anatomy, p: &Distances) -> Option<[f32; 2]> {
         let most = self.thickness_mm[usize::from(!anatomy.is_right(p.at))];
         let up = ((p.at.z - self.lowest_z) / self.height).clamp(0.0, 1.3);
         let thickness = most * (1.12 - self.tilt * up);

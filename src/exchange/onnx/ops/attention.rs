@@ -3,7 +3,7 @@
 use candle_core::{Device, Tensor};
 
 use super::one;
-use crate::exchange::lower::{Kind, Lowering, Made, Operand, beyond, wrong};
+use crate::exchange::lower::{Lowering, Made, Meaning, Operand, beyond, wrong};
 use crate::exchange::onnx::node::Node;
 use crate::graph::ops::{Arithmetic, Softmax};
 
@@ -59,7 +59,7 @@ pub(super) fn attention(l: &mut Lowering, n: &Node<'_>) -> Made<Vec<Operand>> {
         let closed = |place: usize| if place % keys > place / keys { f32::NEG_INFINITY } else { 0.0 };
         let mask =
             Tensor::from_vec((0..queries * keys).map(closed).collect::<Vec<_>>(), (queries, keys), &Device::Cpu)?;
-        weights = l.pairwise(Arithmetic::Add, &weights, &Operand::known(Kind::Real, mask))?;
+        weights = l.pairwise(Arithmetic::Add, &weights, &Operand::known(Meaning::Real, mask))?;
     }
     if let Some(mask) = n.maybe(3) {
         weights = masked(l, &weights, mask)?;
@@ -76,9 +76,9 @@ pub(super) fn attention(l: &mut Lowering, n: &Node<'_>) -> Made<Vec<Operand>> {
 
 /// The weights with a mask: numbers that are added, or which of them count.
 fn masked(l: &mut Lowering, weights: &Operand, mask: &Operand) -> Made<Operand> {
-    if mask.kind != Kind::Truth {
+    if mask.kind != Meaning::Truth {
         return l.pairwise(Arithmetic::Add, weights, mask);
     }
-    let closed = l.filled(Kind::Real, f64::NEG_INFINITY, &[1])?;
+    let closed = l.filled(Meaning::Real, f64::NEG_INFINITY, &[1])?;
     l.choose(mask, weights, &closed)
 }

@@ -1,7 +1,7 @@
 //! Operations of single numbers, and of pairs of them.
 
 use super::{Lower, one};
-use crate::exchange::lower::{Kind, Lowering, Made, Operand, beyond, wrong};
+use crate::exchange::lower::{Lowering, Made, Meaning, Operand, beyond, wrong};
 use crate::exchange::onnx::node::Node;
 use crate::exchange::onnx::tensors::kind_of;
 use crate::graph::ops::{Arithmetic, AtZero, Clip, Function, LeakyRelu, Relu, Steps};
@@ -165,7 +165,7 @@ fn shrink(l: &mut Lowering, n: &Node<'_>) -> Made<Vec<Operand>> {
 fn is_infinite(l: &mut Lowering, n: &Node<'_>) -> Made<Vec<Operand>> {
     let x = n.input(0)?;
     let signs = [("detect_positive", f64::INFINITY), ("detect_negative", f64::NEG_INFINITY)];
-    let mut found = l.filled(Kind::Truth, 0.0, x.shape())?;
+    let mut found = l.filled(Meaning::Truth, 0.0, x.shape())?;
     for (_, infinity) in signs.into_iter().filter(|(name, _)| n.int(name, 1) != 0) {
         let is = l.is(x, infinity)?;
         found = l.pairwise(Arithmetic::Larger, &is, &found)?;
@@ -225,11 +225,11 @@ fn cast(l: &mut Lowering, n: &Node<'_>) -> Made<Vec<Operand>> {
     };
     let Some(to) = to else { return beyond("it casts to a type that Parallax does not compute with") };
     one(match (x.kind, to) {
-        (Kind::Real, Kind::Whole) => {
-            let whole = l.on(Steps::Truncate, x)?.called(Kind::Whole);
+        (Meaning::Real, Meaning::Whole) => {
+            let whole = l.on(Steps::Truncate, x)?.called(Meaning::Whole);
             Lowering::as_whole(whole)
         }
-        (Kind::Real | Kind::Whole, Kind::Truth) => {
+        (Meaning::Real | Meaning::Whole, Meaning::Truth) => {
             let zero = l.affine(x, 0.0, 0.0)?;
             let same = l.pairwise(Arithmetic::Equal, x, &zero)?;
             l.not(&same)

@@ -4,7 +4,7 @@ use candle_core::{Device, Tensor};
 
 use super::one;
 use super::pick::places;
-use crate::exchange::lower::{Columns, Kind, Lowering, Made, Operand, beyond, wrong};
+use crate::exchange::lower::{Columns, Lowering, Made, Meaning, Operand, beyond, wrong};
 use crate::exchange::onnx::node::{Node, three};
 use crate::graph::ops::{Arithmetic, AveragePool, Edge, MaxPool, Reduction, Windows};
 
@@ -116,7 +116,7 @@ pub(super) fn average(l: &mut Lowering, n: &Node<'_>) -> Made<Vec<Operand>> {
     let y = l.on(AveragePool { windows, count_padding: true }, &apart)?;
     let y = pool.shaped(l, &y)?;
     // From shares of the whole window to shares of what counts of it.
-    let mut factors = Operand::known(Kind::Real, Tensor::ones(&[1][..], candle_core::DType::F32, &Device::Cpu)?);
+    let mut factors = Operand::known(Meaning::Real, Tensor::ones(&[1][..], candle_core::DType::F32, &Device::Cpu)?);
     for axis in 0..pool.size.len() {
         let counts = |at: usize| {
             let padded = |tap: &usize| at * pool.strides[axis] + tap * pool.dilations[axis];
@@ -131,7 +131,7 @@ pub(super) fn average(l: &mut Lowering, n: &Node<'_>) -> Made<Vec<Operand>> {
         let along: Vec<f32> = (0..pool.outputs[axis]).map(counts).collect();
         let mut shape = vec![1; pool.size.len()];
         shape[axis] = along.len();
-        let along = Operand::known(Kind::Real, Tensor::from_vec(along, shape, &Device::Cpu)?);
+        let along = Operand::known(Meaning::Real, Tensor::from_vec(along, shape, &Device::Cpu)?);
         factors = l.pairwise(Arithmetic::Multiply, &factors, &along)?;
     }
     one(l.pairwise(Arithmetic::Multiply, &y, &factors))

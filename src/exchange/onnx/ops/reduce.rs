@@ -3,7 +3,7 @@
 use candle_core::{DType, Device, Tensor};
 
 use super::{Lower, one};
-use crate::exchange::lower::{Equation, Kind, Lowering, Made, Operand, axis_of, beyond, wrong};
+use crate::exchange::lower::{Equation, Lowering, Made, Meaning, Operand, axis_of, beyond, wrong};
 use crate::exchange::onnx::node::Node;
 use crate::graph::ops::{ArgMax, Arithmetic, Function, Linear, LogSoftmax, Reduction, Softmax};
 
@@ -47,7 +47,7 @@ fn reduce(l: &mut Lowering, n: &Node<'_>, of: Reducing) -> Made<Operand> {
     let x = n.input(0)?;
     let y = of(l, x, &axes(n, x.rank())?, n.int("keepdims", 1) != 0)?;
     // Of no truths, none is the largest.
-    if x.kind == Kind::Truth && x.count() == 0 { l.filled(Kind::Truth, 0.0, y.shape()) } else { Ok(y) }
+    if x.kind == Meaning::Truth && x.count() == 0 { l.filled(Meaning::Truth, 0.0, y.shape()) } else { Ok(y) }
 }
 
 fn sum_of_sizes(l: &mut Lowering, x: &Operand, axes: &[usize], keep: bool) -> Made<Operand> {
@@ -85,7 +85,10 @@ fn product(l: &mut Lowering, x: &Operand, axes: &[usize], keep: bool) -> Made<Op
     if let Some(numbers) = x.numbers().filter(|_| axes.len() == x.rank()) {
         let shape = vec![1; if keep { x.rank() } else { 0 }];
         let product = Tensor::from_vec(vec![numbers.iter().product::<f64>()], shape, &Device::Cpu)?;
-        return Ok(Operand::known(x.kind, if x.kind == Kind::Real { product.to_dtype(DType::F32)? } else { product }));
+        return Ok(Operand::known(
+            x.kind,
+            if x.kind == Meaning::Real { product.to_dtype(DType::F32)? } else { product },
+        ));
     }
     let mut y = x.clone();
     for axis in axes {
@@ -102,7 +105,7 @@ fn arg_max(l: &mut Lowering, n: &Node<'_>, sign: f64) -> Made<Operand> {
         keep: n.int("keepdims", 1) != 0,
         last: n.int("select_last_index", 0) != 0,
     };
-    l.apply(operation, &[&x], Kind::Whole)
+    l.apply(operation, &[&x], Meaning::Whole)
 }
 
 /// Over one axis, or before opset 13 over all from one on.
@@ -162,7 +165,7 @@ fn top_k(_: &mut Lowering, n: &Node<'_>) -> Made<Vec<Operand>> {
     places.sort_by(|a, b| (sign * numbers[*a]).total_cmp(&(sign * numbers[*b])));
     places.truncate(k);
     let values = Tensor::from_vec(places.iter().map(|at| numbers[*at]).collect::<Vec<_>>(), k, &Device::Cpu)?;
-    let values = if x.kind == Kind::Real { values.to_dtype(DType::F32)? } else { values };
+    let values = if x.kind == Meaning::Real { values.to_dtype(DType::F32)? } else { values };
     let places: Vec<i64> = places.iter().map(|at| *at as i64).collect();
     Ok(vec![Operand::known(x.kind, values), Operand::whole(&places)?])
 }

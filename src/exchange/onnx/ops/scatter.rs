@@ -3,7 +3,7 @@
 use candle_core::{DType, Device, Tensor};
 
 use super::one;
-use crate::exchange::lower::{Kind, Lowering, Made, Operand, beyond, elements, slices, wrong};
+use crate::exchange::lower::{Lowering, Made, Meaning, Operand, beyond, elements, slices, wrong};
 use crate::exchange::onnx::node::Node;
 
 fn indices(n: &Node<'_>) -> Made<(Vec<i64>, Vec<usize>)> {
@@ -69,7 +69,7 @@ pub(super) fn trilu(l: &mut Lowering, n: &Node<'_>) -> Made<Vec<Operand>> {
         f64::from(u8::from(if upper { right >= off } else { right <= off }))
     };
     let mask: Vec<f64> = (0..rows * columns).map(inside).collect();
-    let mask = Operand::known(Kind::Truth, Tensor::from_vec(mask, (*rows, *columns), &Device::Cpu)?);
+    let mask = Operand::known(Meaning::Truth, Tensor::from_vec(mask, (*rows, *columns), &Device::Cpu)?);
     let zero = l.filled(x.kind, 0.0, &[1])?;
     one(l.choose(&mask, x, &zero))
 }
@@ -86,7 +86,7 @@ pub(super) fn non_zero(l: &mut Lowering, n: &Node<'_>) -> Made<Vec<Operand>> {
         places.extend(found.iter().map(|at| (at / behind % x.shape()[axis]) as f64));
     }
     let places = Tensor::from_vec(places, (x.rank(), found.len()), &Device::Cpu)?;
-    one(Ok(Operand::known(Kind::Whole, places)))
+    one(Ok(Operand::known(Meaning::Whole, places)))
 }
 
 /// Rows that are one number at known places, another elsewhere.
@@ -105,7 +105,7 @@ pub(super) fn one_hot(l: &mut Lowering, n: &Node<'_>) -> Made<Vec<Operand>> {
     let kind = n.input(2)?.kind;
     let shape: Vec<usize> = of.iter().copied().chain([depth]).collect();
     let rows = Tensor::from_vec(rows.collect::<Vec<f64>>(), shape, &Device::Cpu)?;
-    let rows = Operand::known(kind, if kind == Kind::Real { rows.to_dtype(DType::F32)? } else { rows });
+    let rows = Operand::known(kind, if kind == Meaning::Real { rows.to_dtype(DType::F32)? } else { rows });
     let mut order: Vec<usize> = (0..of.len()).collect();
     order.insert(axis, of.len());
     one(l.permute(&rows, &order))

@@ -3,7 +3,7 @@
 use candle_core::{DType, Device, Tensor};
 
 use super::{Lower, one};
-use crate::exchange::lower::{Kind, Lowering, Made, Operand, axis_of, beyond, counted, wrong};
+use crate::exchange::lower::{Lowering, Made, Meaning, Operand, axis_of, beyond, counted, wrong};
 use crate::exchange::onnx::node::Node;
 use crate::exchange::onnx::tensors::kind_of;
 use rten_onnx::onnx::DataType;
@@ -32,7 +32,7 @@ pub(super) fn lowering(name: &str) -> Option<Lower> {
 
 /// A lone whole number.
 fn number(number: f64) -> Made<Operand> {
-    Ok(Operand::known(Kind::Whole, Tensor::new(number, &Device::Cpu)?))
+    Ok(Operand::known(Meaning::Whole, Tensor::new(number, &Device::Cpu)?))
 }
 
 fn dropout(l: &mut Lowering, n: &Node<'_>) -> Made<Vec<Operand>> {
@@ -44,7 +44,7 @@ fn dropout(l: &mut Lowering, n: &Node<'_>) -> Made<Vec<Operand>> {
     let x = n.input(0)?;
     l.afford_numbers(x.shape())?;
     let all = if n.outputs() > 1 {
-        Operand::known(Kind::Truth, Tensor::ones(x.shape(), DType::F64, &Device::Cpu)?)
+        Operand::known(Meaning::Truth, Tensor::ones(x.shape(), DType::F64, &Device::Cpu)?)
     } else {
         x.clone()
     };
@@ -56,7 +56,7 @@ fn constant(_: &mut Lowering, n: &Node<'_>) -> Made<Vec<Operand>> {
         return one(tensor);
     }
     let floats = |floats: &[f32], shape: &[usize]| {
-        Made::Ok(Operand::known(Kind::Real, Tensor::from_slice(floats, shape, &Device::Cpu)?))
+        Made::Ok(Operand::known(Meaning::Real, Tensor::from_slice(floats, shape, &Device::Cpu)?))
     };
     one(if n.has("value_float") {
         floats(&[n.float("value_float", 0.0) as f32], &[])
@@ -90,7 +90,7 @@ fn known(n: &Node<'_>, at: usize) -> Made<Vec<i64>> {
 fn constant_of_shape(l: &mut Lowering, n: &Node<'_>) -> Made<Vec<Operand>> {
     let shape = sides(&known(n, 0)?)?;
     l.afford_numbers(&shape)?;
-    let zero = || Made::Ok(Operand::known(Kind::Real, Tensor::new(0.0_f32, &Device::Cpu)?));
+    let zero = || Made::Ok(Operand::known(Meaning::Real, Tensor::new(0.0_f32, &Device::Cpu)?));
     let value = match n.tensor("value") {
         Some(tensor) => tensor?,
         None => zero()?,
@@ -123,7 +123,7 @@ fn range(l: &mut Lowering, n: &Node<'_>) -> Made<Vec<Operand>> {
     l.afford_numbers(&[count])?;
     let numbers: Vec<f64> = (0..count).map(|at| start + at as f64 * step).collect();
     let (kind, numbers) = (n.input(0)?.kind, Tensor::from_vec(numbers, count, &Device::Cpu)?);
-    one(Ok(Operand::known(kind, if kind == Kind::Real { numbers.to_dtype(DType::F32)? } else { numbers })))
+    one(Ok(Operand::known(kind, if kind == Meaning::Real { numbers.to_dtype(DType::F32)? } else { numbers })))
 }
 
 fn eye_like(l: &mut Lowering, n: &Node<'_>) -> Made<Vec<Operand>> {
@@ -135,7 +135,7 @@ fn eye_like(l: &mut Lowering, n: &Node<'_>) -> Made<Vec<Operand>> {
     let kind = if n.has("dtype") { kind_of(DataType(n.int("dtype", 0) as i32)) } else { Some(n.input(0)?.kind) };
     let numbers = Tensor::from_vec(numbers, (rows, columns), &Device::Cpu)?;
     let Some(kind) = kind else { return beyond("a type that Parallax does not compute with") };
-    one(Ok(Operand::known(kind, if kind == Kind::Real { numbers.to_dtype(DType::F32)? } else { numbers })))
+    one(Ok(Operand::known(kind, if kind == Meaning::Real { numbers.to_dtype(DType::F32)? } else { numbers })))
 }
 
 fn reshape(l: &mut Lowering, n: &Node<'_>) -> Made<Vec<Operand>> {

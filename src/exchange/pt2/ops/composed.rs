@@ -2,7 +2,7 @@
 
 use super::super::call::{Call, Item, Lower, scalar};
 use super::elementwise::{alike, real};
-use crate::exchange::lower::{Kind, Made, Operand, beyond};
+use crate::exchange::lower::{Made, Meaning, Operand, beyond};
 use crate::graph::ops::{Arithmetic, Clip, Function, Reduction, Steps};
 
 pub(super) fn find(base: &str) -> Option<Lower> {
@@ -125,7 +125,7 @@ fn nan_to_num(call: &mut Call<'_>) -> Made<Item> {
     ];
     for (odd, number) in replaced {
         let mask = if odd.is_nan() { call.low.is_nan(&x)? } else { call.low.is(&x, odd)? };
-        let number = scalar(Kind::Real, number)?;
+        let number = scalar(Meaning::Real, number)?;
         x = call.low.choose(&mask, &number, &x)?;
     }
     Ok(x.into())

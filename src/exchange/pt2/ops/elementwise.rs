@@ -1,7 +1,7 @@
 //! Functions of single numbers, arithmetic of two tensors, and choices between them.
 
 use super::super::call::{Call, Item, Lower, scalar};
-use crate::exchange::lower::{Kind, Lowering, Made, Operand, beyond, wrong};
+use crate::exchange::lower::{Lowering, Made, Meaning, Operand, beyond, wrong};
 use crate::graph::ops::{Arithmetic, AtZero, Clip, Function, LeakyRelu, Relu, Steps, Swish};
 
 pub(super) fn find(base: &str) -> Option<Lower> {
@@ -165,15 +165,15 @@ fn truths(base: &str) -> Option<Lower> {
 
 /// Takes numbers as real ones.
 pub(super) fn real(x: Operand) -> Operand {
-    x.called(Kind::Real)
+    x.called(Meaning::Real)
 }
 
 /// Two operands of the kind that PyTorch computes both in.
 pub(super) fn alike(a: Operand, b: Operand) -> [Operand; 2] {
     match (a.kind, b.kind) {
         (a_kind, b_kind) if a_kind == b_kind => [a, b],
-        (Kind::Real, _) | (_, Kind::Real) => [real(a), real(b)],
-        _ => [a.called(Kind::Whole), b.called(Kind::Whole)],
+        (Meaning::Real, _) | (_, Meaning::Real) => [real(a), real(b)],
+        _ => [a.called(Meaning::Whole), b.called(Meaning::Whole)],
     }
 }
 
@@ -209,8 +209,8 @@ fn prelu(call: &mut Call<'_>) -> Made<Item> {
 
 /// x where a measure of it is above a bound, else another number.
 fn beyond_bound(call: &mut Call<'_>, x: &Operand, measure: &Operand, [bound, other]: [f64; 2]) -> Made<Item> {
-    let above = call.low.pairwise(Arithmetic::Greater, measure, &scalar(Kind::Real, bound)?)?;
-    let other = scalar(Kind::Real, other)?;
+    let above = call.low.pairwise(Arithmetic::Greater, measure, &scalar(Meaning::Real, bound)?)?;
+    let other = scalar(Meaning::Real, other)?;
     Ok(call.low.choose(&above, x, &other)?.into())
 }
 
@@ -293,7 +293,7 @@ fn not_pair(call: &mut Call<'_>, arithmetic: Arithmetic) -> Made<Item> {
 
 /// Says of each number whether it is not 0.
 fn truth(call: &mut Call<'_>, x: Operand) -> Made<Operand> {
-    if x.kind == Kind::Truth {
+    if x.kind == Meaning::Truth {
         return Ok(x);
     }
     let zero = scalar(x.kind, 0.0)?;
@@ -304,7 +304,7 @@ fn truth(call: &mut Call<'_>, x: Operand) -> Made<Operand> {
 /// Two operands as truths. Those of operations on bits are truths already.
 fn truths_of(call: &mut Call<'_>, a: Operand, b: Operand) -> Made<[Operand; 2]> {
     let logical = super::base(call.node.operation()).is_some_and(|base| base.starts_with("logical"));
-    if !logical && [a.kind, b.kind] != [Kind::Truth; 2] {
+    if !logical && [a.kind, b.kind] != [Meaning::Truth; 2] {
         return beyond("it works on the bits of whole numbers");
     }
     Ok([truth(call, a)?, truth(call, b)?])
@@ -313,7 +313,7 @@ fn truths_of(call: &mut Call<'_>, a: Operand, b: Operand) -> Made<[Operand; 2]> 
 fn both(call: &mut Call<'_>, arithmetic: Arithmetic) -> Made<Operand> {
     let (a, b) = (call.tensor("self")?, call.tensor("other")?);
     let [a, b] = truths_of(call, a, b)?;
-    Ok(call.low.pairwise(arithmetic, &a, &b)?.called(Kind::Truth))
+    Ok(call.low.pairwise(arithmetic, &a, &b)?.called(Meaning::Truth))
 }
 
 /// a + sign alpha b
@@ -350,8 +350,8 @@ fn divide(call: &mut Call<'_>) -> Made<Item> {
 }
 
 /// Takes numbers without a fraction as what operands of these kinds make: whole numbers where neither is real.
-fn of_kind(x: Operand, kinds: [Kind; 2]) -> Made<Operand> {
-    if kinds.contains(&Kind::Real) { Ok(x) } else { Lowering::as_whole(x) }
+fn of_kind(x: Operand, kinds: [Meaning; 2]) -> Made<Operand> {
+    if kinds.contains(&Meaning::Real) { Ok(x) } else { Lowering::as_whole(x) }
 }
 
 /// a - b floor(a / b)

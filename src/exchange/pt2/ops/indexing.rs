@@ -1,7 +1,7 @@
 //! Places of tensors: slices, selections, gathers by known indices, and what is written into them.
 
 use super::super::call::{Call, Item, Lower, scalar};
-use crate::exchange::lower::{Kind, Made, Operand, beyond, elements, wrong};
+use crate::exchange::lower::{Made, Meaning, Operand, beyond, elements, wrong};
 use crate::graph::ops::{Arithmetic, Narrow, Pick};
 
 pub(super) fn find(base: &str) -> Option<Lower> {
@@ -113,7 +113,7 @@ fn narrow(call: &mut Call<'_>) -> Made<Item> {
 /// The places that a known tensor names: where it is true, or its numbers.
 fn places_of(indices: &Operand, sides: &[usize]) -> Made<Vec<(Vec<i64>, Vec<usize>)>> {
     let Some(numbers) = indices.integers() else { return beyond("it takes places that the input decides") };
-    if indices.kind != Kind::Truth {
+    if indices.kind != Meaning::Truth {
         return Ok(vec![(numbers, indices.shape().to_vec())]);
     }
     if !sides.starts_with(indices.shape()) {
@@ -134,7 +134,7 @@ fn places_of(indices: &Operand, sides: &[usize]) -> Made<Vec<(Vec<i64>, Vec<usiz
 fn indexed(call: &mut Call<'_>, x: &Operand, indices: &[Option<Operand>]) -> Made<Operand> {
     if let [Some(only)] = indices
         && only.tensor().is_none()
-        && only.kind == Kind::Whole
+        && only.kind == Meaning::Whole
     {
         return call.low.gather(x, 0, only);
     }
@@ -181,7 +181,7 @@ fn index_put(call: &mut Call<'_>) -> Made<Item> {
     let (values, adds) = (call.tensor("values")?.called(x.kind), call.bool("accumulate", false)?);
     if let [Some(mask)] = indices.as_slice()
         && mask.tensor().is_none()
-        && mask.kind == Kind::Truth
+        && mask.kind == Meaning::Truth
         && (values.count(), adds) == (1, false)
     {
         let more: Vec<usize> = (mask.rank()..x.rank()).collect();
@@ -285,7 +285,7 @@ fn one_hot(call: &mut Call<'_>) -> Made<Item> {
     call.low.afford_numbers(&[classes])?;
     let classes = Operand::whole(&(0..classes as i64).collect::<Vec<_>>())?;
     let x = call.low.unsqueeze(&x, &[x.rank()])?;
-    Ok(call.low.pairwise(Arithmetic::Equal, &x, &classes)?.called(Kind::Whole).into())
+    Ok(call.low.pairwise(Arithmetic::Equal, &x, &classes)?.called(Meaning::Whole).into())
 }
 
 /// Others in place of some places of an axis: each place is one of the two side by side.
@@ -362,7 +362,7 @@ fn triangle(call: &mut Call<'_>, stays: fn(i64, i64, i64) -> bool) -> Made<Item>
     call.low.afford_numbers(&[*rows, *columns])?;
     let width = (*columns).max(1);
     let of = |at: usize| i64::from(stays((at / width) as i64, (at % width) as i64, diagonal));
-    let mask = Operand::whole(&(0..rows * columns).map(of).collect::<Vec<_>>())?.called(Kind::Truth);
+    let mask = Operand::whole(&(0..rows * columns).map(of).collect::<Vec<_>>())?.called(Meaning::Truth);
     let mask = call.low.reshape(&mask, &[*rows, *columns])?;
     let zero = scalar(x.kind, 0.0)?;
     Ok(call.low.choose(&mask, &x, &zero)?.into())

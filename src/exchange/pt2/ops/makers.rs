@@ -4,7 +4,7 @@ use candle_core::{DType, Device, Tensor};
 
 use super::super::archive::type_of;
 use super::super::call::{Call, Item, Lower, scalar};
-use crate::exchange::lower::{Kind, Lowering, Made, Operand, beyond, broadcast, counted, wrong};
+use crate::exchange::lower::{Lowering, Made, Meaning, Operand, beyond, broadcast, counted, wrong};
 use crate::graph::ops::Steps;
 
 pub(super) fn find(base: &str) -> Option<Lower> {
@@ -40,21 +40,21 @@ pub(super) fn find(base: &str) -> Option<Lower> {
 }
 
 /// What numbers of a type of the schema stand for.
-pub(in super::super) fn kind_of_type(number: u64) -> Made<Kind> {
+pub(in super::super) fn kind_of_type(number: u64) -> Made<Meaning> {
     match number {
-        1..=5 => Ok(Kind::Whole),
-        7 | 8 => Ok(Kind::Real),
-        12 => Ok(Kind::Truth),
+        1..=5 => Ok(Meaning::Whole),
+        7 | 8 => Ok(Meaning::Real),
+        12 => Ok(Meaning::Truth),
         _ => beyond(format!("it computes in {}: export the network in float32 (model.float())", type_of(number).0)),
     }
 }
 
 /// The kind that is asked for, or another.
-fn kind(call: &Call<'_>, default: Kind) -> Made<Kind> {
+fn kind(call: &Call<'_>, default: Meaning) -> Made<Meaning> {
     call.scalar_type("dtype").map_or(Ok(default), kind_of_type)
 }
 
-fn of(call: &mut Call<'_>, kind: Kind, value: f64, shape: &[usize]) -> Made<Item> {
+fn of(call: &mut Call<'_>, kind: Meaning, value: f64, shape: &[usize]) -> Made<Item> {
     counted(shape)?;
     call.low.afford_numbers(shape)?;
     Ok(Operand::known(kind, Tensor::full(value, shape, &Device::Cpu)?.contiguous()?).into())
@@ -68,9 +68,9 @@ fn filled(call: &mut Call<'_>, value: f64) -> Made<Item> {
     }
     let default = match (call.optional("self")?, call.item("fill_value")?) {
         (Some(x), _) => x.kind,
-        (None, Item::Int(_)) => Kind::Whole,
-        (None, Item::Bool(_)) => Kind::Truth,
-        _ => Kind::Real,
+        (None, Item::Int(_)) => Meaning::Whole,
+        (None, Item::Bool(_)) => Meaning::Truth,
+        _ => Meaning::Real,
     };
     let kind = kind(call, default)?;
     of(call, kind, value, &shape)
@@ -90,7 +90,7 @@ fn arange(call: &mut Call<'_>) -> Made<Item> {
         return wrong(format!("numbers from {start} to {end} by steps of {step}"));
     }
     let is_real = ["start", "end", "step"].iter().any(|name| matches!(call.item(name), Ok(Item::Float(_))));
-    let kind = kind(call, if is_real { Kind::Real } else { Kind::Whole })?;
+    let kind = kind(call, if is_real { Meaning::Real } else { Meaning::Whole })?;
     call.low.afford_numbers(&[count as usize])?;
     let numbers: Vec<f64> = (0..count as usize).map(|at| start + step * at as f64).collect();
     let length = numbers.len();
@@ -102,7 +102,7 @@ fn linspace(call: &mut Call<'_>) -> Made<Item> {
     call.low.afford_numbers(&[steps])?;
     let last = steps.max(2) as f64 - 1.0;
     let numbers: Vec<f64> = (0..steps).map(|at| start + (end - start) * at as f64 / last).collect();
-    Ok(Operand::known(Kind::Real, Tensor::from_vec(numbers, steps, &Device::Cpu)?).into())
+    Ok(Operand::known(Meaning::Real, Tensor::from_vec(numbers, steps, &Device::Cpu)?).into())
 }
 
 fn eye(call: &mut Call<'_>) -> Made<Item> {
@@ -111,7 +111,7 @@ fn eye(call: &mut Call<'_>) -> Made<Item> {
     call.low.afford_numbers(&[rows, columns])?;
     let of = |at: usize| f64::from(u8::from(at / columns.max(1) == at % columns.max(1)));
     let numbers: Vec<f64> = (0..rows * columns).map(of).collect();
-    let kind = kind(call, Kind::Real)?;
+    let kind = kind(call, Meaning::Real)?;
     Ok(Operand::known(kind, Tensor::from_vec(numbers, (rows, columns), &Device::Cpu)?).into())
 }
 
@@ -140,18 +140,18 @@ fn converted(call: &mut Call<'_>, x: Operand) -> Made<Item> {
     let to = match super::base(call.node.operation()) {
         Some("type_as") => call.tensor("other")?.kind,
         Some("to") if call.node.argument("other").is_some() => call.tensor("other")?.kind,
-        Some("float" | "double" | "_cast_Float") => Kind::Real,
-        Some("long" | "int") => Kind::Whole,
-        Some("bool") => Kind::Truth,
+        Some("float" | "double" | "_cast_Float") => Meaning::Real,
+        Some("long" | "int") => Meaning::Whole,
+        Some("bool") => Meaning::Truth,
         _ => kind(call, x.kind)?,
     };
     Ok(match (x.kind, to) {
         (from, to) if from == to => x,
-        (Kind::Real, Kind::Whole) => {
+        (Meaning::Real, Meaning::Whole) => {
             let whole = call.low.on(Steps::Truncate, &x)?;
             Lowering::as_whole(whole)?
         }
-        (_, Kind::Truth) => {
+        (_, Meaning::Truth) => {
             let zero = scalar(x.kind, 0.0)?;
             let is_zero = call.low.pairwise(crate::graph::ops::Arithmetic::Equal, &x, &zero)?;
             call.low.not(&is_zero)?

@@ -3,7 +3,7 @@
 use candle_core::{Device, Tensor};
 
 use super::super::call::{Call, Item, Lower, scalar};
-use crate::exchange::lower::{Equation, Kind, Made, Operand, beyond, wrong};
+use crate::exchange::lower::{Equation, Made, Meaning, Operand, beyond, wrong};
 use crate::graph::ops::{Arithmetic, HeadAttention, Linear, Softmax};
 
 pub(super) fn find(base: &str) -> Option<Lower> {
@@ -117,8 +117,8 @@ fn attention(call: &mut Call<'_>) -> Made<Item> {
     [k, v] = [call.low.expand(&k, &whole(&k))?, call.low.expand(&v, &whole(&v))?];
     let shape: Vec<usize> = whole(&q)[..rank - 1].iter().chain(v.shape().last()).copied().collect();
     let mut mask = call.optional("attn_mask")?.or(call.optional("attn_bias")?);
-    if let Some(of) = mask.as_ref().filter(|mask| mask.kind == Kind::Truth) {
-        let (through, not) = (scalar(Kind::Real, 0.0)?, scalar(Kind::Real, f64::NEG_INFINITY)?);
+    if let Some(of) = mask.as_ref().filter(|mask| mask.kind == Meaning::Truth) {
+        let (through, not) = (scalar(Meaning::Real, 0.0)?, scalar(Meaning::Real, f64::NEG_INFINITY)?);
         mask = Some(call.low.choose(of, &through, &not)?);
     }
     if call.bool("is_causal", false)? {
@@ -131,7 +131,7 @@ fn attention(call: &mut Call<'_>) -> Made<Item> {
     }
     let bias = mask.map(|mask| bias_of(call, &mask, [tokens, keys])).transpose()?;
     let [q, k, v] = [by_heads(call, &q)?, by_heads(call, &k)?, by_heads(call, &v)?];
-    let y = call.low.apply(HeadAttention::new(scale, bias.as_ref())?, &[&q, &k, &v], Kind::Real)?;
+    let y = call.low.apply(HeadAttention::new(scale, bias.as_ref())?, &[&q, &k, &v], Meaning::Real)?;
     Ok(call.low.reshape(&y, &shape)?.into())
 }
 
@@ -162,7 +162,7 @@ fn causal(call: &mut Call<'_>, tokens: usize, keys: usize) -> Made<Operand> {
     call.low.afford_numbers(&[tokens, keys])?;
     let of = |at: usize| if at % keys <= at / keys { 0.0 } else { f64::NEG_INFINITY };
     let numbers: Vec<f64> = (0..tokens * keys).map(of).collect();
-    Ok(Operand::known(Kind::Real, Tensor::from_vec(numbers, (tokens, keys), &Device::Cpu)?))
+    Ok(Operand::known(Meaning::Real, Tensor::from_vec(numbers, (tokens, keys), &Device::Cpu)?))
 }
 
 /// Each head of keys or values as often as queries share it.

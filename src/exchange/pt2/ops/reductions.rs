@@ -4,7 +4,7 @@ use candle_core::{Device, Tensor};
 
 use super::super::call::{Call, Item, Lower};
 use super::elementwise::real;
-use crate::exchange::lower::{Kind, Made, Operand, beyond};
+use crate::exchange::lower::{Made, Meaning, Operand, beyond};
 use crate::graph::ops::{ArgMax, Arithmetic, Function, Linear, LogSoftmax, Reduction, Softmax};
 
 pub(super) fn find(base: &str) -> Option<Lower> {
@@ -41,7 +41,7 @@ fn over(call: &mut Call<'_>, reduction: Reduction) -> Made<Item> {
     let x = call.x()?;
     let x = match (reduction, x.kind) {
         (Reduction::Mean, _) => real(x),
-        (Reduction::Sum, Kind::Truth) => x.called(Kind::Whole),
+        (Reduction::Sum, Meaning::Truth) => x.called(Meaning::Whole),
         _ => x,
     };
     let (axes, keep) = (call.axes("dim", x.rank())?, call.bool("keepdim", false)?);
@@ -74,7 +74,7 @@ fn extreme(call: &mut Call<'_>, reduction: Reduction) -> Made<Item> {
 
 fn of_truths(call: &mut Call<'_>, reduction: Reduction) -> Made<Item> {
     let x = call.x()?;
-    if x.kind != Kind::Truth {
+    if x.kind != Meaning::Truth {
         return beyond("it asks of numbers whether they are true");
     }
     let (axes, keep) = (call.axes("dim", x.rank())?, call.bool("keepdim", false)?);
@@ -84,7 +84,7 @@ fn of_truths(call: &mut Call<'_>, reduction: Reduction) -> Made<Item> {
 /// Where along an axis the largest number lies; with a sign of -1 the smallest.
 fn place_of(call: &mut Call<'_>, x: &Operand, axis: usize, keep: bool, sign: f64) -> Made<Operand> {
     let x = call.low.affine(x, sign, 0.0)?;
-    Ok(call.low.on(ArgMax { axis, keep, last: false }, &x)?.called(Kind::Whole))
+    Ok(call.low.on(ArgMax { axis, keep, last: false }, &x)?.called(Meaning::Whole))
 }
 
 fn place(call: &mut Call<'_>, sign: f64) -> Made<Item> {
@@ -174,7 +174,7 @@ fn cumsum(call: &mut Call<'_>) -> Made<Item> {
     let x = call.x()?;
     let axis = call.axis("dim", 0, x.rank())?;
     let Some(&side) = x.shape().get(axis) else { return Ok(x.into()) };
-    let kind = if x.kind == Kind::Truth { Kind::Whole } else { x.kind };
+    let kind = if x.kind == Meaning::Truth { Meaning::Whole } else { x.kind };
     call.low.afford_numbers(&[side, side])?;
     let numbers: Vec<f64> = (0..side * side).map(|at| if at % side <= at / side { 1.0 } else { 0.0 }).collect();
     let matrix = Tensor::from_vec(numbers, (side, side), &Device::Cpu)?;

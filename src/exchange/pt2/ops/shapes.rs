@@ -2,7 +2,7 @@
 
 use super::super::call::{Call, Item, Lower, axis_of};
 use super::elementwise::real;
-use crate::exchange::lower::{Kind, Made, Operand, beyond, counted, wrong};
+use crate::exchange::lower::{Made, Meaning, Operand, beyond, counted, wrong};
 use crate::graph::ops::{Edge, Flip, Pad, Pick, Stop};
 
 pub(super) fn find(base: &str) -> Option<Lower> {
@@ -137,14 +137,14 @@ fn padding(base: &str) -> Option<Lower> {
 }
 
 /// The kind of several tensors as one.
-fn kind_of(tensors: &[Operand]) -> Kind {
+fn kind_of(tensors: &[Operand]) -> Meaning {
     let has = |kind| tensors.iter().any(|tensor| tensor.kind == kind);
-    if has(Kind::Real) {
-        Kind::Real
-    } else if has(Kind::Whole) {
-        Kind::Whole
+    if has(Meaning::Real) {
+        Meaning::Real
+    } else if has(Meaning::Whole) {
+        Meaning::Whole
     } else {
-        Kind::Truth
+        Meaning::Truth
     }
 }
 

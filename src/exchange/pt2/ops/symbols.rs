@@ -15,7 +15,7 @@ pub(super) fn find(base: &str) -> Option<Lower> {
         "item" | "_local_scalar_dense" => |call| {
             let x = call.x()?;
             match (x.scalar(), x.kind) {
-                (Some(number), crate::exchange::lower::Kind::Real) => Ok(Item::Float(number)),
+                (Some(number), crate::exchange::lower::Meaning::Real) => Ok(Item::Float(number)),
                 (Some(number), _) => Ok(Item::Int(number as i64)),
                 (None, _) => beyond("it makes a number of the input"),
             }

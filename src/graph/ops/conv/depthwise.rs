@@ -21,7 +21,7 @@ pub(super) struct Kernel {
 }
 
 /// Where one kernel element along a row lets outputs meet inputs: so many of both, from a place in either on.
-struct Run {
+struct KernelSpan {
     output: usize,
     input: usize,
     count: usize,
@@ -32,7 +32,7 @@ struct Rows {
     input: [usize; 3],
     output: [usize; 3],
     /// One for each kernel element along a row.
-    runs: Vec<Run>,
+    runs: Vec<KernelSpan>,
 }
 
 impl Kernel {
@@ -61,13 +61,13 @@ impl Kernel {
             let count = end.saturating_sub(first);
             // Where nothing is read, from which place on must not matter.
             let input = if count == 0 { 0 } else { first * stride + element - before };
-            Run { output: if count == 0 { 0 } else { first }, input, count }
+            KernelSpan { output: if count == 0 { 0 } else { first }, input, count }
         };
         Rows { input, output, runs: (0..kernel[2]).map(run).collect() }
     }
 
     /// Calls `visit` with the number of each kernel element and with its run, counted in all of the channel, for each output row in turn.
-    fn of_outputs(&self, rows: &Rows, mut visit: impl FnMut(usize, Run)) {
+    fn of_outputs(&self, rows: &Rows, mut visit: impl FnMut(usize, KernelSpan)) {
         let Geometry { kernel, stride, dilation, .. } = self.geometry;
         let source = |axis: usize, at: usize, element: usize| {
             let place = (at * stride[axis] + element * dilation[axis]).checked_sub(self.before[axis]);
@@ -85,7 +85,7 @@ impl Kernel {
     }
 
     /// Calls `visit` as [`Self::of_outputs`] does, for each input row in turn.
-    fn of_inputs(&self, rows: &Rows, mut visit: impl FnMut(usize, Run)) {
+    fn of_inputs(&self, rows: &Rows, mut visit: impl FnMut(usize, KernelSpan)) {
         let Geometry { kernel, stride, dilation, .. } = self.geometry;
         let reached = |axis: usize, at: usize, element: usize| {
             let place = (at + self.before[axis]).checked_sub(element * dilation[axis])?;
@@ -120,7 +120,7 @@ impl Kernel {
             channels.for_each(|(at, (y, x))| {
                 let (bias, weights) = self.channel::<T>(at);
                 y.fill(bias);
-                self.of_outputs(&rows, |element, Run { output, input, count }| {
+                self.of_outputs(&rows, |element, KernelSpan { output, input, count }| {
                     let y = &mut y[output..output + count];
                     if step == 1 {
                         y.iter_mut().zip(&x[input..input + count]).for_each(|(y, x)| *y += weights[element] * *x);
@@ -143,7 +143,7 @@ impl Kernel {
             let channels = gx.par_chunks_mut(voxels).zip(held.numbers::<T>()?.par_chunks(positions)).enumerate();
             channels.for_each(|(at, (gx, g))| {
                 let (_, weights) = self.channel::<T>(at);
-                self.of_inputs(&rows, |element, Run { output, input, count }| {
+                self.of_inputs(&rows, |element, KernelSpan { output, input, count }| {
                     let g = &g[output..output + count];
                     if step == 1 {
                         gx[input..input + count].iter_mut().zip(g).for_each(|(gx, g)| *gx += weights[element] * *g);
@@ -159,10 +159,13 @@ impl Kernel {
 
 impl Rows {
     /// Calls `visit` with the runs of the kernel elements from `first` on, where an output row meets an input row.
-    fn meet(&self, [output, input]: [usize; 2], first: usize, visit: &mut impl FnMut(usize, Run)) {
+    fn meet(&self, [output, input]: [usize; 2], first: usize, visit: &mut impl FnMut(usize, KernelSpan)) {
         let [output, input] = [output * self.output[2], input * self.input[2]];
         for (element, run) in self.runs.iter().enumerate().filter(|(_, run)| run.count > 0) {
-            visit(first + element, Run { output: output + run.output, input: input + run.input, count: run.count });
+            visit(
+                first + element,
+                KernelSpan { output: output + run.output, input: input + run.input, count: run.count },
+            );
         }
     }
 }
