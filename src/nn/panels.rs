@@ -1,4 +1,4 @@
-//! Products of f32 matrices by kernels of our own, for vectors of AVX-512.
+//! Products of f32 matrices by kernels of our own, for vectors of AVX-512 and of AVX2.
 //!
 //! Some columns of the right matrix are copied in panels, which stay in the second-level cache while all rows of the left pass by.
 //! The rows of the left matrix are read where they lie. A tile of the output stays in registers while it is summed.
@@ -16,12 +16,10 @@ use super::simd::{Simd, WIDEST_LANES, Work};
 
 /// Inner indices that are summed at a time.
 const SUMMED: usize = 256;
-/// Vectors in a row of a panel: with the rows of a tile they fill the registers with sums.
+/// The most vectors in a row of a panel.
 const WIDEST: usize = 3;
-/// Panels that are copied at a time: half a second-level cache of 1 MB.
+/// Panels that are copied at a time: half a second-level cache of 1 MB, or of 256 KB where vectors are narrower.
 const PANELS: usize = 10;
-/// Rows of a tile.
-const ROWS: usize = 8;
 /// Numbers in a line of the cache.
 const LINE: usize = 16;
 
@@ -59,8 +57,17 @@ impl<'a> Product<'a> {
 impl Work for Product<'_> {
     #[inline(always)]
     fn run<S: Simd>(self, s: S) {
+        // The sums of a tile, a row of the panel and a factor fill the registers: 32 of AVX-512, 16 of other sets.
+        if S::LANES == WIDEST_LANES { self.by_tiles::<S, 8, 3>(s) } else { self.by_tiles::<S, 6, 2>(s) }
+    }
+}
+
+impl Product<'_> {
+    /// Computes the product by tiles of so many rows and vectors.
+    #[inline(always)]
+    fn by_tiles<S: Simd, const ROWS: usize, const VECTORS: usize>(&self, s: S) {
         let ([_, inner], [_, columns]) = (self.left.shape, self.right.shape);
-        let panel = WIDEST * S::LANES;
+        let panel = VECTORS * S::LANES;
         let pieces = columns.div_ceil(PANELS * panel).max(1);
         let width = columns.div_ceil(pieces).next_multiple_of(panel);
         let mut copies = COPIES.take();
@@ -74,7 +81,7 @@ impl Work for Product<'_> {
                     let rows = row..self.rows.end.min(row + ROWS);
                     let left: [&[f32]; ROWS] = rows_of(&self.left, &rows, &summed, of_left);
                     let tiles = Tiles { left, columns: columns.clone(), rows: rows.clone(), begins: first == 0 };
-                    self.row_of_tiles(s, &tiles, of_right);
+                    self.row_of_tiles::<S, ROWS, VECTORS>(s, &tiles, of_right);
                     if summed.end == inner {
                         self.finish(rows, &columns);
                     }
@@ -83,13 +90,16 @@ impl Work for Product<'_> {
         }
         COPIES.set(copies);
     }
-}
 
-impl Product<'_> {
     /// Sums the tiles of some rows.
     #[inline(always)]
-    fn row_of_tiles<S: Simd>(&self, s: S, tiles: &Tiles<'_>, panels: &[f32]) {
-        let panel = WIDEST * S::LANES;
+    fn row_of_tiles<S: Simd, const ROWS: usize, const VECTORS: usize>(
+        &self,
+        s: S,
+        tiles: &Tiles<'_, ROWS>,
+        panels: &[f32],
+    ) {
+        let panel = VECTORS * S::LANES;
         let inner = tiles.left[0].len();
         let mut panels = panels;
         for start in tiles.columns.clone().step_by(panel) {
@@ -98,20 +108,20 @@ impl Product<'_> {
             let (of_tile, others) = panels.split_at(inner * vectors * S::LANES);
             panels = others;
             match vectors {
-                3 => self.put(s, sums::<S, 3>(s, &tiles.left, of_tile), tiles, columns),
-                2 => self.put(s, sums::<S, 2>(s, &tiles.left, of_tile), tiles, columns),
-                _ => self.put(s, sums::<S, 1>(s, &tiles.left, of_tile), tiles, columns),
+                3 if VECTORS == 3 => self.put(s, sums::<S, ROWS, 3>(s, &tiles.left, of_tile), tiles, columns),
+                2 => self.put(s, sums::<S, ROWS, 2>(s, &tiles.left, of_tile), tiles, columns),
+                _ => self.put(s, sums::<S, ROWS, 1>(s, &tiles.left, of_tile), tiles, columns),
             }
         }
     }
 
     /// Writes a tile's sums to the output, or adds them to what is there.
     #[inline(always)]
-    fn put<S: Simd, const N: usize>(
+    fn put<S: Simd, const ROWS: usize, const N: usize>(
         &self,
         s: S,
         sums: [[S::Vector; N]; ROWS],
-        tiles: &Tiles<'_>,
+        tiles: &Tiles<'_, ROWS>,
         columns: Range<usize>,
     ) {
         let bias = |row: usize| self.bias.get(row).map(|bias| *bias as f32);
@@ -159,7 +169,7 @@ impl Product<'_> {
 }
 
 /// The tiles of some rows, beside each other.
-struct Tiles<'a> {
+struct Tiles<'a, const ROWS: usize> {
     /// What is summed of each row of the left matrix; the last one again where there are fewer.
     left: [&'a [f32]; ROWS],
     rows: Range<usize>,
@@ -179,7 +189,7 @@ fn room(copies: &mut Vec<f32>, left: usize, right: usize) -> (&mut [f32], &mut [
 
 /// Gives the numbers at `summed` of some rows: where they lie, or a copy where they are not neighbours.
 #[inline(always)]
-fn rows_of<'a>(
+fn rows_of<'a, const ROWS: usize>(
     left: &Matrix<'a, f32>,
     rows: &Range<usize>,
     summed: &Range<usize>,
@@ -243,7 +253,11 @@ fn copy_panels(
 
 /// Sums over the inner indices: rows of the left matrix times a panel of the right, `[inner, N vectors]`.
 #[inline(always)]
-fn sums<S: Simd, const N: usize>(s: S, left: &[&[f32]; ROWS], panel: &[f32]) -> [[S::Vector; N]; ROWS] {
+fn sums<S: Simd, const ROWS: usize, const N: usize>(
+    s: S,
+    left: &[&[f32]; ROWS],
+    panel: &[f32],
+) -> [[S::Vector; N]; ROWS] {
     let mut sums = [[s.splat(0.0); N]; ROWS];
     let inner = panel.len() / (N * S::LANES);
     let left = left.map(|row| &row[..inner]);

@@ -7,7 +7,7 @@ use std::ops::Range;
 use super::epilogue::Epilogue;
 use super::gemm::{Columns, Destination, Matrix, Real};
 use super::panels::Product;
-use super::simd::{Instructions, WIDEST_LANES};
+use super::simd::Instructions;
 
 /// Numbers that products are made of.
 pub(crate) trait Multiply: Real {
@@ -102,9 +102,8 @@ unsafe fn by_panels(
     to: Destination<'_, f32>,
     epilogue: &Epilogue<'_, f32>,
 ) -> bool {
-    // With narrower vectors `matrixmultiply` is as fast.
     let instructions = Instructions::best();
-    let faster = instructions.lanes() == WIDEST_LANES;
+    let faster = !matches!(instructions, Instructions::Portable(_));
     if faster {
         // SAFETY: the caller's promise.
         instructions.run(unsafe { Product::new(left, rows, right, bias, to, epilogue) });

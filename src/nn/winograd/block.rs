@@ -17,7 +17,7 @@ use super::products::add_products;
 use super::tiles::{Block, Plan, TileSpan, part};
 use super::transform::{POINTS, TILE_OUTPUTS};
 use super::weights::Pack;
-use super::{WIDEST, Winograd, group_of, group_size};
+use super::{Winograd, group_of, group_size, panel_vectors};
 use crate::nn::epilogue::Epilogue;
 use crate::nn::gemm::Columns;
 use crate::nn::memory::in_huge_pages;
@@ -223,8 +223,7 @@ impl Pass<'_> {
                     (8, 2) => self.multiply::<S, 8, 2>(s, groups, weight, &at, transformed, to),
                     (8, _) => self.multiply::<S, 8, 3>(s, groups, weight, &at, transformed, to),
                     (_, 1) => self.multiply::<S, 4, 1>(s, groups, weight, &at, transformed, to),
-                    (_, 2) => self.multiply::<S, 4, 2>(s, groups, weight, &at, transformed, to),
-                    (_, _) => self.multiply::<S, 4, 3>(s, groups, weight, &at, transformed, to),
+                    (_, _) => self.multiply::<S, 4, 2>(s, groups, weight, &at, transformed, to),
                 }
             }
         }
@@ -420,9 +419,9 @@ struct PanelOffset {
     slice: usize,
 }
 
-/// So many columns in pieces of [`WIDEST`] vectors, with how many vectors each takes.
+/// So many columns in panels, with how many vectors each takes.
 fn panels<S: Simd>(columns: usize) -> impl Iterator<Item = (Range<usize>, usize)> {
-    let panel = WIDEST * S::LANES;
+    let panel = panel_vectors(S::LANES) * S::LANES;
     (0..columns).step_by(panel).map(move |start| {
         let end = columns.min(start + panel);
         (start..end, (end - start).div_ceil(S::LANES))

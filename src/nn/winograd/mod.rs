@@ -35,14 +35,23 @@ const FEW_CHANNELS: usize = 16;
 const SHARED_TILES: usize = 400;
 /// A thread's own block's transformed inputs and outputs fit into so many bytes: a second-level cache.
 const BLOCK_BYTES: usize = 2 << 20;
-/// Vectors of tiles that are multiplied together: with a group of output channels they fill the registers with sums.
+/// The most vectors of tiles that are multiplied together.
 const WIDEST: usize = 3;
+/// The most columns of a block of one image.
+const MOST_COLUMNS: usize = 4 * WIDEST * WIDEST_LANES;
 /// Output channels of the largest group.
 const LARGEST_GROUP: usize = 8;
 
 /// Output channels that are summed together: as many as there are registers for.
 fn group_size(lanes: usize) -> usize {
     if lanes == WIDEST_LANES { LARGEST_GROUP } else { 4 }
+}
+
+/// Vectors of tiles that are multiplied together: with a group of output channels their sums fill the registers. Of 16 registers
+/// twelve sums, three vectors and one weight leave none over, so that compilers spill a sum, which costs half the speed.
+#[inline(always)]
+fn panel_vectors(lanes: usize) -> usize {
+    if lanes == WIDEST_LANES { WIDEST } else { 2 }
 }
 
 /// Gives a group's first channel and how many it has, where so many channels are in groups of `size`.
@@ -103,14 +112,15 @@ impl Winograd<'_> {
 
     /// Blocks for each thread.
     fn plan<'a>(&self, images: &'a Images) -> Plan<'a> {
-        let panel = WIDEST * self.instructions.lanes();
+        let lanes = self.instructions.lanes();
+        let (panel, widest) = (panel_vectors(lanes) * lanes, WIDEST * lanes);
         let of_tile = POINTS * self.kernels.channels.iter().sum::<usize>() * size_of::<f32>();
         let sizes = if self.kernels.depth == 1 {
             // Whole panels, and no more than keep all threads busy.
-            [(BLOCK_BYTES / of_tile / panel).clamp(1, 4) * panel; 2]
+            [(BLOCK_BYTES / of_tile / panel).clamp(1, MOST_COLUMNS / panel) * panel; 2]
         } else {
             // A block has several slices, for it transforms its neighbours' too.
-            [8 * panel, panel + panel / 8]
+            [8 * widest, widest + widest / 8]
         };
         Plan::new(images, self.geometry, sizes, rayon::current_num_threads())
     }
