@@ -4,6 +4,7 @@
 
 mod aligned;
 mod case;
+mod cells;
 mod coarse;
 mod id;
 mod manifest;
@@ -18,7 +19,7 @@ mod tally;
 
 pub use self::aligned::{Aligned, LaidBy, SIDE, Shares, aligned};
 pub use self::case::{ALIGNED, CASE, ERROR, Failure, Kept, Standing, asked};
-pub use self::manifest::{Manifest, Row, RowSlab, slab};
+pub use self::manifest::{Manifest, Row, RowSlab, refuse_network, slab};
 pub use self::merge::merge;
 pub use self::place::{Claim, Place};
 pub use self::run::{Explains, Part, run};
