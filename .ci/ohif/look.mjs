@@ -5,7 +5,7 @@ import { createRequire } from 'node:module';
 
 const { chromium } = createRequire(`${process.env.MODULES}/`)('playwright-core');
 const [, , base, study, ctFolder, framesFolder, pictures] = process.argv;
-const PATIENCE_MS = 120_000;
+const PATIENCE_MS = 60_000;
 
 /// A slice of the series that series.mjs wrote: its pixels are the last bytes of its file.
 const [COLUMNS, ROWS] = [60, 50];
@@ -115,13 +115,17 @@ async function until(look, is) {
   }
 }
 
-async function show(name, words) {
-  await open();
-  await until(picture, found => found.lit > 0.02);
-  await page.getByText(words).first().dblclick({ timeout: PATIENCE_MS });
-  const yes = page.getByText(/^Yes$/).first();
-  await yes.click({ timeout: 8000 }).catch(() => {});
-  return async () => page.screenshot({ path: `${pictures}/${name}.png` });
+/// Opens an object, and looks until what is seen is as it should be. A busy machine may need another try.
+async function shown(name, words, look, is) {
+  for (let round = 1; ; round += 1) {
+    await open();
+    await until(picture, found => found.lit > 0.02);
+    await page.getByText(words).first().dblclick();
+    await page.getByText(/^Yes$/).first().click({ timeout: 8000 }).catch(() => {});
+    const found = await until(look, is);
+    await page.screenshot({ path: `${pictures}/${name}.png` });
+    if (round === 3 || (found !== null && is(found))) return found;
+  }
 }
 
 await open();
@@ -137,31 +141,30 @@ const turnTo = index => page.evaluate(async at => {
 }, index);
 await until(picture, found => found.lit > 0.02);
 await turnTo(Math.floor(ct.length / 2)).catch(() => {});
-const shown = await until(seen, found => off(found) < 12 && found.colours.some(colour => colour !== null && colour[0] > 100));
+const slice = await until(seen, found => off(found) < 12 && found.colours.some(colour => colour !== null && colour[0] > 100));
 await page.screenshot({ path: `${pictures}/ct.png` });
-check('CT', off(shown) < 12 && shown.colours.some(colour => colour[0] > 100), `slice ${shown.k}, greys are off by ${off(shown).toFixed(1)} of 255 on average`);
+check('CT', off(slice) < 12 && slice.colours.some(colour => colour[0] > 100), `slice ${slice.k}, greys are off by ${off(slice).toFixed(1)} of 255 on average`);
 
-// The animation: colours, and another picture at another step.
-const animation = await show('animation', 'SYNTHETIC counterfactual');
-await page.waitForTimeout(3000);
+// The animation: another picture at another step.
+const isAnimation = () => page.evaluate(() => {
+  const viewport = window.cornerstone.getRenderingEngines().flatMap(engine => engine.getViewports())[0];
+  return viewport.getImageIds().length;
+});
+const steps = await shown('animation', 'SYNTHETIC counterfactual', isAnimation, count => count > 1 && count < ct.length);
 await turnTo(0);
 const begins = await until(picture, found => found.lit > 0.05);
 await turnTo(1);
 const goesOn = await until(picture, found => found.sum !== begins.sum);
-await animation();
-check('animation', begins.lit > 0.05 && goesOn.sum !== begins.sum, `${(100 * begins.lit).toFixed(0)} % is lit, and steps differ`);
+check('animation', begins.lit > 0.05 && goesOn.sum !== begins.sum, `${steps} steps, ${(100 * begins.lit).toFixed(0)} % is lit, and they differ`);
 
 // The maps: over the CT, with colours where there is something.
 for (const [name, words] of [['difference', 'SYNTHETIC difference'], ['heatmap', 'SYNTHETIC heatmap']]) {
-  const keep = await show(name, words);
-  const found = await until(picture, one => one.colours > 0.02);
-  await keep();
+  const found = await shown(name, words, picture, one => one.colours > 0.02);
   check(name, found !== null && found.colours > 0.02, `${(100 * (found?.colours ?? 0)).toFixed(0)} % of the picture has colours`);
 }
 
 // The segmentation: colours in its voxels, and in no others.
 const held = await mask(spacing);
-const keep = await show('change', 'SYNTHETIC change');
 const agree = ({ k, colours }) => {
   let [both, either, wanted] = [0, 0, 0];
   colours.forEach((colour, at) => {
@@ -172,8 +175,7 @@ const agree = ({ k, colours }) => {
   });
   return { share: wanted === 0 ? 0 : both / either, wanted };
 };
-const drawn = await until(seen, found => agree(found).share > 0.9);
-await keep();
+const drawn = await shown('change', 'SYNTHETIC change', seen, found => agree(found).share > 0.9);
 const { share, wanted } = agree(drawn);
 check('segmentation', wanted > 20 && share > 0.9, `slice ${drawn.k}, ${wanted} voxels, coloured and held agree in ${(100 * share).toFixed(1)} %`);
 
