@@ -79,6 +79,23 @@ pub fn read_text(path: &Path, limit_bytes: u64) -> Result<String> {
     })
 }
 
+/// What is wrong with a text that should be JSON, in words that follow its name. The reader's own words stand only where they name a key.
+pub fn of_json(error: &serde_json::Error) -> String {
+    let line = error.line();
+    match error.classify() {
+        serde_json::error::Category::Eof => format!("ends in the middle, at line {line}"),
+        serde_json::error::Category::Data => {
+            let said = error.to_string();
+            let key = said.strip_prefix("missing field `").and_then(|rest| rest.split('`').next());
+            match key {
+                Some(key) => format!("has no \"{}\"", printable(key)),
+                None => format!("holds at line {line} another kind of value than belongs there"),
+            }
+        }
+        _ => format!("is no JSON from line {line} on"),
+    }
+}
+
 /// Whether a letter shows as itself and changes nothing around it: no control character, none that turns the direction of a
 /// text, no line separator, and none that is not seen.
 pub fn is_plain(letter: char) -> bool {
@@ -119,6 +136,27 @@ mod tests {
         assert!(read_text(&path, 4).unwrap_err().to_string().contains("longer than the 4 bytes"));
         std::fs::write(&path, b"ab\xff").unwrap();
         assert!(read_text(&path, 9).unwrap_err().to_string().contains("byte 2 belongs to no letter"));
+    }
+
+    #[test]
+    fn what_is_wrong_with_json_is_told_in_words() {
+        #[derive(Debug, serde::Deserialize)]
+        struct Two {
+            #[serde(rename = "a")]
+            _a: u8,
+            #[serde(rename = "b")]
+            _b: u8,
+        }
+        for (text, said) in [
+            ("", "ends in the middle, at line 1"),
+            ("{\n\"a\": 1", "ends in the middle, at line 2"),
+            ("{\n}}", "has no \"a\""),
+            ("{\"a\": 1}", "has no \"b\""),
+            ("{\"a\": 1,\n\"b\": \"x\"}", "holds at line 2 another kind of value than belongs there"),
+            ("\n\u{0}\u{0}", "is no JSON from line 2 on"),
+        ] {
+            assert_eq!(of_json(&serde_json::from_str::<Two>(text).unwrap_err()), said, "{text:?}");
+        }
     }
 
     #[cfg(unix)]

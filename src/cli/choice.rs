@@ -2,6 +2,7 @@
 
 use clap::Args;
 
+use super::values::whole;
 use crate::io::{Choice, Which};
 
 #[derive(Debug, Args)]
@@ -28,9 +29,8 @@ impl ChoiceArgs {
 }
 
 fn volume(text: &str) -> Result<usize, String> {
-    match text.parse() {
-        Ok(0) => Err("volumes are counted from 1".to_owned()),
-        Ok(number) => Ok(number),
-        Err(error) => Err(format!("{error}")),
+    match whole(text)? {
+        0 => Err("volumes are counted from 1".to_owned()),
+        number => Ok(number),
     }
 }

@@ -29,7 +29,7 @@ pub(super) fn run(args: &CohortArgs) -> Result<()> {
 }
 
 fn status(args: &StatusArgs) -> Result<()> {
-    let status = cohort::status(&Place::at(&args.folder)).map_err(BadInput)?;
+    let status = cohort::status(&Place::at(&args.folder))?;
     if args.json {
         say_json(&serde_json::to_string_pretty(&status)?);
     } else {
@@ -49,6 +49,10 @@ fn merge(args: &MergeArgs) -> Result<()> {
 
 fn compute(args: &RunArgs) -> Result<()> {
     refuse_what_is_of_one_scan(&args.outputs)?;
+    args.outputs.refuse_at_once()?;
+    if let Some(toward) = args.asked.toward.as_deref().and_then(Path::to_str) {
+        cohort::refuse_network("scan of --toward", toward).map_err(|error| Usage(error.to_string()))?;
+    }
     args.asked.options().check().map_err(|error| Usage(error.to_string()))?;
     let out = args.outputs.out.as_deref().context("--out is required")?;
     let read = |name: &str| std::env::var(name).ok();
@@ -56,9 +60,10 @@ fn compute(args: &RunArgs) -> Result<()> {
     let shard = of_slurm.unwrap_or(Shard::WHOLE);
     let manifest = Manifest::open(&args.manifest).map_err(BadInput)?;
     compute::start(&ComputeArgs { threads: threads(args.compute.threads, read)?, ..args.compute.clone() })?;
-    let place = Place::make(out)?;
     let monitor = progress::monitor()?;
     let networks = Networks::load(args, &manifest, &monitor)?;
+    // Only now: networks that cannot be loaded and targets that there are not leave no trace.
+    let place = Place::make(out)?;
     let part =
         Part { place: &place, manifest: &manifest, shard, overwrite: args.outputs.overwrite, verify: args.verify };
     let cases = (0..manifest.rows.len()).filter(|at| shard.has(*at)).count();
@@ -78,15 +83,14 @@ fn threads(named: usize, read: impl Fn(&str) -> Option<String>) -> Result<usize>
         None => Ok(named),
         Some(text) => match text.trim().parse() {
             Ok(threads) => Ok(threads),
-            Err(why) => bail!(Usage(format!("SLURM_CPUS_PER_TASK={text}: {why}; name the --threads"))),
+            Err(_no_number) => {
+                bail!(Usage(format!("SLURM_CPUS_PER_TASK={text} is no whole number; name the --threads")))
+            }
         },
     }
 }
 
 fn refuse_what_is_of_one_scan(outputs: &OutputArgs) -> Result<()> {
-    if outputs.keep_patient && !outputs.export.iter().any(|kind| kind.is_dicom()) {
-        bail!(Usage("--keep-patient is for DICOM files: --export dicom or dicom-ct".to_owned()));
-    }
     let wrong = [
         (outputs.dump.is_some(), "--dump is of one run; `parallax explain` has it"),
         (outputs.json, "--json is of one run; each case has its result.json"),

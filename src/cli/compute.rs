@@ -6,6 +6,7 @@ use anyhow::{Context, Result, bail};
 use clap::{Args, ValueEnum};
 
 use super::Usage;
+use super::values::whole;
 use crate::machine;
 use crate::nn::{device, threads};
 use crate::pipeline;
@@ -22,7 +23,7 @@ pub struct ComputeArgs {
     #[arg(long, value_enum, default_value = "exact")]
     pub precision: Precision,
     /// Computing threads; 0 means one per core
-    #[arg(long, value_name = "N", default_value_t = 0)]
+    #[arg(long, value_name = "N", default_value_t = 0, value_parser = whole::<usize>)]
     pub threads: usize,
     /// The most memory to take, such as 6GB or 900MB; what the machine has free where it is left out
     #[arg(long, value_name = "SIZE", value_parser = bytes)]

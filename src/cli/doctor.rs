@@ -2,10 +2,10 @@
 
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
 
-use anyhow::Result;
 use clap::Args;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::{harmless, say_json};
 use crate::gpu::{self, Adapter};
@@ -18,6 +18,34 @@ pub struct DoctorArgs {
     /// Machine-readable output
     #[arg(long)]
     json: bool,
+}
+
+/// The environment variable that has a second program of this one tell of nothing but the graphics, as JSON.
+const GRAPHICS_ALONE: &str = "PARALLAX_DOCTOR_GRAPHICS";
+
+/// A driver of graphics, as the window would find it.
+#[derive(Debug, Serialize, Deserialize)]
+struct Graphics {
+    name: String,
+    api: String,
+    in_software: bool,
+}
+
+/// What the drivers of graphics are asked for: they print what they like, and some end the program that asks them. A program of its own asks
+/// them, whose words no one hears. An error says how it ended.
+fn graphics() -> Result<Vec<Graphics>, String> {
+    let asks = std::env::current_exe().and_then(|this| {
+        Command::new(this).arg("doctor").env(GRAPHICS_ALONE, "1").stdin(Stdio::null()).stderr(Stdio::null()).output()
+    });
+    let Ok(asked) = asks else { return Ok(here()) };
+    let found = serde_json::from_slice(&asked.stdout).ok().filter(|_| asked.status.success());
+    found.ok_or_else(|| format!("a driver ends the program that asks it ({}); update it, or remove it", asked.status))
+}
+
+/// The same, by this very program.
+fn here() -> Vec<Graphics> {
+    let of = |Adapter { name, api, in_software }: Adapter| Graphics { name, api: api.to_owned(), in_software };
+    gpu::adapters().into_iter().map(of).collect()
 }
 
 /// What is told before the graphics are asked, whose driver may end the program.
@@ -58,13 +86,21 @@ struct Folder {
 struct Report {
     #[serde(flatten)]
     machine: Machine,
-    graphics: Vec<Adapter>,
+    graphics: Vec<Graphics>,
+    /// Why the graphics are not known.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    graphics_fail: Option<String>,
 }
 
-pub(super) fn run(args: &DoctorArgs) -> Result<()> {
+pub(super) fn run(args: &DoctorArgs) -> anyhow::Result<()> {
+    if std::env::var_os(GRAPHICS_ALONE).is_some() {
+        say_json(&serde_json::to_string(&here())?);
+        return Ok(());
+    }
     let machine = Machine::new()?;
     if args.json {
-        say_json(&serde_json::to_string_pretty(&Report { machine, graphics: gpu::adapters() })?);
+        let (graphics, graphics_fail) = graphics().map_or_else(|why| (Vec::new(), Some(why)), |found| (found, None));
+        say_json(&serde_json::to_string_pretty(&Report { machine, graphics, graphics_fail })?);
         return Ok(());
     }
     let mut out = std::io::stdout();
@@ -72,14 +108,14 @@ pub(super) fn run(args: &DoctorArgs) -> Result<()> {
         writeln!(out, "{}", harmless(&line)).ok(); // a reader that left wants no more
     }
     out.flush().ok(); // as above; what follows may not come back from a broken driver
-    for line in graphics_lines(&gpu::adapters(), machine.display) {
+    for line in graphics_lines(graphics(), machine.display) {
         writeln!(out, "{}", harmless(&line)).ok(); // as above
     }
     Ok(())
 }
 
 impl Machine {
-    fn new() -> Result<Self> {
+    fn new() -> anyhow::Result<Self> {
         let missed = device::choose(device::Wanted::Auto, device::Precision::Exact)?;
         let data = catalogue::data_folder();
         let within = |name: &str| data.as_ref().map(|folder| Folder::of(&folder.join(name)));
@@ -162,17 +198,18 @@ fn without_user(path: &Path, home: Option<&Path>) -> String {
     PathBuf::from("…").join(names.iter().collect::<PathBuf>()).display().to_string()
 }
 
-fn graphics_lines(adapters: &[Adapter], display: Option<&str>) -> Vec<String> {
-    let mut lines: Vec<String> = adapters
-        .iter()
-        .map(|Adapter { name, api, in_software }| {
-            let how = if *in_software { ", in software" } else { "" };
-            format!("{:13} {name} ({api}{how})", "graphics")
-        })
-        .collect();
+fn graphics_lines(asked: Result<Vec<Graphics>, String>, display: Option<&str>) -> Vec<String> {
+    let (adapters, none) = match asked {
+        Ok(found) => (found, "install a driver for Vulkan; mesa-vulkan-drivers has one in software".to_owned()),
+        Err(why) => (Vec::new(), why),
+    };
+    let line = |Graphics { name, api, in_software }: &Graphics| {
+        let how = if *in_software { ", in software" } else { "" };
+        format!("{:13} {name} ({api}{how})", "graphics")
+    };
+    let mut lines: Vec<String> = adapters.iter().map(line).collect();
     if adapters.is_empty() {
-        let remedy = "install a driver for Vulkan; mesa-vulkan-drivers has one in software";
-        lines.push(format!("{:13} none: the window cannot open, all commands work; {remedy}", "graphics"));
+        lines.push(format!("{:13} none: the window cannot open, all commands work; {none}", "graphics"));
     }
     lines.push(match (adapters.is_empty(), display) {
         (false, Some(_)) => "The window can open, and all commands work.".to_owned(),
@@ -201,10 +238,12 @@ mod tests {
 
     #[test]
     fn a_machine_without_graphics_is_told_what_works() {
-        let words = graphics_lines(&[], Some("X11")).join("\n");
+        let words = graphics_lines(Ok(Vec::new()), Some("X11")).join("\n");
         assert!(words.contains("cannot open") && words.contains("all commands work"), "{words}");
-        let one = Adapter { name: "llvmpipe".to_owned(), api: "Vulkan", in_software: true };
-        let words = graphics_lines(&[one], Some("X11")).join("\n");
+        let words = graphics_lines(Err("a driver ends".to_owned()), Some("X11")).join("\n");
+        assert!(words.contains("cannot open") && words.contains("a driver ends"), "{words}");
+        let one = Graphics { name: "llvmpipe".to_owned(), api: "Vulkan".to_owned(), in_software: true };
+        let words = graphics_lines(Ok(vec![one]), Some("X11")).join("\n");
         assert!(words.contains("llvmpipe (Vulkan, in software)") && words.contains("can open"), "{words}");
     }
 }

@@ -32,7 +32,7 @@ pub(super) fn run(args: &ExplainArgs) -> Result<()> {
     }
     args.asked.options().check().map_err(|error| Usage(error.to_string()))?;
     compute::start(&args.compute)?;
-    let set = args.outputs.check()?;
+    args.outputs.refuse_at_once()?;
     let monitor = progress::monitor()?;
     let request = Request {
         autoencoder: pipeline::load_autoencoder(&args.asked.autoencoder, &monitor)?,
@@ -40,6 +40,8 @@ pub(super) fn run(args: &ExplainArgs) -> Result<()> {
         slab: args.asked.slab.0.clone(),
         options: args.asked.options(),
     };
+    // Only now: networks that cannot be loaded and targets that there are not leave no trace.
+    let set = args.outputs.check()?;
     let scan = pacs::scan(&args.scan, &monitor)?;
     let input = Arc::new(pipeline::open_chosen(&scan, &args.choice.choice(), request.recipe()?, &monitor)?);
     explain(&input, &request, (&args.outputs, set), &monitor)?;
@@ -65,8 +67,8 @@ pub(super) fn explain(
     let folder = set.map(|set| explained.save(outputs, set));
     // One that cannot be written takes no other with it.
     let dump = outputs.dump.as_ref();
-    let dump =
-        dump.map(|path| write::save_by(path, outputs.overwrite, |out| tensors::dump(&explained.run.result, out)));
+    let dump = dump
+        .map(|path| write::save_private_by(path, outputs.overwrite, |out| tensors::dump(&explained.run.result, out)));
     [folder, dump].into_iter().flatten().collect::<Result<()>>()?;
     if explained.is_whole() { Ok(explained.report) } else { Err(Cancelled.into()) }
 }
@@ -200,9 +202,8 @@ fn repeated(
 }
 
 impl OutputArgs {
-    /// Refuses now what could not be written after hours of work. The folder of `--out` is there while what is given back is kept: it
-    /// takes the files.
-    pub(super) fn check(&self) -> Result<Option<Set>> {
+    /// Refuses what is wrong whatever is explained. Nothing is made.
+    pub(super) fn refuse_at_once(&self) -> Result<()> {
         if self.keep_patient && !self.export.iter().any(|kind| kind.is_dicom()) {
             bail!(Usage("--keep-patient is for DICOM files: --export dicom or dicom-ct".to_owned()));
         }
@@ -211,6 +212,16 @@ impl OutputArgs {
                 bail!(BadInput(anyhow!("there is no such file for {option}: {}", path.display())));
             }
         }
+        match self.out.as_ref().filter(|out| out.exists() && !out.is_dir()) {
+            Some(out) => bail!("this is a file, and --out names a folder: {}", out.display()),
+            None => Ok(()),
+        }
+    }
+
+    /// Refuses now what could not be written after hours of work. The folder of `--out` is there while what is given back is kept: it
+    /// takes the files.
+    pub(super) fn check(&self) -> Result<Option<Set>> {
+        self.refuse_at_once()?;
         let into = self.out.as_ref();
         let methods = self.compare.methods.iter().map(|method| method_name(*method));
         let names = export::names(&self.export).chain(methods);

@@ -15,7 +15,7 @@ pub(super) fn run(args: &ExplainArgs, path: &Path) -> Result<()> {
     let record = Record::open(path).map_err(BadInput)?;
     let options = record.options().map_err(BadInput)?;
     compute::start(&args.compute)?;
-    let set = args.outputs.check()?;
+    args.outputs.refuse_at_once()?;
     let monitor = progress::monitor()?;
     // Another classifier has other labels: that it is another one is said below.
     let terms = |classifier: &Model<Classifier>| {
@@ -30,6 +30,7 @@ pub(super) fn run(args: &ExplainArgs, path: &Path) -> Result<()> {
         slab: Some(record.slab()),
         options,
     };
+    let set = args.outputs.check()?;
     let choice = args.choice.or(record.choice());
     let scan = pacs::scan(&args.scan, &monitor)?;
     let input = Arc::new(pipeline::open_chosen(&scan, &choice, request.recipe()?, &monitor)?);

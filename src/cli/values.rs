@@ -5,6 +5,7 @@ use std::ops::{Range, RangeInclusive};
 use std::str::FromStr;
 
 use crate::cohort;
+use crate::reach::url;
 
 /// Slices that may change; `None` is all.
 #[derive(Debug, Clone)]
@@ -47,9 +48,31 @@ where
     }
 }
 
+/// Reads a whole number.
+pub(super) fn whole<N: FromStr>(text: &str) -> Result<N, String> {
+    text.parse().map_err(|_no_number| {
+        if !text.is_empty() && text.bytes().all(|digit| digit.is_ascii_digit()) {
+            format!("{text} is too large a number")
+        } else {
+            format!("{text:?} is no whole number of 0 or more")
+        }
+    })
+}
+
+/// Reads a port of a machine.
+pub(super) fn port(text: &str) -> Result<u16, String> {
+    url::check_port(text)?;
+    whole(text)
+}
+
+/// Reads how much of something a phantom has.
+pub(super) fn dial(text: &str) -> Result<f32, String> {
+    finite(text).map(|value| value as f32)
+}
+
 pub(super) fn seeds(text: &str) -> Result<Seeds, String> {
     let (start, end) = text.split_once(':').ok_or("want A:B")?;
-    let number = |s: &str| s.parse::<u64>().map_err(|e| format!("{s:?}: {e}; want A:B"));
+    let number = |s: &str| whole(s).map_err(|why| format!("{why}; want A:B"));
     let seeds = number(start)?..number(end)?;
     if seeds.is_empty() { Err(format!("{text} holds no seed; want A:B with A < B")) } else { Ok(Seeds(seeds)) }
 }
@@ -61,11 +84,35 @@ pub(super) fn range(text: &str) -> Result<LambdaRange, String> {
 }
 
 pub(super) fn finite(text: &str) -> Result<f64, String> {
-    let value: f64 = text.parse().map_err(|e| format!("{e}"))?;
+    let value: f64 = text.parse().map_err(|_no_number| format!("{text:?} is no number"))?;
     if value.is_finite() { Ok(value) } else { Err("want a finite number".to_owned()) }
 }
 
 pub(super) fn positive(text: &str) -> Result<f64, String> {
     let value = finite(text)?;
     if value > 0.0 { Ok(value) } else { Err("want a number above 0".to_owned()) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_no_number_is_told_in_words() {
+        assert_eq!(whole::<usize>("12"), Ok(12));
+        for (text, said) in [
+            ("", "\"\" is no whole number of 0 or more"),
+            ("-1", "\"-1\" is no whole number of 0 or more"),
+            ("1.5", "\"1.5\" is no whole number of 0 or more"),
+            ("99999999999999999999", "99999999999999999999 is too large a number"),
+        ] {
+            assert_eq!(whole::<usize>(text), Err(said.to_owned()));
+        }
+        assert_eq!(port("104"), Ok(104));
+        for text in ["0", "65536", "99999999999999999999", "x", ""] {
+            assert!(port(text).is_err_and(|why| why.contains("from 1 to 65535")), "{text}");
+        }
+        assert_eq!(finite("1,5"), Err("\"1,5\" is no number".to_owned()));
+        assert_eq!(seeds("1:x").unwrap_err(), "\"x\" is no whole number of 0 or more; want A:B");
+    }
 }

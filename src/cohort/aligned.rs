@@ -3,14 +3,18 @@
 //! The frame is a cube of [`SIDE`] places a side along the patient's axes (RAS+). The body's box, left to right and back to front, takes the
 //! middle of it, and so do the lungs, from below to above; what lies around, such as the table, stays in sight.
 
+use std::io::Read as _;
+use std::path::Path;
+
 use anyhow::{Context, Result, ensure};
 use glam::{DAffine3, DMat3};
 use half::f16;
-use safetensors::tensor::{Dtype, SafeTensors, TensorView, serialize};
+use safetensors::tensor::{Dtype, Metadata, SafeTensors, TensorView, serialize};
 use serde::{Deserialize, Serialize};
 
 use super::coarse::Coarse;
 use super::outline::{Outline, outline};
+use crate::files;
 use crate::job::{Cancelled, Monitor};
 use crate::latent_shift::Counterfactual;
 use crate::volume::{Grid, Volume, resample};
@@ -118,18 +122,49 @@ fn means(samples: &[f32]) -> Vec<f32> {
 
 /// The key of each part in the file.
 const KEYS: [&str; 3] = ["change", "size", "scan"];
+const DTYPES: [Dtype; 3] = [Dtype::F32, Dtype::F32, Dtype::F16];
+/// The bytes of the header's length, which stand before it.
+const HEAD_BYTES: usize = 8;
+/// A header of three tensors takes a hundredth of this.
+const MOST_HEADER_BYTES: u64 = 1 << 16;
 
 impl Aligned {
     /// A safetensors file: "change" and "size" as f32, "scan" as f16, each `[k, j, i]`.
     pub fn bytes(&self) -> Result<Vec<u8>> {
         let f32s = |values: &[f32]| values.iter().flat_map(|value| value.to_le_bytes()).collect::<Vec<u8>>();
         let scan: Vec<u8> = self.scan.iter().flat_map(|value| f16::from_f32(*value).to_le_bytes()).collect();
-        let parts = [(Dtype::F32, f32s(&self.change)), (Dtype::F32, f32s(&self.size)), (Dtype::F16, scan)];
+        let parts = [f32s(&self.change), f32s(&self.size), scan];
         let mut views = Vec::new();
-        for (key, (dtype, bytes)) in KEYS.iter().zip(&parts) {
-            views.push((*key, TensorView::new(*dtype, vec![SIDE; 3], bytes)?));
+        for ((key, dtype), bytes) in KEYS.iter().zip(DTYPES).zip(&parts) {
+            views.push((*key, TensorView::new(dtype, vec![SIDE; 3], bytes)?));
         }
         serialize(views, None).context("the tensors cannot be written")
+    }
+
+    /// Refuses a file that is cut or is no such change, in words that follow its name; reads no more of it than its header.
+    pub(super) fn check(path: &Path) -> Result<(), String> {
+        let cannot = |error: std::io::Error| match error.kind() {
+            std::io::ErrorKind::NotFound => "is missing".to_owned(),
+            std::io::ErrorKind::UnexpectedEof => "is cut".to_owned(),
+            _ => format!("cannot be read: {error}"),
+        };
+        let mut file = files::open(path).map_err(cannot)?;
+        let (length, mut head) = (file.metadata().map_err(cannot)?.len(), [0; HEAD_BYTES]);
+        file.read_exact(&mut head).map_err(cannot)?;
+        let header = u64::from_le_bytes(head);
+        let strange = || "is no safetensors file".to_owned();
+        if header > MOST_HEADER_BYTES {
+            return Err(strange());
+        }
+        let mut text = vec![0; header as usize];
+        file.read_exact(&mut text).map_err(cannot)?;
+        let found: Metadata = serde_json::from_slice(&text).map_err(|_no_header| strange())?;
+        let is_part = |key: &str, dtype| found.info(key).is_some_and(|of| of.dtype == dtype && of.shape == [SIDE; 3]);
+        if !KEYS.iter().zip(DTYPES).all(|(key, dtype)| is_part(key, dtype)) {
+            return Err("holds no change in the common frame".to_owned());
+        }
+        let whole = HEAD_BYTES as u64 + header + found.data_len() as u64;
+        if length == whole { Ok(()) } else { Err(format!("has {length} bytes, where {whole} belong")) }
     }
 
     /// Reads what [`Self::bytes`] wrote.
@@ -167,9 +202,20 @@ mod tests {
         let bytes = aligned.bytes().unwrap();
         let read = Aligned::read(&bytes).unwrap();
         assert!(read.change[7].is_nan() && read.change[8] == 0.125 && read.scan == aligned.scan);
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a.safetensors");
+        let checked = |bytes: &[u8]| {
+            std::fs::write(&path, bytes).unwrap();
+            Aligned::check(&path)
+        };
+        assert_eq!(checked(&bytes), Ok(()));
         for length in [0, 7, 100, bytes.len() - 1] {
             assert!(Aligned::read(&bytes[..length]).is_err(), "{length} bytes");
+            assert!(checked(&bytes[..length]).is_err(), "{length} bytes");
         }
+        assert!(checked(&[&bytes[..], b"more"].concat()).is_err_and(|why| why.contains("bytes, where")));
+        assert_eq!(checked(&[0; 400]), Err("is no safetensors file".to_owned()));
+        assert_eq!(checked(&[0xff; 400]), Err("is no safetensors file".to_owned()));
     }
 
     #[test]

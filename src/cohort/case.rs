@@ -1,18 +1,15 @@
 //! What is kept of one case beside its `result.json`: of which scan it is, what was asked, and what a merge needs.
 
-use std::collections::BTreeSet;
 use std::path::Path;
 use std::time::UNIX_EPOCH;
 
-use anyhow::{Context, Result, anyhow, bail};
+use anyhow::{Context, Result};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
 use super::aligned::{LaidBy, Shares};
 use super::manifest::Row;
-use super::place::Place;
-use crate::export::REPORT;
 use crate::files;
 use crate::pipeline::{Asked, NetworkUsed, Request};
 
@@ -20,8 +17,8 @@ use crate::pipeline::{Asked, NetworkUsed, Request};
 pub const CASE: &str = "case.json";
 pub const ERROR: &str = "error.json";
 pub const ALIGNED: &str = "aligned.safetensors";
-const FORMAT: &str = "parallax case";
-const VERSION: u32 = 1;
+pub(super) const FORMAT: &str = "parallax case";
+pub(super) const VERSION: u32 = 1;
 /// A record of thousands of steps and of every class takes a hundredth of this.
 pub(super) const MOST_BYTES: u64 = 64 << 20;
 
@@ -110,21 +107,6 @@ impl Kept {
         }
     }
 
-    pub fn open(folder: &Path) -> Result<Self> {
-        let path = folder.join(CASE);
-        let text = files::read_text(&path, MOST_BYTES).with_context(|| format!("cannot read {}", path.display()))?;
-        let kept: Self = serde_json::from_str(&text).with_context(|| format!("damaged: {}", path.display()))?;
-        if (kept.format.as_str(), kept.version) != (FORMAT, VERSION) {
-            bail!(
-                "its format is {:?} {}, and {FORMAT:?} {VERSION} is wanted: {}",
-                kept.format,
-                kept.version,
-                path.display()
-            );
-        }
-        Ok(kept)
-    }
-
     pub fn json(&self) -> Result<Vec<u8>> {
         serde_json::to_vec_pretty(self).context("the case cannot be written as JSON")
     }
@@ -171,106 +153,4 @@ pub fn asked(request: &Request, row: &Row, more: &Value) -> Result<Value> {
     });
     // As it is read back: numbers may lose nothing on the way.
     serde_json::from_str(&asked.to_string()).context("what is asked cannot be written as JSON")
-}
-
-/// How far a case has come.
-#[derive(Debug, Clone, PartialEq)]
-pub enum Standing {
-    /// The case has neither a result nor a failure.
-    Missing,
-    Done,
-    Failed(Failure),
-    /// It is of another scan, or was asked something else, in words.
-    Differs(String),
-}
-
-/// Whether there is all that a case that is done has.
-pub(super) fn is_whole(folder: &Path) -> bool {
-    [CASE, REPORT, ALIGNED].iter().all(|name| folder.join(name).is_file())
-}
-
-/// How far a case has come, by what it would be asked now. `scan_sha256` reads the scan, which is asked for only where its files are not
-/// those of then.
-pub(super) fn standing(
-    place: &Place,
-    row: &Row,
-    asked: &Value,
-    scan_sha256: impl FnOnce() -> Result<String>,
-) -> Result<Standing> {
-    let folder = place.case(&row.id);
-    if let Some(failure) = Failure::open(&folder) {
-        return Ok(Standing::Failed(failure));
-    }
-    if !is_whole(&folder) {
-        return Ok(Standing::Missing);
-    }
-    let kept = Kept::open(&folder)?;
-    if let Err(why) = of_result(&kept, &folder) {
-        return Ok(Standing::Differs(why.to_string()));
-    }
-    if kept.asked != *asked {
-        return Ok(Standing::Differs(differences(&kept.asked, asked)));
-    }
-    if row.mask.as_deref().map(Stamp::of).transpose()? != kept.mask {
-        return Ok(Standing::Differs("the mask is another".to_owned()));
-    }
-    let is_same = Stamp::of(&row.scan)? == kept.scan.stamp || scan_sha256()? == kept.scan.sha256;
-    Ok(if is_same { Standing::Done } else { Standing::Differs("the scan's voxels are others".to_owned()) })
-}
-
-/// Refuses a `result.json` of another scan or of other networks than `case.json` tells.
-fn of_result(kept: &Kept, folder: &Path) -> Result<()> {
-    let path = folder.join(REPORT);
-    let text = files::read_text(&path, MOST_BYTES)?;
-    let result: Value = serde_json::from_str(&text).map_err(|why| anyhow!("result.json is damaged: {why}"))?;
-    let pairs = [
-        ("scan", &result["input"]["sha256"], &json!(kept.scan.sha256)),
-        ("autoencoder", &result["autoencoder"]["sha256"], &kept.asked["autoencoder"]["sha256"]),
-        ("network that gives the score", &result["scored_by"]["sha256"], &kept.asked["scored_by"]["sha256"]),
-    ];
-    match pairs.iter().find(|(_, found, told)| found != told) {
-        Some((what, ..)) => bail!("its result.json is of another {what} than its case.json"),
-        None => Ok(()),
-    }
-}
-
-/// The names of what differs between two things that were asked, with both values where they are short.
-fn differences(then: &Value, now: &Value) -> String {
-    let mut told = Vec::new();
-    differ(then, now, "", &mut told);
-    told.join(", ")
-}
-
-/// A longer value is not told.
-const SHORT: usize = 40;
-
-fn differ(then: &Value, now: &Value, name: &str, told: &mut Vec<String>) {
-    if then == now {
-        return;
-    }
-    if let (Some(a), Some(b)) = (then.as_object(), now.as_object()) {
-        let keys: BTreeSet<&String> = a.keys().chain(b.keys()).collect();
-        for key in keys {
-            let name = if name.is_empty() { key.clone() } else { format!("{name}.{key}") };
-            differ(&then[key], &now[key], &name, told);
-        }
-        return;
-    }
-    let [was, is] = [then, now].map(Value::to_string);
-    let short = was.len() <= SHORT && is.len() <= SHORT;
-    told.push(if short { format!("{name} was {was}, is {is}") } else { format!("{name} is another") });
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn what_differs_is_named() {
-        let then = json!({ "slab": [0, 3], "options": { "steps": 10, "drop": 0.8 }, "autoencoder": "a".repeat(64) });
-        let now = json!({ "slab": [0, 4], "options": { "steps": 10, "drop": 0.5 }, "autoencoder": "b".repeat(64) });
-        let said = differences(&then, &now);
-        assert_eq!(said, "autoencoder is another, options.drop was 0.8, is 0.5, slab was [0,3], is [0,4]");
-        assert_eq!(differences(&now, &now), "");
-    }
 }

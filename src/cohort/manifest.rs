@@ -6,9 +6,11 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, anyhow, bail, ensure};
 
+use super::cells::{self, Line};
 use super::id;
 use crate::files;
 use crate::io::Which;
+use crate::pacs::Address;
 
 /// The columns that mean something here, in the order in which a kept manifest has them.
 pub(super) const KNOWN: [&str; 6] = ["id", "scan", "series", "target", "slab", "mask"];
@@ -56,7 +58,8 @@ pub fn slab(text: &str) -> Result<RowSlab, String> {
         return Ok(None);
     }
     let (start, end) = text.split_once(':').ok_or("want A:B or all")?;
-    let number = |s: &str| s.parse::<usize>().map_err(|e| format!("{s:?}: {e}; want A:B or all"));
+    let number =
+        |s: &str| s.parse::<usize>().map_err(|_no_number| format!("{s:?} is no whole number; want A:B or all"));
     Ok(Some(number(start)?..number(end)?))
 }
 
@@ -64,12 +67,14 @@ impl Manifest {
     /// Reads a table (`.csv`), or lists the scans of a folder, or of a pattern such as `scans/*.nii.gz`. Nothing is opened but the table.
     pub fn open(path: &Path) -> Result<Self> {
         let is_table = path.extension().is_some_and(|ext| ext.eq_ignore_ascii_case("csv"));
-        let made = if path.is_dir() {
+        let network = path.to_str().map_or(Ok(()), |said| refuse_network("scan", said));
+        let made = if let Err(error) = network {
+            Err(error)
+        } else if path.is_dir() {
             in_folder(path).and_then(Self::of_scans)
         } else if path.exists() || is_table {
-            let text = files::read_text(path, MOST_BYTES).map_err(Into::into);
             let folder = path.parent().unwrap_or(Path::new(""));
-            text.and_then(|text| Self::read(&text, &std::path::absolute(folder.join("."))?))
+            table(path).and_then(|text| Self::read(&text, &std::path::absolute(folder.join("."))?))
         } else {
             matching(path).and_then(Self::of_scans)
         };
@@ -78,28 +83,30 @@ impl Manifest {
 
     /// Reads a table. Relative paths are of `folder`. All that is wrong is told at once, each by its line.
     pub fn read(text: &str, folder: &Path) -> Result<Self> {
-        let mut table = csv::ReaderBuilder::new().flexible(true).trim(csv::Trim::All).from_reader(text.as_bytes());
-        let names: Vec<String> =
-            table.headers()?.iter().map(|name| name.trim_start_matches('\u{feff}').to_owned()).collect();
-        let places = Places::of(&names)?;
-        let columns: Vec<String> = places.further.iter().map(|at| names[*at].clone()).collect();
-        let (mut rows, mut wrong) = (Vec::new(), Vec::new());
-        let mut seen = BTreeMap::new();
-        for record in table.records() {
-            ensure!(rows.len() < MOST_ROWS, "it has more than {MOST_ROWS} rows; make several cohorts of it");
-            let record = match record {
-                Ok(record) => record,
-                Err(error) => {
-                    wrong.push(format!("the table is damaged: {error}"));
-                    break;
-                }
-            };
-            let line = record.position().map_or(0, csv::Position::line);
-            match places.row(&record, (names.len(), line), folder) {
+        let has = |cells: &[String]| ["id", "scan"].iter().all(|name| cells.iter().any(|cell| cell == name));
+        let (lines, mut wrong) = cells::lines(text, has)?;
+        let of_head = wrong.iter().find(|fault| fault.starts_with("line 1:"));
+        let (None, Some((head, lines))) = (of_head, lines.split_first()) else {
+            bail!("{}", of_head.or(wrong.first()).map_or("line 1: it names no columns", String::as_str));
+        };
+        let places = Places::of(&head.cells)?;
+        let columns: Vec<String> = places.further.iter().map(|at| head.cells[*at].clone()).collect();
+        ensure!(lines.len() <= MOST_ROWS, "it has more than {MOST_ROWS} rows; make several cohorts of it");
+        let mut rows = Vec::new();
+        let mut seen = BTreeMap::<String, (String, u64)>::new();
+        for Line { number: line, cells } in lines {
+            match places.row(cells, *line, folder) {
                 Ok(row) => {
                     // Some file systems tell a from A, and some do not.
-                    if let Some(first) = seen.insert(row.id.to_ascii_lowercase(), line) {
-                        wrong.push(format!("line {line}: the id {:?} stands in line {first} already", row.id));
+                    if let Some((first, at)) = seen.insert(row.id.to_ascii_lowercase(), (row.id.clone(), *line)) {
+                        let id = &row.id;
+                        wrong.push(if first == *id {
+                            format!("line {line}: the id {id:?} stands in line {at} already")
+                        } else {
+                            format!(
+                                "line {line}: the id {id:?} is {first:?} of line {at} but for capitals, and folders of both names would be one on some disks; change one"
+                            )
+                        });
                     }
                     rows.push(row);
                 }
@@ -164,6 +171,7 @@ impl Manifest {
 
 /// Where a table has each column.
 struct Places {
+    columns: usize,
     known: [Option<usize>; KNOWN.len()],
     further: Vec<usize>,
 }
@@ -171,6 +179,8 @@ struct Places {
 impl Places {
     fn of(names: &[String]) -> Result<Self> {
         let mut seen = BTreeSet::new();
+        // Spreadsheets write empty cells behind the last one.
+        let names = &names[..names.iter().rposition(|name| !name.is_empty()).map_or(0, |last| last + 1)];
         for name in names {
             ensure!(seen.insert(name), "line 1: two columns have the name {name:?}; give each a name of its own");
             ensure!(!name.is_empty(), "line 1: a column has no name; give it one");
@@ -178,28 +188,36 @@ impl Places {
         }
         let known = KNOWN.map(|known| names.iter().position(|name| name == known));
         for (name, place) in KNOWN.iter().zip(known).take(2) {
-            ensure!(place.is_some(), "line 1: there is no column {name:?}; the columns id and scan are needed");
+            let other = names.iter().find(|other| other.eq_ignore_ascii_case(name));
+            let other = other.map_or_else(String::new, |other| format!(" ({other:?} is written otherwise)"));
+            ensure!(place.is_some(), "line 1: there is no column {name:?}{other}; the columns id and scan are needed");
         }
         let further = (0..names.len()).filter(|at| !known.contains(&Some(*at))).collect();
-        Ok(Self { known, further })
+        Ok(Self { columns: names.len(), known, further })
     }
 
-    fn row(&self, record: &csv::StringRecord, (columns, line): (usize, u64), folder: &Path) -> Result<Row> {
-        ensure!(record.len() == columns, "it has {} cells, where the first line names {columns}", record.len());
-        let cell = |known: usize| {
-            let text = self.known[known].and_then(|at| record.get(at)).unwrap_or_default();
-            (!text.is_empty()).then_some(text)
-        };
+    fn row(&self, cells: &[String], line: u64, folder: &Path) -> Result<Row> {
+        let columns = self.columns;
+        let beyond = cells.iter().skip(columns).any(|cell| !cell.is_empty());
+        ensure!(
+            cells.len() >= columns && !beyond,
+            "it has {} cells, where the first line names {columns}",
+            cells.len()
+        );
+        let text = |at: usize| cells.get(at).map_or("", String::as_str);
+        let cell = |known: usize| self.known[known].map(text).filter(|text| !text.is_empty());
         let id = cell(0).context("the id is empty")?;
         id::check(id).map_err(|why| anyhow!("the id {id:?} {why}"))?;
         let scan = cell(1).context("the scan is empty")?;
+        for (what, said) in [("scan", Some(scan)), ("mask", cell(5))] {
+            said.map_or(Ok(()), |said| refuse_network(what, said))?;
+        }
         let series = cell(2).map(str::parse::<Which>).transpose().map_err(|why| anyhow!("series: {why}"))?;
         let slab = cell(4).map(slab).transpose().map_err(|why| anyhow!("slab: {why}"))?;
         if let Some(Some(empty)) = slab.as_ref().filter(|slab| slab.as_ref().is_some_and(Range::is_empty)) {
             bail!("slab: {}:{} holds no slice", empty.start, empty.end);
         }
-        let further: Vec<String> =
-            self.further.iter().map(|at| record.get(*at).unwrap_or_default().to_owned()).collect();
+        let further: Vec<String> = self.further.iter().map(|at| text(*at).to_owned()).collect();
         ensure!(
             further.iter().all(|cell| cell.chars().all(files::is_plain)),
             "a cell has letters that no one sees; take them out"
@@ -215,6 +233,36 @@ impl Places {
             line,
         })
     }
+}
+
+/// A table's text, where the file is one.
+fn table(path: &Path) -> Result<String> {
+    if is_scan(path) {
+        bail!(
+            "it is a scan, and a cohort is a table, a folder, or a pattern in quotes; `parallax explain` takes one scan"
+        );
+    }
+    cells::read(path, MOST_BYTES)
+}
+
+/// Refuses what would have to be fetched: a cohort uses no network.
+pub fn refuse_network(what: &str, said: &str) -> Result<()> {
+    if let Some(address) = Address::of_scan(Path::new(said)) {
+        let get = address.map_or_else(
+            |_unfit| "`parallax pacs get`".to_owned(),
+            |Address { source, study_uid, series_uid }| {
+                let series = series_uid.map_or_else(String::new, |uid| format!("/{uid}"));
+                format!("`parallax pacs get {source} {study_uid}{series} --out DIR`")
+            },
+        );
+        bail!(
+            "the {what} lies in an archive, and a cohort uses no network; fetch it first, {get}, and name its folder"
+        );
+    }
+    let is_address =
+        said.split_once("://").is_some_and(|(scheme, _)| scheme.chars().all(|c| c.is_ascii_alphanumeric()));
+    ensure!(!is_address, "the {what} is an address, and a cohort uses no network; fetch it first, and name its file");
+    Ok(())
 }
 
 fn refuse(wrong: &[String]) -> Result<()> {

@@ -4,24 +4,29 @@
 
 mod aligned;
 mod case;
+mod cells;
 mod coarse;
 mod id;
 mod manifest;
 mod merge;
+mod numbers;
 mod outline;
 mod place;
 mod record;
 mod run;
 mod shard;
+mod sound;
+mod standing;
 mod status;
 mod tally;
 
 pub use self::aligned::{Aligned, LaidBy, SIDE, Shares, aligned};
-pub use self::case::{ALIGNED, CASE, ERROR, Failure, Kept, Standing, asked};
-pub use self::manifest::{Manifest, Row, RowSlab, slab};
+pub use self::case::{ALIGNED, CASE, ERROR, Failure, Kept, asked};
+pub use self::manifest::{Manifest, Row, RowSlab, refuse_network, slab};
 pub use self::merge::merge;
 pub use self::place::{Claim, Place};
 pub use self::run::{Explains, Part, run};
 pub use self::shard::Shard;
+pub use self::standing::Standing;
 pub use self::status::{Status, status};
 pub use self::tally::Tally;

@@ -44,6 +44,27 @@ impl Place {
         Ok(place)
     }
 
+    /// Refuses a folder that holds no cohort, and says what it lacks.
+    pub(super) fn check(&self) -> Result<()> {
+        let root = self.root.display();
+        if !self.root.exists() {
+            bail!("there is no such folder; name the one that --out named: {root}");
+        }
+        if !self.root.is_dir() {
+            bail!("a cohort is a folder, and this is a file; name the folder that --out named: {root}");
+        }
+        let lacks = [self.cases(), self.shards(), self.manifests()].into_iter().find(|folder| !folder.is_dir());
+        let Some(lacks) = lacks else { return Ok(()) };
+        let lacks = lacks.file_name().unwrap_or_default().display();
+        let holds = |folder: &&Path| Self::at(folder).shards().is_dir();
+        match std::path::absolute(&self.root)?.ancestors().skip(1).take(2).find(holds) {
+            Some(cohort) => bail!("this lies within the cohort of {}; name that folder: {root}", cohort.display()),
+            None => {
+                bail!("no cohort lies here: it has no folder \"{lacks}\"; name the folder that --out named: {root}")
+            }
+        }
+    }
+
     pub fn root(&self) -> &Path {
         &self.root
     }

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, anyhow, bail};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
@@ -12,6 +12,7 @@ use super::shard::Shard;
 use super::tally::Tally;
 use crate::export::write::{save_private, save_private_by};
 use crate::nn::threads;
+use crate::pipeline::BadInput;
 use crate::study::Clock;
 use crate::{files, machine};
 
@@ -102,11 +103,22 @@ fn keep(place: &Place, manifest: &Manifest) -> Result<String> {
     Ok(name)
 }
 
-/// The latest runs of all shards of the newest manifest, by number; those of another division than the newest are left out.
-pub(super) fn shards(place: &Place) -> Result<Vec<Shown>> {
+/// The latest runs of all shards of the newest manifest, by number, with that manifest; those of another division than the newest are left
+/// out. A folder that holds no cohort is bad input, and what it lacks is said.
+pub(super) fn open(place: &Place) -> Result<(Vec<Shown>, Manifest)> {
+    let read = || {
+        place.check()?;
+        let shards = shards(place)?;
+        let manifest = manifest(place, &shards)?;
+        Ok((shards, manifest))
+    };
+    read().map_err(|error: anyhow::Error| BadInput(error).into())
+}
+
+fn shards(place: &Place) -> Result<Vec<Shown>> {
     let folder = place.shards();
     let mut all = Vec::new();
-    let cannot = || format!("no cohort lies here; name the folder that --out named: {}", place.root().display());
+    let cannot = || format!("cannot read {}", folder.display());
     for entry in std::fs::read_dir(&folder).with_context(cannot)? {
         let path = entry?.path();
         if path.extension().is_some_and(|ext| ext == "json") {
@@ -123,16 +135,23 @@ pub(super) fn shards(place: &Place) -> Result<Vec<Shown>> {
 
 fn shown(path: &Path) -> Result<Shown> {
     let text = files::read_text(path, MOST_BYTES).with_context(|| format!("cannot read {}", path.display()))?;
-    serde_json::from_str(&text).with_context(|| format!("damaged: {}", path.display()))
+    let shown = serde_json::from_str(&text);
+    shown.map_err(|error| {
+        let what = files::of_json(&error);
+        anyhow!("the record of a shard {what}; delete it, and run the cohort again: {}", path.display())
+    })
 }
 
 /// The manifest that the newest run was of.
-pub(super) fn manifest(place: &Place, shards: &[Shown]) -> Result<Manifest> {
-    let shard = shards
-        .first()
-        .with_context(|| format!("no shard has begun here; run `parallax cohort` first: {}", place.root().display()))?;
+fn manifest(place: &Place, shards: &[Shown]) -> Result<Manifest> {
+    let root = place.root().display();
+    let shard = shards.first();
+    let shard = shard.with_context(|| format!("no shard has begun here; run `parallax cohort` first: {root}"))?;
     let name = Path::new(&shard.manifest).file_name().context("the record of a shard names no manifest")?;
     let path = place.manifests().join(name);
+    if !path.exists() {
+        bail!("the kept manifest is missing; run `parallax cohort` again: {}", path.display());
+    }
     let text =
         files::read_text(&path, MOST_MANIFEST_BYTES).with_context(|| format!("cannot read {}", path.display()))?;
     Manifest::read(&text, place.root()).with_context(|| format!("damaged: {}", path.display()))

@@ -7,11 +7,13 @@ use anyhow::{Context, Result, anyhow};
 use serde_json::Value;
 
 use super::aligned::aligned;
-use super::case::{ALIGNED, CASE, ERROR, Failure, Kept, ScanKept, Stamp, Standing, is_whole, standing};
+use super::case::{ALIGNED, CASE, ERROR, Failure, Kept, ScanKept, Stamp};
 use super::manifest::{Manifest, Row};
 use super::place::{Claim, Place};
 use super::record::{Record, State};
 use super::shard::Shard;
+use super::sound::{self, Unsound};
+use super::standing::{Standing, standing};
 use super::tally::Tally;
 use crate::export::write::save_private;
 use crate::job::{Cancelled, Monitor, quietly};
@@ -44,7 +46,8 @@ pub struct Part<'a> {
 /// What became of one case.
 enum Fate {
     Passed,
-    Done,
+    /// Computed now; what was wrong with its files before, where they were damaged.
+    Done(Option<String>),
     Failed(String),
     Differs(String),
     Elsewhere,
@@ -70,7 +73,8 @@ pub fn run(part: &Part, explains: &dyn Explains, tell: &dyn Fn(&str), monitor: &
         };
         let line = match &fate {
             Fate::Passed => None,
-            Fate::Done => Some("done".to_owned()),
+            Fate::Done(None) => Some("done".to_owned()),
+            Fate::Done(Some(why)) => Some(format!("it was damaged ({why}), and is done again")),
             Fate::Failed(why) => Some(format!("failed: {why}")),
             Fate::Differs(why) => Some(format!(
                 "left as it is, since it is the case of another run: {why}; compute it again by --overwrite, or choose another --out"
@@ -82,7 +86,7 @@ pub fn run(part: &Part, explains: &dyn Explains, tell: &dyn Fn(&str), monitor: &
         }
         *match fate {
             Fate::Passed => &mut tally.passed,
-            Fate::Done => &mut tally.done,
+            Fate::Done(_) => &mut tally.done,
             Fate::Failed(_) => &mut tally.failed,
             Fate::Differs(_) => &mut tally.differing,
             Fate::Elsewhere => &mut tally.elsewhere,
@@ -114,14 +118,14 @@ fn case(part: &Part, row: &Row, explains: &dyn Explains, monitor: &Monitor) -> R
     }
     let Some(claim) = part.place.claim(&row.id)? else { return Ok(Fate::Elsewhere) };
     // Another process may have finished it since.
-    if matches!(before, Standing::Missing) && is_done(&look(part, row, &asked, read)?) {
+    if matches!(before, Standing::Missing | Standing::Damaged(_)) && is_done(&look(part, row, &asked, read)?) {
         return Ok(Fate::Passed);
     }
     match quietly(|| explained(row, asked, &claim, explains, monitor)) {
         Ok(Ok(())) => {
             monitor.check()?;
             claim.keep()?;
-            Ok(Fate::Done)
+            Ok(Fate::Done(if let Standing::Damaged(why) = before { Some(why) } else { None }))
         }
         Ok(Err(error)) if error.downcast_ref::<Cancelled>().is_some() => Err(error),
         Ok(Err(error)) => fail(part, row, claim, &error),
@@ -137,8 +141,12 @@ fn look(part: &Part, row: &Row, asked: &Value, read: impl Fn() -> Result<String>
         }
         found => found?,
     };
-    if found == Standing::Done && part.verify && read()? != Kept::open(&part.place.case(&row.id))?.scan.sha256 {
-        return Ok(Standing::Differs("the scan's voxels are others".to_owned()));
+    if found == Standing::Done && part.verify {
+        let sha256 = read()?;
+        let kept = sound::read(&part.place.case(&row.id)).ok().flatten();
+        if kept.is_none_or(|of| of.kept.scan.sha256 != sha256) {
+            return Ok(Standing::Differs("the scan's voxels are others".to_owned()));
+        }
     }
     Ok(found)
 }
@@ -168,7 +176,7 @@ fn explained(row: &Row, asked: Value, claim: &Claim, explains: &dyn Explains, mo
 /// Leaves why a case failed in place of the case. A case that was done before stays.
 fn fail(part: &Part, row: &Row, claim: Claim, error: &anyhow::Error) -> Result<Fate> {
     let reason = pipeline::in_words(error);
-    if !is_whole(&part.place.case(&row.id)) {
+    if matches!(sound::read(&part.place.case(&row.id)), Ok(None) | Err(Unsound::Damaged(_))) {
         let chain = error.chain().map(ToString::to_string).collect();
         let failure = Failure { reason: reason.clone(), chain, when: Clock::default().now().text() };
         let folder = claim.folder();

@@ -24,7 +24,8 @@ impl Shard {
     pub fn of_slurm(read: impl Fn(&str) -> Option<String>) -> Result<Option<Self>, String> {
         let number = |name: &str| {
             let text = read(name).filter(|text| !text.is_empty());
-            let read = text.map(|text| text.parse::<usize>().map_err(|why| format!("{name}={text}: {why}")));
+            let read = text
+                .map(|text| text.parse::<usize>().map_err(|_no_number| format!("{name}={text} is no whole number")));
             read.transpose()
         };
         let Some(task) = number("SLURM_ARRAY_TASK_ID")? else { return Ok(None) };
@@ -47,7 +48,11 @@ impl FromStr for Shard {
     /// Reads "2/8".
     fn from_str(text: &str) -> Result<Self, String> {
         let (number, of) = text.split_once('/').ok_or("want I/N, such as 1/8")?;
-        let read = |part: &str| part.trim().parse::<usize>().map_err(|why| format!("{part:?}: {why}; want I/N"));
+        let read = |part: &str| {
+            part.trim()
+                .parse::<usize>()
+                .map_err(|_no_number| format!("{part:?} is no whole number; want I/N, such as 1/8"))
+        };
         let (number, of) = (read(number)?, read(of)?);
         if number == 0 || number > of {
             return Err(format!("there is no shard {number} of {of}; they are counted from 1"));

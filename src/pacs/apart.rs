@@ -2,9 +2,10 @@
 
 use std::sync::mpsc::{RecvTimeoutError, SyncSender, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use super::error::Error;
+use super::pace::patience;
 use super::source::Source;
 use crate::job::{self, Cancelled, Monitor};
 use crate::reach::GLANCE;
@@ -81,14 +82,14 @@ impl<E, T> Out<E, T> {
 }
 
 /// Runs `talk` on a thread of its own and gives each event to `hear`, here. Ends at once when the monitor is cancelled or `hear` fails,
-/// and after `patience` without any event.
+/// and when nothing is heard of the archive for too long.
 pub(super) fn talk<E: Send + 'static, T: Send + 'static>(
     source: &Source,
-    patience: Duration,
     monitor: &Monitor,
     talk: impl FnOnce(&Out<E, T>) -> Result<T, Error> + Send + 'static,
     mut hear: impl FnMut(E) -> Result<(), Error>,
 ) -> Result<T, Error> {
+    let patience = patience();
     let (sender, receiver) = sync_channel(WAITING);
     let line = Arc::new(Mutex::new(Line::Open(Vec::new())));
     let (out, cutter) = (Out { sender, line: Arc::clone(&line) }, Cutter(line));

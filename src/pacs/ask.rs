@@ -1,8 +1,8 @@
 //! Questions to a source: whether it answers, and which studies and series it has.
 
+use super::choose;
 use super::error::Error;
 use super::query::{Found, Query, Series, Study};
-use super::remote;
 use super::secret::Secret;
 use super::source::Source;
 use crate::job::Monitor;
@@ -11,7 +11,7 @@ use crate::job::Monitor;
 pub fn test(source: &Source, secret: Option<&Secret>, monitor: &Monitor) -> Result<String, Error> {
     source.check()?;
     monitor.step("asking the source", 0, 0)?;
-    remote::test(source, secret, monitor)
+    choose::archive(source, secret)?.test(monitor)
 }
 
 /// The studies of a source that a query suits.
@@ -24,7 +24,7 @@ pub fn studies(
     query.check()?;
     source.check()?;
     monitor.step("asking for studies", 0, 0)?;
-    remote::studies(source, secret, query, monitor)
+    choose::archive(source, secret)?.studies(query, monitor)
 }
 
 /// The series of the query's study.
@@ -40,5 +40,5 @@ pub fn series(
         return Err(Error::Asked("series are found within a study; name its UID (--study)".to_owned()));
     }
     monitor.step("asking for series", 0, 0)?;
-    remote::series(source, secret, query, monitor)
+    choose::archive(source, secret)?.series(query, monitor)
 }

@@ -2,12 +2,13 @@
 
 use std::path::{Path, PathBuf};
 
+use super::archive::Archive;
 use super::error::Error;
 use super::query::Wanted;
 use super::secret::Secret;
 use super::shelf::Shelf;
 use super::source::Source;
-use super::{cache, remote};
+use super::{cache, choose};
 use crate::io::counted;
 use crate::io::study::is_uid;
 use crate::job::Monitor;
@@ -53,7 +54,8 @@ pub fn fetch(
         Where::Folder(folder) => folder.join(study_uid).join(series_uid),
     };
     monitor.step("asking what the series holds", 0, 0)?;
-    let listed = remote::instances(source, secret, study_uid, series_uid, monitor)?;
+    let archive = choose::archive(source, secret)?;
+    let listed = archive.instances(study_uid, series_uid, monitor)?;
     if listed.is_empty() {
         return Err(Error::refused("the source has no such series, or no instance of it", source));
     }
@@ -64,7 +66,7 @@ pub fn fetch(
     let mut done = Ok(());
     if !missing.is_empty() {
         let wanted = Wanted { study_uid: study_uid.to_owned(), series_uid: series_uid.to_owned(), listed, missing };
-        done = bring(source, secret, wanted, &mut shelf, monitor);
+        done = bring(source, archive.as_ref(), wanted, &mut shelf, monitor);
     }
     shelf.record()?; // also where nothing came: it was used now
     done?;
@@ -78,7 +80,7 @@ pub fn fetch(
 /// Asks for what is missing, and once more for what did not come.
 fn bring(
     source: &Source,
-    secret: Option<&Secret>,
+    archive: &dyn Archive,
     mut wanted: Wanted,
     shelf: &mut Shelf,
     monitor: &Monitor,
@@ -87,7 +89,7 @@ fn bring(
     for _ in 0..2 {
         monitor.step("fetching instances", shelf.count(), total)?;
         let before = shelf.count();
-        let done = remote::fetch(source, secret, &wanted, monitor, &mut |arrival| {
+        let done = archive.fetch(&wanted, monitor, &mut |arrival| {
             if shelf.take(arrival)? {
                 monitor.step("fetching instances", shelf.count(), total)?;
             }

@@ -4,8 +4,10 @@
 //! each call asks one source for one thing. What is fetched lies in a cache of the user's own, or where the user says, under the
 //! names that DICOM gives objects and never under what a patient is called. Passwords are never written down: see [`Secret`].
 
+mod archive;
 mod ask;
 mod cache;
+mod choose;
 mod error;
 mod fetch;
 mod log;
@@ -23,64 +25,9 @@ mod apart;
 #[cfg(feature = "network")]
 mod dimse;
 #[cfg(feature = "network")]
-mod remote;
+mod pace;
 #[cfg(feature = "network")]
 mod web;
-
-#[cfg(not(feature = "network"))]
-mod remote {
-    //! A build without network: whoever is asked, no one is reached.
-
-    use super::error::Error;
-    use super::outgoing::{Answer, Outgoing};
-    use super::query::{Found, Query, Series, Study};
-    use super::secret::Secret;
-    use super::shelf::Arrival;
-    use super::source::Source;
-    use crate::job::Monitor;
-
-    pub(super) fn test(source: &Source, _: Option<&Secret>, _: &Monitor) -> Result<String, Error> {
-        Err(Error::no_network(source))
-    }
-
-    pub(super) fn studies(source: &Source, _: Option<&Secret>, _: &Query, _: &Monitor) -> Result<Found<Study>, Error> {
-        Err(Error::no_network(source))
-    }
-
-    pub(super) fn series(source: &Source, _: Option<&Secret>, _: &Query, _: &Monitor) -> Result<Found<Series>, Error> {
-        Err(Error::no_network(source))
-    }
-
-    pub(super) fn instances(
-        source: &Source,
-        _: Option<&Secret>,
-        _: &str,
-        _: &str,
-        _: &Monitor,
-    ) -> Result<Vec<super::query::Instance>, Error> {
-        Err(Error::no_network(source))
-    }
-
-    pub(super) fn fetch(
-        source: &Source,
-        _: Option<&Secret>,
-        _: &super::query::Wanted,
-        _: &Monitor,
-        _: &mut dyn FnMut(Arrival) -> Result<(), Error>,
-    ) -> Result<(), Error> {
-        Err(Error::no_network(source))
-    }
-
-    pub(super) fn send(
-        source: &Source,
-        _: Option<&Secret>,
-        _: &[Outgoing],
-        _: &Monitor,
-        _: &mut dyn FnMut(usize, Answer) -> Result<(), Error>,
-    ) -> Result<(), Error> {
-        Err(Error::no_network(source))
-    }
-}
 
 pub use ask::{series, studies, test};
 pub use cache::{Cleared, clear};

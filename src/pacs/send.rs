@@ -6,7 +6,7 @@ use super::error::Error;
 use super::outgoing::{Answer, Outgoing};
 use super::secret::Secret;
 use super::source::Source;
-use super::{log, remote};
+use super::{choose, log};
 use crate::io::Named;
 use crate::job::Monitor;
 
@@ -33,7 +33,7 @@ pub fn send(
     let mut answers: Vec<Option<Answer>> = vec![None; total];
     let mut done = 0;
     monitor.step("sending objects", 0, total)?;
-    let sent = remote::send(source, secret, &objects, monitor, &mut |at, answer| {
+    let sent = choose::archive(source, secret)?.send(&objects, monitor, &mut |at, answer| {
         let Some((object, place)) = objects.get(at).zip(answers.get_mut(at)) else { return Ok(()) };
         log::add(source, object, &answer)?;
         *place = Some(answer);

@@ -1,6 +1,7 @@
 //! How an archive is reached: its address, who asks, and whose certificates count.
 
 use std::fmt;
+use std::net::Ipv6Addr;
 use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
@@ -174,10 +175,13 @@ impl Certificates {
 
 impl Dimse {
     fn check(&self) -> Result<(), Error> {
-        let in_host = |c: char| c.is_ascii_alphanumeric() || ".-:_".contains(c);
-        if self.host.is_empty() || !self.host.chars().all(in_host) {
+        let in_host = |c: char| c.is_ascii_alphanumeric() || ".-_".contains(c);
+        let is_v6 = self.host.parse::<Ipv6Addr>().is_ok();
+        if self.host.is_empty() || !is_v6 && !self.host.chars().all(in_host) {
             let host = url::shown(&self.host);
-            return Err(Error::Asked(format!("the host is \"{host}\"; give the name or the address of a machine")));
+            return Err(Error::Asked(format!(
+                "the host is \"{host}\"; give the name or the address of a machine, and its port by --port"
+            )));
         }
         if self.port == 0 || self.receive_port == Some(0) {
             return Err(Error::Asked("a port is a number from 1 to 65535".to_owned()));

@@ -6,9 +6,13 @@ pub mod url;
 
 #[cfg(feature = "network")]
 mod agent;
+#[cfg(feature = "network")]
+mod failure;
 
 #[cfg(feature = "network")]
-pub use self::agent::{CONNECT, Failure, GLANCE, agent, provide_cryptography};
+pub use self::agent::{CONNECT, GLANCE, agent, provide_cryptography};
+#[cfg(feature = "network")]
+pub use self::failure::Failure;
 
 /// Whether this build can reach the network at all.
 pub const HAS_NETWORK: bool = cfg!(feature = "network");

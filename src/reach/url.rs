@@ -1,6 +1,6 @@
 //! Addresses on the network: which are asked at all, and where a redirect may lead.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv6Addr};
 
 /// An address taken apart: `https`, `host:port`, `/path?query`.
 struct Parts<'a> {
@@ -24,10 +24,38 @@ pub fn check(url: &str) -> Result<(), String> {
     if parts.authority.contains('@') {
         return Err("an address holds no user and no password: addresses are written into files".to_owned());
     }
-    if parts.authority.is_empty() || !url.chars().all(|c| c.is_ascii_graphic()) {
+    if !url.chars().all(|c| c.is_ascii_graphic()) {
         return Err("an address has a host, and plain letters only".to_owned());
     }
-    Ok(())
+    let (host, port) = host_and_port(parts.authority).ok_or("an address of IPv6 stands in brackets, [::1]")?;
+    if host.is_empty() {
+        return Err("an address has a host, and plain letters only".to_owned());
+    }
+    port.map_or(Ok(()), check_port)
+}
+
+/// The host of `host:port` or `[::1]:port`, and the port where one is named.
+fn host_and_port(authority: &str) -> Option<(&str, Option<&str>)> {
+    let (host, port) = match authority.strip_prefix('[') {
+        Some(v6) => {
+            let (host, rest) = v6.split_once(']')?;
+            host.parse::<Ipv6Addr>().ok()?;
+            (host, if rest.is_empty() { None } else { Some(rest.strip_prefix(':')?) })
+        }
+        None => authority.split_once(':').map_or((authority, None), |(host, port)| (host, Some(port))),
+    };
+    // One that ends on the colon names none (RFC 3986, 3.2.3).
+    (!host.contains(':') || authority.starts_with('[')).then_some((host, port.filter(|port| !port.is_empty())))
+}
+
+/// Refuses what is no port, in words.
+pub fn check_port(said: &str) -> Result<(), String> {
+    let is_port = said.bytes().all(|digit| digit.is_ascii_digit()) && said.parse::<u16>().is_ok_and(|port| port > 0);
+    if is_port {
+        Ok(())
+    } else {
+        Err(format!("a port is a number from 1 to 65535, not {}", crate::files::printable(said)))
+    }
 }
 
 /// Gives an address for messages, without what may hold a password or a token: all before an `@`, and all behind a `?` or a `#`.
@@ -79,10 +107,7 @@ pub fn join(url: &str, location: &str) -> String {
 /// Whether an address is of this very machine.
 pub fn is_loopback(url: &str) -> bool {
     let Some(Parts { authority, .. }) = parts(url) else { return false };
-    let host = match authority.strip_prefix('[') {
-        Some(v6) => v6.split(']').next().unwrap_or_default(),
-        None => authority.split(':').next().unwrap_or_default(),
-    };
+    let Some((host, _)) = host_and_port(authority) else { return false };
     host == "localhost" || host.parse::<IpAddr>().is_ok_and(|ip| ip.is_loopback())
 }
 
@@ -101,6 +126,31 @@ mod tests {
         ] {
             assert_eq!(shown(url), told);
         }
+    }
+
+    #[test]
+    fn a_port_that_there_is_not_is_refused_wherever_an_address_is_read() {
+        for good in ["http://h", "http://h:", "http://h:1/", "https://h:65535?x", "http://[::1]", "http://[::1]:80/a"] {
+            assert_eq!(check(good), Ok(()), "{good}");
+        }
+        for (bad, said) in [
+            ("http://h:65536/", "from 1 to 65535, not 65536"),
+            ("http://h:99999999999999999999", "from 1 to 65535"),
+            ("http://h:0/", "from 1 to 65535, not 0"),
+            ("http://h:+80/", "from 1 to 65535"),
+            ("http://h:-1/", "from 1 to 65535"),
+            ("http://h:80a/", "from 1 to 65535"),
+            ("http://[::1]:70000/", "from 1 to 65535"),
+            ("http://h:80:81/", "from 1 to 65535"),
+            ("http://[::1", "in brackets"),
+            ("http://[::1]x/", "in brackets"),
+            ("http://[localhost]/", "in brackets"),
+            ("http://::1/", "an address has a host"),
+            ("http://:80/", "an address has a host"),
+        ] {
+            assert!(check(bad).is_err_and(|why| why.contains(said)), "{bad}: {:?}", check(bad));
+        }
+        assert!(redirected("http://h/a", "http://h:65536/").unwrap_err().contains("from 1 to 65535"));
     }
 
     #[test]

@@ -2,6 +2,7 @@
 //! killed leaves nothing half.
 
 mod broken;
+mod damaged;
 mod manifests;
 mod merged;
 

@@ -4,15 +4,14 @@
 use std::cell::RefCell;
 use std::path::{Path, PathBuf};
 
-use dicom_core::{DataElement, PrimitiveValue, Tag, VR};
+use dicom_core::{Tag, VR};
 use dicom_dictionary_std::tags;
-use dicom_object::{FileMetaTableBuilder, InMemDicomObject};
 use glam::DVec3;
 use parallax::io::{self, Arrival, Choice, Error};
 use parallax::job::Monitor;
 use parallax::volume::Grid;
 
-use crate::support;
+use crate::support::{self, Said, ct_slice};
 
 const ROWS: usize = 5;
 const COLUMNS: usize = 4;
@@ -36,7 +35,7 @@ pub(crate) struct Slice {
     rescale: [f64; 2],
     marked: bool,
     /// Said instead of, or besides, what every file here says.
-    also: Vec<(Tag, VR, String)>,
+    also: Vec<Said>,
 }
 
 impl Slice {
@@ -64,8 +63,6 @@ fn written(numbers: &[f64]) -> String {
 }
 
 pub(crate) fn write(slice: &Slice, path: &Path) {
-    const CT: &str = "1.2.840.10008.5.1.4.1.1.2";
-    const EXPLICIT_LITTLE_ENDIAN: &str = "1.2.840.10008.1.2.1";
     let [slope, intercept] = slice.rescale;
     let stored = |hu: f32| ((f64::from(hu) - intercept) / slope).round() as u16;
     let mut pixels = vec![stored(0.0); ROWS * COLUMNS];
@@ -73,41 +70,16 @@ pub(crate) fn write(slice: &Slice, path: &Path) {
         pixels[MARK[0] + COLUMNS * MARK[1]] = stored(MARK_HU);
     }
     let orientation = [slice.along_row.to_array(), slice.down_column.to_array()].concat();
-    let mut object = InMemDicomObject::new_empty();
-    let mut text = |tag, vr, value: &str| object.put(DataElement::new(tag, vr, PrimitiveValue::from(value)));
-    text(tags::SOP_CLASS_UID, VR::UI, CT);
-    text(tags::SOP_INSTANCE_UID, VR::UI, "1.2.3.4");
-    text(tags::SERIES_INSTANCE_UID, VR::UI, slice.series);
-    text(tags::PHOTOMETRIC_INTERPRETATION, VR::CS, "MONOCHROME2");
-    text(tags::IMAGE_POSITION_PATIENT, VR::DS, &written(&slice.position.to_array()));
-    text(tags::IMAGE_ORIENTATION_PATIENT, VR::DS, &written(&orientation));
-    text(tags::PIXEL_SPACING, VR::DS, &written(&SPACING_MM));
-    text(tags::RESCALE_SLOPE, VR::DS, &slope.to_string());
-    text(tags::RESCALE_INTERCEPT, VR::DS, &intercept.to_string());
-    for (tag, value) in [
-        (tags::ROWS, ROWS as u16),
-        (tags::COLUMNS, COLUMNS as u16),
-        (tags::SAMPLES_PER_PIXEL, 1),
-        (tags::BITS_ALLOCATED, 16),
-        (tags::BITS_STORED, 16),
-        (tags::HIGH_BIT, 15),
-        (tags::PIXEL_REPRESENTATION, 1),
-    ] {
-        object.put(DataElement::new(tag, VR::US, PrimitiveValue::from(value)));
-    }
-    for (tag, vr, value) in &slice.also {
-        let value = match vr {
-            &VR::US => PrimitiveValue::from(value.parse::<u16>().expect("a number")),
-            _ => PrimitiveValue::from(value.as_str()),
-        };
-        object.put(DataElement::new(*tag, *vr, value));
-    }
-    object.put(DataElement::new(tags::PIXEL_DATA, VR::OW, PrimitiveValue::U16(pixels.into())));
-    let meta = FileMetaTableBuilder::new()
-        .transfer_syntax(EXPLICIT_LITTLE_ENDIAN)
-        .media_storage_sop_class_uid(CT)
-        .media_storage_sop_instance_uid("1.2.3.4");
-    object.with_meta(meta).expect("a header").write_to_file(path).expect("written");
+    let mut says: Vec<Said> = vec![
+        (tags::SERIES_INSTANCE_UID, VR::UI, slice.series.to_owned()),
+        (tags::IMAGE_POSITION_PATIENT, VR::DS, written(&slice.position.to_array())),
+        (tags::IMAGE_ORIENTATION_PATIENT, VR::DS, written(&orientation)),
+        (tags::PIXEL_SPACING, VR::DS, written(&SPACING_MM)),
+        (tags::RESCALE_SLOPE, VR::DS, slope.to_string()),
+        (tags::RESCALE_INTERCEPT, VR::DS, intercept.to_string()),
+    ];
+    says.extend(slice.also.iter().cloned());
+    std::fs::write(path, ct_slice([COLUMNS as u16, ROWS as u16], true, pixels, &says)).expect("written");
 }
 
 /// A series in a folder, its names in no order; where the marked voxel lies, in RAS+ millimetres.

@@ -1,6 +1,7 @@
 //! Changed regions as a DICOM segmentation, read back: one segment each, and no voxel in two.
 
 use std::path::PathBuf;
+use std::process::Command;
 use std::sync::Arc;
 
 use dicom_dictionary_std::tags;
@@ -13,6 +14,7 @@ use parallax::quality::regions::{Change, Region, Regions, SMALLER_BRIGHTER, SMAL
 use parallax::volume::Grid;
 
 use crate::dicom_export::{groups, items, object, oblique, said, slices};
+use crate::support;
 use crate::tiny_models::TinyModels;
 
 /// A run on an oblique series with tiny networks, written as DICOM into their folder: the segmentation's file, the grid of the scan,
@@ -45,9 +47,7 @@ pub(crate) fn written(models: &TinyModels) -> (PathBuf, Grid, Regions, Vec<u8>) 
 fn each_changed_region_is_a_segment_that_holds_its_voxels_alone() {
     let models = TinyModels::new();
     let (path, grid, found, labels) = written(&models);
-    let wanted: Vec<u8> = (1..=found.list.len() as u8)
-        .chain([SMALLER_DARKER, SMALLER_BRIGHTER].into_iter().filter(|value| labels.contains(value)))
-        .collect();
+    let wanted = values(&found, &labels);
     let words: Vec<String> = found.list.iter().map(Region::line).collect();
     assert!(!words.is_empty() && labels.iter().any(|label| (1..SMALLER_DARKER).contains(label)), "{:?}", found.smaller);
     let object = object(&path);
@@ -74,4 +74,45 @@ fn each_changed_region_is_a_segment_that_holds_its_voxels_alone() {
         }
     }
     assert_eq!(held, labels);
+}
+
+/// Which region each segment of a file holds, by its number less one.
+fn values(found: &Regions, labels: &[u8]) -> Vec<u8> {
+    let smaller = [SMALLER_DARKER, SMALLER_BRIGHTER].into_iter().filter(|value| labels.contains(value));
+    (1..=found.list.len() as u8).chain(smaller).collect()
+}
+
+/// A picture of 8-bit grey as DCMTK writes it: columns, rows, and the pixels.
+fn pgm(path: &std::path::Path) -> ([usize; 2], Vec<u8>) {
+    let bytes = std::fs::read(path).unwrap_or_else(|e| panic!("{}: {e}", path.display()));
+    let lines: Vec<&[u8]> = bytes.splitn(4, |byte| *byte == b'\n').collect();
+    let [b"P5", size, b"255", pixels] = lines.as_slice() else { panic!("{} is no PGM", path.display()) };
+    let size = std::str::from_utf8(size).expect("a size").split(' ');
+    let size: Vec<usize> = size.map(|side| side.parse().expect("a side")).collect();
+    ([size[0], size[1]], pixels.to_vec())
+}
+
+#[test]
+fn another_reader_sees_the_same_regions_though_rows_end_within_a_byte() {
+    let Some(reader) = support::dcmj2pnm() else { return };
+    let models = TinyModels::new();
+    let (path, grid, found, labels) = written(&models);
+    assert!(!grid.shape[0].is_multiple_of(8), "this series has rows that end within a byte");
+    let pictures = models.folder.path().join("frame");
+    let ran = Command::new(reader).args(["+Fa", "+op"]).arg(&path).arg(&pictures).output().expect("it runs");
+    assert!(ran.status.success(), "{}", String::from_utf8_lossy(&ran.stderr));
+    let (object, wanted) = (object(&path), values(&found, &labels));
+    let (frames, slices) = (groups(&object).0, slices(&object, &grid));
+    let pixels = grid.shape[0] * grid.shape[1];
+    let mut held = vec![0; grid.len()];
+    for (at, frame) in frames.iter().enumerate() {
+        let of = said(&items(frame, tags::SEGMENT_IDENTIFICATION_SEQUENCE)[0], tags::REFERENCED_SEGMENT_NUMBER);
+        let value = wanted[of.parse::<usize>().expect("a number") - 1];
+        let (size, picture) = pgm(&pictures.with_added_extension(format!("{at}.pgm")));
+        assert_eq!(size, [grid.shape[0], grid.shape[1]], "viewers want frames of the scan's own size");
+        for (pixel, _) in picture.iter().enumerate().filter(|(_, grey)| **grey > 0) {
+            held[slices[at] * pixels + pixel] = value;
+        }
+    }
+    assert!(held == labels, "{} of {} voxels", held.iter().zip(&labels).filter(|(a, b)| a == b).count(), labels.len());
 }

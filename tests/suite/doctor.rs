@@ -15,6 +15,7 @@ fn doctor_says_what_is_missing_where_there_is_nothing() {
     let output = without_anything(&["doctor"]);
     let said = text(&output.stdout);
     assert!(output.status.success(), "{}", text(&output.stderr));
+    assert_eq!(text(&output.stderr), "", "what drivers print is not told");
     for words in [env!("CARGO_PKG_VERSION"), "computes on", "memory", "graphics", "To report a fault"] {
         assert!(said.contains(words), "{words}: {said}");
     }

@@ -9,7 +9,7 @@ use parallax::session::action::Export;
 use parallax::session::check_session;
 use parallax::settings::{Settings, kept};
 
-use crate::support::{self, Random};
+use crate::support::{Random, kills};
 use crate::tiny_models::TinyModels;
 use crate::without_window::{explained, until};
 
@@ -17,8 +17,9 @@ use crate::without_window::{explained, until};
 const FOLDER: &str = "PARALLAX_TEST_SAVES_INTO";
 const SETTINGS: &str = "settings.json";
 const SESSION: &str = "session.parallax";
-/// Moments at which a child is killed.
-const KILLS: u64 = 10;
+/// Moments at which a child is killed: one that must compute before it saves, and one that computes little.
+const SAVING: u64 = 15;
+const EXPORTING: u64 = 25;
 /// Longer than a start and a run of the tiny networks take on a busy machine.
 const PATIENCE: Duration = Duration::from_mins(2);
 /// Several saves take this long.
@@ -70,7 +71,7 @@ fn settings_and_sessions_of_a_program_that_is_killed_are_whole_and_what_it_left_
     let folder = tempfile::tempdir().expect("a folder");
     let [settings, session] = [SETTINGS, SESSION].map(|name| folder.path().join(name));
     let mut random = Random(7);
-    for kill in 0..KILLS {
+    for kill in 0..kills(SAVING) {
         let before = std::fs::metadata(&session).and_then(|about| about.modified()).ok();
         let mut child = child(folder.path());
         wait_for("a session's file", || std::fs::metadata(&session).and_then(|about| about.modified()).ok() != before);
@@ -93,9 +94,10 @@ fn settings_and_sessions_of_a_program_that_is_killed_are_whole_and_what_it_left_
 #[test]
 fn an_export_that_is_killed_at_any_moment_has_no_report_before_all_is_there_and_a_rerun_completes_it() {
     let models = TinyModels::new();
+    let scan = models.stack(4);
     let run = |out: &Path| {
-        let mut command = models.explain(&support::data("nifti/syn_lps.nii.gz"));
-        command.args(["--target", "Fracture", "--slab", "9:14", "--range", "-50:0", "--steps", "3"]);
+        let mut command = models.explain(&scan);
+        command.args(["--target", "Fracture", "--range", "-4:0", "--steps", "2", "--threads", "1"]);
         command.args(["--export", "png,csv,nifti", "--overwrite", "--out"]).arg(out);
         command.stdout(Stdio::null()).stderr(Stdio::null());
         command
@@ -106,7 +108,7 @@ fn an_export_that_is_killed_at_any_moment_has_no_report_before_all_is_there_and_
     let length = began.elapsed();
     let kinds = [Kind::Png, Kind::Csv, Kind::Nifti];
     let mut random = Random(11);
-    for kill in 0..KILLS {
+    for kill in 0..kills(EXPORTING) {
         let out = models.folder.path().join(format!("out {kill}"));
         let mut child = run(&out).spawn().expect("it runs");
         // The files are made in the last third of a run.

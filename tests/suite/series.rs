@@ -3,9 +3,8 @@
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
-use dicom_core::{DataElement, PrimitiveValue, Tag, VR};
+use dicom_core::VR;
 use dicom_dictionary_std::tags;
-use dicom_object::{FileMetaTableBuilder, InMemDicomObject};
 use eframe::egui::Key;
 use eframe::egui::accesskit::{Role, Toggled};
 use egui_kittest::kittest::{NodeT, Queryable};
@@ -15,6 +14,7 @@ use parallax::ui::Start;
 use parallax::volume::{Grid, Volume, Voxels};
 use serde_json::{Value, json};
 
+use crate::support::ct_slice;
 use crate::tiny_models::TinyModels;
 use crate::window::{Window, click, press, says, texts, type_path, unfold, until, window};
 
@@ -40,47 +40,29 @@ fn slice_hu(lungs: bool) -> Vec<i16> {
 
 /// Slices of one series at these numbers along the body.
 fn write_series(folder: &Path, uid: &str, [number, kernel, description]: [&str; 3], places: &[usize]) {
-    const CT: &str = "1.2.840.10008.5.1.4.1.1.2";
-    const EXPLICIT_LITTLE_ENDIAN: &str = "1.2.840.10008.1.2.1";
     for &k in places {
         let instance = format!("{uid}.{}", k + 1);
-        let mut object = InMemDicomObject::new_empty();
-        let mut text = |tag: Tag, vr, value: &str| object.put(DataElement::new(tag, vr, PrimitiveValue::from(value)));
-        text(tags::SOP_CLASS_UID, VR::UI, CT);
-        text(tags::SOP_INSTANCE_UID, VR::UI, &instance);
-        text(tags::STUDY_INSTANCE_UID, VR::UI, "1.2.826.0.1.3680043.2");
-        text(tags::SERIES_INSTANCE_UID, VR::UI, uid);
-        text(tags::FRAME_OF_REFERENCE_UID, VR::UI, "1.2.826.0.1.3680043.2.9");
-        text(tags::MODALITY, VR::CS, "CT");
-        text(tags::SERIES_NUMBER, VR::IS, number);
-        text(tags::SERIES_DESCRIPTION, VR::LO, description);
-        text(tags::CONVOLUTION_KERNEL, VR::SH, kernel);
-        text(tags::PHOTOMETRIC_INTERPRETATION, VR::CS, "MONOCHROME2");
-        text(tags::IMAGE_POSITION_PATIENT, VR::DS, &format!("-180\\-150\\{}", 100.0 + GAP_MM * k as f64));
-        text(tags::IMAGE_ORIENTATION_PATIENT, VR::DS, "1\\0\\0\\0\\1\\0");
-        text(tags::PIXEL_SPACING, VR::DS, "7.5\\7.5");
-        text(tags::RESCALE_SLOPE, VR::DS, "1");
-        text(tags::RESCALE_INTERCEPT, VR::DS, "0");
-        text(tags::RESCALE_TYPE, VR::LO, "HU");
-        for (tag, value) in [
-            (tags::ROWS, ROWS as u16),
-            (tags::COLUMNS, COLUMNS as u16),
-            (tags::SAMPLES_PER_PIXEL, 1),
-            (tags::BITS_ALLOCATED, 16),
-            (tags::BITS_STORED, 16),
-            (tags::HIGH_BIT, 15),
-            (tags::PIXEL_REPRESENTATION, 1),
-        ] {
-            object.put(DataElement::new(tag, VR::US, PrimitiveValue::from(value)));
-        }
+        let place = format!("-180\\-150\\{}", 100.0 + GAP_MM * k as f64);
+        let says = [
+            (tags::SOP_INSTANCE_UID, VR::UI, instance.as_str()),
+            (tags::STUDY_INSTANCE_UID, VR::UI, "1.2.826.0.1.3680043.2"),
+            (tags::SERIES_INSTANCE_UID, VR::UI, uid),
+            (tags::FRAME_OF_REFERENCE_UID, VR::UI, "1.2.826.0.1.3680043.2.9"),
+            (tags::MODALITY, VR::CS, "CT"),
+            (tags::SERIES_NUMBER, VR::IS, number),
+            (tags::SERIES_DESCRIPTION, VR::LO, description),
+            (tags::CONVOLUTION_KERNEL, VR::SH, kernel),
+            (tags::IMAGE_POSITION_PATIENT, VR::DS, place.as_str()),
+            (tags::IMAGE_ORIENTATION_PATIENT, VR::DS, "1\\0\\0\\0\\1\\0"),
+            (tags::PIXEL_SPACING, VR::DS, "7.5\\7.5"),
+            (tags::RESCALE_SLOPE, VR::DS, "1"),
+            (tags::RESCALE_INTERCEPT, VR::DS, "0"),
+            (tags::RESCALE_TYPE, VR::LO, "HU"),
+        ]
+        .map(|(tag, vr, value)| (tag, vr, value.to_owned()));
         let stored: Vec<u16> = slice_hu(uid == LUNG).into_iter().map(|hu| hu as u16).collect();
-        object.put(DataElement::new(tags::PIXEL_DATA, VR::OW, PrimitiveValue::U16(stored.into())));
-        let meta = FileMetaTableBuilder::new()
-            .transfer_syntax(EXPLICIT_LITTLE_ENDIAN)
-            .media_storage_sop_class_uid(CT)
-            .media_storage_sop_instance_uid(&instance);
-        let path = folder.join(format!("{uid}-{k:03}.dcm"));
-        object.with_meta(meta).expect("a header").write_to_file(path).expect("written");
+        let bytes = ct_slice([COLUMNS as u16, ROWS as u16], true, stored, &says);
+        std::fs::write(folder.join(format!("{uid}-{k:03}.dcm")), bytes).expect("written");
     }
 }
 

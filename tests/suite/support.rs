@@ -1,5 +1,7 @@
 //! Where test data lies, and what numbers are compared by.
 
+mod ct_slice;
+mod killing;
 mod needed;
 pub(crate) mod pages;
 mod passes;
@@ -11,6 +13,8 @@ use std::process::Command;
 
 use candle_core::{DType, Device, Tensor};
 
+pub(crate) use ct_slice::{Said, ct_slice};
+pub(crate) use killing::{kills, run_until};
 pub(crate) use needed::{needed, shared};
 pub(crate) use passes::{activation, classifier, graph_of, network, output, plan_for, pulled, segmenter, unchecked};
 pub(crate) use random::Random;
@@ -56,6 +60,11 @@ pub(crate) fn strace() -> Option<&'static str> {
 /// A browser, where there is one.
 pub(crate) fn browser() -> Option<&'static str> {
     program(&["chromium", "chromium-browser", "google-chrome"], "--version")
+}
+
+/// DCMTK's reader of DICOM pictures, where there is one.
+pub(crate) fn dcmj2pnm() -> Option<&'static str> {
+    program(&["dcmj2pnm"], "--version")
 }
 
 /// FFmpeg's reader of films, where there is one.

@@ -7,6 +7,7 @@ use clap::Args;
 use serde_json::json;
 
 use super::{fetched_json, named, password, progress, say, say_json, tables, told};
+use crate::cli::values;
 use crate::io::counted;
 use crate::pacs::{self, Address, Days, Fetched, Query, Where};
 
@@ -35,7 +36,7 @@ pub(super) struct FindArgs {
     #[arg(long, value_name = "UID", requires = "study")]
     series: Option<String>,
     /// How many answers are taken, 10000 at most
-    #[arg(long, value_name = "N", default_value_t = 200)]
+    #[arg(long, value_name = "N", default_value_t = 200, value_parser = values::whole::<usize>)]
     limit: usize,
     /// Machine-readable output
     #[arg(long)]

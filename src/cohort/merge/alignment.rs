@@ -7,7 +7,7 @@ use anyhow::Result;
 
 use super::bootstrap::{Estimate, Ratio, Weights};
 use super::cluster::{Tree, tree};
-use super::numbers::Numbers;
+use crate::cohort::numbers::Numbers;
 use crate::export::as_text;
 
 /// Rows and columns that a figure has at most.

@@ -6,10 +6,10 @@ use anyhow::{Context, Result, ensure};
 
 use super::atlas::Atlas;
 use super::bootstrap::{Ratio, Weights};
-use super::numbers::Numbers;
 use crate::cohort::aligned::Aligned;
 use crate::cohort::case::Kept;
 use crate::cohort::manifest::Manifest;
+use crate::cohort::numbers::Numbers;
 
 /// Values that a column may have.
 const MOST_VALUES: usize = 12;

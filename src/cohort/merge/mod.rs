@@ -6,7 +6,6 @@ mod bootstrap;
 mod cluster;
 mod figures;
 mod groups;
-mod numbers;
 mod outliers;
 mod parquet;
 mod pictures;
@@ -15,26 +14,28 @@ mod table;
 
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 
 use self::alignment::Alignment;
 use self::bootstrap::Weights;
 use self::groups::{Column, Group};
-use self::numbers::Numbers;
 use self::outliers::Far;
 use self::table::{Cell, Table};
 use super::aligned::Aligned;
-use super::case::{ALIGNED, Failure, Kept, is_whole};
+use super::case::{ALIGNED, Failure};
 use super::id;
 use super::manifest::{Manifest, Row};
 use super::place::Place;
 use super::record;
+use super::sound::{self, Sound};
 use crate::export::File;
 use crate::export::write::{Set, make_private_folder};
 use crate::job::Monitor;
 
 /// The folder within that of a cohort.
 const FOLDER: &str = "merged";
+/// A merge tells as many damaged cases in words as this.
+const MOST_TOLD: usize = 20;
 /// How the names of atlases begin.
 const ATLAS: &str = "atlas";
 
@@ -47,8 +48,8 @@ struct Merged {
     far: Vec<Option<Far>>,
     failed: Vec<(String, String)>,
     missing: usize,
-    /// A case whose files cannot be read: its id, and why.
-    unreadable: Vec<(String, String)>,
+    /// A case whose files are lost, cut or of another run: its id, and why.
+    damaged: Vec<(String, String)>,
     stops: std::collections::BTreeMap<String, usize>,
     alignment: Alignment,
     all: Group,
@@ -56,12 +57,17 @@ struct Merged {
 }
 
 /// Merges the cases that are done; `by` names columns of the manifest whose values are held against each other. Writes into `merged` of the
-/// cohort's folder, and gives that folder and a line of what was found.
+/// cohort's folder, and gives that folder and what was found, in words. Where no case is done, nothing is written.
 pub fn merge(place: &Place, by: &[String], monitor: &Monitor) -> Result<(PathBuf, String)> {
-    let shards = record::shards(place)?;
-    let manifest = record::manifest(place, &shards)?;
+    let (_, manifest) = record::open(place)?;
     let columns = by.iter().map(|name| Column::of(&manifest, name)).collect::<Result<Vec<_>>>()?;
     let merged = Merged::read(place, manifest, columns, monitor)?;
+    ensure!(
+        merged.done() > 0,
+        "nothing is merged, since no case is done: {}: {}",
+        merged.words(),
+        place.root().display()
+    );
     let folder = place.root().join(FOLDER);
     make_private_folder(&folder)?;
     let files = merged.files(place)?;
@@ -70,7 +76,7 @@ pub fn merge(place: &Place, by: &[String], monitor: &Monitor) -> Result<(PathBuf
     monitor.check()?;
     let names = set.finish()?;
     sweep_atlases(&folder, &names)?;
-    Ok((folder, merged.line()))
+    Ok((folder, merged.words()))
 }
 
 /// Deletes the atlases of columns that an earlier merge was asked for.
@@ -94,7 +100,7 @@ impl Merged {
             far: Vec::new(),
             failed: Vec::new(),
             missing: 0,
-            unreadable: Vec::new(),
+            damaged: Vec::new(),
             stops: std::collections::BTreeMap::new(),
             alignment: Alignment::default(),
             all: Group::default(),
@@ -107,13 +113,22 @@ impl Merged {
             if let Some(Failure { reason, .. }) = Failure::open(&folder) {
                 merged.table.add_undone(row, "failed", &reason);
                 merged.failed.push((row.id.clone(), reason));
-            } else if !is_whole(&folder) {
-                merged.table.add_undone(row, "missing", "");
-                merged.missing += 1;
-            } else if let Err(error) = merged.add(row, &folder) {
-                let why = format!("{error:#}");
-                merged.table.add_undone(row, "unreadable", &why);
-                merged.unreadable.push((row.id.clone(), why));
+                continue;
+            }
+            let (status, why) = match sound::read(&folder) {
+                Ok(None) => {
+                    merged.missing += 1;
+                    ("missing", String::new())
+                }
+                Ok(Some(sound)) => match merged.add(row, &sound, &folder) {
+                    Ok(()) => continue,
+                    Err(error) => ("damaged", format!("{error:#}")),
+                },
+                Err(unsound) => ("damaged", unsound.words()),
+            };
+            merged.table.add_undone(row, status, &why);
+            if status == "damaged" {
+                merged.damaged.push((row.id.clone(), why));
             }
         }
         merged.manifest.rows = rows;
@@ -121,22 +136,20 @@ impl Merged {
         Ok(merged)
     }
 
-    fn add(&mut self, row: &Row, folder: &Path) -> Result<()> {
-        let (kept, numbers) = (Kept::open(folder)?, Numbers::open(folder)?);
-        let path = folder.join(ALIGNED);
-        let bytes = std::fs::read(&path).with_context(|| format!("cannot read {}", path.display()))?;
-        let aligned = Aligned::read(&bytes).with_context(|| format!("damaged: {}", path.display()))?;
+    fn add(&mut self, row: &Row, Sound { kept, numbers }: &Sound, folder: &Path) -> Result<()> {
+        let bytes = std::fs::read(folder.join(ALIGNED)).with_context(|| format!("its {ALIGNED} cannot be read"))?;
+        let aligned = Aligned::read(&bytes).with_context(|| format!("its {ALIGNED} is damaged"))?;
         let weights = Weights::of(&row.id);
-        self.table.add(row, &kept, &numbers);
-        self.times.rows.push(table::time_row(&kept, &numbers));
+        self.table.add(row, kept, numbers);
+        self.times.rows.push(table::time_row(kept, numbers));
         *self.stops.entry(without_numbers(&numbers.stop)).or_default() += 1;
-        self.alignment.add(&numbers, &weights);
+        self.alignment.add(numbers, &weights);
         // Nothing changed in a case that has no shares: it does not look anywhere.
         let seen = kept.shares.is_some().then_some(&aligned);
-        self.all.add((&kept, &numbers), seen, &weights);
+        self.all.add((kept, numbers), seen, &weights);
         for column in &mut self.columns {
             if let Some(group) = column.group(&row.further) {
-                group.add((&kept, &numbers), seen, &weights);
+                group.add((kept, numbers), seen, &weights);
             }
         }
         Ok(())
@@ -175,10 +188,23 @@ impl Merged {
             self.failed.len(),
             self.missing
         );
-        if !self.unreadable.is_empty() {
-            line.extend([", ", &self.unreadable.len().to_string(), " cannot be read"]);
+        if !self.damaged.is_empty() {
+            line.extend([", ", &self.damaged.len().to_string(), " damaged"]);
         }
         line
+    }
+
+    /// The line, and every damaged case with what is wrong with it.
+    fn words(&self) -> String {
+        let mut words = self.line();
+        for (id, why) in self.damaged.iter().take(MOST_TOLD) {
+            words.extend(["\ndamaged: ", id, ": ", why, "; run the cohort again"]);
+        }
+        let more = self.damaged.len().saturating_sub(MOST_TOLD);
+        if more > 0 {
+            words.extend(["\nand ", &more.to_string(), " more; `parallax cohort status --json` has them all"]);
+        }
+        words
     }
 
     fn files(&self, place: &Place) -> Result<Vec<File>> {

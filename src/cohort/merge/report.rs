@@ -111,13 +111,13 @@ fn undone(merged: &Merged) -> String {
     let rows: Vec<Vec<String>> = merged
         .failed
         .iter()
-        .chain(&merged.unreadable)
+        .chain(&merged.damaged)
         .take(MOST_SHOWN)
         .map(|(id, why)| vec![id.clone(), why.clone()])
         .collect();
-    let more = (merged.failed.len() + merged.unreadable.len()).saturating_sub(MOST_SHOWN);
+    let more = (merged.failed.len() + merged.damaged.len()).saturating_sub(MOST_SHOWN);
     let more = if more > 0 { format!("<p>{more} more are in table.csv.</p>\n") } else { String::new() };
-    if rows.is_empty() { String::new() } else { table("Failed", &["", "Why"], &rows) + &more }
+    if rows.is_empty() { String::new() } else { table("Failed or damaged", &["", "Why"], &rows) + &more }
 }
 
 /// "0.81 (0.72 to 0.88)".

@@ -3,10 +3,10 @@
 
 use anyhow::Result;
 
-use super::numbers::Numbers;
 use crate::cohort::aligned::{LaidBy, Shares};
 use crate::cohort::case::Kept;
 use crate::cohort::manifest::Row;
+use crate::cohort::numbers::Numbers;
 use crate::export::as_text;
 
 /// What a cell holds.

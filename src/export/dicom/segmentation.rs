@@ -123,7 +123,8 @@ impl Segment {
     }
 }
 
-/// Eight pixels a byte, the first in the lowest bit, and frames without a gap between them (PS3.5, 8.1.1 and D).
+/// Eight pixels a byte, the first in the lowest bit, and frames without a gap between them (PS3.5, 8.1.1 and D). Rows are not made whole
+/// bytes: OHIF 3.13 refuses frames that are not of the scan's own size, and shows these.
 #[derive(Default)]
 struct Packed {
     bytes: Vec<u8>,

@@ -1,14 +1,14 @@
 //! The files of one export: made one after the other in a folder of their own beside where they go, renamed together, the report last.
 
 use std::fs::{self, File};
-use std::io::Write;
+use std::io::{ErrorKind, Write};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
 use serde::{Deserialize, Serialize};
 use tempfile::{TempDir, TempPath};
 
-use super::{check_new, folder_of, sync_folder};
+use super::{check_new, folder_of, make_private_folder, sync_folder};
 use crate::export::{self, REPORT};
 use crate::files;
 
@@ -16,6 +16,8 @@ use crate::files;
 const PREFIX: &str = ".parallax-export-";
 /// Held by who writes into it.
 const LOCK: &str = "lock";
+/// Another set may sweep a folder between its making and its locking, so often in a row at most.
+const MOST_TRIES: usize = 20;
 /// Says that all files are there, and which may replace others.
 const READY: &str = "ready";
 /// Where the files lie in it, and the report that gives way to a new one.
@@ -32,7 +34,7 @@ impl Made {
     fn folder(folder: &Path) -> Result<Self> {
         let is_new = |path: &&Path| !path.as_os_str().is_empty() && !path.exists();
         let made = Self(folder.ancestors().take_while(is_new).map(Path::to_owned).collect());
-        fs::create_dir_all(folder).with_context(|| format!("cannot make the folder {}", folder.display()))?;
+        make_private_folder(folder)?;
         Ok(made)
     }
 }
@@ -79,12 +81,7 @@ impl Set {
         may_go: impl Fn(&str) -> bool,
     ) -> Result<Self> {
         let made = Made::folder(folder)?;
-        let staging = tempfile::Builder::new().prefix(PREFIX).tempdir_in(folder);
-        let staging = staging.with_context(|| format!("cannot write into {}", folder.display()))?;
-        let cannot = || format!("cannot write into {}", staging.path().display());
-        let lock = File::create(staging.path().join(LOCK)).with_context(cannot)?;
-        // Where a file system knows no locks, no other set sweeps it either.
-        lock.lock().ok();
+        let (staging, lock) = stage(folder)?;
         let completed = sweep(folder, staging.path());
         let names: Vec<&str> = names.collect();
         let check = |name: &&str| check_name(folder, name, may_go(name));
@@ -101,8 +98,7 @@ impl Set {
     /// Makes a file of the set, and puts it on the disk; not yet under its name.
     pub fn put(&mut self, file: &export::File) -> Result<()> {
         let path = self.staging.path().join(FILES).join(&file.name);
-        let inside = folder_of(&path);
-        fs::create_dir_all(inside).with_context(|| format!("cannot make the folder {}", inside.display()))?;
+        make_private_folder(folder_of(&path))?;
         write_synced(&path, &file.bytes)
             .with_context(|| format!("cannot write {}", self.folder.join(&file.name).display()))?;
         let may_go = self.may_go.contains(&file.name);
@@ -128,6 +124,26 @@ impl Set {
     }
 }
 
+/// Makes the folder of a set, and holds its lock. Another set that is opened there may sweep it before it is locked: then it is made again.
+fn stage(folder: &Path) -> Result<(TempDir, File)> {
+    let cannot = || format!("cannot write into {}", folder.display());
+    for _ in 0..MOST_TRIES {
+        let staging = tempfile::Builder::new().prefix(PREFIX).tempdir_in(folder).with_context(cannot)?;
+        let path = staging.path().join(LOCK);
+        let lock = match File::create(&path) {
+            Ok(lock) => lock,
+            Err(error) if error.kind() == ErrorKind::NotFound => continue,
+            Err(error) => return Err(error).with_context(cannot),
+        };
+        // Where a file system knows no locks, no other set sweeps it either.
+        lock.lock().ok();
+        if path.exists() {
+            return Ok((staging, lock));
+        }
+    }
+    bail!("another program sweeps what is made here again and again: {}", folder.display());
+}
+
 fn check_name(folder: &Path, name: &str, may_go: bool) -> Result<()> {
     let path = folder.join(name);
     if path.is_dir() {
@@ -139,8 +155,13 @@ fn check_name(folder: &Path, name: &str, may_go: bool) -> Result<()> {
     check_new(&path, may_go)
 }
 
+/// Writes a file that no other user may read: most of what is exported shows a patient.
 fn write_synced(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
-    let mut file = File::create(path)?;
+    let mut options = File::options();
+    options.write(true).create(true).truncate(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    let mut file = options.open(path)?;
     file.write_all(bytes)?;
     file.sync_all()
 }
@@ -153,7 +174,7 @@ fn rename(staging: &Path, folder: &Path, staged: &Staged) -> Result<()> {
         fs::rename(&report, &replaced)?;
     }
     let path = folder.join(&staged.name);
-    fs::create_dir_all(folder_of(&path))?;
+    make_private_folder(folder_of(&path))?;
     let from = staging.join(FILES).join(&staged.name);
     if staged.may_go {
         fs::rename(from, path)?;
@@ -176,7 +197,11 @@ fn sweep(folder: &Path, ours: &Path) -> usize {
 
 /// Completes what one set left, if all of it was made and some is not renamed; deletes the rest. A set whose lock is held is alive.
 fn complete(staging: &Path, folder: &Path) -> bool {
-    let Ok(lock) = File::open(staging.join(LOCK)) else { return false };
+    let Ok(lock) = File::open(staging.join(LOCK)) else {
+        // Killed before it was locked: nothing is in it. Where it is not empty it stays.
+        fs::remove_dir(staging).ok();
+        return false;
+    };
     if lock.try_lock().is_err() {
         return false;
     }
@@ -262,6 +287,8 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         killed(made(folder.path(), false), folder.path());
         assert_eq!(listed(folder.path()).len(), 1);
+        // Before it was locked, too.
+        fs::create_dir(folder.path().join(format!("{PREFIX}x"))).unwrap();
         let other = Set::open(folder.path(), NAMES.into_iter(), |_| false).unwrap();
         assert_eq!(listed(folder.path()).len(), 1, "that of the other alone");
         // One that is alive is left alone.
@@ -303,6 +330,25 @@ mod tests {
         for (name, plain) in [("a/b.txt", true), ("../a", false), ("/etc/a", false), ("a/../../b", false)] {
             assert_eq!(is_plain(name), plain, "{name}");
         }
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn what_is_exported_is_the_users_alone() {
+        use std::os::unix::fs::PermissionsExt as _;
+
+        let folder = tempfile::tempdir().unwrap();
+        let out = folder.path().join("new/out");
+        made(&out, false).finish().unwrap();
+        let mode = |path: &str| fs::metadata(folder.path().join(path)).unwrap().permissions().mode() & 0o777;
+        for (path, wanted) in [("new", 0o700), ("new/out", 0o700), ("new/out/a", 0o700), ("new/out/a/b.txt", 0o600)] {
+            assert_eq!(mode(path), wanted, "{path}");
+        }
+        assert_eq!(mode("new/out/result.json"), 0o600);
+        // A file that others could read is replaced by one that they cannot.
+        fs::set_permissions(out.join("c.txt"), fs::Permissions::from_mode(0o644)).unwrap();
+        made(&out, true).finish().unwrap();
+        assert_eq!(mode("new/out/c.txt"), 0o600);
     }
 
     #[cfg(unix)]

@@ -7,9 +7,10 @@ use dicom_ul::association::{self, ClientAssociationOptions};
 use dicom_ul::pdu::{AssociationRJServiceUserReason, AssociationRJSource};
 
 use super::line::Line;
-use super::{Peer, SILENCE, tls};
+use super::{Peer, tls};
 use crate::pacs::apart::Out;
 use crate::pacs::error::Error;
+use crate::pacs::pace::silence;
 use crate::reach::{CONNECT, Failure};
 
 /// PDUs that come have so many bytes at most.
@@ -49,8 +50,8 @@ impl Peer {
             .calling_ae_title(dimse.calling.as_str())
             .called_ae_title(dimse.called.as_str())
             .max_pdu_length(MOST_PDU_BYTES)
-            .read_timeout(SILENCE)
-            .write_timeout(SILENCE)
+            .read_timeout(silence())
+            .write_timeout(silence())
             .connection_timeout(CONNECT);
         let mut with_role = Vec::new();
         for context in proposed {
@@ -132,6 +133,10 @@ impl Peer {
             E::TlsNotSupported => {
                 self.refused("the archive closes the connection without an answer; it may speak TLS there (--tls)")
             }
+            E::InvalidServerName { .. } => {
+                self.refused("the host is no name that a certificate could be made for; check it (--host)")
+            }
+            E::TlsConnection { source, .. } => self.failed_by(Failure::of_tls(source)),
             E::ToAddress { .. } => self.refused("there is no machine of this name, or no network"),
             _ => self.failed_below(error),
         }
@@ -150,40 +155,37 @@ impl Peer {
                         self.refused(format!("the archive is not reached within {} s", CONNECT.as_secs()))
                     }
                     ErrorKind::WouldBlock | ErrorKind::TimedOut => {
-                        self.broken(format!("the archive says nothing for {} s", SILENCE.as_secs()))
+                        self.broken(format!("the archive says nothing for {} s", silence().as_secs()))
                     }
                     ErrorKind::UnexpectedEof | ErrorKind::ConnectionReset
                         if matches!(error, association::Error::TlsHandshake { .. }) =>
                     {
                         self.refused("the archive closes the connection instead of agreeing on TLS; it may speak none there (leave --tls out)")
                     }
-                    ErrorKind::ConnectionRefused => self.refused("nothing listens there; check host and port"),
                     _ => self.failed_io(io),
                 };
             }
             cause = at.source();
         }
-        let said = crate::files::printable(&error.to_string()).into_owned();
-        self.broken(format!("the archive says what cannot be read ({said})"))
+        self.broken("the archive says what cannot be read; check that host and port are those of DIMSE")
     }
 
     fn failed_io(&self, io: &std::io::Error) -> Error {
-        match Failure::of_io(io) {
+        self.failed_by(Failure::of_io(io))
+    }
+
+    fn failed_by(&self, failure: Failure) -> Error {
+        match failure {
             Failure::Broken(_) => self.broken("the archive closes the connection"),
-            Failure::NoServer => self.refused("there is no machine of this name, or no network"),
+            Failure::NothingListens => self.refused("nothing listens there; check host and port"),
             Failure::Unvouched => self.refused(
                 "no authority that is trusted here vouches for the archive; where it is your hospital's own, name its file (--ca)",
             ),
-            Failure::Other(what) if what.contains("NotValidForName") || what.contains("not valid for name") => {
-                self.refused("the archive's certificate is of another name; use the name that it is made for")
-            }
-            Failure::Other(what) if what.contains("CertificateRequired") || what.contains("HandshakeFailure") => {
+            Failure::WantsCertificate => {
                 self.refused("the archive wants a client certificate (--certificate, --key), or speaks other TLS")
             }
-            Failure::Other(what) if what.contains("InvalidContentType") || what.contains("corrupt message") => {
-                self.refused("the archive does not speak TLS there; leave --tls out")
-            }
-            Failure::Other(what) => self.refused(what),
+            Failure::NoTls => self.refused("the archive does not speak TLS there; leave --tls out"),
+            other => self.refused(other.words("the archive")),
         }
     }
 }

@@ -5,18 +5,17 @@ use std::collections::BTreeSet;
 use dicom_core::Tag;
 use dicom_dictionary_std::{tags, uids};
 
+use super::Peer;
 use super::command::{self, ANSWER, Elements, FIND};
 use super::connect::{Associated, Proposed};
 use super::status;
 use super::syntaxes::PLAIN;
-use super::{PATIENCE, Peer};
 use crate::io::Message;
 use crate::io::study::is_uid;
 use crate::job::Monitor;
 use crate::pacs::apart::{self, Out};
 use crate::pacs::error::Error;
 use crate::pacs::query::{Days, Found, Instance, Query, Series, Study};
-use crate::pacs::source::{Dimse, Source};
 
 /// A series has fewer instances than this.
 pub(super) const MOST_INSTANCES: usize = 100_000;
@@ -140,18 +139,17 @@ pub(super) fn instance(of: &Message) -> Instance {
 
 /// All matches, each once, by the name that `read` gives it.
 pub(super) fn matches<M>(
-    source: &Source,
-    dimse: &Dimse,
+    peer: &Peer,
     identifier: Vec<u8>,
     most: usize,
     monitor: &Monitor,
     read: impl Fn(&Message) -> (String, M),
 ) -> Result<Found<M>, Error> {
-    let peer = Peer::of(source, dimse);
+    let asks = peer.clone();
     let mut found = Found { all: Vec::new(), more: false, unnamed: 0 };
     let mut known = BTreeSet::new();
-    let talk = move |out: &Out<Message, bool>| ask(&peer, &identifier, most, out);
-    found.more = apart::talk(source, PATIENCE, monitor, talk, |message| {
+    let talk = move |out: &Out<Message, bool>| ask(&asks, &identifier, most, out);
+    found.more = apart::talk(&peer.source, monitor, talk, |message| {
         let (name, value) = read(&message);
         if !is_uid(&name) {
             found.unnamed += 1;

@@ -123,15 +123,15 @@ pub(super) fn take(
 
 /// What stands before the data set in a file: preamble and file meta information (PS3.10, 7.1).
 fn head(peer: &Peer, class_uid: &str, uid: &str, syntax_uid: &str) -> Result<Vec<u8>, Error> {
-    let unfit = |error: &dyn std::fmt::Display| peer.broken(format!("an object cannot be written as a file ({error})"));
+    let unfit = || peer.broken("the archive names an object in a way that no file can hold");
     let meta = FileMetaTableBuilder::new()
         .media_storage_sop_class_uid(class_uid)
         .media_storage_sop_instance_uid(uid)
         .transfer_syntax(syntax_uid)
         .build()
-        .map_err(|error| unfit(&error))?;
+        .map_err(|_unfit| unfit())?;
     let mut bytes = vec![0; 128];
     bytes.extend(b"DICM");
-    meta.write(&mut bytes).map_err(|error| unfit(&error))?;
+    meta.write(&mut bytes).map_err(|_unfit| unfit())?;
     Ok(bytes)
 }

@@ -3,6 +3,7 @@
 use std::collections::VecDeque;
 use std::io::{Read, Write};
 use std::marker::PhantomData;
+use std::time::Instant;
 
 use dicom_dictionary_std::tags;
 use dicom_ul::association::{self, CloseSocket, SyncAssociation};
@@ -11,6 +12,7 @@ use dicom_ul::pdu::{PDataValue, PDataValueType, Pdu, PresentationContextNegotiat
 use super::{Peer, command};
 use crate::io::Message;
 use crate::pacs::error::Error;
+use crate::pacs::pace::Pace;
 
 /// No command is longer.
 const MOST_COMMAND_BYTES: usize = 1 << 16;
@@ -121,13 +123,16 @@ impl<'a> Line<'a> {
         data: &mut dyn Read,
         mut went: impl FnMut() -> Result<(), Error>,
     ) -> Result<(), Error> {
+        let mut pace = Pace::new();
         let size = self.talks.most_bytes().min(MOST_PIECE_BYTES).saturating_sub(ITEM_HEAD_BYTES) as usize;
         let mut next = self.read_piece(data, size)?;
         loop {
             let piece = next;
             next = if piece.len() < size { Vec::new() } else { self.read_piece(data, size)? };
             let is_last = next.is_empty();
+            let (bytes, began) = (piece.len(), Instant::now());
             self.send(context, PDataValueType::Data, is_last, piece)?;
+            pace.count(bytes, began.elapsed(), &self.peer.source)?;
             went()?;
             if is_last {
                 return Ok(());
@@ -138,7 +143,7 @@ impl<'a> Line<'a> {
     fn read_piece(&self, data: &mut dyn Read, size: usize) -> Result<Vec<u8>, Error> {
         let mut piece = Vec::with_capacity(size);
         let read = data.take(size as u64).read_to_end(&mut piece);
-        read.map_err(|error| self.peer.refused(format!("a file cannot be read to its end ({error})")))?;
+        read.map_err(|_cut| self.peer.refused("a file cannot be read to its end; check the disk that it lies on"))?;
         Ok(piece)
     }
 
@@ -197,14 +202,16 @@ impl<'a> Line<'a> {
 
     /// The data set behind a command, piece by piece.
     pub(super) fn data(&mut self, mut take: impl FnMut(Vec<u8>) -> Result<(), Error>) -> Result<(), Error> {
+        let mut pace = Pace::new();
         loop {
-            let peer = self.peer;
+            let (peer, began) = (self.peer, Instant::now());
             let Some(value) = self.piece()? else {
                 return Err(peer.broken("the archive ends the association in the middle of an object"));
             };
             if value.value_type != PDataValueType::Data {
                 return Err(peer.broken("the archive sends a command in the middle of an object"));
             }
+            pace.count(value.data.len(), began.elapsed(), &peer.source)?;
             take(value.data)?;
             if value.is_last {
                 return Ok(());

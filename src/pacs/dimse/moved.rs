@@ -1,5 +1,6 @@
 //! C-MOVE: the archive is asked to deliver a series to this program, which listens as long as that takes.
 
+use std::io::ErrorKind;
 use std::net::{TcpListener, TcpStream};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -13,10 +14,11 @@ use super::connect::{Associated, MOST_PDU_BYTES, Proposed};
 use super::get;
 use super::line::{Line, Next};
 use super::syntaxes::{PACKED, PLAIN, USUAL};
-use super::{Peer, SILENCE, status, tls};
+use super::{Peer, status, tls};
 use crate::job;
 use crate::pacs::apart::{Cutter, Out};
 use crate::pacs::error::Error;
+use crate::pacs::pace::silence;
 use crate::pacs::query::Wanted;
 use crate::pacs::shelf::Arrival;
 
@@ -42,8 +44,7 @@ pub(super) fn fetch(peer: &Peer, wanted: &Wanted, out: &Out<Arrival, ()>) -> Res
         listener.set_nonblocking(true)?;
         Ok(listener)
     });
-    let listener =
-        listener.map_err(|error| peer.refused(format!("this machine cannot listen at port {port} ({error})")))?;
+    let listener = listener.map_err(|error| peer.refused(no_listener(port, error.kind())))?;
     let config = if peer.dimse.tls { Some(tls::server(&peer.source, &peer.dimse.certificates)?) } else { None };
     let receiver = Arc::new(Receiver {
         peer: peer.clone(),
@@ -60,6 +61,18 @@ pub(super) fn fetch(peer: &Peer, wanted: &Wanted, out: &Out<Arrival, ()>) -> Res
     let done = ask(peer, wanted, &receiver, out);
     stops.over.store(true, Ordering::Relaxed);
     done
+}
+
+/// Why there is no receiver at a port, in words.
+fn no_listener(port: u16, kind: ErrorKind) -> String {
+    let why = match kind {
+        ErrorKind::AddrInUse => "another program listens there; end it, or name another port that the archive knows",
+        ErrorKind::PermissionDenied => {
+            "this system does not let you; ports below 1024 are often its administrator's: name another that the archive knows"
+        }
+        _ => "the network of this machine is in trouble, or there is none",
+    };
+    format!("this program cannot listen at port {port} (--receive-port): {why}")
 }
 
 /// Asks for the delivery, and waits until the archive says that it has delivered all.
@@ -127,15 +140,15 @@ fn listen(
 /// One delivery: an association that the archive asks for.
 fn deliver(receiver: &Receiver, stream: TcpStream, config: Option<Arc<rustls::ServerConfig>>) -> Result<(), Error> {
     let peer = &receiver.peer;
-    let no_stream = |error: std::io::Error| peer.broken(format!("a delivery fails ({error})"));
+    let no_stream = |_gone: std::io::Error| peer.broken("a delivery ends as it begins");
     stream.set_nonblocking(false).map_err(no_stream)?;
     stream.set_nodelay(true).map_err(no_stream)?;
     let mut options = ServerAssociationOptions::new()
         .accept_called_ae_title()
         .ae_title(peer.dimse.calling.as_str())
         .max_pdu_length(MOST_PDU_BYTES)
-        .read_timeout(SILENCE)
-        .write_timeout(SILENCE)
+        .read_timeout(silence())
+        .write_timeout(silence())
         .promiscuous(true)
         .with_abstract_syntax(uids::VERIFICATION);
     for class in USUAL {

@@ -20,7 +20,7 @@ const MOST_PEM_BYTES: u64 = 1 << 20;
 pub(super) fn client(source: &Source, of: &Certificates) -> Result<Arc<ClientConfig>, Error> {
     reach::provide_cryptography();
     let builder = ClientConfig::builder();
-    let unfit = |error: rustls::Error| Error::refused(format!("the certificates cannot be used: {error}"), source);
+    let unfit = |error: rustls::Error| Error::refused(unusable(&error), source);
     let builder = match &of.authority {
         Some(path) => builder.with_root_certificates(roots(path)?),
         None => builder.with_platform_verifier().map_err(unfit)?,
@@ -35,19 +35,32 @@ pub(super) fn client(source: &Source, of: &Certificates) -> Result<Arc<ClientCon
 /// For associations that an archive asks for, to deliver. Where an authority is named, the archive must be vouched for by it.
 pub(super) fn server(source: &Source, of: &Certificates) -> Result<Arc<ServerConfig>, Error> {
     reach::provide_cryptography();
-    let unfit = |error: String| Error::refused(format!("the certificates cannot be used: {error}"), source);
+    let unfit = |what: &str| Error::refused(what, source);
     let Some((chain, key)) = shown(of)? else {
-        return Err(unfit("a receiver shows a certificate, and none is named (--certificate, --key)".to_owned()));
+        return Err(unfit("a receiver shows a certificate, and none is named (--certificate, --key)"));
     };
     let builder = match &of.authority {
         Some(path) => {
             let verifier = WebPkiClientVerifier::builder(Arc::new(roots(path)?)).build();
-            ServerConfig::builder().with_client_cert_verifier(verifier.map_err(|error| unfit(error.to_string()))?)
+            let no_authority =
+                |_unfit| unfit("the certificates of the authority cannot be used; check their file (--ca)");
+            ServerConfig::builder().with_client_cert_verifier(verifier.map_err(no_authority)?)
         }
         None => ServerConfig::builder().with_no_client_auth(),
     };
-    let config = builder.with_single_cert(chain, key).map_err(|error| unfit(error.to_string()))?;
+    let config = builder.with_single_cert(chain, key).map_err(|error| unfit(unusable(&error)))?;
     Ok(Arc::new(config))
+}
+
+/// Why a certificate with its key is of no use, in words.
+fn unusable(error: &rustls::Error) -> &'static str {
+    match error {
+        rustls::Error::InconsistentKeys(_) => {
+            "the key is not that of the certificate; name those that belong together (--certificate, --key)"
+        }
+        rustls::Error::InvalidCertificate(_) => "the certificate cannot be used; check its file (--certificate)",
+        _ => "certificate or key cannot be used; check their files (--certificate, --key, --ca)",
+    }
 }
 
 type Shown = (Vec<CertificateDer<'static>>, PrivateKeyDer<'static>);

@@ -1,7 +1,7 @@
 //! Requests to a DICOMweb server, and what is wrong where one is not answered, in words.
 
 use std::io::Read;
-use std::time::Duration;
+use std::time::Instant;
 
 use base64::Engine as _;
 use ureq::http::{HeaderMap, Method, Request, Response};
@@ -13,15 +13,12 @@ use crate::files;
 use crate::job::Monitor;
 use crate::pacs::apart::{self, Out};
 use crate::pacs::error::Error;
+use crate::pacs::pace::{Pace, silence};
 use crate::pacs::secret::Secret;
 use crate::pacs::shelf::Arrival;
 use crate::pacs::source::{Certificates, Login, Source, Web};
 use crate::reach::{self, Failure, url};
 
-/// How long a server may say nothing.
-const SILENCE: Duration = Duration::from_mins(1);
-/// How long nothing at all may come: longer than any silence that a connection allows.
-pub(super) const PATIENCE: Duration = Duration::from_secs(90);
 /// Ten thousand studies take a tenth of this.
 const MOST_LIST_BYTES: usize = 128 << 20;
 const PIECE_BYTES: usize = 1 << 17;
@@ -55,9 +52,13 @@ impl Asks {
             return Err(Error::refused("the token holds letters that no token has", source));
         }
         let (roots, certificate) = certificates(&web.certificates)?;
-        let agent = reach::agent(roots, certificate, SILENCE);
+        let agent = reach::agent(roots, certificate, silence());
         let base = web.url.trim_end_matches('/').to_owned();
         Ok(Self { source: source.clone(), base, authorization, agent })
+    }
+
+    pub(super) fn source(&self) -> &Source {
+        &self.source
     }
 
     /// The objects of a list, as JSON.
@@ -70,7 +71,6 @@ impl Asks {
         let (asks, path, query) = (self.clone(), path.to_owned(), owned(query));
         let text = apart::talk(
             &self.source,
-            PATIENCE,
             monitor,
             move |out: &Out<(), Option<Vec<u8>>>| {
                 let agent = asks.connected(out);
@@ -128,7 +128,7 @@ impl Asks {
             }
             Ok(())
         };
-        apart::talk(&self.source, PATIENCE, monitor, talk, take)
+        apart::talk(&self.source, monitor, talk, take)
     }
 
     fn pass_on(&self, response: &mut Response<Body>, out: &Out<Arrival, ()>) -> Result<(), Error> {
@@ -245,10 +245,15 @@ impl Asks {
     ) -> Result<(), Error> {
         let mut reader = response.body_mut().as_reader();
         let mut buffer = vec![0; PIECE_BYTES];
+        let mut pace = Pace::new();
         loop {
+            let began = Instant::now();
             match reader.read(&mut buffer) {
                 Ok(0) => return Ok(()),
-                Ok(read) => piece(&buffer[..read])?,
+                Ok(read) => {
+                    pace.count(read, began.elapsed(), &self.source)?;
+                    piece(&buffer[..read])?;
+                }
                 Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {}
                 Err(error) => return Err(self.failed(error.into())),
             }
@@ -256,26 +261,20 @@ impl Asks {
     }
 
     fn failed(&self, error: ureq::Error) -> Error {
-        match Failure::of(error, SILENCE) {
+        match Failure::of(error, silence()) {
             Failure::Broken(what) => Error::broken(what, &self.source),
-            Failure::NoServer => Error::refused("there is no server of this name, or no network", &self.source),
             Failure::Unvouched => Error::refused(
                 "no authority that is trusted here vouches for the server; where it is your hospital's own, name its file (--ca)",
                 &self.source,
             ),
-            Failure::Other(what) if what.contains("NotValidForName") || what.contains("not valid for name") => {
-                Error::refused(
-                    "the server's certificate is of another name; use the name that it is made for",
-                    &self.source,
-                )
-            }
-            Failure::Other(what) if what.contains("refused (os error") => {
-                Error::refused("nothing listens there; check the address (--url)", &self.source)
-            }
-            Failure::Other(what) if what.contains("CertificateRequired") || what.contains("certificate required") => {
+            Failure::WantsCertificate => {
                 Error::refused("the server wants a client certificate (--certificate, --key)", &self.source)
             }
-            Failure::Other(what) => Error::refused(what, &self.source),
+            Failure::NoTls => Error::refused(
+                "the server does not speak TLS there; check the address and its port (--url)",
+                &self.source,
+            ),
+            other => Error::refused(other.words("the server"), &self.source),
         }
     }
 

@@ -9,6 +9,7 @@ use std::collections::BTreeSet;
 
 use self::call::Asks;
 use self::json::Object;
+use super::archive::Archive;
 use super::error::Error;
 use super::outgoing::{Answer, Outgoing};
 use super::query::{Found, Instance, Query, Series, Study, Wanted};
@@ -38,60 +39,6 @@ pub(super) struct Client<'a> {
 impl<'a> Client<'a> {
     pub(super) fn new(source: &'a Source, web: &Web, secret: Option<&Secret>) -> Result<Self, Error> {
         Ok(Self { source, asks: Asks::new(source, web, secret)? })
-    }
-
-    pub(super) fn test(&self, monitor: &Monitor) -> Result<String, Error> {
-        let query = [("limit", "1".to_owned())];
-        self.asks.list("studies", &query, monitor)?;
-        Ok("DICOMweb answers".to_owned())
-    }
-
-    pub(super) fn studies(&self, query: &Query, monitor: &Monitor) -> Result<Found<Study>, Error> {
-        let mut asked = vec![
-            ("includefield", "00081030".to_owned()),
-            ("includefield", "00080061".to_owned()),
-            ("includefield", "00201206".to_owned()),
-            ("includefield", "00201208".to_owned()),
-        ];
-        let said = [
-            ("PatientID", query.patient_id.clone()),
-            ("PatientName", query.name_pattern()),
-            ("AccessionNumber", query.accession.clone()),
-            ("StudyDate", query.days.as_ref().map(|days| days.said().to_owned())),
-            ("ModalitiesInStudy", query.modality.clone()),
-            ("StudyInstanceUID", query.study_uid.clone()),
-        ];
-        asked.extend(said.into_iter().filter_map(|(name, value)| Some((name, value?))));
-        self.paged("studies", &asked, query.most(), monitor, |object| {
-            let study = object.study();
-            is_uid(&study.study_uid).then(|| (study.study_uid.clone(), study))
-        })
-    }
-
-    pub(super) fn series(&self, query: &Query, monitor: &Monitor) -> Result<Found<Series>, Error> {
-        let study_uid = query.study_uid.clone().unwrap_or_default();
-        let mut asked: Vec<_> = ["0008103E", "00180015", "00201209"].map(|tag| ("includefield", tag.to_owned())).into();
-        let said = [("Modality", query.modality.clone()), ("SeriesInstanceUID", query.series_uid.clone())];
-        asked.extend(said.into_iter().filter_map(|(name, value)| Some((name, value?))));
-        let path = format!("studies/{study_uid}/series");
-        self.paged(&path, &asked, query.most(), monitor, |object| {
-            let series = object.series(&study_uid);
-            is_uid(&series.series_uid).then(|| (series.series_uid.clone(), series))
-        })
-    }
-
-    pub(super) fn instances(
-        &self,
-        study_uid: &str,
-        series_uid: &str,
-        monitor: &Monitor,
-    ) -> Result<Vec<Instance>, Error> {
-        let path = format!("studies/{study_uid}/series/{series_uid}/instances");
-        let found = self.paged(&path, &[], MOST_INSTANCES, monitor, |object| {
-            let instance = object.instance();
-            is_uid(&instance.uid).then(|| (instance.uid.clone(), instance))
-        })?;
-        Ok(found.all)
     }
 
     /// All answers to a query, page by page, each once. `read` gives what an answer is known by, and the answer.
@@ -137,9 +84,60 @@ impl<'a> Client<'a> {
         found.more = true;
         Ok(found)
     }
+}
+
+impl Archive for Client<'_> {
+    fn test(&self, monitor: &Monitor) -> Result<String, Error> {
+        let query = [("limit", "1".to_owned())];
+        self.asks.list("studies", &query, monitor)?;
+        Ok("DICOMweb answers".to_owned())
+    }
+
+    fn studies(&self, query: &Query, monitor: &Monitor) -> Result<Found<Study>, Error> {
+        let mut asked = vec![
+            ("includefield", "00081030".to_owned()),
+            ("includefield", "00080061".to_owned()),
+            ("includefield", "00201206".to_owned()),
+            ("includefield", "00201208".to_owned()),
+        ];
+        let said = [
+            ("PatientID", query.patient_id.clone()),
+            ("PatientName", query.name_pattern()),
+            ("AccessionNumber", query.accession.clone()),
+            ("StudyDate", query.days.as_ref().map(|days| days.said().to_owned())),
+            ("ModalitiesInStudy", query.modality.clone()),
+            ("StudyInstanceUID", query.study_uid.clone()),
+        ];
+        asked.extend(said.into_iter().filter_map(|(name, value)| Some((name, value?))));
+        self.paged("studies", &asked, query.most(), monitor, |object| {
+            let study = object.study();
+            is_uid(&study.study_uid).then(|| (study.study_uid.clone(), study))
+        })
+    }
+
+    fn series(&self, query: &Query, monitor: &Monitor) -> Result<Found<Series>, Error> {
+        let study_uid = query.study_uid.clone().unwrap_or_default();
+        let mut asked: Vec<_> = ["0008103E", "00180015", "00201209"].map(|tag| ("includefield", tag.to_owned())).into();
+        let said = [("Modality", query.modality.clone()), ("SeriesInstanceUID", query.series_uid.clone())];
+        asked.extend(said.into_iter().filter_map(|(name, value)| Some((name, value?))));
+        let path = format!("studies/{study_uid}/series");
+        self.paged(&path, &asked, query.most(), monitor, |object| {
+            let series = object.series(&study_uid);
+            is_uid(&series.series_uid).then(|| (series.series_uid.clone(), series))
+        })
+    }
+
+    fn instances(&self, study_uid: &str, series_uid: &str, monitor: &Monitor) -> Result<Vec<Instance>, Error> {
+        let path = format!("studies/{study_uid}/series/{series_uid}/instances");
+        let found = self.paged(&path, &[], MOST_INSTANCES, monitor, |object| {
+            let instance = object.instance();
+            is_uid(&instance.uid).then(|| (instance.uid.clone(), instance))
+        })?;
+        Ok(found.all)
+    }
 
     /// Fetches what is missing of a series: whole in one answer, or instance by instance where some of it is here.
-    pub(super) fn fetch(
+    fn fetch(
         &self,
         wanted: &Wanted,
         monitor: &Monitor,
@@ -153,7 +151,7 @@ impl<'a> Client<'a> {
         self.asks.parts(&paths, PARTS, monitor, take)
     }
 
-    pub(super) fn send(
+    fn send(
         &self,
         objects: &[Outgoing],
         monitor: &Monitor,

@@ -2,14 +2,16 @@
 
 use std::collections::HashMap;
 use std::io::{Cursor, Read};
+use std::time::Instant;
 
-use super::call::{Asks, PATIENCE};
+use super::call::Asks;
 use super::json::Object;
 use crate::files;
 use crate::job::Monitor;
 use crate::pacs::apart::{self, Out};
 use crate::pacs::error::Error;
 use crate::pacs::outgoing::{Answer, Outgoing};
+use crate::pacs::pace::Pace;
 use crate::pacs::source::Source;
 
 /// A request holds so many objects, or so many bytes, whichever comes first.
@@ -49,7 +51,7 @@ pub(super) fn send(
         }
         Ok(())
     };
-    apart::talk(source, PATIENCE, monitor, talk, |(at, answer)| hear(at, answer))
+    apart::talk(source, monitor, talk, |(at, answer)| hear(at, answer))
 }
 
 /// Posts one batch. What the server refuses as a whole, it refuses of each.
@@ -64,8 +66,10 @@ fn post<E, T>(asks: &Asks, out: &Out<E, T>, objects: &[Outgoing]) -> Result<Vec<
     }
     let body = body.chain(Cursor::new(END));
     let kind = format!("multipart/related; type=\"application/dicom\"; boundary={BOUNDARY}");
-    let mut watched = Watched { body, out };
-    let (status, text) = match asks.post(out, &kind, length, &mut watched) {
+    let (source, pace) = (asks.source(), Pace::new());
+    let mut watched = Watched { body, out, source, pace, latest: None, slow: None };
+    let answer = asks.post(out, &kind, length, &mut watched);
+    let (status, text) = match watched.slow.map_or(answer, Err) {
         Ok(answer) => answer,
         Err(error @ Error::Refused { .. }) if objects.len() == 1 || is_of_objects(&error) => {
             return Ok(vec![Answer::Failed(error_words(error)); objects.len()]);
@@ -145,15 +149,28 @@ fn warning(code: u16) -> String {
     format!("{words} (reason {code:#06x})")
 }
 
-/// A body that says, as it is sent, that the talk goes on.
+/// A body that says, as it is sent, that the talk goes on, and that ends where the server takes it too slowly.
 struct Watched<'a, R, E, T> {
     body: R,
     out: &'a Out<E, T>,
+    source: &'a Source,
+    pace: Pace,
+    /// The bytes that were read last, and when.
+    latest: Option<(usize, Instant)>,
+    slow: Option<Error>,
 }
 
 impl<R: Read, E, T> Read for Watched<'_, R, E, T> {
     fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
         self.out.alive().map_err(std::io::Error::other)?;
-        self.body.read(buffer)
+        // What was read before went in the time since.
+        let went = self.latest.take();
+        if let Some(Err(slow)) = went.map(|(bytes, read)| self.pace.count(bytes, read.elapsed(), self.source)) {
+            self.slow = Some(slow);
+            return Err(std::io::ErrorKind::TimedOut.into());
+        }
+        let read = self.body.read(buffer)?;
+        self.latest = Some((read, Instant::now()));
+        Ok(read)
     }
 }

@@ -7,6 +7,7 @@ use std::process::{Command, Output, Stdio};
 use std::time::Duration;
 
 use super::{Server, bytes, entry, get, honest, names, send, sha256};
+use crate::support::{Random, kills, run_until};
 
 /// An entry without a SHA-256, one with limits, and one that has no files.
 const NET: &str = "merlin";
@@ -188,4 +189,37 @@ fn room_on_the_disk_is_asked_for_before_a_byte_is_fetched() {
     assert_eq!(resumed.expect("fetched"), sha256(&whole));
     // Where the catalogue knows the size, no one is asked at all.
     assert!(known.2.contains("422.6 MB more are needed"), "{}", known.2);
+}
+
+#[test]
+fn a_download_that_is_killed_at_any_moment_goes_on_and_has_its_name_only_when_it_is_whole() {
+    let (whole, home) = (bytes(3_000_000), tempfile::tempdir().expect("a folder"));
+    let sent = whole.clone();
+    // In pieces, so that a download takes a while.
+    let server = Server::start(move |_, request, stream| {
+        let from = request.from.unwrap_or(0).min(sent.len());
+        let end = sent.len().min(from + 150_000);
+        let (status, left) = (if from > 0 { "206 Partial Content" } else { "200 OK" }, sent.len() - from);
+        let range = format!("Content-Range: bytes {from}-{}/{}\r\n", sent.len().saturating_sub(1), sent.len());
+        send(stream, &format!("{status}\r\nContent-Length: {left}\r\n{range}ETag: \"one\""), &sent[from..end]);
+        for piece in sent[end..].chunks(50_000) {
+            if stream.write_all(piece).is_err() {
+                return;
+            }
+            std::thread::sleep(Duration::from_millis(2));
+        }
+    });
+    let into = home.path().join("into");
+    let get = || parallax(home.path(), &["models", "get", NET, "--from", &server.address, "--into", plain(&into)]);
+    let mut random = Random(17);
+    let path = into.join(FILE);
+    for kill in 0..kills(50) {
+        run_until(get(), Duration::from_millis(120).mul_f64(random.share()));
+        if path.exists() {
+            assert!(std::fs::read(&path).expect("a file") == whole, "kill {kill}");
+            std::fs::remove_file(&path).expect("removed");
+        }
+    }
+    assert!(run_until(get(), Duration::from_mins(1)));
+    assert!(std::fs::read(&path).expect("a file") == whole);
 }

@@ -5,10 +5,11 @@ use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use super::{Trial, ended};
+use crate::support::{Random, kills};
 
 const CASES: [(&str, usize); 4] = [("a", 3), ("b", 4), ("c", 3), ("d", 5)];
-/// Different moments of runs of about two seconds.
-const KILLS: u64 = 12;
+/// Moments of runs of about a second.
+const KILLS: u64 = 20;
 /// A run that is told to stop has so long.
 const STOPPED_SECS: u64 = 10;
 
@@ -29,9 +30,9 @@ fn a_run_that_is_killed_at_any_moment_leaves_nothing_half_and_the_next_completes
     let began = Instant::now();
     ended(&trial.run(&manifest, &[]), 0);
     let whole = began.elapsed();
-    for kill in 0..KILLS {
-        // Moments that no two kills share, in an order that is none.
-        let moment = whole.mul_f64(((kill * 7 + 3) % KILLS) as f64 / KILLS as f64);
+    let mut random = Random(13);
+    for kill in 0..kills(KILLS) {
+        let moment = whole.mul_f64(random.share());
         std::fs::remove_dir_all(trial.case(CASES[kill as usize % 4].0)).ok();
         std::fs::remove_dir_all(trial.case(CASES[(kill as usize + 1) % 4].0)).ok();
         let mut child = trial.command(&manifest).stdout(Stdio::null()).stderr(Stdio::null()).spawn().expect("it runs");

@@ -51,7 +51,7 @@ fn every_bad_row_is_told_by_its_line_before_anything_runs() {
         "line 2: the id is empty",
         "line 3: the id \"../x\"",
         "line 4: the scan is empty",
-        "line 6: the id \"A\" stands in line 5 already",
+        "line 6: the id \"A\" is \"a\" of line 5 but for capitals",
         "line 7: slab: want A:B or all",
         "line 8: slab: 7:7 holds no slice",
         "line 9: series: series are counted from 1",
@@ -64,11 +64,16 @@ fn every_bad_row_is_told_by_its_line_before_anything_runs() {
         ("id,path\na,b\n", "no column \"scan\""),
         ("scan\nb\n", "no column \"id\""),
         ("id,scan,id\na,b,c\n", "two columns have the name \"id\""),
-        ("id,scan,\na,b,c\n", "has no name"),
+        ("id,scan,\na,b,c\n", "line 2: it has 3 cells, where the first line names 2"),
+        ("id,,scan\na,b,c\n", "has no name"),
         ("id,scan\n", "holds no scan"),
-        ("", "no column \"id\""),
+        ("", "it is empty"),
+        ("ID,scan\na,b\n", "no column \"id\" (\"ID\" is written otherwise)"),
         ("id,scan,x\na,b,\u{202e}c\n", "letters that no one sees"),
-        ("id,scan\n\"a,b\n", "line 2"),
+        ("id,scan\n\"a,b\nc,d\n", "line 2: a quote is opened, and not closed in its line"),
+        ("id,\"scan\n", "line 1: a quote is opened"),
+        ("id,\"scan\na,b\n", "line 1: a quote is opened"),
+        (",,,\n,,\n", "line 1: it names no columns"),
     ] {
         let said = read(text).expect_err(text);
         assert!(said.contains(words), "{text:?}: {said}");
@@ -97,4 +102,75 @@ fn a_folder_or_a_pattern_makes_a_manifest_with_safe_ids() {
         let said = format!("{:#}", Manifest::open(&folder.path().join(path)).expect_err(path));
         assert!(said.contains(path), "{said}");
     }
+}
+
+#[test]
+fn tables_of_any_spreadsheet_are_read() {
+    let rows =
+        "id;scan;target;site\n\"p1\" ;a.nii.gz; \"Pleurisy; pleural effusion\" ;A, left\np2;b.nii.gz;;;;\n;;;\n\n";
+    let plain = read(rows).expect("semicolons");
+    assert_eq!(plain.rows.iter().map(|row| row.id.as_str()).collect::<Vec<_>>(), ["p1", "p2"]);
+    assert_eq!(plain.rows[0].target.as_deref(), Some("Pleurisy; pleural effusion"));
+    assert_eq!(plain.rows[0].further, ["A, left"]);
+    let of = |text: &str| read(text).expect(text);
+    assert_eq!(of(&rows.replace('\n', "\r\n")), plain, "lines of Windows");
+    assert_eq!(of(&rows.replace('\n', "\r")), plain, "lines of old Macs");
+    assert_eq!(of(&format!("\u{feff}{rows}")), plain, "a mark of UTF-8");
+    assert_eq!(of("id\tscan\np1\ta b.nii\n").rows[0].scan, PathBuf::from("/scans/a b.nii"), "tabs");
+    assert_eq!(of("id,scan,,\np1,a.nii,,\n").columns, [""; 0], "empty columns behind the last");
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("cohort.txt");
+    let wide: Vec<u8> =
+        "\u{feff}id\tscan\r\np1\tM\u{fc}ller.nii\r\n".encode_utf16().flat_map(u16::to_le_bytes).collect();
+    std::fs::write(&path, wide).expect("written");
+    let manifest = Manifest::open(&path).expect("UTF-16, as spreadsheets save Unicode text");
+    assert_eq!(manifest.rows[0].scan, folder.path().join("M\u{fc}ller.nii"));
+}
+
+#[test]
+fn what_is_no_table_is_told_and_no_quote_swallows_a_line() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let mut dicom = vec![0; 128];
+    dicom.extend(b"DICM");
+    for (name, bytes, words) in [
+        ("a.csv", &b"PK\x03\x04sheet"[..], "it is a zip archive, as spreadsheets are"),
+        ("a.nii.gz", b"\x1f\x8bscan", "it is a scan"),
+        ("scan", b"\x1f\x8bscan", "it is packed, as scans are"),
+        ("dicom", &dicom, "it is a DICOM file"),
+        ("a.parquet", b"PAR1", "it is a Parquet file"),
+        ("nul.csv", b"id,scan\na,b\0\n", "line 2: it holds bytes that are no letters"),
+        ("latin.csv", b"id,scan\na,M\xfcller.nii\n", "line 2: it is no text in UTF-8"),
+        ("empty.csv", b"", "it is empty"),
+        ("odd.csv", b"\xff\xfei\0d\0\0", "UTF-16"),
+    ] {
+        let path = folder.path().join(name);
+        std::fs::write(&path, bytes).expect("written");
+        let said = format!("{:#}", Manifest::open(&path).expect_err(name));
+        assert!(said.contains(words) && said.contains(name), "{said}");
+    }
+    for (rows, words) in [
+        ("a,\"s\".nii.gz\n", "line 2: letters stand behind a closed quote"),
+        ("a,\"s.nii\nb,t.nii\n", "line 2: a quote is opened, and not closed in its line"),
+        ("a,\"s.nii\nb,\"t\".nii\n", "line 2: a quote is opened"),
+        ("a,s\"t\".nii\n", "line 2: a quote stands within a cell"),
+    ] {
+        let said = read(&format!("id,scan\n{rows}")).expect_err(rows);
+        assert!(said.contains(words), "{rows:?}: {said}");
+    }
+}
+
+#[test]
+fn a_scan_of_an_archive_is_refused_by_its_line_since_a_cohort_uses_no_network() {
+    let said = read("id,scan,mask\na,a.nii,\nb,pacs:ward/1.2/3.4,\nc,c.nii,https://h/m.nii\nd,pacs:oops,\n")
+        .expect_err("no network");
+    for words in [
+        "line 3: the scan lies in an archive, and a cohort uses no network",
+        "`parallax pacs get ward 1.2/3.4 --out DIR`",
+        "line 4: the mask is an address",
+        "line 5: the scan lies in an archive",
+    ] {
+        assert!(said.contains(words), "{words}: {said}");
+    }
+    let said = format!("{:#}", Manifest::open(Path::new("pacs:ward/1.2/3.4")).expect_err("no network"));
+    assert!(said.contains("parallax pacs get ward 1.2/3.4"), "{said}");
 }

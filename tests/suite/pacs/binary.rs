@@ -1,11 +1,15 @@
 //! `parallax pacs`, the real program: what it keeps, what it shows, and what it never does.
 
+use std::io::Write as _;
+use std::net::TcpStream;
 use std::path::Path;
 use std::process::{Command, Output};
+use std::time::{Duration, Instant};
 
 use super::web_servers::{PARTS, asked, is_list, list, listed, multipart, page};
-use super::{SERIES, STUDY, names, slice};
+use super::{SERIES, STUDY, instance, names, slice};
 use crate::catalogue::server::{Server, send};
+use crate::support::{Random, kills, run_until};
 
 /// The program, with no proxy and with a home of its own.
 pub(super) fn parallax(home: &Path, args: &[&str]) -> Command {
@@ -173,6 +177,16 @@ fn sources_that_cannot_be_are_refused_in_words() {
         (&["a", "--host", "h", "--port", "104", "--called", "MUCH-TOO-LONG-A-TITLE"], "AE title"),
         (&["a", "--host", "h h", "--port", "104", "--called", "A"], "the host is"),
         (&["a", "--host", "h", "--port", "0", "--called", "A"], "a port is"),
+        (&["a", "--host", "h", "--port", "65536", "--called", "A"], "from 1 to 65535"),
+        (&["a", "--host", "h:104", "--port", "104", "--called", "A"], "its port by --port"),
+        (&["a", "--url", "https://h:65536/rs"], "from 1 to 65535"),
+        (&["a", "--url", "https://h:0"], "from 1 to 65535"),
+        (&["a"], "For DICOMweb name --url URL; for DIMSE name --host HOST, --port PORT and --called AE"),
+        (&["a", "--tls"], "missing: --host HOST, --port PORT, --called AE"),
+        (&["a", "--host", "h", "--certificate", "/x"], "missing: --port PORT, --called AE, --key FILE"),
+        (&["a", "--user", "px"], "missing: --url URL"),
+        (&["a", "--url", "https://h", "--port", "104"], "--port is for DIMSE (--host)"),
+        (&["a", "--host", "h", "--user", "px"], "--user is for DICOMweb (--url)"),
         (&["a", "--host", "h", "--port", "104", "--called", "A", "--retrieve", "move"], "--receive-port"),
         (&["a", "--url", "https://h", "--ca", "/no/such/file"], "no such file"),
     ] {
@@ -184,4 +198,93 @@ fn sources_that_cannot_be_are_refused_in_words() {
     std::fs::write(data(home.path()).join("pacs.json"), "{ nonsense").expect("written");
     let (code, _, error) = ended(parallax(home.path(), &["pacs", "list"]));
     assert!(code == Some(1) && error.contains("the sources cannot be read"), "{error}");
+}
+
+#[test]
+fn an_archive_that_drips_is_given_up_in_words() {
+    let home = tempfile::tempdir().expect("a folder");
+    // A head that never ends, a list that never ends, and a series that never ends: a byte at a time.
+    let drip = |stream: &mut TcpStream| {
+        while stream.write_all(b" ").is_ok() {
+            std::thread::sleep(Duration::from_millis(50));
+        }
+    };
+    let head = Server::start(move |_, _, stream| {
+        stream.write_all(b"HTTP/1.1 200 OK\r\nX-Slow:").ok(); // the client may have hung up
+        drip(stream);
+    });
+    let body = Server::start(move |_, _, stream| {
+        send(stream, "200 OK\r\nContent-Type: application/dicom+json", b"[");
+        drip(stream);
+    });
+    let series = Server::start(move |_, request, stream| {
+        if is_list(request) {
+            list(stream, &page(request, &listed(2), 1000));
+        } else {
+            send(stream, PARTS, &multipart(&[slice(0, 16), slice(1, 16)[..500].to_vec()], false));
+            drip(stream);
+        }
+    });
+    let place = format!("{STUDY}/{SERIES}");
+    let out = home.path().join("out");
+    for (name, server, args, words) in [
+        ("head", &head, &["pacs", "find", "head"][..], "does not get on for 3 s"),
+        ("body", &body, &["pacs", "find", "body"], "too slow to wait for"),
+        (
+            "series",
+            &series,
+            &["pacs", "get", "series", &place, "--out", out.to_str().expect("plain")],
+            "1 of 2 instances came and are kept",
+        ),
+    ] {
+        done(home.path(), &["pacs", "add", name, "--url", &server.address]);
+        let mut command = parallax(home.path(), args);
+        command.env("PARALLAX_PACS_PATIENCE", "2");
+        let began = Instant::now();
+        let (code, _, error) = ended(command);
+        assert!(code == Some(1) && error.contains(words), "{name}: {error}");
+        assert!(began.elapsed() < Duration::from_secs(30), "{name}: {:?}", began.elapsed());
+    }
+}
+
+#[test]
+fn a_series_whose_fetching_is_killed_at_any_moment_has_whole_instances_alone_and_goes_on() {
+    let home = tempfile::tempdir().expect("a folder");
+    let server = Server::start(|_, request, stream| match asked(request) {
+        _ if is_list(request) => list(stream, &page(request, &listed(8), 100)),
+        Some(k) => send(stream, PARTS, &multipart(&[slice(k, 64)], true)),
+        None => {
+            let body = multipart(&(0..8).map(|k| slice(k, 64)).collect::<Vec<_>>(), true);
+            send(stream, PARTS, b"");
+            for piece in body.chunks(4000) {
+                if stream.write_all(piece).is_err() {
+                    return;
+                }
+                std::thread::sleep(Duration::from_millis(2));
+            }
+        }
+    });
+    done(home.path(), &["pacs", "add", "ward", "--url", &server.address]);
+    let out = home.path().join("out");
+    let folder = out.join(STUDY).join(SERIES);
+    let get = || {
+        let mut command = parallax(home.path(), &["pacs", "get", "ward"]);
+        command.arg(format!("{STUDY}/{SERIES}")).arg("--out").arg(&out);
+        command
+    };
+    let whole = |k: usize| {
+        let path = folder.join(format!("{}.dcm", instance(k)));
+        !path.exists() || std::fs::read(path).expect("a file") == slice(k, 64)
+    };
+    let mut random = Random(19);
+    for kill in 0..kills(50) {
+        run_until(get(), Duration::from_millis(120).mul_f64(random.share()));
+        assert!((0..8).all(whole), "kill {kill}");
+        if kill % 5 == 4 {
+            std::fs::remove_dir_all(&folder).ok(); // from the beginning again
+        }
+    }
+    assert!(run_until(get(), Duration::from_mins(1)));
+    assert!((0..8).all(|k| folder.join(format!("{}.dcm", instance(k))).exists() && whole(k)));
+    assert!(names(&folder).iter().all(|name| !name.starts_with(".tmp")), "what was left goes");
 }

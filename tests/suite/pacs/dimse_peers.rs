@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use parallax::job::Monitor;
 use parallax::pacs::{self, Error, Query};
 
+use super::binary::{done, ended, parallax};
 use super::{AT_ONCE, dimse};
 
 /// A peer on loopback that does `work` on each connection, after it has read the request for an association.
@@ -98,6 +99,13 @@ fn study(uid: &[u8]) -> Vec<u8> {
     element(0x0020, 0x000d, uid)
 }
 
+/// No word of a library's is in a message.
+pub(super) fn assert_plain(error: &str) {
+    for raw in ["pdu", "PDU", "parse", "os error", "failed to", "Could not", "Error", "invalid", "unexpected"] {
+        assert!(!error.contains(raw), "{raw}: {error}");
+    }
+}
+
 fn ask(port: u16) -> Result<pacs::Found<pacs::Study>, Error> {
     pacs::studies(&dimse(port), None, &Query::default(), &Monitor::default())
 }
@@ -133,6 +141,7 @@ fn refusals_of_an_association_are_sentences() {
         let port = peer(move |stream| write(stream, &bytes));
         let error = ask(port).expect_err(said).to_string();
         assert!(error.contains(said) && error.contains("source peer (PXTEST@127.0.0.1"), "{said}: {error}");
+        assert_plain(&error);
     }
     let free = TcpListener::bind("127.0.0.1:0").expect("a port").local_addr().expect("an address").port();
     let error = ask(free).expect_err("no one").to_string();
@@ -174,6 +183,7 @@ fn answers_that_are_none_end_in_words_and_take_no_memory() {
         let shown = format!("{:?}", &bytes[..bytes.len().min(40)]);
         let error = ask(answering(bytes)).expect_err(&shown).to_string();
         assert!(error.contains(said), "{shown}: {said}: {error}");
+        assert_plain(&error);
     }
 }
 
@@ -241,5 +251,35 @@ fn a_peer_that_never_answers_is_left_at_once_when_the_work_is_cancelled() {
         });
         assert!(matches!(asked, Err(Error::Cancelled(_))), "{asked:?}");
         assert!(began.elapsed() < AT_ONCE, "{:?}", began.elapsed());
+    }
+}
+
+#[test]
+fn a_peer_that_drips_is_given_up_in_words() {
+    let home = tempfile::tempdir().expect("a folder");
+    // Its answer, byte by byte, each in a message of its own; and half of a message, byte by byte.
+    let bytes = peer(|stream| {
+        write(stream, &accepted(16_384));
+        write(stream, &pdata(COMMAND, true, &answer(0xff00, true)));
+        while stream.write_all(&pdata(DATA, false, b" ")).is_ok() {
+            std::thread::sleep(Duration::from_millis(50));
+        }
+    });
+    let half = peer(|stream| {
+        write(stream, &accepted(16_384));
+        write(stream, &[4, 0, 0, 1, 0, 0]);
+        while stream.write_all(b" ").is_ok() {
+            std::thread::sleep(Duration::from_millis(50));
+        }
+    });
+    for (name, port, words) in [("bytes", bytes, "too slow to wait for"), ("half", half, "does not get on for 3 s")] {
+        let port = port.to_string();
+        done(home.path(), &["pacs", "add", name, "--host", "127.0.0.1", "--port", &port, "--called", "PXTEST"]);
+        let mut command = parallax(home.path(), &["pacs", "find", name]);
+        command.env("PARALLAX_PACS_PATIENCE", "2");
+        let began = Instant::now();
+        let (code, _, error) = ended(command);
+        assert!(code == Some(1) && error.contains(words), "{name}: {error}");
+        assert!(began.elapsed() < Duration::from_secs(30), "{name}: {:?}", began.elapsed());
     }
 }

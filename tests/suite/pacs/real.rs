@@ -1,5 +1,7 @@
 //! Orthanc, nginx with TLS before it, dcmqrscp and storescp, on loopback.
 
+mod over_tls;
+mod secrets;
 mod servers;
 
 use std::path::{Path, PathBuf};

@@ -2,9 +2,10 @@
 
 use std::path::{Path, PathBuf};
 
-use dicom_core::{DataElement, PrimitiveValue, VR};
-use dicom_dictionary_std::{tags, uids};
-use dicom_object::{FileMetaTableBuilder, InMemDicomObject};
+use dicom_core::VR;
+use dicom_dictionary_std::tags;
+
+use crate::support::ct_slice;
 
 pub(crate) const STUDY: &str = "1.2.826.0.1.3680043.9.7";
 pub(crate) const SERIES: &str = "1.2.826.0.1.3680043.9.7.1";
@@ -22,10 +23,8 @@ pub(crate) fn slice(k: usize, side: u16) -> Vec<u8> {
 /// The same of another series of the study.
 pub(crate) fn of_series(k: usize, side: u16, series: &str) -> Vec<u8> {
     let uid = format!("{series}.{}", k + 1);
-    let mut object = InMemDicomObject::new_empty();
-    let place = format!("-31\\12\\{}", k * 2);
-    for (tag, vr, value) in [
-        (tags::SOP_CLASS_UID, VR::UI, uids::CT_IMAGE_STORAGE),
+    let (place, number) = (format!("-31\\12\\{}", k * 2), (k + 1).to_string());
+    let says = [
         (tags::SOP_INSTANCE_UID, VR::UI, uid.as_str()),
         (tags::STUDY_INSTANCE_UID, VR::UI, STUDY),
         (tags::SERIES_INSTANCE_UID, VR::UI, series),
@@ -40,39 +39,19 @@ pub(crate) fn of_series(k: usize, side: u16, series: &str) -> Vec<u8> {
         (tags::SERIES_DESCRIPTION, VR::LO, "Lung 2 mm"),
         (tags::SERIES_NUMBER, VR::IS, "4"),
         (tags::MODALITY, VR::CS, "CT"),
-        (tags::PHOTOMETRIC_INTERPRETATION, VR::CS, "MONOCHROME2"),
         (tags::IMAGE_POSITION_PATIENT, VR::DS, place.as_str()),
         (tags::IMAGE_ORIENTATION_PATIENT, VR::DS, "1\\0\\0\\0\\1\\0"),
         (tags::PIXEL_SPACING, VR::DS, "0.7\\0.7"),
         (tags::SLICE_THICKNESS, VR::DS, "2"),
         (tags::RESCALE_SLOPE, VR::DS, "1"),
         (tags::RESCALE_INTERCEPT, VR::DS, "-1024"),
-    ] {
-        object.put(DataElement::new(tag, vr, PrimitiveValue::from(value)));
-    }
-    object.put(DataElement::new(tags::INSTANCE_NUMBER, VR::IS, PrimitiveValue::from((k + 1).to_string())));
-    for (tag, value) in [
-        (tags::ROWS, side),
-        (tags::COLUMNS, side),
-        (tags::SAMPLES_PER_PIXEL, 1),
-        (tags::BITS_ALLOCATED, 16),
-        (tags::BITS_STORED, 16),
-        (tags::HIGH_BIT, 15),
-        (tags::PIXEL_REPRESENTATION, 0),
-    ] {
-        object.put(DataElement::new(tag, VR::US, PrimitiveValue::from(value)));
-    }
+        (tags::INSTANCE_NUMBER, VR::IS, number.as_str()),
+    ]
+    .map(|(tag, vr, value)| (tag, vr, value.to_owned()));
     let count = u32::from(side) * u32::from(side);
     // Not alike in two places, and with the bytes of boundaries in them.
     let pixels: Vec<u16> = (0..count).map(|i| (i.wrapping_mul(2_654_435_761) >> 20) as u16 ^ k as u16).collect();
-    object.put(DataElement::new(tags::PIXEL_DATA, VR::OW, PrimitiveValue::U16(pixels.into())));
-    let meta = FileMetaTableBuilder::new()
-        .transfer_syntax(uids::EXPLICIT_VR_LITTLE_ENDIAN)
-        .media_storage_sop_class_uid(uids::CT_IMAGE_STORAGE)
-        .media_storage_sop_instance_uid(&uid);
-    let mut bytes = Vec::new();
-    object.with_meta(meta).expect("a header").write_all(&mut bytes).expect("written");
-    bytes
+    ct_slice([side, side], false, pixels, &says)
 }
 
 /// Writes a series into a folder.

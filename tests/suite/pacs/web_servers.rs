@@ -9,6 +9,7 @@ use parallax::job::{Cancelled, Monitor};
 use parallax::pacs::{self, Error, Query, Where};
 use serde_json::{Value, json};
 
+use super::dimse_peers::assert_plain;
 use super::series::of_series;
 use super::{AT_ONCE, SERIES, STUDY, fetch, instance, instances, names, slice, web};
 use crate::catalogue::server::{Request, Server, send};
@@ -131,13 +132,14 @@ fn each_refusal_is_a_sentence_and_holds_no_password() {
         ("200 OK\r\nContent-Length: 5", "hello", "no JSON list"),
         ("200 OK\r\nContent-Length: 2", "{}", "no JSON list"),
         ("200 OK\r\nContent-Length: 5000000", "[", "connection breaks"),
-        ("nonsense", "", "connection fails"),
+        ("nonsense", "", "no web server"),
     ] {
         let server = Server::start(move |_, _, stream| send(stream, answer, body.as_bytes()));
         let asked = pacs::studies(&web(&server.address), Some(&secret), &Query::default(), &Monitor::default());
         let error = asked.expect_err(answer).to_string();
         assert!(error.contains(said) && error.contains("source web (http"), "{answer}: {error}");
         assert!(!error.contains("hunter2"), "{error}");
+        assert_plain(&error);
     }
     assert_eq!(format!("{secret:?}"), "Secret");
     let nested = format!("[{}", "[".repeat(100_000));

@@ -16,7 +16,7 @@ const ORTHANC: &str = r#"{
   "DicomCheckCalledAet": true, "DicomAlwaysAllowEcho": false, "DicomAlwaysAllowStore": false, "DicomAlwaysAllowFind": false,
   "DicomAlwaysAllowGet": false, "DicomAlwaysAllowMove": false, "DicomCheckModalityHost": true,
   "DicomModalities": { "parallax": { "AET": "PARALLAX", "Host": "127.0.0.1", "Port": @RECEIVE@, "AllowEcho": true,
-    "AllowFind": true, "AllowGet": true, "AllowMove": true, "AllowStore": true } },
+    "AllowFind": true, "AllowGet": true, "AllowMove": true, "AllowStore": true, "UseDicomTls": @IS_TLS@ } }, @TLS@
   "OverwriteInstances": true, "StableAge": 2, "ExecuteLuaEnabled": false,
   "DicomWeb": { "Enable": true, "Root": "/dicom-web/", "EnableWado": false, "Ssl": false, "StudiesMetadata": "Full",
     "SeriesMetadata": "Full" }
@@ -78,7 +78,7 @@ pub(super) fn free_port() -> u16 {
 }
 
 /// A program that Debian keeps in one of these folders; in CI its absence is a failure.
-fn found(name: &str, package: &str) -> Option<std::path::PathBuf> {
+pub(super) fn found(name: &str, package: &str) -> Option<std::path::PathBuf> {
     let places = ["/usr/sbin", "/usr/bin", "/usr/local/bin"];
     let there = places.iter().map(|folder| Path::new(folder).join(name)).find(|path| path.is_file());
     support::needed(there, &format!("{name} (package {package})"))
@@ -139,6 +139,15 @@ pub(super) struct Orthanc {
 impl Orthanc {
     /// Starts one that knows this program by its AE title, at a port that it receives at.
     pub(super) fn start(receive: Option<u16>) -> Option<Self> {
+        Self::start_as(receive, None)
+    }
+
+    /// The same over TLS, both ways, with the certificates of a folder.
+    pub(super) fn start_with_tls(receive: u16, certificates: &Path) -> Option<Self> {
+        Self::start_as(Some(receive), Some(certificates))
+    }
+
+    fn start_as(receive: Option<u16>, certificates: Option<&Path>) -> Option<Self> {
         let program = found("Orthanc", "orthanc")?;
         let plugins = ["/usr/share/orthanc/plugins/libOrthancDicomWeb.so", "/usr/lib/orthanc/libOrthancDicomWeb.so"];
         let plugin = plugins.into_iter().find(|path| Path::new(path).exists());
@@ -146,6 +155,8 @@ impl Orthanc {
         let (folder, http, dimse) = (tempfile::tempdir().expect("a folder"), free_port(), free_port());
         let text = ORTHANC
             .replace("@DIR@", folder.path().to_str().expect("plain"))
+            .replace("@IS_TLS@", if certificates.is_some() { "true" } else { "false" })
+            .replace("@TLS@", &certificates.map_or_else(String::new, of_tls))
             .replace("@PLUGIN@", plugin)
             .replace("@HTTP@", &http.to_string())
             .replace("@DIMSE@", &dimse.to_string())
@@ -156,6 +167,17 @@ impl Orthanc {
         drop(start_waits(http));
         Some(Self { _running: running, _folder: folder, http, dimse })
     }
+}
+
+/// What Orthanc's configuration says of TLS under DIMSE.
+fn of_tls(certificates: &Path) -> String {
+    let of = |name: &str| certificates.join(name).display().to_string();
+    format!(
+        "\"DicomTlsEnabled\": true, \"DicomTlsCertificate\": \"{}\", \"DicomTlsPrivateKey\": \"{}\", \"DicomTlsTrustedCertificates\": \"{}\",",
+        of("server.crt"),
+        of("server.key"),
+        of("ca.crt")
+    )
 }
 
 /// Waits until something listens at a port.

@@ -1,14 +1,7 @@
-//! What a merge reads of a case's `result.json`.
+//! What a cohort reads of a case's `result.json`.
 
-use std::path::Path;
-
-use anyhow::{Context, Result};
 use serde::Deserialize;
 use serde::de::IgnoredAny;
-
-use crate::cohort::case::MOST_BYTES;
-use crate::export::REPORT;
-use crate::files;
 
 #[derive(Debug, Deserialize)]
 pub(super) struct Numbers {
@@ -68,13 +61,4 @@ pub(super) struct Regions {
 pub(super) struct Drift {
     pub(super) name: String,
     pub(super) scores: [Option<f64>; 2],
-}
-
-impl Numbers {
-    /// Reads the numbers of the case that lies in a folder.
-    pub(super) fn open(folder: &Path) -> Result<Self> {
-        let path = folder.join(REPORT);
-        let text = files::read_text(&path, MOST_BYTES).with_context(|| format!("cannot read {}", path.display()))?;
-        serde_json::from_str(&text).with_context(|| format!("damaged, or of another version: {}", path.display()))
-    }
 }
