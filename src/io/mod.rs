@@ -11,6 +11,7 @@ mod fault;
 mod files;
 mod glance;
 mod gzip;
+mod instance;
 mod mask;
 mod memory;
 mod metaimage;
