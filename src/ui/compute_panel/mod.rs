@@ -105,7 +105,7 @@ fn progress_ui(ui: &mut Ui, monitor: &Monitor, pace: Option<RunPace>, actions: &
     words.append(&far, 8.0, TextFormat::simple(theme::small(), theme::colors(ui).weak));
     let told = format!("{phase} {far}");
     ui.add(Label::new(words).truncate().show_tooltip_when_elided(false)).on_hover_text(told);
-    let share = pace.and_then(|pace| pace.share()).or(progress.and_then(|p| p.fraction())).unwrap_or(0.0);
+    let share = pace.map_or(0.0, |pace| pace.share());
     ui.add(ProgressBar::new(share).animate(false).text(pace.map_or_else(String::new, |pace| pace_text(&pace))));
     let stopping = monitor.check().is_err();
     let button = Button::new(if stopping { "Stopping after this piece of work" } else { "Cancel" });
