@@ -8,7 +8,8 @@ use anyhow::{Context, Result, bail};
 use serde::{Deserialize, Serialize};
 use tempfile::{TempDir, TempPath};
 
-use super::{check_new, folder_of, sync_folder};
+use super::left::Held;
+use super::{check_new, folder_of, plain, sync_folder};
 use crate::export::{self, REPORT};
 use crate::files;
 
@@ -26,12 +27,18 @@ const MAX_BYTES: u64 = 16 << 20;
 
 /// Folders that were made for files to come. Those that are still empty when it is dropped are deleted: work that failed leaves no trace.
 #[derive(Debug)]
-struct Made(Vec<PathBuf>);
+struct Made {
+    /// The innermost first.
+    folders: Vec<PathBuf>,
+    _held: Vec<Held>,
+}
 
 impl Made {
     fn folder(folder: &Path) -> Result<Self> {
         let is_new = |path: &&Path| !path.as_os_str().is_empty() && !path.exists();
-        let made = Self(folder.ancestors().take_while(is_new).map(Path::to_owned).collect());
+        let folders: Vec<PathBuf> = folder.ancestors().take_while(is_new).map(Path::to_owned).collect();
+        let held = folders.iter().rev().map(|folder| Held::new(folder)).collect();
+        let made = Self { folders, _held: held };
         fs::create_dir_all(folder).with_context(|| format!("cannot make the folder {}", folder.display()))?;
         Ok(made)
     }
@@ -39,8 +46,8 @@ impl Made {
 
 impl Drop for Made {
     fn drop(&mut self) {
-        // The innermost first. One that holds a file cannot be deleted, and stays.
-        for folder in &self.0 {
+        // One that holds a file cannot be deleted, and stays.
+        for folder in &self.folders {
             fs::remove_dir(folder).ok();
         }
     }
@@ -63,6 +70,7 @@ pub struct Set {
     // In this order: the lock is let go, the folder within goes, then what was made around it, if nothing else came.
     _lock: File,
     staging: TempDir,
+    _held: Held,
     _made: Made,
     staged: Vec<Staged>,
     /// Names that may be replaced.
@@ -80,7 +88,8 @@ impl Set {
     ) -> Result<Self> {
         let made = Made::folder(folder)?;
         let staging = tempfile::Builder::new().prefix(PREFIX).tempdir_in(folder);
-        let staging = staging.with_context(|| format!("cannot write into {}", folder.display()))?;
+        let staging = staging.map_err(plain).with_context(|| format!("cannot write into {}", folder.display()))?;
+        let held = Held::new(staging.path());
         let cannot = || format!("cannot write into {}", staging.path().display());
         let lock = File::create(staging.path().join(LOCK)).with_context(cannot)?;
         // Where a file system knows no locks, no other set sweeps it either.
@@ -95,7 +104,7 @@ impl Set {
             checked => checked?,
         }
         let may_go = names.into_iter().filter(|name| may_go(name)).map(str::to_owned).collect();
-        Ok(Self { folder: folder.to_owned(), _lock: lock, staging, _made: made, staged: Vec::new(), may_go })
+        Ok(Self { folder: folder.to_owned(), _lock: lock, staging, _held: held, _made: made, staged: Vec::new(), may_go })
     }
 
     /// Makes a file of the set, and puts it on the disk; not yet under its name.
@@ -161,6 +170,11 @@ fn rename(staging: &Path, folder: &Path, staged: &Staged) -> Result<()> {
         TempPath::try_from_path(from)?.persist_noclobber(path).map_err(|error| error.error)?;
     }
     Ok(())
+}
+
+/// Whether a folder holds a set of which all is made: what is renamed of it now is completed by the next set.
+pub(super) fn is_made(staging: &Path) -> bool {
+    staging.join(READY).exists()
 }
 
 /// Completes or deletes what sets that were killed left in a folder; gives how many were completed. What cannot be read or deleted stays.
