@@ -20,13 +20,15 @@ use crate::settings::absolute;
 /// The session saved last, and where the next one may go.
 pub struct SessionFile {
     pub saved: Stage<PathBuf>,
+    /// The result in it, until someone takes up that it lies there.
+    of: Option<Arc<Explained>>,
     /// A name that is free.
     pub suggested: PathBuf,
 }
 
 impl Default for SessionFile {
     fn default() -> Self {
-        Self { saved: Stage::default(), suggested: free_name("session", EXTENSION) }
+        Self { saved: Stage::default(), of: None, suggested: free_name("session", EXTENSION) }
     }
 }
 
@@ -39,6 +41,15 @@ impl SessionFile {
 
     pub fn save(&mut self, model: &Model, viewer: &Viewer, path: PathBuf, replace: bool) {
         self.saved.follow(save(model, viewer, path, replace));
+        self.of = model.run.ready().cloned();
+    }
+
+    /// A result that has been saved, and its file, once.
+    pub(super) fn take_saved(&mut self) -> Option<(Arc<Explained>, PathBuf)> {
+        let went_wrong = self.saved.running().is_none() && self.saved.error().is_some();
+        let of = self.of.take_if(|_| self.saved.running().is_none())?;
+        let path = self.saved.ready().filter(|_| !went_wrong)?;
+        Some((of, absolute(path)))
     }
 }
 

@@ -29,6 +29,7 @@ pub mod open_scan;
 pub mod picture;
 pub mod published;
 pub mod shown;
+mod sides;
 pub mod stage;
 mod start;
 pub mod study;

@@ -13,7 +13,7 @@ use parallax::session::action::{Action, Export, Measure, Run, Setting, Sheet, Vi
 use parallax::session::shown::arrange;
 use parallax::session::worker::Worker;
 use parallax::session::{Session, Start};
-use parallax::settings::{ExportChoices, Settings};
+use parallax::settings::{ExportChoices, Mouse, Settings};
 
 use crate::support;
 use crate::tiny_models::TinyModels;
@@ -74,7 +74,7 @@ pub(crate) fn keeping(models: &TinyModels, settings: Settings, start: Start) -> 
 }
 
 pub(crate) fn is_kept(session: &Session) -> bool {
-    session.model.run.ready().is_some_and(|run| session.gallery.has(run))
+    session.model.run.ready().is_some_and(|run| session.gallery.file_of(run).is_some())
         && session.gallery.kept.ready().is_some_and(|kept| !kept.is_empty())
 }
 
@@ -193,10 +193,20 @@ fn settings_are_what_was_chosen_and_nothing_of_the_demo() {
     session.apply(Setting::Target("Effusion".to_owned()).into());
     session.apply(View::Window(Window { center_hu: 40.0, width_hu: 400.0 }).into());
     session.apply(View::Plane(Plane::Coronal).into());
-    assert_eq!(session.kept().expect("kept").target.as_deref(), Some("Effusion"));
+    assert_eq!(session.kept().target.as_deref(), Some("Effusion"));
+    let before = session.kept();
     session.apply(Run::Demo.into());
-    assert!(session.kept().is_none(), "the demo chose for the person");
-    session.apply(Run::CancelOpening.into());
+    until(&mut session, "the demo", |session| session.model.scan.ready().is_some() && session.model.missing().is_none());
+    assert_eq!(session.model.settings.target.as_deref(), Some(parallax::demo::TARGET));
+    assert_eq!(session.kept(), before, "the demo chose networks, class and options for the person");
+    // What is no choice of the demo's is the person's.
+    session.apply(Setting::Mouse(Mouse::Research).into());
+    assert_eq!(session.kept(), Settings { mouse: Mouse::Research, ..before });
+    session.apply(Run::Open(support::data("nifti/syn_lps.nii.gz")).into());
+    until(&mut session, "a scan of one's own", |session| session.model.opening().is_none());
+    let scan = session.model.scan.ready().expect("a scan");
+    assert!(scan.path.is_some());
+    assert_eq!(session.kept(), session.model.settings, "from here on all is chosen by the person");
 }
 
 #[test]
@@ -232,7 +242,7 @@ fn a_finished_run_stays_and_is_on_the_screen_again_after_a_restart() {
     assert_eq!(session.model.settings.shown_result.as_ref(), Some(&kept.session));
 
     // As after a crash: the settings and the folder are all that is left.
-    let mut again = keeping(&models, session.kept().expect("settings").clone(), Start::default());
+    let mut again = keeping(&models, session.kept(), Start::default());
     until(&mut again, "the result", |session| session.model.run.ready().is_some());
     let back = again.model.run.ready().expect("a result").clone();
     assert_eq!(back.result().scores, run.result().scores);

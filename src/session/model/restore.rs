@@ -53,6 +53,11 @@ impl Model {
     /// Everything as it was saved; networks load anew.
     fn restore(&mut self, restored: Arc<Restored>) -> Arc<Restored> {
         let saved = &restored.document;
+        if restored.of_demo() {
+            self.set_choices_aside();
+        } else {
+            self.before_demo = None;
+        }
         let is_demo = self.take_demo(&restored);
         self.settings.scored_by = saved.scored_by;
         self.settings.target.clone_from(&saved.target);

@@ -10,7 +10,7 @@ mod regions;
 use eframe::egui::{RichText, Ui};
 
 use super::theme;
-use super::widgets::{Chosen, error_ui, note_ui, path_field_ui, section_ui};
+use super::widgets::{Chosen, error_ui, is_low, note_ui, path_field_ui, section_ui};
 use crate::export::reading::reading;
 use crate::frame::lambda_text;
 use crate::io::counted;
@@ -114,8 +114,11 @@ pub(super) fn picture_ui(ui: &mut Ui, file: &PictureFile, has_scan: bool, action
     if !has_scan {
         return; // there is nothing to save
     }
-    ui.add_space(4.0);
-    ui.label(RichText::new("Picture").heading().color(theme::colors(ui).strong));
+    // In a low window the result needs the room.
+    section_ui(ui, "Picture", !is_low(ui), |ui| save_ui(ui, file, actions));
+}
+
+fn save_ui(ui: &mut Ui, file: &PictureFile, actions: &mut Vec<Action>) {
     let text = "The panes as they are shown, with their annotations, as PNG.";
     ui.label(RichText::new(text).small().color(theme::colors(ui).weak));
     let mut measured = file.measured;
