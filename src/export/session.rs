@@ -4,6 +4,7 @@
 //! and the numbers. Version 1 held whole volumes as floats; it is read, and not written any more. The file comes from anywhere: nothing in
 //! it is believed before it is checked, and nothing is reserved that is not there.
 
+mod extras;
 mod images;
 mod packed;
 mod sweep;
@@ -20,6 +21,8 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
+use self::extras::EXTRAS;
+pub use self::extras::{Beside, has_room};
 use self::images::Images;
 pub use self::written::write_session;
 use crate::files;
@@ -200,7 +203,9 @@ impl SavedSession {
                         hash.word(key, word);
                     }
                 }
-                for name in TENSORS.iter().chain(&REPETITIONS).filter(|name| self.metadata.info(name).is_some()) {
+                for name in
+                    TENSORS.iter().chain(&REPETITIONS).chain(&EXTRAS).filter(|name| self.metadata.info(name).is_some())
+                {
                     let (info, bytes) = self.tensor(name)?;
                     hash.tensor(name, &info.shape, Sha256::new_with_prefix(bytes));
                 }

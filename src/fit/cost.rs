@@ -188,7 +188,8 @@ fn run(passes: &[Pass], slices: usize, slab: usize, options: &Options) -> Option
     };
     let score = over("classifier", slices).or_else(|| over("segmenter", slices)).or_else(|| over("embedder", slices));
     let autoencoder = over("encoder", slices).zip(over("decoder", slices)).zip(over("decoder", slab));
-    let nothing = Run { secs: 0.0, repeat_secs: [0.0; 2], basis, timed, slices: slab, trials: 0, gradients: 0, images: 0 };
+    let nothing =
+        Run { secs: 0.0, repeat_secs: [0.0; 2], basis, timed, slices: slab, trials: 0, gradients: 0, images: 0 };
     Some(match (autoencoder, score) {
         (Some((([encode, _], [decode, _]), [decode_slab, gradient_of_slab])), Some([score, gradient_of_score])) => {
             let (trials, gradients) = tries(options);

@@ -46,7 +46,8 @@ fn without_its_path<'a>(words: &'a str, cause: &'a str) -> (&'a str, &'a str) {
     let whole = (words, cause);
     let Some((what, path)) = cause.rsplit_once(": ") else { return whole };
     let is_path = path.contains('/') || path.contains('\\');
-    let Some(at) = words.match_indices(path).map(|(at, _)| at).find(|at| is_alone(words, *at, path)).filter(|_| is_path)
+    let Some(at) =
+        words.match_indices(path).map(|(at, _)| at).find(|at| is_alone(words, *at, path)).filter(|_| is_path)
     else {
         return whole;
     };
@@ -81,7 +82,10 @@ mod tests {
     #[test]
     fn a_path_is_said_once_and_last() {
         let said = |cause: &str, context: &str| in_words(&anyhow!(cause.to_owned()).context(context.to_owned()));
-        assert_eq!(said("it is cut: /a/b c.parallax", "cannot open /a/b c.parallax"), "cannot open: it is cut: /a/b c.parallax");
+        assert_eq!(
+            said("it is cut: /a/b c.parallax", "cannot open /a/b c.parallax"),
+            "cannot open: it is cut: /a/b c.parallax"
+        );
         assert_eq!(said("no such file: C:\\b", "cannot read: C:\\b"), "cannot read: no such file: C:\\b");
         assert_eq!(said("full: /a", "/a cannot be written, kept as /b"), "/a cannot be written, kept as /b: full");
         assert_eq!(said("cut: /a/b", "cannot open /a"), "cannot open /a: cut: /a/b", "two paths are two");

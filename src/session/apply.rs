@@ -10,7 +10,7 @@ use super::action::{self, Action, Export, Measure, Place, Published, Setting, Sh
 use super::dialog::Dialog;
 use super::explained::Explained;
 use super::exporting::{Exporting, Written};
-use super::file::SessionFile;
+use super::file::{SessionFile, extras};
 use super::gallery::Gallery;
 use super::model::{Arrived, Model};
 use super::picture::PictureFile;
@@ -186,7 +186,7 @@ impl Session {
         self.gallery.poll();
         self.gallery.follow(&self.model, &self.view);
         if let Some((run, file)) = self.file.take_saved() {
-            self.gallery.knows(&run, file);
+            self.gallery.knows(&run, file, extras(&self.model));
         }
         let file = self.model.run.ready().and_then(|run| self.gallery.file_of(run));
         self.model.result_is_safe = file.is_some();
@@ -470,7 +470,8 @@ impl Session {
             self.model.settings.shown_result = None;
             if let Some(run) = &restored.run {
                 // One that a person saved under a name of their own is as safe as one of the gallery.
-                self.gallery.knows(run, absolute(&restored.path));
+                let of_file = (restored.maps.len(), restored.mask.clone());
+                self.gallery.knows(run, absolute(&restored.path), of_file);
             }
         }
     }

@@ -12,6 +12,7 @@ use super::document::EXTENSION;
 use super::explained::Explained;
 use super::file;
 use super::model::Model;
+use super::model::masking::Opened;
 use super::stage::Stage;
 use super::view::Viewer;
 use crate::export::write;
@@ -75,6 +76,17 @@ struct Known {
     /// Tells the result, whatever else has come to be known of it.
     layers: Weak<Layers>,
     place: Place,
+    /// The maps and the mask that lie beside it.
+    maps: usize,
+    mask: Option<Arc<Opened>>,
+}
+
+impl Known {
+    /// Whether there is more of a result now than lies in its file: a map, or another mask.
+    fn is_behind(&self, (maps, mask): &(usize, Option<Arc<Opened>>)) -> bool {
+        let masks = [&self.mask, mask].map(|mask| mask.as_ref().map(Arc::as_ptr));
+        *maps > self.maps || masks[0] != masks[1]
+    }
 }
 
 /// Where a result lies.
@@ -112,13 +124,13 @@ impl Gallery {
     }
 
     /// A result that came out of a file, or was saved to one by hand, is not saved again.
-    pub fn knows(&mut self, run: &Arc<Explained>, file: PathBuf) {
-        self.put(run, Place::File(file));
+    pub fn knows(&mut self, run: &Arc<Explained>, file: PathBuf, (maps, mask): (usize, Option<Arc<Opened>>)) {
+        self.put(run, Place::File(file), (maps, mask));
     }
 
-    fn put(&mut self, run: &Arc<Explained>, place: Place) {
+    fn put(&mut self, run: &Arc<Explained>, place: Place, (maps, mask): (usize, Option<Arc<Opened>>)) {
         self.known.retain(|known| known.layers.strong_count() > 0 && known.run.as_ptr() != Arc::as_ptr(run));
-        self.known.push(Known { run: Arc::downgrade(run), layers: Arc::downgrade(&run.layers), place });
+        self.known.push(Known { run: Arc::downgrade(run), layers: Arc::downgrade(&run.layers), place, maps, mask });
     }
 
     /// Takes what has come.
@@ -147,9 +159,10 @@ impl Gallery {
         }
         let keeps = model.settings.keep_results;
         let Some(run) = model.run.ready().filter(|run| keeps && run.result().complete) else { return };
-        if self.saved.running().is_some() || self.place_of(run).is_some() {
+        if self.saved.running().is_some() || self.is_whole(run, model, folder) {
             return;
         }
+        let extras = file::extras(model);
         let before = self.older(run, folder);
         let (folder, keeps, write) = (folder.clone(), Arc::clone(run), file::writing(model, viewer));
         let job = model.worker.spawn("keep", move |monitor| {
@@ -160,7 +173,16 @@ impl Gallery {
         });
         self.saved.follow(job);
         self.known.retain(|known| known.layers.as_ptr() != Arc::as_ptr(&run.layers));
-        self.put(run, Place::Coming);
+        self.put(run, Place::Coming, extras);
+    }
+
+    /// Whether nothing of a result is to be saved: it was, or could not be; a file of the folder also holds what came to be known since.
+    fn is_whole(&self, run: &Arc<Explained>, model: &Model, folder: &Path) -> bool {
+        let Some(known) = self.known.iter().find(|known| known.run.as_ptr() == Arc::as_ptr(run)) else { return false };
+        match &known.place {
+            Place::File(path) if path.parent() == Some(folder) => !known.is_behind(&file::extras(model)),
+            Place::File(_) | Place::Coming | Place::Nowhere => true,
+        }
     }
 
     /// The files of the folder that hold the same result, of which less was known: it takes their place.

@@ -17,8 +17,7 @@ use crate::quality::regions::{Change, Regions};
 /// Runs that can be asked for.
 pub const MOST_RUNS: usize = 100;
 /// What a repetition does of a run: everything up to the end of the search.
-const AGAIN: [&str; 5] =
-    ["encoding", "encoding deviations", "reconstructing", "scoring the scan", "searching lambda"];
+const AGAIN: [&str; 5] = ["encoding", "encoding deviations", "reconstructing", "scoring the scan", "searching lambda"];
 /// How the names of the others begin.
 const GRADIENTS: &str = "gradient of ";
 /// Repetitions take between these shares of the run's own search: its first trials have shown the way. Measured: the demo's take 0.5.

@@ -41,7 +41,11 @@ fn so_far_ui(ui: &mut Ui, model: &Model, viewer: &Viewer, actions: &mut Vec<Acti
             (format!("Computing: what the run has drawn so far, at λ {lambda}"), "Show the result before")
         };
         ui.label(RichText::new(words).color(theme::colors(ui).amber));
-        if ui.button(button).on_hover_text("The result before stays, and is shown again if the run is cancelled").clicked() {
+        if ui
+            .button(button)
+            .on_hover_text("The result before stays, and is shown again if the run is cancelled")
+            .clicked()
+        {
             actions.push(View::Older(!viewer.older).into());
         }
     });

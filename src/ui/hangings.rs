@@ -63,7 +63,9 @@ fn list_ui(ui: &mut Ui, hangings: &mut Vec<Hanging>, viewer: &Viewer) {
             let target = TextEdit::singleline(&mut hanging.target).hint_text("no class: by hand");
             ui.add_sized(NAME_SIZE, target).labelled_by(head[1]);
             let take = ui.button("Take what is shown");
-            take.widget_info(|| WidgetInfo::labeled(Role::Button, true, format!("Take what is shown as {}", hanging.name)));
+            take.widget_info(|| {
+                WidgetInfo::labeled(Role::Button, true, format!("Take what is shown as {}", hanging.name))
+            });
             if take.clicked() {
                 let shown = Hanging::of(&hanging.name, viewer.plane, viewer.window, viewer.display);
                 *hanging = Hanging { target: hanging.target.clone(), ..shown };

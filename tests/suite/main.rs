@@ -83,6 +83,7 @@ mod sessions;
 mod settings_file;
 mod shaders;
 mod slab_fields;
+mod snapshots;
 mod sockets;
 mod stability;
 mod study;

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use eframe::egui::{self, Key, accesskit::Role, accesskit::Toggled};
 use egui_kittest::kittest::{NodeT, Queryable};
-use parallax::export::session::{SavedSession, write_session};
+use parallax::export::session::{Beside, SavedSession, write_session};
 use parallax::frame::Overlaid;
 use parallax::frame::display::{Change, Laid, Shown};
 use parallax::latent_shift::Counterfactual;
@@ -121,7 +121,7 @@ fn session_bytes(
     stability: Option<&Stability>,
 ) -> anyhow::Result<Vec<u8>> {
     let mut bytes = std::io::Cursor::new(Vec::new());
-    write_session(&mut bytes, &document, result, stability)?;
+    write_session(&mut bytes, &document, result, &Beside { stability, ..Beside::default() })?;
     Ok(bytes.into_inner())
 }
 

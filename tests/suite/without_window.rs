@@ -10,7 +10,7 @@ use parallax::latent_shift::Options;
 use parallax::models::Role;
 use parallax::quality::regions::{Change as Changed, regions};
 use parallax::session::action::{Action, Export, Measure, Run, Setting, Sheet, View, Wanted};
-use parallax::session::shown::arrange;
+use parallax::session::shown::{arrange, told};
 use parallax::session::worker::Worker;
 use parallax::session::{Session, Start};
 use parallax::settings::{ExportChoices, Mouse, Settings};
@@ -100,6 +100,40 @@ fn while_a_first_run_goes_on_the_panes_show_what_it_has_drawn_so_far() {
     until(&mut session, "the end", |session| session.model.run.running().is_none());
     session.tick(FRAME_SECS);
     assert!(session.model.sketching.drawn.ready().is_none(), "the result takes its place");
+}
+
+#[test]
+fn a_run_is_looked_at_while_it_goes_on_and_the_result_before_comes_back_when_it_is_cancelled() {
+    let models = TinyModels::new();
+    let mut session = explained(&models);
+    let before = session.model.run.ready().expect("a result").clone();
+    let options = Options { range: Some([-50.0, 0.0]), steps: 5000, ..session.model.settings.options.clone() };
+    session.apply(Setting::Options(options).into());
+    session.apply(Run::Explain.into());
+    until(&mut session, "a picture", |session| session.model.sketching.drawn.ready().is_some());
+    let titles = |session: &Session| {
+        let pictures = arrange(&session.model, &session.view).pictures;
+        pictures
+            .into_iter()
+            .map(|picture| (picture.title.into_owned(), picture.synthetic.is_some()))
+            .collect::<Vec<_>>()
+    };
+    let so_far = [("Original", false), ("Counterfactual so far", true), ("Difference so far", true)];
+    let whole = [("Original", false), ("Counterfactual", true), ("Difference", true)];
+    let owned = |titles: [(&str, bool); 3]| titles.map(|(title, synthetic)| (title.to_owned(), synthetic)).to_vec();
+    assert_eq!(titles(&session), owned(so_far));
+    assert!(told(&session.model, &session.view).result().is_none(), "nothing is told of the result before");
+    session.apply(View::Older(true).into());
+    assert_eq!(titles(&session), owned(whole), "the result before is there for who wants it");
+    session.apply(View::Older(false).into());
+    assert_eq!(titles(&session), owned(so_far));
+    let share = session.model.pace.expect("a pace").share();
+    session.apply(Run::Cancel.into());
+    until(&mut session, "the end", |session| session.model.run.running().is_none());
+    session.tick(FRAME_SECS);
+    assert!((0.0..1.0).contains(&share), "{share}");
+    assert!(std::sync::Arc::ptr_eq(session.model.run.ready().expect("a result"), &before));
+    assert_eq!(titles(&session), owned(whole));
 }
 
 #[test]
@@ -196,7 +230,9 @@ fn settings_are_what_was_chosen_and_nothing_of_the_demo() {
     assert_eq!(session.kept().target.as_deref(), Some("Effusion"));
     let before = session.kept();
     session.apply(Run::Demo.into());
-    until(&mut session, "the demo", |session| session.model.scan.ready().is_some() && session.model.missing().is_none());
+    until(&mut session, "the demo", |session| {
+        session.model.scan.ready().is_some() && session.model.missing().is_none()
+    });
     assert_eq!(session.model.settings.target.as_deref(), Some(parallax::demo::TARGET));
     assert_eq!(session.kept(), before, "the demo chose networks, class and options for the person");
     // What is no choice of the demo's is the person's.

@@ -104,7 +104,15 @@ impl Set {
             checked => checked?,
         }
         let may_go = names.into_iter().filter(|name| may_go(name)).map(str::to_owned).collect();
-        Ok(Self { folder: folder.to_owned(), _lock: lock, staging, _held: held, _made: made, staged: Vec::new(), may_go })
+        Ok(Self {
+            folder: folder.to_owned(),
+            _lock: lock,
+            staging,
+            _held: held,
+            _made: made,
+            staged: Vec::new(),
+            may_go,
+        })
     }
 
     /// Makes a file of the set, and puts it on the disk; not yet under its name.

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use anyhow::anyhow;
 
+use super::methods::KeptMaps;
 use super::{Arrived, Model, Waiting};
 use crate::session::arriving::Arriving;
 use crate::session::document::Restored;
@@ -85,6 +86,17 @@ impl Model {
             if !stays {
                 self.mask_of_new_scan();
             }
+            if let Some(mask) = &restored.mask {
+                self.forget_mask();
+                self.masking.mask.put(Arc::clone(mask));
+            }
+            let of = saved.maps.as_ref().filter(|_| !restored.maps.is_empty());
+            self.methods.restore(of.map(|of| KeptMaps {
+                scan: Arc::clone(scan),
+                classifier_sha256: of.classifier_sha256.clone(),
+                label: of.label,
+                maps: restored.maps.clone(),
+            }));
             self.slab.clone_from(&saved.slab);
             self.fit_slab();
         }

@@ -89,7 +89,8 @@ impl Viewer {
             picture
         };
         let (here, there) = (self.step, step_beside(self.step, a, b));
-        let [original, again] = [(a, here), (b, there)].map(|(run, step)| self.picture(scan, run, (plane, Shown::Original), step));
+        let [original, again] =
+            [(a, here), (b, there)].map(|(run, step)| self.picture(scan, run, (plane, Shown::Original), step));
         let score = original.score.zip(again.score).map(|(a, b)| if a == b { a } else { format!("A: {a}, B: {b}") });
         let original = Picture { score, ..original };
         let (of_a, of_b) = (format!("A: {of_a}"), format!("B: {of_b}"));

@@ -79,8 +79,9 @@ fn run_ui(ui: &mut Ui, run: &Explained, actions: &mut Vec<Action>) {
     }
     let most = run.most_changed_slice;
     let change = run.change_per_slice_hu[most];
-    ui.label(format!("Most changed: {}, by {change:.1} HU on average", run.scan.axial(most)));
-    if ui.button("Show the most changed slice").clicked() {
+    ui.label(format!("Changed most on average: {}, by {change:.1} HU", run.scan.axial(most)));
+    let help = "Where the largest region changed most; without one, the slice that did (key J)";
+    if ui.button("Show the largest change").on_hover_text(help).clicked() {
         actions.push(View::MostChanged.into());
     }
     for note in run.report.networks().into_iter().flat_map(|model| &model.notes) {
