@@ -10,7 +10,7 @@ mod packed;
 mod sweep;
 mod written;
 
-use std::io::Read;
+use std::io::{Read, Write};
 use std::ops::Range;
 use std::path::Path;
 use std::sync::Arc;
@@ -25,6 +25,7 @@ use self::extras::EXTRAS;
 pub use self::extras::{Beside, has_room};
 use self::images::Images;
 pub use self::written::write_session;
+use super::tensors::Array;
 use crate::files;
 use crate::io::counted;
 use crate::latent_shift::{Counterfactual, ScoreKind, Scores, Step, Trial};
@@ -84,6 +85,18 @@ const SCANNED: &str = "scan";
 
 /// What came again in repetitions, where there were any: bytes, in the order of the hash.
 const REPETITIONS: [&str; 2] = ["agreeing_runs", "runs_of_slices"];
+
+/// Writes images, and knows how many bytes they take once it has.
+type Pack<'a> = Box<dyn Fn(&mut dyn Write) -> std::io::Result<()> + 'a>;
+
+/// The numbers of a tensor.
+enum Numbers<'a> {
+    Plain(Array),
+    Packed(Pack<'a>),
+}
+
+/// Tensors by their names, in the order of the hash.
+type Parts<'a> = Vec<(&'static str, Numbers<'a>)>;
 
 /// What of a result is no tensor.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

@@ -10,9 +10,9 @@ use super::action::{self, Action, Export, Measure, Place, Published, Setting, Sh
 use super::dialog::Dialog;
 use super::explained::Explained;
 use super::exporting::{Exporting, Written};
-use super::file::{SessionFile, extras};
+use super::file::SessionFile;
 use super::gallery::Gallery;
-use super::model::{Arrived, Model};
+use super::model::Model;
 use super::picture::PictureFile;
 use super::published::PublishedPage;
 use super::shown::read_in;
@@ -179,21 +179,6 @@ impl Session {
             Work::of(&self.picture.saved, beside, saved, None),
             Work::of(&self.file.saved, beside, saved, None),
         ]
-    }
-
-    /// Keeps a new result, and remembers which one is on the screen.
-    fn follow_gallery(&mut self) {
-        self.gallery.poll();
-        self.gallery.follow(&self.model, &self.view);
-        if let Some((run, file)) = self.file.take_saved() {
-            self.gallery.knows(&run, file, extras(&self.model));
-        }
-        let file = self.model.run.ready().and_then(|run| self.gallery.file_of(run));
-        self.model.result_is_safe = file.is_some();
-        let shown = &mut self.model.settings.shown_result;
-        if let Some(file) = file.filter(|file| shown.as_deref() != Some(*file)) {
-            *shown = Some(file.to_owned());
-        }
     }
 
     /// A picture that is ready for the clipboard, once.
@@ -452,41 +437,6 @@ impl Session {
             | Sheet::Palette
             | Sheet::Wizard
             | Sheet::Study => {}
-        }
-    }
-
-    /// Looks at what has arrived.
-    fn show(&mut self, arrived: &Arrived) {
-        if let Some(scan) = self.model.scan.ready().filter(|_| arrived.scan) {
-            self.view.show_scan(scan);
-            self.model.settings.shown_result = None;
-        }
-        if arrived.run {
-            self.show_run();
-            self.hang_run();
-        }
-        if let Some(restored) = &arrived.restored {
-            restored.show(&mut self.view);
-            self.model.settings.shown_result = None;
-            if let Some(run) = &restored.run {
-                // One that a person saved under a name of their own is as safe as one of the gallery.
-                let of_file = (restored.maps.len(), restored.mask.clone());
-                self.gallery.knows(run, absolute(&restored.path), of_file);
-            }
-        }
-    }
-
-    fn show_run(&mut self) {
-        if let Some(run) = self.model.run.ready() {
-            self.view.show_run(run);
-        }
-    }
-
-    /// A new result of a class that has a hanging is shown in it.
-    fn hang_run(&mut self) {
-        let Some(run) = self.model.run.ready() else { return };
-        if let Some(hanging) = self.model.settings.hangings.for_target(&run.asked().target) {
-            self.view.hang(hanging);
         }
     }
 }

@@ -28,6 +28,7 @@ pub mod network;
 pub mod open_scan;
 pub mod picture;
 pub mod published;
+mod showing;
 pub mod shown;
 mod sides;
 pub mod stage;

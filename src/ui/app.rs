@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::time::Instant;
 
-use eframe::egui::{self, CentralPanel, Frame, Margin, Panel, RichText, ScrollArea, Theme};
+use eframe::egui::{self, Button, CentralPanel, Frame, Margin, Panel, RichText, ScrollArea, Theme};
 use eframe::{CreationContext, Storage};
 
 use super::picker::{Ask, Picker};
@@ -224,11 +224,12 @@ fn side_ui(ui: &mut egui::Ui, panel: Panel, side: Side, contents: impl FnOnce(&m
 
 /// The strip that is left of a panel that is put away; gives whether it is to come back.
 fn strip_ui(ui: &mut egui::Ui, panel: Panel, name: &str) -> bool {
-    const STRIP: f32 = 26.0;
+    const STRIP: f32 = 30.0;
     let strip = panel.exact_size(STRIP).resizable(false).frame(Frame::new().fill(theme::colors(ui).panel));
     let open = |ui: &mut egui::Ui| {
         ui.add_space(6.0);
-        let button = ui.vertical_centered(|ui| ui.button("…")).inner;
+        ui.spacing_mut().button_padding.x = 4.0;
+        let button = ui.vertical_centered(|ui| ui.add(Button::new("…").min_size([22.0, 24.0].into()))).inner;
         let words = format!("Show {name}");
         button.widget_info(|| egui::WidgetInfo::labeled(egui::Role::Button, true, &words));
         button.on_hover_text(&words).clicked()

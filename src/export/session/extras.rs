@@ -5,18 +5,17 @@ use std::ops::Range;
 
 use anyhow::{Context as _, Result, ensure};
 
-use super::SavedSession;
 use super::packed::{Near, pack};
-use super::written::{Numbers, Parts};
+use super::{Numbers, Parts, SavedSession};
 use crate::io::{MOST_KEPT_VOXELS, Mask};
 use crate::latent_shift::saliency::Method;
 use crate::stability::Stability;
 use crate::volume::Volume;
 
 /// Maps are kept while all of them have no more voxels than this: four of the published networks' grid.
-pub const MOST_MAP_VOXELS: usize = 1 << 25;
+const MOST_MAP_VOXELS: usize = 1 << 25;
 /// A mask is kept where the box around what it marks has no more voxels than this.
-pub const MOST_MASK_VOXELS: usize = 1 << 26;
+const MOST_MASK_VOXELS: usize = 1 << 26;
 /// Low bits of a map's numbers that are left out: what stays is exact to a part in four thousand.
 const LEFT_OUT: u32 = 12;
 
@@ -79,7 +78,7 @@ fn boxed(within: &[Range<usize>; 3]) -> usize {
 }
 
 impl SavedSession {
-    /// The sizes of a method's map, of so many voxels; they may be [`MOST_MAP_VOXELS`] at most.
+    /// The sizes of a method's map, of so many voxels; more than a session keeps are refused.
     ///
     /// # Errors
     /// Where they are not there, or no sizes.

@@ -11,23 +11,14 @@ use super::extras::Beside;
 use super::images::{as_scanned, shape_words};
 use super::packed::{Near, pack};
 use super::sweep::{near, outwards};
-use super::{FORMAT, HEATMAP, Hash, OUTSIDE, REPETITIONS, SCANNED, STACK, VERSION};
+use super::{FORMAT, HEATMAP, Hash, Numbers, OUTSIDE, Parts, REPETITIONS, SCANNED, STACK, VERSION};
 use crate::export::report::NOTICE;
-use crate::export::tensors::{Array, bytes, f32s, f64s};
+use crate::export::tensors::{bytes, f32s, f64s};
 use crate::export::write::Seekable;
 use crate::latent_shift::heatmap::heatmap;
 use crate::latent_shift::{Counterfactual, HeatmapMethod};
 use crate::stability::Stability;
 use crate::volume::Volume;
-
-/// Writes images, and knows how many bytes they take once it has.
-pub(super) type Pack<'a> = Box<dyn Fn(&mut dyn Write) -> std::io::Result<()> + 'a>;
-
-/// The numbers of a tensor.
-pub(super) enum Numbers<'a> {
-    Plain(Array),
-    Packed(Pack<'a>),
-}
 
 /// A tensor as it stands in the header.
 struct Entry {
@@ -137,7 +128,6 @@ impl Write for Counted<'_> {
 }
 
 type Words = Vec<(&'static str, String)>;
-pub(super) type Parts<'a> = Vec<(&'static str, Numbers<'a>)>;
 
 /// How often each voxel and each slice came again.
 fn repetitions(result: &Counterfactual, stability: &Stability) -> [(&'static str, Numbers<'static>); 2] {

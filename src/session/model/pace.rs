@@ -23,6 +23,8 @@ impl RunPace {
     /// What is told of the rest by the pace so far is worth nothing before so much is done, and so long has passed.
     const LEAST: f64 = 0.04;
     const LEAST_SECS: f64 = 1.0;
+    /// Once so much is done, its own pace alone tells what is left.
+    const TRUSTED: f64 = 0.25;
 
     /// `expected_secs` is how long the run is thought to take, where that is known.
     pub fn new(expected_secs: Option<f64>, options: &Options) -> Self {
@@ -58,7 +60,10 @@ fn left_secs(expected_secs: Option<f64>, elapsed_secs: f64, share: f64) -> Optio
         (share >= RunPace::LEAST && elapsed_secs >= RunPace::LEAST_SECS).then(|| elapsed_secs * (1.0 - share) / share);
     let by_plan = expected_secs.map(|secs| secs * (1.0 - share));
     let left = match (by_pace, by_plan) {
-        (Some(pace), Some(plan)) => pace * share + plan * (1.0 - share),
+        (Some(pace), Some(plan)) => {
+            let weight = (share / RunPace::TRUSTED).min(1.0);
+            pace * weight + plan * (1.0 - weight)
+        }
         (pace, plan) => pace.or(plan)?,
     };
     Some(RunPace::RANGE.map(|share| share * left))
@@ -128,7 +133,7 @@ mod tests {
         near(left_secs(Some(100.0), 0.0, 0.0), [70.0, 150.0]);
         near(left_secs(None, 10.0, 0.5), [7.0, 15.0]);
         // It was thought to take 100 s in all, and takes 400 s by its pace.
-        near(left_secs(Some(100.0), 200.0, 0.5), [87.5, 187.5]);
+        near(left_secs(Some(100.0), 200.0, 0.5), [140.0, 300.0]);
         assert!(left_secs(Some(10.0), 500.0, 0.9).is_some(), "known to the end, however wrong the plan was");
     }
 

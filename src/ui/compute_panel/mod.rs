@@ -122,11 +122,14 @@ fn wide_ui(ui: &mut Ui, enabled: bool, button: Button) -> bool {
     ui.add_enabled_ui(enabled, |ui| ui.add_sized([ui.available_width(), 30.0], button).clicked()).inner
 }
 
-/// "12 s, 20 s to 45 s left".
+/// "12 s, 20 to 45 s left".
 fn pace_text(pace: &RunPace) -> String {
     let elapsed = duration(pace.elapsed_secs());
     match pace.left_secs() {
-        Some([from, to]) if from >= 1.0 => format!("{elapsed}, {} to {} left", duration(from), duration(to)),
+        Some([from, to]) if to < 60.0 && from >= 1.0 => format!("{elapsed}, {from:.0} to {to:.0} s left"),
+        Some([from, to]) if from >= 60.0 => {
+            format!("{elapsed}, {:.0} to {:.0} min left", from / 60.0, (to / 60.0).ceil())
+        }
         Some([_, to]) => format!("{elapsed}, up to {} left", duration(to)),
         None => elapsed,
     }

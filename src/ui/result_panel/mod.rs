@@ -32,6 +32,9 @@ pub(super) fn result_panel_ui(ui: &mut Ui, model: &Model, viewer: &Viewer, actio
         ui.label(RichText::new(text).color(theme::colors(ui).weak));
         return;
     };
+    if model.run.running().is_some() {
+        note_ui(ui, "This is the result before the run that goes on");
+    }
     ui.label(RichText::new(&run.asked().target).color(theme::colors(ui).strong));
     let scale = predictions::predictions_ui(ui, run, viewer, actions);
     run_ui(ui, run, actions);
@@ -120,11 +123,9 @@ pub(super) fn picture_ui(ui: &mut Ui, file: &PictureFile, has_scan: bool, action
 }
 
 fn save_ui(ui: &mut Ui, file: &PictureFile, actions: &mut Vec<Action>) {
-    let text = "The panes as they are shown, with their annotations, as PNG.";
-    ui.label(RichText::new(text).small().color(theme::colors(ui).weak));
     let mut measured = file.measured;
     let tick = ui.checkbox(&mut measured, "With measurements");
-    if tick.on_hover_text("Rulers, angles and regions of the shown slices, with their numbers").changed() {
+    if tick.on_hover_text("A picture is of the panes as they are shown, with their annotations: with this also rulers, angles and regions, with their numbers").changed() {
         actions.push(Setting::PictureMeasured(measured).into());
     }
     match path_field_ui(ui, SAVE_AS, Some("Save picture"), "path of a .png file", Some(&file.suggested)) {
