@@ -50,7 +50,8 @@
 //! | reconstruction | the step at lambda 0 |
 //! | counterfactual | the step at the end that was chosen |
 //! | sketch | the latest step of a run that has not ended, as the window shows it |
-//! | look | plane, window, panes and colours under one name; radiologists say hanging protocol |
+//! | hanging | plane, window, panes and colours under one name, as radiologists call a hanging protocol |
+//! | view | how the panes are looked at now: place, zoom, window, lambda, panes and colours |
 //! | cohort, case | many scans that are explained alike, and one of them |
 //! | epilogue | what is done to an operation's outputs while the caches hold them |
 //! | mask | which outputs a ReLU let through |

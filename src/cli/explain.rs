@@ -104,7 +104,7 @@ pub(super) fn explained(
     }
     let mask = methods::open_mask(beside.mask, input, monitor)?;
     if let Some(runs) = outputs.stability {
-        let expected = fit::run_secs(input, &expected(request), &monitor.quiet())?;
+        let expected = fit::repeat_secs(input, &expected(request), &monitor.quiet())?;
         // A closed pipe leaves no one to tell.
         writeln!(std::io::stderr(), "{}", stability::expected_words(expected, runs)).ok();
     }

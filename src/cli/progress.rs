@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use anyhow::{Context, Result};
 use indicatif::{ProgressBar, ProgressStyle};
 
+use crate::export::write;
 use crate::job::{Monitor, Progress};
 
 /// A monitor that draws. Ctrl-C cancels it, and so do the signals TERM and HUP; a second one exits at once.
@@ -16,6 +17,7 @@ pub(super) fn monitor() -> Result<Monitor> {
     ctrlc::set_handler(move || {
         target.cancel();
         if asked.swap(true, Ordering::Relaxed) {
+            write::abandon();
             std::process::exit(130); // 128 + SIGINT, the shell's convention
         }
         writeln!(std::io::stderr(), "\nstopping after this piece of work; press Ctrl-C again to leave at once").ok();

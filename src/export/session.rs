@@ -4,12 +4,13 @@
 //! and the numbers. Version 1 held whole volumes as floats; it is read, and not written any more. The file comes from anywhere: nothing in
 //! it is believed before it is checked, and nothing is reserved that is not there.
 
+mod extras;
 mod images;
 mod packed;
 mod sweep;
 mod written;
 
-use std::io::Read;
+use std::io::{Read, Write};
 use std::ops::Range;
 use std::path::Path;
 use std::sync::Arc;
@@ -20,8 +21,11 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
+use self::extras::EXTRAS;
+pub use self::extras::{Beside, has_room};
 use self::images::Images;
 pub use self::written::write_session;
+use super::tensors::Array;
 use crate::files;
 use crate::io::counted;
 use crate::latent_shift::{Counterfactual, ScoreKind, Scores, Step, Trial};
@@ -81,6 +85,18 @@ const SCANNED: &str = "scan";
 
 /// What came again in repetitions, where there were any: bytes, in the order of the hash.
 const REPETITIONS: [&str; 2] = ["agreeing_runs", "runs_of_slices"];
+
+/// Writes images, and knows how many bytes they take once it has.
+type Pack<'a> = Box<dyn Fn(&mut dyn Write) -> std::io::Result<()> + 'a>;
+
+/// The numbers of a tensor.
+enum Numbers<'a> {
+    Plain(Array),
+    Packed(Pack<'a>),
+}
+
+/// Tensors by their names, in the order of the hash.
+type Parts<'a> = Vec<(&'static str, Numbers<'a>)>;
 
 /// What of a result is no tensor.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -200,7 +216,9 @@ impl SavedSession {
                         hash.word(key, word);
                     }
                 }
-                for name in TENSORS.iter().chain(&REPETITIONS).filter(|name| self.metadata.info(name).is_some()) {
+                for name in
+                    TENSORS.iter().chain(&REPETITIONS).chain(&EXTRAS).filter(|name| self.metadata.info(name).is_some())
+                {
                     let (info, bytes) = self.tensor(name)?;
                     hash.tensor(name, &info.shape, Sha256::new_with_prefix(bytes));
                 }

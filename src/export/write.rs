@@ -15,6 +15,11 @@ pub use self::set::Set;
 /// What is written passes so many bytes at a time.
 const BUFFER_BYTES: usize = 1 << 20;
 
+/// Takes away what is being written and has no name yet, for a process that was told to end at once.
+pub fn abandon() {
+    left::abandon(set::is_made);
+}
+
 /// A file that is written, in which one can go back.
 pub trait Seekable: Write + Seek {}
 
@@ -74,6 +79,7 @@ fn put(
     content: impl FnOnce(&mut dyn Seekable) -> Result<()>,
 ) -> Result<()> {
     let cannot = || format!("cannot write {}", path.display());
+    let _held = left::Held::new(file.path());
     let mut buffered = BufWriter::with_capacity(BUFFER_BYTES, file);
     content(&mut buffered).with_context(cannot)?;
     let file = buffered.into_inner().map_err(std::io::IntoInnerError::into_error).with_context(cannot)?;
@@ -108,9 +114,16 @@ fn new_file(folder: &Path) -> Result<NamedTempFile> {
 fn temporary(builder: &mut tempfile::Builder, folder: &Path) -> Result<NamedTempFile> {
     left::sweep(folder);
     let file = builder.prefix(left::PREFIX).tempfile_in(folder);
-    let file = file.with_context(|| format!("cannot write into {}", folder.display()))?;
+    let file = file.map_err(plain).with_context(|| format!("cannot write into {}", folder.display()))?;
     file.as_file().lock().ok(); // a file system without locks has no sweep either
     Ok(file)
+}
+
+/// An error of a temporary file without the name that no one has ever seen.
+fn plain(error: std::io::Error) -> std::io::Error {
+    let named = error.to_string().contains(" at path ");
+    let kind = std::io::Error::from(error.kind());
+    if named && error.kind() != std::io::ErrorKind::Other { kind } else { error }
 }
 
 /// Puts the names of a folder on the disk, where the system can: a file that is renamed is then found under its new name after a

@@ -107,13 +107,14 @@ pub fn fit(input: &Input, asked: &Asked, monitor: &Monitor) -> Result<Fit> {
     Ok(Fit { networks, cost: cost::cost(input, asked, monitor)? })
 }
 
-/// How long a run takes, by passes of its networks that are timed; `None` where none can be.
+/// How long a repetition of a run from a perturbed start takes, from and to, by passes of its networks that are timed; `None` where none
+/// can be.
 ///
 /// # Errors
 /// Where an operation fails, or the monitor stops the work.
-pub fn run_secs(input: &Input, asked: &Asked, monitor: &Monitor) -> Result<Option<f64>> {
+pub fn repeat_secs(input: &Input, asked: &Asked, monitor: &Monitor) -> Result<Option<[f64; 2]>> {
     let run = cost::cost(input, asked, monitor)?.run;
-    Ok(run.filter(|run| run.gradients > 0).map(|run| run.secs))
+    Ok(run.filter(|run| run.gradients > 0).map(|run| run.repeat_secs))
 }
 
 /// The networks in groups: those that are fed alike stand together.

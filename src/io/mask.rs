@@ -6,7 +6,7 @@ use std::path::Path;
 use glam::DVec3;
 
 use super::source::Source;
-use super::{Error, Note, check_grid, counted, dicom, open};
+use super::{Error, Note, check_grid, counted, dicom, open, reserve};
 use crate::job::{Cancelled, Monitor};
 use crate::volume::Grid;
 use crate::volume::border::border;
@@ -15,6 +15,8 @@ use crate::volume::border::border;
 const INSIDE: f32 = 0.5;
 /// Grids whose corners lie nearer to each other than this are one grid: headers round to hundredths of a millimetre.
 const SAME_GRID_MM: f64 = 0.05;
+/// A mask that was kept has no more voxels than this: a scan of 1024 x 1024 x 512.
+pub const MOST_KEPT_VOXELS: usize = 1 << 29;
 
 /// Voxels that are marked, on a grid of their own.
 #[derive(Debug, Clone)]
@@ -79,6 +81,42 @@ impl Mask {
         Ok(mask)
     }
 
+    /// A mask that was kept: `marks` are those of a box of its voxels, `i` fastest.
+    ///
+    /// # Errors
+    /// What cannot be of a mask.
+    pub fn kept(
+        grid: Grid,
+        within: &[Range<usize>; 3],
+        marks: &[bool],
+        format: String,
+        notes: Vec<Note>,
+    ) -> Result<Self, String> {
+        check_grid(&grid)?;
+        let is_box = (0..3).all(|axis| within[axis].start < within[axis].end && within[axis].end <= grid.shape[axis]);
+        let voxels = within.iter().map(ExactSizeIterator::len).product::<usize>();
+        if !is_box || voxels != marks.len() || grid.len() > MOST_KEPT_VOXELS {
+            return Err(format!("a mask of {} voxels within {within:?} of {:?}", marks.len(), grid.shape));
+        }
+        let mut inside = reserve(grid.len())?;
+        inside.resize(grid.len(), false);
+        let [ni, nj, _] = grid.shape;
+        let places = among([ni, nj], within);
+        places.zip(marks).for_each(|(at, mark)| inside[at] = *mark);
+        Ok(Self::new(grid, inside, format, notes))
+    }
+
+    /// The box of the marked voxels.
+    pub fn within(&self) -> &[Range<usize>; 3] {
+        &self.within
+    }
+
+    /// The places of that box in [`Self::inside`], `i` fastest.
+    pub fn box_voxels(&self) -> impl Iterator<Item = usize> {
+        let [ni, nj, _] = self.grid.shape;
+        among([ni, nj], &self.within)
+    }
+
     fn new(grid: Grid, inside: Vec<bool>, format: String, notes: Vec<Note>) -> Self {
         let [ni, nj, _] = grid.shape;
         let mut ends = [[usize::MAX, 0]; 3];
@@ -141,6 +179,15 @@ impl Mask {
         }
         Ok(on)
     }
+}
+
+/// The places of a box among voxels of so many columns and rows, `i` fastest.
+fn among([ni, nj]: [usize; 2], [i, j, k]: &[Range<usize>; 3]) -> impl Iterator<Item = usize> {
+    let (i, j, k) = (i.clone(), j.clone(), k.clone());
+    k.flat_map(move |k| {
+        let i = i.clone();
+        j.clone().flat_map(move |j| i.clone().map(move |i| i + ni * (j + nj * k)))
+    })
 }
 
 /// The voxel that a place among voxels lies in.

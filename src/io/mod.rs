@@ -11,6 +11,7 @@ mod fault;
 mod files;
 mod glance;
 mod gzip;
+mod instance;
 mod mask;
 mod memory;
 mod metaimage;
@@ -32,7 +33,7 @@ use std::path::{Path, PathBuf};
 use sha2::{Digest, Sha256};
 
 pub use self::choice::{Arrival, Choice, Series, Which};
-pub use self::mask::Mask;
+pub use self::mask::{MOST_KEPT_VOXELS, Mask};
 pub use self::named::{Message, Named};
 pub use self::note::{Note, Weight, counted};
 pub use self::preview::Preview;

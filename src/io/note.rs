@@ -1,7 +1,9 @@
 //! What a reader should know of a scan, in words, and how much it matters.
 
+use serde::{Deserialize, Serialize};
+
 /// How much a note matters, the most first.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub enum Weight {
     /// The numbers, or where they lie, may be wrong.
     Serious,

@@ -7,7 +7,9 @@ use dicom_core::Tag;
 use dicom_dictionary_std::tags;
 
 use super::counted;
-use super::dicom::{Dataset, Slice, header};
+use super::dicom::{Slice, header};
+use super::instance::uid;
+pub use super::instance::{Instance, is_uid};
 
 /// All that is ever taken of patient and study: what a PACS files by. Whatever else a file says stays in it.
 pub const FILED_BY: [Tag; 10] = [
@@ -29,23 +31,6 @@ const LOSS: [Tag; 3] =
 
 /// What one attribute says.
 pub type Attribute = (Tag, String);
-
-/// A slice as other files refer to it: its file, and its frame there.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub struct Instance {
-    pub class_uid: String,
-    pub uid: String,
-    /// Counted from 1; none where the file is of one frame.
-    pub frame: Option<usize>,
-}
-
-impl Instance {
-    /// Of one frame of a file, counted from 1; none where the file has but one.
-    pub(super) fn of(data: &Dataset, frame: Option<usize>) -> Option<Self> {
-        let (class_uid, uid) = uid(data, tags::SOP_CLASS_UID).zip(uid(data, tags::SOP_INSTANCE_UID))?;
-        Some(Self { class_uid, uid, frame })
-    }
-}
 
 #[derive(Clone)]
 pub struct Study {
@@ -97,16 +82,4 @@ impl Study {
             loss,
         })
     }
-}
-
-fn uid(data: &Dataset, tag: Tag) -> Option<String> {
-    data.text(tag).filter(|said| is_uid(said))
-}
-
-/// Whether a text can be the name of a DICOM object: digits and dots, a digit first, at most 64 (PS3.5, 9.1). What is none would
-/// make a file that no PACS takes.
-pub fn is_uid(said: &str) -> bool {
-    (1..=64).contains(&said.len())
-        && said.starts_with(|first: char| first.is_ascii_digit())
-        && said.bytes().all(|b| b.is_ascii_digit() || b == b'.')
 }

@@ -51,7 +51,7 @@ pub enum View {
     Pan(Plane, [f64; 2]),
     /// Where the planes cross, RAS+ millimetres.
     Cursor(DVec3),
-    /// A look that is kept, by its place in the list.
+    /// A hanging, by its place in the list.
     Hang(usize),
     /// Which pictures, in which colours.
     Display(Display),
@@ -61,9 +61,9 @@ pub enum View {
     Fit,
     /// Everything as a new scan is shown.
     Reset,
-    /// The look before the last change: window, zoom, place, panes, lambda, measurements.
+    /// The view before the last change: window, zoom, place, panes, lambda, measurements.
     Undo,
-    /// The look that was left by the last step back.
+    /// The view that was left by the last step back.
     Redo,
     /// A place along the steps, perhaps between two.
     Step(f32),
@@ -78,8 +78,14 @@ pub enum View {
     Beside(String),
     /// The lens, or not.
     Lens,
+    /// While a run goes on: the result before it, or what it has drawn so far.
+    Older(bool),
     /// The original stands in the counterfactual's place while a key is held.
     Blink(bool),
+    /// The window has no room for both side panels beside the pictures, or has it again.
+    Narrow(bool),
+    /// A side panel is shown, or put away.
+    Side(Which),
     /// Size of a pane as it was drawn, physical pixels.
     PaneSize([u32; 2]),
     /// Under the pointer, RAS+ millimetres.
@@ -90,6 +96,15 @@ pub enum View {
     Ask(Wanted),
     /// A line that tells of what ended is put away, by its place.
     CloseToast(usize),
+}
+
+/// The panels at either side of the pictures.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Which {
+    /// Scan, models and options, at the left.
+    Steps,
+    /// What came of the run, at the right.
+    Result,
 }
 
 /// What is open, and what is computed of it.
@@ -252,7 +267,7 @@ pub enum Sheet {
     Palette,
     /// The window presets, to be changed.
     Presets,
-    /// The looks that are kept, to be changed.
+    /// The hangings, to be changed.
     Hangings,
     /// The keys, to be changed. Keys are its own while it is there.
     OwnKeys,

@@ -6,15 +6,16 @@ use std::time::Instant;
 
 use image::RgbaImage;
 
-use super::action::{self, Action, Export, Measure, Place, Published, Setting, Sheet, View};
+use super::action::{self, Action, Export, Measure, Place, Published, Setting, Sheet, View, Which};
 use super::dialog::Dialog;
 use super::explained::Explained;
 use super::exporting::{Exporting, Written};
 use super::file::SessionFile;
 use super::gallery::Gallery;
-use super::model::{Arrived, Model};
+use super::model::Model;
 use super::picture::PictureFile;
 use super::published::PublishedPage;
+use super::shown::read_in;
 use super::study::StudyPage;
 use super::toasts::{Toasts, Work};
 use super::undo::{kind_of, kind_of_measure};
@@ -45,8 +46,8 @@ pub struct Session {
     /// What lies over the panes.
     pub sheet: Option<Sheet>,
     pub toasts: Toasts,
-    /// Whether the demo was shown: what it chose for the user is not kept.
-    demo: bool,
+    /// Whether the window has no room for both side panels beside the pictures.
+    pub narrow: bool,
 }
 
 impl Session {
@@ -65,18 +66,13 @@ impl Session {
             dialog: Dialog::default(),
             sheet: None,
             toasts: Toasts::default(),
-            demo: false,
+            narrow: false,
         }
     }
 
     /// What is kept for the next time; nothing of the demo's choices.
-    pub fn kept(&self) -> Option<&Settings> {
-        (!self.demo).then_some(&self.model.settings)
-    }
-
-    pub(super) fn begin_demo(&mut self) {
-        self.demo = true;
-        self.model.begin_demo();
+    pub fn kept(&self) -> Settings {
+        self.model.kept()
     }
 
     /// Acts. Every change of a session but time's goes through here.
@@ -93,7 +89,7 @@ impl Session {
         }
     }
 
-    /// Acts on the look, which can be gone back to if it changes.
+    /// Acts on the view, which can be gone back to if it changes.
     fn remembered(&mut self, kind: Option<Kind>, act: impl FnOnce(&mut Self)) {
         let before = kind.map(|kind| (kind, self.view.saved()));
         act(self);
@@ -130,8 +126,8 @@ impl Session {
         self.toasts.follow(work, Instant::now());
         if let Some(scan) = self.model.scan.ready() {
             self.view.advance_slices(&scan.layers.scan.grid, secs);
-            let layers = self.model.run.ready().map_or(&scan.layers, |run| &run.layers);
-            self.view.read_regions(layers, &self.model.worker);
+            let read_in = read_in(&self.model, &self.view);
+            self.view.read_regions(&read_in, &self.model.worker);
         }
         let playing = self.view.playing.is_some() || self.view.cine.is_some();
         if let Some(run) = self.model.run.ready().filter(|_| playing) {
@@ -156,7 +152,7 @@ impl Session {
     /// All work whose end may be out of sight.
     fn work_in_background(&self) -> Vec<Work> {
         let (sheet, model) = (self.sheet, &self.model);
-        let beside = model.settings.sides.result.open;
+        let beside = self.shows(Which::Result);
         let run = |run: &Explained| {
             let scores = run.result().scores;
             format!("The counterfactual is there: {:.4}, from {:.4}", scores.counterfactual, scores.scan)
@@ -185,17 +181,6 @@ impl Session {
         ]
     }
 
-    /// Keeps a new result, and remembers which one is on the screen.
-    fn follow_gallery(&mut self) {
-        if let Some(saved) = self.gallery.poll() {
-            self.model.settings.shown_result = Some(saved);
-        }
-        if !self.demo {
-            self.gallery.follow(&self.model, &self.view);
-        }
-        self.model.result_is_safe = self.model.run.ready().is_some_and(|run| self.gallery.has(run));
-    }
-
     /// A picture that is ready for the clipboard, once.
     pub fn take_copied(&mut self) -> Option<Arc<RgbaImage>> {
         self.picture.take_copied()
@@ -216,7 +201,10 @@ impl Session {
             (View::Beside(output), ..) => view.toggle_beside(&output),
             (View::Lens, ..) => view.lens = !view.lens,
             (View::Blink(held), ..) => view.blink = held,
+            (View::Older(older), ..) => view.older = older,
             (View::PaneSize(pixels), ..) => view.pane_px = pixels,
+            (View::Narrow(narrow), ..) => self.narrow = narrow,
+            (View::Side(which), ..) => self.turn_side(which),
             (View::Probe(place), ..) => view.probe = place,
             (View::Hang(at), ..) => {
                 if let Some(hanging) = self.model.settings.hangings.0.get(at) {
@@ -283,7 +271,7 @@ impl Session {
         match act {
             Run::Open(path) => model.open(path, Choice::default()),
             Run::OpenChosen(path, choice) => model.open(path, choice),
-            Run::Demo => self.begin_demo(),
+            Run::Demo => model.begin_demo(),
             Run::CancelOpening => model.cancel_opening(),
             Run::ShowWaiting => {
                 let arrived = model.show_waiting();
@@ -292,7 +280,10 @@ impl Session {
             Run::KeepResult => model.waiting = None,
             Run::Drop(paths) => model.drop_files(paths),
             Run::Load(role, card) => model.load(role, card),
-            Run::Explain => model.explain(),
+            Run::Explain => {
+                self.view.older = false;
+                model.explain();
+            }
             Run::Cancel => model.run.cancel(),
             Run::LoadMask(path) => model.load_mask(path),
             Run::ForgetMask => model.forget_mask(),
@@ -446,39 +437,6 @@ impl Session {
             | Sheet::Palette
             | Sheet::Wizard
             | Sheet::Study => {}
-        }
-    }
-
-    /// Looks at what has arrived.
-    fn show(&mut self, arrived: &Arrived) {
-        if let Some(scan) = self.model.scan.ready().filter(|_| arrived.scan) {
-            self.view.show_scan(scan);
-            self.model.settings.shown_result = None;
-        }
-        if arrived.run {
-            self.show_run();
-            self.hang_run();
-        }
-        if let Some(restored) = &arrived.restored {
-            self.demo |= restored.of_demo();
-            restored.show(&mut self.view);
-            // A result that a person saved under a name of their own is as safe as one of the gallery.
-            self.gallery.knows(restored.run.clone());
-            self.model.settings.shown_result = restored.run.as_ref().map(|_| absolute(&restored.path));
-        }
-    }
-
-    fn show_run(&mut self) {
-        if let Some(run) = self.model.run.ready() {
-            self.view.show_run(run);
-        }
-    }
-
-    /// A new result of a class that has a look of its own is shown in it.
-    fn hang_run(&mut self) {
-        let Some(run) = self.model.run.ready() else { return };
-        if let Some(hanging) = self.model.settings.hangings.for_target(&run.asked().target) {
-            self.view.hang(hanging);
         }
     }
 }

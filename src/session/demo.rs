@@ -10,7 +10,7 @@ use super::explained::Explained;
 use super::open_scan::OpenScan;
 use super::view::Viewer;
 use crate::demo::{self, Cards};
-use crate::export::session::{Outline, write_session};
+use crate::export::session::{Beside, Outline, write_session};
 use crate::export::write;
 use crate::job::Monitor;
 use crate::latent_shift::heatmap::heatmap;
@@ -63,8 +63,10 @@ pub fn write(cards: &Cards, path: &Path, replace: bool, monitor: &Monitor) -> Re
             stability: None,
             regions_above_hu: None,
         }),
+        maps: None,
+        mask: None,
     };
-    write::save_by(path, replace, |out| write_session(out, &document, Some(explained.result()), None))
+    write::save_by(path, replace, |out| write_session(out, &document, Some(explained.result()), &Beside::default()))
 }
 
 /// A result of rounded pixels, with their heatmap. The numbers that the networks gave stay.

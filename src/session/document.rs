@@ -7,10 +7,12 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use anyhow::{Context, Result, ensure};
+use glam::DAffine3;
 use serde::{Deserialize, Serialize};
 
 use super::arriving::Arriving;
 use super::explained::Explained;
+use super::model::masking::Opened;
 use super::network::Loaded;
 use super::open_scan::OpenScan;
 use super::stage::Stage;
@@ -19,14 +21,16 @@ use super::view::{SavedView, Viewer};
 use crate::demo;
 use crate::export::session::{Outline, SavedSession};
 use crate::frame::display::Laid;
-use crate::io::Choice;
+use crate::io::{Choice, Mask, Note, Weight};
 use crate::job::Monitor;
 use crate::latent_shift::Options;
+use crate::latent_shift::saliency::Method;
 use crate::models::{Role, check_labels};
 use crate::pipeline::{self, Asked, Run, Timing};
 use crate::preprocess::Recipe;
 use crate::settings::{ScoredBy, absolute};
 use crate::stability::Stability;
+use crate::volume::{Grid, Volume};
 
 pub const EXTENSION: &str = "parallax";
 /// A place is no farther than this from the origin of any scan, millimetres: a kilometre.
@@ -52,6 +56,59 @@ pub struct Document {
     pub slab: Option<Range<usize>>,
     pub view: SavedView,
     pub result: Option<SavedResult>,
+    /// The maps of other methods; none in files of before they were kept.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub maps: Option<SavedMaps>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub mask: Option<SavedMask>,
+}
+
+/// What other methods say of a class; their numbers lie beside the text.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct SavedMaps {
+    pub classifier_sha256: String,
+    pub label: usize,
+    pub list: Vec<SavedMap>,
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+pub struct SavedMap {
+    pub method: Method,
+    pub grid: SavedGrid,
+}
+
+/// A mask; which voxels of a box are marked lies beside the text.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct SavedMask {
+    /// Where it was read from; it is not read again.
+    pub path: PathBuf,
+    pub grid: SavedGrid,
+    pub within: [Range<usize>; 3],
+    pub format: String,
+    /// Each with how much it matters.
+    pub notes: Vec<(Weight, String)>,
+}
+
+#[derive(Debug, Clone, Copy, Serialize, Deserialize)]
+pub struct SavedGrid {
+    pub shape: [usize; 3],
+    pub world_from_voxel: DAffine3,
+}
+
+impl From<Grid> for SavedGrid {
+    fn from(Grid { shape, world_from_voxel }: Grid) -> Self {
+        Self { shape, world_from_voxel }
+    }
+}
+
+impl SavedGrid {
+    /// The grid, which is one that voxels can lie on.
+    fn grid(self) -> Result<Grid> {
+        let Self { shape, world_from_voxel } = self;
+        let is_affine = world_from_voxel.is_finite() && world_from_voxel.matrix3.determinant() != 0.0;
+        ensure!(is_affine && shape.iter().all(|n| *n > 0), "a grid of {shape:?} voxels leads to no place");
+        Ok(Grid { shape, world_from_voxel })
+    }
 }
 
 #[derive(Debug, Serialize, Deserialize)]
@@ -145,6 +202,9 @@ pub struct Restored {
     pub run: Option<Arc<Explained>>,
     /// Why not all is as it was, in words.
     pub trouble: Option<String>,
+    /// What other methods say of the scan, by method.
+    pub maps: Vec<(Method, Volume)>,
+    pub mask: Option<Arc<Opened>>,
 }
 
 impl Restored {
@@ -158,7 +218,9 @@ impl Restored {
         viewer.show_scan(scan);
         if self.trouble.is_none() {
             viewer.restore(&self.document.view, self.run.as_deref());
-            if matches!(viewer.display.laid, Laid::By(_)) {
+            if let Laid::By(method) = viewer.display.laid
+                && self.maps.iter().all(|(known, _)| *known != method)
+            {
                 viewer.display.laid = Laid::Change; // another method is computed only when it is asked for
             }
         }
@@ -193,7 +255,31 @@ pub fn open(path: PathBuf, monitor: &Monitor) -> Result<Restored> {
             (None, None, Some(format!("the session's scan cannot be opened, nor its result shown: {why}")))
         }
     };
-    Ok(Restored { path, document, scan, run, trouble })
+    let (maps, mask) = match (&scan, &trouble) {
+        (Some(_), None) => {
+            (maps(&saved, &document).with_context(cannot)?, mask(&saved, &document).with_context(cannot)?)
+        }
+        _ => (Vec::new(), None),
+    };
+    Ok(Restored { path, document, scan, run, trouble, maps, mask })
+}
+
+/// The maps of other methods.
+fn maps(saved: &SavedSession, document: &Document) -> Result<Vec<(Method, Volume)>> {
+    let list = document.maps.iter().flat_map(|maps| &maps.list);
+    let map = |map: &SavedMap| {
+        let grid = map.grid.grid()?;
+        Ok((map.method, Volume::from_f32(grid, saved.map(map.method, grid.len())?)))
+    };
+    list.take(Method::ALL.len()).map(map).collect()
+}
+
+fn mask(saved: &SavedSession, document: &Document) -> Result<Option<Arc<Opened>>> {
+    let Some(SavedMask { path, grid, within, format, notes }) = &document.mask else { return Ok(None) };
+    let (grid, marks) = (grid.grid()?, saved.mask(within)?);
+    let notes = notes.iter().map(|(weight, text)| Note { weight: *weight, text: text.clone() }).collect();
+    let mask = Mask::kept(grid, within, &marks, format.clone(), notes).map_err(anyhow::Error::msg)?;
+    Ok(Some(Arc::new(Opened { path: path.clone(), mask })))
 }
 
 /// Reads the result of a session file, held against a scan that is open.

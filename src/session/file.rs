@@ -5,14 +5,16 @@ use std::sync::Arc;
 
 use anyhow::{Context as _, Result};
 
-use super::document::{Document, EXTENSION, SavedNetwork, SavedResult, SavedScan};
+use super::document::{Document, EXTENSION, SavedMap, SavedMaps, SavedMask, SavedNetwork, SavedResult, SavedScan};
 use super::explained::Explained;
 use super::model::Model;
+use super::model::masking::Opened;
+use super::model::methods::Computed;
 use super::open_scan::OpenScan;
 use super::picture::{free_name, named};
 use super::stage::Stage;
 use super::view::Viewer;
-use crate::export::session::{Outline, write_session};
+use crate::export::session::{Beside, Outline, has_room, write_session};
 use crate::export::write;
 use crate::job::Job;
 use crate::settings::absolute;
@@ -20,13 +22,15 @@ use crate::settings::absolute;
 /// The session saved last, and where the next one may go.
 pub struct SessionFile {
     pub saved: Stage<PathBuf>,
+    /// The result in it, until someone takes up that it lies there.
+    of: Option<Arc<Explained>>,
     /// A name that is free.
     pub suggested: PathBuf,
 }
 
 impl Default for SessionFile {
     fn default() -> Self {
-        Self { saved: Stage::default(), suggested: free_name("session", EXTENSION) }
+        Self { saved: Stage::default(), of: None, suggested: free_name("session", EXTENSION) }
     }
 }
 
@@ -39,6 +43,15 @@ impl SessionFile {
 
     pub fn save(&mut self, model: &Model, viewer: &Viewer, path: PathBuf, replace: bool) {
         self.saved.follow(save(model, viewer, path, replace));
+        self.of = model.run.ready().cloned();
+    }
+
+    /// A result that has been saved, and its file, once.
+    pub(super) fn take_saved(&mut self) -> Option<(Arc<Explained>, PathBuf)> {
+        let went_wrong = self.saved.running().is_none() && self.saved.error().is_some();
+        let of = self.of.take_if(|_| self.saved.running().is_none())?;
+        let path = self.saved.ready().filter(|_| !went_wrong)?;
+        Some((of, absolute(path)))
     }
 }
 
@@ -56,13 +69,17 @@ fn save(model: &Model, viewer: &Viewer, path: PathBuf, replace: bool) -> std::io
 /// The work that writes the session as it is now to a path, for a worker: it hashes the scan. The flag says whether a file there may go.
 pub fn writing(model: &Model, viewer: &Viewer) -> impl FnOnce(&Path, bool) -> Result<()> + Send + use<> {
     let (document, scan) = (document(model, viewer), scan_of(model).cloned());
-    let run = model.run.ready().cloned();
+    let (run, maps, mask) = (model.run.ready().cloned(), maps_of(model), mask_of(model).cloned());
     move |path, replace| {
         let mut document = document.context("there is no session yet; open a scan first")?;
         document.scan.sha256 = scan.map(|scan| scan.input.sha256().to_owned()).unwrap_or_default();
         let result = run.as_deref().map(Explained::result);
-        let stability = run.as_deref().and_then(|run| run.report.stability.as_ref());
-        write::save_private_by(path, replace, |out| write_session(out, &document, result, stability))
+        let beside = Beside {
+            stability: run.as_deref().and_then(|run| run.report.stability.as_ref()),
+            maps: maps.iter().map(|computed| (computed.method, &computed.sizes)).collect(),
+            mask: mask.as_deref().map(|opened| &opened.mask),
+        };
+        write::save_private_by(path, replace, |out| write_session(out, &document, result, &beside))
     }
 }
 
@@ -96,7 +113,42 @@ fn document(model: &Model, viewer: &Viewer) -> Option<Document> {
         slab: model.slab.clone(),
         view: viewer.saved(),
         result,
+        maps: saved_maps(model),
+        mask: mask_of(model).map(|opened| saved_mask(opened)),
     })
+}
+
+/// The maps of other methods that have room in a session.
+fn maps_of(model: &Model) -> Vec<Arc<Computed>> {
+    Beside::bounded(model.methods.all(), |computed| computed.sizes.grid.len())
+}
+
+fn saved_maps(model: &Model) -> Option<SavedMaps> {
+    let (classifier_sha256, label) = model.methods.told()?;
+    let map = |computed: &Arc<Computed>| SavedMap { method: computed.method, grid: computed.sizes.grid.into() };
+    let list: Vec<SavedMap> = maps_of(model).iter().map(map).collect();
+    (!list.is_empty()).then(|| SavedMaps { classifier_sha256: classifier_sha256.to_owned(), label, list })
+}
+
+/// The mask, where it has room in a session.
+fn mask_of(model: &Model) -> Option<&Arc<Opened>> {
+    model.masking.mask.ready().filter(|opened| has_room(&opened.mask))
+}
+
+fn saved_mask(opened: &Opened) -> SavedMask {
+    let Opened { path, mask } = opened;
+    SavedMask {
+        path: absolute(path),
+        grid: mask.grid.into(),
+        within: mask.within().clone(),
+        format: mask.format.clone(),
+        notes: mask.notes.iter().map(|note| (note.weight, note.text.clone())).collect(),
+    }
+}
+
+/// What of a session may come to be known after its result: how many maps, and which mask.
+pub fn extras(model: &Model) -> (usize, Option<Arc<Opened>>) {
+    (maps_of(model).len(), mask_of(model).cloned())
 }
 
 /// The scan as it was prepared for the result that is shown; for networks chosen since, it may be prepared otherwise.

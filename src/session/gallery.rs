@@ -1,7 +1,7 @@
 //! Results that stay: every finished run as a session file in a folder of the user's own, with its numbers and a small picture beside it.
 
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use anyhow::{Context as _, Result};
@@ -12,6 +12,7 @@ use super::document::EXTENSION;
 use super::explained::Explained;
 use super::file;
 use super::model::Model;
+use super::model::masking::Opened;
 use super::stage::Stage;
 use super::view::Viewer;
 use crate::export::write;
@@ -64,9 +65,38 @@ pub struct Gallery {
     /// The newest first.
     pub kept: Stage<Vec<Kept>>,
     saved: Stage<PathBuf>,
-    /// The result that was saved last, or came out of a file.
-    known: Option<Arc<Explained>>,
+    /// The results that are saved, could not be, or came out of a file, while they are in memory: none is saved twice.
+    known: Vec<Known>,
     looked: bool,
+}
+
+/// A result that was met before.
+struct Known {
+    run: Weak<Explained>,
+    /// Tells the result, whatever else has come to be known of it.
+    layers: Weak<Layers>,
+    place: Place,
+    /// The maps and the mask that lie beside it.
+    maps: usize,
+    mask: Option<Arc<Opened>>,
+}
+
+impl Known {
+    /// Whether there is more of a result now than lies in its file: a map, or another mask.
+    fn is_behind(&self, (maps, mask): &(usize, Option<Arc<Opened>>)) -> bool {
+        let masks = [&self.mask, mask].map(|mask| mask.as_ref().map(Arc::as_ptr));
+        *maps > self.maps || masks[0] != masks[1]
+    }
+}
+
+/// Where a result lies.
+#[derive(Debug, Clone, PartialEq)]
+enum Place {
+    /// It is being saved.
+    Coming,
+    File(PathBuf),
+    /// It was not saved, or its file was deleted; it is not saved again.
+    Nowhere,
 }
 
 impl Gallery {
@@ -80,26 +110,43 @@ impl Gallery {
         self.folder.is_some()
     }
 
-    /// Whether a result that is dropped from the screen is still in the folder.
-    pub fn has(&self, run: &Arc<Explained>) -> bool {
-        self.saved.running().is_none()
-            && self.saved.error().is_none()
-            && self.known.as_ref().is_some_and(|known| Arc::ptr_eq(known, run))
-    }
-
-    /// A result that came out of a file is not saved again.
-    pub fn knows(&mut self, run: Option<Arc<Explained>>) {
-        self.known = run;
-    }
-
-    /// Takes what has come. Gives the file of a result that was saved, once.
-    pub fn poll(&mut self) -> Option<PathBuf> {
-        self.kept.poll();
-        if !self.saved.poll() {
-            return None;
+    /// The file of a result, which is still there when the result is dropped from the screen.
+    pub fn file_of(&self, run: &Arc<Explained>) -> Option<&Path> {
+        match self.place_of(run)? {
+            Place::File(path) => Some(path),
+            Place::Coming | Place::Nowhere => None,
         }
-        self.looked = false;
-        self.saved.ready().map(|path| path.to_path_buf())
+    }
+
+    fn place_of(&self, run: &Arc<Explained>) -> Option<&Place> {
+        let known = self.known.iter().find(|known| known.run.as_ptr() == Arc::as_ptr(run));
+        known.map(|known| &known.place)
+    }
+
+    /// A result that came out of a file, or was saved to one by hand, is not saved again.
+    pub fn knows(&mut self, run: &Arc<Explained>, file: PathBuf, (maps, mask): (usize, Option<Arc<Opened>>)) {
+        self.put(run, Place::File(file), (maps, mask));
+    }
+
+    fn put(&mut self, run: &Arc<Explained>, place: Place, (maps, mask): (usize, Option<Arc<Opened>>)) {
+        self.known.retain(|known| known.layers.strong_count() > 0 && known.run.as_ptr() != Arc::as_ptr(run));
+        self.known.push(Known { run: Arc::downgrade(run), layers: Arc::downgrade(&run.layers), place, maps, mask });
+    }
+
+    /// Takes what has come.
+    pub fn poll(&mut self) {
+        self.kept.poll();
+        let went = self.saved.running().is_some();
+        let is_saved = self.saved.poll();
+        if !went || self.saved.running().is_some() {
+            return;
+        }
+        let file = self.saved.ready().filter(|_| is_saved).map(|path| path.to_path_buf());
+        self.looked &= file.is_none();
+        let place = file.map_or(Place::Nowhere, Place::File);
+        if let Some(known) = self.known.iter_mut().find(|known| known.place == Place::Coming) {
+            known.place = place;
+        }
     }
 
     /// Saves a new result, where results are kept, and looks into the folder when something in it has changed.
@@ -112,27 +159,50 @@ impl Gallery {
         }
         let keeps = model.settings.keep_results;
         let Some(run) = model.run.ready().filter(|run| keeps && run.result().complete) else { return };
-        if self.saved.running().is_some() || self.known.as_ref().is_some_and(|known| Arc::ptr_eq(known, run)) {
+        if self.saved.running().is_some() || self.is_whole(run, model, folder) {
             return;
         }
-        // One of which more is known now takes the place of its own file.
-        let before = self.known.as_ref().filter(|known| known.is_of(run)).and_then(|_| self.saved.ready().cloned());
-        self.known = Some(Arc::clone(run));
-        let (folder, run, write) = (folder.clone(), Arc::clone(run), file::writing(model, viewer));
+        let extras = file::extras(model);
+        let before = self.older(run, folder);
+        let (folder, keeps, write) = (folder.clone(), Arc::clone(run), file::writing(model, viewer));
         let job = model.worker.spawn("keep", move |monitor| {
             monitor.step("keeping the result", 0, 0)?;
-            let kept = keep(&folder, &run, write)?;
-            if let Some(before) = before.filter(|before| **before != kept) {
-                forget(&before);
-            }
+            let kept = keep(&folder, &keeps, write)?;
+            before.iter().filter(|before| **before != kept).for_each(|before| forget(before));
             Ok(Arc::new(kept))
         });
         self.saved.follow(job);
+        self.known.retain(|known| known.layers.as_ptr() != Arc::as_ptr(&run.layers));
+        self.put(run, Place::Coming, extras);
+    }
+
+    /// Whether nothing of a result is to be saved: it was, or could not be; a file of the folder also holds what came to be known since.
+    fn is_whole(&self, run: &Arc<Explained>, model: &Model, folder: &Path) -> bool {
+        let Some(known) = self.known.iter().find(|known| known.run.as_ptr() == Arc::as_ptr(run)) else { return false };
+        match &known.place {
+            Place::File(path) if path.parent() == Some(folder) => !known.is_behind(&file::extras(model)),
+            Place::File(_) | Place::Coming | Place::Nowhere => true,
+        }
+    }
+
+    /// The files of the folder that hold the same result, of which less was known: it takes their place.
+    fn older(&self, run: &Explained, folder: &Path) -> Vec<PathBuf> {
+        let same = self.known.iter().filter(|known| known.layers.as_ptr() == Arc::as_ptr(&run.layers));
+        let files = same.filter_map(|known| match &known.place {
+            Place::File(path) => Some(path.clone()),
+            Place::Coming | Place::Nowhere => None,
+        });
+        files.filter(|path| path.parent() == Some(folder) && is_session(path)).collect()
     }
 
     /// Deletes all results that are kept.
     pub fn clear(&mut self, model: &Model) {
         let Some(folder) = self.folder.clone() else { return };
+        for known in &mut self.known {
+            if matches!(&known.place, Place::File(path) if path.starts_with(&folder)) {
+                known.place = Place::Nowhere;
+            }
+        }
         let job = model.worker.spawn("clear", move |_| {
             list(&folder).iter().for_each(delete);
             Ok(Arc::new(list(&folder)))

@@ -8,7 +8,7 @@ use image::RgbaImage;
 
 use super::explained::Explained;
 use super::model::Model;
-use super::shown::{arrange, swiped};
+use super::shown::{Told, arrange, swiped, told};
 use super::stage::Stage;
 use super::view::arrange::Picture;
 use super::view::pair::{step_beside, words};
@@ -99,7 +99,7 @@ fn save(
     path: PathBuf,
     replace: bool,
 ) -> std::io::Result<Job<Arc<PathBuf>>> {
-    let provenance = model.run.ready().map_or(Vec::new(), |run| {
+    let provenance = told(model, viewer).result().map_or(Vec::new(), |run| {
         let step = &run.result().steps[viewer.step as usize];
         run.report.provenance_at(step.lambda, step.score)
     });
@@ -148,10 +148,9 @@ fn drawing(model: &Model, viewer: &mut Viewer, measured: bool) -> impl FnOnce() 
     }
 }
 
-/// What stands below the panes: of the result, or of either of two.
+/// What stands below the panes: of the result, of either of two, or of a run that goes on.
 fn lines(model: &Model, viewer: &Viewer) -> Vec<String> {
-    let Some(run) = model.run.ready() else { return Vec::new() };
-    let told = |run: &Explained, name: &str, step: f32| {
+    let of = |run: &Explained, name: &str, step: f32| {
         let scores = run.result().scores;
         format!(
             "{name}: scan {:.4}, reconstruction {:.4}, counterfactual {:.4}; shown: lambda {}, score {:.4}",
@@ -162,14 +161,19 @@ fn lines(model: &Model, viewer: &Viewer) -> Vec<String> {
             run.score_at(step),
         )
     };
-    match model.beside.ready() {
-        Some(beside) => {
-            let [a, b] = words(run, beside);
-            let there = step_beside(viewer.step, run, beside);
-            vec![told(run, &format!("A, {a}"), viewer.step), told(beside, &format!("B, {b}"), there)]
+    match told(model, viewer) {
+        Told::Nothing | Told::Scan(_) => Vec::new(),
+        Told::SoFar(_, so_far) => {
+            let (lambda, score) = (lambda_text(so_far.lambda), so_far.score);
+            vec![format!("A run that had not ended: lambda {lambda}, score {score:.4}")]
         }
-        None => {
-            vec![told(run, &run.asked().target, viewer.step), format!("Stopped because {}", run.result().stop)]
+        Told::Result(_, run) => {
+            vec![of(run, &run.asked().target, viewer.step), format!("Stopped because {}", run.result().stop)]
+        }
+        Told::Pair(_, [a, b]) => {
+            let [of_a, of_b] = words(a, b);
+            let there = step_beside(viewer.step, a, b);
+            vec![of(a, &format!("A, {of_a}"), viewer.step), of(b, &format!("B, {of_b}"), there)]
         }
     }
 }

@@ -42,8 +42,9 @@ pub struct Start {
 impl Session {
     /// Takes up what `start` says, and for the rest what was chosen last time.
     pub fn begin(&mut self, start: Start) {
+        self.gallery = Gallery::new(start.results);
         if start.demo {
-            self.begin_demo();
+            self.model.begin_demo();
             return;
         }
         let model = &mut self.model;
@@ -76,7 +77,6 @@ impl Session {
                 model.load(role, card);
             }
         }
-        self.gallery = Gallery::new(start.results);
         match (start.scan, kept.shown_result) {
             (Some(scan), _) => model.open(scan, start.choice),
             // What was on the screen when the program ended, however it did.

@@ -1,9 +1,9 @@
-//! Which actions change the look, so that it can be gone back to.
+//! Which actions change the view, so that it can be gone back to.
 
 use super::action::{Measure, View};
 use super::view::history::Kind;
 
-/// What kind of change an action is; none where it leaves the look as it is, or time alone changes it.
+/// What kind of change an action is; none where it leaves the view as it is, or time alone changes it.
 pub(super) fn kind_of(act: &View) -> Option<Kind> {
     match act {
         View::Slice(_)
@@ -28,6 +28,9 @@ pub(super) fn kind_of(act: &View) -> Option<Kind> {
         | View::Beside(_)
         | View::Lens
         | View::Blink(_)
+        | View::Older(_)
+        | View::Narrow(_)
+        | View::Side(_)
         | View::PaneSize(_)
         | View::Probe(_)
         | View::Sheet(_)

@@ -1,4 +1,4 @@
-//! Hanging protocols: looks that are kept by name, and the classes whose new results are shown so.
+//! Hangings, as radiologists call a hanging protocol: plane, window, panes and colours under one name, and the classes whose new results are shown so.
 
 use serde::{Deserialize, Serialize};
 
@@ -8,11 +8,11 @@ use crate::frame::{PRESETS, Plane, Window};
 /// More than anyone looks through.
 pub const MOST_HANGINGS: usize = 40;
 
-/// A look with its name.
+/// Plane, window, panes and colours under one name.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Hanging {
     pub name: String,
-    /// New results of a class whose name holds these words are shown so; where it is empty, the look is only chosen by hand.
+    /// New results of a class whose name holds these words are shown so; where it is empty, the hanging is only chosen by hand.
     #[serde(default)]
     pub target: String,
     pub plane: Plane,
@@ -21,7 +21,7 @@ pub struct Hanging {
 }
 
 impl Hanging {
-    /// Keeps a look. A method's map is no part of it: it is computed only when it is asked for.
+    /// Keeps what is shown. A method's map is no part of it: it is computed only when it is asked for.
     pub fn of(name: &str, plane: Plane, window: Window, display: Display) -> Self {
         let display = Display { laid: Laid::Change, ..display };
         Self { name: name.to_owned(), target: String::new(), plane, window, display }
@@ -45,7 +45,7 @@ impl Default for Hangings {
 }
 
 impl Hangings {
-    /// The first look that is meant for a target, by its name.
+    /// The first hanging that is meant for a target, by its name.
     pub fn for_target(&self, target: &str) -> Option<&Hanging> {
         let target = target.to_lowercase();
         let is_meant = |hanging: &&Hanging| {
@@ -61,7 +61,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_look_is_found_by_words_of_its_class_and_an_empty_class_is_none() {
+    fn a_hanging_is_found_by_words_of_its_class_and_an_empty_class_is_none() {
         let mut hangings = Hangings::default();
         assert_eq!(hangings.for_target("Pleurisy; pleural effusion"), None);
         hangings.0[1].target = " Effusion ".to_owned();
@@ -70,7 +70,7 @@ mod tests {
     }
 
     #[test]
-    fn looks_come_back_from_the_settings_as_they_were() {
+    fn hangings_come_back_from_the_settings_as_they_were() {
         let hangings = Hangings::default();
         let text = serde_json::to_string(&hangings).unwrap();
         assert_eq!(serde_json::from_str::<Hangings>(&text).unwrap(), hangings);

@@ -54,11 +54,30 @@ pub enum Panels {
 pub struct Side {
     pub open: bool,
     pub width_points: f32,
+    /// Whether it is open in a narrow window; `None` = while there is something to do in it.
+    #[serde(default)]
+    pub open_where_narrow: Option<bool>,
 }
 
 impl Default for Side {
     fn default() -> Self {
-        Self { open: true, width_points: 280.0 }
+        Self { open: true, width_points: 280.0, open_where_narrow: None }
+    }
+}
+
+impl Side {
+    /// Whether it is shown. `narrow` is nothing in a window that has room for both panels, and else whether this one is needed.
+    pub fn is_shown(self, narrow: Option<bool>) -> bool {
+        match narrow {
+            Some(needed) => self.open_where_narrow.unwrap_or(self.open && needed),
+            None => self.open,
+        }
+    }
+
+    /// Shown, or put away, in a window that has or has not room for both panels.
+    #[must_use]
+    pub fn turned(self, open: bool, narrow: bool) -> Self {
+        if narrow { Self { open_where_narrow: Some(open), ..self } } else { Self { open, ..self } }
     }
 }
 

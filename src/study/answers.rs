@@ -53,14 +53,14 @@ impl Event {
 }
 
 /// One row, but for what all rows of a file share.
-pub(super) struct Row<'a> {
+pub(super) struct Row {
     pub(super) event: Event,
     /// The place of the case in the reader's order, counted from 1.
     pub(super) position: usize,
-    pub(super) case: &'a str,
+    pub(super) case: String,
     /// Empty where nothing was asked.
-    pub(super) question: &'a str,
-    pub(super) answer: &'a str,
+    pub(super) question: String,
+    pub(super) answer: String,
     pub(super) shown_at: Moment,
     pub(super) at: Moment,
     /// How long each picture has been seen of this case, milliseconds, by `Pane::ALL`.
@@ -143,13 +143,10 @@ impl Answers {
             self.file.set_len(self.bytes)?;
         }
         if whole == 0 {
-            self.append(&COLUMNS.map(str::to_owned))?;
+            // With the first row it is on the disk: until then there is nothing to lose.
+            self.append(&COLUMNS.map(str::to_owned), false)?;
         }
         Ok(Found { answers: self, past, cut_bytes })
-    }
-
-    pub(super) fn path(&self) -> &Path {
-        &self.path
     }
 
     /// Writes one row. It is on the disk when this returns, or the file is as it was.
@@ -163,9 +160,9 @@ impl Answers {
             reader.clone(),
             row.event.name().to_owned(),
             row.position.to_string(),
-            as_text(row.case),
-            as_text(row.question),
-            as_cell(row.answer),
+            as_text(&row.case),
+            as_text(&row.question),
+            as_cell(&row.answer),
             row.shown_at.text(),
             row.at.text(),
             secs(row.at.ms_since(row.shown_at)),
@@ -173,7 +170,7 @@ impl Answers {
             counterfactual,
             difference,
         ];
-        self.append(&cells).with_context(|| {
+        self.append(&cells, true).with_context(|| {
             format!(
                 "the answer was not written; make room, or the folder writable, and answer again: {}",
                 self.path.display()
@@ -181,12 +178,12 @@ impl Answers {
         })
     }
 
-    fn append(&mut self, cells: &[String; COLUMNS.len()]) -> Result<()> {
+    fn append(&mut self, cells: &[String; COLUMNS.len()], synced: bool) -> Result<()> {
         let mut writer = csv::WriterBuilder::new().terminator(csv::Terminator::CRLF).from_writer(Vec::new());
         writer.write_record(cells)?;
         let row = writer.into_inner()?;
         self.file.seek(SeekFrom::Start(self.bytes))?;
-        let written = self.file.write_all(&row).and_then(|()| self.file.sync_all());
+        let written = self.file.write_all(&row).and_then(|()| if synced { self.file.sync_all() } else { Ok(()) });
         if let Err(error) = written {
             self.file.set_len(self.bytes).ok(); // what is left of the row is taken away when the file is opened again
             return Err(error.into());

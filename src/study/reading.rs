@@ -1,7 +1,7 @@
 //! One reader's way through a study: which case is shown, which of its pictures, what is answered, and where it goes on.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use anyhow::{Context as _, Result, bail, ensure};
@@ -12,6 +12,7 @@ use super::definition::Study;
 use super::moment::Moment;
 use super::order::order;
 use super::question::{Answer, Pane, Question};
+use super::rows::{Paper, Rows, Undo, Written};
 use crate::export::as_text;
 use crate::io::counted;
 
@@ -27,7 +28,7 @@ struct Looked {
     seen_ms: [u64; 3],
 }
 
-/// A reader at work. Each change is on the disk before it counts.
+/// A reader at work. Each change is on the disk before it counts, or where rows are written later before the next case comes.
 pub struct Reading {
     pub study: Arc<Study>,
     order: Vec<usize>,
@@ -39,7 +40,10 @@ pub struct Reading {
     answered: BTreeMap<usize, Answer>,
     panes: [bool; 3],
     looked: Option<Looked>,
-    answers: Answers,
+    paper: Paper,
+    path: PathBuf,
+    /// The case is read, and its rows are on their way to the disk.
+    leaves: bool,
     /// What a reader should know of how it goes on.
     pub notes: Vec<String>,
 }
@@ -61,7 +65,8 @@ impl Reading {
             study.answers.display()
         );
         let key = Key { study: study.mark.clone(), seed, reader: reader.to_owned() };
-        let Found { answers, past, cut_bytes } = Answers::open(&study.answers_of(reader), key)?;
+        let path = study.answers_of(reader);
+        let Found { answers, past, cut_bytes } = Answers::open(&path, key)?;
         let order = order(study.cases.len(), seed);
         let mut reading = Self {
             order,
@@ -70,7 +75,9 @@ impl Reading {
             answered: BTreeMap::new(),
             panes: FIRST_PANES,
             looked: None,
-            answers,
+            paper: Paper::Here(answers),
+            path,
+            leaves: false,
             notes: Vec::new(),
             study,
         };
@@ -120,7 +127,7 @@ impl Reading {
     fn seek(&mut self) {
         let left = self.order.iter().position(|case| !self.passed.contains(case));
         self.at = left.unwrap_or(self.order.len());
-        (self.looked, self.panes) = (None, FIRST_PANES);
+        (self.looked, self.panes, self.leaves) = (None, FIRST_PANES, false);
         self.answered.clear();
     }
 
@@ -136,7 +143,73 @@ impl Reading {
 
     /// Where the answers lie.
     pub fn answers_path(&self) -> &Path {
-        self.answers.path()
+        &self.path
+    }
+
+    /// From here on rows wait until someone takes them to be written.
+    #[must_use]
+    pub fn write_later(self) -> Self {
+        let paper = match self.paper {
+            Paper::Here(file) => Paper::Later { file: Some(file), waiting: Vec::new() },
+            later @ Paper::Later { .. } => later,
+        };
+        Self { paper, ..self }
+    }
+
+    /// Rows that wait to be written, with their file; none while it is away.
+    pub fn take_rows(&mut self) -> Option<Rows> {
+        let Paper::Later { file, waiting } = &mut self.paper else { return None };
+        let file = file.take_if(|_| !waiting.is_empty())?;
+        Some(Rows { file, rows: std::mem::take(waiting) })
+    }
+
+    /// Whether no row is on its way to the disk.
+    pub fn is_written(&self) -> bool {
+        match &self.paper {
+            Paper::Here(_) => true,
+            Paper::Later { file, waiting } => file.is_some() && waiting.is_empty(),
+        }
+    }
+
+    /// Takes up what came of rows that were taken: true where the next case may come now. Where one could not be written, it and all that was
+    /// done since is as if it had not been.
+    ///
+    /// # Errors
+    /// Why a row could not be written.
+    pub fn take_back(&mut self, written: Written) -> Result<bool> {
+        let Paper::Later { file, waiting } = &mut self.paper else { return Ok(false) };
+        *file = Some(written.file);
+        if let Some((error, mut undone)) = written.failed {
+            undone.extend(waiting.drain(..).map(|(_, undo)| undo));
+            undone.into_iter().rev().for_each(|undo| self.undo(undo));
+            return Err(error);
+        }
+        if !waiting.is_empty() || !self.leaves {
+            return Ok(false);
+        }
+        self.pass();
+        self.notes.clear();
+        Ok(true)
+    }
+
+    fn undo(&mut self, undo: Undo) {
+        match undo {
+            Undo::Answer(question, Some(before)) => _ = self.answered.insert(question, before),
+            Undo::Answer(question, None) => _ = self.answered.remove(&question),
+            Undo::Panes(panes) => self.panes = panes,
+            Undo::Done => self.leaves = false,
+        }
+    }
+
+    /// Whether the case is read, and only its rows are still on their way.
+    pub fn is_leaving(&self) -> bool {
+        self.leaves
+    }
+
+    /// The case that comes behind the one that is shown, as far as is known.
+    pub fn case_behind(&self) -> Option<&Case> {
+        let behind = self.order.iter().skip(self.at + 1).find(|case| !self.passed.contains(case));
+        behind.and_then(|case| self.study.cases.get(*case))
     }
 
     /// The case is on the screen from now on.
@@ -163,7 +236,7 @@ impl Reading {
         self.count(now)?;
         if pane == Pane::Difference {
             let word = if panes[pane as usize] { "shown" } else { "put away" };
-            self.write(Event::Difference, "", word, now)?;
+            self.write(Event::Difference, "", word, now, Undo::Panes(self.panes))?;
         }
         self.panes = panes;
         Ok(())
@@ -180,7 +253,8 @@ impl Reading {
         let asked = study.questions.get(question).context("there is no such question")?;
         let answer = asked.kept(answer)?;
         self.count(now)?;
-        self.write(Event::Answer, &asked.name, &answer.text(), now)?;
+        let before = self.answered.get(&question).cloned();
+        self.write(Event::Answer, &asked.name, &answer.text(), now, Undo::Answer(question, before))?;
         self.answered.insert(question, answer);
         Ok(())
     }
@@ -192,13 +266,17 @@ impl Reading {
         questions.into_iter().find(is_open).map(|(_, question)| question)
     }
 
-    /// Goes to the next case.
+    /// Goes to the next case; where rows are written later, as soon as they are on the disk.
     pub fn next(&mut self, now: Moment) -> Result<()> {
         if let Some(question) = self.missing() {
             bail!("question {:?} is not answered; answer it first", question.name);
         }
         self.count(now)?;
-        self.write(Event::Done, "", "", now)?;
+        self.write(Event::Done, "", "", now, Undo::Done)?;
+        if matches!(self.paper, Paper::Later { .. }) {
+            self.leaves = true;
+            return Ok(());
+        }
         self.pass();
         self.notes.clear();
         Ok(())
@@ -221,10 +299,12 @@ impl Reading {
         Ok(())
     }
 
-    fn write(&mut self, event: Event, question: &str, answer: &str, now: Moment) -> Result<()> {
+    fn write(&mut self, event: Event, question: &str, answer: &str, now: Moment, undo: Undo) -> Result<()> {
+        ensure!(!self.leaves, "the case is read; the next one comes");
         let Looked { shown_at, seen_ms, .. } = self.looked.context("the case is not on the screen yet")?;
         let case = self.order.get(self.at).and_then(|case| self.study.cases.get(*case)).context("there is no case")?;
-        let position = self.at + 1;
-        self.answers.write(&Row { event, position, case: &case.name, question, answer, shown_at, at: now, seen_ms })
+        let [case, question, answer] = [&case.name, question, answer].map(str::to_owned);
+        let row = Row { event, position: self.at + 1, case, question, answer, shown_at, at: now, seen_ms };
+        self.paper.write(row, undo)
     }
 }

@@ -11,16 +11,23 @@ use crate::volume::Grid;
 
 /// Height of a line of text, points.
 const LINE: f32 = 18.0;
+/// The width of a bar of colours, points.
+const BAR: f32 = 10.0;
 
-/// The tag that no one can take away: beside the title, or where there is no room below it and the letter of the upper edge.
+/// The tag that no one can take away: beside the title, or where there is no room below it and the score.
 pub(super) fn mark_synthetic(painter: &egui::Painter, inner: Rect, picture: &Picture) {
     let Some(tag) = synthetic_tag(picture) else { return };
-    let width = |text: &str| painter.layout_no_wrap(text.to_owned(), theme::small(), theme::DARK.amber).rect.width();
-    if width(&picture.title) + width(&tag) + 2.0 * LINE < inner.width() {
+    if is_beside(painter, inner, picture, &tag) {
         plate(painter, inner.right_top(), Align2::RIGHT_TOP, &tag, theme::DARK.amber);
     } else {
         plate(painter, inner.left_top() + vec2(0.0, 2.0 * LINE), Align2::LEFT_TOP, &tag, theme::DARK.amber);
     }
+}
+
+/// Whether the tag has room beside the title.
+fn is_beside(painter: &egui::Painter, inner: Rect, picture: &Picture, tag: &str) -> bool {
+    let width = |text: &str| text_size(painter, text).x;
+    width(&picture.title) + width(tag) + 2.0 * LINE < inner.width()
 }
 
 /// What else a reader needs on one pane; `pixels_per_point` of the screen.
@@ -42,22 +49,50 @@ pub(super) fn annotate(
     let [left, right, top, bottom] = camera.letters(grid);
     plate(painter, inner.left_center(), Align2::LEFT_CENTER, left, theme::DARK.strong);
     plate(painter, inner.right_center(), Align2::RIGHT_CENTER, right, theme::DARK.strong);
-    // Below the score, and the tag below that, where a pane has no room beside them.
-    let score = picture.score.as_deref().unwrap_or_default();
-    let narrow = text_size(painter, score).x + LINE > inner.width() / 2.0;
-    let lines = if narrow { 3.0 } else { 1.0 };
-    plate(painter, inner.center_top() + vec2(0.0, lines * LINE), Align2::CENTER_TOP, top, theme::DARK.strong);
+    let legend = picture.look.legend(picture.layers.map.as_ref());
+    let lines = top_lines(painter, inner, picture, legend.as_ref());
+    plate(painter, inner.center_top() + vec2(0.0, lines.letter * LINE), Align2::CENTER_TOP, top, theme::DARK.strong);
     let shown_slice = if slice { slice_text(camera, grid) } else { String::new() };
     if slice {
         plate(painter, inner.left_bottom(), Align2::LEFT_BOTTOM, &shown_slice, theme::DARK.strong);
     }
     // Above the slice, where a pane has no room beside it.
-    let lines = if text_size(painter, &shown_slice).x + LINE > inner.width() / 2.0 { 1.0 } else { 0.0 };
-    plate(painter, inner.center_bottom() - vec2(0.0, lines * LINE), Align2::CENTER_BOTTOM, bottom, theme::DARK.strong);
+    let up = if text_size(painter, &shown_slice).x + LINE > inner.width() / 2.0 { 1.0 } else { 0.0 };
+    plate(painter, inner.center_bottom() - vec2(0.0, up * LINE), Align2::CENTER_BOTTOM, bottom, theme::DARK.strong);
     scale_bar(painter, inner, camera.mm_per_pixel * f64::from(pixels_per_point));
-    if let Some(legend) = picture.look.legend(picture.layers.map.as_ref()) {
-        color_bar(painter, inner, &legend);
+    if let Some(legend) = legend {
+        color_bar(painter, inner, &legend, lines.legend * LINE);
     }
+}
+
+/// The lines at the top of a pane where the letter of its upper edge stands, and where its legend begins: below whatever reaches there.
+struct TopLines {
+    letter: f32,
+    legend: f32,
+}
+
+fn top_lines(painter: &egui::Painter, inner: Rect, picture: &Picture, legend: Option<&Legend>) -> TopLines {
+    let width = |text: &str| text_size(painter, text).x + 8.0; // with its plate
+    let tag = synthetic_tag(picture);
+    let below = tag.as_ref().filter(|tag| !is_beside(painter, inner, picture, tag));
+    let titled = picture.labels.title;
+    let at_left = [
+        if titled { width(&picture.title) } else { 0.0 },
+        picture.score.as_ref().filter(|_| titled).map_or(0.0, |score| width(score)),
+        below.map_or(0.0, |tag| width(tag)),
+    ];
+    let middle = (inner.width() - LINE) / 2.0;
+    let crossed = |reach: f32| at_left.iter().rposition(|width| *width > reach).map_or(0.0, |line| line as f32 + 1.0);
+    let letter = crossed(middle).max(1.0);
+    let widest = legend.map_or(0.0, |legend| {
+        legend.labels().iter().map(|(_, text)| width(text)).fold(0.0, f32::max) + BAR + LINE / 2.0
+    });
+    // Its first label stands half a line above the bar: at the line before.
+    let mut first = crossed(inner.width() - widest).max(1.0);
+    if widest > middle {
+        first = first.max(letter + 1.0);
+    }
+    TopLines { letter, legend: first + 0.5 }
 }
 
 /// On every pane of generated pixels, always.
@@ -104,10 +139,11 @@ fn scale_bar(painter: &egui::Painter, inner: Rect, mm_per_point: f64) {
     plate(painter, end - vec2(0.0, 6.0), Align2::RIGHT_BOTTOM, &format!("{:.0} cm", mm / 10.0), theme::DARK.strong);
 }
 
-/// The colours of a picture with their HU, above the middle of the right edge.
-fn color_bar(painter: &egui::Painter, inner: Rect, legend: &Legend) {
-    let height = inner.height() / 4.0;
-    let bar = Rect::from_min_size(pos2(inner.right() - 10.0, inner.top() + 26.0), vec2(10.0, height));
+/// The colours of a picture with their HU, above the letter of the right edge; `down` from the upper edge, points.
+fn color_bar(painter: &egui::Painter, inner: Rect, legend: &Legend, down: f32) {
+    let room = inner.height() / 2.0 - down - 1.5 * LINE;
+    let height = (inner.height() / 4.0).min(room).max(2.0 * LINE);
+    let bar = Rect::from_min_size(pos2(inner.right() - BAR, inner.top() + down), vec2(BAR, height));
     let rows = height.max(1.0) as usize;
     for row in 0..rows {
         let color = legend.color((row as f32 + 0.5) / rows as f32).map(|c| (c * 255.0) as u8);

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::time::Instant;
 
-use eframe::egui::{self, CentralPanel, Frame, Margin, Panel, RichText, ScrollArea, Theme};
+use eframe::egui::{self, Button, CentralPanel, Frame, Margin, Panel, RichText, ScrollArea, Theme};
 use eframe::{CreationContext, Storage};
 
 use super::picker::{Ask, Picker};
@@ -15,7 +15,7 @@ use super::{
 use crate::catalogue;
 use crate::gpu::SliceRenderer;
 use crate::pipeline::in_words;
-use crate::session::action::{Action, Setting, Sheet, Wanted};
+use crate::session::action::{Action, Setting, Sheet, View, Wanted, Which};
 use crate::session::worker::Worker;
 use crate::session::{Session, Start};
 use crate::settings::{Settings, Side, Sides, kept};
@@ -23,6 +23,8 @@ use crate::settings::{Settings, Side, Sides, kept};
 const SETTINGS: &str = "settings";
 /// A frame that took longer moves what plays no farther, seconds.
 const LONGEST_FRAME_SECS: f32 = 0.1;
+/// A narrower window has no room for both side panels beside the pictures, points.
+const NARROW: f32 = 1200.0;
 
 /// The window's whole state.
 pub struct App {
@@ -105,16 +107,9 @@ impl App {
 
     fn panels_ui(&self, ui: &mut egui::Ui, actions: &mut Vec<Action>) {
         let Session { model, view, .. } = &self.session;
-        Panel::top("toolbar").exact_size(40.0).show(ui, |ui| toolbar::toolbar_ui(ui, model, view, actions));
+        Panel::top("toolbar").exact_size(40.0).show(ui, |ui| toolbar::toolbar_ui(ui, &self.session, actions));
         Panel::bottom("status").exact_size(26.0).show(ui, |ui| status_bar::status_bar_ui(ui, model, view));
-        let sides = model.settings.sides;
-        let steps = side_ui(ui, Panel::left("steps"), sides.steps, "the steps (F9)", |ui| self.steps_ui(ui, actions));
-        let result =
-            side_ui(ui, Panel::right("result"), sides.result, "the result (F10)", |ui| self.result_ui(ui, actions));
-        let new = Sides { steps, result };
-        if new != sides {
-            actions.push(Setting::Sides(new).into());
-        }
+        self.sides_ui(ui, actions);
         let early = model.early().filter(|_| self.drawable);
         if model.scan.ready().is_some() && early.is_none() {
             Panel::bottom("bars").show(ui, |ui| {
@@ -139,6 +134,29 @@ impl App {
                 ui.label(RichText::new(text).color(theme::colors(ui).red));
             }
         });
+    }
+
+    /// The panels at both sides, or the strips that are left of them.
+    fn sides_ui(&self, ui: &mut egui::Ui, actions: &mut Vec<Action>) {
+        let narrow = ui.ctx().content_rect().width() < NARROW;
+        if narrow != self.session.narrow {
+            actions.push(View::Narrow(narrow).into());
+        }
+        let Sides { mut steps, mut result } = self.session.model.settings.sides;
+        if self.session.shows(Which::Steps) {
+            steps = side_ui(ui, Panel::left("steps"), steps, |ui| self.steps_ui(ui, actions));
+        } else if strip_ui(ui, Panel::left("steps"), "the steps (F9)") {
+            actions.push(View::Side(Which::Steps).into());
+        }
+        if self.session.shows(Which::Result) {
+            result = side_ui(ui, Panel::right("result"), result, |ui| self.result_ui(ui, actions));
+        } else if strip_ui(ui, Panel::right("result"), "the result (F10)") {
+            actions.push(View::Side(Which::Result).into());
+        }
+        let new = Sides { steps, result };
+        if new != self.session.model.settings.sides {
+            actions.push(Setting::Sides(new).into());
+        }
     }
 
     fn steps_ui(&self, ui: &mut egui::Ui, actions: &mut Vec<Action>) {
@@ -193,27 +211,30 @@ impl App {
     }
 }
 
-/// A panel at one side, or the strip that is left of it; gives how it is after this frame.
-fn side_ui(ui: &mut egui::Ui, panel: Panel, side: Side, name: &str, contents: impl FnOnce(&mut egui::Ui)) -> Side {
+/// A panel at one side; gives how wide it is after this frame.
+fn side_ui(ui: &mut egui::Ui, panel: Panel, side: Side, contents: impl FnOnce(&mut egui::Ui)) -> Side {
     const WIDTHS: std::ops::RangeInclusive<f32> = 240.0..=480.0;
-    const STRIP: f32 = 26.0;
-    if !side.open {
-        let strip = panel.exact_size(STRIP).resizable(false).frame(Frame::new().fill(theme::colors(ui).panel));
-        let open = |ui: &mut egui::Ui| {
-            ui.add_space(6.0);
-            let button = ui.vertical_centered(|ui| ui.button("…")).inner;
-            let words = format!("Show {name}");
-            button.widget_info(|| egui::WidgetInfo::labeled(egui::Role::Button, true, &words));
-            button.on_hover_text(&words).clicked()
-        };
-        return Side { open: strip.show(ui, open).inner, ..side };
-    }
     let most = 0.25 * ui.ctx().content_rect().width();
     let shown = panel.default_size(side.width_points.min(most)).size_range(WIDTHS).show(ui, contents);
     let width_points = shown.response.rect.width().round();
     // While it is narrower than was chosen because the window is, what was chosen stays.
     let kept = (width_points - side.width_points.min(most)).abs() < 1.0;
     Side { width_points: if kept { side.width_points } else { width_points }, ..side }
+}
+
+/// The strip that is left of a panel that is put away; gives whether it is to come back.
+fn strip_ui(ui: &mut egui::Ui, panel: Panel, name: &str) -> bool {
+    const STRIP: f32 = 30.0;
+    let strip = panel.exact_size(STRIP).resizable(false).frame(Frame::new().fill(theme::colors(ui).panel));
+    let open = |ui: &mut egui::Ui| {
+        ui.add_space(6.0);
+        ui.spacing_mut().button_padding.x = 4.0;
+        let button = ui.vertical_centered(|ui| ui.add(Button::new("…").min_size([22.0, 24.0].into()))).inner;
+        let words = format!("Show {name}");
+        button.widget_info(|| egui::WidgetInfo::labeled(egui::Role::Button, true, &words));
+        button.on_hover_text(&words).clicked()
+    };
+    strip.show(ui, open).inner
 }
 
 /// A step whose widgets keep their ids, and so the focus, whatever comes or goes in the steps above: a model that has loaded
@@ -267,11 +288,11 @@ impl eframe::App for App {
 
     fn save(&mut self, storage: &mut dyn Storage) {
         let Self { session, kept, .. } = self;
-        let (Some(file), Some(settings)) = (&kept.file, session.kept()) else { return };
-        if kept.last.as_ref() == Some(settings) {
+        let Some(file) = &kept.file else { return };
+        let settings = session.kept();
+        if kept.last.as_ref() == Some(&settings) {
             return;
         }
-        let settings = settings.clone();
         if let Err(why) = kept::save(file, &settings) {
             session.toasts.tell(&in_words(&why), Instant::now());
         }

@@ -7,8 +7,8 @@ use crate::frame::Plane;
 use crate::frame::display::{Change, Changes, ENDS, Laid, Layout, MAPS, Shown};
 use crate::latent_shift::saliency::Method;
 use crate::session::Session;
-use crate::session::action::{Action, Export, Measure, Run, Setting, Sheet, Study, View, Wanted};
-use crate::settings::{OwnKeys, Side, Sides};
+use crate::session::action::{Action, Export, Measure, Run, Sheet, Study, View, Wanted, Which};
+use crate::settings::OwnKeys;
 use crate::study::{Pane, Reading};
 
 const NUMBERS: [Key; 9] =
@@ -70,7 +70,7 @@ pub(super) fn commands(session: &Session) -> Vec<Command> {
     if model.run.ready().is_some() {
         all.extend(of_result(session));
     }
-    all.extend(of_window(session));
+    all.extend(of_window());
     take_keys(&mut all, &model.settings.keys);
     all.sort_by_key(|command| std::cmp::Reverse(command.key.map_or(0, |(held, _)| held_keys(held))));
     all
@@ -117,6 +117,10 @@ fn of_files(session: &Session) -> Vec<Command> {
         all.push(Command::new("Stop repeating", None, Run::StopRepeating));
     }
     if model.run.running().is_some() {
+        if model.run.ready().is_some() {
+            let older = View::Older(!session.view.older);
+            all.push(Command::new("The result before, or what the run has drawn so far", None, older));
+        }
         all.push(Command::new("Cancel the run", plain(Key::Escape), Run::Cancel));
     } else if model.opening().is_some() {
         all.push(Command::new("Cancel opening", plain(Key::Escape), Run::CancelOpening));
@@ -164,7 +168,7 @@ fn of_presets(session: &Session) -> impl Iterator<Item = Command> {
 
 fn of_hangings(session: &Session) -> impl Iterator<Item = Command> {
     let hangings = session.model.settings.hangings.0.iter().enumerate();
-    hangings.map(|(at, hanging)| Command::new(format!("Hang: {}", hanging.name), None, View::Hang(at)))
+    hangings.map(|(at, hanging)| Command::new(format!("Hanging: {}", hanging.name), None, View::Hang(at)))
 }
 
 /// What a reader of a study can do: look around, ask for the difference, go on.
@@ -201,8 +205,8 @@ fn of_measurements(session: &Session) -> Vec<Command> {
 
 fn of_history(session: &Session) -> Vec<Command> {
     let history = &session.view.history;
-    let back = Command::new("Undo: the look before the last change", command(Key::Z), View::Undo);
-    let forth = Command::new("Redo: the look before the last step back", (COMMAND_SHIFT, Key::Z), View::Redo);
+    let back = Command::new("Undo: the view before the last change", command(Key::Z), View::Undo);
+    let forth = Command::new("Redo: the view before the last step back", (COMMAND_SHIFT, Key::Z), View::Redo);
     let all = [(history.can_go_back(), back), (history.can_go_forth(), forth)];
     all.into_iter().filter_map(|(can, command)| can.then_some(command)).collect()
 }
@@ -264,26 +268,14 @@ fn of_result(session: &Session) -> Vec<Command> {
     all
 }
 
-fn of_window(session: &Session) -> Vec<Command> {
-    let sides = session.model.settings.sides;
-    let folded = |side: Side| Side { open: !side.open, ..side };
+fn of_window() -> Vec<Command> {
     vec![
         Command::new("All commands…", command(Key::K), View::Sheet(Sheet::Palette)).everywhere(),
         Command::new("Window presets…", None, View::Sheet(Sheet::Presets)),
         Command::new("Change the keys…", None, View::Sheet(Sheet::OwnKeys)),
-        Command::new("Hanging: keep or change looks…", None, View::Sheet(Sheet::Hangings)),
-        Command::new(
-            "The panel of steps, or not",
-            plain(Key::F9),
-            Setting::Sides(Sides { steps: folded(sides.steps), ..sides }),
-        )
-        .everywhere(),
-        Command::new(
-            "The panel of the result, or not",
-            plain(Key::F10),
-            Setting::Sides(Sides { result: folded(sides.result), ..sides }),
-        )
-        .everywhere(),
+        Command::new("Hangings: keep or change…", None, View::Sheet(Sheet::Hangings)),
+        Command::new("The panel of steps, or not", plain(Key::F9), View::Side(Which::Steps)).everywhere(),
+        Command::new("The panel of the result, or not", plain(Key::F10), View::Side(Which::Result)).everywhere(),
         Command::new("Keys and mouse", plain(Key::F1), View::Sheet(Sheet::Keys)).everywhere(),
         Command::new("Keys and mouse", shift(Key::Questionmark), View::Sheet(Sheet::Keys)),
         Command::new("Keys and mouse", plain(Key::Questionmark), View::Sheet(Sheet::Keys)),

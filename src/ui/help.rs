@@ -48,7 +48,7 @@ const LOOK: [Row; 15] = [
 const MEASURE: [Row; 3] = [
     ("M", "ruler, angle, region, none: what a left drag draws"),
     ("Delete", "the selected measurement goes"),
-    ("Ctrl + Z", "the look before the last change: window, zoom, slice, panes, measurements; + Shift: forth again"),
+    ("Ctrl + Z", "the view before the last change: window, zoom, slice, panes, measurements; + Shift: forth again"),
 ];
 const REST: [Row; 9] = [
     ("F, R", "the whole slice; everything as at first"),

@@ -13,6 +13,7 @@ use crate::frame::{Content, Plane, lambda_text};
 use crate::io::counted;
 use crate::session::action::{Action, Measure};
 use crate::session::model::Model;
+use crate::session::shown::told;
 use crate::session::view::Viewer;
 use crate::session::view::arrange::Picture;
 use crate::session::view::marks::{READING, computed, is_shown, spread_text, words};
@@ -175,7 +176,8 @@ pub(super) fn measure_panel_ui(ui: &mut Ui, model: &Model, viewer: &Viewer, acti
             act(Measure::Add(in_the_middle(*tool, viewer, grid)));
         }
     }
-    let layers = model.run.ready().map_or(&scan.layers, |run| &run.layers);
+    let run = told(model, viewer).result();
+    let layers = run.map_or(&scan.layers, |run| &run.layers);
     let entry = |(i, m): (usize, &Measurement)| Entry {
         title: title(i, m, grid),
         reading: measurements.readings.of(m, layers, computed(viewer.step)),
@@ -186,7 +188,7 @@ pub(super) fn measure_panel_ui(ui: &mut Ui, model: &Model, viewer: &Viewer, acti
         if ui.selectable_label(chosen, &entry.title).on_hover_text("Select it and show its slice").clicked() {
             act(Measure::Select((!chosen).then_some(i)));
         }
-        for line in entry.lines(model.run.ready().is_some()) {
+        for line in entry.lines(run.is_some()) {
             ui.label(RichText::new(line).small());
         }
     }
@@ -197,7 +199,7 @@ pub(super) fn measure_panel_ui(ui: &mut Ui, model: &Model, viewer: &Viewer, acti
             act(Measure::Delete);
         }
         if ui.add_enabled(any, egui::Button::new("Copy measurements")).clicked() {
-            let lambda = model.run.ready().map(|run| run.lambda_at(viewer.step.round()));
+            let lambda = run.map(|run| run.lambda_at(viewer.step.round()));
             ui.copy_text(text(&entries, lambda));
         }
     });

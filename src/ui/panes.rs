@@ -23,9 +23,10 @@ use crate::session::action::{Action, View};
 use crate::session::explained::Explained;
 use crate::session::model::Model;
 use crate::session::model::masking::Opened;
-use crate::session::shown::{arrange, swiped};
+use crate::session::shown::{arrange, swiped, told};
 use crate::session::view::Viewer;
 use crate::session::view::arrange::{Arrangement, Picture};
+use crate::session::view::pair::is_of;
 use crate::volume::Grid;
 
 pub(super) const MARGIN: f32 = 8.0;
@@ -36,7 +37,7 @@ const GRIP: f32 = 8.0;
 pub(super) fn panes_ui(ui: &mut Ui, model: &Model, viewer: &Viewer, actions: &mut Vec<Action>) {
     let Some(scan) = model.scan.ready() else { return };
     let grid = scan.layers.scan.grid;
-    let (_, run) = model.shown();
+    let run = told(model, viewer).result();
     let arrangement = arrange(model, viewer);
     let all = ui.available_rect_before_wrap();
     ui.allocate_rect(all, Sense::hover());
@@ -58,7 +59,8 @@ pub(super) fn panes_ui(ui: &mut Ui, model: &Model, viewer: &Viewer, actions: &mu
         if let Some((left, share)) = swiped(model, viewer) {
             swipe_ui(ui, rect, &left, share, viewer.display, &camera, &grid, actions);
         }
-        if let Some(run) = run {
+        // Of two results the regions are those of A.
+        if let Some(run) = run.filter(|run| is_of(picture, run)) {
             outline(ui, rect, picture.plane, viewer, &grid, run);
         }
         if let Some(opened) = model.masking.mask.ready() {

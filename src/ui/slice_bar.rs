@@ -11,6 +11,7 @@ use crate::frame::camera::Camera;
 use crate::session::action::{Action, Setting, View};
 use crate::session::explained::Explained;
 use crate::session::model::Model;
+use crate::session::shown::told;
 use crate::session::view::Viewer;
 use crate::volume::Grid;
 
@@ -26,7 +27,7 @@ pub(super) fn slice_bar_ui(ui: &mut Ui, model: &Model, viewer: &Viewer, actions:
     let grid = scan.layers.scan.grid;
     let camera = viewer.camera(&grid, viewer.plane);
     let (mut slice, slices) = (camera.slice(&grid) + 1, camera.slices(&grid));
-    let run = model.run.ready();
+    let run = told(model, viewer).result();
     let has_strip = run.is_some() || model.slab.is_some();
     let size = Vec2::new(ui.available_width(), PROFILE_HEIGHT);
     let strip = has_strip.then(|| ui.allocate_exact_size(size, Sense::hover()).0);

@@ -6,9 +6,11 @@ use glam::DVec3;
 use super::theme;
 use crate::frame::display::Changes;
 use crate::frame::paint::probe;
-use crate::frame::{Content, nearest_voxel};
+use crate::frame::{Content, Layers, nearest_voxel};
 use crate::session::model::Model;
+use crate::session::shown::{Told, told};
 use crate::session::view::Viewer;
+use crate::session::view::pair::step_beside;
 
 pub(super) fn status_bar_ui(ui: &mut Ui, model: &Model, viewer: &Viewer) {
     ui.horizontal_centered(|ui| {
@@ -29,26 +31,39 @@ fn probe_text(model: &Model, viewer: &Viewer) -> Option<String> {
     let place = viewer.probe?;
     let [i, j, k] = nearest_voxel(&scan.layers.scan, place)?;
     let mut parts = vec![format!("Original {:.0} HU", scan.layers.scan.get([i, j, k])?)];
-    if let Some(run) = model.run.ready() {
-        let read = |content| probe(&run.layers, content, viewer.step, place);
-        match (read(Content::Decoded), read(Content::Difference)) {
-            (Some(decoded), Some(difference)) => {
-                let reconstruction = decoded - difference;
-                parts.push(format!("Reconstruction {reconstruction:.0} HU   Counterfactual {decoded:.0} HU"));
-                parts.push(format!("Difference {difference:+.1} HU"));
-                if let Changes::Heatmap(method) = viewer.display.changes
-                    && let Some(heat) = read(Content::Heatmap(method))
-                {
-                    parts.push(format!("Heatmap {heat:.1} HU"));
-                }
-            }
-            _ => parts.push("outside what the networks see".to_owned()),
+    let changes = viewer.display.changes;
+    match told(model, viewer) {
+        Told::Nothing | Told::Scan(_) => {}
+        Told::SoFar(_, so_far) => parts.extend(generated(&so_far.layers, 1.0, place, "so far ", Changes::Slice)),
+        Told::Result(_, run) => parts.extend(generated(&run.layers, viewer.step, place, "", changes)),
+        Told::Pair(_, [a, b]) => {
+            parts.extend(generated(&a.layers, viewer.step, place, "A ", changes));
+            parts.extend(generated(&b.layers, step_beside(viewer.step, a, b), place, "B ", changes));
         }
     }
     parts.extend(viewer.laid_at(place));
     parts.push(place_text(place));
     parts.push(format!("voxel {i} {j} {k}"));
     Some(parts.join("   "))
+}
+
+/// What the volumes of a result read at a place; `whose` stands before each.
+fn generated(layers: &Layers, step: f32, place: DVec3, whose: &str, changes: Changes) -> Vec<String> {
+    let read = |content| probe(layers, content, step, place);
+    let (Some(decoded), Some(difference)) = (read(Content::Decoded), read(Content::Difference)) else {
+        return vec![format!("{whose}outside what the networks see")];
+    };
+    let reconstruction = decoded - difference;
+    let mut parts = vec![
+        format!("{whose}Reconstruction {reconstruction:.0} HU   Counterfactual {decoded:.0} HU"),
+        format!("Difference {difference:+.1} HU"),
+    ];
+    if let Changes::Heatmap(method) = changes
+        && let Some(heat) = read(Content::Heatmap(method))
+    {
+        parts.push(format!("Heatmap {heat:.1} HU"));
+    }
+    parts
 }
 
 /// "R 17.6 P 35.3 S 12.1 mm": how far to which side of the scanner's origin.

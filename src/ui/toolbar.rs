@@ -9,17 +9,19 @@ use super::theme;
 use crate::frame::display::{Changes, Display, ENDS, LARGEST_THRESHOLD_HU, Layout, MAPS, Shown, heatmap_title};
 use crate::frame::{Plane, Sampling, Window};
 use crate::latent_shift::HeatmapMethod;
-use crate::session::action::{Action, Setting, Sheet, View};
+use crate::session::Session;
+use crate::session::action::{Action, Setting, Sheet, View, Which};
 use crate::session::model::Model;
 use crate::session::view::Viewer;
-use crate::settings::{Mouse, Panels, Preset, Presets, Settings};
+use crate::settings::{Mouse, Panels, Preset, Presets};
 
 /// The height of the open list of presets, points: all that have keys, and the way to change them, without scrolling.
 const LIST_HEIGHT: f32 = 420.0;
 /// The width of the button for tools that do not fit, points.
 const MORE_WIDTH: f32 = 40.0;
 
-pub(super) fn toolbar_ui(ui: &mut Ui, model: &Model, viewer: &Viewer, actions: &mut Vec<Action>) {
+pub(super) fn toolbar_ui(ui: &mut Ui, session: &Session, actions: &mut Vec<Action>) {
+    let Session { model, view, .. } = session;
     ui.horizontal_centered(|ui| {
         ui.with_layout(Row::right_to_left(Align::Center), |ui| {
             let help = ui.button("?").on_hover_text("Keys, and what the mouse does (key ?)");
@@ -27,8 +29,8 @@ pub(super) fn toolbar_ui(ui: &mut Ui, model: &Model, viewer: &Viewer, actions: &
             if help.clicked() {
                 actions.push(View::Sheet(Sheet::Keys).into());
             }
-            settings_ui(ui, &model.settings, actions);
-            ui.with_layout(Row::left_to_right(Align::Center), |ui| tools_ui(ui, model, viewer, actions));
+            settings_ui(ui, session, actions);
+            ui.with_layout(Row::left_to_right(Align::Center), |ui| tools_ui(ui, model, view, actions));
         });
     });
 }
@@ -39,7 +41,7 @@ type Group<'a> = Box<dyn FnMut(&mut Ui, &mut Vec<Action>) + 'a>;
 /// What changes the pictures; there are none before there is a scan. Groups that do not fit stand in a menu at the end.
 fn tools_ui(ui: &mut Ui, model: &Model, viewer: &Viewer, actions: &mut Vec<Action>) {
     let has_result = model.run.ready().is_some();
-    let groups: [Group<'_>; 6] = [
+    let groups: [Group<'_>; 7] = [
         Box::new(|ui, actions| planes_ui(ui, viewer.plane, actions)),
         Box::new(|ui, actions| window_ui(ui, viewer.window, &model.settings.presets, actions)),
         Box::new(|ui, actions| {
@@ -49,6 +51,7 @@ fn tools_ui(ui: &mut Ui, model: &Model, viewer: &Viewer, actions: &mut Vec<Actio
         Box::new(|ui, actions| show_ui(ui, viewer.display, has_result, actions)),
         Box::new(|ui, actions| measure::tools_ui(ui, viewer.measurements.tool, actions)),
         Box::new(fit_ui),
+        Box::new(study_ui),
     ];
     ui.add_enabled_ui(model.scan.ready().is_some(), |ui| fitting_ui(ui, groups, actions));
 }
@@ -91,6 +94,14 @@ fn planes_ui(ui: &mut Ui, shown: Plane, actions: &mut Vec<Action>) {
 fn fit_ui(ui: &mut Ui, actions: &mut Vec<Action>) {
     if ui.button("Fit").on_hover_text("Show the whole slice (key F)").clicked() {
         actions.push(View::Fit.into());
+    }
+}
+
+/// The way into a reader study, which shows results that are kept.
+fn study_ui(ui: &mut Ui, actions: &mut Vec<Action>) {
+    let help = "A reader study: results shown blinded and in random order, with questions to a reader";
+    if ui.button("Study…").on_hover_text(help).clicked() {
+        actions.push(View::Sheet(Sheet::Study).into());
     }
 }
 
@@ -252,8 +263,9 @@ fn difference_ui(ui: &mut Ui, new: &mut Display) {
     });
 }
 
-fn settings_ui(ui: &mut Ui, settings: &Settings, actions: &mut Vec<Action>) {
-    let (mut mouse, mut panels, mut sides) = (settings.mouse, settings.panels, settings.sides);
+fn settings_ui(ui: &mut Ui, session: &Session, actions: &mut Vec<Action>) {
+    let settings = &session.model.settings;
+    let (mut mouse, mut panels) = (settings.mouse, settings.panels);
     ui.menu_button("Settings", |ui| {
         ui.label(RichText::new("Mouse").small().color(theme::colors(ui).weak));
         let help = "Left drag: window; right drag: zoom";
@@ -267,16 +279,19 @@ fn settings_ui(ui: &mut Ui, settings: &Settings, actions: &mut Vec<Action>) {
         let help = "For a bright room; pictures, and what is around them, stay as they are";
         ui.radio_value(&mut panels, Panels::Light, "Light").on_hover_text(help);
         ui.separator();
-        ui.checkbox(&mut sides.steps.open, "Steps at the left").on_hover_text("Key F9");
-        ui.checkbox(&mut sides.result.open, "Result at the right").on_hover_text("Key F10");
+        for (which, name, key) in
+            [(Which::Steps, "Steps at the left", "Key F9"), (Which::Result, "Result at the right", "Key F10")]
+        {
+            let mut shown = session.shows(which);
+            if ui.checkbox(&mut shown, name).on_hover_text(key).changed() {
+                actions.push(View::Side(which).into());
+            }
+        }
     });
     if mouse != settings.mouse {
         actions.push(Setting::Mouse(mouse).into());
     }
     if panels != settings.panels {
         actions.push(Setting::Panels(panels).into());
-    }
-    if sides != settings.sides {
-        actions.push(Setting::Sides(sides).into());
     }
 }

@@ -120,11 +120,16 @@ pub(super) enum Fold {
     WithResult,
 }
 
+/// Whether the window has no room for everything at once.
+pub(super) fn is_low(ui: &Ui) -> bool {
+    ui.ctx().content_rect().height() < LOW
+}
+
 /// The heading of a step that may fold, and whether it is open. What a person chose before there was a result says nothing of after.
 pub(super) fn folding_heading_ui(ui: &mut Ui, number: usize, title: &str, fold: Fold) -> bool {
     let id = Id::unique(("step is open", number, fold == Fold::WithResult));
     let chosen: Option<bool> = ui.data(|data| data.get_temp(id));
-    let low = ui.ctx().content_rect().height() < LOW;
+    let low = is_low(ui);
     let by_itself = match fold {
         Fold::Never | Fold::ByHand => true,
         Fold::WhereLow => !low,

@@ -26,7 +26,7 @@ const INTERACTIVE: [Role; 10] = [
 ];
 
 /// Asserts that each of the window's widgets has a name; gives how many there are.
-fn named(window: &Window) -> usize {
+pub(crate) fn named(window: &Window) -> usize {
     let nodes = window.root().children_recursive();
     let interactive = nodes.filter(|node| INTERACTIVE.contains(&node.accesskit_node().role()));
     let names: Vec<_> = interactive.map(|node| (node.accesskit_node().role(), node.accesskit_node().label())).collect();
@@ -83,7 +83,7 @@ fn every_widget_of_a_menu_has_a_name() {
 }
 
 /// Asserts that the Tab key comes to each of the window's widgets that can be acted on; gives how many there are.
-fn reached(window: &mut Window) -> usize {
+pub(crate) fn reached(window: &mut Window) -> usize {
     let nodes = window.root().children_recursive();
     let usable = nodes.filter(|node| {
         let node = node.accesskit_node();

@@ -72,7 +72,7 @@ const FENCES: [(&str, &[&str]); 42] = [
     ("openh264", &["export"]),
     ("png", &["export"]),
     ("ab_glyph", &["export"]),
-    ("tempfile", &["export", "files", "catalogue", "pacs", "session", "cohort"]),
+    ("tempfile", &["export", "files", "catalogue", "pacs", "session", "cohort", "study"]),
     ("clap", &["cli"]),
     ("indicatif", &["cli"]),
     ("ctrlc", &["cli"]),

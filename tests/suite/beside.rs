@@ -10,6 +10,8 @@ use parallax::frame::{Layers, Shade, SizeMap};
 use parallax::session::action::{Run, Setting, View};
 use parallax::session::shown::arrange;
 use parallax::session::view::arrange::Arrangement;
+use parallax::session::view::curve::Curve;
+use parallax::session::view::pair::{is_of, step_beside};
 use parallax::session::{Session, Start};
 use parallax::settings::Settings;
 use serde_json::{Value, json};
@@ -92,6 +94,26 @@ fn a_kept_result_stands_beside_the_one_shown_and_lambda_goes_along_both() {
         assert!(Arc::ptr_eq(&of_b.layers, &b.layers), "{}", of_b.title);
     }
     (session.view.mapped, session.view.display.laid) = (None, Laid::Change);
+    // What is told of A alone is told of B too.
+    let pictures = arrange(&session.model, &session.view).pictures;
+    let [of_a, of_b] = [&a, &b].map(|run| format!("{:.4}", run.result().scores.scan));
+    let score = pictures[0].score.as_deref().expect("a score");
+    assert_eq!(score, format!("A: score {of_a}, B: score {of_b}"));
+    let is_of_a: Vec<bool> = pictures.iter().map(|picture| is_of(picture, &a)).collect();
+    assert_eq!(is_of_a, [true, true, false, true, true, false], "regions of A are outlined on these");
+    let curve = Curve::of_pair(&a, &b, false);
+    let second = curve.second.as_ref().expect("B");
+    assert_eq!((second.marks.scan, second.marks.goal), (b.result().scores.scan, b.report.quality.goal));
+    let marks = curve.marks.as_ref().expect("A");
+    assert_eq!((marks.scan, marks.goal), (a.result().scores.scan, a.report.quality.goal));
+    // Each step of B stands where A is as far on its way.
+    for ([lambda, value], step) in second.points.iter().zip(&b.result().steps) {
+        assert!(
+            (b.lambda_at(step_beside(a.step_at(*lambda), &a, &b)) - step.lambda).abs()
+                < 1e-6 * step.lambda.abs().max(1.0)
+        );
+        assert_eq!(*value, step.score);
+    }
     session.apply(Run::StopComparing.into());
     assert_eq!(titles(&arrange(&session.model, &session.view)), ["Original", "Counterfactual", "Difference"]);
 }
@@ -108,6 +130,24 @@ fn the_result_before_stands_beside_the_one_shown_and_they_change_places() {
     assert_eq!(targets(&session), [LABELS[0], LABELS[1]]);
     session.apply(Run::SwapResults.into());
     assert_eq!(targets(&session), [LABELS[1], LABELS[0]]);
+    // Both are kept already: each change of places shows the one's file, and saves nothing.
+    let files: Vec<_> = session.gallery.kept.ready().expect("a list").iter().map(|kept| kept.session.clone()).collect();
+    for _ in 0..2 {
+        for _ in 0..20 {
+            session.tick(0.02);
+            std::thread::sleep(std::time::Duration::from_millis(2));
+        }
+        assert!(is_kept(&session));
+        let shown = session.model.settings.shown_result.clone().expect("a file");
+        let target = &session.model.run.ready().expect("a result").asked().target;
+        let of_file = session.gallery.kept.ready().expect("a list").iter().find(|kept| kept.session == shown);
+        assert_eq!(&of_file.expect("one of the list").summary.target, target);
+        session.apply(Run::SwapResults.into());
+    }
+    assert_eq!(
+        session.gallery.kept.ready().expect("a list").iter().map(|kept| kept.session.clone()).collect::<Vec<_>>(),
+        files
+    );
     session.apply(Run::Open(models.stack(24)).into());
     until(&mut session, "the other scan", |session| session.model.opening().is_none());
     assert!(session.model.beside.ready().is_none(), "nothing stands beside what is gone");

@@ -252,7 +252,9 @@ fn the_demo_shows_the_result_that_comes_with_it_and_computes_it_again_when_asked
     if shipped_session().is_none() {
         return;
     }
-    let mut window = window(Start { demo: true, ..Start::default() });
+    let folder = tempfile::tempdir().expect("a folder");
+    let results = folder.path().join("results");
+    let mut window = window(Start { demo: true, results: Some(results.clone()), ..Start::default() });
     until(&mut window, "the scan", |w| says(w, "The demo's phantom"));
     assert!(says(&window, "Stopped because"), "the result comes with the scan: {:?}", texts(&window));
     assert!(says(&window, "This result came with Parallax") && !says(&window, "Cancel"));
@@ -264,4 +266,8 @@ fn the_demo_shows_the_result_that_comes_with_it_and_computes_it_again_when_asked
     until(&mut window, "the run", |w| says(w, "Cancel"));
     until(&mut window, "the counterfactual", |w| w.query_by_label("Compute counterfactual").is_some());
     assert!(!says(&window, "This result came with Parallax") && says(&window, "The result before"));
+    // What a person has computed is kept like any other result; what came with the program is not.
+    until(&mut window, "the kept result", |w| says(w, "Result: effusion"));
+    let kept = std::fs::read_dir(&results).expect("a folder").map(|entry| entry.expect("readable").path());
+    assert_eq!(kept.filter(|path| path.extension().is_some_and(|ext| ext == "parallax")).count(), 1);
 }

@@ -9,7 +9,7 @@ use parallax::session::action::Export;
 use parallax::session::check_session;
 use parallax::settings::{Settings, kept};
 
-use crate::support::{Random, kills};
+use crate::support::{Random, data, kills};
 use crate::tiny_models::TinyModels;
 use crate::without_window::{explained, until};
 
@@ -134,4 +134,48 @@ fn an_export_that_is_killed_at_any_moment_has_no_report_before_all_is_there_and_
         wanted.sort();
         assert_eq!(there, wanted, "kill {kill}");
     }
+}
+
+/// A second signal may come too late: the run has ended by the first one then, and another try is made.
+#[cfg(unix)]
+#[test]
+fn an_export_that_is_told_twice_to_end_leaves_nothing_hidden() {
+    const TRIES: usize = 20;
+    const LEFT_AT_ONCE: i32 = 130;
+    let models = TinyModels::new();
+    let mut left_at_once = false;
+    for attempt in 0..TRIES {
+        let out = models.folder.path().join(format!("twice {attempt}/inner"));
+        let mut command = models.explain(&data("nifti/syn_lps.nii.gz"));
+        command.args([
+            "--target",
+            "Fracture",
+            "--range",
+            "-50:0",
+            "--steps",
+            "40",
+            "--export",
+            "png,csv,nifti",
+            "--out",
+        ]);
+        let mut child = command.arg(&out).stdout(Stdio::null()).stderr(Stdio::null()).spawn().expect("it runs");
+        let staged = || std::fs::read_dir(&out).is_ok_and(|mut entries| entries.next().is_some());
+        wait_for("a folder for files", staged);
+        let tell = || Command::new("kill").args(["-TERM", &child.id().to_string()]).status().expect("kill");
+        assert!(tell().success());
+        std::thread::sleep(Duration::from_millis(20 * attempt as u64 + 5)); // two that come at once may be one
+        tell();
+        let status = child.wait().expect("it ends");
+        let is_left = out.exists();
+        left_at_once |= status.code() == Some(LEFT_AT_ONCE);
+        if status.code() == Some(LEFT_AT_ONCE) {
+            assert!(!is_left, "attempt {attempt}: {:?}", std::fs::read_dir(&out).map(|all| all.count()));
+            assert!(
+                !models.folder.path().join(format!("twice {attempt}")).exists(),
+                "the folders that were made go too"
+            );
+            break;
+        }
+    }
+    assert!(left_at_once, "no second signal came in time");
 }

@@ -13,14 +13,16 @@ use parallax::latent_shift::saliency::{self, Method};
 use parallax::models::{Classifier, Probabilities};
 use parallax::preprocess::Recipe;
 use parallax::session::action::{Run, Setting, View};
+use parallax::session::document::document_of;
 use parallax::session::{Session, Start};
+use parallax::settings::Settings;
 use parallax::volume::{Grid, Volume};
 use parallax::{io, pipeline};
 
 use crate::support;
 use crate::tiny_models::TinyModels;
 use crate::window::{click, explained, says};
-use crate::without_window::{all, explain, ready, until};
+use crate::without_window::{all, explain, is_kept, keeping, ready, until};
 
 const FRAME_SECS: f32 = 0.02;
 /// Of sums of f32 over a thousand voxels and hundreds of masks, as a share of the largest size.
@@ -270,4 +272,53 @@ fn a_method_is_of_the_score_that_predict_gives() {
     let [own, fed] = [of(&own), of(&fed)];
     assert_eq!(own.grid, fed.grid, "on the classifier's own grid, whatever the scan is prepared for");
     assert!(own.voxels.iter().eq(fed.voxels.iter()));
+}
+
+/// What a session leaves out of a map's numbers, as a share of each.
+const LEFT_OUT: f32 = 1.0 / 2048.0;
+
+#[test]
+fn a_session_keeps_maps_and_the_mask_and_a_reopened_result_shows_them_without_computing() {
+    let models = TinyModels::new();
+    let mut session = keeping(&models, Settings::default(), all(&models));
+    explain(&mut session);
+    until(&mut session, "the kept result", is_kept);
+    let first = session.model.settings.shown_result.clone().expect("a file");
+    session.apply(View::Change(Change::Laid(Laid::By(Method::Gradient))).into());
+    until(&mut session, "the map", |session| session.model.methods.known(Method::Gradient).is_some());
+    let grid = session.model.scan.ready().expect("a scan").layers.scan.grid;
+    let marks: Vec<f32> = (0..grid.len()).map(|at| if at % 7 == 3 { 1.0 } else { 0.0 }).collect();
+    let path = models.folder.path().join("mask.nii");
+    let bytes = parallax::export::nifti::nifti_bytes(&Volume::from_f32(grid, marks), "mask").expect("a file");
+    std::fs::write(&path, bytes).expect("written");
+    session.apply(Run::LoadMask(path.clone()).into());
+    until(&mut session, "the mask", |session| session.model.masking.report().is_some());
+    // The kept result is saved anew with them, in the place of its file.
+    until(&mut session, "the file with all of it", |session| {
+        let shown = session.model.settings.shown_result.as_ref();
+        let document = shown.filter(|path| path.is_file() && **path != first).map(|path| document_of(path));
+        let document = document.and_then(Result::ok);
+        document.is_some_and(|document| document.maps.is_some() && document.mask.is_some())
+    });
+    until(&mut session, "the list", |session| {
+        is_kept(session) && session.gallery.kept.ready().is_some_and(|kept| kept.len() == 1)
+    });
+    assert!(!first.exists(), "one file a result");
+    std::fs::remove_file(&path).expect("the mask's own file is not needed any more");
+
+    let mut again = keeping(&models, session.kept(), Start::default());
+    until(&mut again, "the map", |session| session.model.methods.known(Method::Gradient).is_some());
+    assert!(again.model.methods.coming.running().is_none(), "it was not computed");
+    assert_eq!(again.view.display.laid, Laid::By(Method::Gradient), "and is shown");
+    let sizes = |session: &Session| {
+        let known = session.model.methods.known(Method::Gradient).expect("a map");
+        (known.sizes.grid, known.sizes.voxels.iter().collect::<Vec<_>>())
+    };
+    let ((grid_before, before), (grid_after, after)) = (sizes(&session), sizes(&again));
+    assert_eq!(grid_before, grid_after);
+    assert!(before.iter().zip(&after).all(|(a, b)| (a - b).abs() <= LEFT_OUT * a.abs()));
+    let mask = |session: &Session| session.model.masking.mask.ready().expect("a mask").mask.inside.clone();
+    assert_eq!(mask(&session), mask(&again));
+    until(&mut again, "what the mask says", |session| session.model.masking.report().is_some());
+    assert_eq!(again.gallery.kept.ready().map(|kept| kept.len()), Some(1));
 }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use eframe::egui::{self, Key, accesskit::Role, accesskit::Toggled};
 use egui_kittest::kittest::{NodeT, Queryable};
-use parallax::export::session::{SavedSession, write_session};
+use parallax::export::session::{Beside, SavedSession, write_session};
 use parallax::frame::Overlaid;
 use parallax::frame::display::{Change, Laid, Shown};
 use parallax::latent_shift::Counterfactual;
@@ -100,7 +100,7 @@ fn what_came_again_is_kept_with_its_result_once_and_is_there_after_a_restart() {
     until(&mut session, "the kept result", |session| {
         is_kept(session) && session.gallery.kept.ready().is_some_and(|kept| kept.len() == 1)
     });
-    let mut again = keeping(&models, session.kept().expect("settings").clone(), parallax::session::Start::default());
+    let mut again = keeping(&models, session.kept(), parallax::session::Start::default());
     until(&mut again, "the result", |session| session.model.run.ready().is_some());
     let back = again.model.run.ready().expect("a result").clone();
     let [before, after] = [&run, &back].map(|run| run.report.stability.as_ref().expect("repeats"));
@@ -121,7 +121,7 @@ fn session_bytes(
     stability: Option<&Stability>,
 ) -> anyhow::Result<Vec<u8>> {
     let mut bytes = std::io::Cursor::new(Vec::new());
-    write_session(&mut bytes, &document, result, stability)?;
+    write_session(&mut bytes, &document, result, &Beside { stability, ..Beside::default() })?;
     Ok(bytes.into_inner())
 }
 

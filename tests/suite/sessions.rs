@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use eframe::egui::{Key, Modifiers, accesskit::Toggled};
 use egui_kittest::kittest::{NodeT, Queryable};
 use glam::{DAffine3, DVec3};
-use parallax::export::session::{Outline, SavedSession, write_session};
+use parallax::export::session::{Beside, Outline, SavedSession, write_session};
 use parallax::latent_shift::heatmap::heatmap;
 use parallax::latent_shift::{Counterfactual, HeatmapMethod, ScoreKind, Scores, Step, Trial};
 use parallax::preprocess::{Prepared, Recipe};
@@ -242,7 +242,7 @@ fn result(prepared: &Prepared) -> Counterfactual {
 
 fn session_bytes(document: &impl Serialize, result: Option<&Counterfactual>) -> anyhow::Result<Vec<u8>> {
     let mut bytes = std::io::Cursor::new(Vec::new());
-    write_session(&mut bytes, document, result, None)?;
+    write_session(&mut bytes, document, result, &Beside::default())?;
     Ok(bytes.into_inner())
 }
 
@@ -404,4 +404,20 @@ fn a_result_of_another_grid_or_out_of_order_is_an_error_that_says_so() {
     odd = good.clone();
     odd.steps[0].slab = vec![f32::NAN; 12].into();
     assert!(refusal(&odd, Outline::of(&odd), &prepared).contains("holds what is no number"));
+}
+
+#[test]
+fn what_cannot_be_opened_is_named_once_and_last() {
+    let folder = tempfile::tempdir().expect("a folder");
+    for (name, bytes) in
+        [("gone.parallax", None), ("empty.parallax", Some(&b""[..])), ("text.parallax", Some(&b"no session"[..]))]
+    {
+        let path = folder.path().join(name);
+        if let Some(bytes) = bytes {
+            std::fs::write(&path, bytes).expect("written");
+        }
+        let error = parallax::session::check_session(&path).expect_err("a refusal");
+        let said = parallax::pipeline::in_words(&error);
+        assert_eq!(said.matches(name).count(), 1, "{said}");
+    }
 }

@@ -144,7 +144,7 @@ fn the_command_line_says_the_cost_first_and_records_what_came_again() {
     let said = String::from_utf8_lossy(&output.stderr).into_owned();
     let before = Cell::new(0);
     for words in [
-        "stability: 3 more runs will follow the run, at most about",
+        "stability: 3 more runs will follow the run, about",
         "encoding",
         "stability: 3 more runs, about",
         "running from perturbed starts",

@@ -10,10 +10,10 @@ use parallax::latent_shift::Options;
 use parallax::models::Role;
 use parallax::quality::regions::{Change as Changed, regions};
 use parallax::session::action::{Action, Export, Measure, Run, Setting, Sheet, View, Wanted};
-use parallax::session::shown::arrange;
+use parallax::session::shown::{arrange, told};
 use parallax::session::worker::Worker;
 use parallax::session::{Session, Start};
-use parallax::settings::{ExportChoices, Settings};
+use parallax::settings::{ExportChoices, Mouse, Settings};
 
 use crate::support;
 use crate::tiny_models::TinyModels;
@@ -74,7 +74,7 @@ pub(crate) fn keeping(models: &TinyModels, settings: Settings, start: Start) -> 
 }
 
 pub(crate) fn is_kept(session: &Session) -> bool {
-    session.model.run.ready().is_some_and(|run| session.gallery.has(run))
+    session.model.run.ready().is_some_and(|run| session.gallery.file_of(run).is_some())
         && session.gallery.kept.ready().is_some_and(|kept| !kept.is_empty())
 }
 
@@ -100,6 +100,40 @@ fn while_a_first_run_goes_on_the_panes_show_what_it_has_drawn_so_far() {
     until(&mut session, "the end", |session| session.model.run.running().is_none());
     session.tick(FRAME_SECS);
     assert!(session.model.sketching.drawn.ready().is_none(), "the result takes its place");
+}
+
+#[test]
+fn a_run_is_looked_at_while_it_goes_on_and_the_result_before_comes_back_when_it_is_cancelled() {
+    let models = TinyModels::new();
+    let mut session = explained(&models);
+    let before = session.model.run.ready().expect("a result").clone();
+    let options = Options { range: Some([-50.0, 0.0]), steps: 5000, ..session.model.settings.options.clone() };
+    session.apply(Setting::Options(options).into());
+    session.apply(Run::Explain.into());
+    until(&mut session, "a picture", |session| session.model.sketching.drawn.ready().is_some());
+    let titles = |session: &Session| {
+        let pictures = arrange(&session.model, &session.view).pictures;
+        pictures
+            .into_iter()
+            .map(|picture| (picture.title.into_owned(), picture.synthetic.is_some()))
+            .collect::<Vec<_>>()
+    };
+    let so_far = [("Original", false), ("Counterfactual so far", true), ("Difference so far", true)];
+    let whole = [("Original", false), ("Counterfactual", true), ("Difference", true)];
+    let owned = |titles: [(&str, bool); 3]| titles.map(|(title, synthetic)| (title.to_owned(), synthetic)).to_vec();
+    assert_eq!(titles(&session), owned(so_far));
+    assert!(told(&session.model, &session.view).result().is_none(), "nothing is told of the result before");
+    session.apply(View::Older(true).into());
+    assert_eq!(titles(&session), owned(whole), "the result before is there for who wants it");
+    session.apply(View::Older(false).into());
+    assert_eq!(titles(&session), owned(so_far));
+    let share = session.model.pace.expect("a pace").share();
+    session.apply(Run::Cancel.into());
+    until(&mut session, "the end", |session| session.model.run.running().is_none());
+    session.tick(FRAME_SECS);
+    assert!((0.0..1.0).contains(&share), "{share}");
+    assert!(std::sync::Arc::ptr_eq(session.model.run.ready().expect("a result"), &before));
+    assert_eq!(titles(&session), owned(whole));
 }
 
 #[test]
@@ -193,10 +227,22 @@ fn settings_are_what_was_chosen_and_nothing_of_the_demo() {
     session.apply(Setting::Target("Effusion".to_owned()).into());
     session.apply(View::Window(Window { center_hu: 40.0, width_hu: 400.0 }).into());
     session.apply(View::Plane(Plane::Coronal).into());
-    assert_eq!(session.kept().expect("kept").target.as_deref(), Some("Effusion"));
+    assert_eq!(session.kept().target.as_deref(), Some("Effusion"));
+    let before = session.kept();
     session.apply(Run::Demo.into());
-    assert!(session.kept().is_none(), "the demo chose for the person");
-    session.apply(Run::CancelOpening.into());
+    until(&mut session, "the demo", |session| {
+        session.model.scan.ready().is_some() && session.model.missing().is_none()
+    });
+    assert_eq!(session.model.settings.target.as_deref(), Some(parallax::demo::TARGET));
+    assert_eq!(session.kept(), before, "the demo chose networks, class and options for the person");
+    // What is no choice of the demo's is the person's.
+    session.apply(Setting::Mouse(Mouse::Research).into());
+    assert_eq!(session.kept(), Settings { mouse: Mouse::Research, ..before });
+    session.apply(Run::Open(support::data("nifti/syn_lps.nii.gz")).into());
+    until(&mut session, "a scan of one's own", |session| session.model.opening().is_none());
+    let scan = session.model.scan.ready().expect("a scan");
+    assert!(scan.path.is_some());
+    assert_eq!(session.kept(), session.model.settings, "from here on all is chosen by the person");
 }
 
 #[test]
@@ -232,7 +278,7 @@ fn a_finished_run_stays_and_is_on_the_screen_again_after_a_restart() {
     assert_eq!(session.model.settings.shown_result.as_ref(), Some(&kept.session));
 
     // As after a crash: the settings and the folder are all that is left.
-    let mut again = keeping(&models, session.kept().expect("settings").clone(), Start::default());
+    let mut again = keeping(&models, session.kept(), Start::default());
     until(&mut again, "the result", |session| session.model.run.ready().is_some());
     let back = again.model.run.ready().expect("a result").clone();
     assert_eq!(back.result().scores, run.result().scores);

@@ -97,7 +97,7 @@ impl SavedSession {
     }
 
     /// An image that was packed alone.
-    fn packed_image(&self, name: &str, pixels: usize) -> Result<Vec<f32>> {
+    pub(super) fn packed_image(&self, name: &str, pixels: usize) -> Result<Vec<f32>> {
         let mut packed = self.packed(name)?;
         let image = unpack(&mut packed, pixels, Near::Itself).with_context(|| odd(name))?;
         ensure!(packed.is_empty(), "the tensor {name} holds more than one image");

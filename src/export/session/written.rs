@@ -7,26 +7,18 @@ use serde::Serialize;
 use serde_json::{Map, Value, json};
 use sha2::{Digest, Sha256};
 
+use super::extras::Beside;
 use super::images::{as_scanned, shape_words};
 use super::packed::{Near, pack};
 use super::sweep::{near, outwards};
-use super::{FORMAT, HEATMAP, Hash, OUTSIDE, REPETITIONS, SCANNED, STACK, VERSION};
+use super::{FORMAT, HEATMAP, Hash, Numbers, OUTSIDE, Parts, REPETITIONS, SCANNED, STACK, VERSION};
 use crate::export::report::NOTICE;
-use crate::export::tensors::{Array, bytes, f32s, f64s};
+use crate::export::tensors::{bytes, f32s, f64s};
 use crate::export::write::Seekable;
 use crate::latent_shift::heatmap::heatmap;
 use crate::latent_shift::{Counterfactual, HeatmapMethod};
 use crate::stability::Stability;
 use crate::volume::Volume;
-
-/// Writes images, and knows how many bytes they take once it has.
-type Pack<'a> = Box<dyn Fn(&mut dyn Write) -> std::io::Result<()> + 'a>;
-
-/// The numbers of a tensor.
-enum Numbers<'a> {
-    Plain(Array),
-    Packed(Pack<'a>),
-}
 
 /// A tensor as it stands in the header.
 struct Entry {
@@ -38,18 +30,19 @@ struct Entry {
 
 /// Writes a session. What the scan and its other parts give again is left out: the stack, which is the scan's, prepared; slices that stay as
 /// scanned; the heatmap, where the steps add up to it; and latents and their gradient, which nothing asks of a run that is over.
-/// `stability` is of the result.
+/// `beside` is of the result, or of the scan.
 pub fn write_session(
     out: &mut dyn Seekable,
     document: &impl Serialize,
     result: Option<&Counterfactual>,
-    stability: Option<&Stability>,
+    beside: &Beside,
 ) -> Result<()> {
     let document = serde_json::to_string(document).context("the session cannot be written")?;
     let (words, mut parts) = result.map(parts).unwrap_or_default();
-    if let Some((result, stability)) = result.zip(stability) {
+    if let Some((result, stability)) = result.zip(beside.stability) {
         parts.extend(repetitions(result, stability));
     }
+    parts.extend(beside.parts());
     let begin = out.stream_position()?;
     let longest = parts.iter().map(|(name, numbers)| Entry::longest(name, numbers)).collect::<Vec<_>>();
     let room = header(&document, &words, &longest, &Hash::of(&document).hex())?.len();
@@ -135,7 +128,6 @@ impl Write for Counted<'_> {
 }
 
 type Words = Vec<(&'static str, String)>;
-type Parts<'a> = Vec<(&'static str, Numbers<'a>)>;
 
 /// How often each voxel and each slice came again.
 fn repetitions(result: &Counterfactual, stability: &Stability) -> [(&'static str, Numbers<'static>); 2] {

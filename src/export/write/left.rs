@@ -1,13 +1,61 @@
-//! Temporary files that saves left behind when they were killed.
+//! Temporary files that saves leave behind: of those that were killed, and of this process where it ends at once.
 
 use std::fs::{self, File};
-use std::path::Path;
+use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 /// What the names of temporary files begin with.
 pub(super) const PREFIX: &str = ".tmp-parallax-";
 /// A file that is younger may be one that another program has made and not locked yet.
 const YOUNG: Duration = Duration::from_mins(1);
+
+/// What this process is writing at this moment, under names that are not its last, and the folders that it made for it. A process that is
+/// told to end at once has no other way to know.
+static HELD: Mutex<Vec<PathBuf>> = Mutex::new(Vec::new());
+
+/// A file or folder that goes if the process is told to end at once, until this is dropped.
+#[derive(Debug)]
+pub(super) struct Held(PathBuf);
+
+impl Held {
+    pub(super) fn new(path: &Path) -> Self {
+        held(|all| all.push(path.to_owned()));
+        Self(path.to_owned())
+    }
+}
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        held(|all| {
+            if let Some(at) = all.iter().rposition(|path| *path == self.0) {
+                all.remove(at);
+            }
+        });
+    }
+}
+
+fn held<T>(act: impl FnOnce(&mut Vec<PathBuf>) -> T) -> T {
+    act(&mut HELD.lock().unwrap_or_else(PoisonError::into_inner))
+}
+
+/// Deletes what this process is writing and has not named yet, for a process that ends at once; nothing may be written after. `keeps` says
+/// which folders stay: those of which all is made, and which the next export completes. What cannot be deleted stays too.
+pub(super) fn abandon(keeps: impl Fn(&Path) -> bool) {
+    held(|all| {
+        // The latest first: a folder that was made for others is empty once they are gone.
+        for path in all.iter().rev().filter(|path| !keeps(path)) {
+            let is_staged = path.file_name().is_some_and(|name| name.to_string_lossy().starts_with('.'));
+            if path.is_file() {
+                fs::remove_file(path).ok();
+            } else if is_staged {
+                fs::remove_dir_all(path).ok();
+            } else {
+                fs::remove_dir(path).ok(); // one that holds a file stays
+            }
+        }
+    });
+}
 
 /// Deletes what saves left in a folder that were killed: temporary files of some age that no one holds. What cannot be deleted stays.
 pub(super) fn sweep(folder: &Path) {

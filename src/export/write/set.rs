@@ -8,7 +8,8 @@ use anyhow::{Context, Result, bail};
 use serde::{Deserialize, Serialize};
 use tempfile::{TempDir, TempPath};
 
-use super::{check_new, folder_of, make_private_folder, sync_folder};
+use super::left::Held;
+use super::{check_new, folder_of, make_private_folder, plain, sync_folder};
 use crate::export::{self, REPORT};
 use crate::files;
 
@@ -28,12 +29,18 @@ const MAX_BYTES: u64 = 16 << 20;
 
 /// Folders that were made for files to come. Those that are still empty when it is dropped are deleted: work that failed leaves no trace.
 #[derive(Debug)]
-struct Made(Vec<PathBuf>);
+struct Made {
+    /// The innermost first.
+    folders: Vec<PathBuf>,
+    _held: Vec<Held>,
+}
 
 impl Made {
     fn folder(folder: &Path) -> Result<Self> {
         let is_new = |path: &&Path| !path.as_os_str().is_empty() && !path.exists();
-        let made = Self(folder.ancestors().take_while(is_new).map(Path::to_owned).collect());
+        let folders: Vec<PathBuf> = folder.ancestors().take_while(is_new).map(Path::to_owned).collect();
+        let held = folders.iter().rev().map(|folder| Held::new(folder)).collect();
+        let made = Self { folders, _held: held };
         make_private_folder(folder)?;
         Ok(made)
     }
@@ -41,8 +48,8 @@ impl Made {
 
 impl Drop for Made {
     fn drop(&mut self) {
-        // The innermost first. One that holds a file cannot be deleted, and stays.
-        for folder in &self.0 {
+        // One that holds a file cannot be deleted, and stays.
+        for folder in &self.folders {
             fs::remove_dir(folder).ok();
         }
     }
@@ -65,6 +72,7 @@ pub struct Set {
     // In this order: the lock is let go, the folder within goes, then what was made around it, if nothing else came.
     _lock: File,
     staging: TempDir,
+    _held: Held,
     _made: Made,
     staged: Vec<Staged>,
     /// Names that may be replaced.
@@ -82,6 +90,7 @@ impl Set {
     ) -> Result<Self> {
         let made = Made::folder(folder)?;
         let (staging, lock) = stage(folder)?;
+        let held = Held::new(staging.path());
         let completed = sweep(folder, staging.path());
         let names: Vec<&str> = names.collect();
         let check = |name: &&str| check_name(folder, name, may_go(name));
@@ -92,7 +101,15 @@ impl Set {
             checked => checked?,
         }
         let may_go = names.into_iter().filter(|name| may_go(name)).map(str::to_owned).collect();
-        Ok(Self { folder: folder.to_owned(), _lock: lock, staging, _made: made, staged: Vec::new(), may_go })
+        Ok(Self {
+            folder: folder.to_owned(),
+            _lock: lock,
+            staging,
+            _held: held,
+            _made: made,
+            staged: Vec::new(),
+            may_go,
+        })
     }
 
     /// Makes a file of the set, and puts it on the disk; not yet under its name.
@@ -128,7 +145,7 @@ impl Set {
 fn stage(folder: &Path) -> Result<(TempDir, File)> {
     let cannot = || format!("cannot write into {}", folder.display());
     for _ in 0..MOST_TRIES {
-        let staging = tempfile::Builder::new().prefix(PREFIX).tempdir_in(folder).with_context(cannot)?;
+        let staging = tempfile::Builder::new().prefix(PREFIX).tempdir_in(folder).map_err(plain).with_context(cannot)?;
         let path = staging.path().join(LOCK);
         let lock = match File::create(&path) {
             Ok(lock) => lock,
@@ -182,6 +199,11 @@ fn rename(staging: &Path, folder: &Path, staged: &Staged) -> Result<()> {
         TempPath::try_from_path(from)?.persist_noclobber(path).map_err(|error| error.error)?;
     }
     Ok(())
+}
+
+/// Whether a folder holds a set of which all is made: what is renamed of it now is completed by the next set.
+pub(super) fn is_made(staging: &Path) -> bool {
+    staging.join(READY).exists()
 }
 
 /// Completes or deletes what sets that were killed left in a folder; gives how many were completed. What cannot be read or deleted stays.

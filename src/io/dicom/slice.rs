@@ -11,8 +11,8 @@ use super::functional::Frames;
 use super::rescale::{Padding, Rescale};
 use super::stored::Stored;
 use super::{Refused, header};
+use crate::io::instance::Instance;
 use crate::io::source::Source;
-use crate::io::study::Instance;
 use crate::io::{Note, SPACING_MM};
 
 /// A slice's description, without its pixels.

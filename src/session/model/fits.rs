@@ -89,8 +89,29 @@ impl Model {
         self.fitting.run_secs(self.slab_slices(), &self.settings.options)
     }
 
+    /// How long a repetition of it takes, from and to, as far as that is known, seconds.
+    pub fn repeat_secs(&self) -> Option<[f64; 2]> {
+        self.fitting.repeat_secs(self.slab_slices(), &self.settings.options)
+    }
+
     fn slab_slices(&self) -> Option<usize> {
         self.slab.as_ref().map(ExactSizeIterator::len)
+    }
+
+    /// Whether there is something to do, to wait for or to read in the steps: no result yet, work that goes on, or what failed.
+    pub fn awaits_steps(&self) -> bool {
+        let works = [self.run.running(), self.opening(), self.repeating.repeated.running()];
+        let failed = [
+            self.scan.error(),
+            self.restored.error(),
+            self.run.error(),
+            self.autoencoder.error(),
+            self.classifier.error(),
+            self.segmenter.error(),
+            self.embedder.error(),
+        ];
+        let stops = self.waiting.is_some() || failed.iter().any(Option::is_some);
+        self.run.ready().is_none() || stops || works.iter().any(Option::is_some)
     }
 
     /// Why nothing is known of what fits while nothing looks at it, in words.

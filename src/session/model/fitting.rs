@@ -102,6 +102,12 @@ impl Fitting {
         (run.gradients > 0).then_some(run.secs)
     }
 
+    /// How long a repetition from a perturbed start takes, from and to, as far as that is known, seconds.
+    pub fn repeat_secs(&self, slab: Option<usize>, options: &Options) -> Option<[f64; 2]> {
+        let run = self.cost(slab, options)?.run?;
+        (run.gradients > 0).then_some(run.repeat_secs)
+    }
+
     fn cost(&self, slab: Option<usize>, options: &Options) -> Option<Cost> {
         let fit = self.fit.ready()?;
         Some(fit.cost.of_run(slab.unwrap_or(fit.cost.stack[2]), options))

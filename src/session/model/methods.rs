@@ -38,12 +38,32 @@ impl Subject {
     }
 }
 
+/// Maps that came out of a session.
+pub struct KeptMaps {
+    pub scan: Arc<OpenScan>,
+    pub classifier_sha256: String,
+    pub label: usize,
+    /// By method, sizes on the classifier's own grid.
+    pub maps: Vec<(Method, Volume)>,
+}
+
+impl KeptMaps {
+    fn is_of(&self, subject: &Subject) -> bool {
+        let Subject { scan, classifier, label } = subject;
+        Arc::ptr_eq(&self.scan.layers, &scan.layers)
+            && self.label == *label
+            && self.classifier_sha256 == classifier.sha256
+    }
+}
+
 /// The maps of one subject.
 #[derive(Default)]
 pub struct Methods {
     pub coming: Stage<Computed>,
     known: Vec<Arc<Computed>>,
     of: Option<Subject>,
+    /// Maps out of a session, until the classifier that they are of is there.
+    kept: Option<KeptMaps>,
     /// What was begun last: once begun it is begun no second time while it stays chosen, however it ended.
     begun: Option<Method>,
 }
@@ -64,7 +84,16 @@ impl Methods {
             _ => false,
         };
         if !same {
-            *self = Self { of: subject.clone(), ..Self::default() };
+            *self = Self { of: subject.clone(), kept: self.kept.take(), ..Self::default() };
+        }
+        if let Some(of) = &self.of
+            && let Some(kept) = self.kept.take_if(|kept| kept.is_of(of))
+        {
+            let known = |(method, sizes): (Method, Volume)| {
+                let map = map(method, &sizes);
+                Arc::new(Computed { method, sizes, map })
+            };
+            self.known = kept.maps.into_iter().map(known).collect();
         }
         let Some((method, subject)) = wanted.zip(subject) else {
             self.begun = None;
@@ -90,6 +119,16 @@ impl Methods {
     /// All that are there.
     pub fn all(&self) -> &[Arc<Computed>] {
         &self.known
+    }
+
+    /// Takes up maps that came out of a session, as soon as the classifier that they are of is there.
+    pub fn restore(&mut self, kept: Option<KeptMaps>) {
+        *self = Self { kept, ..Self::default() };
+    }
+
+    /// What the maps are of: the classifier's SHA-256, and the class.
+    pub fn told(&self) -> Option<(&str, usize)> {
+        self.of.as_ref().map(|of| (of.classifier.sha256.as_str(), of.label))
     }
 
     /// Gives way to a run; what was not finished is computed behind it.

@@ -17,8 +17,9 @@ pub mod sketching;
 
 use std::ops::Range;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 
+use self::demo_opened::Choices;
 use self::fitting::Fitting;
 use self::masking::Masking;
 use self::methods::Methods;
@@ -98,6 +99,10 @@ pub struct Model {
     explains_when_ready: bool,
     /// Whether the demo is being opened as a session.
     demo_comes: bool,
+    /// What the person had chosen before the demo chose, while the demo is open.
+    before_demo: Option<Choices>,
+    /// The demo's result as it came with the program.
+    came_with: Option<Weak<Explained>>,
     pub worker: Worker,
 }
 
@@ -139,6 +144,8 @@ impl Model {
             without_card: None,
             explains_when_ready: false,
             demo_comes: false,
+            before_demo: None,
+            came_with: None,
             worker,
         }
     }
@@ -300,7 +307,7 @@ impl Model {
         if self.run.running().is_some() || self.missing().is_some() {
             return;
         }
-        self.pace = Some(RunPace::new(self.run_secs()));
+        self.pace = Some(RunPace::new(self.run_secs(), &self.settings.options));
         self.fitting.pause();
         self.scoring.pause();
         self.methods.pause();
@@ -326,6 +333,9 @@ impl Model {
     /// Takes what the workers have answered.
     pub fn poll(&mut self) -> Arrived {
         let arrived = Arrived { scan: self.poll_scan(), run: self.poll_run(), restored: self.poll_restored() };
+        if let Some((pace, run)) = self.pace.as_mut().zip(self.run.running()) {
+            pace.follow(run);
+        }
         self.sketching.follow(self.run.running(), self.scan.ready(), &self.worker);
         self.follow_demo();
         self.beside.poll();
@@ -403,6 +413,7 @@ impl Model {
         let Some(scan) = self.scan.ready() else { return };
         if let Some(path) = &scan.path {
             self.settings.remember(path);
+            self.before_demo = None; // from here on, what is chosen is the person's choice
         }
         self.run.clear(); // its pictures are those of another scan
         self.repeating = Repeating::default();

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use anyhow::anyhow;
 
+use super::methods::KeptMaps;
 use super::{Arrived, Model, Waiting};
 use crate::session::arriving::Arriving;
 use crate::session::document::Restored;
@@ -53,6 +54,11 @@ impl Model {
     /// Everything as it was saved; networks load anew.
     fn restore(&mut self, restored: Arc<Restored>) -> Arc<Restored> {
         let saved = &restored.document;
+        if restored.of_demo() {
+            self.set_choices_aside();
+        } else {
+            self.before_demo = None;
+        }
         let is_demo = self.take_demo(&restored);
         self.settings.scored_by = saved.scored_by;
         self.settings.target.clone_from(&saved.target);
@@ -80,6 +86,17 @@ impl Model {
             if !stays {
                 self.mask_of_new_scan();
             }
+            if let Some(mask) = &restored.mask {
+                self.forget_mask();
+                self.masking.mask.put(Arc::clone(mask));
+            }
+            let of = saved.maps.as_ref().filter(|_| !restored.maps.is_empty());
+            self.methods.restore(of.map(|of| KeptMaps {
+                scan: Arc::clone(scan),
+                classifier_sha256: of.classifier_sha256.clone(),
+                label: of.label,
+                maps: restored.maps.clone(),
+            }));
             self.slab.clone_from(&saved.slab);
             self.fit_slab();
         }

@@ -16,6 +16,15 @@ pub struct Curve {
     pub beside: Vec<(String, Vec<f64>)>,
     /// What stands at lambda 0, and where the search was to go; `None` while a run goes on.
     pub marks: Option<Marks>,
+    /// The curve of B, where two results are compared.
+    pub second: Option<Second>,
+}
+
+/// The curve of a result beside another's: it stands where the other is as far on its way.
+pub struct Second {
+    /// `[lambda of the other result, value]` by ascending lambda.
+    pub points: Vec<[f64; 2]>,
+    pub marks: Marks,
 }
 
 /// Values that are marked on a curve.
@@ -30,6 +39,30 @@ impl Curve {
     /// The curve of a result, and those of other outputs.
     pub fn of(run: &Explained, logits: bool, beside: &[String]) -> Self {
         let scale = run.scale(logits);
+        let beside = beside.iter().filter_map(|name| Some((name.clone(), output(run, scale, name)?))).collect();
+        Self { beside, ..Self::on(run, scale) }.with_room()
+    }
+
+    /// The curves of two results that are compared, A and B, on one axis.
+    pub fn of_pair(a: &Explained, b: &Explained, logits: bool) -> Self {
+        let [ours, theirs] = [a, b].map(|run| run.scale(logits));
+        let same = std::mem::discriminant(&ours) == std::mem::discriminant(&theirs);
+        // Of different kinds each is told as it is.
+        let scale = if same { ours } else { Scale::Plain([0.0, 1.0]) };
+        let end = |run: &Explained| run.result().steps[run.result().chosen].lambda;
+        let factor = if end(b) == 0.0 { 0.0 } else { end(a) / end(b) };
+        let curve = Self::on(a, scale);
+        let [first, last] = curve.lambdas().unwrap_or_default();
+        let of_b = Self::on(b, scale);
+        let beside_a = of_b.points.iter().map(|[lambda, value]| [lambda * factor, *value]);
+        let mut points: Vec<_> = beside_a.filter(|[lambda, _]| (first..=last).contains(lambda)).collect();
+        points.sort_by(|a, b| a[0].total_cmp(&b[0]));
+        let second = of_b.marks.map(|marks| Second { points, marks });
+        Self { second, ..curve }.with_room()
+    }
+
+    /// The curve of a result alone, told by a scale.
+    fn on(run: &Explained, scale: Scale) -> Self {
         let scores = run.result().scores;
         let points = run.result().steps.iter().map(|step| [step.lambda, scale.of(step.score)]).collect();
         let marks = Marks {
@@ -37,8 +70,7 @@ impl Curve {
             reconstruction: scale.of(scores.reconstruction),
             goal: run.report.quality.goal.map(|goal| scale.of(goal)),
         };
-        let beside = beside.iter().filter_map(|name| Some((name.clone(), output(run, scale, name)?))).collect();
-        Self { scale, axis: scale.axis(), points, beside, marks: Some(marks) }.with_room()
+        Self { scale, axis: scale.axis(), points, beside: Vec::new(), marks: Some(marks), second: None }
     }
 
     /// The trials of a run that goes on, in any order.
@@ -46,14 +78,17 @@ impl Curve {
         let scale = Scale::new(kind, logits, [0.0, 1.0, 0.0]);
         let mut points: Vec<_> = trials.iter().map(|trial| [trial.lambda, scale.of(trial.score)]).collect();
         points.sort_by(|a, b| a[0].total_cmp(&b[0]));
-        Self { scale, axis: scale.axis(), points, beside: Vec::new(), marks: None }.with_room()
+        Self { scale, axis: scale.axis(), points, beside: Vec::new(), marks: None, second: None }.with_room()
     }
 
     /// Makes the axis as long as the values need.
     fn with_room(mut self) -> Self {
-        let marks = self.marks.iter().flat_map(|marks| [Some(marks.scan), Some(marks.reconstruction), marks.goal]);
+        let second = self.second.iter();
+        let marks = self.marks.iter().chain(second.clone().map(|second| &second.marks));
+        let marks = marks.flat_map(|marks| [Some(marks.scan), Some(marks.reconstruction), marks.goal]);
         let beside = self.beside.iter().flat_map(|(_, values)| values.iter().copied());
-        let values = self.points.iter().map(|[_, value]| *value).chain(marks.flatten()).chain(beside);
+        let points = self.points.iter().chain(second.flat_map(|second| &second.points));
+        let values = points.map(|[_, value]| *value).chain(marks.flatten()).chain(beside);
         let (low, high) = values
             .filter(|value| value.is_finite())
             .fold((self.axis[0], self.axis[1]), |(low, high), value| (low.min(value), high.max(value)));

@@ -1,16 +1,16 @@
-//! Looks that can be gone back to: window, zoom, place, panes and measurements, as they were before each change.
+//! Views that can be gone back to: window, zoom, place, panes and measurements, as they were before each change.
 
 use std::mem::discriminant;
 use std::time::{Duration, Instant};
 
 use super::SavedView;
 
-/// Looks that are remembered.
+/// Views that are remembered.
 const MOST: usize = 100;
 /// Changes of one kind that follow each other this fast are one: a drag, a turn of the wheel, a key that is held.
 const TOGETHER: Duration = Duration::from_millis(700);
 
-/// What has changed a look.
+/// What has changed a view.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Kind {
     /// Slices, and where the planes cross.
@@ -31,7 +31,7 @@ impl Kind {
     }
 }
 
-/// Looks before, and looks that were undone.
+/// Views before, and views that were undone.
 #[derive(Default)]
 pub struct History {
     past: Vec<SavedView>,
@@ -40,7 +40,7 @@ pub struct History {
 }
 
 impl History {
-    /// Remembers the look before a change.
+    /// Remembers the view before a change.
     pub fn changed(&mut self, before: SavedView, kind: Kind, now: Instant) {
         let together = |(last, at): (Kind, Instant)| {
             discriminant(&last) == discriminant(&kind) && kind.goes_on() && now.duration_since(at) < TOGETHER
@@ -55,7 +55,7 @@ impl History {
         self.last = Some((kind, now));
     }
 
-    /// The look to go back to, in exchange for the one that is left.
+    /// The view to go back to, in exchange for the one that is left.
     pub fn back(&mut self, now: SavedView) -> Option<SavedView> {
         let before = self.past.pop()?;
         self.undone.push(now);
@@ -63,7 +63,7 @@ impl History {
         Some(before)
     }
 
-    /// The look that was left by the last step back.
+    /// The view that was left by the last step back.
     pub fn forth(&mut self, now: SavedView) -> Option<SavedView> {
         let next = self.undone.pop()?;
         self.past.push(now);

@@ -20,7 +20,7 @@ pub fn marks(picture: &Picture, viewer: &Viewer, grid: &Grid) -> Vec<Mark> {
     let shown = viewer.measurements.list.iter().filter(|m| is_shown(m, picture.plane, viewer, grid));
     let readings = &viewer.measurements.readings;
     let mark = |m: &Measurement| {
-        let reading = readings.now(m, &picture.layers, computed(viewer.step)).map(Reading::Known);
+        let reading = readings.now(m, &picture.layers, step_of(picture, viewer)).map(Reading::Known);
         Mark { line: m.shape.outline(), words: lines(m, picture, reading) }
     };
     shown.map(mark).collect()
@@ -28,8 +28,14 @@ pub fn marks(picture: &Picture, viewer: &Viewer, grid: &Grid) -> Vec<Mark> {
 
 /// The size of a measurement, and the numbers of the pane's own volume.
 pub fn words(measurement: &Measurement, picture: &Picture, viewer: &Viewer) -> Vec<String> {
-    let reading = viewer.measurements.readings.of(measurement, &picture.layers, computed(viewer.step));
+    let reading = viewer.measurements.readings.of(measurement, &picture.layers, step_of(picture, viewer));
     lines(measurement, picture, reading)
+}
+
+/// The computed step whose numbers belong to a picture: of two results that are compared each has its own.
+fn step_of(picture: &Picture, viewer: &Viewer) -> usize {
+    let moves = matches!(picture.shown, Shown::Counterfactual | Shown::Difference) && picture.synthetic.is_some();
+    computed(if moves { picture.look.step } else { viewer.step })
 }
 
 fn lines(measurement: &Measurement, picture: &Picture, reading: Option<Reading>) -> Vec<String> {

@@ -17,7 +17,6 @@ use glam::DVec3;
 use serde::{Deserialize, Serialize};
 
 use self::history::History;
-use self::marks::computed;
 use self::measurements::{Act, Measurements};
 use super::explained::Explained;
 use super::open_scan::OpenScan;
@@ -106,6 +105,8 @@ pub struct Viewer {
     pub lens: bool,
     /// The original is held in the counterfactual's place.
     pub blink: bool,
+    /// While a run goes on, the result before it is looked at.
+    pub older: bool,
     /// The layers that are shown, under the map that the display lays over them, as far as that is there.
     pub mapped: Option<Arc<Layers>>,
     /// Size of a pane as it was last drawn, physical pixels.
@@ -136,6 +137,7 @@ impl Default for Viewer {
             region: None,
             lens: false,
             blink: false,
+            older: false,
             mapped: None,
             pane_px: PANE_PX,
             probe: None,
@@ -187,7 +189,7 @@ impl Viewer {
         self.region = None;
     }
 
-    /// Takes a look that is kept. Place, zoom, lambda and measurements stay.
+    /// Takes a hanging. Place, zoom, lambda and measurements stay.
     pub fn hang(&mut self, hanging: &Hanging) {
         self.plane = hanging.plane;
         self.set_window(hanging.window);
@@ -351,10 +353,10 @@ impl Viewer {
     }
 
     /// Reads the regions that a frame has no time for, in the background.
-    pub fn read_regions(&mut self, layers: &Arc<Layers>, worker: &Worker) {
+    pub fn read_regions(&mut self, read_in: &[(Arc<Layers>, usize)], worker: &Worker) {
         let Measurements { list, draft, readings, .. } = &mut self.measurements;
         let all: Vec<Measurement> = list.iter().chain(draft.as_ref()).copied().collect();
-        readings.follow(&all, layers, computed(self.step), worker);
+        readings.follow(&all, read_in, worker);
     }
 
     /// A wheel may turn less than a step at a time.

@@ -3,7 +3,7 @@
 use super::Viewer;
 use super::arrange::{Arrangement, Picture};
 use crate::frame::display::{Changes, Shown};
-use crate::frame::{Overlaid, Shade};
+use crate::frame::{Layers, Overlaid, Shade};
 use crate::session::explained::Explained;
 use crate::session::open_scan::OpenScan;
 
@@ -61,6 +61,12 @@ pub fn refusal(a: &Explained, b: &Explained) -> Option<String> {
     ))
 }
 
+/// Whether a picture is of a result: two that are compared stand side by side, and the scan is either's.
+pub fn is_of(picture: &Picture, run: &Explained) -> bool {
+    let slabs = |layers: &Layers| layers.shift.as_ref().map(|shift| shift.slabs.clone());
+    slabs(&picture.layers).zip(slabs(&run.layers)).is_some_and(|(its, ours)| its.same(&ours))
+}
+
 /// The place along the steps of `b` that is as far on the way to its counterfactual as `step` is on that of `a`.
 pub fn step_beside(step: f32, a: &Explained, b: &Explained) -> f32 {
     let end = |run: &Explained| run.result().steps[run.result().chosen].lambda;
@@ -83,9 +89,13 @@ impl Viewer {
             picture
         };
         let (here, there) = (self.step, step_beside(self.step, a, b));
+        let [original, again] =
+            [(a, here), (b, there)].map(|(run, step)| self.picture(scan, run, (plane, Shown::Original), step));
+        let score = original.score.zip(again.score).map(|(a, b)| if a == b { a } else { format!("A: {a}, B: {b}") });
+        let original = Picture { score, ..original };
         let (of_a, of_b) = (format!("A: {of_a}"), format!("B: {of_b}"));
         let pictures = vec![
-            self.picture(scan, a, (plane, Shown::Original), here),
+            original,
             single(a, Shown::Counterfactual, here, &of_a),
             single(b, Shown::Counterfactual, there, &of_b),
             single(a, Shown::Reconstruction, here, "A"),

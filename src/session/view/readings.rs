@@ -15,6 +15,8 @@ use crate::session::worker::Worker;
 const AT_ONCE: f64 = 5000.0;
 /// Regions beside the listed ones that are remembered: the shapes of a draft.
 const DRAFTS: usize = 16;
+/// Of each region as many readings are remembered: of two results that are compared, and of either a step before.
+const READINGS: usize = 4;
 
 /// What a region reads.
 #[derive(Debug, Clone, PartialEq)]
@@ -27,7 +29,7 @@ pub enum Reading {
 /// Regions as they were last read: reading them anew in every frame would cost too much.
 #[derive(Default)]
 pub struct Readings {
-    known: RefCell<HashMap<Key, Read>>,
+    known: RefCell<HashMap<Key, Vec<Read>>>,
     coming: Stage<(Key, Read)>,
 }
 
@@ -61,33 +63,35 @@ impl Readings {
             return Some(region);
         }
         let region = measurement.region(layers, step)?;
-        self.known.borrow_mut().insert(key, Read { step, layers: Arc::clone(layers), region: region.clone() });
+        remember(&mut self.known.borrow_mut(), key, Read { step, layers: Arc::clone(layers), region: region.clone() });
         Some(region)
     }
 
     fn known(&self, key: &Key, layers: &Layers, step: usize) -> Option<Region> {
         let known = self.known.borrow();
-        let read = known.get(key).filter(|read| read.step == step && same(&read.layers, layers))?;
+        let mut reads = known.get(key)?.iter();
+        let read = reads.find(|read| read.step == step && same(&read.layers, layers))?;
         Some(read.region.clone())
     }
 
     /// Takes what was read in the background, and reads the next region that a frame has no time for.
-    pub fn follow(&mut self, all: &[Measurement], layers: &Arc<Layers>, step: usize, worker: &Worker) {
+    pub fn follow(&mut self, all: &[Measurement], read_in: &[(Arc<Layers>, usize)], worker: &Worker) {
         if self.coming.poll()
             && let Some(read) = self.coming.take()
         {
             let (key, read) = &*read;
             let read = Read { step: read.step, layers: Arc::clone(&read.layers), region: read.region.clone() };
-            self.known.get_mut().insert(*key, read);
+            remember(self.known.get_mut(), *key, read);
         }
         self.forget(all);
         if self.coming.running().is_some() {
             return;
         }
-        let large = all.iter().filter(|one| one.voxels(&layers.scan.grid) > AT_ONCE);
-        let unread = |key: &Key| self.known(key, layers, step).is_none();
-        let mut wanted = large.filter_map(|one| Some((*one, key(one).filter(unread)?)));
-        let Some((measurement, key)) = wanted.next() else { return };
+        let wanted = read_in.iter().flat_map(|(layers, step)| all.iter().map(move |one| (one, layers, *step)));
+        let large = wanted.filter(|(one, layers, _)| one.voxels(&layers.scan.grid) > AT_ONCE);
+        let keyed = large.filter_map(|(one, layers, step)| Some((*one, key(one)?, layers, step)));
+        let mut unread = keyed.filter(|(_, key, layers, step)| self.known(key, layers, *step).is_none());
+        let Some((measurement, key, layers, step)) = unread.next() else { return };
         let layers = Arc::clone(layers);
         self.coming.follow(worker.spawn("region", move |_| {
             let region = measurement.region(&layers, step).context("only a region is read")?;
@@ -103,6 +107,15 @@ impl Readings {
             known.retain(|key, _| listed.contains(key));
         }
     }
+}
+
+/// Keeps what was read, and of the same region the latest readings.
+fn remember(known: &mut HashMap<Key, Vec<Read>>, key: Key, read: Read) {
+    let reads = known.entry(key).or_default();
+    reads.retain(|before| before.step != read.step || !same(&before.layers, &read.layers));
+    reads.push(read);
+    let too_many = reads.len().saturating_sub(READINGS);
+    reads.drain(..too_many);
 }
 
 fn key(of: &Measurement) -> Option<Key> {
@@ -150,7 +163,7 @@ mod tests {
         let began = Instant::now();
         while readings.of(&large, &layers, 0) == Some(Reading::Coming) {
             assert!(began.elapsed() < Duration::from_mins(1), "it is read in the background");
-            readings.follow(&[small, large], &layers, 0, &worker);
+            readings.follow(&[small, large], &[(Arc::clone(&layers), 0)], &worker);
             std::thread::sleep(Duration::from_millis(1));
         }
         assert_eq!(readings.of(&large, &layers, 0), known(&large));

@@ -1,4 +1,4 @@
-//! The panes while a run goes on and there is no result yet: the scan, the latest step, and how they differ.
+//! The panes while a run goes on: the scan, the latest step, and how they differ.
 
 use std::sync::Arc;
 
@@ -32,7 +32,7 @@ impl Viewer {
         };
         let so_far_look = look(Content::Decoded, LATEST, window);
         let counterfactual = Picture {
-            score: Some(format!("score {:.4}", so_far.score)),
+            score: Some(format!("computing, score {:.4}", so_far.score)),
             ..drawn("Counterfactual so far", Shown::Counterfactual, so_far_look)
         };
         let difference = drawn("Difference so far", Shown::Difference, look(Content::Difference, LATEST, difference));

@@ -105,7 +105,7 @@ fn progress_ui(ui: &mut Ui, monitor: &Monitor, pace: Option<RunPace>, actions: &
     words.append(&far, 8.0, TextFormat::simple(theme::small(), theme::colors(ui).weak));
     let told = format!("{phase} {far}");
     ui.add(Label::new(words).truncate().show_tooltip_when_elided(false)).on_hover_text(told);
-    let share = pace.and_then(|pace| pace.share()).or(progress.and_then(|p| p.fraction())).unwrap_or(0.0);
+    let share = pace.map_or(0.0, |pace| pace.share());
     ui.add(ProgressBar::new(share).animate(false).text(pace.map_or_else(String::new, |pace| pace_text(&pace))));
     let stopping = monitor.check().is_err();
     let button = Button::new(if stopping { "Stopping after this piece of work" } else { "Cancel" });
@@ -122,11 +122,14 @@ fn wide_ui(ui: &mut Ui, enabled: bool, button: Button) -> bool {
     ui.add_enabled_ui(enabled, |ui| ui.add_sized([ui.available_width(), 30.0], button).clicked()).inner
 }
 
-/// "12 s, 20 s to 45 s left".
+/// "12 s, 20 to 45 s left".
 fn pace_text(pace: &RunPace) -> String {
     let elapsed = duration(pace.elapsed_secs());
     match pace.left_secs() {
-        Some([from, to]) if from >= 1.0 => format!("{elapsed}, {} to {} left", duration(from), duration(to)),
+        Some([from, to]) if to < 60.0 && from >= 1.0 => format!("{elapsed}, {from:.0} to {to:.0} s left"),
+        Some([from, to]) if from >= 60.0 => {
+            format!("{elapsed}, {:.0} to {:.0} min left", from / 60.0, (to / 60.0).ceil())
+        }
         Some([_, to]) => format!("{elapsed}, up to {} left", duration(to)),
         None => elapsed,
     }

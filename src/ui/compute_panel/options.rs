@@ -3,11 +3,11 @@
 use eframe::egui::{CollapsingHeader, DragValue, RichText, Ui};
 
 use crate::io::counted;
-use crate::job::duration;
 use crate::latent_shift::{Options, SearchWay, StepsIn};
 use crate::session::action::{Action, Setting};
 use crate::session::model::Model;
 use crate::settings::{MOST_REPEATS, ScoredBy};
+use crate::stability::range_words;
 use crate::ui::theme;
 use crate::ui::widgets::close_together;
 
@@ -147,15 +147,15 @@ fn repeats_ui(ui: &mut Ui, model: &Model, actions: &mut Vec<Action>) {
     if repeats != model.settings.repeats {
         actions.push(Setting::Repeats(repeats).into());
     }
-    let cost = match (repeats, model.run_secs()) {
+    let cost = match (repeats, model.repeat_secs()) {
         (0, _) => {
             "Off. Repeats say how sure a result is: in how many of them each changed region comes again.".to_owned()
         }
-        (_, Some(secs)) => {
-            let [each, all] = [secs, secs * repeats as f64].map(duration);
-            format!("{}, about {all} more: each may take as long as the run, {each}.", counted(repeats, "more run"))
+        (_, Some(each)) => {
+            let all = range_words(each.map(|secs| secs * repeats as f64));
+            format!("{}, about {all} more.", counted(repeats, "more run"))
         }
-        (_, None) => format!("{}, each of which may take as long as the run.", counted(repeats, "more run")),
+        (_, None) => format!("{}, each at most as long as the search of the run.", counted(repeats, "more run")),
     };
     says(ui, &cost);
 }

@@ -17,6 +17,8 @@ const DASH: f32 = 5.0;
 const CLEAR: f32 = 10.0;
 /// Marks nearer to each other than a line of text have one label.
 const LINE: f32 = 17.0;
+/// The curve of B, where two results are compared.
+const SECOND: Color32 = theme::BESIDE[0];
 
 /// Where the curve is drawn.
 pub(super) struct Canvas<'a> {
@@ -69,13 +71,25 @@ impl<'a> Canvas<'a> {
             let places = points.iter().zip(values).map(|([lambda, _], value)| pos2(self.x(*lambda), self.y(*value)));
             self.painter.add(Shape::line(places.collect(), Stroke::new(1.0, color)));
         }
-        let places: Vec<_> = points.iter().map(|[lambda, value]| pos2(self.x(*lambda), self.y(*value))).collect();
-        self.painter.add(Shape::line(places.clone(), Stroke::new(2.0, theme::DARK.accent)));
-        for place in places {
-            self.painter.circle_filled(place, 3.0, theme::DARK.accent);
+        if let Some(second) = &self.curve.second {
+            self.line(&second.points, SECOND);
         }
+        self.line(points, theme::DARK.accent);
         self.ends();
         self.legend();
+    }
+
+    /// A curve with a dot for each of its steps.
+    fn line(&self, points: &[[f64; 2]], color: Color32) {
+        let places = self.places(points);
+        self.painter.add(Shape::line(places.clone(), Stroke::new(2.0, color)));
+        for place in places {
+            self.painter.circle_filled(place, 3.0, color);
+        }
+    }
+
+    fn places(&self, points: &[[f64; 2]]) -> Vec<Pos2> {
+        points.iter().map(|[lambda, value]| pos2(self.x(*lambda), self.y(*value))).collect()
     }
 
     /// The axis of values at the left, with lines across.
@@ -125,6 +139,13 @@ impl<'a> Canvas<'a> {
         // In the half that the marks at lambda 0 leave free.
         let marked = self.curve.marks.as_ref().map_or(0.0, |marks| self.curve.share(marks.reconstruction));
         let (first, down) = if marked > 0.5 { (self.inner.bottom(), -LINE) } else { (self.inner.top(), LINE) };
+        if self.curve.second.is_some() {
+            // Beside where each curve ends: the column at the right belongs to what stands at lambda 0.
+            for (name, points, color) in self.letters() {
+                let Some(end) = self.places(points).first().copied() else { continue };
+                self.plate(end + Vec2::new(-CLEAR, 0.0), Align2::RIGHT_CENTER, name, color);
+            }
+        }
         for (row, ((name, _), color)) in self.curve.beside.iter().zip(theme::BESIDE).enumerate() {
             let at = pos2(x, first + down * row as f32);
             let room = self.area.right() - x;
@@ -132,39 +153,73 @@ impl<'a> Canvas<'a> {
         }
     }
 
-    /// The scan and the reconstruction at lambda 0, and the goal, dashed.
+    /// The letters of two results that are compared, with their curves.
+    fn letters(&self) -> Vec<(&'static str, &[[f64; 2]], Color32)> {
+        let second = self.curve.second.iter().map(|second| ("B", second.points.as_slice(), SECOND));
+        second.chain([("A", self.curve.points.as_slice(), theme::DARK.accent)]).collect()
+    }
+
+    /// The scans and the reconstructions at lambda 0, and the goals, dashed.
     pub(super) fn marks(&self) {
-        let Some(Marks { scan, reconstruction, goal }) = &self.curve.marks else { return };
-        // The words stand on the side where the curve has room.
-        let right = self.x(0.0) > self.inner.center().x;
-        if let Some(goal) = goal {
-            let y = self.y(*goal);
-            let line = [pos2(self.inner.left(), y), pos2(self.inner.right(), y)];
-            self.painter.extend(Shape::dashed_line(&line, Stroke::new(1.0, theme::DARK.amber), DASH, DASH));
-            let (x, anchor) = if right {
-                (self.inner.left() + NAME_WIDTH, Align2::LEFT_BOTTOM)
-            } else {
-                (self.inner.right() - NAME_WIDTH, Align2::RIGHT_BOTTOM)
-            };
-            let above = y - LINE > self.inner.top();
-            let (y, anchor) = if above { (y - 2.0, anchor) } else { (y + LINE, anchor) };
-            self.plate(pos2(x, y), anchor, &format!("goal {goal:.4}"), theme::DARK.amber);
+        let Some(ours) = &self.curve.marks else { return };
+        let both = self.curve.second.as_ref().map(|second| &second.marks);
+        let all: Vec<(&str, &Marks, Color32)> = match both {
+            Some(theirs) => vec![("B ", theirs, SECOND), ("A ", ours, theme::DARK.strong)],
+            None => vec![("", ours, theme::DARK.strong)],
+        };
+        let goals = all.iter().filter_map(|(name, marks, _)| Some((*name, marks.goal?)));
+        for (name, goal) in said_once(goals) {
+            self.goal(goal, &format!("{name}goal {goal:.4}"));
         }
-        let at = |value: f64| pos2(self.x(0.0), self.y(value));
-        let (scan_at, copy_at) = (at(*scan), at(*reconstruction));
-        let diamond = [(0.0, -6.0), (6.0, 0.0), (0.0, 6.0), (-6.0, 0.0)].map(|(x, y)| scan_at + Vec2::new(x, y));
-        self.painter.circle_stroke(copy_at, 5.0, Stroke::new(2.0, theme::DARK.strong));
-        self.painter.add(Shape::convex_polygon(diamond.to_vec(), theme::DARK.strong, Stroke::NONE));
-        let (scan, copy) = (format!("scan {scan:.4}"), format!("reconstruction {reconstruction:.4}"));
-        let (scan_y, copy_y) = apart(scan_at.y, copy_at.y, [self.inner.top(), self.inner.bottom()]);
-        // Beside the curve where lambda 0 is its last step; else on it, where it has room.
-        let at_end = self.x(0.0) >= self.inner.right() - 1.0;
-        let (aside, anchor) = match (at_end, right) {
+        for (_, marks, color) in &all {
+            let at = |value: f64| pos2(self.x(0.0), self.y(value));
+            let scan = at(marks.scan);
+            let diamond = [(0.0, -6.0), (6.0, 0.0), (0.0, 6.0), (-6.0, 0.0)].map(|(x, y)| scan + Vec2::new(x, y));
+            self.painter.circle_stroke(at(marks.reconstruction), 5.0, Stroke::new(2.0, *color));
+            self.painter.add(Shape::convex_polygon(diamond.to_vec(), *color, Stroke::NONE));
+        }
+        let scans = said_once(all.iter().map(|(name, marks, _)| (*name, marks.scan)));
+        let copies = said_once(all.iter().map(|(name, marks, _)| (*name, marks.reconstruction)));
+        let of = |what: &'static str| move |(name, value): (&str, f64)| (value, format!("{name}{what} {value:.4}"));
+        let words: Vec<(f64, String)> =
+            scans.into_iter().map(of("scan")).chain(copies.into_iter().map(of("reconstruction"))).collect();
+        self.at_zero(&words);
+    }
+
+    /// Words beside lambda 0, each as near to its value as there is room.
+    fn at_zero(&self, words: &[(f64, String)]) {
+        let wanted: Vec<f32> = words.iter().map(|(value, _)| self.y(*value)).collect();
+        // Beside the curve where lambda 0 is its last step; else on it, on the side where it has room.
+        let x = self.x(0.0);
+        let at_end = x >= self.inner.right() - 1.0;
+        let (aside, anchor) = match (at_end, x > self.inner.center().x) {
             (true, _) | (false, false) => (CLEAR, Align2::LEFT_CENTER),
             (false, true) => (-CLEAR, Align2::RIGHT_CENTER),
         };
-        self.plate(pos2(scan_at.x + aside, scan_y), anchor, &scan, theme::DARK.strong);
-        self.plate(pos2(copy_at.x + aside, copy_y), anchor, &copy, theme::DARK.strong);
+        let places = apart(&wanted, [self.inner.top(), self.inner.bottom()]);
+        for ((_, words), y) in words.iter().zip(places) {
+            self.plate(pos2(x + aside, y), anchor, words, theme::DARK.strong);
+        }
+    }
+
+    /// A dashed line where a search was to go, and its words where the curves leave them most room.
+    fn goal(&self, goal: f64, words: &str) {
+        const SHARES: [f32; 5] = [0.2, 0.35, 0.5, 0.65, 0.8];
+        let y = self.y(goal);
+        let line = [pos2(self.inner.left(), y), pos2(self.inner.right(), y)];
+        self.painter.extend(Shape::dashed_line(&line, Stroke::new(1.0, theme::DARK.amber), DASH, DASH));
+        let half = text_size(&self.painter, words) / 2.0 + Vec2::new(4.0, 1.0);
+        let second = self.curve.second.iter().map(|second| &second.points);
+        let curves: Vec<Vec<Pos2>> = second.chain([&self.curve.points]).map(|points| self.places(points)).collect();
+        let rows = [y - half.y - 1.0, y + half.y + 2.0];
+        let rows = rows.into_iter().filter(|row| (self.inner.top()..=self.inner.bottom()).contains(row));
+        let places = rows.flat_map(|row| SHARES.map(|share| pos2(self.inner.left() + self.inner.width() * share, row)));
+        let room = |at: &Pos2| {
+            let near = Rect::from_center_size(*at, 2.0 * half);
+            curves.iter().map(|curve| clearance(curve, near)).fold(f32::INFINITY, f32::min)
+        };
+        let place = places.max_by(|a, b| room(a).total_cmp(&room(b))).unwrap_or(pos2(self.inner.center().x, y));
+        self.plate(place, Align2::CENTER_CENTER, words, theme::DARK.amber);
     }
 
     /// The step under the pointer, with its number.
@@ -194,13 +249,59 @@ impl<'a> Canvas<'a> {
     }
 }
 
-/// Two lines of text as near to their places as they can stand without lying on each other.
-fn apart(a: f32, b: f32, [top, bottom]: [f32; 2]) -> (f32, f32) {
-    let missing = (LINE - (a - b).abs()).max(0.0) / 2.0;
-    let (upper, lower) = (a.min(b) - missing, a.max(b) + missing);
-    let moved = (top - upper).max(0.0) - (lower - bottom).max(0.0);
-    let (upper, lower) = (upper + moved, lower + moved);
-    if a <= b { (upper, lower) } else { (lower, upper) }
+/// Values by the name of whose they are; where all have the same, it is said once, and of no one.
+fn said_once<'n>(values: impl Iterator<Item = (&'n str, f64)>) -> Vec<(&'n str, f64)> {
+    let values: Vec<_> = values.collect();
+    let text = |value: f64| format!("{value:.4}");
+    match values.as_slice() {
+        [(_, first), .., (_, last)] if text(*first) == text(*last) => vec![("", *first)],
+        _ => values,
+    }
+}
+
+/// How far above or below words a curve passes at their place, points; 0 where it passes through them.
+fn clearance(curve: &[Pos2], words: Rect) -> f32 {
+    const SAMPLES: usize = 9;
+    let at = |x: f32| {
+        let ends = curve.windows(2).find(|ends| (ends[0].x..=ends[1].x).contains(&x))?;
+        let share = (x - ends[0].x) / (ends[1].x - ends[0].x).max(f32::MIN_POSITIVE);
+        Some(ends[0].y + (ends[1].y - ends[0].y) * share)
+    };
+    let xs = (0..SAMPLES).map(|n| words.left() + words.width() * n as f32 / (SAMPLES - 1) as f32);
+    let away = |y: f32| (words.top() - y).max(y - words.bottom()).max(0.0);
+    xs.filter_map(at).map(away).fold(f32::INFINITY, f32::min)
+}
+
+/// Lines of text as near to their places as they can stand without lying on each other, from top to bottom.
+fn apart(wanted: &[f32], [top, bottom]: [f32; 2]) -> Vec<f32> {
+    let mut order: Vec<usize> = (0..wanted.len()).collect();
+    order.sort_by(|a, b| wanted[*a].total_cmp(&wanted[*b]));
+    // Lines that touch move as one block, around the middle of their places: the first of each block, and how many there are.
+    let mut blocks: Vec<(f32, usize)> = Vec::new();
+    for at in &order {
+        let mut block = (wanted[*at], 1);
+        while let Some(above) = blocks.pop_if(|(first, count)| *first + *count as f32 * LINE > block.0) {
+            let count = above.1 + block.1;
+            let first = (above.0 * above.1 as f32 + (block.0 - above.1 as f32 * LINE) * block.1 as f32) / count as f32;
+            block = (first, count);
+        }
+        blocks.push(block);
+    }
+    let mut places: Vec<f32> =
+        blocks.iter().flat_map(|(first, count)| (0..*count).map(move |n| first + n as f32 * LINE)).collect();
+    let mut least = top;
+    for place in &mut places {
+        *place = place.max(least);
+        least = *place + LINE;
+    }
+    let mut most = bottom;
+    for place in places.iter_mut().rev() {
+        *place = place.min(most);
+        most = *place - LINE;
+    }
+    let mut back = vec![0.0; wanted.len()];
+    order.into_iter().zip(places).for_each(|(at, place)| back[at] = place);
+    back
 }
 
 /// A name cut to the room that there is.
@@ -216,16 +317,43 @@ fn shortened(painter: &Painter, name: &str, room: f32) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::{LINE, apart};
+    use super::*;
 
     #[test]
     fn labels_never_lie_on_each_other_and_stay_within_the_curve() {
         let within = [0.0, 100.0];
-        assert_eq!(apart(20.0, 80.0, within), (20.0, 80.0), "they stand where they belong");
-        for (a, b) in [(50.0, 52.0), (52.0, 50.0), (0.0, 1.0), (100.0, 99.0), (3.0, 3.0)] {
-            let (a, b) = apart(a, b, within);
-            assert!((a - b).abs() >= LINE - 1e-4, "{a} {b}");
-            assert!(a.min(b) >= -1e-4 && a.max(b) <= 100.0 + 1e-4, "{a} {b}");
+        assert_eq!(apart(&[20.0, 80.0], within), [20.0, 80.0], "they stand where they belong");
+        let all: [&[f32]; 7] = [
+            &[50.0, 52.0],
+            &[52.0, 50.0],
+            &[0.0, 1.0],
+            &[100.0, 99.0],
+            &[3.0, 3.0],
+            &[50.0, 51.0, 49.0, 90.0],
+            &[99.0, 98.0, 97.0, 96.0],
+        ];
+        for wanted in all {
+            let mut places = apart(wanted, within);
+            places.sort_by(f32::total_cmp);
+            assert!(places.windows(2).all(|pair| pair[1] - pair[0] >= LINE - 1e-3), "{wanted:?}: {places:?}");
+            assert!(places[0] >= -1e-3 && places[places.len() - 1] <= 100.0 + 1e-3, "{wanted:?}: {places:?}");
         }
+        assert_eq!(apart(&[], within), Vec::<f32>::new());
+    }
+
+    #[test]
+    fn what_two_results_share_is_said_once_and_of_no_one() {
+        let both = |a: f64, b: f64| said_once([("B ", b), ("A ", a)].into_iter());
+        assert_eq!(both(0.25, 0.25), [("", 0.25)]);
+        assert_eq!(both(0.25, 0.75), [("B ", 0.75), ("A ", 0.25)]);
+        assert_eq!(said_once([("", 0.5)].into_iter()), [("", 0.5)]);
+    }
+
+    #[test]
+    fn the_room_beside_a_curve_is_none_where_it_passes_through() {
+        let curve = [pos2(0.0, 0.0), pos2(100.0, 100.0)];
+        let words = |x: f32, y: f32| Rect::from_center_size(pos2(x, y), Vec2::new(20.0, 10.0));
+        assert_eq!(clearance(&curve, words(50.0, 50.0)), 0.0);
+        assert!((clearance(&curve, words(50.0, 90.0)) - 25.0).abs() < 1e-3);
     }
 }

@@ -12,7 +12,9 @@ use crate::latent_shift::ScoreKind;
 use crate::session::action::{Action, View};
 use crate::session::explained::Explained;
 use crate::session::model::Model;
+use crate::session::shown::{Told, told};
 use crate::session::view::curve::Curve;
+use crate::session::view::pair::step_beside;
 use crate::session::view::{Pace, Viewer};
 use crate::settings::ScoredBy;
 
@@ -23,25 +25,26 @@ const ROW_HEIGHT: f32 = 30.0;
 pub(super) fn lambda_bar_ui(ui: &mut Ui, model: &Model, viewer: &Viewer, actions: &mut Vec<Action>) {
     let size = Vec2::new(ui.available_width(), CURVE_HEIGHT);
     let (area, response) = ui.allocate_exact_size(size, Sense::click_and_drag());
-    let run = model.run.ready();
+    let told = told(model, viewer);
+    let run = told.result();
     let slider = if let Some(run) = run {
         slider_ui(ui, run, viewer, actions)
     } else {
         ui.add_space(ROW_HEIGHT); // the panes keep their size when the slider comes
         Rect::from_x_y_ranges(area.left() + NAME_WIDTH..=area.right() - VALUE_WIDTH, area.y_range())
     };
-    let shown = run.filter(|_| model.run.running().is_none());
-    let curve = curve(model, shown.map(AsRef::as_ref), viewer);
+    let shown = run.filter(|_| model.run.running().is_none() || viewer.older);
+    let curve = curve(model, told, shown.is_some(), viewer);
     let kind = shown.map_or(coming(model), |run| run.result().score_kind);
     let canvas = Canvas::new(ui, area, track_inside(slider), &curve, kind.axis());
     canvas.curve();
     let mut words = None;
     if let Some(run) = shown {
-        words = Some(at_playhead(run, viewer));
+        words = Some(at_playhead(told, viewer));
         canvas.marks();
         let hovered = response.hover_pos().map(|pointer| canvas.lambda(pointer.x));
         if let Some(step) = hovered.map(|lambda| run.step_at(lambda).round()).filter(|_| !response.dragged()) {
-            canvas.hover(run.lambda_at(step), &words_at(run, step, viewer));
+            canvas.hover(run.lambda_at(step), &words_at(told, step, viewer));
         }
         canvas.playhead(run.lambda_at(viewer.step), words.as_deref().unwrap_or_default());
         if let Some(pointer) = response.interact_pointer_pos() {
@@ -49,21 +52,34 @@ pub(super) fn lambda_bar_ui(ui: &mut Ui, model: &Model, viewer: &Viewer, actions
             actions.push(View::Step(settled(step, response.dragged())).into());
         }
     }
-    let goal = run.and_then(|run| run.report.quality.goal).map(|goal| format!("goal {goal:.4}, dashed"));
-    let told = [words, goal].into_iter().flatten().collect::<Vec<_>>().join("; ");
+    let told = [words, goals(told)].into_iter().flatten().collect::<Vec<_>>().join("; ");
     response.widget_info(|| WidgetInfo {
         current_text_value: Some(told.clone()),
         ..WidgetInfo::labeled(Role::Image, true, name(kind))
     });
 }
 
-/// The curve of the result that is shown, or what a run that goes on has tried.
-fn curve(model: &Model, shown: Option<&Explained>, viewer: &Viewer) -> Curve {
+/// The curve of the result that is shown, or those of two, or what a run that goes on has tried.
+fn curve(model: &Model, told: Told<'_>, shown: bool, viewer: &Viewer) -> Curve {
     let logits = viewer.display.logits;
-    match (shown, model.run.running()) {
-        (Some(run), _) => Curve::of(run, logits, &viewer.beside),
-        (None, Some(monitor)) => Curve::of_trials(&monitor.curve(), coming(model), logits),
-        (None, None) => Curve::of_trials(&[], coming(model), logits),
+    match (told, model.run.running()) {
+        (Told::Pair(_, [a, b]), _) if shown => Curve::of_pair(a, b, logits),
+        (Told::Result(_, run), _) if shown => Curve::of(run, logits, &viewer.beside),
+        (_, Some(monitor)) => Curve::of_trials(&monitor.curve(), coming(model), logits),
+        (_, None) => Curve::of_trials(&[], coming(model), logits),
+    }
+}
+
+/// Where the searches were to go, in words.
+fn goals(told: Told<'_>) -> Option<String> {
+    let goal = |run: &Explained| run.report.quality.goal.map(|goal| format!("{goal:.4}"));
+    match told {
+        Told::Pair(_, [a, b]) => {
+            let of = |letter: &str, run: &Explained| goal(run).map(|goal| format!("{letter} {goal}"));
+            let both: Vec<String> = [of("A", a), of("B", b)].into_iter().flatten().collect();
+            (!both.is_empty()).then(|| format!("goals, dashed: {}", both.join(", ")))
+        }
+        _ => goal(told.result()?).map(|goal| format!("goal {goal}, dashed")),
     }
 }
 
@@ -82,14 +98,20 @@ fn name(kind: ScoreKind) -> &'static str {
 }
 
 /// "0.8312 at λ -18.6"; between two steps about so much.
-fn at_playhead(run: &Explained, viewer: &Viewer) -> String {
+fn at_playhead(told: Told<'_>, viewer: &Viewer) -> String {
     let about = if viewer.step.fract() == 0.0 { "" } else { "≈ " };
-    format!("{about}{}", words_at(run, viewer.step, viewer))
+    format!("{about}{}", words_at(told, viewer.step, viewer))
 }
 
-fn words_at(run: &Explained, step: f32, viewer: &Viewer) -> String {
-    let scale = run.scale(viewer.display.logits);
-    format!("{} at λ {}", scale.text(run.score_at(step)), lambda_text(run.lambda_at(step)))
+fn words_at(told: Told<'_>, step: f32, viewer: &Viewer) -> String {
+    let of = |run: &Explained, step: f32| {
+        let scale = run.scale(viewer.display.logits);
+        format!("{} at λ {}", scale.text(run.score_at(step)), lambda_text(run.lambda_at(step)))
+    };
+    match told {
+        Told::Pair(_, [a, b]) => format!("A {}, B {}", of(a, step), of(b, step_beside(step, a, b))),
+        _ => told.result().map_or_else(String::new, |run| of(run, step)),
+    }
 }
 
 /// The slider, and play; gives where the slider is.

@@ -10,7 +10,7 @@ mod regions;
 use eframe::egui::{RichText, Ui};
 
 use super::theme;
-use super::widgets::{Chosen, error_ui, note_ui, path_field_ui, section_ui};
+use super::widgets::{Chosen, error_ui, is_low, note_ui, path_field_ui, section_ui};
 use crate::export::reading::reading;
 use crate::frame::lambda_text;
 use crate::io::counted;
@@ -32,6 +32,9 @@ pub(super) fn result_panel_ui(ui: &mut Ui, model: &Model, viewer: &Viewer, actio
         ui.label(RichText::new(text).color(theme::colors(ui).weak));
         return;
     };
+    if model.run.running().is_some() {
+        note_ui(ui, "This is the result before the run that goes on");
+    }
     ui.label(RichText::new(&run.asked().target).color(theme::colors(ui).strong));
     let scale = predictions::predictions_ui(ui, run, viewer, actions);
     run_ui(ui, run, actions);
@@ -79,8 +82,9 @@ fn run_ui(ui: &mut Ui, run: &Explained, actions: &mut Vec<Action>) {
     }
     let most = run.most_changed_slice;
     let change = run.change_per_slice_hu[most];
-    ui.label(format!("Most changed: {}, by {change:.1} HU on average", run.scan.axial(most)));
-    if ui.button("Show the most changed slice").clicked() {
+    ui.label(format!("Changed most on average: {}, by {change:.1} HU", run.scan.axial(most)));
+    let help = "Where the largest region changed most; without one, the slice that did (key J)";
+    if ui.button("Show the largest change").on_hover_text(help).clicked() {
         actions.push(View::MostChanged.into());
     }
     for note in run.report.networks().into_iter().flat_map(|model| &model.notes) {
@@ -114,13 +118,14 @@ pub(super) fn picture_ui(ui: &mut Ui, file: &PictureFile, has_scan: bool, action
     if !has_scan {
         return; // there is nothing to save
     }
-    ui.add_space(4.0);
-    ui.label(RichText::new("Picture").heading().color(theme::colors(ui).strong));
-    let text = "The panes as they are shown, with their annotations, as PNG.";
-    ui.label(RichText::new(text).small().color(theme::colors(ui).weak));
+    // In a low window the result needs the room.
+    section_ui(ui, "Picture", !is_low(ui), |ui| save_ui(ui, file, actions));
+}
+
+fn save_ui(ui: &mut Ui, file: &PictureFile, actions: &mut Vec<Action>) {
     let mut measured = file.measured;
     let tick = ui.checkbox(&mut measured, "With measurements");
-    if tick.on_hover_text("Rulers, angles and regions of the shown slices, with their numbers").changed() {
+    if tick.on_hover_text("A picture is of the panes as they are shown, with their annotations: with this also rulers, angles and regions, with their numbers").changed() {
         actions.push(Setting::PictureMeasured(measured).into());
     }
     match path_field_ui(ui, SAVE_AS, Some("Save picture"), "path of a .png file", Some(&file.suggested)) {

@@ -12,6 +12,10 @@ use crate::ui::theme;
 
 /// All questions of the case that is shown, and the way to the next one.
 pub(super) fn questions_ui(ui: &mut Ui, page: &StudyPage, reading: &Reading, actions: &mut Vec<Action>) {
+    if reading.is_leaving() {
+        ui.label(RichText::new("Writing the answers…").color(theme::colors(ui).weak));
+        return;
+    }
     // Here and not with the other keys: what is typed and not written down yet goes first.
     let goes_on = ui.input_mut(|input| input.consume_key(Modifiers::COMMAND, Key::Enter));
     let mut answers = Vec::new();

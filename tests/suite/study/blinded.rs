@@ -92,6 +92,7 @@ fn a_reader_sees_no_score_no_target_and_no_lambda_unless_the_study_says_so() {
         assert_eq!(session.view.cursor, cursor, "the window's own view waits");
         // None of the numbers that a score is told by is in the answers.
         session.apply(Run::Study(Study::Answer(0, Answer::Rating(3))).into());
+        until(&mut session, "the answer on the disk", |_| rows(&folder.join("study-answers-R1.csv")).len() == 2);
         let scores = run.result().scores;
         let text = std::fs::read_to_string(folder.join("study-answers-R1.csv")).expect("answers");
         let numbers = [scores.scan, scores.reconstruction, scores.counterfactual];
@@ -120,6 +121,7 @@ fn a_mark_is_an_answer_and_leaves_no_measurement() {
     session.apply(Run::Study(Study::Drawn(Pane::Counterfactual, drawn)).into());
     let measurements = &session.study.viewer.measurements;
     assert!(measurements.list.is_empty() && measurements.draft.is_none() && measurements.tool.is_none());
+    until(&mut session, "the answer on the disk", |_| !rows(&path).is_empty());
     let rows = rows(&path);
     assert!(cell(&rows[0], "answer").starts_with("{\"pane\":\"counterfactual\",\"plane\":\"Axial\",\"middle_mm\":["));
     session.apply(Run::Study(Study::Leave).into());
@@ -154,7 +156,9 @@ fn a_result_that_cannot_be_read_is_refused_before_the_first_case_or_passed_by_wh
     shown(&mut session);
     session.apply(Run::Study(Study::Answer(0, Answer::Rating(1))).into());
     session.apply(Run::Study(Study::Next).into());
-    assert!(session.study.reading.as_ref().is_some_and(|reading| reading.case().is_none()), "that was all");
+    until(&mut session, "the end", |session| {
+        session.study.reading.as_ref().is_some_and(|reading| reading.case().is_none())
+    });
 }
 
 #[test]
@@ -178,4 +182,47 @@ fn a_scan_that_is_gone_is_refused_at_the_beginning_and_said_in_the_middle() {
     open(&mut session, &folder);
     let said = format!("{:#}", session.study.error().expect("a refusal"));
     assert!(said.contains("the session's scan is not there any more"), "{said}");
+}
+
+#[test]
+fn the_next_case_is_opened_ahead_and_shown_only_once_all_answers_are_on_the_disk() {
+    let models = TinyModels::new();
+    let (folder, _) = results(&models, "", &["one.parallax", "two.parallax", "three.parallax"]);
+    let mut session = session(Start::default());
+    open(&mut session, &folder);
+    begin(&mut session);
+    shown(&mut session);
+    until(&mut session, "the case behind", |session| session.study.is_ahead());
+    let path = folder.join("study-answers-R1.csv");
+    for position in 1..=3_usize {
+        let scan = session.study.case().expect("a case").0.clone();
+        session.apply(Run::Study(Study::Answer(0, Answer::Rating(3))).into());
+        session.apply(Run::Study(Study::Next).into());
+        let here = session.study.case().expect("it stays until its answers are written");
+        assert!(std::sync::Arc::ptr_eq(here.0, &scan), "position {position}");
+        until(&mut session, "the next case", |session| {
+            let reading = session.study.reading.as_ref().expect("a reading");
+            let moved = reading.position()[0] > position;
+            assert_eq!(moved, moved && rows(&path).len() == 2 * position, "written before it is shown");
+            moved && (reading.is_shown() || reading.case().is_none())
+        });
+    }
+    assert_eq!(rows(&path).len(), 6);
+}
+
+#[test]
+fn a_reader_who_leaves_at_once_loses_no_answer_and_can_begin_again() {
+    let models = TinyModels::new();
+    let (folder, _) = results(&models, "", &["one.parallax", "two.parallax"]);
+    let mut session = session(Start::default());
+    open(&mut session, &folder);
+    begin(&mut session);
+    shown(&mut session);
+    session.apply(Run::Study(Study::Answer(0, Answer::Rating(5))).into());
+    session.apply(Run::Study(Study::Leave).into());
+    assert!(session.study.reading.is_none());
+    session.apply(Run::Study(Study::Begin { reader: "R1".to_owned(), seed: 1 }).into());
+    shown(&mut session);
+    let reading = session.study.reading.as_ref().expect("a reading");
+    assert_eq!(reading.answer_to(0), Some(&Answer::Rating(5)));
 }

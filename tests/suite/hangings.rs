@@ -1,4 +1,4 @@
-//! What a person makes the window's own: looks by name, and keys.
+//! What a person makes the window's own: hangings, and keys.
 
 use egui::{Key, Modifiers, accesskit::Role};
 use egui_kittest::kittest::Queryable;
@@ -15,7 +15,7 @@ use crate::window::{Window, says, texts, until, window};
 use crate::without_window::{explain, explained, ready};
 
 #[test]
-fn a_new_result_of_a_class_with_a_look_is_shown_in_it_and_undo_goes_back() {
+fn a_new_result_of_a_class_with_a_hanging_is_shown_in_it_and_undo_goes_back() {
     let models = TinyModels::new();
     let mut session = ready(&models);
     let mut hangings = Hangings::default();
@@ -31,17 +31,17 @@ fn a_new_result_of_a_class_with_a_look_is_shown_in_it_and_undo_goes_back() {
     session.apply(View::Undo.into());
     assert_eq!((session.view.plane, session.view.display.layout), (Plane::Coronal, Layout::Three));
     session.apply(View::Hang(99).into());
-    assert_eq!(session.view.plane, Plane::Coronal, "there is no such look");
+    assert_eq!(session.view.plane, Plane::Coronal, "there is no such hanging");
 }
 
 #[test]
-fn a_look_keeps_no_map_of_another_method() {
+fn a_hanging_keeps_no_map_of_another_method() {
     let models = TinyModels::new();
     let mut session = explained(&models);
     session.apply(View::Change(Change::Laid(Laid::By(Method::Gradient))).into());
     let view = &session.view;
-    let look = Hanging::of("mine", view.plane, view.window, view.display);
-    assert_eq!(look.display.laid, Laid::Change);
+    let hanging = Hanging::of("mine", view.plane, view.window, view.display);
+    assert_eq!(hanging.display.laid, Laid::Change);
     session.apply(Run::StopMethod.into());
 }
 
@@ -109,18 +109,18 @@ fn a_command_takes_another_key_and_its_usual_one_again() {
 }
 
 #[test]
-fn the_shown_look_is_kept_by_a_name_and_chosen_from_the_palette() {
+fn what_is_shown_is_kept_as_a_hanging_and_chosen_from_the_palette() {
     let mut window = open();
     window.key_press(Key::S);
     window.run_steps(3);
     window.key_press_modifiers(Modifiers::COMMAND, Key::K);
     window.run_steps(3);
-    window.event(egui::Event::Text("hanging".to_owned()));
+    window.event(egui::Event::Text("hangings".to_owned()));
     window.run_steps(2);
     window.key_press(Key::Enter);
     window.run_steps(3);
-    press(&mut window, "Keep the shown look");
-    assert!(window.query_by_role_and_label(Role::Button, "Remove Own look").is_some(), "{:?}", texts(&window));
+    press(&mut window, "Keep what is shown");
+    assert!(window.query_by_role_and_label(Role::Button, "Remove Own hanging").is_some(), "{:?}", texts(&window));
     window.key_press(Key::Escape);
     window.run_steps(3);
     window.key_press(Key::A);
@@ -128,7 +128,7 @@ fn the_shown_look_is_kept_by_a_name_and_chosen_from_the_palette() {
     assert!(sees(&window, "Axial"));
     window.key_press_modifiers(Modifiers::COMMAND, Key::K);
     window.run_steps(3);
-    window.event(egui::Event::Text("hang: own".to_owned()));
+    window.event(egui::Event::Text("hanging: own".to_owned()));
     window.run_steps(2);
     window.key_press(Key::Enter);
     window.run_steps(3);
