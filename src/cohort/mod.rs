@@ -4,6 +4,7 @@
 
 mod aligned;
 mod case;
+mod cases;
 mod coarse;
 mod id;
 mod manifest;
@@ -18,6 +19,7 @@ mod tally;
 
 pub use self::aligned::{Aligned, LaidBy, SIDE, Shares, aligned};
 pub use self::case::{ALIGNED, CASE, ERROR, Failure, Kept, Standing, asked};
+pub use self::cases::{Case, Cases, Network, Numbers, Progress, Scores, cases, is_cohort, picture};
 pub use self::manifest::{Manifest, Row, RowSlab, slab};
 pub use self::merge::merge;
 pub use self::place::{Claim, Place};

@@ -7,6 +7,8 @@ use std::time::Instant;
 use image::RgbaImage;
 
 use super::action::{self, Action, Export, Measure, Place, Published, Setting, Sheet, View};
+use super::archive::Archive;
+use super::cohort::CohortTable;
 use super::dialog::Dialog;
 use super::explained::Explained;
 use super::exporting::{Exporting, Written};
@@ -40,6 +42,8 @@ pub struct Session {
     pub export: Exporting,
     pub published: PublishedPage,
     pub study: StudyPage,
+    pub archive: Archive,
+    pub cohort: CohortTable,
     pub wizard: Option<Wizard>,
     pub dialog: Dialog,
     /// What lies over the panes.
@@ -61,6 +65,8 @@ impl Session {
             export: Exporting::default(),
             published: PublishedPage::new(published),
             study: StudyPage::default(),
+            archive: Archive::new(None),
+            cohort: CohortTable::default(),
             wizard: None,
             dialog: Dialog::default(),
             sheet: None,
@@ -89,6 +95,8 @@ impl Session {
             Action::Run(run) => self.work(run),
             Action::Setting(setting) => self.set(setting),
             Action::Export(export) => self.export(export),
+            Action::Archive(act) => self.act_on_archive(act),
+            Action::Cohort(act) => self.act_on_cohort(act),
             Action::Measure(act) => self.remembered(kind_of_measure(&act), |session| session.measure(&act)),
         }
     }
@@ -124,6 +132,7 @@ impl Session {
         if let Some(wizard) = &mut self.wizard {
             wizard.follow(&self.model);
         }
+        self.follow_pages();
         self.take_answer();
         self.lay();
         let work = self.work_in_background();
@@ -430,6 +439,8 @@ impl Session {
             Place::Wizard => self.wizard.iter_mut().for_each(Wizard::dismiss),
             Place::Published => self.published.dismiss(),
             Place::Study => self.study.dismiss(),
+            Place::Archive => self.archive.dismiss(),
+            Place::Cohort => self.cohort.dismiss(),
         }
     }
 
@@ -445,7 +456,9 @@ impl Session {
             | Sheet::Hangings
             | Sheet::Palette
             | Sheet::Wizard
+            | Sheet::Cohort
             | Sheet::Study => {}
+            Sheet::Archive | Sheet::Send => self.turn_page(sheet),
         }
     }
 
@@ -454,6 +467,7 @@ impl Session {
         if let Some(scan) = self.model.scan.ready().filter(|_| arrived.scan) {
             self.view.show_scan(scan);
             self.model.settings.shown_result = None;
+            self.ask_as_case();
         }
         if arrived.run {
             self.show_run();

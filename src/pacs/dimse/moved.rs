@@ -1,5 +1,6 @@
 //! C-MOVE: the archive is asked to deliver a series to this program, which listens as long as that takes.
 
+use std::io::ErrorKind;
 use std::net::{TcpListener, TcpStream};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -23,6 +24,8 @@ use crate::pacs::shelf::Arrival;
 const CLASS: &str = uids::STUDY_ROOT_QUERY_RETRIEVE_INFORMATION_MODEL_MOVE;
 /// How often the receiver looks for the next delivery.
 const GLANCE: Duration = Duration::from_millis(10);
+/// How long a receiver may take to leave its port.
+const LEAVES: Duration = Duration::from_secs(1);
 
 /// The receiver, shared by those who deliver at once.
 struct Receiver {
@@ -38,7 +41,7 @@ struct Receiver {
 pub(super) fn fetch(peer: &Peer, wanted: &Wanted, out: &Out<Arrival, ()>) -> Result<(), Error> {
     let port =
         peer.dimse.receive_port.ok_or_else(|| peer.refused("no port to receive at is named (--receive-port)"))?;
-    let listener = TcpListener::bind(("0.0.0.0", port)).and_then(|listener| {
+    let listener = bound(port).and_then(|listener| {
         listener.set_nonblocking(true)?;
         Ok(listener)
     });
@@ -60,6 +63,19 @@ pub(super) fn fetch(peer: &Peer, wanted: &Wanted, out: &Out<Arrival, ()>) -> Res
     let done = ask(peer, wanted, &receiver, out);
     stops.over.store(true, Ordering::Relaxed);
     done
+}
+
+/// Listens at a port. The receiver of the retrieval before may be about to leave it.
+fn bound(port: u16) -> std::io::Result<TcpListener> {
+    let began = std::time::Instant::now();
+    loop {
+        match TcpListener::bind(("0.0.0.0", port)) {
+            Err(error) if error.kind() == ErrorKind::AddrInUse && began.elapsed() < LEAVES => {
+                std::thread::sleep(GLANCE);
+            }
+            bound => return bound,
+        }
+    }
 }
 
 /// Asks for the delivery, and waits until the archive says that it has delivered all.

@@ -14,6 +14,8 @@ pub(crate) struct Request {
     /// The first byte that is wanted.
     pub(crate) from: Option<usize>,
     pub(crate) if_range: Option<String>,
+    /// Who asks.
+    pub(crate) authorization: Option<String>,
 }
 
 /// A server on loopback, until the test's process ends.
@@ -76,7 +78,7 @@ fn read(stream: &mut TcpStream) -> Option<Request> {
     let mut words = head.split(' ');
     let (method, path) = (words.next()?.to_owned(), words.next()?.to_owned());
     let from = field("range").and_then(|range| range.strip_prefix("bytes=")?.strip_suffix('-')?.parse().ok());
-    Some(Request { method, path, from, if_range: field("if-range") })
+    Some(Request { method, path, from, if_range: field("if-range"), authorization: field("authorization") })
 }
 
 /// Writes as much as the client takes: it may have hung up.

@@ -1,5 +1,6 @@
 //! Orthanc, nginx with TLS before it, dcmqrscp and storescp, on loopback.
 
+mod pages;
 mod servers;
 
 use std::path::{Path, PathBuf};
