@@ -79,7 +79,7 @@ impl Session {
             Opened::Session(path) => self.model.open(path.clone(), Choice::default()),
             Opened::Scan(asked) => {
                 self.model.open(asked.scan.clone(), asked.choice.clone());
-                self.cohort.asked = Some(asked.as_ref().clone());
+                self.cohort.asked = self.model.run.running().is_none().then(|| asked.as_ref().clone());
             }
         }
     }

@@ -155,7 +155,7 @@ fn foot_ui(ui: &mut Ui, model: &Model, archive: &Archive, answers: &[Answered], 
         }
         if running.is_some() {
             if ui.button("Cancel").clicked() {
-                actions.push(Act::Cancel.into());
+                actions.push(Act::Send(Send::Cancel).into());
             }
         } else if sent {
             if ui.button("Send again…").clicked() {

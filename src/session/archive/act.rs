@@ -22,7 +22,7 @@ pub enum Act {
     Seen(Range<usize>),
     /// Fetches a series, by its place among the study's, and opens it.
     Fetch(usize),
-    /// Ends whatever is asked or fetched. What came stays, and is not fetched again.
+    /// Ends whatever is asked or fetched, but not what is sent. What came stays, and is not fetched again.
     Cancel,
     /// The password or the token that was asked for; `keep` puts it into the system's keyring once the source takes it.
     Password {
@@ -65,6 +65,8 @@ pub enum Send {
     /// Whether the objects say whose they are.
     Tell(Patient),
     Start,
+    /// Sends no further; what was stored stays stored, and is told.
+    Cancel,
     /// Back to the choices.
     Again,
 }

@@ -112,18 +112,19 @@ impl Archive {
                 self.studies.cancel();
                 self.series.cancel();
                 self.fetched.cancel();
-                self.sending.sent.cancel();
                 self.sources.tested.cancel();
             }
             Act::Password { secret, keep } => {
-                if let Some(again) = self.passwords.give(secret, keep, worker) {
+                if let Some(again) = self.passwords.give(secret, keep) {
                     self.act(again, scene, worker);
                 }
             }
             Act::NoPassword => self.passwords.asked = None,
             Act::AskPassword(name) => {
                 if let Some(source) = self.sources.named(&name).cloned() {
-                    self.passwords.ask(&source, String::new(), None);
+                    // What is typed is tried at once.
+                    let again = if self.sources.shown { Act::Sources(act::Sources::Test(name)) } else { Act::Search };
+                    self.passwords.ask(&source, String::new(), again);
                 }
             }
             Act::Sources(act) => self.sources.act(act, worker, &mut self.passwords),

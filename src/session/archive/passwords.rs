@@ -28,7 +28,7 @@ pub struct Asked {
     /// Why it is asked for, in words; empty where a person wants to change it.
     pub why: String,
     /// What is done once it is there.
-    again: Option<Act>,
+    again: Act,
 }
 
 /// A password that was typed.
@@ -56,22 +56,17 @@ impl Passwords {
     }
 
     /// Asks for the password of a source that has one.
-    pub fn ask(&mut self, source: &Source, why: String, again: Option<Act>) {
+    pub fn ask(&mut self, source: &Source, why: String, again: Act) {
         if let Some(what) = source.secret_kind() {
             self.asked = Some(Asked { source: source.clone(), what, why, again });
         }
     }
 
-    /// Takes what was typed; gives what was to be done with it.
-    pub fn give(&mut self, secret: Secret, keep: bool, worker: &Worker) -> Option<Act> {
+    /// Takes what was typed; gives what was to be done with it, which tells whether the source takes it.
+    pub fn give(&mut self, secret: Secret, keep: bool) -> Option<Act> {
         let Asked { source, again, .. } = self.asked.take()?;
-        // Where nothing waits for it, nothing will tell whether the source takes it.
-        let proved = again.is_none();
-        self.known.insert(key(&source), Known { secret, proved, keep });
-        if proved {
-            self.keep(&source, worker);
-        }
-        again
+        self.known.insert(key(&source), Known { secret, proved: false, keep });
+        Some(again)
     }
 
     /// Heard how a question to a source ended: the password is good, or it is lacking, or the source refuses it.
@@ -92,7 +87,7 @@ impl Passwords {
         if let Some(lacking) = error.downcast_ref::<Lacking>() {
             let why = lacking.why.clone();
             stage.dismiss();
-            self.ask(source, why, Some(again.clone()));
+            self.ask(source, why, again.clone());
             return;
         }
         // A connection that broke says nothing of the password.

@@ -70,6 +70,7 @@ impl Sending {
             Send::Tick(object, false) => _ = self.objects.remove(&object),
             Send::Tell(patient) => self.patient = patient,
             Send::Again => self.sent.clear(),
+            Send::Cancel => self.sent.cancel(),
             Send::Start => {
                 let (Some(scene), Some(to), Some(log)) = (scene, to, self.log.clone()) else { return };
                 if self.objects.is_empty() || self.sent.running().is_some() {

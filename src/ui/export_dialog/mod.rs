@@ -131,7 +131,7 @@ fn written_ui(ui: &mut Ui, written: &Written, actions: &mut Vec<Action>) {
             actions.push(Export::ShowFolder.into());
         }
         if ui.button("Send results…").on_hover_text("Maps, segmentation and animation to a PACS").clicked() {
-            actions.push(View::Sheet(Sheet::Send).into());
+            actions.extend([View::Sheet(Sheet::Export).into(), View::Sheet(Sheet::Send).into()]);
         }
     });
 }
