@@ -4,6 +4,7 @@
 
 mod aligned;
 mod case;
+mod cases;
 mod cells;
 mod coarse;
 mod id;
@@ -22,6 +23,7 @@ mod tally;
 
 pub use self::aligned::{Aligned, LaidBy, SIDE, Shares, aligned};
 pub use self::case::{ALIGNED, CASE, ERROR, Failure, Kept, asked};
+pub use self::cases::{Case, Cases, Network, Numbers, Progress, Scores, cases, is_cohort, picture};
 pub use self::manifest::{Manifest, Row, RowSlab, refuse_network, slab};
 pub use self::merge::merge;
 pub use self::place::{Claim, Place};

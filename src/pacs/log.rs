@@ -2,7 +2,7 @@
 
 use std::fs::OpenOptions;
 use std::io::Write;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use serde_json::json;
@@ -19,12 +19,7 @@ pub fn sent_log() -> Option<PathBuf> {
 }
 
 /// Adds a line: which object went where, when, by which user of this system, and the answer. It names no patient and no file.
-pub(super) fn add(source: &Source, object: &Outgoing, answer: &Answer) -> Result<(), Error> {
-    let Some(path) = sent_log() else {
-        return Err(Error::Asked(
-            "this system names no folder for data, in which the log of what is sent lies".to_owned(),
-        ));
-    };
+pub(super) fn add(path: &Path, source: &Source, object: &Outgoing, answer: &Answer) -> Result<(), Error> {
     if let Some(folder) = path.parent() {
         make_private_folder(folder)
             .map_err(|error| Error::File { what: format!("{error:#}"), path: folder.to_owned() })?;
@@ -46,8 +41,8 @@ pub(super) fn add(source: &Source, object: &Outgoing, answer: &Answer) -> Result
     options.append(true).create(true);
     #[cfg(unix)]
     std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    let cannot = |cause| Error::io("cannot write the log of what is sent", &path)(cause);
-    let mut file = options.open(&path).map_err(cannot)?;
+    let cannot = |cause| Error::io("cannot write the log of what is sent", path)(cause);
+    let mut file = options.open(path).map_err(cannot)?;
     // One call for the whole line: lines of two processes do not mix.
     file.write_all(format!("{line}\n").as_bytes()).map_err(cannot)
 }

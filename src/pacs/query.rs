@@ -105,6 +105,8 @@ pub(super) struct Instance {
     pub(super) uid: String,
     /// Empty where the source does not say.
     pub(super) class_uid: String,
+    /// The place in the series (Instance Number), where the source says it.
+    pub(super) number: Option<i64>,
 }
 
 /// Instances of one series that are to be fetched.

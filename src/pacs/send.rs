@@ -27,6 +27,20 @@ pub fn send(
     paths: &[PathBuf],
     monitor: &Monitor,
 ) -> Result<Vec<Sent>, Error> {
+    let log = log::sent_log().ok_or_else(|| {
+        Error::Asked("this system names no folder for data, in which the log of what is sent lies".to_owned())
+    })?;
+    send_and_tell(source, secret, paths, (&log, &mut |_| {}), monitor)
+}
+
+/// Sends as [`send`] does, with the log at a path; `tell` hears each answer as it comes.
+pub fn send_and_tell(
+    source: &Source,
+    secret: Option<&Secret>,
+    paths: &[PathBuf],
+    (log, tell): (&Path, &mut dyn FnMut(&Sent)),
+    monitor: &Monitor,
+) -> Result<Vec<Sent>, Error> {
     source.check()?;
     let objects = collect(paths, monitor)?;
     let total = objects.len();
@@ -35,7 +49,8 @@ pub fn send(
     monitor.step("sending objects", 0, total)?;
     let sent = choose::archive(source, secret)?.send(&objects, monitor, &mut |at, answer| {
         let Some((object, place)) = objects.get(at).zip(answers.get_mut(at)) else { return Ok(()) };
-        log::add(source, object, &answer)?;
+        log::add(log, source, object, &answer)?;
+        tell(&Sent { path: object.path.clone(), uid: object.named.uid.clone(), answer: answer.clone() });
         *place = Some(answer);
         done += 1;
         Ok(monitor.step("sending objects", done, total)?)

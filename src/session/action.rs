@@ -1,4 +1,4 @@
-//! What can happen, in five groups. Panels, keys and tests push these; [`Session::apply`](super::Session::apply) acts, in one place for
+//! What can happen, in seven groups. Panels, keys and tests push these; [`Session::apply`](super::Session::apply) acts, in one place for
 //! each group.
 
 use std::ops::Range;
@@ -6,6 +6,8 @@ use std::path::PathBuf;
 
 use glam::DVec3;
 
+pub use super::archive::act::Act as Archive;
+pub use super::cohort::act::Act as Cohort;
 use super::view::Pace;
 pub use super::view::measurements::Act as Measure;
 use crate::export::Patient;
@@ -26,6 +28,10 @@ pub enum Action {
     Setting(Setting),
     Export(Export),
     Measure(Measure),
+    /// Of archives: what they hold, and what goes to them.
+    Archive(Archive),
+    /// Of the table of a cohort.
+    Cohort(Cohort),
 }
 
 /// What is looked at, and how.
@@ -279,6 +285,12 @@ pub enum Sheet {
     Published,
     /// The way into a reader study. Keys are its own too.
     Study,
+    /// What archives hold. Keys are its own too.
+    Archive,
+    /// What goes to an archive. Keys are its own too.
+    Send,
+    /// The cases of a cohort. Keys are its own too.
+    Cohort,
 }
 
 impl Sheet {
@@ -286,7 +298,15 @@ impl Sheet {
     pub fn takes_keys(self) -> bool {
         match self {
             Self::Keys | Self::Presets | Self::Hangings => false,
-            Self::OwnKeys | Self::Export | Self::Wizard | Self::Published | Self::Palette | Self::Study => true,
+            Self::OwnKeys
+            | Self::Export
+            | Self::Wizard
+            | Self::Published
+            | Self::Palette
+            | Self::Study
+            | Self::Archive
+            | Self::Send
+            | Self::Cohort => true,
         }
     }
 }
@@ -312,6 +332,12 @@ pub enum Wanted {
     StudyFolder,
     /// A study file, or a table of results.
     StudyFile,
+    /// The certificates of the authorities that vouch for a source.
+    SourceAuthority,
+    /// The certificate that is shown to a source.
+    SourceCertificate,
+    /// The private key of that certificate.
+    SourceKey,
 }
 
 /// Where an error is shown.
@@ -340,6 +366,8 @@ pub enum Place {
     Wizard,
     Published,
     Study,
+    Archive,
+    Cohort,
 }
 
 /// Lets panels push an action of a group by the group's name alone.
@@ -353,4 +381,4 @@ macro_rules! groups {
     )*};
 }
 
-groups!(View, Run, Setting, Export, Measure);
+groups!(View, Run, Setting, Export, Measure, Archive, Cohort);

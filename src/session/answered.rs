@@ -3,8 +3,9 @@
 use std::path::PathBuf;
 use std::time::Instant;
 
-use super::action::{self, Action, Export, Setting, Wanted};
+use super::action::{self, Action, Archive, Export, Setting, Wanted};
 use super::apply::Session;
+use super::archive::act::Sources;
 use super::dialog::Answer;
 use crate::settings::{ExportChoices, Fetching};
 
@@ -40,6 +41,15 @@ impl Session {
                 Setting::Places(Fetching { from, ..settings.fetching.clone() }).into()
             }
             Wanted::StudyFolder | Wanted::StudyFile => action::Run::Study(action::Study::Open(path)).into(),
+            Wanted::SourceAuthority | Wanted::SourceCertificate | Wanted::SourceKey => {
+                let Some(mut draft) = self.archive.sources.draft.clone() else { return };
+                *match wanted {
+                    Wanted::SourceAuthority => &mut draft.authority,
+                    Wanted::SourceCertificate => &mut draft.certificate,
+                    _ => &mut draft.key,
+                } = path.display().to_string();
+                Archive::Sources(Sources::Change(Box::new(draft))).into()
+            }
             Wanted::ModelsInto => Setting::Places(Fetching { into: path, ..settings.fetching.clone() }).into(),
         };
         self.apply(action);

@@ -7,6 +7,8 @@ use std::time::Instant;
 use image::RgbaImage;
 
 use super::action::{self, Action, Export, Measure, Place, Published, Setting, Sheet, View, Which};
+use super::archive::Archive;
+use super::cohort::CohortTable;
 use super::dialog::Dialog;
 use super::explained::Explained;
 use super::exporting::{Exporting, Written};
@@ -41,6 +43,8 @@ pub struct Session {
     pub export: Exporting,
     pub published: PublishedPage,
     pub study: StudyPage,
+    pub archive: Archive,
+    pub cohort: CohortTable,
     pub wizard: Option<Wizard>,
     pub dialog: Dialog,
     /// What lies over the panes.
@@ -62,6 +66,8 @@ impl Session {
             export: Exporting::default(),
             published: PublishedPage::new(published),
             study: StudyPage::default(),
+            archive: Archive::new(None),
+            cohort: CohortTable::default(),
             wizard: None,
             dialog: Dialog::default(),
             sheet: None,
@@ -85,6 +91,8 @@ impl Session {
             Action::Run(run) => self.work(run),
             Action::Setting(setting) => self.set(setting),
             Action::Export(export) => self.export(export),
+            Action::Archive(act) => self.act_on_archive(act),
+            Action::Cohort(act) => self.act_on_cohort(act),
             Action::Measure(act) => self.remembered(kind_of_measure(&act), |session| session.measure(&act)),
         }
     }
@@ -120,6 +128,7 @@ impl Session {
         if let Some(wizard) = &mut self.wizard {
             wizard.follow(&self.model);
         }
+        self.follow_pages();
         self.take_answer();
         self.lay();
         let work = self.work_in_background();
@@ -421,6 +430,8 @@ impl Session {
             Place::Wizard => self.wizard.iter_mut().for_each(Wizard::dismiss),
             Place::Published => self.published.dismiss(),
             Place::Study => self.study.dismiss(),
+            Place::Archive => self.archive.dismiss(),
+            Place::Cohort => self.cohort.dismiss(),
         }
     }
 
@@ -436,7 +447,9 @@ impl Session {
             | Sheet::Hangings
             | Sheet::Palette
             | Sheet::Wizard
+            | Sheet::Cohort
             | Sheet::Study => {}
+            Sheet::Archive | Sheet::Send => self.turn_page(sheet),
         }
     }
 }

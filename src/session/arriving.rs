@@ -121,7 +121,7 @@ impl Listing {
 }
 
 /// A slice drawn small, as the panes would draw it; `None` where there is nothing to draw.
-fn thumbnail(slice: &Volume) -> Option<RgbaImage> {
+pub(super) fn thumbnail(slice: &Volume) -> Option<RgbaImage> {
     let grid = slice.grid;
     if grid.is_empty() || !grid.world_from_voxel.is_finite() {
         return None;

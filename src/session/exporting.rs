@@ -35,7 +35,7 @@ pub struct Found {
 
 /// A result, and how pictures of it are made.
 #[derive(Clone)]
-struct Scene {
+pub(super) struct Scene {
     run: Arc<Explained>,
     style: Style,
     spot: Option<Spot>,
@@ -47,7 +47,7 @@ struct Scene {
 
 impl Scene {
     /// `None` without a result.
-    fn of(model: &Model, viewer: &Viewer, patient: Patient) -> Option<Self> {
+    pub(super) fn of(model: &Model, viewer: &Viewer, patient: Patient) -> Option<Self> {
         let choices = &model.settings.export;
         let spot = choices.as_shown.then_some(Spot { place: viewer.cursor, window: viewer.window });
         let (maps, mask) = (model.methods.all().to_vec(), model.masking.report().cloned());
@@ -69,6 +69,18 @@ impl Scene {
         let Explained { run, layers, .. } = &*self.run;
         let (style, spot, patient) = (self.style, self.spot, self.patient);
         Subject { run, report, layers: (**layers).clone(), style, spot, patient }
+    }
+
+    /// Makes the files of `kinds` with the numbers of the run.
+    pub(super) fn files(
+        &self,
+        kinds: &[Kind],
+        monitor: &Monitor,
+        put: &mut dyn FnMut(export::File) -> Result<()>,
+    ) -> Result<()> {
+        export::check(&self.run.scan.input, kinds, self.patient)?;
+        let report = self.report();
+        export::files(&self.subject(&report), kinds, monitor, put)
     }
 
     fn looks_like(&self, other: &Self) -> bool {

@@ -15,7 +15,9 @@
 pub mod action;
 mod answered;
 mod apply;
+pub mod archive;
 pub mod arriving;
+pub mod cohort;
 pub mod demo;
 pub mod dialog;
 pub mod document;
@@ -26,6 +28,7 @@ pub mod gallery;
 pub mod model;
 pub mod network;
 pub mod open_scan;
+mod pages;
 pub mod picture;
 pub mod published;
 mod showing;

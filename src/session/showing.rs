@@ -26,6 +26,7 @@ impl Session {
         if let Some(scan) = self.model.scan.ready().filter(|_| arrived.scan) {
             self.view.show_scan(scan);
             self.model.settings.shown_result = None;
+            self.ask_as_case();
         }
         if arrived.run {
             self.show_run();

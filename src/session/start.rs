@@ -4,6 +4,7 @@ use std::ops::Range;
 use std::path::PathBuf;
 
 use super::Session;
+use super::archive::Archive;
 use super::gallery::Gallery;
 use crate::catalogue::Entry;
 use crate::io::Choice;
@@ -35,6 +36,9 @@ pub struct Start {
     pub published: Option<Vec<Entry>>,
     /// Where results are kept; `None` = nowhere.
     pub results: Option<PathBuf>,
+    /// The folder for the sources of archives, for what is fetched of them, and for the log of what is sent; `None` = where the command
+    /// line keeps them.
+    pub archives: Option<PathBuf>,
     /// The file that settings are kept in; `None` = nowhere.
     pub settings: Option<PathBuf>,
 }
@@ -43,6 +47,7 @@ impl Session {
     /// Takes up what `start` says, and for the rest what was chosen last time.
     pub fn begin(&mut self, start: Start) {
         self.gallery = Gallery::new(start.results);
+        self.archive = Archive::new(start.archives.clone());
         if start.demo {
             self.model.begin_demo();
             return;

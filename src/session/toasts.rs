@@ -77,6 +77,11 @@ impl Toasts {
         self.list.push(Toast { text: text.to_owned(), failed: true, show: None, until: now + STAYS });
     }
 
+    /// Tells what happened and has no place of its own, with a way to it.
+    pub fn say(&mut self, text: &str, show: Option<Action>, now: Instant) {
+        self.list.push(Toast { text: text.to_owned(), failed: false, show, until: now + STAYS });
+    }
+
     pub fn close(&mut self, at: usize) {
         if at < self.list.len() {
             self.list.remove(at);

@@ -8,9 +8,10 @@ use eframe::{CreationContext, Storage};
 
 use super::picker::{Ask, Picker};
 use super::{
-    compare_bar, compute_panel, export_dialog, gallery_panel, hangings, help, input_panel, keys, lambda_bar, measure,
-    methods_panel, model_panel, own_keys, palette, panes, presets, preview, published, result_panel, session_panel,
-    slice_bar, start_panel, status_bar, study, theme, toasts, toolbar, widgets, wizard,
+    archive, cohort, compare_bar, compute_panel, export_dialog, gallery_panel, hangings, help, input_panel, keys,
+    lambda_bar, measure, methods_panel, model_panel, own_keys, palette, panes, presets, preview, published,
+    result_panel, send, session_panel, slice_bar, start_panel, status_bar, study, theme, toasts, toolbar, widgets,
+    wizard,
 };
 use crate::catalogue;
 use crate::gpu::SliceRenderer;
@@ -84,6 +85,7 @@ impl App {
             Wanted::ModelsInto => Ask::ModelsInto,
             Wanted::StudyFolder => Ask::StudyFolder,
             Wanted::StudyFile => Ask::StudyFile,
+            Wanted::SourceAuthority | Wanted::SourceCertificate | Wanted::SourceKey => Ask::Certificate,
         };
         let Session { dialog, model, .. } = &mut self.session;
         if let Err(error) = dialog.wait(wanted, self.picker.pick(ask, frame), &model.worker) {
@@ -160,11 +162,11 @@ impl App {
     }
 
     fn steps_ui(&self, ui: &mut egui::Ui, actions: &mut Vec<Action>) {
-        let Session { model, view, published, .. } = &self.session;
+        let Session { model, view, published, cohort, .. } = &self.session;
         Panel::bottom("run").show(ui, |ui| compute_panel::run_ui(ui, model, actions));
         ScrollArea::vertical().auto_shrink([false, false]).show(ui, |ui| {
             widgets::clear_of_scroll_bar(ui);
-            step_ui(ui, 1, |ui| input_panel::input_panel_ui(ui, model, actions));
+            step_ui(ui, 1, |ui| input_panel::input_panel_ui(ui, model, cohort, actions));
             step_ui(ui, 2, |ui| model_panel::model_panel_ui(ui, model, published, actions));
             step_ui(ui, 3, |ui| compute_panel::compute_panel_ui(ui, model, view, actions));
             widgets::scroll_to_focus(ui);
@@ -172,10 +174,14 @@ impl App {
     }
 
     fn result_ui(&self, ui: &mut egui::Ui, actions: &mut Vec<Action>) {
-        let Session { model, view, picture, file, gallery, export, .. } = &self.session;
+        let Session { model, view, picture, file, gallery, export, archive, .. } = &self.session;
         Panel::bottom("picture").frame(Frame::NONE).show(ui, |ui| {
             result_panel::picture_ui(ui, picture, model.scan.ready().is_some(), actions);
-            export_dialog::button_ui(ui, model, export, actions);
+            ui.horizontal(|ui| {
+                export_dialog::button_ui(ui, model, export, actions);
+                send::button_ui(ui, model, archive, actions);
+            });
+            ui.add_space(4.0);
         });
         ScrollArea::vertical().auto_shrink([false, false]).show(ui, |ui| {
             widgets::clear_of_scroll_bar(ui);
@@ -206,8 +212,12 @@ impl App {
             }
             Some(Sheet::Published) => published::published_ui(ctx, model, published, actions),
             Some(Sheet::Study) => study::study_ui(ctx, &self.session.study, actions),
+            Some(Sheet::Archive) => archive::archive_ui(ctx, model, &self.session.archive, actions),
+            Some(Sheet::Send) => send::send_ui(ctx, model, &self.session.archive, actions),
+            Some(Sheet::Cohort) => cohort::cohort_ui(ctx, model, &self.session.cohort, actions),
             None => {}
         }
+        archive::password_ui(ctx, &self.session.archive.passwords, actions);
     }
 }
 

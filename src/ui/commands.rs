@@ -99,6 +99,7 @@ fn of_files(session: &Session) -> Vec<Command> {
         Command::new("Open a file…", command(Key::O), View::Ask(Wanted::ScanFile)).everywhere(),
         Command::new("Published models…", None, View::Sheet(Sheet::Published)),
         Command::new("Reader study…", None, View::Sheet(Sheet::Study)),
+        Command::new("Open from PACS…", None, View::Sheet(Sheet::Archive)),
         Command::new("Show the demo", None, Run::Demo),
     ];
     if model.scan.ready().is_some() {
@@ -107,7 +108,11 @@ fn of_files(session: &Session) -> Vec<Command> {
         all.push(Command::new("Save the picture…", None, View::Ask(Wanted::Picture)));
         all.push(Command::new("Copy the picture", (COMMAND_SHIFT, Key::C), Export::CopyPicture).everywhere());
     }
+    if session.cohort.root().is_some() {
+        all.push(Command::new("Table of cases…", None, View::Sheet(Sheet::Cohort)));
+    }
     if model.run.ready().is_some() {
+        all.push(Command::new("Send results…", None, View::Sheet(Sheet::Send)));
         all.push(Command::new("Export…", command(Key::E), View::Sheet(Sheet::Export)).everywhere());
     }
     if model.missing().is_none() && model.run.running().is_none() {

@@ -4,6 +4,7 @@ use std::path::Path;
 
 use eframe::egui::{RichText, Ui};
 
+use super::cohort;
 use super::notes::{notes_ui, weighed_ui};
 use super::progress::progress_text;
 use super::series_panel::{among_ui, series_ui};
@@ -11,7 +12,8 @@ use super::theme;
 use super::widgets::{Chosen, Fold, error_ui, folding_heading_ui, note_ui, path_field_ui};
 use crate::io::{Weight, counted};
 use crate::job::Progress;
-use crate::session::action::{Action, Place, Run, View, Wanted};
+use crate::session::action::{Action, Place, Run, Sheet, View, Wanted};
+use crate::session::cohort::CohortTable;
 use crate::session::model::{Model, Waiting};
 use crate::session::open_scan::OpenScan;
 use crate::volume::orientation::axis_codes;
@@ -19,7 +21,7 @@ use crate::volume::orientation::axis_codes;
 /// The field of the scan's path.
 pub(super) const FIELD: &str = "Scan path";
 
-pub(super) fn input_panel_ui(ui: &mut Ui, model: &Model, actions: &mut Vec<Action>) {
+pub(super) fn input_panel_ui(ui: &mut Ui, model: &Model, cohort: &CohortTable, actions: &mut Vec<Action>) {
     let ready = model.scan.ready();
     let failed = model.scan.error().or(model.restored.error()).is_some();
     let done = ready.is_some() && model.opening().is_none() && model.waiting.is_none() && !failed;
@@ -31,36 +33,10 @@ pub(super) fn input_panel_ui(ui: &mut Ui, model: &Model, actions: &mut Vec<Actio
     let open = folding_heading_ui(ui, 1, "Scan", fold);
     if let Some(scan) = ready.filter(|_| !open) {
         summary_ui(ui, scan);
+        cohort::button_ui(ui, cohort, actions);
         return;
     }
-    let free = model.run.running().is_none();
-    let why = "A run is going on. Cancel it to open another scan";
-    ui.add_enabled_ui(free, |ui| {
-        ui.horizontal(|ui| {
-            if ui
-                .button("Open file…")
-                .on_hover_text("A scan, a zip archive of scans, or a session (Ctrl+O)")
-                .on_disabled_hover_text(why)
-                .clicked()
-            {
-                actions.push(View::Ask(Wanted::ScanFile).into());
-            }
-            if ui
-                .button("Open folder…")
-                .on_hover_text("A folder of scans (Ctrl+Shift+O)")
-                .on_disabled_hover_text(why)
-                .clicked()
-            {
-                actions.push(View::Ask(Wanted::ScanFolder).into());
-            }
-        });
-        match path_field_ui(ui, FIELD, None, "or type a path, then Enter", ready.and_then(|scan| scan.path.as_deref()))
-        {
-            Some(Chosen::Path(path)) => actions.push(Run::Open(path).into()),
-            Some(Chosen::Browse) => actions.push(View::Ask(Wanted::ScanFile).into()),
-            None => {}
-        }
-    });
+    ways_ui(ui, model, cohort, actions);
     if let Some(monitor) = model.opening() {
         ui.horizontal(|ui| {
             ui.spinner();
@@ -95,6 +71,46 @@ pub(super) fn input_panel_ui(ui: &mut Ui, model: &Model, actions: &mut Vec<Actio
         among_ui(ui, model, scan, actions);
         notes_ui(ui, &scan.notes, "");
     }
+}
+
+/// The ways to a scan.
+fn ways_ui(ui: &mut Ui, model: &Model, cohort: &CohortTable, actions: &mut Vec<Action>) {
+    let ready = model.scan.ready();
+    let free = model.run.running().is_none();
+    let why = "A run is going on. Cancel it to open another scan";
+    ui.add_enabled_ui(free, |ui| {
+        ui.horizontal(|ui| {
+            if ui
+                .button("Open file…")
+                .on_hover_text("A scan, a zip archive of scans, or a session (Ctrl+O)")
+                .on_disabled_hover_text(why)
+                .clicked()
+            {
+                actions.push(View::Ask(Wanted::ScanFile).into());
+            }
+            if ui
+                .button("Open folder…")
+                .on_hover_text("A folder of scans, or of a cohort (Ctrl+Shift+O)")
+                .on_disabled_hover_text(why)
+                .clicked()
+            {
+                actions.push(View::Ask(Wanted::ScanFolder).into());
+            }
+        });
+        ui.horizontal(|ui| {
+            let help = "Find a scan in a hospital's archive, and fetch it";
+            if ui.button("Open from PACS…").on_hover_text(help).on_disabled_hover_text(why).clicked() {
+                actions.push(View::Sheet(Sheet::Archive).into());
+            }
+            cohort::button_ui(ui, cohort, actions);
+        });
+        match path_field_ui(ui, FIELD, None, "or type a path, then Enter", ready.and_then(|scan| scan.path.as_deref()))
+        {
+            Some(Chosen::Path(path)) => actions.push(Run::Open(path).into()),
+            Some(Chosen::Browse) => actions.push(View::Ask(Wanted::ScanFile).into()),
+            None => {}
+        }
+    });
 }
 
 fn file_name(path: &Path) -> String {

@@ -57,7 +57,7 @@ pub(super) fn dropped(ui: &Ui, actions: &mut Vec<Action>) {
             &painter,
             all.center() + egui::vec2(0.0, 30.0),
             Align2::CENTER_CENTER,
-            "a scan file, a DICOM folder, a session, or a model card",
+            "a scan file, a DICOM folder, a session, a cohort, or a model card",
             theme::DARK.weak,
         );
     }

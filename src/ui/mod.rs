@@ -2,6 +2,8 @@
 
 mod annotations;
 mod app;
+mod archive;
+mod cohort;
 mod commands;
 mod compare_bar;
 mod compute_panel;
@@ -32,6 +34,7 @@ mod preview;
 mod progress;
 mod published;
 mod result_panel;
+mod send;
 mod series_panel;
 mod session_panel;
 mod slice_bar;

@@ -29,6 +29,8 @@ pub enum Ask {
     StudyFolder,
     /// A study file, or a table of results.
     StudyFile,
+    /// A certificate, or its private key.
+    Certificate,
 }
 
 /// Endings of files that open as a scan or a session.
@@ -89,6 +91,15 @@ impl Picker for SystemPicker {
             Ask::StudyFile => {
                 let dialog = dialog.set_title("Choose a study file or a table of results");
                 path(dialog.add_filter("Study file or table", &["toml", "csv"]).pick_file())
+            }
+            Ask::Certificate => {
+                let dialog = dialog.set_title("Choose a certificate or its key");
+                path(
+                    dialog
+                        .add_filter("PEM files", &["pem", "crt", "cer", "key"])
+                        .add_filter("All files", &["*"])
+                        .pick_file(),
+                )
             }
             Ask::ExportFolder => path(dialog.set_title("Choose a folder to export to").pick_folder()),
             Ask::SavePicture => {

@@ -181,7 +181,8 @@ impl Card<'_> {
     }
 }
 
-fn laid_out(ui: &Ui, text: &str, color: Color32, width: f32, rows: usize) -> Arc<Galley> {
+/// Small text of so many rows at most, cut where there is more.
+pub(super) fn laid_out(ui: &Ui, text: &str, color: Color32, width: f32, rows: usize) -> Arc<Galley> {
     let font: FontId = theme::small();
     let mut job = LayoutJob::simple(text.to_owned(), font, color, width);
     job.wrap.max_rows = rows;

@@ -2,7 +2,7 @@
 
 use eframe::egui::{Align, Button, Layout, RichText, Ui, vec2};
 
-use super::{gallery_panel, published, theme};
+use super::{cohort, gallery_panel, published, theme};
 use crate::session::Session;
 use crate::session::action::{Action, Run, Setting, Sheet, View, Wanted};
 
@@ -26,6 +26,10 @@ pub(super) fn start_panel_ui(ui: &mut Ui, session: &Session, actions: &mut Vec<A
                 actions.push(View::Ask(wanted).into());
             }
         }
+        let button = Button::new(RichText::new("Open from PACS…").strong()).min_size([240.0, 34.0].into());
+        if ui.add(button).on_hover_text("Find a scan in a hospital's archive, and fetch it").clicked() {
+            actions.push(View::Sheet(Sheet::Archive).into());
+        }
         ui.label(RichText::new("or drop a scan here").color(theme::colors(ui).weak));
         ui.add_space(10.0);
         let demo = ui
@@ -36,6 +40,7 @@ pub(super) fn start_panel_ui(ui: &mut Ui, session: &Session, actions: &mut Vec<A
         }
         ui.add_space(2.0);
         published::button_ui(ui, &session.published, actions);
+        cohort::button_ui(ui, &session.cohort, actions);
         let study = ui.button("Reader study…");
         if study.on_hover_text("Results shown blinded and in random order, with questions to a reader").clicked() {
             actions.push(View::Sheet(Sheet::Study).into());

@@ -5,6 +5,7 @@ mod broken;
 mod damaged;
 mod manifests;
 mod merged;
+pub(crate) mod screen;
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
@@ -16,13 +17,13 @@ use crate::support;
 use crate::tiny_models::TinyModels;
 
 /// Tiny networks, some stacks beside them, and a folder for the cohort.
-struct Trial {
+pub(crate) struct Trial {
     models: TinyModels,
     folder: tempfile::TempDir,
 }
 
 impl Trial {
-    fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self { models: TinyModels::new(), folder: tempfile::tempdir().expect("a folder") }
     }
 

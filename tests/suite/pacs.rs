@@ -3,7 +3,9 @@
 mod binary;
 mod dimse_peers;
 mod names;
+pub(crate) mod pages;
 mod real;
+mod screen;
 mod series;
 mod web_servers;
 
@@ -26,7 +28,7 @@ fn web(url: &str) -> Source {
     }
 }
 
-fn dimse(port: u16) -> Source {
+pub(crate) fn dimse(port: u16) -> Source {
     let peer = Dimse {
         host: "127.0.0.1".to_owned(),
         port,

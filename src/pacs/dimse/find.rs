@@ -95,7 +95,8 @@ pub(super) fn of_series(query: &Query) -> Vec<u8> {
 
 pub(super) fn of_instances(study_uid: &str, series_uid: &str) -> Vec<u8> {
     let keys = level("IMAGE").text(tags::STUDY_INSTANCE_UID, study_uid).text(tags::SERIES_INSTANCE_UID, series_uid);
-    key(key(keys, tags::SOP_INSTANCE_UID, None), tags::SOP_CLASS_UID, None).bytes()
+    let keys = key(key(keys, tags::SOP_CLASS_UID, None), tags::SOP_INSTANCE_UID, None);
+    key(keys, tags::INSTANCE_NUMBER, None).bytes()
 }
 
 fn text(of: &Message, tag: Tag) -> String {
@@ -134,7 +135,11 @@ pub(super) fn series(of: &Message, study_uid: &str) -> Series {
 }
 
 pub(super) fn instance(of: &Message) -> Instance {
-    Instance { uid: text(of, tags::SOP_INSTANCE_UID), class_uid: text(of, tags::SOP_CLASS_UID) }
+    Instance {
+        uid: text(of, tags::SOP_INSTANCE_UID),
+        class_uid: text(of, tags::SOP_CLASS_UID),
+        number: of.text(tags::INSTANCE_NUMBER).and_then(|number| number.trim().parse().ok()),
+    }
 }
 
 /// All matches, each once, by the name that `read` gives it.

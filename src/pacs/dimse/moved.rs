@@ -25,6 +25,8 @@ use crate::pacs::shelf::Arrival;
 const CLASS: &str = uids::STUDY_ROOT_QUERY_RETRIEVE_INFORMATION_MODEL_MOVE;
 /// How often the receiver looks for the next delivery.
 const GLANCE: Duration = Duration::from_millis(10);
+/// How long a receiver may take to leave its port.
+const LEAVES: Duration = Duration::from_secs(1);
 
 /// The receiver, shared by those who deliver at once.
 struct Receiver {
@@ -40,7 +42,7 @@ struct Receiver {
 pub(super) fn fetch(peer: &Peer, wanted: &Wanted, out: &Out<Arrival, ()>) -> Result<(), Error> {
     let port =
         peer.dimse.receive_port.ok_or_else(|| peer.refused("no port to receive at is named (--receive-port)"))?;
-    let listener = TcpListener::bind(("0.0.0.0", port)).and_then(|listener| {
+    let listener = bound(port).and_then(|listener| {
         listener.set_nonblocking(true)?;
         Ok(listener)
     });
@@ -73,6 +75,19 @@ fn no_listener(port: u16, kind: ErrorKind) -> String {
         _ => "the network of this machine is in trouble, or there is none",
     };
     format!("this program cannot listen at port {port} (--receive-port): {why}")
+}
+
+/// Listens at a port. The receiver of the retrieval before may be about to leave it.
+fn bound(port: u16) -> std::io::Result<TcpListener> {
+    let began = std::time::Instant::now();
+    loop {
+        match TcpListener::bind(("0.0.0.0", port)) {
+            Err(error) if error.kind() == ErrorKind::AddrInUse && began.elapsed() < LEAVES => {
+                std::thread::sleep(GLANCE);
+            }
+            bound => return bound,
+        }
+    }
 }
 
 /// Asks for the delivery, and waits until the archive says that it has delivered all.

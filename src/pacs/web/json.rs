@@ -64,7 +64,11 @@ impl Object {
     }
 
     pub(super) fn instance(&self) -> Instance {
-        Instance { uid: self.text("00080018"), class_uid: self.text("00080016") }
+        Instance {
+            uid: self.text("00080018"),
+            class_uid: self.text("00080016"),
+            number: self.text("00200013").parse().ok(),
+        }
     }
 
     /// The items of a sequence.

@@ -31,6 +31,7 @@ use self::sketching::{Decoded, Sketching};
 use anyhow::anyhow;
 
 use super::arriving::{Arriving, EarlySlice, Listing};
+use super::cohort::found::IsCohort;
 use super::document::{self, Restored};
 use super::explained::Explained;
 use super::network::{Loaded, hold_against};
@@ -173,8 +174,10 @@ impl Model {
         }
         self.arriving = Arriving::new(Some(path.clone()), choice, known.as_deref());
         let (recipe, arriving) = (self.recipe(), self.arriving.clone());
-        let job =
-            self.worker.spawn("open", move |monitor| Ok(Arc::new(OpenScan::open(path, &arriving, &recipe, monitor)?)));
+        let job = self.worker.spawn("open", move |monitor| {
+            IsCohort::refuse(&path)?;
+            Ok(Arc::new(OpenScan::open(path, &arriving, &recipe, monitor)?))
+        });
         self.scan.follow(job);
     }
 

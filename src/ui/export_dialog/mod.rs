@@ -28,7 +28,6 @@ pub(super) fn button_ui(ui: &mut Ui, model: &Model, dialog: &Exporting, actions:
     if button.on_hover_text(help).on_disabled_hover_text("There is no result yet").clicked() {
         actions.push(View::Sheet(Sheet::Export).into());
     }
-    ui.add_space(4.0);
 }
 
 pub(super) fn export_dialog_ui(ctx: &Context, model: &Model, dialog: &Exporting, actions: &mut Vec<Action>) {
@@ -130,6 +129,9 @@ fn written_ui(ui: &mut Ui, written: &Written, actions: &mut Vec<Action>) {
         }
         if ui.button("Show in folder").clicked() {
             actions.push(Export::ShowFolder.into());
+        }
+        if ui.button("Send results…").on_hover_text("Maps, segmentation and animation to a PACS").clicked() {
+            actions.extend([View::Sheet(Sheet::Export).into(), View::Sheet(Sheet::Send).into()]);
         }
     });
 }

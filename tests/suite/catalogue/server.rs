@@ -14,6 +14,7 @@ pub(crate) struct Request {
     /// The first byte that is wanted.
     pub(crate) from: Option<usize>,
     pub(crate) if_range: Option<String>,
+    /// Who asks.
     pub(crate) authorization: Option<String>,
 }
 

@@ -1,6 +1,7 @@
 //! Orthanc, nginx with TLS before it, dcmqrscp and storescp, on loopback.
 
 mod over_tls;
+mod pages;
 mod secrets;
 mod servers;
 

@@ -1,0 +1,197 @@
+//! The table of cases: only the rows that are seen are drawn, however many there are.
+
+use eframe::egui::{
+    Align2, Color32, CornerRadius, Id, Rect, Role, ScrollArea, Sense, Ui, UiBuilder, WidgetInfo, pos2, vec2,
+};
+
+use crate::cohort::{Case, Progress};
+use crate::session::action::{Action, Cohort as Act};
+use crate::session::cohort::CohortTable;
+use crate::session::cohort::table::{Column, state, target};
+use crate::ui::series_panel::laid_out;
+use crate::ui::widgets::focus_frame;
+use crate::ui::{textures, theme};
+
+const ROW: f32 = 44.0;
+const HEAD: f32 = 26.0;
+const PICTURE: [f32; 2] = [116.0, 38.0];
+const MARGIN: f32 = 6.0;
+/// Rows whose pictures are on the GPU at a time; more are never seen.
+const SLOTS: usize = 128;
+
+/// How wide a column is, points.
+fn width(column: Column) -> f32 {
+    match column {
+        Column::Id => 130.0,
+        Column::State | Column::Further(_) => 104.0,
+        Column::Target | Column::Stop => 190.0,
+        _ => 84.0,
+    }
+}
+
+fn left_of(columns: &[Column]) -> Vec<f32> {
+    let mut at = PICTURE[0] + 2.0 * MARGIN;
+    let step = |column: &Column| {
+        let left = at;
+        at += width(*column);
+        left
+    };
+    columns.iter().map(step).collect()
+}
+
+pub(super) fn table_ui(ui: &mut Ui, cohort: &CohortTable, room: f32, actions: &mut Vec<Action>) {
+    let columns = Column::all(&cohort.cases);
+    let lefts = left_of(&columns);
+    let total = lefts.last().copied().unwrap_or_default() + columns.last().copied().map_or(0.0, width);
+    let (head, _) = ui.allocate_exact_size(vec2(ui.available_width(), HEAD), Sense::hover());
+    let id = Id::unique("table of cases");
+    let remembered: Option<(String, f32)> = ui.data(|data| data.get_temp(id));
+    let (was_chosen, offset) = remembered.unwrap_or_default();
+    let chosen = cohort.chosen.clone().unwrap_or_default();
+    ui.spacing_mut().item_spacing.y = 0.0;
+    let mut area = ScrollArea::both().id_salt("cases").max_height(room - HEAD).auto_shrink([false, false]);
+    // A key may have led to a row that is not seen: the list goes there.
+    if chosen != was_chosen
+        && let Some(row) = cohort.chosen_row()
+    {
+        let seen: std::ops::Range<usize> = ui.data(|data| data.get_temp(id.with("seen"))).unwrap_or_default();
+        if row < seen.start || row + 1 >= seen.end {
+            let rows = seen.len().saturating_sub(2);
+            let first = if row < seen.start { row } else { (row + 1).saturating_sub(rows.max(1)) };
+            area = area.vertical_scroll_offset(first as f32 * ROW);
+        }
+    }
+    let shown = area.show_rows(ui, ROW, cohort.order.len(), |ui, rows| {
+        ui.set_min_width(total);
+        for row in rows.clone() {
+            if let Some(case) = cohort.order.get(row).and_then(|at| cohort.cases.all.get(*at)) {
+                row_ui(ui, cohort, (row, case), (&columns, &lefts, total), actions);
+            }
+        }
+        rows
+    });
+    head_ui(ui, cohort, head, (&columns, &lefts, offset), actions);
+    if shown.inner != *cohort.seen() {
+        actions.push(Act::Seen(shown.inner.clone()).into());
+    }
+    ui.data_mut(|data| {
+        data.insert_temp(id, (chosen, shown.state.clamped_offset().x));
+        data.insert_temp(id.with("seen"), shown.inner);
+    });
+    if cohort.order.is_empty() {
+        let words = if cohort.cases.all.is_empty() { "Reading" } else { "No case is like that" };
+        let at = head.left_bottom() + vec2(MARGIN, 12.0);
+        ui.painter().text(at, Align2::LEFT_TOP, words, theme::small(), theme::colors(ui).weak);
+    }
+}
+
+/// The names of the columns, each a button that sorts by it. They move to the side with the rows.
+fn head_ui(
+    ui: &mut Ui,
+    cohort: &CohortTable,
+    rect: Rect,
+    (columns, lefts, offset): (&[Column], &[f32], f32),
+    actions: &mut Vec<Action>,
+) {
+    let mut ui = ui.new_child(UiBuilder::new().max_rect(rect).id_salt("columns"));
+    ui.set_clip_rect(rect.intersect(ui.clip_rect()));
+    let colors = theme::colors(&ui);
+    ui.painter().rect_filled(rect, CornerRadius::ZERO, colors.background);
+    for (column, left) in columns.iter().zip(lefts) {
+        let at = pos2(rect.left() + left - offset, rect.top());
+        let place = Rect::from_min_size(at, vec2(width(*column), HEAD));
+        let response = ui.interact(place, ui.scope_id().with(("column", left.to_bits())), Sense::click());
+        let title = column.title(&cohort.cases);
+        let on = cohort.sorted.by == *column;
+        let way = if cohort.sorted.descends { ", falling" } else { ", rising" };
+        let name = format!("Sort by {}{}", title.to_lowercase(), if on { way } else { "" });
+        response.widget_info(|| WidgetInfo::selected(Role::Button, true, on, &name));
+        let mark = match (on, cohort.sorted.descends) {
+            (false, _) => "",
+            (true, false) => " ⏶",
+            (true, true) => " ⏷",
+        };
+        let color = if on || response.hovered() { colors.strong } else { colors.weak };
+        let text = laid_out(&ui, &format!("{title}{mark}"), color, width(*column) - MARGIN, 1);
+        let x = if column.is_number() { place.right() - MARGIN - text.size().x } else { place.left() };
+        ui.painter().galley(pos2(x, place.center().y - text.size().y / 2.0), text, color);
+        focus_frame(&ui, &response);
+        if response.clicked() {
+            actions.push(Act::Sort(*column).into());
+        }
+        response.on_hover_text(column.meaning());
+    }
+}
+
+fn row_ui(
+    ui: &mut Ui,
+    cohort: &CohortTable,
+    (row, case): (usize, &Case),
+    (columns, lefts, total): (&[Column], &[f32], f32),
+    actions: &mut Vec<Action>,
+) {
+    let (rect, response) = ui.allocate_exact_size(vec2(total.max(ui.available_width()), ROW), Sense::click());
+    let id = &case.row.id;
+    let on = cohort.chosen.as_ref() == Some(id);
+    response.widget_info(|| WidgetInfo::selected(Role::Button, true, on, label(case)));
+    let colors = theme::colors(ui);
+    let painter = ui.painter_at(rect);
+    if on || response.hovered() || response.has_focus() {
+        painter.rect_filled(rect, CornerRadius::ZERO, colors.slab);
+    } else if row % 2 == 1 {
+        painter.rect_filled(rect, CornerRadius::ZERO, colors.background);
+    }
+    let place = Rect::from_min_size(rect.min + vec2(MARGIN, 3.0), PICTURE.into());
+    painter.rect_filled(place, CornerRadius::same(2), theme::BLACK);
+    if let Some(picture) = cohort.pictures.of(id) {
+        let texture = textures::picture(ui.ctx(), &format!("case {}", row % SLOTS), picture);
+        let size = texture.size_vec2();
+        let size = size * (place.size() / size).min_elem();
+        let whole = Rect::from_min_max(pos2(0.0, 0.0), pos2(1.0, 1.0));
+        painter.image(texture.id(), Rect::from_center_size(place.center(), size), whole, Color32::WHITE);
+    }
+    for (column, left) in columns.iter().zip(lefts) {
+        let cell = Rect::from_min_size(pos2(rect.left() + left, rect.top()), vec2(width(*column), ROW));
+        if !ui.is_rect_visible(cell) {
+            continue;
+        }
+        let color = match column {
+            Column::Id => colors.strong,
+            Column::State | Column::Stop => color(ui, &case.progress),
+            _ => colors.text,
+        };
+        let rows = if matches!(column, Column::Stop | Column::Target) { 2 } else { 1 };
+        let text = laid_out(ui, &column.text(case), color, width(*column) - MARGIN, rows);
+        let x = if column.is_number() { cell.right() - MARGIN - text.size().x } else { cell.left() };
+        ui.painter().galley(pos2(x, cell.center().y - text.size().y / 2.0), text, color);
+    }
+    focus_frame(ui, &response);
+    if response.double_clicked() {
+        actions.push(Act::Open(id.clone()).into());
+    } else if response.clicked() {
+        actions.push(Act::Choose(id.clone()).into());
+    }
+}
+
+/// A failure stands out; words tell it too.
+fn color(ui: &Ui, progress: &Progress) -> Color32 {
+    let colors = theme::colors(ui);
+    match progress {
+        Progress::Failed(_) | Progress::Damaged(_) => colors.red,
+        Progress::Done(_) => colors.text,
+        Progress::Unread | Progress::Missing | Progress::Computing => colors.weak,
+    }
+}
+
+/// For a screen reader.
+fn label(case: &Case) -> String {
+    let id = &case.row.id;
+    match &case.progress {
+        Progress::Done(numbers) => {
+            let (from, to) = (numbers.scores.reconstruction, numbers.scores.counterfactual);
+            format!("Case {id}: done, {}, {from:.3} to {to:.3}", target(case))
+        }
+        Progress::Failed(failure) => format!("Case {id}: failed, {}", failure.reason),
+        other => format!("Case {id}: {}", state(other)),
+    }
+}
