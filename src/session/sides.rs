@@ -18,9 +18,10 @@ impl Session {
     pub(super) fn turn_side(&mut self, which: Which) {
         let (open, narrow) = (!self.shows(which), self.narrow);
         let sides = &mut self.model.settings.sides;
-        match which {
-            Which::Steps => sides.steps = sides.steps.turned(open, narrow),
-            Which::Result => sides.result = sides.result.turned(open, narrow),
-        }
+        let side = match which {
+            Which::Steps => &mut sides.steps,
+            Which::Result => &mut sides.result,
+        };
+        *side = if narrow { side.turned_where_narrow(open) } else { side.turned(open) };
     }
 }

@@ -74,10 +74,16 @@ impl Side {
         }
     }
 
-    /// Shown, or put away, in a window that has or has not room for both panels.
+    /// Shown, or put away, in a window that has room for both panels.
     #[must_use]
-    pub fn turned(self, open: bool, narrow: bool) -> Self {
-        if narrow { Self { open_where_narrow: Some(open), ..self } } else { Self { open, ..self } }
+    pub fn turned(self, open: bool) -> Self {
+        Self { open, ..self }
+    }
+
+    /// Shown, or put away, in a narrow window.
+    #[must_use]
+    pub fn turned_where_narrow(self, open: bool) -> Self {
+        Self { open_where_narrow: Some(open), ..self }
     }
 }
 

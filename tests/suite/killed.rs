@@ -169,7 +169,7 @@ fn an_export_that_is_told_twice_to_end_leaves_nothing_hidden() {
         let is_left = out.exists();
         left_at_once |= status.code() == Some(LEFT_AT_ONCE);
         if status.code() == Some(LEFT_AT_ONCE) {
-            assert!(!is_left, "attempt {attempt}: {:?}", std::fs::read_dir(&out).map(|all| all.count()));
+            assert!(!is_left, "attempt {attempt}: {:?}", std::fs::read_dir(&out).map(Iterator::count));
             assert!(
                 !models.folder.path().join(format!("twice {attempt}")).exists(),
                 "the folders that were made go too"

@@ -4,7 +4,7 @@
 use std::path::{Path, PathBuf};
 
 use eframe::egui::accesskit::Role;
-use eframe::egui::{Event, Key, Pos2, Rect, Shape, pos2, vec2};
+use eframe::egui::{Key, Pos2, Rect, Shape, pos2, vec2};
 use egui_kittest::Harness;
 use egui_kittest::kittest::Queryable;
 use parallax::settings::{Panels, Settings, kept};
@@ -209,7 +209,7 @@ fn two_results_side_by_side_and_a_run_beside_an_older_result_have_room_for_their
     press(&mut window, "range");
     window.get_by_role_and_label(Role::SpinButton, "Steps").focus();
     window.run_steps(2);
-    window.event(Event::Text("200".to_owned()));
+    window.event(egui::Event::Text("200".to_owned()));
     window.run_steps(1);
     window.key_press(Key::Enter);
     window.run_steps(3);
