@@ -92,6 +92,7 @@ fn search_ui(ui: &mut Ui, model: &Model, archive: &Archive, room: f32, actions: 
     ui.add_space(4.0);
     let left = ((ui.available_width() - GAP) * LIST_SHARE).round();
     ui.horizontal_top(|ui| {
+        ui.set_min_height(room); // nothing moves when answers come
         ui.spacing_mut().item_spacing.x = GAP;
         ui.vertical(|ui| {
             ui.set_width(left);
@@ -173,8 +174,9 @@ fn form_ui(ui: &mut Ui, archive: &Archive, actions: &mut Vec<Action>) {
         ui.vertical(|ui| {
             ui.label(RichText::new(" ").small());
             let free = archive.source().is_some() && archive.studies.running().is_none();
+            let size = vec2(BUTTON, ui.spacing().interact_size.y);
             let button = egui::Button::new("Search").fill(theme::colors(ui).accent_dim);
-            enter |= ui.add_enabled(free, button.min_size(vec2(BUTTON, 0.0))).clicked();
+            enter |= ui.add_enabled_ui(free, |ui| ui.add_sized(size, button).clicked()).inner;
         });
     });
     if form != archive.form {

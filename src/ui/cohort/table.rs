@@ -1,7 +1,8 @@
 //! The table of cases: only the rows that are seen are drawn, however many there are.
 
 use eframe::egui::{
-    Align2, Color32, CornerRadius, Id, Rect, Role, ScrollArea, Sense, Ui, UiBuilder, WidgetInfo, pos2, vec2,
+    Align2, Color32, CornerRadius, Id, Pos2, Rect, Role, ScrollArea, Sense, Shape, Stroke, Ui, UiBuilder, WidgetInfo,
+    pos2, vec2,
 };
 
 use crate::cohort::{Case, Progress};
@@ -16,6 +17,8 @@ const ROW: f32 = 44.0;
 const HEAD: f32 = 26.0;
 const PICTURE: [f32; 2] = [116.0, 38.0];
 const MARGIN: f32 = 6.0;
+/// The side of the mark of the column that is sorted by.
+const MARK: f32 = 7.0;
 /// Rows whose pictures are on the GPU at a time; more are never seen.
 const SLOTS: usize = 128;
 
@@ -106,14 +109,14 @@ fn head_ui(
         let way = if cohort.sorted.descends { ", falling" } else { ", rising" };
         let name = format!("Sort by {}{}", title.to_lowercase(), if on { way } else { "" });
         response.widget_info(|| WidgetInfo::selected(Role::Button, true, on, &name));
-        let mark = match (on, cohort.sorted.descends) {
-            (false, _) => "",
-            (true, false) => " ⏶",
-            (true, true) => " ⏷",
-        };
         let color = if on || response.hovered() { colors.strong } else { colors.weak };
-        let text = laid_out(&ui, &format!("{title}{mark}"), color, width(*column) - MARGIN, 1);
+        let text = laid_out(&ui, title, color, width(*column) - MARGIN - 2.0 * MARK, 1);
         let x = if column.is_number() { place.right() - MARGIN - text.size().x } else { place.left() };
+        if on {
+            // At the side where there is room.
+            let middle = if column.is_number() { x - 1.5 * MARK } else { x + text.size().x + 1.5 * MARK };
+            mark_ui(&ui, pos2(middle, place.center().y), cohort.sorted.descends, colors.accent);
+        }
         ui.painter().galley(pos2(x, place.center().y - text.size().y / 2.0), text, color);
         focus_frame(&ui, &response);
         if response.clicked() {
@@ -121,6 +124,13 @@ fn head_ui(
         }
         response.on_hover_text(column.meaning());
     }
+}
+
+/// A triangle that tells which way is sorted.
+fn mark_ui(ui: &Ui, middle: Pos2, descends: bool, color: Color32) {
+    let tip = if descends { MARK / 2.0 } else { -MARK / 2.0 };
+    let corners = [vec2(-MARK / 2.0, -tip), vec2(MARK / 2.0, -tip), vec2(0.0, tip)].map(|corner| middle + corner);
+    ui.painter().add(Shape::convex_polygon(corners.into(), color, Stroke::NONE));
 }
 
 fn row_ui(

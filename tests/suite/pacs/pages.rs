@@ -316,6 +316,7 @@ fn servers_that_lie_or_break_off_are_told_in_words_and_what_came_stays() {
     session.apply(Archive::Fetch(0).into());
     until(&mut session, "the scan", |session| session.model.scan.ready().is_some());
 
+    let empty = tempfile::tempdir().expect("a folder"); // nothing of the series is here
     // Half of what it lists; a list that is none; no UID; ten thousand studies.
     let half = Server::start(|_, request, stream| {
         if request.path.contains('?') || asked(request).is_some_and(|k| k < 4) {
@@ -333,6 +334,10 @@ fn servers_that_lie_or_break_off_are_told_in_words_and_what_came_stays() {
     for (name, server, said) in
         [("half", &half, "knows no such thing"), ("page", &page_of, "where a list"), ("many", &many, "")]
     {
+        if name == "half" {
+            session.archive = parallax::session::archive::Archive::new(Some(empty.path().to_owned()));
+            session.apply(View::Sheet(Sheet::Archive).into());
+        }
         add(&mut session, draft(name, &server.address));
         search(&mut session);
         if name == "half" {
