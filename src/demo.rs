@@ -31,16 +31,15 @@ pub struct Cards {
 }
 
 impl Cards {
-    /// In the folder that `PARALLAX_ASSETS` names, or else beside the program, in its `share`, or in the sources it was built from.
+    /// In the folder that `PARALLAX_ASSETS` names, or else beside the program, in its `share`, or in the sources it was built from, unless it
+    /// was built for a package.
     pub fn find() -> Result<Self> {
         let named = std::env::var_os(VARIABLE).map(PathBuf::from);
         let program = std::env::current_exe().ok(); // a program that does not know where it is looks elsewhere
         let beside = program.as_deref().and_then(Path::parent);
-        let places = match (named, beside) {
-            (Some(folder), _) => vec![folder],
-            (None, Some(beside)) => vec![beside.join("assets"), beside.join("../share/parallax/assets"), sources()],
-            (None, None) => vec![sources()],
-        };
+        let beside = beside.map(|beside| [beside.join("assets"), beside.join("../share/parallax/assets")]);
+        let known = beside.into_iter().flatten().chain(sources());
+        let places = named.map_or_else(|| known.collect(), |folder| vec![folder]);
         Self::among(&places)
     }
 
@@ -64,8 +63,14 @@ impl Cards {
     }
 }
 
-fn sources() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("assets")
+/// The sources that the program was built from. A package holds no path of the machine that built it.
+const SOURCES: Option<&str> = match option_env!("PARALLAX_PACKAGE") {
+    Some(_) => None,
+    None => Some(env!("CARGO_MANIFEST_DIR")),
+};
+
+fn sources() -> Option<PathBuf> {
+    SOURCES.map(|folder| Path::new(folder).join("assets"))
 }
 
 /// How the demo searches: to a score that says there is none.
@@ -104,7 +109,8 @@ mod tests {
 
     #[test]
     fn the_networks_come_with_the_sources() {
-        let cards = Cards::among(&[PathBuf::from("nowhere"), sources()]).expect("cards");
-        assert_eq!(cards.autoencoder, sources().join("vqgan.toml"));
+        let sources = sources().expect("no package");
+        let cards = Cards::among(&[PathBuf::from("nowhere"), sources.clone()]).expect("cards");
+        assert_eq!(cards.autoencoder, sources.join("vqgan.toml"));
     }
 }
