@@ -72,7 +72,16 @@ fn text(folder: &Path, name: &str) -> Result<String, Unsound> {
 }
 
 fn json<'t, T: Deserialize<'t>>(name: &str, text: &'t str) -> Result<T, Unsound> {
-    serde_json::from_str(text).map_err(|error| Unsound::Damaged(format!("its {name} {}", files::of_json(&error))))
+    serde_json::from_str(text).map_err(|error| {
+        let what = if ends_at(text, &error) { "ends in the middle".to_owned() } else { files::of_json(&error) };
+        Unsound::Damaged(format!("its {name} {what}"))
+    })
+}
+
+/// Whether all of a text up to its end was understood: a number that is cut is wrong where it ends.
+fn ends_at(text: &str, error: &serde_json::Error) -> bool {
+    let (lines, last) = (text.lines().count(), text.lines().last().map_or(0, str::len));
+    !error.is_data() && error.line() >= lines && error.column() >= last
 }
 
 /// Refuses a `result.json` of another scan or of other networks than `case.json` tells.
