@@ -47,7 +47,10 @@ pub(super) fn annotate(
         plate(painter, inner.left_top() + vec2(0.0, LINE), Align2::LEFT_TOP, score, theme::DARK.strong);
     }
     let [left, right, top, bottom] = camera.letters(grid);
-    plate(painter, inner.left_center(), Align2::LEFT_CENTER, left, theme::DARK.strong);
+    // Below what stands at the left, where a pane is low.
+    let below = inner.top() + (crossed(&at_left(painter, inner, picture), 0.0) + 0.5) * LINE + 2.0;
+    let at = pos2(inner.left(), inner.center().y.max(below));
+    plate(painter, at, Align2::LEFT_CENTER, left, theme::DARK.strong);
     plate(painter, inner.right_center(), Align2::RIGHT_CENTER, right, theme::DARK.strong);
     let legend = picture.look.legend(picture.layers.map.as_ref());
     let lines = top_lines(painter, inner, picture, legend.as_ref());
@@ -72,27 +75,40 @@ struct TopLines {
 }
 
 fn top_lines(painter: &egui::Painter, inner: Rect, picture: &Picture, legend: Option<&Legend>) -> TopLines {
-    let width = |text: &str| text_size(painter, text).x + 8.0; // with its plate
-    let tag = synthetic_tag(picture);
-    let below = tag.as_ref().filter(|tag| !is_beside(painter, inner, picture, tag));
-    let titled = picture.labels.title;
-    let at_left = [
-        if titled { width(&picture.title) } else { 0.0 },
-        picture.score.as_ref().filter(|_| titled).map_or(0.0, |score| width(score)),
-        below.map_or(0.0, |tag| width(tag)),
-    ];
+    let at_left = at_left(painter, inner, picture);
     let middle = (inner.width() - LINE) / 2.0;
-    let crossed = |reach: f32| at_left.iter().rposition(|width| *width > reach).map_or(0.0, |line| line as f32 + 1.0);
-    let letter = crossed(middle).max(1.0);
+    let letter = crossed(&at_left, middle).max(1.0);
     let widest = legend.map_or(0.0, |legend| {
-        legend.labels().iter().map(|(_, text)| width(text)).fold(0.0, f32::max) + BAR + LINE / 2.0
+        legend.labels().iter().map(|(_, text)| plate_width(painter, text)).fold(0.0, f32::max) + BAR + LINE / 2.0
     });
     // Its first label stands half a line above the bar: at the line before.
-    let mut first = crossed(inner.width() - widest).max(1.0);
+    let mut first = crossed(&at_left, inner.width() - widest).max(1.0);
     if widest > middle {
         first = first.max(letter + 1.0);
     }
     TopLines { letter, legend: first + 0.5 }
+}
+
+/// The width of a text with its plate, points.
+fn plate_width(painter: &egui::Painter, text: &str) -> f32 {
+    text_size(painter, text).x + 8.0
+}
+
+/// How wide each line at the upper left of a pane is: its title, its score, and the tag where that has no room beside the title.
+fn at_left(painter: &egui::Painter, inner: Rect, picture: &Picture) -> [f32; 3] {
+    let tag = synthetic_tag(picture);
+    let below = tag.as_ref().filter(|tag| !is_beside(painter, inner, picture, tag));
+    let titled = picture.labels.title;
+    [
+        if titled { plate_width(painter, &picture.title) } else { 0.0 },
+        picture.score.as_ref().filter(|_| titled).map_or(0.0, |score| plate_width(painter, score)),
+        below.map_or(0.0, |tag| plate_width(painter, tag)),
+    ]
+}
+
+/// How many of these lines there are down to the last that is wider than `reach`.
+fn crossed(lines: &[f32], reach: f32) -> f32 {
+    lines.iter().rposition(|width| *width > reach).map_or(0.0, |line| line as f32 + 1.0)
 }
 
 /// On every pane of generated pixels, always.

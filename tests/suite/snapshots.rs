@@ -52,7 +52,7 @@ fn drawn(window: &Window) -> Vec<Drawn> {
                 Shape::Vec(shapes) => open.extend(shapes),
                 Shape::Text(text) => {
                     for row in &text.galley.rows {
-                        let whole = row.rect().translate(text.pos.to_vec2());
+                        let whole = row.rect_without_leading_space().translate(text.pos.to_vec2());
                         let seen = whole.intersect(clipped.clip_rect);
                         let words = row.text();
                         let is_copy = |one: &Drawn| one.text == words && (one.whole.min - whole.min).length() < EDGE;

@@ -79,7 +79,8 @@ pub(super) fn add(session: &mut Session, draft: Draft) {
     let name = draft.name.clone();
     session.apply(Archive::Sources(Sources::Change(Box::new(draft))).into());
     session.apply(Archive::Sources(Sources::Keep).into());
-    until(session, "the source", |session| session.archive.sources.draft.is_none() || error(session).is_some());
+    let refused = |session: &Session| session.archive.sources.error().is_some();
+    until(session, "the source", |session| session.archive.sources.draft.is_none() || refused(session));
     assert!(session.archive.sources.named(&name).is_some(), "{:?}", error(session));
     session.apply(Archive::Sources(Sources::Show(false)).into());
     session.apply(Archive::Choose(name).into());
@@ -373,7 +374,9 @@ pub(crate) fn choosy() -> Server {
         let (mut stored, mut refused) = (Vec::new(), Vec::new());
         for (at, start) in starts.iter().enumerate() {
             let end = starts.get(at + 1).map_or(body.len(), |next| next - 128);
-            let file = dicom_object::from_reader(&body[start - 128..end]).expect("a DICOM file");
+            let part = &body[start - 128..end];
+            let length = part.windows(4).rposition(|four| four == b"\r\n--").expect("a boundary");
+            let file = dicom_object::from_reader(&part[..length]).expect("a DICOM file");
             let (class, uid) = (&file.meta().media_storage_sop_class_uid, &file.meta().media_storage_sop_instance_uid);
             let uid = uid.trim_end_matches('\0');
             if class.trim_end_matches('\0') == "1.2.840.10008.5.1.4.1.1.66.4" {

@@ -177,7 +177,8 @@ fn a_result_is_sent_with_what_was_ticked_and_each_answer_is_told() {
     assert_eq!(toggled(&window, "Counterfactual as a CT series"), Some(Toggled::False), "it looks like a scan");
     assert_eq!(toggled(&window, "The objects name no patient"), Some(Toggled::True), "at first");
     for object in ["Heatmap", "Changed regions", "Animation"] {
-        click(&mut window, object);
+        window.get_by_role_and_label(Role::CheckBox, object).click();
+        window.run_steps(2);
     }
     click(&mut window, "Send");
     until(&mut window, "the answer", |w| says(w, "0 of 1 object stored"));
