@@ -147,6 +147,7 @@ impl Archive {
     fn forget_found(&mut self) {
         self.studies.clear();
         self.series.clear();
+        self.fetched.dismiss();
         self.thumbnails.clear();
         self.study = None;
     }

@@ -79,7 +79,8 @@ pub(super) fn add(session: &mut Session, draft: Draft) {
     let name = draft.name.clone();
     session.apply(Archive::Sources(Sources::Change(Box::new(draft))).into());
     session.apply(Archive::Sources(Sources::Keep).into());
-    until(session, "the source", |session| session.archive.sources.draft.is_none() || error(session).is_some());
+    let refused = |session: &Session| session.archive.sources.error().is_some();
+    until(session, "the source", |session| session.archive.sources.draft.is_none() || refused(session));
     assert!(session.archive.sources.named(&name).is_some(), "{:?}", error(session));
     session.apply(Archive::Sources(Sources::Show(false)).into());
     session.apply(Archive::Choose(name).into());
