@@ -140,7 +140,8 @@ fn an_export_that_is_killed_at_any_moment_has_no_report_before_all_is_there_and_
 #[cfg(unix)]
 #[test]
 fn an_export_that_is_told_twice_to_end_leaves_nothing_hidden() {
-    const TRIES: usize = 20;
+    const TRIES: u64 = 60;
+    const LATEST_MS: u64 = 12;
     const LEFT_AT_ONCE: i32 = 130;
     let models = TinyModels::new();
     let mut left_at_once = false;
@@ -163,7 +164,7 @@ fn an_export_that_is_told_twice_to_end_leaves_nothing_hidden() {
         wait_for("a folder for files", staged);
         let tell = || Command::new("kill").args(["-TERM", &child.id().to_string()]).status().expect("kill");
         assert!(tell().success());
-        std::thread::sleep(Duration::from_millis(20 * attempt as u64 + 5)); // two that come at once may be one
+        std::thread::sleep(Duration::from_millis(1 + attempt % LATEST_MS)); // two that come at once may be one
         tell();
         let status = child.wait().expect("it ends");
         let is_left = out.exists();

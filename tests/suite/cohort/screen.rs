@@ -135,7 +135,7 @@ fn what_is_damaged_or_half_is_told_case_by_case_and_what_is_no_cohort_is_opened_
     }
     session.apply(Cohort::Again.into());
     until(&mut session, "the refusal", |session| session.cohort.error().is_some());
-    assert!(format!("{:#}", session.cohort.error().expect("a refusal")).contains("cannot read"));
+    assert!(format!("{:#}", session.cohort.error().expect("a refusal")).contains("the kept manifest is missing"));
     std::fs::remove_dir(&manifests).expect("removed");
     session.apply(Run::Open(trial.out()).into());
     until(&mut session, "the refusal", |session| session.model.scan.error().is_some());
