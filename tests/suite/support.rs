@@ -14,7 +14,9 @@ use std::process::Command;
 use candle_core::{DType, Device, Tensor};
 
 pub(crate) use ct_slice::{Said, ct_slice};
-pub(crate) use killing::{kills, run_until};
+pub(crate) use killing::kills;
+#[cfg(feature = "network")]
+pub(crate) use killing::run_until;
 pub(crate) use needed::{needed, shared};
 pub(crate) use passes::{activation, classifier, graph_of, network, output, plan_for, pulled, segmenter, unchecked};
 pub(crate) use random::Random;

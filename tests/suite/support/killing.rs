@@ -10,6 +10,7 @@ pub(crate) fn kills(usual: u64) -> u64 {
 }
 
 /// Runs a program until a moment, or to its end; whether it ended well.
+#[cfg_attr(not(feature = "network"), expect(dead_code, reason = "what is killed is a download"))]
 pub(crate) fn run_until(mut command: Command, moment: Duration) -> bool {
     let mut child = command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().expect("it runs");
     let began = Instant::now();
