@@ -257,7 +257,7 @@ fn the_window_asks_for_the_other_scan_and_shows_the_cosine() {
     until(&mut window, "the embedder's field", |w| w.query_by_role_and_label(Role::TextInput, "Embedder").is_some());
     type_path(&mut window, "Embedder", &runs.embedder);
     until(&mut window, "the embedder", |w| says(w, "e.toml is loaded"));
-    assert!(says(&window, "Choose the scan to compare with first"));
+    until(&mut window, "what is missing", |w| says(w, "Choose the scan to compare with first"));
     click(&mut window, "Browse for other scan");
     until(&mut window, "the other scan", |w| !says(w, "Choose the scan to compare with first"));
     click(&mut window, "Compute counterfactual");
