@@ -42,7 +42,7 @@ fn graphics() -> Result<Vec<Graphics>, String> {
     found.ok_or_else(|| format!("a driver ends the program that asks it ({}); update it, or remove it", asked.status))
 }
 
-/// The same, by this very program.
+/// Asks the drivers for the graphics adapters in this process, which a faulty driver may end.
 fn here() -> Vec<Graphics> {
     let of = |Adapter { name, api, in_software }: Adapter| Graphics { name, api: api.to_owned(), in_software };
     gpu::adapters().into_iter().map(of).collect()

@@ -15,7 +15,7 @@ pub struct Instance {
 }
 
 impl Instance {
-    /// Of one frame of a file, counted from 1; none where the file has but one.
+    /// Reads which instance a file is; `frame` counts from 1, and is none where the file has but one.
     pub(super) fn of(data: &Dataset, frame: Option<usize>) -> Option<Self> {
         let (class_uid, uid) = uid(data, tags::SOP_CLASS_UID).zip(uid(data, tags::SOP_INSTANCE_UID))?;
         Some(Self { class_uid, uid, frame })

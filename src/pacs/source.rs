@@ -116,6 +116,25 @@ impl Source {
         }
     }
 
+    /// How the archive is reached, in words: protocol, address, and who asks.
+    pub fn how(&self) -> String {
+        match &self.kind {
+            Kind::DicomWeb(web) => {
+                let login = match &web.login {
+                    Login::None => String::new(),
+                    Login::Basic { user } => format!(", as {user}"),
+                    Login::Bearer => ", by a token".to_owned(),
+                };
+                format!("DICOMweb at {}{login}", self.address())
+            }
+            Kind::Dimse(peer) => {
+                let tls = if peer.tls { ", over TLS" } else { "" };
+                let receiver = peer.receive_port.map_or_else(String::new, |port| format!(", receives at port {port}"));
+                format!("DIMSE with {} as {}{tls}{receiver}", self.address(), peer.calling)
+            }
+        }
+    }
+
     /// Whether a password or a token belongs to it, and what that is called.
     pub fn secret_kind(&self) -> Option<&'static str> {
         match &self.kind {

@@ -28,9 +28,9 @@ pub enum Action {
     Setting(Setting),
     Export(Export),
     Measure(Measure),
-    /// Of archives: what they hold, and what goes to them.
+    /// A person looks through an archive, or sends results to one.
     Archive(Archive),
-    /// Of the table of a cohort.
+    /// A person looks through the table of a cohort.
     Cohort(Cohort),
 }
 

@@ -176,7 +176,7 @@ impl StudyPage {
 
     /// Opens the case behind the one that is shown, where there is memory for both.
     fn open_ahead(&mut self, worker: &Worker) {
-        /// Of a scan and its result in memory, of what is free.
+        /// A scan and its result in memory may take one part in so many of what is free.
         const SHARE: u64 = 4;
         let Some(behind) = self.reading.as_ref().and_then(Reading::case_behind).map(|case| case.session.clone()) else {
             return;

@@ -17,7 +17,7 @@ use crate::session::model::Model;
 const MARGIN: i8 = 14;
 const WIDTH: f32 = 560.0;
 const NAME_WIDTH: f32 = 190.0;
-/// Of the window, for what stands around the answers.
+/// What stands around the answers takes so much of the window, points.
 const AROUND: f32 = 260.0;
 
 /// Opens the page; says whether something is being sent.

@@ -16,7 +16,7 @@ use crate::window::{Window, click, explained, press, says, texts, unfold, until}
 
 const SIZES: [[f32; 2]; 3] = [[1024.0, 640.0], [1440.0, 900.0], [1920.0, 1080.0]];
 const NOTICE: &str = "Research use only. Not for diagnosis.";
-/// Of a line of text that may touch another one, points: letters leave room above and below them.
+/// Two lines of text may overlap by so much, points: letters leave room above and below them.
 const TOUCH: f32 = 2.0;
 /// Copies of a text that stand so near to it are its dark edge, points.
 const EDGE: f32 = 3.0;

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use anyhow::{Result, bail};
 use clap::{Args, ValueEnum};
 
-use super::{Usage, password, put, say, tables};
+use super::{Usage, password, put, say};
 use crate::cli::values;
 use crate::pacs::{Certificates, Dimse, Kind, Login, Retrieve, Source, Web};
 use crate::settings::absolute;
@@ -70,7 +70,7 @@ pub(super) struct AddArgs {
 pub(super) fn run(args: &AddArgs) -> Result<()> {
     let source = source(args)?;
     put(source.clone())?;
-    say(&format!("{}: {}", source.name, tables::how(&source)));
+    say(&format!("{}: {}", source.name, source.how()));
     if source.secret_kind().is_some() {
         if std::io::stdin().is_terminal() {
             return password::put(&source);

@@ -102,7 +102,7 @@ fn list(as_json: bool) -> Result<()> {
         return Ok(());
     }
     for source in &sources.sources {
-        say(&format!("{:16} {}", source.name, tables::how(source)));
+        say(&format!("{:16} {}", source.name, source.how()));
     }
     if sources.sources.is_empty() {
         say("no source yet; `parallax pacs add NAME --url URL` or `--host HOST --port PORT --called AE` adds one");

@@ -1,25 +1,6 @@
 //! Tables of what a source has, for people.
 
-use crate::pacs::{Kind, Login, Series, Source, Study};
-
-/// How a source is reached, in words.
-pub(super) fn how(source: &Source) -> String {
-    match &source.kind {
-        Kind::DicomWeb(web) => {
-            let login = match &web.login {
-                Login::None => String::new(),
-                Login::Basic { user } => format!(", as {user}"),
-                Login::Bearer => ", by a token".to_owned(),
-            };
-            format!("DICOMweb at {}{login}", web.url)
-        }
-        Kind::Dimse(peer) => {
-            let tls = if peer.tls { ", over TLS" } else { "" };
-            let receiver = peer.receive_port.map_or_else(String::new, |port| format!(", receives at port {port}"));
-            format!("DIMSE with {} as {}{tls}{receiver}", source.address(), peer.calling)
-        }
-    }
-}
+use crate::pacs::{Series, Study};
 
 pub(super) fn studies(all: &[Study]) -> Vec<String> {
     let head = ["DATE", "PATIENT", "ID", "ACCESSION", "MODALITIES", "SERIES", "IMAGES", "DESCRIPTION", "STUDY"];

@@ -419,7 +419,7 @@ struct PanelOffset {
     slice: usize,
 }
 
-/// So many columns in panels, with how many vectors each takes.
+/// Cuts so many columns into panels; gives the columns of each, and how many vectors it takes.
 fn panels<S: Simd>(columns: usize) -> impl Iterator<Item = (Range<usize>, usize)> {
     let panel = panel_vectors(S::LANES) * S::LANES;
     (0..columns).step_by(panel).map(move |start| {

@@ -14,7 +14,7 @@ use crate::session::worker::Worker;
 /// What was asked last, and what came of it.
 pub struct Question<T> {
     stage: Stage<T>,
-    /// Of which source, and what asks it again.
+    /// The source that was asked, and the act that asks it again.
     asked: Option<(Source, Act)>,
 }
 

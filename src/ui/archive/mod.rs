@@ -24,9 +24,9 @@ use crate::session::model::Model;
 
 const MARGIN: i8 = 14;
 const WIDEST: f32 = 1060.0;
-/// Of the window, for what stands beside the page.
+/// What stands beside the page takes so much of the window, points.
 const BESIDE: f32 = 70.0;
-/// Of the window, for what stands above and below the lists.
+/// What stands above and below the lists takes so much of the window, points.
 const AROUND: f32 = 300.0;
 const LIST_SHARE: f32 = 0.42;
 const GAP: f32 = 10.0;

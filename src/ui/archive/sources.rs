@@ -3,7 +3,7 @@
 use eframe::egui::{Align, Button, Checkbox, Grid, Label, Layout, RichText, Role, TextEdit, Ui, WidgetInfo};
 
 use super::list;
-use crate::pacs::{Kind, Login, Retrieve, Source};
+use crate::pacs::{Retrieve, Source};
 use crate::session::action::{Action, Archive as Act, View, Wanted};
 use crate::session::archive::Archive;
 use crate::session::archive::act::Sources;
@@ -40,7 +40,7 @@ fn row_ui(ui: &mut Ui, archive: &Archive, source: &Source, actions: &mut Vec<Act
     ui.horizontal(|ui| {
         ui.vertical(|ui| {
             ui.label(RichText::new(name).color(theme::colors(ui).strong));
-            ui.label(RichText::new(how(source)).small().color(theme::colors(ui).weak));
+            ui.label(RichText::new(source.how()).small().color(theme::colors(ui).weak));
         });
         ui.with_layout(Layout::right_to_left(Align::Center), |ui| {
             let mut button = |ui: &mut Ui, text: &str, act: Act| {
@@ -67,25 +67,6 @@ fn row_ui(ui: &mut Ui, archive: &Archive, source: &Source, actions: &mut Vec<Act
     let tested = list.tested.source().is_some_and(|tested| tested == source);
     if let Some(said) = list.tested.ready().filter(|_| tested) {
         ui.label(RichText::new(said.as_str()).small().color(theme::colors(ui).accent));
-    }
-}
-
-/// How a source is reached, in words.
-fn how(source: &Source) -> String {
-    match &source.kind {
-        Kind::DicomWeb(web) => {
-            let login = match &web.login {
-                Login::None => String::new(),
-                Login::Basic { user } => format!(", as {user}"),
-                Login::Bearer => ", by a token".to_owned(),
-            };
-            format!("DICOMweb at {}{login}", source.address())
-        }
-        Kind::Dimse(peer) => {
-            let tls = if peer.tls { ", over TLS" } else { "" };
-            let receiver = peer.receive_port.map_or_else(String::new, |port| format!(", receives at port {port}"));
-            format!("DIMSE with {} as {}{tls}{receiver}", source.address(), peer.calling)
-        }
     }
 }
 

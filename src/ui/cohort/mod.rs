@@ -16,7 +16,7 @@ use crate::session::cohort::table::Only;
 use crate::session::model::Model;
 
 const MARGIN: i8 = 12;
-/// Of the window, for what stands beside the page.
+/// What stands beside the page takes so much of the window, points.
 const BESIDE: [f32; 2] = [48.0, 150.0];
 const DETAILS_SHARE: f32 = 0.34;
 const GAP: f32 = 10.0;

@@ -17,7 +17,7 @@ use crate::session::model::Model;
 const KINDS_WIDTH: f32 = 310.0;
 const MARGIN: i8 = 14;
 const STYLE_WIDTH: f32 = 380.0;
-/// Of the window, for what stands around the choices.
+/// What stands around the choices takes so much of the window, points.
 const AROUND: f32 = 250.0;
 
 /// Opens the dialog; says whether an export goes on.

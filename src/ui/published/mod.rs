@@ -22,7 +22,7 @@ use crate::settings::{Fetching, ScoredBy};
 const MARGIN: i8 = 14;
 const LIST_WIDTH: f32 = 250.0;
 const DETAILS_WIDTH: f32 = 500.0;
-/// Of the window, for what stands around the list.
+/// What stands around the list takes so much of the window, points.
 const AROUND: f32 = 290.0;
 const FIELD_NAME_WIDTH: f32 = 40.0;
 

@@ -17,7 +17,7 @@ use crate::session::wizard::Wizard;
 const MARGIN: i8 = 14;
 const CHOICES_WIDTH: f32 = 430.0;
 const PREVIEW_WIDTH: f32 = 260.0;
-/// Of the window, for what stands around the choices.
+/// What stands around the choices takes so much of the window, points.
 const AROUND: f32 = 190.0;
 
 pub(in crate::ui) fn wizard_ui(ctx: &Context, wizard: &Wizard, actions: &mut Vec<Action>) {

@@ -142,7 +142,7 @@ impl Orthanc {
         Self::start_as(receive, None)
     }
 
-    /// The same over TLS, both ways, with the certificates of a folder.
+    /// Starts the archive over TLS, both ways, with the certificates of a folder.
     pub(super) fn start_with_tls(receive: u16, certificates: &Path) -> Option<Self> {
         Self::start_as(Some(receive), Some(certificates))
     }
