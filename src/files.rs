@@ -1,9 +1,10 @@
-//! Files that come from anywhere: which of them are opened, how much of a text is read, and how their words are shown.
+//! Files that come from anywhere: which of them are opened and locked, how much of a text is read, and how their words are shown.
 
 use std::borrow::Cow;
-use std::fs::{File, FileType, Metadata};
+use std::fs::{File, FileType, Metadata, TryLockError};
 use std::io::{Error, ErrorKind, Read, Result};
 use std::path::Path;
+use std::time::{Duration, Instant};
 
 use sha2::{Digest, Sha256};
 
@@ -15,6 +16,23 @@ pub fn open(path: &Path) -> Result<File> {
     // Another may have come in its place since.
     refuse_others(&file.metadata()?)?;
     Ok(file)
+}
+
+/// How long a lock that this process has given up may still be held by a child process that has just been started: until the child
+/// becomes another program, it has every file of this process.
+const CHILD_HOLDS: Duration = Duration::from_millis(200);
+
+/// Locks a file for this process alone. `WouldBlock` says that another process holds the lock, and not for a moment only.
+pub fn lock(file: &File) -> std::result::Result<(), TryLockError> {
+    let start = Instant::now();
+    loop {
+        match file.try_lock() {
+            Err(TryLockError::WouldBlock) if start.elapsed() < CHILD_HOLDS => {
+                std::thread::sleep(Duration::from_millis(2));
+            }
+            told => return told,
+        }
+    }
 }
 
 /// The SHA-256 of a file's bytes, hex.
@@ -157,6 +175,28 @@ mod tests {
         ] {
             assert_eq!(of_json(&serde_json::from_str::<Two>(text).unwrap_err()), said, "{text:?}");
         }
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_lock_is_refused_for_its_holder_alone_and_not_for_a_child_that_just_starts() {
+        let folder = tempfile::tempdir().unwrap();
+        let opened = || File::create(folder.path().join("lock")).unwrap();
+        let (holder, other) = (opened(), opened());
+        lock(&holder).unwrap();
+        assert!(matches!(lock(&other), Err(TryLockError::WouldBlock)));
+        drop((holder, other));
+        let starts = || {
+            for _ in 0..100 {
+                std::process::Command::new("true").current_dir("/").status().unwrap();
+            }
+        };
+        std::thread::scope(|scope| {
+            let starting = scope.spawn(starts);
+            while !starting.is_finished() {
+                lock(&opened()).unwrap();
+            }
+        });
     }
 
     #[cfg(unix)]

@@ -40,7 +40,7 @@ impl Part {
         let file = private(OpenOptions::new().read(true).write(true).create(true).truncate(false))
             .open(&path)
             .map_err(Error::io("cannot write", &path))?;
-        match file.try_lock() {
+        match files::lock(&file) {
             Ok(()) => {}
             Err(TryLockError::WouldBlock) => return Err(Error::Busy { path }),
             // Some file systems know no locks: there two at once are found by the SHA-256 alone.

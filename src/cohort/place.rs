@@ -10,6 +10,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result, bail};
 
 use crate::export::write::{make_private_folder, sync_folder};
+use crate::files;
 
 /// What the names of folders begin with in which cases are computed.
 const PREFIX: &str = ".parallax-case-";
@@ -107,7 +108,7 @@ impl Place {
                 Err(error) if error.kind() == ErrorKind::NotFound => continue, // swept meanwhile
                 Err(error) => return Err(error).with_context(|| format!("cannot write {}", path.display())),
             };
-            match lock.try_lock() {
+            match files::lock(&lock) {
                 Ok(()) if is_same(&lock, &path) => {}
                 Ok(()) => continue,
                 // A file system without locks: only who made the folder may compute in it.
@@ -140,7 +141,7 @@ impl Place {
     /// Whether a living process computes the case.
     pub fn is_claimed(&self, id: &str) -> bool {
         let lock = File::options().append(true).open(self.claimed(id).join(LOCK));
-        lock.is_ok_and(|lock| lock.try_lock().is_err())
+        lock.is_ok_and(|lock| files::lock(&lock).is_err())
     }
 }
 

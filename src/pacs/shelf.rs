@@ -198,7 +198,7 @@ fn lock(folder: &Path) -> Result<File, Error> {
     #[cfg(unix)]
     std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
     let lock = options.open(&path).map_err(Error::io("cannot write", &path))?;
-    match lock.try_lock() {
+    match files::lock(&lock) {
         Ok(()) => Ok(lock),
         Err(TryLockError::WouldBlock) => Err(Error::Busy { path: folder.to_owned() }),
         // Some file systems know no locks: there two at once write the same bytes under the same names.

@@ -123,7 +123,7 @@ impl Answers {
         #[cfg(unix)]
         std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
         let file = options.open(path).with_context(cannot)?;
-        if let Err(std::fs::TryLockError::WouldBlock) = file.try_lock() {
+        if let Err(std::fs::TryLockError::WouldBlock) = files::lock(&file) {
             bail!("another window writes these answers; close it, or give another code: {}", path.display());
         }
         let answers = Self { key, file, path: path.to_owned(), bytes: 0 };

@@ -224,7 +224,7 @@ fn complete(staging: &Path, folder: &Path) -> bool {
         fs::remove_dir(staging).ok();
         return false;
     };
-    if lock.try_lock().is_err() {
+    if files::lock(&lock).is_err() {
         return false;
     }
     let ready = files::read_text(&staging.join(READY), MAX_BYTES).ok();
