@@ -4,7 +4,7 @@ pub mod codecs;
 #[expect(dead_code, reason = "the suite draws its own images")]
 #[path = "../tests/suite/encoders.rs"]
 mod encoders;
-#[path = "../tests/suite/mutations/parsers.rs"]
+#[path = "../tests/suite/house/mutations/parsers.rs"]
 mod parsers;
 
 use std::sync::OnceLock;

@@ -8,7 +8,7 @@
 //!
 //! One path, [`pipeline`], serves both front ends, the window ([`ui`]) and the command line ([`cli`]).
 //! A network is a [`graph`] of operations that an architecture of [`models`] builds; no tensor leaves [`latent_shift`]. A module uses only
-//! modules of layers above its own, which `tests/suite/architecture.rs` holds. `docs/developing.md` is a first day with the source.
+//! modules of layers above its own, which `tests/suite/house/architecture.rs` holds. `docs/developing.md` is a first day with the source.
 //!
 //! `examples/explain.rs` uses the library without window and command line. The rooms, by layer:
 //!

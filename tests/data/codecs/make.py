@@ -1,4 +1,4 @@
-"""Packs one small image by other programs' encoders and unpacks it by other programs' decoders, for tests/suite/codecs.rs.
+"""Packs one small image by other programs' encoders and unpacks it by other programs' decoders, for tests/suite/scans/codecs.rs.
 
 Versions: Python 3.11, numpy 2.4.6, pydicom 3.0.2, python-gdcm 3.2.6, pylibjpeg 2.1.0, pylibjpeg-libjpeg 2.5.0, pylibjpeg-openjpeg 2.6.0,
 imagecodecs 2026.3.6 (libjpeg-turbo 3.1.3, CharLS 2.4.3, OpenJPEG 2.5.4, OpenJPH 0.26.3, liblj92), opj_compress of Debian's libopenjp2-tools.

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use super::web_servers::{PARTS, asked, is_list, list, listed, multipart, page};
 use super::{SERIES, STUDY, instance, names, slice};
-use crate::catalogue::server::{Server, send};
+use crate::networks::catalogue::server::{Server, send};
 use crate::support::{Random, kills, run_until};
 
 /// The program, with no proxy and with a home of its own.

@@ -17,9 +17,9 @@ use serde_json::{Value, json};
 
 use super::web_servers::{PARTS, asked, is_list, list, multipart, page};
 use super::{AT_ONCE, SERIES, STUDY, instance, names, slice};
-use crate::catalogue::server::{Request, Server, send};
+use crate::networks::catalogue::server::{Request, Server, send};
 use crate::tiny_models::TinyModels;
-use crate::without_window::{explained, session, until};
+use crate::window::without_window::{explained, session, until};
 
 pub(super) const SLICES: usize = 7;
 const SIDE: u16 = 16;
@@ -404,11 +404,14 @@ fn a_result_is_sent_object_by_object_with_its_answers_and_its_lines_in_the_log()
     none.apply(Archive::Send(Send::Start).into());
     assert!(none.archive.sending.sent.running().is_none(), "there is nothing to send");
 
-    let scan = crate::dicom_export::oblique(models.folder.path());
-    let start =
-        Start { scan: Some(scan), archives: Some(folder.path().to_owned()), ..crate::without_window::all(&models) };
+    let scan = crate::exports::dicom_export::oblique(models.folder.path());
+    let start = Start {
+        scan: Some(scan),
+        archives: Some(folder.path().to_owned()),
+        ..crate::window::without_window::all(&models)
+    };
     let mut session = session(start);
-    crate::without_window::explain(&mut session);
+    crate::window::without_window::explain(&mut session);
     session.apply(View::Sheet(Sheet::Send).into());
     until(&mut session, "the sources", |session| session.archive.source().is_some());
     for object in Object::USUAL {

@@ -11,9 +11,9 @@ use serde_json::{Value, json};
 
 use super::pages::{answer, honest};
 use super::web_servers::{list, page};
-use crate::catalogue::server::{Server, send};
+use crate::networks::catalogue::server::{Server, send};
 use crate::tiny_models::TinyModels;
-use crate::window::{Window, click, explained_from, open_with, says, start, texts, until, window};
+use crate::window::driven::{Window, click, explained_from, open_with, says, start, texts, until, window};
 
 fn source(name: &str, url: &str, login: Login) -> Source {
     let certificates = pacs::Certificates::default();
@@ -164,7 +164,7 @@ fn a_result_is_sent_with_what_was_ticked_and_each_answer_is_told() {
     let (models, folder) = (TinyModels::new(), tempfile::tempdir().expect("a folder"));
     let server = Server::start(|_, _, stream| send(stream, "400 No\r\nContent-Length: 0", b""));
     keep(folder.path(), vec![source("ward", &server.address, Login::None)]);
-    let scan = crate::dicom_export::oblique(models.folder.path());
+    let scan = crate::exports::dicom_export::oblique(models.folder.path());
     let mut window = window(Start { archives: Some(folder.path().to_owned()), ..start(&models, scan) });
     until(&mut window, "the models", |w| says(w, "classifier.toml is loaded") && says(w, "autoencoder.toml is loaded"));
     until(&mut window, "the scan", |w| says(w, "the networks see"));

@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 use super::dimse_peers::assert_plain;
 use super::series::of_series;
 use super::{AT_ONCE, SERIES, STUDY, fetch, instance, instances, names, slice, web};
-use crate::catalogue::server::{Request, Server, send};
+use crate::networks::catalogue::server::{Request, Server, send};
 
 const SIDE: u16 = 8;
 

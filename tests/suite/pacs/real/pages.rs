@@ -13,7 +13,7 @@ use crate::pacs::binary::done;
 use crate::pacs::pages::{add, draft, error, search, show_study};
 use crate::pacs::{SERIES, series};
 use crate::tiny_models::TinyModels;
-use crate::without_window::{explain, until};
+use crate::window::without_window::{explain, until};
 
 #[test]
 fn orthanc_is_searched_shown_fetched_from_and_sent_to_from_the_window() {
@@ -61,9 +61,10 @@ fn orthanc_is_searched_shown_fetched_from_and_sent_to_from_the_window() {
 
     // Results back: all that Parallax makes is stored, and found again.
     let models = TinyModels::new();
-    let scan = crate::dicom_export::oblique(models.folder.path());
+    let scan = crate::exports::dicom_export::oblique(models.folder.path());
     let folder = home.path().join("window-1");
-    let start = Start { scan: Some(scan), archives: Some(folder.clone()), ..crate::without_window::all(&models) };
+    let start =
+        Start { scan: Some(scan), archives: Some(folder.clone()), ..crate::window::without_window::all(&models) };
     let mut session = opened(start, Sheet::Send);
     explain(&mut session);
     until(&mut session, "the source", |session| session.archive.source().is_some());
@@ -79,7 +80,7 @@ fn orthanc_is_searched_shown_fetched_from_and_sent_to_from_the_window() {
 }
 
 fn opened(start: Start, sheet: Sheet) -> Session {
-    let mut session = crate::without_window::session(start);
+    let mut session = crate::window::without_window::session(start);
     session.apply(View::Sheet(sheet).into());
     until(&mut session, "the sources", |session| session.archive.sources.kept.ready().is_some());
     session

@@ -5,7 +5,7 @@ use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use super::servers::found;
-use crate::catalogue::server::{Server, send};
+use crate::networks::catalogue::server::{Server, send};
 use crate::pacs::binary::{done, parallax};
 
 /// What is typed, and what the web server is told of it: `px:hunter2 hunter2`, as Basic has it.

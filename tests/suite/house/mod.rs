@@ -1,0 +1,13 @@
+//! The house: architecture, pages, hostile input, and programs that are killed.
+
+pub(crate) mod architecture;
+pub(crate) mod guide;
+pub(crate) mod hostile;
+pub(crate) mod killed;
+pub(crate) mod messages;
+pub(crate) mod mutations;
+#[cfg(not(feature = "network"))]
+pub(crate) mod offline;
+pub(crate) mod pages;
+pub(crate) mod settings_file;
+pub(crate) mod sockets;
