@@ -410,7 +410,7 @@ const KERNELS_BYTES: u64 = 8 << 20;
 #[test]
 fn a_plan_knows_beforehand_how_many_bytes_its_passes_take() {
     let output = Command::new(std::env::current_exe().expect("this binary"))
-        .args(["networks::cards::graphs::bytes_of_passes", "--exact", "--ignored", "--nocapture", "--test-threads=1"])
+        .args(["networks::graphs::bytes_of_passes", "--exact", "--ignored", "--nocapture", "--test-threads=1"])
         .output()
         .expect("it runs");
     let said = [output.stdout, output.stderr].map(|said| String::from_utf8_lossy(&said).into_owned()).concat();
