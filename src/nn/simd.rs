@@ -27,6 +27,8 @@ pub(crate) trait Simd: Copy + Send + Sync {
     fn mul_add(self, a: Self::Vector, b: Self::Vector, c: Self::Vector) -> Self::Vector;
     /// Four neighbours after the other, the first ones to the first vector, and so on.
     fn deal(self, vectors: [Self::Vector; 4]) -> [Self::Vector; 4];
+    /// One number of each vector after the other: the inverse of [`Self::deal`].
+    fn weave(self, vectors: [Self::Vector; 4]) -> [Self::Vector; 4];
 
     /// Loads and widens as many numbers.
     fn widen(self, from: &[f32]) -> Self::Doubles;
@@ -132,6 +134,10 @@ impl Simd for Portable {
         std::array::from_fn(|i| std::array::from_fn(|j| vectors[j][i]))
     }
     #[inline(always)]
+    fn weave(self, vectors: [[f32; 4]; 4]) -> [[f32; 4]; 4] {
+        self.deal(vectors) // four by four, it is its own inverse
+    }
+    #[inline(always)]
     fn widen(self, from: &[f32]) -> [f64; 4] {
         self.load(from).map(f64::from)
     }
@@ -178,7 +184,8 @@ mod x86 {
         _mm256_set1_pd, _mm256_set1_ps, _mm256_shuffle_ps, _mm256_storeu_ps, _mm256_sub_pd, _mm256_sub_ps,
         _mm256_unpackhi_ps, _mm256_unpacklo_ps, _mm512_add_pd, _mm512_add_ps, _mm512_cvtpd_ps, _mm512_cvtps_pd,
         _mm512_fmadd_ps, _mm512_loadu_ps, _mm512_mul_pd, _mm512_mul_ps, _mm512_permutex2var_ps, _mm512_set1_pd,
-        _mm512_set1_ps, _mm512_setr_epi32, _mm512_shuffle_f32x4, _mm512_storeu_ps, _mm512_sub_pd, _mm512_sub_ps,
+        _mm512_set1_ps, _mm512_setr_epi32, _mm512_shuffle_f32x4, _mm512_shuffle_ps, _mm512_storeu_ps, _mm512_sub_pd,
+        _mm512_sub_ps, _mm512_unpackhi_ps, _mm512_unpacklo_ps,
     };
 
     use super::{Simd, Work};
@@ -205,7 +212,7 @@ mod x86 {
 
     macro_rules! simd {
         ($set:ident, $vector:ty, $lanes:literal, $features:literal,
-         $splat:ident, $load:ident, $store:ident, $add:ident, $sub:ident, $mul:ident, $mul_add:ident, $deal:ident,
+         $splat:ident, $load:ident, $store:ident, $add:ident, $sub:ident, $mul:ident, $mul_add:ident, $deal:ident, $weave:ident,
          $doubles:ty, $half:literal, $load_half:ident, $store_half:ident, $widen:ident, $narrow:ident,
          $splat_double:ident, $add_doubles:ident, $sub_doubles:ident, $mul_doubles:ident) => {
             impl Simd for $set {
@@ -254,6 +261,11 @@ mod x86 {
                 fn deal(self, vectors: [$vector; 4]) -> [$vector; 4] {
                     // SAFETY: `self` exists, so the CPU has the instructions.
                     unsafe { $deal(vectors) }
+                }
+                #[inline(always)]
+                fn weave(self, vectors: [$vector; 4]) -> [$vector; 4] {
+                    // SAFETY: `self` exists, so the CPU has the instructions.
+                    unsafe { $weave(vectors) }
                 }
                 #[inline(always)]
                 fn widen(self, from: &[f32]) -> $doubles {
@@ -306,6 +318,7 @@ mod x86 {
         _mm512_mul_ps,
         _mm512_fmadd_ps,
         deal_16,
+        weave_16,
         __m512d,
         8,
         _mm256_loadu_ps,
@@ -330,6 +343,7 @@ mod x86 {
         _mm256_mul_ps,
         _mm256_fmadd_ps,
         deal_8,
+        weave_8,
         __m256d,
         4,
         _mm_loadu_ps,
@@ -372,6 +386,39 @@ mod x86 {
             _mm256_shuffle_ps::<0xee>(pq, rt),
             _mm256_shuffle_ps::<0x44>(pq_high, rt_high),
             _mm256_shuffle_ps::<0xee>(pq_high, rt_high),
+        ]
+    }
+    /// Fours 0, 4, 8, 12 of the woven numbers, then 1, 5, 9, 13, and so on; then they are put where they belong.
+    #[inline]
+    #[target_feature(enable = "avx512f")]
+    fn weave_16([a, b, c, d]: [__m512; 4]) -> [__m512; 4] {
+        let [ab, ab_high] = [_mm512_unpacklo_ps(a, b), _mm512_unpackhi_ps(a, b)];
+        let [cd, cd_high] = [_mm512_unpacklo_ps(c, d), _mm512_unpackhi_ps(c, d)];
+        let [p, q] = [_mm512_shuffle_ps::<0x44>(ab, cd), _mm512_shuffle_ps::<0xee>(ab, cd)];
+        let [r, t] = [_mm512_shuffle_ps::<0x44>(ab_high, cd_high), _mm512_shuffle_ps::<0xee>(ab_high, cd_high)];
+        let [pq, pq_high] = [_mm512_shuffle_f32x4::<0x44>(p, q), _mm512_shuffle_f32x4::<0xee>(p, q)];
+        let [rt, rt_high] = [_mm512_shuffle_f32x4::<0x44>(r, t), _mm512_shuffle_f32x4::<0xee>(r, t)];
+        [
+            _mm512_shuffle_f32x4::<0x88>(pq, rt),
+            _mm512_shuffle_f32x4::<0xdd>(pq, rt),
+            _mm512_shuffle_f32x4::<0x88>(pq_high, rt_high),
+            _mm512_shuffle_f32x4::<0xdd>(pq_high, rt_high),
+        ]
+    }
+
+    /// Fours 0 and 4 of the woven numbers, 1 and 5, 2 and 6, 3 and 7; then they are put where they belong.
+    #[inline]
+    #[target_feature(enable = "avx2")]
+    fn weave_8([a, b, c, d]: [__m256; 4]) -> [__m256; 4] {
+        let [ab, ab_high] = [_mm256_unpacklo_ps(a, b), _mm256_unpackhi_ps(a, b)];
+        let [cd, cd_high] = [_mm256_unpacklo_ps(c, d), _mm256_unpackhi_ps(c, d)];
+        let [p, q] = [_mm256_shuffle_ps::<0x44>(ab, cd), _mm256_shuffle_ps::<0xee>(ab, cd)];
+        let [r, t] = [_mm256_shuffle_ps::<0x44>(ab_high, cd_high), _mm256_shuffle_ps::<0xee>(ab_high, cd_high)];
+        [
+            _mm256_permute2f128_ps::<0x20>(p, q),
+            _mm256_permute2f128_ps::<0x20>(r, t),
+            _mm256_permute2f128_ps::<0x31>(p, q),
+            _mm256_permute2f128_ps::<0x31>(r, t),
         ]
     }
 }

@@ -29,8 +29,11 @@ const SUMMED: usize = 128;
 const LINE: usize = 16;
 /// Shares of the work for each thread, so that none waits long for the last.
 const SHARES: usize = 4;
-/// Groups of output channels whose kernels are transformed together.
-const TOGETHER: usize = 8;
+/// Output channels that are computed together where tiles are many: each reads the tiles anew. Where tiles are few the kernels are most
+/// of what is read, and half as many channels' kernels stay in a second-level cache.
+const TOGETHER: usize = 64;
+/// So many tiles are few.
+const FEW_TILES: usize = 64;
 
 /// What the threads of a pass have in common.
 pub(super) struct Pass<'a> {
@@ -130,7 +133,8 @@ impl Pass<'_> {
         let threads = rayon::current_num_threads();
         for block in 0..self.plan.blocks() {
             let block = &self.plan.block(block);
-            let rows = self.input_rows(block, layer.instructions.lanes());
+            let (lanes, tiles) = (layer.instructions.lanes(), block.columns(block.slices()));
+            let rows = self.input_rows(block, lanes);
             let columns = Columns::new(rows.room(&mut room));
             let [inputs, groups] = [layer.kernels.channels[0], layer.groups()];
             let shares = inputs.min(SHARES * threads);
@@ -140,7 +144,8 @@ impl Pass<'_> {
                 layer.instructions.run(unsafe { InputChannels::new(self, block, channels, rows, &columns) });
             });
             let transformed = Transformed { rows, values: rows.room(&mut room) };
-            let shares = groups.div_ceil(TOGETHER).next_multiple_of(threads).min(groups);
+            let together = if tiles < FEW_TILES { TOGETHER / 2 } else { TOGETHER };
+            let shares = groups.div_ceil(together / group_size(lanes)).next_multiple_of(threads).min(groups);
             (0..shares).into_par_iter().for_each(|share| {
                 let groups = part(groups, shares, share);
                 // SAFETY: each share has channels of its own, and the caller keeps others away.
@@ -290,7 +295,7 @@ impl Pass<'_> {
         for i in 0..TILE_OUTPUTS.min(height - run.row) {
             let start = (plane * height + run.row + i) * width + run.column;
             let count = (run.count * TILE_OUTPUTS).min(width - run.column);
-            let row = &mut pixels.join(run, i)[..count];
+            let row = &mut pixels.outputs(run, i)[..count];
             // SAFETY: the caller's promise.
             unsafe { self.epilogue.finish(channel, start, row) };
             // SAFETY: the caller's promise.
@@ -328,8 +333,9 @@ impl Work for OwnBlocks<'_> {
             unsafe { pass.transform_inputs(s, &block, channels, &mut scratch.pixels, rows, &Columns::new(values)) };
             let transformed = Transformed { rows, values };
             let groups = pass.layer.groups();
-            for start in (0..groups).step_by(TOGETHER) {
-                let groups = start..groups.min(start + TOGETHER);
+            let together = TOGETHER / group_size(S::LANES);
+            for start in (0..groups).step_by(together) {
+                let groups = start..groups.min(start + together);
                 let weight = &weight[pass.layer.channels_of(&groups).start * POINTS * pass.layer.inputs()..];
                 // SAFETY: the maker's promise.
                 unsafe { pass.outputs(s, &block, &groups, weight, transformed, &mut scratch) };

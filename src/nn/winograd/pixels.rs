@@ -19,6 +19,7 @@ static ZEROS: [f32; PIXELS] = [0.0; PIXELS];
 pub(super) struct Pixels {
     /// Pixels by row and column of a tile, then tile by tile.
     lanes: [[[f32; LANES]; TILE_INPUTS]; TILE_INPUTS],
+    /// Rows of a run's inputs, or of all the panel's outputs.
     rows: [[f32; PIXELS]; TILE_INPUTS],
 }
 
@@ -108,28 +109,22 @@ impl Pixels {
             }
             *column = of_output(s, points);
         }
-        for (i, lanes) in self.lanes[..TILE_OUTPUTS].iter_mut().enumerate() {
+        for (i, joined) in self.rows[..TILE_OUTPUTS].iter_mut().enumerate() {
             let mut row = [bias; TILE_INPUTS];
             for (point, column) in row.iter_mut().zip(&columns) {
                 *point = column[i];
             }
-            for (lanes, value) in lanes.iter_mut().zip(of_output(s, row)) {
-                s.store(s.add(value, bias), &mut lanes[vector * S::LANES..]);
+            let outputs = of_output(s, row).map(|value| s.add(value, bias));
+            for (n, pixels) in s.weave(outputs).into_iter().enumerate() {
+                s.store(pixels, &mut joined[(vector * TILE_OUTPUTS + n) * S::LANES..]);
             }
         }
     }
 
-    /// Joins a row of a run's tiles of outputs.
+    /// A row of a run's tiles of outputs.
     #[inline(always)]
-    pub(super) fn join(&mut self, run: &TileSpan, row: usize) -> &mut [f32] {
-        let of = run.at..run.at + run.count;
-        let [a, b, c, d, ..] = &self.lanes[row];
-        let tiles = a[of.clone()].iter().zip(&b[of.clone()]).zip(c[of.clone()].iter().zip(&d[of]));
-        let joined = &mut self.rows[0][..run.count * TILE_OUTPUTS];
-        for (quad, ((a, b), (c, d))) in joined.as_chunks_mut::<TILE_OUTPUTS>().0.iter_mut().zip(tiles) {
-            *quad = [*a, *b, *c, *d];
-        }
-        joined
+    pub(super) fn outputs(&mut self, run: &TileSpan, row: usize) -> &mut [f32] {
+        &mut self.rows[row][run.at * TILE_OUTPUTS..][..run.count * TILE_OUTPUTS]
     }
 }
 
@@ -151,22 +146,16 @@ fn transform_column<S: Simd>(
     }
 }
 
-/// Spreads a run's row of pixels over the lanes: pixel `4 t + j` is the j-th of tile t, and the last two are the first two of tile
-/// t + 1. Whole vectors are written: what lies behind the run's lanes is the next run's.
+/// Spreads a run's row of pixels over the lanes: pixel `4 t + j` is the j-th of tile t, whose last two are the first two of tile t + 1.
+/// Whole vectors are written: what lies behind the run's lanes is the next run's.
 #[inline(always)]
 fn spread<S: Simd>(s: S, row: &[f32; PIXELS], run: &TileSpan, lanes: &mut [[f32; LANES]; TILE_INPUTS]) {
     for tile in (0..run.count).step_by(S::LANES) {
-        let mut vectors = [s.splat(0.0); TILE_OUTPUTS];
-        for (i, vector) in vectors.iter_mut().enumerate() {
-            *vector = s.load(&row[tile * TILE_OUTPUTS + i * S::LANES..]);
-        }
-        for (lanes, vector) in lanes.iter_mut().zip(s.deal(vectors)) {
+        let dealt = |first: usize| s.deal(std::array::from_fn(|i| s.load(&row[first + i * S::LANES..])));
+        let own = dealt(tile * TILE_OUTPUTS);
+        let [e, f, ..] = dealt((tile + 1) * TILE_OUTPUTS);
+        for (lanes, vector) in lanes.iter_mut().zip(own.into_iter().chain([e, f])) {
             s.store(vector, &mut lanes[run.at + tile..]);
         }
     }
-    let end = run.at + run.count;
-    let [a, b, _, _, e, f] = lanes;
-    (a[end], b[end]) = (row[run.count * TILE_OUTPUTS], row[run.count * TILE_OUTPUTS + 1]);
-    e[run.at..end].copy_from_slice(&a[run.at + 1..=end]);
-    f[run.at..end].copy_from_slice(&b[run.at + 1..=end]);
 }

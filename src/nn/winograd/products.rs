@@ -40,10 +40,7 @@ fn summed<S: Simd, const SIZE: usize, const N: usize>(
 ) -> [[S::Vector; N]; SIZE] {
     for (inner, weight) in weight.as_chunks::<SIZE>().0.iter().enumerate() {
         let from = &columns[inner * stride..][..N * S::LANES];
-        let mut vectors = [s.splat(0.0); N];
-        for (n, vector) in vectors.iter_mut().enumerate() {
-            *vector = s.load(&from[n * S::LANES..]);
-        }
+        let vectors: [S::Vector; N] = std::array::from_fn(|n| s.load(&from[n * S::LANES..]));
         for (sums, weight) in sums.iter_mut().zip(weight) {
             let weight = s.splat(*weight);
             for (sum, vector) in sums.iter_mut().zip(&vectors) {
