@@ -7,7 +7,7 @@ use crate::nn::simd::{Simd, WIDEST_LANES};
 
 /// Tiles at a time at most.
 const TILES: usize = super::WIDEST * WIDEST_LANES;
-/// Lanes for these tiles, for one more, and for a vector to begin where every vector may.
+/// Lanes for these tiles, and for a vector to begin where every vector may.
 const LANES: usize = TILES + WIDEST_LANES;
 /// Pixels of a row of so many tiles, and room for a vector that begins at the last.
 const PIXELS: usize = (TILES - 1) * TILE_OUTPUTS + TILE_INPUTS + WIDEST_LANES;
