@@ -11,40 +11,12 @@ use std::sync::Arc;
 use candle_core::{Result, Tensor};
 
 use super::ops::{Edge, Narrow, Operation, Planes};
-use super::plan::{Plan, Planned};
+use super::plan::{Band, Banded, Plan, Planned};
 use super::{Check, Error, Graph, Tape, Value};
 
 /// The axis of depth of a volume `[n, c, d, h, w]`.
 const DEPTH: usize = 2;
 const VOLUME: usize = 5;
-
-/// A part of a graph and its bands.
-#[derive(Clone)]
-pub(super) struct Banded {
-    /// The nodes of the part. The last gives what comes out.
-    pub(super) nodes: Range<usize>,
-    /// The value that goes in.
-    pub(super) entry: usize,
-    /// The axes of planes of what goes in and of what comes out.
-    axes: [usize; 2],
-    bands: Vec<Band>,
-    /// Whether what the bands save for the gradient is kept; else a gradient computes them again.
-    pub(super) taped: bool,
-    entry_shape: Vec<usize>,
-    exit_shape: Vec<usize>,
-    /// The step of a forward pass that the part begins with, and how many steps there are.
-    steps: [usize; 2],
-    /// How many nodes the graph has.
-    of: usize,
-}
-
-/// Some planes of what comes out, and the planes that they need of what goes in.
-#[derive(Clone)]
-struct Band {
-    entry: Range<usize>,
-    exit: Range<usize>,
-    plan: Plan,
-}
 
 /// What a forward pass leaves for the gradient of a part.
 #[derive(Clone)]

@@ -3,8 +3,7 @@
 use std::ops::Range;
 
 use super::Value;
-use super::bands::Banded;
-use super::plan::{Plan, Planned};
+use super::plan::{Banded, Plan, Planned};
 
 impl Plan {
     /// How many bytes a tape keeps, inputs included. None of a plan whose gradient computes parts again, since its tape hardly saves work.

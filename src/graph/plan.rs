@@ -1,11 +1,11 @@
-//! What a graph does with inputs of given shapes: the shape of every value, how long each lives, and how many bytes that takes.
+//! What a graph does with inputs of given shapes: the shape of every value, how long each lives, which parts go by bands, and how many
+//! bytes that takes.
 
 use std::ops::Range;
 use std::sync::Arc;
 
 use candle_core::{DType, Device, Result, bail};
 
-use super::bands::Banded;
 use super::ops::{Operation, Saves, Tiled};
 use super::{Graph, Value};
 use crate::machine;
@@ -51,6 +51,34 @@ pub(super) struct Planned {
     pub(super) number_bytes: u64,
     forward_bytes: u64,
     gradient_bytes: u64,
+}
+
+/// A part of a graph and its bands.
+#[derive(Clone)]
+pub(super) struct Banded {
+    /// The nodes of the part. The last gives what comes out.
+    pub(super) nodes: Range<usize>,
+    /// The value that goes in.
+    pub(super) entry: usize,
+    /// The axes of planes of what goes in and of what comes out.
+    pub(super) axes: [usize; 2],
+    pub(super) bands: Vec<Band>,
+    /// Whether what the bands save for the gradient is kept; else a gradient computes them again.
+    pub(super) taped: bool,
+    pub(super) entry_shape: Vec<usize>,
+    pub(super) exit_shape: Vec<usize>,
+    /// The step of a forward pass that the part begins with, and how many steps there are.
+    pub(super) steps: [usize; 2],
+    /// How many nodes the graph has.
+    pub(super) of: usize,
+}
+
+/// Some planes of what comes out, and the planes that they need of what goes in.
+#[derive(Clone)]
+pub(super) struct Band {
+    pub(super) entry: Range<usize>,
+    pub(super) exit: Range<usize>,
+    pub(super) plan: Plan,
 }
 
 impl Plan {

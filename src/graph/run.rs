@@ -4,9 +4,9 @@ use std::ops::Range;
 
 use candle_core::{Device, Tensor, bail};
 
-use super::bands::{Banded, Bands};
+use super::bands::Bands;
 use super::ops::{Pass, Saved, Saves, Sum};
-use super::plan::{Plan, Planned};
+use super::plan::{Banded, Plan, Planned};
 use super::{Error, Value};
 use crate::job::Cancelled;
 use crate::nn::device;
