@@ -202,12 +202,10 @@ impl Session {
 
     /// What needs a scan or a result does nothing where none is shown: while a run's pictures so far are, nothing moves behind them.
     fn look(&mut self, act: View) {
+        let shown = told(&self.model, &self.view).result().cloned();
         let (scan, run, view) = match self.study.looked_at() {
             Some((scan, view)) => (scan, None, view), // a reader moves no lambda
-            None => {
-                let shown = told(&self.model, &self.view).result().cloned();
-                (self.model.scan.ready().cloned(), shown, &mut self.view)
-            }
+            None => (self.model.scan.ready().cloned(), shown, &mut self.view),
         };
         let plane = view.plane;
         let grid = scan.as_deref().map(|scan| &scan.layers.scan.grid);

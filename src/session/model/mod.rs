@@ -14,6 +14,7 @@ mod repeating;
 mod restore;
 pub mod scoring;
 pub mod sketching;
+mod unlike;
 
 use std::ops::Range;
 use std::path::{Path, PathBuf};
