@@ -5,7 +5,8 @@
 //! `cargo bench --bench smoothness -- [startup] [demo] [large]` prints one JSON line per measurement: `startup` with an empty
 //! window, from the search for a GPU to the first frame drawn; `demo` with the demo's scan; `large` with 512 x 512 x 600 voxels
 //! from a `.nii.gz`. Frames are the real window's: its logic, its layout, the tree for screen readers and the tessellation;
-//! drawing them, which a GPU does or a rasteriser in its stead, is not counted.
+//! drawing them, which a GPU does or a rasteriser in its stead, is not counted. `of_cpu` is what of a frame's milliseconds the thread
+//! computed, on Linux: the rest it waited for a processor, as it does on a busy machine.
 
 mod synthetic;
 
@@ -130,27 +131,30 @@ impl Window {
     /// Frames in which keys are pressed in turn, to and fro.
     fn scrub(&mut self, case: &str, what: &str, keys: [Key; 2]) -> Result<()> {
         let uploaded = self.uploaded_bytes();
-        let mut busy_ms = Vec::new();
+        let (mut busy_ms, mut of_cpu_ms) = (Vec::new(), Vec::new());
         for frame in 0..FRAMES {
             let key = keys[frame / 9 % 2]; // a few steps each way: lambda has ten
             self.harness.key_press(key);
             // A press and a release: two frames.
-            let began = Instant::now();
+            let (computed, began) = (computed_ms(), Instant::now());
             self.harness.step();
             let shapes = self.harness.output().shapes.clone();
             std::hint::black_box(self.harness.ctx.tessellate(shapes, self.harness.ctx.pixels_per_point()));
             busy_ms.push(began.elapsed().as_secs_f64() * 1e3);
+            of_cpu_ms.extend(computed_ms().zip(computed).map(|(now, before)| now - before));
             self.harness.step();
             if frame % (FRAMES / DRAWN) == 0 {
                 self.draw()?;
             }
         }
-        busy_ms.sort_by(f64::total_cmp);
-        let at = |share: f64| (busy_ms[((busy_ms.len() - 1) as f64 * share).round() as usize] * 1e3).round() / 1e3;
         let sent = self.uploaded_bytes() - uploaded;
         println!(
             "{}",
-            json!({ "case": case, "scrub": what, "frames": FRAMES, "median_ms": at(0.5), "p99_ms": at(0.99), "uploaded_bytes": sent })
+            json!({
+                "case": case, "scrub": what, "frames": FRAMES, "uploaded_bytes": sent,
+                "median_ms": at(&mut busy_ms, 0.5), "p99_ms": at(&mut busy_ms, 0.99),
+                "of_cpu_median_ms": at(&mut of_cpu_ms, 0.5), "of_cpu_p99_ms": at(&mut of_cpu_ms, 0.99),
+            })
         );
         Ok(())
     }
@@ -195,6 +199,20 @@ impl Window {
         self.idle(case);
         Ok(())
     }
+}
+
+/// What a share of frames takes no more than; none where nothing was measured.
+fn at(ms: &mut [f64], share: f64) -> Option<f64> {
+    ms.sort_by(f64::total_cmp);
+    let found = ms.get((ms.len().saturating_sub(1) as f64 * share).round() as usize)?;
+    Some((found * 1e3).round() / 1e3)
+}
+
+/// The time that this thread has computed, milliseconds: proc(5), the first number of schedstat. None on other systems.
+fn computed_ms() -> Option<f64> {
+    std::thread::yield_now(); // brings the number up to date
+    let said = std::fs::read_to_string("/proc/thread-self/schedstat").ok()?;
+    Some(said.split_whitespace().next()?.parse::<f64>().ok()? / 1e6)
 }
 
 fn startup() -> Result<()> {

@@ -307,7 +307,7 @@ impl Bracket {
                 (
                     low.lambda,
                     format!(
-                        "a larger step changes the image by more than its bound of {bound:.1}, summed over all voxels in decoded units"
+                        "a larger step would change the picture by more than the largest change allowed ({bound:.1} in decoded units, summed over all voxels)"
                     ),
                 )
             }

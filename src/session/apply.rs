@@ -17,7 +17,7 @@ use super::gallery::Gallery;
 use super::model::Model;
 use super::picture::PictureFile;
 use super::published::PublishedPage;
-use super::shown::read_in;
+use super::shown::{Told, read_in, told};
 use super::study::StudyPage;
 use super::toasts::{Toasts, Work};
 use super::undo::{kind_of, kind_of_measure};
@@ -138,11 +138,16 @@ impl Session {
             let read_in = read_in(&self.model, &self.view);
             self.view.read_regions(&read_in, &self.model.worker);
         }
-        let playing = self.view.playing.is_some() || self.view.cine.is_some();
-        if let Some(run) = self.model.run.ready().filter(|_| playing) {
-            self.view.advance(run.result().steps.len(), secs);
+        self.advance(secs)
+    }
+
+    /// Moves what plays, and says whether anything does. Lambda plays on what is shown alone.
+    fn advance(&mut self, secs: f32) -> bool {
+        match told(&self.model, &self.view) {
+            Told::Result(_, run) | Told::Pair(_, [run, _]) => self.view.advance(run.result().steps.len(), secs),
+            Told::Nothing | Told::Scan(_) | Told::SoFar(..) => self.view.stop_lambda(),
         }
-        playing
+        self.view.playing.is_some() || self.view.cine.is_some()
     }
 
     /// Lays what was chosen over the pictures, as far as it is there.
@@ -195,11 +200,12 @@ impl Session {
         self.picture.take_copied()
     }
 
-    /// What needs a scan or a result does nothing without one.
+    /// What needs a scan or a result does nothing where none is shown: while a run's pictures so far are, nothing moves behind them.
     fn look(&mut self, act: View) {
+        let shown = told(&self.model, &self.view).result().cloned();
         let (scan, run, view) = match self.study.looked_at() {
             Some((scan, view)) => (scan, None, view), // a reader moves no lambda
-            None => (self.model.scan.ready().cloned(), self.model.run.ready().cloned(), &mut self.view),
+            None => (self.model.scan.ready().cloned(), shown, &mut self.view),
         };
         let plane = view.plane;
         let grid = scan.as_deref().map(|scan| &scan.layers.scan.grid);
@@ -224,8 +230,8 @@ impl Session {
             (View::Change(change), ..) => view.display = view.display.changed(change),
             (View::Pace(pace), ..) => view.pace = pace,
             (View::Window(window), ..) => view.set_window(window),
-            (View::Undo, ..) => view.undo(run.as_deref()),
-            (View::Redo, ..) => view.redo(run.as_deref()),
+            (View::Undo, ..) => view.undo(self.model.run.ready().map(Arc::as_ref)),
+            (View::Redo, ..) => view.redo(self.model.run.ready().map(Arc::as_ref)),
             (View::Plane(plane), ..) => view.plane = plane,
             (View::Slice(slice), Some(grid), _) => {
                 view.cine = None; // who takes the slices into his hand stops what plays

@@ -1,6 +1,6 @@
 //! Saves or copies the panes as they are shown, painted on the CPU as the screen's shader does.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use anyhow::{Context as _, Result};
@@ -84,11 +84,16 @@ const MOST_TRIED: usize = 200;
 /// A name that is free, in the home folder, never beside a scan unasked; no name of a patient or a file is in it.
 pub fn free_name(stem: &str, extension: &str) -> PathBuf {
     let home = std::env::home_dir().unwrap_or_default();
+    free_in(&home, stem, extension, Path::exists)
+}
+
+/// The first name in a folder that is not `taken`; none where very many are.
+fn free_in(folder: &Path, stem: &str, extension: &str, mut taken: impl FnMut(&Path) -> bool) -> PathBuf {
     let name = |i: usize| match i {
-        1 => home.join(format!("{stem}.{extension}")),
-        _ => home.join(format!("{stem}-{i}.{extension}")),
+        1 => folder.join(format!("{stem}.{extension}")),
+        _ => folder.join(format!("{stem}-{i}.{extension}")),
     };
-    (1..MOST_TRIED).map(name).find(|path| !path.exists()).unwrap_or_default()
+    (1..=MOST_TRIED).map(name).find(|path| !taken(path)).unwrap_or_default()
 }
 
 /// Starts the work; the answer is where the picture lies.
@@ -197,6 +202,23 @@ fn pane(picture: &Picture, camera: Camera, marks: Vec<Mark>) -> Pane<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_free_name_is_looked_for_no_longer_than_a_frame_has_time() {
+        let home = Path::new("home");
+        let mut looks = 0;
+        let third = free_in(home, "parallax", "png", |path| {
+            looks += 1;
+            path != home.join("parallax-3.png")
+        });
+        assert_eq!((third, looks), (home.join("parallax-3.png"), 3));
+        looks = 0;
+        let none = free_in(home, "parallax", "png", |_| {
+            looks += 1;
+            true
+        });
+        assert_eq!((none, looks), (PathBuf::new(), MOST_TRIED), "a person names the next one");
+    }
 
     #[test]
     fn a_name_that_is_completed_was_not_agreed_to_be_replaced() {

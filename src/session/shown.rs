@@ -53,9 +53,24 @@ pub fn arrange(model: &Model, viewer: &Viewer) -> Arrangement {
         Told::Nothing => viewer.arrange(None, None),
         Told::Scan(scan) => viewer.arrange(Some(scan), None),
         Told::SoFar(scan, so_far) => viewer.arrange_so_far(scan, so_far),
-        Told::Result(scan, run) => viewer.arrange(Some(scan), Some(run)),
+        Told::Result(scan, run) => {
+            let mut arrangement = viewer.arrange(Some(scan), Some(run));
+            if model.unlike(run).is_some() {
+                arrangement.pictures.iter_mut().filter(|picture| picture.synthetic.is_some()).for_each(not_as_chosen);
+            }
+            arrangement
+        }
         Told::Pair(scan, [a, b]) => viewer.arrange_pair(scan, a, b),
     }
+}
+
+/// Says on a picture that a run would now be asked for something else.
+fn not_as_chosen(picture: &mut Picture) {
+    const WORDS: &str = "not as chosen now";
+    picture.score = Some(match picture.score.take() {
+        Some(score) => format!("{score}, {WORDS}"),
+        None => WORDS.to_owned(),
+    });
 }
 
 /// The original that a swipe leaves at the left of the single pane, and its share of the width; none where two results are compared, or a

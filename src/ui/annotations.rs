@@ -27,7 +27,8 @@ pub(super) fn mark_synthetic(painter: &egui::Painter, inner: Rect, picture: &Pic
 /// Whether the tag has room beside the title.
 fn is_beside(painter: &egui::Painter, inner: Rect, picture: &Picture, tag: &str) -> bool {
     let width = |text: &str| text_size(painter, text).x;
-    width(&picture.title) + width(tag) + 2.0 * LINE < inner.width()
+    let title = if picture.labels.title { width(&picture.title) } else { 0.0 };
+    title + width(tag) + 2.0 * LINE < inner.width()
 }
 
 /// What else a reader needs on one pane; `pixels_per_point` of the screen.

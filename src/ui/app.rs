@@ -6,6 +6,7 @@ use std::time::Instant;
 use eframe::egui::{self, Button, CentralPanel, Frame, Margin, Panel, RichText, ScrollArea, Theme};
 use eframe::{CreationContext, Storage};
 
+use super::in_turn::InTurn;
 use super::picker::{Ask, Picker};
 use super::{
     archive, cohort, compare_bar, compute_panel, export_dialog, gallery_panel, hangings, help, input_panel, keys,
@@ -32,6 +33,7 @@ pub struct App {
     session: Session,
     /// What was done in passes that egui discarded; it is done at the end of the one that is shown.
     pending: Vec<Action>,
+    in_turn: InTurn,
     picker: Box<dyn Picker>,
     /// Whether there is a GPU, real or in software, to draw on.
     drawable: bool,
@@ -66,7 +68,7 @@ impl App {
             session.toasts.tell(&why, Instant::now());
         }
         let kept = KeptSettings { file, last: found };
-        Self { session, pending: Vec::new(), picker, drawable: drawable.is_some(), kept }
+        Self { session, pending: Vec::new(), in_turn: InTurn::default(), picker, drawable: drawable.is_some(), kept }
     }
 
     /// Shows the dialog that is asked for. It must be made on this thread and is awaited on another.
@@ -255,6 +257,10 @@ fn step_ui(ui: &mut egui::Ui, number: usize, contents: impl FnOnce(&mut egui::Ui
 }
 
 impl eframe::App for App {
+    fn raw_input_hook(&mut self, _ctx: &egui::Context, raw_input: &mut egui::RawInput) {
+        self.in_turn.take(&mut raw_input.events);
+    }
+
     fn logic(&mut self, ctx: &egui::Context, _frame: &mut eframe::Frame) {
         if self.session.tick(ctx.input(|input| input.stable_dt).min(LONGEST_FRAME_SECS)) {
             ctx.request_repaint();
@@ -286,8 +292,11 @@ impl eframe::App for App {
             self.pending = actions; // egui draws this frame again, without its input
             return;
         }
-        if !actions.is_empty() {
+        if !actions.is_empty() || self.in_turn.waits() {
             ui.ctx().request_repaint(); // what was acted on shows in the next frame
+        }
+        if actions.iter().any(|action| matches!(action, Action::View(View::PaneSize(_)))) {
+            ui.ctx().request_discard("pictures are drawn at the size of their panes at once");
         }
         for action in actions {
             self.session.apply(action);

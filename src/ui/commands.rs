@@ -8,6 +8,7 @@ use crate::frame::display::{Change, Changes, ENDS, Laid, Layout, MAPS, Shown};
 use crate::latent_shift::saliency::Method;
 use crate::session::Session;
 use crate::session::action::{Action, Export, Measure, Run, Sheet, Study, View, Wanted, Which};
+use crate::session::shown::told;
 use crate::settings::OwnKeys;
 use crate::study::{Pane, Reading};
 
@@ -67,8 +68,8 @@ pub(super) fn commands(session: &Session) -> Vec<Command> {
         all.extend(of_measurements(session));
         all.extend(of_history(session));
     }
-    if model.run.ready().is_some() {
-        all.extend(of_result(session));
+    if told(model, &session.view).result().is_some() {
+        all.extend(of_result(session)); // none of it moves what lies behind a run's pictures so far
     }
     all.extend(of_window());
     take_keys(&mut all, &model.settings.keys);

@@ -1,4 +1,5 @@
-//! What stands above the bars: which two results are compared, and the way out of it; or that a run is looked at before it has ended.
+//! What stands above the bars: which two results are compared, and the way out of it; that a run is looked at before it has ended; or that
+//! something else is chosen than what the pictures are of.
 
 use eframe::egui::{RichText, Ui};
 
@@ -14,6 +15,11 @@ use crate::session::view::pair::{step_beside, words};
 pub(super) fn compare_bar_ui(ui: &mut Ui, model: &Model, viewer: &Viewer, actions: &mut Vec<Action>) {
     error_ui(ui, model.beside.error(), Place::Comparison, actions);
     so_far_ui(ui, model, viewer, actions);
+    if let Told::Result(_, run) = told(model, viewer)
+        && let Some(words) = model.unlike(run)
+    {
+        ui.label(RichText::new(words).color(theme::colors(ui).amber));
+    }
     let Told::Pair(_, [a, b]) = told(model, viewer) else { return };
     ui.horizontal_wrapped(|ui| {
         let steps = [viewer.step, step_beside(viewer.step, a, b)];

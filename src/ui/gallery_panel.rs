@@ -7,6 +7,7 @@ use eframe::egui::{Align2, Pos2, Rect, RichText, Role, Sense, Ui, Vec2, WidgetIn
 use super::widgets::{error_ui, focus_frame, section_ui};
 use super::{textures, theme};
 use crate::frame::lambda_text;
+use crate::io::counted;
 use crate::session::action::{Action, Place, Run, Setting};
 use crate::session::gallery::{Gallery, Kept};
 use crate::session::model::Model;
@@ -30,8 +31,12 @@ pub(super) fn gallery_ui(ui: &mut Ui, model: &Model, gallery: &Gallery, actions:
             actions.push(Setting::KeepResults(keep).into());
         }
         rows_ui(ui, model, gallery, usize::MAX, actions);
-        if count > 0 && ui.small_button("Delete these").on_hover_text("All results of this list, for good").clicked() {
-            actions.push(Run::ClearResults.into());
+        if count > 0 {
+            ui.menu_button("Delete these…", |ui| {
+                if ui.button(format!("Delete {} for good", counted(count, "kept result"))).clicked() {
+                    actions.push(Run::ClearResults.into());
+                }
+            });
         }
         error_ui(ui, gallery.error(), Place::Results, actions);
     });

@@ -10,6 +10,8 @@ use crate::settings::{Mouse, OwnKeys, Settings};
 const KEYS_WIDTH: f32 = 220.0;
 /// The height of the whole list, points: all of it where the window has room.
 const HEIGHT: f32 = 780.0;
+/// The least room above and below the list, points: its head, and the line at the bottom that says what this program is not for.
+const AROUND: f32 = 140.0;
 
 type Row = (&'static str, &'static str);
 
@@ -79,13 +81,14 @@ pub(super) fn help_ui(ctx: &Context, settings: &Settings, actions: &mut Vec<Acti
         Mouse::Pacs => &PACS,
         Mouse::Research => &RESEARCH,
     };
+    let height = HEIGHT.min(ctx.content_rect().height() - AROUND);
     let window = Window::new("Keys and mouse")
         .open(&mut open)
         .collapsible(false)
-        .default_height(HEIGHT)
+        .default_height(height)
         .anchor(Align2::CENTER_CENTER, [0.0; 2]);
     window.show(ctx, |ui| {
-        ScrollArea::vertical().max_height(HEIGHT).show(ui, |ui| {
+        ScrollArea::vertical().max_height(height).show(ui, |ui| {
             own_ui(ui, &settings.keys, actions);
             for (title, rows) in [
                 ("Slices", &SLICES[..]),

@@ -12,6 +12,7 @@ mod fit_panel;
 mod gallery_panel;
 mod hangings;
 mod help;
+mod in_turn;
 mod input_panel;
 mod key_names;
 mod keys;

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use eframe::egui::{
-    Color32, CursorIcon, Id, Label, Rect, Response, RichText, Role, Sense, Stroke, Ui, WidgetInfo, pos2, vec2,
+    Color32, CursorIcon, Id, Label, Pos2, Rect, Response, RichText, Role, Sense, Stroke, Ui, WidgetInfo, pos2, vec2,
 };
 use glam::DVec3;
 
@@ -55,7 +55,10 @@ pub(super) fn panes_ui(ui: &mut Ui, model: &Model, viewer: &Viewer, actions: &mu
         let response = ui.interact(rect, ui.scope_id().with(("pane", i)), Sense::click_and_drag());
         let camera = viewer.camera(&grid, picture.plane);
         name(&response, picture, &camera, &grid, viewer.display.layout);
-        draw(ui, rect, i as u64, picture, &camera, &grid, viewer.display.annotated);
+        let crossed = viewer.display.layout.shows_all_planes() && viewer.display.crosshair;
+        let crossed =
+            crossed.then(|| point_at(viewer, picture.plane, &grid, rect, viewer.cursor, ui.ctx().pixels_per_point()));
+        draw(ui, rect, i as u64, picture, (&camera, &grid), viewer.display.annotated, crossed);
         if let Some((left, share)) = swiped(model, viewer) {
             swipe_ui(ui, rect, &left, share, viewer.display, &camera, &grid, actions);
         }
@@ -116,19 +119,24 @@ pub(super) fn name(response: &Response, picture: &Picture, camera: &Camera, grid
     });
 }
 
-/// The picture, and what is written on it.
+/// The picture, where the planes cross if that is shown, and what is written on it.
 pub(super) fn draw(
     ui: &mut Ui,
     rect: Rect,
     pane: u64,
     picture: &Picture,
-    camera: &Camera,
-    grid: &Grid,
+    (camera, grid): (&Camera, &Grid),
     annotated: bool,
+    crossed: Option<Pos2>,
 ) {
     let painter = ui.painter_at(rect);
     painter.rect_filled(rect, 0.0, theme::BLACK);
     picture_ui(ui, &painter, rect, pane, picture, camera, grid);
+    if let Some(at) = crossed {
+        let stroke = Stroke::new(1.0, theme::DARK.accent_dim);
+        painter.hline(rect.x_range(), at.y, stroke);
+        painter.vline(at.x, rect.y_range(), stroke);
+    }
     let inner = rect.shrink(MARGIN);
     if let Some(words) = gpu::words(ui.ctx(), pane) {
         let words = Label::new(RichText::new(words).color(theme::DARK.strong)).selectable(false);
@@ -219,16 +227,10 @@ fn draw_lines(ui: &Ui, rect: Rect, plane: Plane, viewer: &Viewer, grid: &Grid, l
     }
 }
 
-/// Where the planes cross, if several are shown; and a cross where the pointer is in another pane of the same plane.
+/// A cross where the pointer is in another pane of the same plane.
 fn marks(ui: &Ui, response: &Response, plane: Plane, viewer: &Viewer, grid: &Grid, hovered: Option<Plane>) {
     let painter = ui.painter_at(response.rect);
     let point = |place: DVec3| point_at(viewer, plane, grid, response.rect, place, ui.ctx().pixels_per_point());
-    if viewer.display.layout.shows_all_planes() && viewer.display.crosshair {
-        let at = point(viewer.cursor);
-        let stroke = Stroke::new(1.0, theme::DARK.accent_dim);
-        painter.hline(response.rect.x_range(), at.y, stroke);
-        painter.vline(at.x, response.rect.y_range(), stroke);
-    }
     if let Some(place) = viewer.probe.filter(|_| !response.hovered() && hovered == Some(plane)) {
         let at = point(place);
         for arm in [vec2(6.0, 0.0), vec2(0.0, 6.0)] {

@@ -36,7 +36,7 @@ pub(super) fn preview_ui(ui: &mut Ui, early: &EarlySlice, monitor: &Monitor) {
     let fit = Camera::fit(grid, picture.plane, [(pixels.x as u32).max(1), (pixels.y as u32).max(1)]);
     let camera = fit.at_slice_of(grid, layers.scan.grid.center());
     name(&response, &picture, &camera, grid, Layout::Single(picture.shown));
-    draw(ui, rect, PANE, &picture, &camera, grid, true);
+    draw(ui, rect, PANE, &picture, (&camera, grid), true, None);
     let words = match monitor.progress() {
         Some(progress) => format!("Opening: {} {}", progress.phase, progress_text(&progress)),
         None => "Opening".to_owned(),

@@ -20,7 +20,7 @@ const PROFILE_HEIGHT: f32 = 26.0;
 const GRIP: f32 = 6.0;
 /// Room for the name at the left of a slider, and for the number at its right.
 pub(super) const NAME_WIDTH: f32 = 64.0;
-pub(super) const VALUE_WIDTH: f32 = 152.0;
+pub(super) const VALUE_WIDTH: f32 = 168.0;
 
 pub(super) fn slice_bar_ui(ui: &mut Ui, model: &Model, viewer: &Viewer, actions: &mut Vec<Action>) {
     let Some(scan) = model.scan.ready() else { return };
@@ -40,7 +40,12 @@ pub(super) fn slice_bar_ui(ui: &mut Ui, model: &Model, viewer: &Viewer, actions:
             if slider.changed() {
                 actions.push(View::Slice(slice - 1).into());
             }
-            ui.label(format!("{slice} of {slices}"));
+            let along = match viewer.plane {
+                Plane::Axial => camera.center.z,
+                Plane::Coronal => camera.center.y,
+                Plane::Sagittal => camera.center.x,
+            };
+            ui.label(format!("{slice} of {slices} ({along:.1} mm)"));
             slider.rect
         })
         .inner;

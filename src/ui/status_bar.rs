@@ -1,6 +1,6 @@
 //! The line at the bottom: what lies under the pointer, in every pane at once; and what this program is not for.
 
-use eframe::egui::{Align, Layout, RichText, Ui};
+use eframe::egui::{Align, Label, Layout, RichText, Ui};
 use glam::DVec3;
 
 use super::theme;
@@ -13,14 +13,17 @@ use crate::session::view::Viewer;
 use crate::session::view::pair::step_beside;
 
 pub(super) fn status_bar_ui(ui: &mut Ui, model: &Model, viewer: &Viewer) {
+    let text = probe_text(model, viewer);
+    let color = if text.is_some() { theme::colors(ui).text } else { theme::colors(ui).weak };
+    let hint = "Wheel: slice   Shift + wheel: lambda   Double click: one pane   ?: keys and mouse";
+    let text = text.unwrap_or_else(|| if model.scan.ready().is_some() { hint.to_owned() } else { String::new() });
     ui.horizontal_centered(|ui| {
-        let text = probe_text(model, viewer);
-        let color = if text.is_some() { theme::colors(ui).text } else { theme::colors(ui).weak };
-        let hint = "Wheel: slice   Shift + wheel: lambda   Double click: one pane   ?: keys and mouse";
-        let text = text.unwrap_or_else(|| if model.scan.ready().is_some() { hint.to_owned() } else { String::new() });
-        ui.label(RichText::new(text).small().color(color));
+        // What this program is not for has its room first, whatever else there is to say.
         ui.with_layout(Layout::right_to_left(Align::Center), |ui| {
             ui.label(RichText::new("Research use only. Not for diagnosis.").small().color(theme::colors(ui).amber));
+            ui.with_layout(Layout::left_to_right(Align::Center), |ui| {
+                ui.add(Label::new(RichText::new(text).small().color(color)).truncate());
+            });
         });
     });
 }

@@ -14,6 +14,7 @@ mod repeating;
 mod restore;
 pub mod scoring;
 pub mod sketching;
+mod unlike;
 
 use std::ops::Range;
 use std::path::{Path, PathBuf};
@@ -457,7 +458,6 @@ impl Model {
         !keeps
     }
 
-    /// A result of which it is known now what came again takes its own place.
     /// A result of which more is known takes the place of itself.
     fn replace(&mut self, newer: Option<Arc<Explained>>) {
         let Some(newer) = newer else { return };

@@ -405,11 +405,15 @@ impl Viewer {
 
     /// Starts at the end that the eye is used to, lambda 0, or stops on a whole step.
     pub fn toggle_play(&mut self) {
-        self.playing = match self.playing {
-            Some(_) => None,
-            None => Some(if self.step > 0.0 { -1.0 } else { 1.0 }),
-        };
-        if self.playing.is_none() {
+        match self.playing {
+            Some(_) => self.stop_lambda(),
+            None => self.playing = Some(if self.step > 0.0 { -1.0 } else { 1.0 }),
+        }
+    }
+
+    /// Stops what plays along lambda, on a whole step.
+    pub fn stop_lambda(&mut self) {
+        if self.playing.take().is_some() {
             self.step = self.step.round();
         }
     }

@@ -6,7 +6,7 @@ mod slab;
 use eframe::egui::text::{LayoutJob, TextFormat};
 use eframe::egui::{Button, Label, ProgressBar, RichText, TextStyle, Ui};
 
-use self::options::options_ui;
+use self::options::{beyond, options_ui};
 use self::slab::slab_ui;
 
 use super::fit_panel::serious_ui;
@@ -91,6 +91,9 @@ fn summary_ui(ui: &mut Ui, model: &Model) {
     };
     let slices = if model.slab.is_some() { "within a slab" } else { "all slices may change" };
     ui.label(RichText::new(format!("{aim}; {slices}")).small().color(theme::colors(ui).weak));
+    if let Some(more) = beyond(model) {
+        ui.label(RichText::new(more).small().color(theme::colors(ui).weak));
+    }
 }
 
 /// One bar for the whole run, and what it does now.

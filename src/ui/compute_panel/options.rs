@@ -20,6 +20,9 @@ pub(super) fn options_ui(ui: &mut Ui, model: &Model, actions: &mut Vec<Action>) 
     } else {
         ui.label("Lambda is swept along a range, without a goal");
     }
+    if let Some(more) = beyond(model) {
+        says(ui, &more);
+    }
     CollapsingHeader::new("Advanced").id_salt("advanced options").show_unindented(ui, |ui| {
         search_ui(ui, &mut new);
         if new.range.is_none() {
@@ -37,6 +40,16 @@ pub(super) fn options_ui(ui: &mut Ui, model: &Model, actions: &mut Vec<Action>) 
     if new != *options {
         actions.push(Setting::Options(new).into());
     }
+}
+
+/// What a run does beyond its aim, "Also: both ways from lambda 0, 8 repeats": it is chosen under Advanced, stays from one start of the
+/// program to the next, and takes its time.
+pub(super) fn beyond(model: &Model) -> Option<String> {
+    let options = &model.settings.options;
+    let both = (options.both && options.range.is_none()).then(|| "both ways from lambda 0".to_owned());
+    let repeats = (model.settings.repeats > 0).then(|| counted(model.settings.repeats, "repeat"));
+    let all: Vec<String> = [both, repeats].into_iter().flatten().collect();
+    (!all.is_empty()).then(|| format!("Also: {}", all.join(", ")))
 }
 
 /// Which way the score is to go, and how far.

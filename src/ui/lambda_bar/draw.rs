@@ -222,11 +222,24 @@ impl<'a> Canvas<'a> {
         self.plate(place, Align2::CENTER_CENTER, words, theme::DARK.amber);
     }
 
-    /// The step under the pointer, with its number.
-    pub(super) fn hover(&self, lambda: f64, words: &str) {
-        let x = self.x(lambda);
-        self.painter.vline(x, self.inner.y_range(), Stroke::new(1.0, theme::DARK.weak));
-        self.carried(x, self.area.bottom() - AXIS, Align2::CENTER_BOTTOM, words, theme::DARK.text);
+    /// The step under the pointer, with its number beside the playhead's, which is at lambda `shown` and carries `carried`.
+    pub(super) fn hover(&self, lambda: f64, words: &str, (shown, carried): (f64, &str)) {
+        let (x, at) = (self.x(lambda), self.x(shown));
+        let line = [pos2(x, self.area.top() + TOP - 4.0), pos2(x, self.inner.bottom())];
+        self.painter.line_segment(line, Stroke::new(1.0, theme::DARK.weak));
+        let [play, ours] = [self.middle(at, carried), self.middle(x, words)];
+        let half = self.half(words);
+        let apart = self.half(carried) + half;
+        let fits_right = play + apart + half <= self.area.right();
+        let fits_left = play - apart - half >= self.area.left();
+        let beside = if (ours - play).abs() >= apart {
+            ours
+        } else if (x >= at && fits_right) || !fits_left {
+            play + apart
+        } else {
+            play - apart
+        };
+        self.plate(pos2(beside, self.area.top() + 1.0), Align2::CENTER_TOP, words, theme::DARK.text);
     }
 
     /// The step that is shown, with its number.
@@ -234,14 +247,19 @@ impl<'a> Canvas<'a> {
         let x = self.x(lambda);
         let line = [pos2(x, self.area.top() + TOP - 4.0), pos2(x, self.area.bottom() - AXIS)];
         self.painter.line_segment(line, Stroke::new(2.0, theme::DARK.strong));
-        self.carried(x, self.area.top() + 1.0, Align2::CENTER_TOP, words, theme::DARK.strong);
+        let at = pos2(self.middle(x, words), self.area.top() + 1.0);
+        self.plate(at, Align2::CENTER_TOP, words, theme::DARK.strong);
     }
 
-    /// Words above a place, moved aside where the edge is.
-    fn carried(&self, x: f32, y: f32, anchor: Align2, words: &str, color: Color32) {
-        let half = text_size(&self.painter, words).x / 2.0 + 6.0;
-        let x = x.min(self.area.right() - half).max(self.inner.left().max(self.area.left()) - NAME_WIDTH / 4.0 + half);
-        self.plate(pos2(x, y), anchor, words, color);
+    /// The middle of words above a place, moved aside where the edge is.
+    fn middle(&self, x: f32, words: &str) -> f32 {
+        let half = self.half(words);
+        x.min(self.area.right() - half).max(self.inner.left().max(self.area.left()) - NAME_WIDTH / 4.0 + half)
+    }
+
+    /// Half of the width of words with the room around them.
+    fn half(&self, words: &str) -> f32 {
+        text_size(&self.painter, words).x / 2.0 + 6.0
     }
 
     fn plate(&self, at: Pos2, anchor: Align2, words: &str, color: Color32) {

@@ -44,7 +44,8 @@ pub(super) fn lambda_bar_ui(ui: &mut Ui, model: &Model, viewer: &Viewer, actions
         canvas.marks();
         let hovered = response.hover_pos().map(|pointer| canvas.lambda(pointer.x));
         if let Some(step) = hovered.map(|lambda| run.step_at(lambda).round()).filter(|_| !response.dragged()) {
-            canvas.hover(run.lambda_at(step), &words_at(told, step, viewer));
+            let playhead = (run.lambda_at(viewer.step), words.as_deref().unwrap_or_default());
+            canvas.hover(run.lambda_at(step), &words_at(told, step, viewer), playhead);
         }
         canvas.playhead(run.lambda_at(viewer.step), words.as_deref().unwrap_or_default());
         if let Some(pointer) = response.interact_pointer_pos() {

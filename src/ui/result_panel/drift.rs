@@ -20,6 +20,9 @@ const MOST_ROWS: usize = 20;
 /// The width of a column of numbers, points.
 const NUMBER_WIDTH: f32 = 52.0;
 const CHANGE_WIDTH: f32 = 66.0;
+/// Where the names have less room than this, each stands above its numbers; and the least that the head of their column takes, points.
+const LEAST_NAMES: f32 = 110.0;
+const LEAST_HEAD: f32 = 50.0;
 
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 enum Column {
@@ -135,6 +138,7 @@ fn header_ui(ui: &mut Ui, look: &mut Look) {
     let (row, _) =
         ui.allocate_exact_size(Vec2::new(ui.available_width(), ui.spacing().interact_size.y), Sense::hover());
     let ([before, after, change], names) = column_ends(row);
+    let names = names.max(row.left() + LEAST_HEAD);
     let columns = [
         (Column::Name, "Output", row.left(), names),
         (Column::Before, "Before", names, before),
@@ -170,8 +174,8 @@ fn arrow(ui: &Ui, button: Rect, up: bool) {
     ui.painter().add(Shape::convex_polygon(corners.to_vec(), theme::colors(ui).strong, Stroke::NONE));
 }
 
-/// One output, in the colour of its curve where that is shown; a long name takes as many lines as it needs. Gives whether it was
-/// pressed.
+/// One output, in the colour of its curve where that is shown; a long name takes as many lines as it needs, and in a narrow panel one of
+/// its own. Gives whether it was pressed.
 fn row_ui(ui: &mut Ui, row: &Row, scale: Scale, curve: Option<Color32>) -> bool {
     let decimals = match scale {
         Scale::Probability | Scale::Plain(_) => 3,
@@ -182,8 +186,12 @@ fn row_ui(ui: &mut Ui, row: &Row, scale: Scale, curve: Option<Color32>) -> bool 
     let width = ui.available_width();
     let (_, names) = column_ends(Rect::from_min_size(ui.cursor().min, Vec2::new(width, 0.0)));
     let color = curve.unwrap_or(theme::colors(ui).text);
-    let name = ui.painter().layout(row.name.to_owned(), theme::small(), color, names - ui.cursor().left());
-    let (rect, response) = ui.allocate_exact_size(Vec2::new(width, name.size().y), Sense::click());
+    let column = names - ui.cursor().left();
+    let above = column < LEAST_NAMES;
+    let name = ui.painter().layout(row.name.to_owned(), theme::small(), color, if above { width } else { column });
+    let down = if above { name.size().y } else { 0.0 };
+    let height = name.size().y.max(down + ui.text_style_height(&TextStyle::Monospace));
+    let (rect, response) = ui.allocate_exact_size(Vec2::new(width, height), Sense::click());
     let words = format!("{}: before {before}, after {after}, change {change}", row.name);
     response.widget_info(|| WidgetInfo::selected(Role::Row, true, curve.is_some(), &words));
     focus_frame(ui, &response);
@@ -198,7 +206,7 @@ fn row_ui(ui: &mut Ui, row: &Row, scale: Scale, curve: Option<Color32>) -> bool 
         (ends[1], after, theme::colors(ui).text),
         (ends[2], change, theme::colors(ui).strong),
     ] {
-        ui.painter().text(pos2(end - 2.0, rect.top()), Align2::RIGHT_TOP, text, monospace.clone(), color);
+        ui.painter().text(pos2(end - 2.0, rect.top() + down), Align2::RIGHT_TOP, text, monospace.clone(), color);
     }
     response.clicked()
 }

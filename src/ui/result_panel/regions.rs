@@ -50,8 +50,8 @@ fn threshold_ui(ui: &mut Ui, above_hu: f32, told_by_repeats: bool, actions: &mut
         if field.on_disabled_hover_text(why).changed() {
             actions.push(Run::RegionsAbove(above_hu).into());
         }
-        ui.label(RichText::new("the weightiest first").small().color(theme::colors(ui).weak));
     });
+    ui.label(RichText::new("The weightiest first").small().color(theme::colors(ui).weak));
 }
 
 /// Place, volume and mean change; the rest stands in its meaning.

@@ -178,7 +178,7 @@ fn pictures_ui(ui: &mut Ui, page: &StudyPage, reading: &Reading, mouse: Mouse, a
         let response = ui.interact(rect, ui.scope_id().with(("study pane", *pane as u64)), Sense::click_and_drag());
         let camera = viewer.camera(&grid, picture.plane);
         panes::name(&response, picture, &camera, &grid, Layout::Three);
-        panes::draw(ui, rect, FIRST_PANE + *pane as u64, picture, &camera, &grid, viewer.display.annotated);
+        panes::draw(ui, rect, FIRST_PANE + *pane as u64, picture, (&camera, &grid), viewer.display.annotated, None);
         marks(ui, rect, *pane, picture, page, reading, &grid);
         let mut done = Vec::new();
         navigate::Pane { response: &response, picture, viewer, grid: &grid, mouse }.act(ui, &mut done);

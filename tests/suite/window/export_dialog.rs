@@ -2,10 +2,14 @@
 
 use std::collections::BTreeSet;
 use std::path::Path;
+use std::sync::Arc;
 
 use eframe::egui::{Key, Modifiers, Rect, accesskit::Role, accesskit::Toggled};
 use egui_kittest::kittest::{NodeT, Queryable};
-use parallax::export::{Annotation, Kind, names};
+use parallax::export::{Annotation, Kind, Layout, Style, names};
+use parallax::session::Session;
+use parallax::session::action::{Setting, Sheet, View};
+use parallax::settings::ExportChoices;
 use parallax::ui::Ask;
 
 use crate::exports::dicom_export::{holds, oblique};
@@ -13,6 +17,7 @@ use crate::tiny_models::TinyModels;
 use crate::window::driven::{
     Window, click, explained, explained_from, open_with, says, start, texts, type_path, until,
 };
+use crate::window::without_window;
 
 /// The dialog over a result.
 pub(crate) fn dialog(models: &TinyModels) -> Window {
@@ -175,6 +180,35 @@ fn the_preview_follows_the_choices() {
     }
     shown(&mut window, "As shown");
     assert!(shown(&mut window, "Most changed") == ways[0], "back again");
+}
+
+/// As while "Pane width" is dragged.
+#[test]
+fn previews_are_drawn_one_at_a_time_and_the_latest_is_the_one_that_comes() {
+    let models = TinyModels::new();
+    let mut session = without_window::explained(&models);
+    session.apply(View::Sheet(Sheet::Export).into());
+    let is_there =
+        |session: &Session| session.export.preview.ready().is_some() && session.export.preview.running().is_none();
+    without_window::until(&mut session, "a preview", is_there);
+    let shape = |session: &Session| {
+        let preview = session.export.preview.ready().expect("a preview");
+        f64::from(preview.width()) / f64::from(preview.height())
+    };
+    let three = shape(&session);
+    let run = session.model.run.ready().expect("a result").clone();
+    let (held, mut most) = (Arc::strong_count(&run), 0);
+    for width in 200..300 {
+        // The last choice is of another kind, which the picture's shape tells.
+        let layout = if width == 299 { Layout::Single } else { Layout::Panes };
+        let usual = session.model.settings.export.clone();
+        let style = Style { size_px: Some(width), layout, ..usual.style };
+        session.apply(Setting::Exports(ExportChoices { style, ..usual }).into());
+        session.tick(0.0);
+        most = most.max(Arc::strong_count(&run));
+    }
+    assert!(most <= held + 2, "{most} hold the result, {held} before: one is drawn, and one is remembered");
+    without_window::until(&mut session, "the latest", |session| is_there(session) && shape(session) < 0.6 * three);
 }
 
 #[test]

@@ -153,6 +153,17 @@ fn at_scale_two_it_is_the_same_in_finer_pixels() {
 fn every_layout_has_room_for_its_labels_in_the_smallest_window() {
     let settings = tempfile::tempdir().expect("a folder");
     let mut window = demo(SIZES[0], 1.0, Panels::Dark, settings.path());
+    window.key_press(Key::F1);
+    window.run_steps(4);
+    assert!(says(&window, "where the largest region changed most"), "the list of keys");
+    leave(&mut window, "help");
+    let foot = window.get_by_label(NOTICE).rect();
+    let of_foot = |drawn: &Drawn| drawn.text == NOTICE || drawn.text.starts_with("Wheel: slice");
+    let below: Vec<Drawn> =
+        drawn(&window).into_iter().filter(|one| one.seen.bottom() > foot.top() + TOUCH && !of_foot(one)).collect();
+    assert!(below.is_empty(), "the list of keys lies on the notice: {below:?}");
+    window.key_press(Key::F1);
+    window.run_steps(4);
     for layout in ["Three", "Planes", "Single", "2 x 2", "MPR"] {
         window.get_by_role_and_label(Role::Button, layout).click();
         window.remove_cursor();
@@ -202,6 +213,15 @@ fn two_results_side_by_side_and_a_run_beside_an_older_result_have_room_for_their
     leave(&mut window, "compare");
     assert_apart(&window, SIZE, "compare");
     named(&window);
+    // What lies under the pointer is told of both: a long line, beside which the notice keeps its room.
+    let pane = window.query_all_by_role(Role::Image).find(|node| node.rect().width() > 200.0).expect("a pane").rect();
+    window.hover_at(pane.center());
+    window.run_steps(3);
+    assert!(says(&window, "A Reconstruction") && says(&window, "B Reconstruction"), "{:?}", texts(&window));
+    assert_apart(&window, SIZE, "compare, under the pointer");
+    assert_whole(&window, &[NOTICE], "compare, under the pointer");
+    window.remove_cursor();
+    window.run_steps(2);
     window.key_press(Key::Escape);
     // A sweep that is long enough to be looked at.
     unfold(&mut window, "counterfactual");
@@ -221,4 +241,20 @@ fn two_results_side_by_side_and_a_run_beside_an_older_result_have_room_for_their
     assert_apart(&window, SIZE, "so far");
     click(&mut window, "Show the result before");
     assert!(window.query_by_label("Counterfactual pane").is_some(), "{:?}", texts(&window));
+}
+
+#[test]
+fn the_words_of_the_step_under_the_pointer_lie_on_no_others() {
+    const SIZE: [f32; 2] = [1280.0, 860.0];
+    let models = TinyModels::new();
+    let mut window = explained(&models);
+    let curve = window.get_by_label("Scores along lambda").rect();
+    for share in [0.12, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8] {
+        window.hover_at(curve.left_top() + curve.size() * vec2(share, 0.6));
+        window.run_steps(3);
+        let numbers = drawn(&window).iter().filter(|drawn| drawn.text.contains(" at λ ")).count();
+        assert_eq!(numbers, 2, "the playhead's and the pointer's, at {share}");
+        assert_apart(&window, SIZE, &format!("the pointer at {share} of the curve"));
+    }
+    leave(&mut window, "hover");
 }

@@ -123,6 +123,12 @@ fn a_run_is_looked_at_while_it_goes_on_and_the_result_before_comes_back_when_it_
     let owned = |titles: [(&str, bool); 3]| titles.map(|(title, synthetic)| (title.to_owned(), synthetic)).to_vec();
     assert_eq!(titles(&session), owned(so_far));
     assert!(told(&session.model, &session.view).result().is_none(), "nothing is told of the result before");
+    let behind = |session: &Session| (session.view.step, session.view.cursor, session.view.playing);
+    let was = behind(&session);
+    for act in [View::WheelLambda(1.0), View::Step(0.0), View::TogglePlay, View::MostChanged, View::NextPeak(1)] {
+        session.apply(act.into());
+    }
+    assert_eq!(behind(&session), was, "nothing moves behind what is shown");
     session.apply(View::Older(true).into());
     assert_eq!(titles(&session), owned(whole), "the result before is there for who wants it");
     session.apply(View::Older(false).into());
