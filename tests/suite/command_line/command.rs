@@ -254,8 +254,17 @@ fn predict_lists_the_highest_scores_and_what_to_know_of_the_scan() {
     assert!(report["warnings"].is_array() && report["notice"].as_str().is_some_and(|n| n.contains("Research")));
 }
 
+/// Ticks of a processor that a process has taken, of which Linux counts a hundred in a second.
+#[cfg(target_os = "linux")]
+fn ticks(process: u32) -> u64 {
+    let stat = std::fs::read_to_string(format!("/proc/{process}/stat")).expect("it runs");
+    let behind_name = stat.rsplit(')').next().expect("its name stands in brackets");
+    let mut fields = behind_name.split_whitespace().skip(11).map(|field| field.parse::<u64>().expect("a number"));
+    fields.next().expect("of the program") + fields.next().expect("of the system for it")
+}
+
 /// A run that a signal ends writes what was found, and the exit code says so.
-#[cfg(unix)]
+#[cfg(target_os = "linux")]
 fn ended_by(signal: &str) {
     use std::io::{BufRead, BufReader};
 
@@ -271,7 +280,11 @@ fn ended_by(signal: &str) {
         .expect("the binary runs");
     let mut lines = BufReader::new(child.stderr.take().expect("piped")).lines();
     assert!(lines.any(|line| line.expect("text").contains("decoding the sweep")), "the sweep began");
-    std::thread::sleep(std::time::Duration::from_secs(2)); // a few of its 1000 steps
+    // A few of its 1000 steps, however busy the machine is.
+    let begun = ticks(child.id());
+    while ticks(child.id()) < begun + 100 {
+        std::thread::sleep(std::time::Duration::from_millis(5));
+    }
     let interrupted = Command::new("kill").args([signal, &child.id().to_string()]).status().expect("kill runs");
     assert!(interrupted.success());
     let rest: Vec<String> = lines.map_while(Result::ok).collect();
@@ -284,7 +297,7 @@ fn ended_by(signal: &str) {
     assert!(out.join("counterfactual.nii.gz").exists() && out.join("result.json").exists());
 }
 
-#[cfg(unix)]
+#[cfg(target_os = "linux")]
 #[test]
 fn an_interrupted_run_writes_what_it_found_and_exits_with_4() {
     for signal in ["-INT", "-TERM", "-HUP"] {
