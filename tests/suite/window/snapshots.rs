@@ -219,6 +219,7 @@ fn two_results_side_by_side_and_a_run_beside_an_older_result_have_room_for_their
     window.run_steps(4);
     leave(&mut window, "compare");
     assert_apart(&window, SIZE, "compare");
+    assert_whole(&window, &["Counterfactual", "Difference", "SYNTHETIC"], "compare");
     named(&window);
     // What lies under the pointer is told of both: a long line, beside which the notice keeps its room.
     let pane = window.get_by_label("Reconstruction A pane").rect();
