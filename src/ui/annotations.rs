@@ -3,7 +3,7 @@
 use eframe::egui::{self, Align2, Rect, Stroke, pos2, vec2};
 
 use super::theme;
-use super::widgets::{plate, text_size};
+use super::widgets::{plate, shortened, text_size};
 use crate::frame::camera::Camera;
 use crate::frame::{Generated, Legend, Plane, lambda_text};
 use crate::session::view::arrange::{Labels, Picture};
@@ -42,7 +42,8 @@ pub(super) fn annotate(
 ) {
     let Labels { title, slice } = picture.labels;
     if title {
-        plate(painter, inner.left_top(), Align2::LEFT_TOP, &picture.title, theme::DARK.strong);
+        let title = shortened(painter, &picture.title, inner.width());
+        plate(painter, inner.left_top(), Align2::LEFT_TOP, &title, theme::DARK.strong);
     }
     if let Some(score) = picture.score.as_ref().filter(|_| title) {
         plate(painter, inner.left_top() + vec2(0.0, LINE), Align2::LEFT_TOP, score, theme::DARK.strong);

@@ -205,6 +205,17 @@ pub(super) fn text_size(painter: &Painter, text: &str) -> Vec2 {
     painter.layout_no_wrap(text.to_owned(), theme::small(), theme::DARK.text).size()
 }
 
+/// A name cut to the room that there is.
+pub(super) fn shortened(painter: &Painter, name: &str, room: f32) -> String {
+    if text_size(painter, name).x <= room {
+        return name.to_owned();
+    }
+    let letters: Vec<char> = name.chars().collect();
+    let cut = |count: usize| letters[..count].iter().collect::<String>() + "…";
+    let most = (0..letters.len()).rev().find(|count| text_size(painter, &cut(*count)).x <= room);
+    cut(most.unwrap_or(0))
+}
+
 /// One line of meaning to what the focus can rest on: on hover, in focus, and as description for a screen reader.
 pub(super) fn meaning_ui(ui: &Ui, response: Response, meaning: &str) {
     focus_frame(ui, &response);

@@ -6,7 +6,7 @@ use crate::frame::lambda_text;
 use crate::session::view::curve::{Curve, Marks};
 use crate::ui::slice_bar::NAME_WIDTH;
 use crate::ui::theme;
-use crate::ui::widgets::{ink, plate, text_size};
+use crate::ui::widgets::{ink, plate, shortened, text_size};
 
 /// The heights of the row above the curve, where the playhead's number stands, and of the row below it, where lambdas stand, points.
 const TOP: f32 = 28.0;
@@ -320,17 +320,6 @@ fn apart(wanted: &[f32], [top, bottom]: [f32; 2]) -> Vec<f32> {
     let mut back = vec![0.0; wanted.len()];
     order.into_iter().zip(places).for_each(|(at, place)| back[at] = place);
     back
-}
-
-/// A name cut to the room that there is.
-fn shortened(painter: &Painter, name: &str, room: f32) -> String {
-    if text_size(painter, name).x <= room {
-        return name.to_owned();
-    }
-    let letters: Vec<char> = name.chars().collect();
-    let cut = |count: usize| letters[..count].iter().collect::<String>() + "…";
-    let most = (0..letters.len()).rev().find(|count| text_size(painter, &cut(*count)).x <= room);
-    cut(most.unwrap_or(0))
 }
 
 #[cfg(test)]
