@@ -67,8 +67,8 @@ pub(super) fn explain(
     let folder = set.map(|set| explained.save(outputs, set));
     // One that cannot be written takes no other with it.
     let dump = outputs.dump.as_ref();
-    let dump = dump
-        .map(|path| write::save_private_by(path, outputs.overwrite, |out| tensors::dump(&explained.run.result, out)));
+    let dump =
+        dump.map(|path| write::save_by(path, outputs.overwrite, |out| tensors::dump(&explained.run.result, out)));
     [folder, dump].into_iter().flatten().collect::<Result<()>>()?;
     if explained.is_whole() { Ok(explained.report) } else { Err(Cancelled.into()) }
 }

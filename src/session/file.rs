@@ -79,7 +79,7 @@ pub fn writing(model: &Model, viewer: &Viewer) -> impl FnOnce(&Path, bool) -> Re
             maps: maps.iter().map(|computed| (computed.method, &computed.sizes)).collect(),
             mask: mask.as_deref().map(|opened| &opened.mask),
         };
-        write::save_private_by(path, replace, |out| write_session(out, &document, result, &beside))
+        write::save_by(path, replace, |out| write_session(out, &document, result, &beside))
     }
 }
 
