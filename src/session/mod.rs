@@ -31,6 +31,7 @@ pub mod open_scan;
 mod pages;
 pub mod picture;
 pub mod published;
+pub mod recent;
 mod showing;
 pub mod shown;
 mod sides;

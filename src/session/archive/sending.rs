@@ -7,8 +7,9 @@ use anyhow::{Context as _, Error, Result};
 
 use super::act::{Act, Send};
 use super::object::Object;
-use super::passwords::{Passwords, told};
+use super::passwords::Passwords;
 use super::question::Question;
+use super::told::told;
 use crate::export::write::{self, make_private_folder};
 use crate::export::{self, Kind, Patient};
 use crate::job::{Latest, Monitor};
