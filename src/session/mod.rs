@@ -40,6 +40,7 @@ mod start;
 pub mod study;
 pub mod toasts;
 mod undo;
+pub mod unseen;
 pub mod view;
 pub mod wizard;
 pub mod worker;
