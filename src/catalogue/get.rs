@@ -1,5 +1,7 @@
 //! An entry's files, brought to this machine: those that are here already are held against what is known of them, the others fetched.
 
+use std::fs::OpenOptions;
+use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
 use sha2::{Digest, Sha256};
@@ -10,7 +12,7 @@ use super::error::Error;
 use super::fetch::{Want, came, fetch};
 use super::hub::Address;
 use super::obtained::{Checked, Here, Obtained};
-use super::part::{kilobytes, with_end};
+use super::part::{kilobytes, private, with_end};
 use super::source::{self, Origin};
 use super::{card, wheels};
 use crate::files;
@@ -176,5 +178,8 @@ fn record_of(path: &Path) -> PathBuf {
 
 fn record(path: &Path, name: &str, sha256: &str) -> Result<(), Error> {
     let record = record_of(path);
-    std::fs::write(&record, format!("{sha256}  {name}\n")).map_err(Error::io("cannot write", &record))
+    private(OpenOptions::new().write(true).create(true).truncate(true))
+        .open(&record)
+        .and_then(|mut file| file.write_all(format!("{sha256}  {name}\n").as_bytes()))
+        .map_err(Error::io("cannot write", &record))
 }

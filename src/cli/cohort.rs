@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use super::cohort_args::{CohortArgs, CohortCommand, MergeArgs, RunArgs, StatusArgs};
 use super::compute::{self, ComputeArgs, Precision};
-use super::explain::{self, Beside};
+use super::explain::{self, Beside, Explained};
 use super::outputs::OutputArgs;
 use super::{Usage, progress, say, say_json};
 use crate::cohort::{self, Explains, Manifest, Part, Place, Row, Shard};
@@ -19,6 +19,9 @@ use crate::job::{Cancelled, Monitor};
 use crate::latent_shift::Counterfactual;
 use crate::models::Segmenter;
 use crate::pipeline::{self, BadInput, Input, Model, Request, Target};
+use crate::session::unseen::{self, Unseen};
+
+const BYTES_PER_MB: u64 = 1_000_000;
 
 pub(super) fn run(args: &CohortArgs) -> Result<()> {
     match args {
@@ -70,6 +73,12 @@ fn compute(args: &RunArgs) -> Result<()> {
     say(&format!("shard {shard}: {cases} of {} cases", manifest.rows.len()));
     let tally = cohort::run(&part, &networks, &|line| say(line), &monitor)?;
     say(&format!("shard {shard}: {}", tally.words()));
+    if let without @ 1.. = networks.without_session.get() {
+        let most = args.session_mb;
+        say(&format!(
+            "{without} of them without a session, which would take more than {most} MB; --session-mb allows more"
+        ));
+    }
     say("Research use only. Not for diagnosis.");
     match tally.failed + tally.differing {
         0 => Ok(()),
@@ -112,6 +121,8 @@ struct Networks<'a> {
     more: Value,
     /// The latest scan that was read to tell whether it is the same: it may be explained next.
     latest: std::cell::RefCell<Option<(PathBuf, Choice, Input)>>,
+    /// Cases whose sessions would have been too large.
+    without_session: std::cell::Cell<usize>,
 }
 
 impl<'a> Networks<'a> {
@@ -133,7 +144,7 @@ impl<'a> Networks<'a> {
         request.recipe()?;
         let lungs = explain::segmenter_of_lungs(&request, &args.outputs, monitor)?;
         let more = more(args, lungs.as_deref());
-        let networks = Self { args, request, lungs, more, latest: None.into() };
+        let networks = Self { args, request, lungs, more, latest: None.into(), without_session: 0.into() };
         let wrong: Vec<String> = manifest
             .rows
             .iter()
@@ -162,6 +173,30 @@ impl<'a> Networks<'a> {
             request.slab.clone_from(slab);
         }
         Ok(request)
+    }
+
+    /// Writes what the window opens at a click, where it is small enough.
+    fn keep_session(&self, row: &Row, request: &Request, explained: &Explained, folder: &Path) -> Result<()> {
+        let asked = &self.args.asked;
+        let cards = [&asked.classifier, &asked.segmenter, &asked.embedder];
+        let scored_by = cards.into_iter().flatten().next().context("a network gives the score")?;
+        let Explained { run, report, maps, mask, .. } = explained;
+        let unseen = Unseen {
+            scan: &row.scan,
+            autoencoder: &asked.autoencoder,
+            scored_by,
+            toward: asked.toward.as_deref(),
+            request,
+            run,
+            report,
+            maps,
+            mask: row.mask.as_deref().zip(mask.as_ref()),
+        };
+        let most_bytes = self.args.session_mb * BYTES_PER_MB;
+        if most_bytes > 0 && !unseen::write(&folder.join(cohort::session_of(&row.id)), &unseen, most_bytes)? {
+            self.without_session.update(|without| without + 1);
+        }
+        Ok(())
     }
 
     fn input(&self, row: &Row, monitor: &Monitor) -> Result<Input> {
@@ -199,6 +234,8 @@ impl Explains for Networks<'_> {
         }
         let set = Set::open(folder, export::names(&outputs.export), |_| false)?;
         explained.save(outputs, set)?;
+        monitor.check()?;
+        self.keep_session(row, &request, &explained, folder)?;
         monitor.check()?;
         Ok((input.sha256().to_owned(), explained.run.result))
     }

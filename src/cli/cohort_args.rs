@@ -7,6 +7,7 @@ use clap::{ArgMatches, Args, FromArgMatches, Subcommand};
 use super::asked::AskedArgs;
 use super::compute::ComputeArgs;
 use super::outputs::OutputArgs;
+use super::values::within;
 use crate::cohort::Shard;
 
 /// Either a command on a cohort that is there, or what one is computed by.
@@ -87,6 +88,10 @@ pub struct RunArgs {
     /// Read every scan again to tell whether it is the same, whatever its files' sizes and times say
     #[arg(long)]
     pub verify: bool,
+    /// Keep the whole result of each case as a session, which the window opens at a click, where it takes no more than so many MB; 0 keeps
+    /// none
+    #[arg(long, value_name = "MB", default_value_t = 32, value_parser = within(0..=100_000_u64))]
+    pub session_mb: u64,
     #[command(flatten)]
     pub asked: AskedArgs,
     #[command(flatten)]

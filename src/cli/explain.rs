@@ -16,7 +16,7 @@ use crate::export::report::{Report, report};
 use crate::export::write::Set;
 use crate::export::{self, Subject, tensors, write};
 use crate::fit;
-use crate::io::counted;
+use crate::io::{Mask, counted};
 use crate::job::{Cancelled, Monitor};
 use crate::latent_shift::saliency::Method;
 use crate::latent_shift::{Counterfactual, ScoreKind};
@@ -67,8 +67,8 @@ pub(super) fn explain(
     let folder = set.map(|set| explained.save(outputs, set));
     // One that cannot be written takes no other with it.
     let dump = outputs.dump.as_ref();
-    let dump = dump
-        .map(|path| write::save_private_by(path, outputs.overwrite, |out| tensors::dump(&explained.run.result, out)));
+    let dump =
+        dump.map(|path| write::save_by(path, outputs.overwrite, |out| tensors::dump(&explained.run.result, out)));
     [folder, dump].into_iter().flatten().collect::<Result<()>>()?;
     if explained.is_whole() { Ok(explained.report) } else { Err(Cancelled.into()) }
 }
@@ -77,7 +77,8 @@ pub(super) fn explain(
 pub(super) struct Explained {
     pub(super) run: Run,
     pub(super) report: Report,
-    maps: Vec<MethodMap>,
+    pub(super) maps: Vec<MethodMap>,
+    pub(super) mask: Option<Mask>,
     /// What files are made under: they are made even of what a cancelled run has found.
     saving: Monitor,
     was_cancelled: bool,
@@ -123,7 +124,7 @@ pub(super) fn explained(
     let was_cancelled = monitor.check().is_err();
     let saving = if was_cancelled { Monitor::default() } else { saving };
     report.mask = methods::masked(mask.as_ref(), result, &maps, &saving)?;
-    Ok(Explained { run, report, maps, saving, was_cancelled })
+    Ok(Explained { run, report, maps, mask, saving, was_cancelled })
 }
 
 impl Explained {

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use anyhow::Result;
 use clap::Args;
 
+use super::values::listed;
 use crate::export::compared::{MaskReport, MethodMap, mask_report};
 use crate::io::Mask;
 use crate::job::{Cancelled, Monitor};
@@ -17,7 +18,7 @@ use crate::pipeline::{self, BadInput, Input, Request};
 pub struct CompareArgs {
     /// What other methods make of the class, on the scan that the classifier sees: numbers in the report, and each as method_NAME.nii.gz on
     /// the scan's grid in --out
-    #[arg(long, value_enum, value_name = "METHOD", value_delimiter = ',')]
+    #[arg(long, value_parser = listed::<Method>(), value_name = "METHOD", value_delimiter = ',')]
     pub methods: Vec<Method>,
     /// A mask of what should be found, on this scan: NIfTI, another file of volumes, or a binary DICOM segmentation. The report says Dice and
     /// IoU of as many voxels, those where each method is largest, and the share of its sum that lies inside

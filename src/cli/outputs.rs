@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::Args;
 
 use super::methods::CompareArgs;
-use super::values::{positive, within};
+use super::values::{listed, positive, within};
 use crate::export::{Annotation, Kind, Layout, Patient, Style};
 use crate::stability::MOST_RUNS;
 
@@ -16,7 +16,14 @@ pub struct OutputArgs {
     #[arg(long, value_name = "DIR")]
     pub out: Option<PathBuf>,
     /// What --out holds besides result.json
-    #[arg(long, value_enum, value_name = "KIND", value_delimiter = ',', requires = "out", default_values_t = Kind::DEFAULT)]
+    #[arg(
+        long,
+        value_parser = listed::<Kind>(),
+        value_name = "KIND",
+        value_delimiter = ',',
+        requires = "out",
+        default_values = Kind::DEFAULT.map(Kind::name)
+    )]
     pub export: Vec<Kind>,
     /// Width of a pane of pictures and animations, pixels; of its kind where none is given
     #[arg(long, value_name = "PX", requires = "out", value_parser = within(Style::SIZE_PX))]
@@ -31,7 +38,7 @@ pub struct OutputArgs {
     #[arg(long, value_enum, requires = "out", default_value_t)]
     pub layout: Layout,
     /// Annotations that pictures and animations do not have; SYNTHETIC and the research line they always have
-    #[arg(long, value_enum, requires = "out", value_name = "ANNOTATION", value_delimiter = ',')]
+    #[arg(long, value_parser = listed::<Annotation>(), requires = "out", value_name = "ANNOTATION", value_delimiter = ',')]
     pub leave_out: Vec<Annotation>,
     /// DICOM files say whose they are, so that a PACS files them with the scan: name, ID with its issuer, birth date and sex of the
     /// patient; date, time, ID, description and accession number of the study. Without it they say none of these

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use anyhow::{Context, Result, anyhow};
+use anyhow::{Result, anyhow};
 
 use super::args::PhantomArgs;
 use super::values::Seeds;
@@ -46,7 +46,7 @@ fn scan(args: &PhantomArgs, seed: u64) -> Result<()> {
 /// Many patients, prepared, a file each.
 fn stacks(args: &PhantomArgs, Seeds(seeds): &Seeds, recipe: &Recipe) -> Result<()> {
     let folder = &args.out;
-    std::fs::create_dir_all(folder).with_context(|| format!("cannot make the folder {}", folder.display()))?;
+    write::make_private_folder(folder)?;
     let path = |seed: u64| folder.join(format!("{seed}.safetensors"));
     seeds.clone().try_for_each(|seed| write::check(&path(seed), args.overwrite))?;
     let monitor = progress::monitor()?;

@@ -29,7 +29,7 @@ pub(super) fn run(args: &PrepareArgs) -> Result<()> {
     } else {
         nifti::nifti_bytes(stack, "Prepared stack, 0..1. Research use only.")?
     };
-    write::save_private_by(&args.out, args.overwrite, |file| Ok(file.write_all(&bytes)?))?;
+    write::save(&args.out, &bytes, args.overwrite)?;
     for note in input.notes() {
         say(&format!("note: {}", note.text));
     }

@@ -1,8 +1,12 @@
 //! Values as they are typed: slabs, ranges, seeds, numbers within bounds.
 
+use std::ffi::OsStr;
 use std::fmt::Display;
 use std::ops::{Range, RangeInclusive};
 use std::str::FromStr;
+
+use clap::builder::{EnumValueParser, PossibleValue, TypedValueParser};
+use clap::{Arg, Command, ValueEnum};
 
 use crate::cohort;
 use crate::reach::url;
@@ -45,6 +49,28 @@ where
         let number: N =
             text.parse().ok().ok_or_else(|| format!("{text:?} is no whole number; want one of {start} to {end}"))?;
         if range.contains(&number) { Ok(number) } else { Err(format!("{number} is not in {start}..={end}")) }
+    }
+}
+
+/// Reads one word of a list with commas, with blanks around it.
+pub(super) fn listed<E: ValueEnum + Clone + Send + Sync + 'static>() -> impl TypedValueParser<Value = E> {
+    Listed(EnumValueParser::<E>::new())
+}
+
+#[derive(Clone)]
+struct Listed<P>(P);
+
+impl<P: TypedValueParser> TypedValueParser for Listed<P> {
+    type Value = P::Value;
+
+    fn parse_ref(&self, command: &Command, arg: Option<&Arg>, value: &OsStr) -> Result<P::Value, clap::Error> {
+        // What is no text is no word of the list either, and is refused as it is.
+        let trimmed = value.to_str().map_or(value, |text| OsStr::new(text.trim()));
+        self.0.parse_ref(command, arg, trimmed)
+    }
+
+    fn possible_values(&self) -> Option<Box<dyn Iterator<Item = PossibleValue> + '_>> {
+        self.0.possible_values()
     }
 }
 

@@ -17,6 +17,11 @@ use crate::pipeline::{Asked, NetworkUsed, Request};
 pub const CASE: &str = "case.json";
 pub const ERROR: &str = "error.json";
 pub const ALIGNED: &str = "aligned.safetensors";
+/// The name of the session of a case, which the window opens. A case is whole without one.
+pub fn session_of(id: &str) -> String {
+    format!("{id}.parallax")
+}
+
 pub(super) const FORMAT: &str = "parallax case";
 pub(super) const VERSION: u32 = 1;
 /// A record of thousands of steps and of every class takes a hundredth of this.

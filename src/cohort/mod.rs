@@ -22,7 +22,7 @@ mod status;
 mod tally;
 
 pub use self::aligned::{Aligned, LaidBy, SIDE, Shares, aligned};
-pub use self::case::{ALIGNED, CASE, ERROR, Failure, Kept, asked};
+pub use self::case::{ALIGNED, CASE, ERROR, Failure, Kept, asked, session_of};
 pub use self::cases::{Case, Cases, Network, Numbers, Progress, Scores, cases, is_cohort, picture};
 pub use self::manifest::{Manifest, Row, RowSlab, refuse_network, slab};
 pub use self::merge::merge;

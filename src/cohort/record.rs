@@ -10,7 +10,7 @@ use super::manifest::Manifest;
 use super::place::Place;
 use super::shard::Shard;
 use super::tally::Tally;
-use crate::export::write::{save_private, save_private_by};
+use crate::export::write;
 use crate::nn::threads;
 use crate::pipeline::BadInput;
 use crate::study::Clock;
@@ -84,7 +84,7 @@ impl<'a> Record<'a> {
 
     fn save(&self) -> Result<()> {
         let path = self.place.shards().join(format!("{}-of-{}.json", self.shown.shard, self.shown.of));
-        save_private(&path, &serde_json::to_vec_pretty(&self.shown)?)
+        write::save(&path, &serde_json::to_vec_pretty(&self.shown)?, true)
     }
 }
 
@@ -96,7 +96,7 @@ fn keep(place: &Place, manifest: &Manifest) -> Result<String> {
     name.push_str(".csv");
     let path = place.manifests().join(&name);
     if !path.exists() {
-        let kept = save_private_by(&path, false, |file| Ok(file.write_all(&text)?));
+        let kept = write::save_by(&path, false, |file| Ok(file.write_all(&text)?));
         // Another shard may have been faster: the name says that it wrote the same.
         kept.or_else(|error| if path.exists() { Ok(()) } else { Err(error) })?;
     }

@@ -15,7 +15,7 @@ use super::shard::Shard;
 use super::sound::{self, Unsound};
 use super::standing::{Standing, standing};
 use super::tally::Tally;
-use crate::export::write::save_private;
+use crate::export::write;
 use crate::job::{Cancelled, Monitor, quietly};
 use crate::latent_shift::Counterfactual;
 use crate::machine;
@@ -161,7 +161,7 @@ fn explained(row: &Row, asked: Value, claim: &Claim, explains: &dyn Explains, mo
     let mask = row.mask.as_deref().map(Stamp::of).transpose()?;
     let (sha256, result) = explains.explain(row, &folder, monitor)?;
     let (aligned, laid_by, shares) = aligned(&result, &monitor.quiet())?;
-    save_private(&folder.join(ALIGNED), &aligned.bytes()?)?;
+    write::save(&folder.join(ALIGNED), &aligned.bytes()?, true)?;
     let kept = Kept {
         laid_by,
         shares,
@@ -170,7 +170,7 @@ fn explained(row: &Row, asked: Value, claim: &Claim, explains: &dyn Explains, mo
         finished: Clock::default().now().text(),
         ..Kept::new(row, asked, ScanKept { sha256, stamp }, mask)
     };
-    save_private(&folder.join(CASE), &kept.json()?)
+    write::save(&folder.join(CASE), &kept.json()?, true)
 }
 
 /// Leaves why a case failed in place of the case. A case that was done before stays.
@@ -182,8 +182,8 @@ fn fail(part: &Part, row: &Row, claim: Claim, error: &anyhow::Error) -> Result<F
         let folder = claim.folder();
         // What was made until then tells of nothing.
         std::fs::remove_dir_all(&folder)?;
-        crate::export::write::make_private_folder(&folder)?;
-        save_private(&folder.join(ERROR), &serde_json::to_vec_pretty(&failure)?)?;
+        write::make_private_folder(&folder)?;
+        write::save(&folder.join(ERROR), &serde_json::to_vec_pretty(&failure)?, true)?;
         claim.keep()?;
     }
     Ok(Fate::Failed(reason))

@@ -1,4 +1,5 @@
-//! The one place that writes: temporary files in the same folder, on the disk, then renamed, so that nothing is ever half-written.
+//! The one place that writes: temporary files in the same folder, on the disk, then renamed, so that nothing is ever half-written. Each is
+//! this user's alone: what is made of a scan tells of a patient.
 
 mod left;
 mod set;
@@ -28,11 +29,7 @@ impl<T: Write + Seek> Seekable for T {}
 /// Refuses early what `save` would refuse late: a name that is taken, and a folder that is not there or takes no files.
 pub fn check(path: &Path, overwrite: bool) -> Result<()> {
     check_new(path, overwrite)?;
-    let folder = folder_of(path);
-    if !folder.is_dir() {
-        bail!("there is no such folder; make it, or choose another: {}", folder.display());
-    }
-    new_file(folder)?;
+    temporary(folder_of(path))?;
     Ok(())
 }
 
@@ -51,24 +48,8 @@ pub fn save(path: &Path, bytes: &[u8], overwrite: bool) -> Result<()> {
 
 /// Writes all that `content` writes, or nothing.
 pub fn save_by(path: &Path, overwrite: bool, content: impl FnOnce(&mut dyn Seekable) -> Result<()>) -> Result<()> {
-    check(path, overwrite)?;
-    put(path, new_file(folder_of(path))?, overwrite, content)
-}
-
-/// Writes all of `bytes`, or nothing, into a file that no other user may read. What was there before goes.
-pub fn save_private(path: &Path, bytes: &[u8]) -> Result<()> {
-    save_private_by(path, true, |file| Ok(file.write_all(bytes)?))
-}
-
-/// Writes all that `content` writes, or nothing, into a file that no other user may read.
-pub fn save_private_by(
-    path: &Path,
-    overwrite: bool,
-    content: impl FnOnce(&mut dyn Seekable) -> Result<()>,
-) -> Result<()> {
     check_new(path, overwrite)?;
-    // Temporary files are this user's alone, and stay so under their last name.
-    put(path, temporary(&mut tempfile::Builder::new(), folder_of(path))?, overwrite, content)
+    put(path, temporary(folder_of(path))?, overwrite, content)
 }
 
 /// Fills a temporary file, and gives it its name.
@@ -102,18 +83,14 @@ fn folder_of(path: &Path) -> &Path {
     path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."))
 }
 
-/// A temporary file that, once renamed, has the permissions of any new file.
-fn new_file(folder: &Path) -> Result<NamedTempFile> {
-    let mut builder = tempfile::Builder::new();
-    #[cfg(unix)]
-    builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666)); // less the umask
-    temporary(&mut builder, folder)
-}
-
-/// A temporary file that no other program sweeps away while it is held. What killed saves have left in the folder goes.
-fn temporary(builder: &mut tempfile::Builder, folder: &Path) -> Result<NamedTempFile> {
+/// A temporary file that no other program sweeps away while it is held, and no other user may read, nor under its last name. What killed
+/// saves have left in the folder goes.
+fn temporary(folder: &Path) -> Result<NamedTempFile> {
+    if !folder.is_dir() {
+        bail!("there is no such folder; make it, or choose another: {}", folder.display());
+    }
     left::sweep(folder);
-    let file = builder.prefix(left::PREFIX).tempfile_in(folder);
+    let file = tempfile::Builder::new().prefix(left::PREFIX).tempfile_in(folder);
     let file = file.map_err(plain).with_context(|| format!("cannot write into {}", folder.display()))?;
     file.as_file().lock().ok(); // a file system without locks has no sweep either
     Ok(file)

@@ -34,7 +34,7 @@ use sha2::{Digest, Sha256};
 
 pub use self::choice::{Arrival, Choice, Series, Which};
 pub use self::mask::{MOST_KEPT_VOXELS, Mask};
-pub use self::named::{Message, Named};
+pub use self::named::{Message, Named, series_name};
 pub use self::note::{Note, Weight, counted};
 pub use self::preview::Preview;
 use self::series::files::Files;

@@ -9,6 +9,10 @@ use super::Error;
 use super::dicom::{Dataset, header};
 use super::source::Source;
 use super::study::is_uid;
+use crate::files;
+
+/// Files of a folder that are looked into for what its series is called.
+const MOST_TRIED: usize = 8;
 
 /// The names of one DICOM file, as its beginning says them.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -50,6 +54,33 @@ impl Named {
                 .ok_or_else(|| unsuitable("it does not say how it is written (Transfer Syntax UID)"))?,
             data_at,
         })
+    }
+}
+
+/// What the series of a folder that is named by a UID is called: "Series 4, Lung 2 mm, 2026-01-31". Nothing of other paths, which have names
+/// of people, nor where no file there says it. A description may name the patient: for the screen alone.
+pub fn series_name(folder: &Path) -> Option<String> {
+    if !folder.file_name()?.to_str().is_some_and(is_uid) {
+        return None;
+    }
+    let paths = std::fs::read_dir(folder).ok()?.flatten().map(|entry| entry.path());
+    let (_, data, _) = paths.take(MOST_TRIED).find_map(|path| header::beginning(&Source::File(path)).ok())?; // locks and records are no DICOM
+    let said =
+        |tag: Tag| data.text(tag).filter(|text| !text.is_empty()).map(|text| files::printable(&text).into_owned());
+    let (number, description) = (said(tags::SERIES_NUMBER), said(tags::SERIES_DESCRIPTION));
+    let date = said(tags::STUDY_DATE).or_else(|| said(tags::SERIES_DATE)).map(|date| day(&date));
+    if number.is_none() && description.is_none() {
+        return date.map(|date| format!("Series of {date}"));
+    }
+    let number = number.map_or_else(|| "Series".to_owned(), |number| format!("Series {number}"));
+    Some([Some(number), description, date].into_iter().flatten().collect::<Vec<_>>().join(", "))
+}
+
+/// A date as it is written elsewhere: 20260131 is 2026-01-31.
+fn day(date: &str) -> String {
+    match (date.get(..4), date.get(4..6), date.get(6..)) {
+        (Some(year), Some(month), Some(day)) if date.len() == 8 => format!("{year}-{month}-{day}"),
+        _ => date.to_owned(),
     }
 }
 

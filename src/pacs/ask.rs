@@ -4,6 +4,7 @@ use super::choose;
 use super::error::Error;
 use super::query::{Found, Query, Series, Study};
 use super::secret::Secret;
+use super::setting::Setting;
 use super::source::Source;
 use crate::job::Monitor;
 
@@ -37,7 +38,7 @@ pub fn series(
     query.check()?;
     source.check()?;
     if query.study_uid.is_none() {
-        return Err(Error::Asked("series are found within a study; name its UID (--study)".to_owned()));
+        return Err(Error::asked("series are found within a study; name its UID").about(&[Setting::Study]));
     }
     monitor.step("asking for series", 0, 0)?;
     choose::archive(source, secret)?.series(query, monitor)

@@ -6,6 +6,7 @@ use std::time::SystemTime;
 use sha2::{Digest, Sha256};
 
 use super::error::Error;
+use super::setting::Setting;
 use super::shelf;
 use super::source::Source;
 use crate::catalogue::data_folder;
@@ -17,8 +18,8 @@ fn root() -> Option<PathBuf> {
 
 /// The folder of one series in the cache. That of its source is named by a hash, as two archives may hold the same series.
 pub(super) fn folder_of(source: &Source, study_uid: &str, series_uid: &str) -> Result<PathBuf, Error> {
-    let root =
-        root().ok_or_else(|| Error::Asked("this system names no folder for data; choose one (--out)".to_owned()))?;
+    let root = root()
+        .ok_or_else(|| Error::asked("this system names no folder for data; choose one").about(&[Setting::Folder]))?;
     let of_source = hex::encode(Sha256::digest(format!("{} {}", source.name, source.address())));
     Ok(root.join(&of_source[..16]).join(study_uid).join(series_uid))
 }

@@ -4,6 +4,7 @@ use std::fmt::Display;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
+use super::setting::Setting;
 use crate::job::Cancelled;
 
 /// What can go wrong between asking a source and having its answer. No variant holds a password or a patient's name.
@@ -14,11 +15,11 @@ pub enum Error {
     #[error("this build of Parallax reaches no network: {at}")]
     NoNetwork { at: String },
     /// What was asked cannot be: a name, an address, a date.
-    #[error("{0}")]
-    Asked(String),
+    #[error("{what}")]
+    Asked { what: String, settings: &'static [Setting] },
     /// The source answers, and does not do what it was asked.
     #[error("{what}: {at}")]
-    Refused { what: String, at: String },
+    Refused { what: String, settings: &'static [Setting], at: String },
     /// The connection broke or stood still: asking again may help.
     #[error("{what}: {at}")]
     Broken { what: String, at: String },
@@ -33,8 +34,33 @@ pub enum Error {
 }
 
 impl Error {
+    pub(super) fn asked(what: impl Into<String>) -> Self {
+        Self::Asked { what: what.into(), settings: &[] }
+    }
+
     pub(super) fn refused(what: impl Into<String>, source: &impl Display) -> Self {
-        Self::Refused { what: what.into(), at: source.to_string() }
+        Self::Refused { what: what.into(), settings: &[], at: source.to_string() }
+    }
+
+    /// The same, of something that another value of these settings may mend.
+    pub(super) fn about(mut self, of: &'static [Setting]) -> Self {
+        if let Self::Asked { settings, .. } | Self::Refused { settings, .. } = &mut self {
+            *settings = of;
+        }
+        self
+    }
+
+    /// In the words of a front end, which calls settings by names of its own.
+    pub fn told(&self, name: impl Fn(Setting) -> &'static str) -> String {
+        let (what, settings, at) = match self {
+            Self::Asked { what, settings } => (what, settings, None),
+            Self::Refused { what, settings, at } => (what, settings, Some(at)),
+            other => return other.to_string(),
+        };
+        let names: Vec<_> = settings.iter().map(|setting| name(*setting)).filter(|name| !name.is_empty()).collect();
+        let names = if names.is_empty() { String::new() } else { format!(" ({})", names.join(", ")) };
+        let at = at.map(|at| format!(": {at}")).unwrap_or_default();
+        format!("{what}{names}{at}")
     }
 
     #[cfg(feature = "network")]

@@ -46,7 +46,7 @@ pub fn fetch(
     source.check()?;
     for uid in [study_uid, series_uid] {
         if !is_uid(uid) {
-            return Err(Error::Asked("a UID has digits and dots, 64 at most".to_owned()));
+            return Err(Error::asked("a UID has digits and dots, 64 at most"));
         }
     }
     let folder = match to {

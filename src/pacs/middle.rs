@@ -21,7 +21,7 @@ pub fn middle(
 ) -> Result<Vec<u8>, Error> {
     source.check()?;
     if !is_uid(study_uid) || !is_uid(series_uid) {
-        return Err(Error::Asked("a UID has digits and dots, 64 at most".to_owned()));
+        return Err(Error::asked("a UID has digits and dots, 64 at most"));
     }
     monitor.step("asking what the series holds", 0, 0)?;
     let archive = choose::archive(source, secret)?;

@@ -27,7 +27,7 @@ impl Address {
 
     fn read(said: &str) -> Result<Self, Error> {
         let wrong = || {
-            Error::Asked(format!(
+            Error::asked(format!(
                 "\"pacs:{}\" names no series; it looks like pacs:SOURCE/STUDY/SERIES",
                 files::printable(said)
             ))
@@ -46,7 +46,7 @@ impl Address {
         for (what, uid) in [("study", Some(study)), ("series", series)] {
             if let Some(uid) = uid.filter(|uid| !is_uid(uid)) {
                 let shown = files::printable(uid);
-                return Err(Error::Asked(format!(
+                return Err(Error::asked(format!(
                     "\"{shown}\" is no UID of a {what}; one has digits and dots, 64 at most"
                 )));
             }

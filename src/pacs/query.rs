@@ -36,7 +36,7 @@ impl Days {
     pub fn read(said: &str) -> Result<Self, Error> {
         let wrong = || {
             let shown = files::printable(said);
-            Error::Asked(format!("\"{shown}\" is no date; write 20260131, or 20260101-20260131 for all days between"))
+            Error::asked(format!("\"{shown}\" is no date; write 20260131, or 20260101-20260131 for all days between"))
         };
         let day = |text: &str| -> Option<String> {
             let digits: String = text.chars().filter(|c| *c != '-').collect();
@@ -145,7 +145,7 @@ impl Query {
         for (what, uid) in [("study", &self.study_uid), ("series", &self.series_uid)] {
             if let Some(uid) = uid.as_deref().filter(|uid| !is_uid(uid)) {
                 let shown = files::printable(uid);
-                return Err(Error::Asked(format!(
+                return Err(Error::asked(format!(
                     "\"{shown}\" is no UID of a {what}; one has digits and dots, 64 at most"
                 )));
             }
@@ -153,7 +153,7 @@ impl Query {
         let texts = [&self.patient_id, &self.patient_name, &self.accession, &self.modality];
         for text in texts.into_iter().flatten() {
             if text.chars().any(|c| c.is_control() || c == '\\') || text.len() > LONGEST {
-                return Err(Error::Asked(
+                return Err(Error::asked(
                     "what is looked for holds a control character or a backslash, or is too long".to_owned(),
                 ));
             }

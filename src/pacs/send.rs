@@ -27,9 +27,8 @@ pub fn send(
     paths: &[PathBuf],
     monitor: &Monitor,
 ) -> Result<Vec<Sent>, Error> {
-    let log = log::sent_log().ok_or_else(|| {
-        Error::Asked("this system names no folder for data, in which the log of what is sent lies".to_owned())
-    })?;
+    let log = log::sent_log()
+        .ok_or_else(|| Error::asked("this system names no folder for data, in which the log of what is sent lies"))?;
     send_and_tell(source, secret, paths, (&log, &mut |_| {}), monitor)
 }
 
@@ -74,12 +73,12 @@ fn collect(paths: &[PathBuf], monitor: &Monitor) -> Result<Vec<Outgoing>, Error>
         if path.is_dir() {
             within(path, &mut objects, monitor)?;
         } else {
-            let named = Named::of(path).map_err(|error| Error::Asked(format!("only DICOM files are sent: {error}")))?;
+            let named = Named::of(path).map_err(|error| Error::asked(format!("only DICOM files are sent: {error}")))?;
             objects.push(outgoing(path, named)?);
         }
     }
     if objects.is_empty() {
-        return Err(Error::Asked("there is no DICOM file to send".to_owned()));
+        return Err(Error::asked("there is no DICOM file to send"));
     }
     Ok(objects)
 }

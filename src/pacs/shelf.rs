@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use tempfile::NamedTempFile;
 
 use super::error::Error;
-use crate::export::write::{make_private_folder, save_private};
+use crate::export::write::{self, make_private_folder};
 use crate::files;
 use crate::io::Named;
 
@@ -179,7 +179,7 @@ impl Shelf {
         let path = self.folder.join(RECORD);
         let text =
             serde_json::to_vec(&record).map_err(|error| Error::File { what: error.to_string(), path: path.clone() })?;
-        save_private(&path, &text).map_err(|error| Error::File { what: format!("{error:#}"), path })
+        write::save(&path, &text, true).map_err(|error| Error::File { what: format!("{error:#}"), path })
     }
 }
 

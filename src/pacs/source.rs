@@ -7,6 +7,7 @@ use std::path::PathBuf;
 use serde::{Deserialize, Serialize};
 
 use super::error::Error;
+use super::setting::Setting;
 use crate::files;
 use crate::reach::url;
 
@@ -146,7 +147,7 @@ impl Source {
 
     /// Refuses, in words, what cannot be a source.
     pub fn check(&self) -> Result<(), Error> {
-        let asked = |what: String| Err(Error::Asked(what));
+        let asked = |what: String| Err(Error::asked(what));
         let plain = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '_';
         if self.name.is_empty() || self.name.len() > 40 || !self.name.chars().all(plain) {
             let name = files::printable(&self.name);
@@ -163,21 +164,22 @@ impl Source {
 
 impl Web {
     fn check(&self) -> Result<(), Error> {
-        url::check(&self.url).map_err(|what| Error::Asked(format!("{what}: {}", url::shown(&self.url))))?;
+        url::check(&self.url).map_err(|what| Error::asked(format!("{what}: {}", url::shown(&self.url))))?;
         if self.url.contains(['?', '#']) {
-            return Err(Error::Asked(format!("the address of a source has no ? and no #: {}", url::shown(&self.url))));
+            return Err(Error::asked(format!("the address of a source has no ? and no #: {}", url::shown(&self.url))));
         }
         if let Login::Basic { user } = &self.login
             && (user.is_empty() || user.contains(':') || !user.chars().all(files::is_plain))
         {
-            return Err(Error::Asked("a user's name has at least one letter, and no colon".to_owned()));
+            return Err(Error::asked("a user's name has at least one letter, and no colon"));
         }
         let is_secret = self.login != Login::None;
         if is_secret && self.url.starts_with("http://") && !url::is_loopback(&self.url) && !self.unencrypted {
-            return Err(Error::Asked(format!(
-                "a password or a token would travel over plain http, where anyone on the way can read it; use https, or say --unencrypted: {}",
+            return Err(Error::asked(format!(
+                "a password or a token would travel to {} over plain http, where anyone on the way can read it; use https, or say that it may",
                 self.url
-            )));
+            ))
+            .about(&[Setting::Unencrypted]));
         }
         self.certificates.check()
     }
@@ -186,7 +188,7 @@ impl Web {
 impl Certificates {
     fn check(&self) -> Result<(), Error> {
         if self.certificate.is_some() != self.key.is_some() {
-            return Err(Error::Asked("a client certificate and its key belong together; name both".to_owned()));
+            return Err(Error::asked("a client certificate and its key belong together; name both"));
         }
         Ok(())
     }
@@ -198,12 +200,13 @@ impl Dimse {
         let is_v6 = self.host.parse::<Ipv6Addr>().is_ok();
         if self.host.is_empty() || !is_v6 && !self.host.chars().all(in_host) {
             let host = url::shown(&self.host);
-            return Err(Error::Asked(format!(
-                "the host is \"{host}\"; give the name or the address of a machine, and its port by --port"
-            )));
+            return Err(Error::asked(format!(
+                "the host is \"{host}\"; give the name or the address of a machine, and its port beside it"
+            ))
+            .about(&[Setting::Host, Setting::Port]));
         }
         if self.port == 0 || self.receive_port == Some(0) {
-            return Err(Error::Asked("a port is a number from 1 to 65535".to_owned()));
+            return Err(Error::asked("a port is a number from 1 to 65535"));
         }
         for (whose, title) in [("called", &self.called), ("calling", &self.calling)] {
             // PS3.5, 6.2: the AE representation.
@@ -212,18 +215,19 @@ impl Dimse {
                 && title.trim() == title.as_str();
             if !is_title {
                 let title = files::printable(title);
-                return Err(Error::Asked(format!(
+                return Err(Error::asked(format!(
                     "the {whose} AE title is \"{title}\"; it has 1 to 16 plain letters and no backslash"
                 )));
             }
         }
         if self.retrieve == Retrieve::Move && self.receive_port.is_none() {
-            return Err(Error::Asked("C-MOVE delivers to a port of this machine; name it (--receive-port)".to_owned()));
+            return Err(
+                Error::asked("C-MOVE delivers to a port of this machine; name it").about(&[Setting::ReceivePort])
+            );
         }
         if self.tls && self.receive_port.is_some() && self.certificates.certificate.is_none() {
-            return Err(Error::Asked(
-                "a receiver with TLS shows a certificate; name one with its key (--certificate, --key)".to_owned(),
-            ));
+            return Err(Error::asked("a receiver with TLS shows a certificate; name one with its key")
+                .about(&[Setting::Certificate, Setting::Key]));
         }
         self.certificates.check()
     }

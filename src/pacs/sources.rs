@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::source::Source;
 use crate::catalogue::data_folder;
-use crate::export::write::{make_private_folder, save_private};
+use crate::export::write::{self, make_private_folder};
 use crate::files;
 
 const MOST_BYTES: u64 = 1 << 20;
@@ -76,5 +76,5 @@ pub fn save(path: &Path, sources: &Sources) -> Result<()> {
         make_private_folder(folder)?;
     }
     let text = serde_json::to_vec_pretty(sources).context("the sources cannot be written as JSON")?;
-    save_private(path, &text).context("the sources cannot be kept")
+    write::save(path, &text, true).context("the sources cannot be kept")
 }

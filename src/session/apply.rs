@@ -17,6 +17,7 @@ use super::gallery::Gallery;
 use super::model::Model;
 use super::picture::PictureFile;
 use super::published::PublishedPage;
+use super::recent::Recent;
 use super::shown::{Told, read_in, told};
 use super::study::StudyPage;
 use super::toasts::{Toasts, Work};
@@ -45,6 +46,7 @@ pub struct Session {
     pub study: StudyPage,
     pub archive: Archive,
     pub cohort: CohortTable,
+    pub recent: Recent,
     pub wizard: Option<Wizard>,
     pub dialog: Dialog,
     /// What lies over the panes.
@@ -68,6 +70,7 @@ impl Session {
             study: StudyPage::default(),
             archive: Archive::new(None),
             cohort: CohortTable::default(),
+            recent: Recent::default(),
             wizard: None,
             dialog: Dialog::default(),
             sheet: None,
@@ -117,6 +120,7 @@ impl Session {
         self.export.poll();
         self.published.poll();
         self.study.poll(&self.model.worker);
+        self.recent.follow(&self.model.settings.recent, &self.model.worker);
         match self.sheet {
             Some(Sheet::Published) => self.published.follow(&self.model),
             Some(Sheet::Export) => self.export.follow(&self.model, &self.view),

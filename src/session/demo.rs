@@ -55,7 +55,7 @@ pub fn write(cards: &Cards, path: &Path, replace: bool, monitor: &Monitor) -> Re
         target: Some(demo::TARGET.to_owned()),
         options: demo::options(),
         slab: None,
-        view: viewer.saved(),
+        view: Some(viewer.saved()),
         result: Some(SavedResult {
             outline: Outline::of(explained.result()),
             asked: explained.asked().clone(),

@@ -54,7 +54,9 @@ pub struct Document {
     pub target: Option<String>,
     pub options: Options,
     pub slab: Option<Range<usize>>,
-    pub view: SavedView,
+    /// How it was looked at; none where no window has shown it.
+    #[serde(default)]
+    pub view: Option<SavedView>,
     pub result: Option<SavedResult>,
     /// The maps of other methods; none in files of before they were kept.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -141,6 +143,18 @@ pub struct SavedResult {
     pub regions_above_hu: Option<f32>,
 }
 
+impl SavedMask {
+    pub fn of(path: &Path, mask: &Mask) -> Self {
+        Self {
+            path: absolute(path),
+            grid: mask.grid.into(),
+            within: mask.within().clone(),
+            format: mask.format.clone(),
+            notes: mask.notes.iter().map(|note| (note.weight, note.text.clone())).collect(),
+        }
+    }
+}
+
 impl SavedNetwork {
     pub fn of<N: ?Sized>(stage: &Stage<Loaded<N>>) -> Option<Self>
     where
@@ -181,13 +195,16 @@ impl Document {
         if let Some(slab) = &self.slab {
             ensure!(slab.start < slab.end, "the slab {slab:?} holds no slice");
         }
-        let measured = self.view.measurements();
+        let measured = self.view.as_ref().map_or(0, SavedView::measurements);
         ensure!(measured <= MOST, "it holds {measured} measurements; there may be {MOST} at most");
         if let Some(result) = &self.result {
             check_labels(&result.asked.labels).map_err(anyhow::Error::msg)?;
         }
         let near = |place: glam::DVec3| place.is_finite() && place.abs().max_element() <= FARTHEST_MM;
-        ensure!(self.view.places().all(near), "a place lies more than {FARTHEST_MM} mm from the scan's origin");
+        ensure!(
+            self.view.iter().flat_map(SavedView::places).all(near),
+            "a place lies more than {FARTHEST_MM} mm from the scan's origin"
+        );
         Ok(())
     }
 }
@@ -217,7 +234,11 @@ impl Restored {
         let Some(scan) = &self.scan else { return };
         viewer.show_scan(scan);
         if self.trouble.is_none() {
-            viewer.restore(&self.document.view, self.run.as_deref());
+            match (&self.document.view, &self.run) {
+                (Some(view), run) => viewer.restore(view, run.as_deref()),
+                (None, Some(run)) => viewer.show_run(run),
+                (None, None) => {}
+            }
             if let Laid::By(method) = viewer.display.laid
                 && self.maps.iter().all(|(known, _)| *known != method)
             {

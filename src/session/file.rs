@@ -79,7 +79,7 @@ pub fn writing(model: &Model, viewer: &Viewer) -> impl FnOnce(&Path, bool) -> Re
             maps: maps.iter().map(|computed| (computed.method, &computed.sizes)).collect(),
             mask: mask.as_deref().map(|opened| &opened.mask),
         };
-        write::save_private_by(path, replace, |out| write_session(out, &document, result, &beside))
+        write::save_by(path, replace, |out| write_session(out, &document, result, &beside))
     }
 }
 
@@ -111,10 +111,10 @@ fn document(model: &Model, viewer: &Viewer) -> Option<Document> {
         target: settings.target.clone(),
         options: settings.options.clone(),
         slab: model.slab.clone(),
-        view: viewer.saved(),
+        view: Some(viewer.saved()),
         result,
         maps: saved_maps(model),
-        mask: mask_of(model).map(|opened| saved_mask(opened)),
+        mask: mask_of(model).map(|opened| SavedMask::of(&opened.path, &opened.mask)),
     })
 }
 
@@ -133,17 +133,6 @@ fn saved_maps(model: &Model) -> Option<SavedMaps> {
 /// The mask, where it has room in a session.
 fn mask_of(model: &Model) -> Option<&Arc<Opened>> {
     model.masking.mask.ready().filter(|opened| has_room(&opened.mask))
-}
-
-fn saved_mask(opened: &Opened) -> SavedMask {
-    let Opened { path, mask } = opened;
-    SavedMask {
-        path: absolute(path),
-        grid: mask.grid.into(),
-        within: mask.within().clone(),
-        format: mask.format.clone(),
-        notes: mask.notes.iter().map(|note| (note.weight, note.text.clone())).collect(),
-    }
 }
 
 /// What of a session may come to be known after its result: how many maps, and which mask.

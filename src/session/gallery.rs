@@ -237,7 +237,7 @@ fn keep(folder: &Path, run: &Explained, session: impl FnOnce(&Path, bool) -> Res
         saved_secs: now.as_secs(),
         picture: picture(run),
     };
-    write::save_private(&path.with_extension(SUMMARY), &serde_json::to_vec(&summary)?)?;
+    write::save(&path.with_extension(SUMMARY), &serde_json::to_vec(&summary)?, true)?;
     prune(folder, &path);
     Ok(path)
 }
@@ -307,7 +307,7 @@ mod tests {
 
     fn put(folder: &Path, name: &str, bytes: usize) {
         let session = folder.join(format!("result-{name}.{EXTENSION}"));
-        write::save_private(&session, &vec![0; bytes]).unwrap();
+        write::save(&session, &vec![0; bytes], true).unwrap();
         let summary = Summary {
             scan: "scan.nii".to_owned(),
             target: "Effusion".to_owned(),
@@ -318,7 +318,7 @@ mod tests {
             saved_secs: 1,
             picture: vec![7; (PICTURE_PX * PICTURE_PX) as usize],
         };
-        write::save_private(&session.with_extension(SUMMARY), &serde_json::to_vec(&summary).unwrap()).unwrap();
+        write::save(&session.with_extension(SUMMARY), &serde_json::to_vec(&summary).unwrap(), true).unwrap();
     }
 
     fn names(folder: &Path) -> Vec<String> {

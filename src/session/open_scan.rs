@@ -8,7 +8,7 @@ use glam::DVec3;
 use super::arriving::{Arriving, Listing};
 use crate::frame::camera::Camera;
 use crate::frame::{Layers, Plane, Window};
-use crate::io::{Choice, Note, Scan};
+use crate::io::{self, Choice, Note, Scan};
 use crate::job::Monitor;
 use crate::pipeline::{self, Input};
 use crate::preprocess::Recipe;
@@ -25,6 +25,8 @@ pub struct OpenScan {
     pub notes: Vec<Note>,
     /// What else its path holds; `None` where it holds this scan alone.
     pub listing: Option<Arc<Listing>>,
+    /// What its series is called, where its path is named by a UID.
+    called: Option<String>,
 }
 
 /// An axial slice as the viewer counts it.
@@ -62,14 +64,16 @@ impl OpenScan {
     fn new(input: Input, path: Option<PathBuf>, listing: Option<Arc<Listing>>) -> Self {
         let window = Window::stored(input.scan.as_ref().and_then(|scan| scan.window_hu));
         let layers = Arc::new(Layers { scan: input.display_volume(), shift: None, map: None });
-        Self { notes: input.notes(), window, layers, input: Arc::new(input), path, listing }
+        let called = path.as_deref().and_then(io::series_name);
+        Self { notes: input.notes(), window, layers, input: Arc::new(input), path, listing, called }
     }
 
     /// Prepares the scan for other networks; its pictures stay.
     pub fn prepared_again(&self, opened: &Arc<Scan>, recipe: &Recipe, monitor: &Monitor) -> anyhow::Result<Self> {
         let input = pipeline::prepare(opened, recipe, monitor)?;
         let (layers, path, listing) = (Arc::clone(&self.layers), self.path.clone(), self.listing.clone());
-        Ok(Self { notes: input.notes(), window: self.window, layers, input: Arc::new(input), path, listing })
+        let (window, called) = (self.window, self.called.clone());
+        Ok(Self { notes: input.notes(), window, layers, input: Arc::new(input), path, listing, called })
     }
 
     /// Slices of the stack that the networks see: what slabs are counted in.
@@ -92,10 +96,11 @@ impl OpenScan {
         (0..self.stack_slices()).min_by_key(far).unwrap_or(0)
     }
 
-    /// What its file or folder is called, and which of the volumes there it is.
+    /// What its file, folder or series is called, and which of the volumes there it is.
     pub fn name(&self) -> String {
         let Some(path) = &self.path else { return "The demo's phantom".to_owned() };
-        let name = path.file_name().unwrap_or(path.as_os_str()).to_string_lossy().into_owned();
+        let of_path = || path.file_name().unwrap_or(path.as_os_str()).to_string_lossy().into_owned();
+        let name = self.called.clone().unwrap_or_else(of_path);
         let among = self.input.scan.as_ref().map(|scan| &scan.among);
         let series = among.filter(|among| among.series.len() > 1).map(|among| format!("series {}", among.number));
         let volume = among.filter(|among| among.volumes > 1).map(|among| format!("volume {}", among.volume));

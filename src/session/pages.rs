@@ -8,6 +8,7 @@ use super::archive::act::Act as Archive;
 use super::cohort::act::Act as Cohort;
 use super::cohort::found::IsCohort;
 use super::cohort::opened::{Asked, Opened};
+use super::document::Restored;
 use super::exporting::Scene;
 use crate::io::Choice;
 use crate::settings::ScoredBy;
@@ -100,6 +101,14 @@ impl Session {
         let slab = asked.slab.clone().filter(|slab| *slab != (0..slices) && slab.end <= slices);
         self.apply(Setting::Slab(slab).into());
         let text = self.words_of_case(&asked);
+        self.toasts.say(&text, None, Instant::now());
+    }
+
+    /// A session has come: where it is of a case of the cohort that is open, the case is named.
+    pub(super) fn tell_of_case(&mut self, restored: &Restored) {
+        let folder = restored.path.parent().filter(|folder| folder.parent() == self.cohort.cases_folder().as_deref());
+        let Some(id) = folder.and_then(|folder| folder.file_name()).filter(|_| restored.run.is_some()) else { return };
+        let text = format!("Case {} is open with its result", id.display());
         self.toasts.say(&text, None, Instant::now());
     }
 

@@ -35,11 +35,15 @@ impl Session {
         if let Some(restored) = &arrived.restored {
             restored.show(&mut self.view);
             self.model.settings.shown_result = None;
+            if restored.document.view.is_none() {
+                self.hang_run();
+            }
             if let Some(run) = &restored.run {
                 // One that a person saved under a name of their own is as safe as one of the gallery.
                 let of_file = (restored.maps.len(), restored.mask.clone());
                 self.gallery.knows(run, absolute(&restored.path), of_file);
             }
+            self.tell_of_case(restored);
         }
     }
 

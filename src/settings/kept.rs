@@ -6,7 +6,7 @@ use std::path::Path;
 use anyhow::{Context, Result};
 
 use super::Settings;
-use crate::export::write::save_private;
+use crate::export::write;
 use crate::files;
 
 /// Recents, presets and paths of any length that people have take a thousandth of this.
@@ -36,5 +36,5 @@ pub fn load(path: &Path) -> Result<Option<Settings>> {
 /// Writes settings in the place of those that are there, in one step: what is killed in the middle leaves the old ones.
 pub fn save(path: &Path, settings: &Settings) -> Result<()> {
     let text = serde_json::to_vec_pretty(settings).context("the settings cannot be written as JSON")?;
-    save_private(path, &text).with_context(|| format!("the settings cannot be kept in {}", path.display()))
+    write::save(path, &text, true).with_context(|| format!("the settings cannot be kept in {}", path.display()))
 }

@@ -61,6 +61,7 @@ pub use picker::{Answer, Ask, Picker, SystemPicker};
 pub use crate::session::Start;
 
 use crate::catalogue;
+use crate::export::write;
 use crate::gpu::raise_limits;
 use crate::machine::desktop;
 
@@ -69,7 +70,7 @@ const APP_ID: &str = "parallax";
 /// The folder that settings and the window's place are kept in, which is there or is made now.
 fn settings_folder() -> anyhow::Result<PathBuf> {
     let folder = eframe::storage_dir(APP_ID).context("there is no home folder; set HOME")?;
-    std::fs::create_dir_all(&folder).with_context(|| format!("cannot make the folder {}", folder.display()))?;
+    write::make_private_folder(&folder)?;
     Ok(folder)
 }
 

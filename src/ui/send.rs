@@ -35,7 +35,8 @@ pub(super) fn send_ui(ctx: &Context, model: &Model, archive: &Archive, actions: 
     let modal = Modal::new(Id::unique("send results")).frame(frame).show(ctx, |ui| {
         ui.set_width(WIDTH);
         ui.label(RichText::new("Send the result to a PACS").heading().color(theme::colors(ui).strong));
-        let text = "Each object is marked as synthetic and for research, and lies in the study of the scan";
+        let place = if can_tell_patient(model) { ", and lies in the study of the scan" } else { "" };
+        let text = format!("Each object is marked as synthetic and for research{place}");
         ui.label(RichText::new(text).small().color(theme::colors(ui).weak));
         ui.add_space(4.0);
         let answers = archive.sending.answers();
@@ -94,7 +95,7 @@ fn choices_ui(ui: &mut Ui, model: &Model, archive: &Archive, actions: &mut Vec<A
             }
         }
     } else {
-        ui.label(RichText::new("The objects name no patient: the scan is of no DICOM study").small());
+        ui.label(RichText::new("The objects name no patient").small());
     }
     if let Some(note) = note(model) {
         note_ui(ui, note);
@@ -148,24 +149,31 @@ fn foot_ui(ui: &mut Ui, model: &Model, archive: &Archive, answers: &[Answered], 
         }
         (None, false) => hindrance.unwrap_or_default().to_owned(),
     };
-    ui.label(RichText::new(words).small().color(theme::colors(ui).weak));
-    ui.with_layout(Layout::right_to_left(Align::Center), |ui| {
-        if ui.button("Close").clicked() {
-            actions.push(View::Sheet(Sheet::Send).into());
-        }
-        if running.is_some() {
-            if ui.button("Cancel").clicked() {
-                actions.push(Act::Send(Send::Cancel).into());
-            }
-        } else if sent {
-            if ui.button("Send again…").clicked() {
-                actions.push(Act::Send(Send::Again).into());
-            }
-        } else {
-            let button = Button::new("Send").fill(theme::colors(ui).accent_dim);
-            if ui.add_enabled(hindrance.is_none(), button).clicked() {
-                actions.push(Act::Send(Send::Start).into());
-            }
-        }
+    if !words.is_empty() {
+        ui.label(RichText::new(words).small().color(theme::colors(ui).weak));
+    }
+    ui.horizontal(|ui| {
+        ui.with_layout(Layout::right_to_left(Align::Center), |ui| buttons_ui(ui, archive, hindrance.is_some(), actions))
     });
+}
+
+fn buttons_ui(ui: &mut Ui, archive: &Archive, is_hindered: bool, actions: &mut Vec<Action>) {
+    let sending = &archive.sending;
+    if ui.button("Close").clicked() {
+        actions.push(View::Sheet(Sheet::Send).into());
+    }
+    if sending.sent.running().is_some() {
+        if ui.button("Cancel").clicked() {
+            actions.push(Act::Send(Send::Cancel).into());
+        }
+    } else if sending.sent.ready().is_some() {
+        if ui.button("Send again…").clicked() {
+            actions.push(Act::Send(Send::Again).into());
+        }
+    } else {
+        let button = Button::new("Send").fill(theme::colors(ui).accent_dim);
+        if ui.add_enabled(!is_hindered, button).clicked() {
+            actions.push(Act::Send(Send::Start).into());
+        }
+    }
 }

@@ -57,9 +57,7 @@ pub(super) fn start_panel_ui(ui: &mut Ui, session: &Session, actions: &mut Vec<A
             ui.add_space(18.0);
             ui.label(RichText::new("Opened lately").color(theme::colors(ui).weak));
             for path in recent {
-                let name =
-                    path.file_name().map_or_else(|| path.display().to_string(), |n| n.to_string_lossy().into_owned());
-                if ui.button(name).on_hover_text(path.display().to_string()).clicked() {
+                if ui.button(session.recent.name(path)).on_hover_text(path.display().to_string()).clicked() {
                     actions.push(Run::Open(path.clone()).into());
                 }
             }

@@ -17,7 +17,7 @@ use self::add::AddArgs;
 use self::ask::{FindArgs, GetArgs, SendArgs};
 use super::{Usage, progress, say, say_json};
 use crate::job::Monitor;
-use crate::pacs::{self, Address, Error, Source, Sources, Where};
+use crate::pacs::{self, Address, Error, Setting, Source, Sources, Where};
 
 #[derive(Debug, Args)]
 pub struct PacsArgs {
@@ -144,8 +144,30 @@ fn clear() -> Result<()> {
 fn told(error: Error) -> anyhow::Error {
     match error {
         Error::Cancelled(cancelled) => cancelled.into(),
-        Error::Asked(what) => Usage(what).into(),
+        error @ Error::Asked { .. } => Usage(error.told(option)).into(),
+        error @ Error::Refused { .. } => anyhow!(error.told(option)),
         error => anyhow!(error),
+    }
+}
+
+/// The option that a setting is given by.
+fn option(setting: Setting) -> &'static str {
+    match setting {
+        Setting::Address => "--url",
+        Setting::User => "--user",
+        Setting::Token => "--bearer",
+        Setting::Unencrypted => "--unencrypted",
+        Setting::Host => "--host",
+        Setting::Port => "--port",
+        Setting::Called => "--called",
+        Setting::Calling => "--calling",
+        Setting::Tls => "--tls",
+        Setting::ReceivePort => "--receive-port",
+        Setting::Authority => "--ca",
+        Setting::Certificate => "--certificate",
+        Setting::Key => "--key",
+        Setting::Study => "--study",
+        Setting::Folder => "--out",
     }
 }
 
@@ -167,4 +189,25 @@ fn put(source: Source) -> Result<()> {
         None => sources.sources.push(source),
     }
     pacs::save(&path, &sources).context("the source is not added")
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory as _;
+
+    use super::*;
+    use crate::cli::args::Arguments;
+
+    #[test]
+    fn what_helps_is_an_option_that_there_is() {
+        fn options(command: &clap::Command) -> Vec<String> {
+            let own = command.get_arguments().filter_map(|arg| arg.get_long().map(|name| format!("--{name}")));
+            own.chain(command.get_subcommands().flat_map(options)).collect()
+        }
+        let arguments = Arguments::command();
+        let options = options(arguments.find_subcommand("pacs").unwrap());
+        for setting in Setting::ALL {
+            assert!(options.iter().any(|name| name == option(setting)), "{setting:?} is {}", option(setting));
+        }
+    }
 }

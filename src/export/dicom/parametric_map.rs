@@ -1,7 +1,5 @@
 //! Difference and heatmap as parametric maps of 32-bit floats in HU (PS3.3, A.75).
 
-use std::ops::Range;
-
 use anyhow::Result;
 use dicom_dictionary_std::{tags, uids};
 
@@ -9,7 +7,7 @@ use super::element::{Code, Element, Stored, code, decimals, double, empty, file,
 use super::header::{Header, LATENT_SHIFT, Series};
 use super::multiframe::{Frame, Multiframe};
 use super::planes::Planes;
-use crate::volume::{Volume, Voxels};
+use crate::volume::Volume;
 
 const HOUNSFIELD: Code = Code("[hnsf'U]", "UCUM", "Hounsfield unit");
 const QUANTITY: Code = Code("246205007", "SCT", "Quantity");
@@ -38,7 +36,7 @@ pub(super) fn difference(volume: &Volume, scale_hu: f32, header: &Header, planes
         description: "SYNTHETIC difference - research",
         image_type: "DERIVED\\PRIMARY\\VOLUME\\SUBTRACTION",
         derived_by: LATENT_SHIFT,
-        derivation: "Counterfactual minus reconstruction, HU. Slices that are not held did not change.".to_owned(),
+        derivation: "Counterfactual minus reconstruction, HU.".to_owned(),
     };
     let map = Map {
         series,
@@ -59,7 +57,7 @@ pub(super) fn heatmap(volume: &Volume, header: &Header, planes: &Planes) -> Resu
         description: "SYNTHETIC heatmap - research",
         image_type: "DERIVED\\PRIMARY\\VOLUME\\QUANTITY",
         derived_by: LATENT_SHIFT,
-        derivation: "Size of the change along lambda, HU. Slices that are not held did not change.".to_owned(),
+        derivation: "Size of the change along lambda, HU.".to_owned(),
     };
     let largest = volume.voxels.iter().fold(0.0, f32::max);
     let width = f64::from(largest).max(1.0);
@@ -75,14 +73,10 @@ pub(super) fn heatmap(volume: &Volume, header: &Header, planes: &Planes) -> Resu
 
 impl Map {
     fn file(&self, volume: &Volume, header: &Header, planes: &Planes) -> Result<Vec<u8>> {
-        let slices = changed_slices(volume);
-        let voxels = slices.start * planes.pixels()..slices.end * planes.pixels();
-        let floats: Vec<f32> = match &volume.voxels {
-            Voxels::F32(all) => all[voxels].to_vec(),
-            Voxels::I16(all) => all[voxels].iter().map(|&hu| f32::from(hu)).collect(),
-            Voxels::F16(all) => all[voxels].iter().map(|hu| hu.to_f32()).collect(),
-        };
-        let frames: Vec<Frame> = slices.map(|slice| Frame { slice, segment: None }).collect();
+        let floats: Vec<f32> = volume.voxels.iter().collect();
+        // All slices, those without a change too: OHIF 3.13 lays the numbers over the scan one after another, whatever the frames say of
+        // their places, and shows no map of fewer slices.
+        let frames: Vec<Frame> = (0..volume.grid.shape[2]).map(|slice| Frame { slice, segment: None }).collect();
         let mut object = Multiframe { header, series: &self.series, planes }.object(&frames, self.shared(&floats));
         let stored = Stored { samples: 1, photometric: "MONOCHROME2", bits: 32, signed: false };
         // Floats have no bits to tell of but how many (PS3.3, C.7.6.24).
@@ -137,33 +131,5 @@ impl Map {
             item(tags::FRAME_ANATOMY_SEQUENCE, anatomy),
             item(tags::PARAMETRIC_MAP_FRAME_TYPE_SEQUENCE, [text(tags::FRAME_TYPE, self.series.image_type)]),
         ]
-    }
-}
-
-/// From the first slice that holds a change to the last; all of them where none does.
-fn changed_slices(volume: &Volume) -> Range<usize> {
-    let [ni, nj, nk] = volume.grid.shape;
-    let is_changed = |k: &usize| (k * ni * nj..(k + 1) * ni * nj).any(|at| volume.voxels.at(at) != 0.0);
-    let ends = (0..nk).find(is_changed).zip((0..nk).rev().find(is_changed));
-    ends.map_or(0..nk, |(first, last)| first..last + 1)
-}
-
-#[cfg(test)]
-mod tests {
-    use glam::DAffine3;
-
-    use super::*;
-    use crate::volume::Grid;
-
-    #[test]
-    fn slices_are_held_from_the_first_change_to_the_last() {
-        let slices = |changed: &[usize]| {
-            let grid = Grid { shape: [2, 2, 5], world_from_voxel: DAffine3::IDENTITY };
-            let voxel = |at: usize| if changed.contains(&(at / 4)) && at % 4 == 3 { -1.0 } else { 0.0 };
-            changed_slices(&Volume::from_f32(grid, (0..20).map(voxel).collect::<Vec<f32>>()))
-        };
-        assert_eq!(slices(&[1, 3]), 1..4);
-        assert_eq!(slices(&[4]), 4..5);
-        assert_eq!(slices(&[]), 0..5);
     }
 }

@@ -163,6 +163,9 @@ fn segmented(segments: &[Segment], labels: &[u8], pixels: usize) -> Result<(Vec<
     if frames.is_empty() {
         frames.push(Frame { slice: 0, segment: Some(1) });
     }
+    if pixels.is_multiple_of(8) && !(frames.len() * pixels / 8).is_multiple_of(2) {
+        fill_up(&mut frames, segments.len(), slices.len());
+    }
     check_bytes(frames.len().saturating_mul(pixels).div_ceil(8))?;
     let mut bits = Packed::default();
     for frame in &frames {
@@ -174,6 +177,21 @@ fn segmented(segments: &[Segment], labels: &[u8], pixels: usize) -> Result<(Vec<
         }
     }
     Ok((frames, bits))
+}
+
+/// Adds a frame that holds nothing, so that the pixels end without the byte that makes an odd number of them even: OHIF 3.13 divides all bytes
+/// by the frames, takes a remainder for damage, and asks for single frames, which Orthanc 1.10 refuses. Where each segment is held by every
+/// slice, there is none to add.
+fn fill_up(frames: &mut Vec<Frame>, segments: usize, slices: usize) {
+    let is_free = |(segment, slice): &(u16, usize)| {
+        !frames.iter().any(|frame| (frame.segment, frame.slice) == (Some(*segment), *slice))
+    };
+    let segments = (1..=u16::try_from(segments).unwrap_or(u16::MAX)).rev();
+    let free = segments.flat_map(|segment| (0..slices).map(move |slice| (segment, slice))).find(is_free);
+    if let Some((segment, slice)) = free {
+        let at = frames.partition_point(|frame| (frame.segment, frame.slice) < (Some(segment), slice));
+        frames.insert(at, Frame { slice, segment: Some(segment) });
+    }
 }
 
 #[cfg(test)]
@@ -202,5 +220,20 @@ mod tests {
         assert_eq!((bits.bytes, bits.bits), (vec![0b1001_0110], 8));
         let (frames, bits) = segmented(&[segment(SMALLER_DARKER)], &[0; 6], 2).unwrap();
         assert_eq!((frames.len(), bits.bytes), (1, vec![0]));
+    }
+
+    #[test]
+    fn a_frame_of_nothing_makes_an_odd_number_of_bytes_even() {
+        // Three slices of eight pixels: the region lies in the last one, and then in all.
+        let held = |labels: &[u8]| {
+            let (frames, bits) = segmented(&[segment(1)], labels, 8).unwrap();
+            (frames.iter().map(|frame| frame.slice).collect::<Vec<_>>(), bits.bytes)
+        };
+        assert_eq!(held(&[[0; 8], [0; 8], [1; 8]].concat()), (vec![0, 2], vec![0, 0xff]));
+        assert_eq!(held(&[[0; 8], [1; 8], [1; 8]].concat()), (vec![1, 2], vec![0xff, 0xff]));
+        assert_eq!(held(&[1; 24]), (vec![0, 1, 2], vec![0xff; 3]), "no slice is free");
+        // Frames that are no whole bytes are left as they are.
+        let (frames, _) = segmented(&[segment(1)], &[0, 0, 1], 1).unwrap();
+        assert_eq!(frames.len(), 1);
     }
 }

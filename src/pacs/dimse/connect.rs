@@ -11,6 +11,7 @@ use super::{Peer, tls};
 use crate::pacs::apart::Out;
 use crate::pacs::error::Error;
 use crate::pacs::pace::silence;
+use crate::pacs::setting::Setting;
 use crate::reach::{CONNECT, Failure};
 
 /// PDUs that come have so many bytes at most.
@@ -108,11 +109,11 @@ impl Peer {
                 let (called, calling) = (&self.dimse.called, &self.dimse.calling);
                 let what = match &association_rj.source {
                     AssociationRJSource::ServiceUser(AssociationRJServiceUserReason::CalledAETitleNotRecognized) => {
-                        format!("the archive is not called {called}; check its AE title (--called)")
+                        format!("the archive is not called {called}; check its AE title")
                     }
                     AssociationRJSource::ServiceUser(AssociationRJServiceUserReason::CallingAETitleNotRecognized) => {
                         format!(
-                            "the archive does not know {calling}; its administrator enters this AE title, or check yours (--calling)"
+                            "the archive does not know {calling}; its administrator enters this AE title, or check yours"
                         )
                     }
                     AssociationRJSource::ServiceProviderPresentation(_) => {
@@ -122,7 +123,16 @@ impl Peer {
                         "the archive rejects the association; check the AE titles: it is called {called} here, and knows this program as {calling}"
                     ),
                 };
-                self.refused(what)
+                self.refused(what).about(match &association_rj.source {
+                    AssociationRJSource::ServiceUser(AssociationRJServiceUserReason::CalledAETitleNotRecognized) => {
+                        &[Setting::Called]
+                    }
+                    AssociationRJSource::ServiceUser(AssociationRJServiceUserReason::CallingAETitleNotRecognized) => {
+                        &[Setting::Calling]
+                    }
+                    AssociationRJSource::ServiceProviderPresentation(_) => &[],
+                    _ => &[Setting::Called, Setting::Calling],
+                })
             }
             E::Aborted { .. } => self.broken("the archive breaks the association off"),
             E::ConnectionClosed { .. } => self.broken("the archive closes the connection"),
@@ -130,12 +140,12 @@ impl Peer {
                 "what answers there is no DICOM archive, or breaks off at once; check host, port and AE titles",
             ),
             // Said of every peer that closes without a word.
-            E::TlsNotSupported => {
-                self.refused("the archive closes the connection without an answer; it may speak TLS there (--tls)")
-            }
-            E::InvalidServerName { .. } => {
-                self.refused("the host is no name that a certificate could be made for; check it (--host)")
-            }
+            E::TlsNotSupported => self
+                .refused("the archive closes the connection without an answer; it may speak TLS there")
+                .about(&[Setting::Tls]),
+            E::InvalidServerName { .. } => self
+                .refused("the host is no name that a certificate could be made for; check it")
+                .about(&[Setting::Host]),
             E::TlsConnection { source, .. } => self.failed_by(Failure::of_tls(source)),
             E::ToAddress { .. } => self.refused("there is no machine of this name, or no network"),
             _ => self.failed_below(error),
@@ -160,7 +170,10 @@ impl Peer {
                     ErrorKind::UnexpectedEof | ErrorKind::ConnectionReset
                         if matches!(error, association::Error::TlsHandshake { .. }) =>
                     {
-                        self.refused("the archive closes the connection instead of agreeing on TLS; it may speak none there (leave --tls out)")
+                        self.refused(
+                            "the archive closes the connection instead of agreeing on TLS; it may speak none there",
+                        )
+                        .about(&[Setting::Tls])
                     }
                     _ => self.failed_io(io),
                 };
@@ -179,12 +192,13 @@ impl Peer {
             Failure::Broken(_) => self.broken("the archive closes the connection"),
             Failure::NothingListens => self.refused("nothing listens there; check host and port"),
             Failure::Unvouched => self.refused(
-                "no authority that is trusted here vouches for the archive; where it is your hospital's own, name its file (--ca)",
-            ),
+                "no authority that is trusted here vouches for the archive; where it is your hospital's own, name its file",
+            )
+            .about(&[Setting::Authority]),
             Failure::WantsCertificate => {
-                self.refused("the archive wants a client certificate (--certificate, --key), or speaks other TLS")
+                self.refused("the archive wants a client certificate, or speaks other TLS").about(&[Setting::Certificate, Setting::Key])
             }
-            Failure::NoTls => self.refused("the archive does not speak TLS there; leave --tls out"),
+            Failure::NoTls => self.refused("the archive does not speak TLS there; ask it without").about(&[Setting::Tls]),
             other => self.refused(other.words("the archive")),
         }
     }

@@ -16,6 +16,7 @@ use super::archive::Archive;
 use super::error::Error;
 use super::outgoing::{Answer, Outgoing};
 use super::query::{Found, Instance, Query, Series, Study, Wanted};
+use super::setting::Setting;
 use super::shelf::Arrival;
 use super::source::{Dimse, Retrieve, Source};
 use crate::job::Monitor;
@@ -100,9 +101,9 @@ impl Archive for Peer {
             get::Given::NotOffered if self.dimse.receive_port.is_some() && self.dimse.retrieve == Retrieve::Any => {
                 self.fetch_by_move(wanted, monitor, take)
             }
-            get::Given::NotOffered => Err(self.refused(
-                "the archive does not offer C-GET; where it knows this machine as a receiver, name its port (--receive-port), for C-MOVE",
-            )),
+            get::Given::NotOffered => Err(self
+                .refused("the archive does not offer C-GET; where it knows this machine as a receiver, for C-MOVE, name its port")
+                .about(&[Setting::ReceivePort])),
         }
     }
 

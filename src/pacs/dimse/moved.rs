@@ -20,6 +20,7 @@ use crate::pacs::apart::{Cutter, Out};
 use crate::pacs::error::Error;
 use crate::pacs::pace::silence;
 use crate::pacs::query::Wanted;
+use crate::pacs::setting::Setting;
 use crate::pacs::shelf::Arrival;
 
 const CLASS: &str = uids::STUDY_ROOT_QUERY_RETRIEVE_INFORMATION_MODEL_MOVE;
@@ -40,13 +41,16 @@ struct Receiver {
 }
 
 pub(super) fn fetch(peer: &Peer, wanted: &Wanted, out: &Out<Arrival, ()>) -> Result<(), Error> {
-    let port =
-        peer.dimse.receive_port.ok_or_else(|| peer.refused("no port to receive at is named (--receive-port)"))?;
+    let port = peer
+        .dimse
+        .receive_port
+        .ok_or_else(|| peer.refused("no port to receive at is named").about(&[Setting::ReceivePort]))?;
     let listener = bound(port).and_then(|listener| {
         listener.set_nonblocking(true)?;
         Ok(listener)
     });
-    let listener = listener.map_err(|error| peer.refused(no_listener(port, error.kind())))?;
+    let listener =
+        listener.map_err(|error| peer.refused(no_listener(port, error.kind())).about(&[Setting::ReceivePort]))?;
     let config = if peer.dimse.tls { Some(tls::server(&peer.source, &peer.dimse.certificates)?) } else { None };
     let receiver = Arc::new(Receiver {
         peer: peer.clone(),
@@ -74,7 +78,7 @@ fn no_listener(port: u16, kind: ErrorKind) -> String {
         }
         _ => "the network of this machine is in trouble, or there is none",
     };
-    format!("this program cannot listen at port {port} (--receive-port): {why}")
+    format!("this program cannot listen at port {port}: {why}")
 }
 
 /// Listens at a port. The receiver of the retrieval before may be about to leave it.

@@ -11,6 +11,7 @@ use rustls_platform_verifier::BuilderVerifierExt;
 
 use crate::files;
 use crate::pacs::error::Error;
+use crate::pacs::setting::Setting;
 use crate::pacs::source::{Certificates, Source};
 use crate::reach;
 
@@ -20,7 +21,7 @@ const MOST_PEM_BYTES: u64 = 1 << 20;
 pub(super) fn client(source: &Source, of: &Certificates) -> Result<Arc<ClientConfig>, Error> {
     reach::provide_cryptography();
     let builder = ClientConfig::builder();
-    let unfit = |error: rustls::Error| Error::refused(unusable(&error), source);
+    let unfit = |error: rustls::Error| unusable(&error, source);
     let builder = match &of.authority {
         Some(path) => builder.with_root_certificates(roots(path)?),
         None => builder.with_platform_verifier().map_err(unfit)?,
@@ -37,30 +38,40 @@ pub(super) fn server(source: &Source, of: &Certificates) -> Result<Arc<ServerCon
     reach::provide_cryptography();
     let unfit = |what: &str| Error::refused(what, source);
     let Some((chain, key)) = shown(of)? else {
-        return Err(unfit("a receiver shows a certificate, and none is named (--certificate, --key)"));
+        return Err(
+            unfit("a receiver shows a certificate, and none is named").about(&[Setting::Certificate, Setting::Key])
+        );
     };
     let builder = match &of.authority {
         Some(path) => {
             let verifier = WebPkiClientVerifier::builder(Arc::new(roots(path)?)).build();
-            let no_authority =
-                |_unfit| unfit("the certificates of the authority cannot be used; check their file (--ca)");
+            let no_authority = |_unfit| {
+                unfit("the certificates of the authority cannot be used; check their file").about(&[Setting::Authority])
+            };
             ServerConfig::builder().with_client_cert_verifier(verifier.map_err(no_authority)?)
         }
         None => ServerConfig::builder().with_no_client_auth(),
     };
-    let config = builder.with_single_cert(chain, key).map_err(|error| unfit(unusable(&error)))?;
+    let config = builder.with_single_cert(chain, key).map_err(|error| unusable(&error, source))?;
     Ok(Arc::new(config))
 }
 
-/// Why a certificate with its key is of no use, in words.
-fn unusable(error: &rustls::Error) -> &'static str {
-    match error {
-        rustls::Error::InconsistentKeys(_) => {
-            "the key is not that of the certificate; name those that belong together (--certificate, --key)"
+/// Why a certificate with its key is of no use.
+fn unusable(error: &rustls::Error, source: &Source) -> Error {
+    let (what, settings): (_, &[Setting]) = match error {
+        rustls::Error::InconsistentKeys(_) => (
+            "the key is not that of the certificate; name those that belong together",
+            &[Setting::Certificate, Setting::Key],
+        ),
+        rustls::Error::InvalidCertificate(_) => {
+            ("the certificate cannot be used; check its file", &[Setting::Certificate])
         }
-        rustls::Error::InvalidCertificate(_) => "the certificate cannot be used; check its file (--certificate)",
-        _ => "certificate or key cannot be used; check their files (--certificate, --key, --ca)",
-    }
+        _ => (
+            "certificate or key cannot be used; check their files",
+            &[Setting::Certificate, Setting::Key, Setting::Authority],
+        ),
+    };
+    Error::refused(what, source).about(settings)
 }
 
 type Shown = (Vec<CertificateDer<'static>>, PrivateKeyDer<'static>);

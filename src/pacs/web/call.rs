@@ -15,6 +15,7 @@ use crate::pacs::apart::{self, Out};
 use crate::pacs::error::Error;
 use crate::pacs::pace::{Pace, silence};
 use crate::pacs::secret::Secret;
+use crate::pacs::setting::Setting;
 use crate::pacs::shelf::Arrival;
 use crate::pacs::source::{Certificates, Login, Source, Web};
 use crate::reach::{self, Failure, url};
@@ -264,41 +265,40 @@ impl Asks {
         match Failure::of(error, silence()) {
             Failure::Broken(what) => Error::broken(what, &self.source),
             Failure::Unvouched => Error::refused(
-                "no authority that is trusted here vouches for the server; where it is your hospital's own, name its file (--ca)",
+                "no authority that is trusted here vouches for the server; where it is your hospital's own, name its file",
                 &self.source,
-            ),
-            Failure::WantsCertificate => {
-                Error::refused("the server wants a client certificate (--certificate, --key)", &self.source)
-            }
+            )
+            .about(&[Setting::Authority]),
+            Failure::WantsCertificate => Error::refused("the server wants a client certificate", &self.source)
+                .about(&[Setting::Certificate, Setting::Key]),
             Failure::NoTls => Error::refused(
-                "the server does not speak TLS there; check the address and its port (--url)",
+                "the server does not speak TLS there; check the address and its port",
                 &self.source,
-            ),
+            )
+            .about(&[Setting::Address]),
             other => Error::refused(other.words("the server"), &self.source),
         }
     }
 
     fn no_list(&self, kind: &str) -> Error {
         let kind: String = files::printable(kind).chars().take(MOST_WORDS).collect();
-        let what =
-            format!("the server sends {kind}, where a list of DICOM JSON was asked for; check the address (--url)");
-        Error::refused(what, &self.source)
+        let what = format!("the server sends {kind}, where a list of DICOM JSON was asked for; check the address");
+        Error::refused(what, &self.source).about(&[Setting::Address])
     }
 
     /// A status that gives nothing, in words.
     pub(super) fn unusable(&self, status: u16, asked: &str) -> Error {
         let what = match status {
-            300..=399 => format!("the server redirects (HTTP {status}); name the address that it redirects to (--url)"),
+            300..=399 => format!("the server redirects (HTTP {status}); name the address that it redirects to"),
             400 => format!("the server does not understand what it is asked for, {asked} (HTTP 400)"),
             401 if self.authorization.is_none() => {
-                "the server wants to know who asks (HTTP 401); give the source a user (--user) or a token (--bearer)"
-                    .to_owned()
+                "the server wants to know who asks (HTTP 401); give the source a user or a token".to_owned()
             }
             401 => "the server refuses the user, the password or the token (HTTP 401)".to_owned(),
             403 => {
                 "the server does not allow this user to do that, or wants a client certificate (HTTP 403)".to_owned()
             }
-            404 | 410 => format!("the server knows no such thing, {asked} (HTTP {status}); check the address (--url)"),
+            404 | 410 => format!("the server knows no such thing, {asked} (HTTP {status}); check the address"),
             406 | 415 => format!("the server does not speak DICOMweb as it is asked, {asked} (HTTP {status})"),
             413 => "the server takes no object of this size (HTTP 413)".to_owned(),
             429 => "the server wants no more requests for now (HTTP 429)".to_owned(),
@@ -307,7 +307,11 @@ impl Asks {
             500.. => format!("the server is in trouble (HTTP {status})"),
             _ => format!("the server answers HTTP {status}, where {asked} was asked for"),
         };
-        Error::refused(what, &self.source)
+        Error::refused(what, &self.source).about(match status {
+            300..=399 | 404 | 410 => &[Setting::Address],
+            401 if self.authorization.is_none() => &[Setting::User, Setting::Token],
+            _ => &[],
+        })
     }
 }
 

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use anyhow::{Result, anyhow};
 
+use super::told::told;
 use crate::pacs::{Certificates, Dimse, Kind, Login, Retrieve, Source, Web};
 
 /// The AE title of this program where nothing else is said, as on the command line.
@@ -146,7 +147,7 @@ impl Draft {
             }),
         };
         let source = Source { name: self.name.trim().to_owned(), kind };
-        source.check()?;
+        source.check().map_err(told)?;
         Ok(source)
     }
 }

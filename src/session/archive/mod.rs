@@ -11,6 +11,7 @@ mod question;
 pub mod sending;
 pub mod sources;
 pub mod thumbnails;
+mod told;
 
 use std::ops::Range;
 use std::path::PathBuf;
@@ -20,11 +21,12 @@ use anyhow::Error;
 
 use self::act::Act;
 use self::form::{Form, MOST_STUDIES};
-use self::passwords::{Passwords, told};
+use self::passwords::Passwords;
 use self::question::Question;
 use self::sending::Sending;
 use self::sources::SourceList;
 use self::thumbnails::Thumbnails;
+use self::told::told;
 use super::exporting::Scene;
 use super::worker::Worker;
 use crate::pacs::{self, Fetched, Found, Query, Series, Source, Study, Where};

@@ -3,10 +3,9 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use anyhow::{Error, Result, anyhow};
+use anyhow::{Result, anyhow};
 
 use super::act::Act;
-use crate::job::Cancelled;
 use crate::pacs::{self, Secret, Source, Stored};
 use crate::session::stage::Stage;
 use crate::session::worker::Worker;
@@ -140,12 +139,4 @@ pub fn known(source: &Source, typed: Option<Secret>) -> Result<Option<Secret>> {
         Stored::NoKeyring(why) => why,
     };
     Err(Lacking { what, name: source.name.clone(), why }.into())
-}
-
-/// A question that was cancelled is no failure.
-pub fn told(error: pacs::Error) -> Error {
-    match error {
-        pacs::Error::Cancelled(Cancelled) => Cancelled.into(),
-        error => error.into(),
-    }
 }

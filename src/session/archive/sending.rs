@@ -7,9 +7,10 @@ use anyhow::{Context as _, Error, Result};
 
 use super::act::{Act, Send};
 use super::object::Object;
-use super::passwords::{Passwords, told};
+use super::passwords::Passwords;
 use super::question::Question;
-use crate::export::write::{make_private_folder, save_private};
+use super::told::told;
+use crate::export::write::{self, make_private_folder};
 use crate::export::{self, Kind, Patient};
 use crate::job::{Latest, Monitor};
 use crate::pacs::{self, Secret, Sent, Source};
@@ -131,7 +132,7 @@ fn send(
             return Ok(());
         }
         make_private_folder(path.parent().unwrap_or(folder.path()))?;
-        save_private(&path, &file.bytes)
+        write::save(&path, &file.bytes, true)
     })?;
     let answered = |one: &Sent| answered(one, folder.path());
     let mut all = Vec::new();

@@ -7,8 +7,9 @@ use anyhow::{Context as _, Error, Result, ensure};
 
 use super::act::{Act, Sources as Does};
 use super::draft::Draft;
-use super::passwords::{Passwords, told};
+use super::passwords::Passwords;
 use super::question::Question;
+use super::told::told;
 use crate::pacs::{self, Source, Sources};
 use crate::session::stage::Stage;
 use crate::session::worker::Worker;

@@ -7,7 +7,8 @@ use std::sync::Arc;
 use anyhow::{Context as _, Result};
 use image::RgbaImage;
 
-use super::passwords::{Passwords, known, told};
+use super::passwords::{Passwords, known};
+use super::told::told;
 use crate::io;
 use crate::job::{Job, Monitor};
 use crate::pacs::{self, Secret, Series, Source};

@@ -25,7 +25,7 @@ pub enum Act {
     Choose(String),
     /// Shows those of the case so many rows on.
     Step(isize),
-    /// Opens a case: its session where one lies in its folder, else its scan, as the case was asked.
+    /// Opens a case: its session where one lies in its folder, with its result; else its scan, as the case was asked.
     Open(String),
     /// Shows the files of a case in the system's file manager.
     ShowFolder(String),

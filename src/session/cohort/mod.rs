@@ -78,6 +78,11 @@ impl CohortTable {
         self.root.as_deref()
     }
 
+    /// Where the folders of its cases lie.
+    pub(super) fn cases_folder(&self) -> Option<PathBuf> {
+        self.root().map(|root| Place::at(root).cases())
+    }
+
     pub(super) fn act(&mut self, act: Act, worker: &Worker) {
         match act {
             Act::Read(folder) => {

@@ -1,16 +1,16 @@
-//! A case that is being opened: the session in its folder, or its scan, to be asked again what the case was asked.
+//! A case that is being opened: a session in its folder, or its scan, to be asked again what the case was asked.
 
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Result, ensure};
 
-use crate::cohort::{Case, Place, Progress};
+use crate::cohort::{Case, Place, Progress, session_of};
 use crate::export::REPORT;
 use crate::export::record::Record;
 use crate::io::Choice;
 use crate::latent_shift::Options;
-use crate::session::document::is_session;
+use crate::session::document::{document_of, is_session};
 
 /// What a case leads to.
 #[derive(Debug, Clone, PartialEq)]
@@ -39,7 +39,8 @@ pub struct Asked {
 pub(super) fn open(place: &Place, case: &Case) -> Result<Opened> {
     let folder = place.case(&case.row.id);
     let row = &case.row;
-    if let Some(session) = session_in(&folder) {
+    let own = folder.join(session_of(&row.id));
+    if let Some(session) = saved_into(&folder, &own).or_else(|| Some(own).filter(|own| is_sound(own))) {
         return Ok(Opened::Session(session));
     }
     ensure!(row.scan.exists(), "the scan of case {} is not there any more: {}", row.id, row.scan.display());
@@ -68,8 +69,16 @@ pub(super) fn open(place: &Place, case: &Case) -> Result<Opened> {
     Ok(Opened::Scan(Box::new(asked)))
 }
 
-/// A session that someone saved into the folder of a case.
-fn session_in(folder: &Path) -> Option<PathBuf> {
-    let entries = std::fs::read_dir(folder).ok()?.flatten();
-    entries.map(|entry| entry.path()).find(|path| is_session(path) && path.is_file())
+/// The newest session that someone saved into the folder of a case, beside the one that was written with it.
+fn saved_into(folder: &Path, own: &Path) -> Option<PathBuf> {
+    let paths = std::fs::read_dir(folder).ok()?.flatten().map(|entry| entry.path());
+    let saved = paths.filter(|path| path != own && is_session(path));
+    saved.filter_map(|path| Some((path.metadata().ok()?.modified().ok()?, path))).max().map(|(_, path)| path)
+}
+
+/// Whether the session that was written with a case is there and whole, and its scan is where it was. Where it is not, the manifest's scan
+/// is opened.
+fn is_sound(session: &Path) -> bool {
+    let document = session.is_file().then(|| document_of(session).ok()).flatten();
+    document.and_then(|document| document.scan.path).is_some_and(|scan| scan.exists())
 }

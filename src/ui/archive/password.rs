@@ -70,13 +70,15 @@ fn question_ui(ui: &mut Ui, id: Id, asked: &Asked, draft: &mut Draft) -> Option<
     }
     let help = "Unticked, it is known until this window is closed; it is never in a file of Parallax";
     ui.checkbox(&mut draft.keep, "Keep it in this system's keyring").on_hover_text(help);
-    let pressed = ui.with_layout(Layout::right_to_left(Align::Center), |ui| {
-        let cancels = ui.button("Leave it").clicked();
-        let button = Button::new("Continue").fill(theme::colors(ui).accent_dim);
-        let goes_on = ui.add_enabled(!draft.typed.is_empty(), button).clicked();
-        (goes_on, cancels)
+    let pressed = ui.horizontal(|ui| {
+        ui.with_layout(Layout::right_to_left(Align::Center), |ui| {
+            let cancels = ui.button("Leave it").clicked();
+            let button = Button::new("Continue").fill(theme::colors(ui).accent_dim);
+            let goes_on = ui.add_enabled(!draft.typed.is_empty(), button).clicked();
+            (goes_on, cancels)
+        })
     });
-    match pressed.inner {
+    match pressed.inner.inner {
         (true, _) => Some(true),
         (_, true) => Some(false),
         _ if enter => Some(true),

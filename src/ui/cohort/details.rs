@@ -13,6 +13,9 @@ use crate::ui::{textures, theme};
 
 /// The height that buttons take at the foot, points.
 const FOOT: f32 = 34.0;
+/// How wide the names of facts are, and how far from the facts.
+const NAMES: f32 = 128.0;
+const GAP: f32 = 8.0;
 
 pub(super) fn details_ui(ui: &mut Ui, model: &Model, cohort: &CohortTable, room: f32, actions: &mut Vec<Action>) {
     let Some(case) = cohort.chosen_case() else {
@@ -87,14 +90,24 @@ fn numbers_ui(ui: &mut Ui, numbers: &Numbers) {
 }
 
 fn failure_ui(ui: &mut Ui, failure: &Failure) {
-    ui.add(Label::new(RichText::new(&failure.reason).color(theme::colors(ui).red)).wrap());
+    // The reason is all causes in one line: each stands once.
+    let outermost = failure.chain.first().unwrap_or(&failure.reason);
+    ui.add(Label::new(RichText::new(outermost).color(theme::colors(ui).red)).wrap());
     let weak = theme::colors(ui).weak;
     for cause in failure.chain.iter().skip(1) {
         ui.add(Label::new(RichText::new(format!("because {cause}")).small().color(weak)).wrap());
     }
-    ui.label(RichText::new(format!("at {}", failure.when)).small().color(weak));
+    ui.label(RichText::new(minute(&failure.when)).small().color(weak));
     let text = "The next run of the same command tries it again";
     ui.label(RichText::new(text).small().color(weak));
+}
+
+/// A moment as it is kept, in the words of a clock: 2026-01-31T10:11:12.345Z is 2026-01-31, 10:11 UTC.
+fn minute(kept: &str) -> String {
+    match (kept.get(..10), kept.get(10..11), kept.get(11..16)) {
+        (Some(day), Some("T"), Some(minute)) if kept.ends_with('Z') => format!("{day}, {minute} UTC"),
+        _ => kept.to_owned(),
+    }
 }
 
 /// What the manifest says of the case.
@@ -106,13 +119,20 @@ fn further_ui(ui: &mut Ui, cohort: &CohortTable, case: &Case) {
     facts_ui(ui, "manifest", columns.zip(cells).chain([("Scan", scan.as_str())]));
 }
 
+/// Names at the left, all whole, and what they are beside them.
 fn facts_ui<'a>(ui: &mut Ui, id: &str, facts: impl Iterator<Item = (&'a str, &'a str)>) {
-    Grid::new(id).num_columns(2).spacing([10.0, 3.0]).show(ui, |ui| {
+    let left = ui.available_width() - NAMES - GAP;
+    Grid::new(id).num_columns(2).spacing([GAP, 3.0]).show(ui, |ui| {
         for (name, value) in facts.filter(|(_, value)| !value.is_empty()) {
-            ui.with_layout(Layout::top_down(Align::LEFT), |ui| {
-                ui.label(RichText::new(name).small().color(theme::colors(ui).weak));
-            });
-            ui.add(Label::new(RichText::new(value).small()).wrap());
+            let weak = theme::colors(ui).weak;
+            for (width, text) in
+                [(NAMES, RichText::new(name).small().color(weak)), (left, RichText::new(value).small())]
+            {
+                ui.with_layout(Layout::top_down(Align::LEFT), |ui| {
+                    ui.set_width(width);
+                    ui.add(Label::new(text).wrap());
+                });
+            }
             ui.end_row();
         }
     });
@@ -123,7 +143,7 @@ fn buttons_ui(ui: &mut Ui, model: &Model, case: &Case, actions: &mut Vec<Action>
         ui.horizontal(|ui| {
             let free = model.run.running().is_none();
             let open = Button::new("Open the case").fill(theme::colors(ui).accent_dim);
-            let help = "Its scan, with its target, slices and options; or the session that was saved into its folder";
+            let help = "With its result, where a session lies in its folder; else its scan, with its target, slices and options";
             let open = ui.add_enabled(free, open).on_hover_text(help);
             if open.on_disabled_hover_text("A run is going on. Cancel it to open another scan").clicked() {
                 actions.push(Act::Open(case.row.id.clone()).into());

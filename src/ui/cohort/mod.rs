@@ -116,7 +116,7 @@ fn foot_ui(ui: &mut Ui, cohort: &CohortTable, actions: &mut Vec<Action>) {
             let text = progress.map_or_else(String::new, |p| format!("{} {}", p.phase, progress_text(&p)));
             ui.add(bar.text(text).desired_width(320.0).desired_height(ui.spacing().interact_size.y));
         } else {
-            let text = "A click shows a case, a double click or Enter opens its scan as it was asked";
+            let text = "A click shows a case; a click on its picture or name, or Enter, opens it";
             ui.label(RichText::new(text).small().color(theme::colors(ui).weak));
         }
         ui.with_layout(Layout::right_to_left(Align::Center), |ui| {

@@ -1,8 +1,8 @@
 //! The table of cases: only the rows that are seen are drawn, however many there are.
 
 use eframe::egui::{
-    Align2, Color32, CornerRadius, Id, Pos2, Rect, Role, ScrollArea, Sense, Shape, Stroke, Ui, UiBuilder, WidgetInfo,
-    pos2, vec2,
+    Align2, Color32, CornerRadius, CursorIcon, Id, Pos2, Rect, Response, Role, ScrollArea, Sense, Shape, Stroke, Ui,
+    UiBuilder, WidgetInfo, pos2, vec2,
 };
 
 use crate::cohort::{Case, Progress};
@@ -26,9 +26,11 @@ const SLOTS: usize = 128;
 fn width(column: Column) -> f32 {
     match column {
         Column::Id => 130.0,
-        Column::State | Column::Further(_) => 104.0,
-        Column::Target | Column::Stop => 190.0,
-        _ => 84.0,
+        Column::State => 76.0,
+        Column::Further(_) => 90.0,
+        Column::Target => 140.0,
+        Column::Stop => 190.0,
+        _ => 80.0,
     }
 }
 
@@ -144,15 +146,20 @@ fn row_ui(
     let id = &case.row.id;
     let on = cohort.chosen.as_ref() == Some(id);
     response.widget_info(|| WidgetInfo::selected(Role::Button, true, on, label(case)));
+    let link = link_ui(ui, rect, id);
     let colors = theme::colors(ui);
     let painter = ui.painter_at(rect);
-    if on || response.hovered() || response.has_focus() {
+    if on {
         painter.rect_filled(rect, CornerRadius::ZERO, colors.slab);
+    } else if response.hovered() || link.hovered() || response.has_focus() {
+        painter.rect_filled(rect, CornerRadius::ZERO, colors.slab.gamma_multiply(0.45));
     } else if row % 2 == 1 {
         painter.rect_filled(rect, CornerRadius::ZERO, colors.background);
     }
     let place = Rect::from_min_size(rect.min + vec2(MARGIN, 3.0), PICTURE.into());
-    painter.rect_filled(place, CornerRadius::same(2), theme::BLACK);
+    if matches!(case.progress, Progress::Done(_)) {
+        painter.rect_filled(place, CornerRadius::same(2), theme::BLACK);
+    }
     if let Some(picture) = cohort.pictures.of(id) {
         let texture = textures::picture(ui.ctx(), &format!("case {}", row % SLOTS), picture);
         let size = texture.size_vec2();
@@ -166,6 +173,7 @@ fn row_ui(
             continue;
         }
         let color = match column {
+            Column::Id if link.hovered() => colors.accent,
             Column::Id => colors.strong,
             Column::State | Column::Stop => color(ui, &case.progress),
             _ => colors.text,
@@ -173,14 +181,28 @@ fn row_ui(
         let rows = if matches!(column, Column::Stop | Column::Target) { 2 } else { 1 };
         let text = laid_out(ui, &column.text(case), color, width(*column) - MARGIN, rows);
         let x = if column.is_number() { cell.right() - MARGIN - text.size().x } else { cell.left() };
-        ui.painter().galley(pos2(x, cell.center().y - text.size().y / 2.0), text, color);
+        let at = pos2(x, cell.center().y - text.size().y / 2.0);
+        if *column == Column::Id && link.hovered() {
+            let below = at.y + text.size().y;
+            ui.painter().hline(x..=x + text.size().x, below, Stroke::new(1.0, color));
+        }
+        ui.painter().galley(at, text, color);
     }
     focus_frame(ui, &response);
-    if response.double_clicked() {
+    focus_frame(ui, &link);
+    if link.clicked() || response.double_clicked() {
         actions.push(Act::Open(id.clone()).into());
     } else if response.clicked() {
         actions.push(Act::Choose(id.clone()).into());
     }
+}
+
+/// The picture and the name of a case, which open it.
+fn link_ui(ui: &Ui, row: Rect, id: &str) -> Response {
+    let place = Rect::from_min_size(row.min, vec2(PICTURE[0] + 2.0 * MARGIN + width(Column::Id), ROW));
+    let link = ui.interact(place, ui.scope_id().with(("open case", id)), Sense::click());
+    link.widget_info(|| WidgetInfo::labeled(Role::Link, true, format!("Open case {id}")));
+    link.on_hover_cursor(CursorIcon::PointingHand)
 }
 
 /// A failure stands out; words tell it too.

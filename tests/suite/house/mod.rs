@@ -9,5 +9,6 @@ pub(crate) mod mutations;
 #[cfg(not(feature = "network"))]
 pub(crate) mod offline;
 pub(crate) mod pages;
+pub(crate) mod private_files;
 pub(crate) mod settings_file;
 pub(crate) mod sockets;

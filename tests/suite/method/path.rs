@@ -241,7 +241,7 @@ fn the_change_of_the_image_bounds_the_path_which_bends_all_the_same() {
     let bound = 0.6 * on_the_ring(2.0).abs().element_sum();
     let change = (run.end().1 - on_the_ring(2.0)).abs().element_sum();
     assert!((0.9 * bound..=bound + PLACE).contains(&change), "{change} of {bound}; {}", run.ok().stop);
-    assert!(run.ok().stop.contains("by more than its bound") && run.nodes.len() >= 3, "{}", run.ok().stop);
+    assert!(run.ok().stop.contains("the largest change allowed") && run.nodes.len() >= 3, "{}", run.ok().stop);
 }
 
 #[test]

@@ -94,8 +94,40 @@ fn a_source_is_added_searched_and_a_series_is_opened_from_its_card() {
     press(&mut window, "Series 4, Lung 2 mm");
     until(&mut window, "the scan", |w| says(w, "the networks see"));
     assert!(!says(&window, "2 series; a click fetches one"), "the page is gone");
+    assert!(says(&window, "Series 4, Lung 2 mm, 2026-01-31"), "not by its UID: {:?}", texts(&window));
+    assert!(!texts(&window).iter().any(|text| text.contains("Petra")), "{:?}", texts(&window));
     let from: Vec<_> = server.requests().iter().map(|request| request.path.clone()).collect();
     assert!(from.iter().any(|path| path.contains("PatientName=muster*&StudyDate=20260131")), "{from:?}");
+}
+
+#[test]
+fn what_helps_is_told_by_the_name_of_a_field_and_not_of_an_option() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let server = Server::start(|_, _, stream| send(stream, "401 No\r\nContent-Length: 0", b""));
+    keep(folder.path(), vec![source("ward", &server.address, Login::None)]);
+    let mut window = archive(folder.path());
+    until(&mut window, "the source", |w| says(w, &server.address));
+    click(&mut window, "Search");
+    until(&mut window, "the refusal", |w| says(w, "give the source a user or a token (user and password, a token)"));
+    assert!(!texts(&window).iter().any(|text| text.contains("--")), "{:?}", texts(&window));
+    // All names that a remedy may hold stand on the page of a source.
+    click(&mut window, "Sources…");
+    click(&mut window, "Add a source…");
+    for name in ["Address", "user and password", "a token", "Authority", "Certificate", "Its key"] {
+        assert!(says(&window, name), "{name}: {:?}", texts(&window));
+    }
+    click(&mut window, "user and password");
+    assert!(says(&window, "May be asked over plain http"));
+    click(&mut window, "DIMSE");
+    for name in ["Host", "Port", "Its AE title", "Your AE title", "Receive at port", "Over TLS"] {
+        assert!(says(&window, name), "{name}: {:?}", texts(&window));
+    }
+    fill(&mut window, "Called here", "ct");
+    fill(&mut window, "Host", "no host");
+    fill(&mut window, "Port", "104");
+    fill(&mut window, "Its AE title", "CTARCHIVE");
+    click(&mut window, "Keep the source");
+    until(&mut window, "the refusal", |w| says(w, "and its port beside it (Host, Port)"));
 }
 
 #[test]

@@ -2,28 +2,46 @@
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use eframe::egui::{Event, Key, Modifiers, accesskit::Role};
 use egui_kittest::kittest::{NodeT, Queryable};
 use parallax::cohort::Progress;
+use parallax::export::report::report;
+use parallax::io::Choice;
+use parallax::job::Monitor;
+use parallax::latent_shift::Options;
+use parallax::pipeline::{self, Request, Target};
+use parallax::quality::regions::{Change as Changed, regions};
 use parallax::session::Session;
 use parallax::session::action::{Cohort, Run, Sheet};
 use parallax::session::cohort::table::{Column, Only};
+use parallax::session::unseen::{self, Unseen};
 use parallax::settings::ScoredBy;
 use parallax::ui::Start;
+use serde_json::Value;
 
 use super::{Trial, ended};
 use crate::window::driven::{Dropped, Window, click, says, texts, until as until_window, window};
 use crate::window::without_window::{session, until};
 
-/// A cohort of two cases that are done and one that failed.
+/// A cohort of two cases that are done and one that failed, with a session of each that is done.
 fn cohort() -> Trial {
+    cohort_with(&[])
+}
+
+/// The same as it was before sessions were kept.
+fn without_sessions() -> Trial {
+    cohort_with(&["--session-mb", "0"])
+}
+
+fn cohort_with(more: &[&str]) -> Trial {
     let trial = Trial::new();
     let [a, b] = [4, 3].map(|slices| trial.models.stack(slices));
     let (a, b) = (a.display(), b.display());
     let rows = format!("p1,{a},Emphysema,1:3,9,A\np2,{b},,,10,B\nlost,/no/such/scan.nii,,,,A\n");
     let manifest = trial.table(&format!("id,scan,target,slab,age,site\n{rows}"));
-    ended(&trial.run(&manifest, &[]), 1);
+    ended(&trial.run(&manifest, more), 1);
     trial
 }
 
@@ -38,8 +56,8 @@ fn ids(session: &Session) -> Vec<&str> {
 }
 
 #[test]
-fn a_folder_of_a_cohort_is_read_sorted_and_a_case_is_opened_as_it_was_asked() {
-    let trial = cohort();
+fn a_folder_of_a_cohort_is_read_sorted_and_a_case_without_a_session_is_opened_as_it_was_asked() {
+    let trial = without_sessions();
     let mut session = session(Start {
         autoencoder: Some(trial.models.card("autoencoder")),
         classifier: Some(trial.models.card("classifier")),
@@ -95,8 +113,100 @@ fn a_folder_of_a_cohort_is_read_sorted_and_a_case_is_opened_as_it_was_asked() {
 }
 
 #[test]
-fn a_case_with_all_slices_and_other_networks_is_open_and_says_whose_result_it_is() {
+fn a_case_opens_with_its_result_and_nothing_is_computed() {
     let trial = cohort();
+    let mut session = session(Start { scan: Some(trial.out()), ..Start::default() });
+    read(&mut session);
+    session.apply(Cohort::Open("p1".to_owned()).into());
+    until(&mut session, "the result", |session| session.model.run.ready().is_some());
+    let run = session.model.run.ready().expect("a result").clone();
+    let recorded = super::json(&trial.case("p1").join("result.json"));
+    assert_eq!(Some(run.result().scores.counterfactual), recorded["scores"]["counterfactual"].as_f64(), "to the bit");
+    let regions: Value =
+        serde_json::from_str(&serde_json::to_string(&run.report.regions).expect("JSON")).expect("JSON");
+    assert_eq!(recorded["regions"], regions, "and its regions");
+    let settings = &session.model.settings;
+    assert_eq!((settings.target.as_deref(), settings.scored_by), (Some("Emphysema"), ScoredBy::Classifier));
+    assert_eq!((session.model.slab.clone(), settings.options.range), (Some(1..3), Some([-4.0, 0.0])));
+    assert_eq!(session.view.step, run.result().chosen as f32, "the counterfactual is looked at");
+    assert_eq!(session.sheet, None);
+    assert!(session.toasts.list.iter().any(|toast| toast.text == "Case p1 is open with its result"));
+    until(&mut session, "the networks", |session| {
+        session.model.autoencoder.ready().is_some() && session.model.classifier.ready().is_some()
+    });
+
+    // The next one comes without a question: the result that goes lies in its file.
+    session.tick(0.02);
+    session.apply(Cohort::Open("p2".to_owned()).into());
+    until(&mut session, "the next result", |session| {
+        session.model.run.ready().is_some_and(|run| run.asked().target == "Fracture")
+    });
+    assert_eq!(session.model.slab, None, "all may change");
+
+    // What is cut is no session, and one whose scan has gone leads nowhere: the manifest's scan is opened.
+    let own = trial.case("p1").join("p1.parallax");
+    let bytes = std::fs::read(&own).expect("a session");
+    std::fs::write(&own, &bytes[..bytes.len() / 2]).expect("written");
+    session.apply(Cohort::Open("p1".to_owned()).into());
+    until(&mut session, "the scan", |session| session.model.slab == Some(1..3));
+    assert!(session.model.restored.error().is_none());
+    std::fs::write(&own, &bytes).expect("written");
+    std::fs::remove_file(trial.models.stack(4)).expect("removed");
+    session.apply(Cohort::Open("p1".to_owned()).into());
+    until(&mut session, "the refusal", |session| session.cohort.error().is_some());
+    assert!(session.cohort.error().is_some_and(|why| why.to_string().contains("the scan of case p1 is not there")));
+}
+
+#[test]
+fn a_session_that_would_be_too_large_is_left_out_whole() {
+    let trial = Trial::new();
+    let monitor = Monitor::default();
+    let (scan, [autoencoder, classifier]) =
+        (trial.models.stack(4), ["autoencoder", "classifier"].map(|name| trial.models.card(name)));
+    let request = Request {
+        autoencoder: pipeline::load_autoencoder(&autoencoder, &monitor).expect("loaded"),
+        target: Target::Classes {
+            classifier: pipeline::load_classifier(&classifier, &monitor).expect("loaded"),
+            terms: vec![(0, 1.0)],
+            offset: 0.0,
+        },
+        slab: None,
+        options: Options { range: Some([-4.0, 0.0]), steps: 2, ..Options::default() },
+    };
+    let recipe = request.recipe().expect("a recipe");
+    let input = pipeline::open_chosen(&scan, &Choice::default(), recipe, &monitor).expect("opened");
+    let run = pipeline::Run::of(&Arc::new(input), &request, &monitor).expect("a result");
+    let (result, grid) = (&run.result, run.input.display_volume().grid);
+    let regions = regions(&Changed::of(result, &grid), 10.0, None, &monitor).expect("regions");
+    let report = report(&run, regions);
+    let unseen = Unseen {
+        scan: &scan,
+        autoencoder: &autoencoder,
+        scored_by: &classifier,
+        toward: None,
+        request: &request,
+        run: &run,
+        report: &report,
+        maps: &[],
+        mask: None,
+    };
+    let path = trial.folder.path().join("a.parallax");
+    assert!(unseen::write(&path, &unseen, u64::MAX).expect("written"));
+    let length = std::fs::metadata(&path).expect("a file").len();
+    parallax::session::check_session(&path).expect("a session");
+    std::fs::remove_file(&path).expect("removed");
+    for (most, is_written) in [(0, false), (length / 2, false), (length - 1, false), (length, true)] {
+        assert_eq!(unseen::write(&path, &unseen, most).expect("no failure"), is_written, "{most} of {length} bytes");
+        assert_eq!(path.exists(), is_written, "{most}");
+    }
+    let left = std::fs::read_dir(trial.folder.path()).expect("a folder").flatten().count();
+    assert_eq!(left, 1, "no temporary file");
+    assert!(unseen::write(&path, &unseen, u64::MAX).is_err(), "a file that is there stays");
+}
+
+#[test]
+fn a_case_with_all_slices_and_other_networks_is_open_and_says_whose_result_it_is() {
+    let trial = without_sessions();
     let mut session = session(Start { scan: Some(trial.out()), ..Start::default() });
     read(&mut session);
     session.apply(Cohort::Open("p2".to_owned()).into());
@@ -200,7 +310,7 @@ fn ten_thousand_cases_are_read_off_the_windows_thread_and_only_the_rows_that_are
 fn a_dropped_cohort_shows_its_cases_by_name_number_and_reason() {
     let trial = cohort();
     let mut window = window(Start::default());
-    window.input_mut().dropped_files.push(std::sync::Arc::new(Dropped(trial.out())));
+    window.input_mut().dropped_files.push(Arc::new(Dropped(trial.out())));
     window.run_steps(1);
     until_window(&mut window, "the cases", |w| w.query_by_label("Read again").is_some() && says(w, "All 3"));
     assert!(says(&window, "Done 2") && says(&window, "Failed 1"));
@@ -213,17 +323,22 @@ fn a_dropped_cohort_shows_its_cases_by_name_number_and_reason() {
     press(&mut window, "Case lost: failed");
     assert!(says(&window, "because ") && says(&window, "tries it again"), "{:?}", texts(&window));
     press(&mut window, "Case p1: done, Emphysema");
+    assert!(says(&window, "All 3"), "one click shows a case, and opens none");
     until_window(&mut window, "its picture", |w| says(w, "Original, counterfactual and difference of case p1"));
     assert!(says(&window, "Score of the scan") && says(&window, "tiny-classifier") || says(&window, "Scored by"));
     click(&mut window, "Sort by age");
     assert!(window.query_by_label("Sort by age, rising").is_some());
-    click(&mut window, "Open the case");
-    until_window(&mut window, "the scan", |w| says(w, "the networks see 4 slices"));
-    assert!(says(&window, "Case p1 is open"));
+    click(&mut window, "Open case p1");
+    until_window(&mut window, "the result", |w| says(w, "Case p1 is open with its result"));
+    assert!(says(&window, "Stopped because") && !says(&window, "All 3"));
 
     // The table is a button away, and a command.
     click(&mut window, "Table of cases…");
     assert!(says(&window, "All 3"));
+    press(&mut window, "Case p2: done");
+    window.key_press(Key::Enter);
+    until_window(&mut window, "the next case", |w| says(w, "Case p2 is open with its result"));
+    click(&mut window, "Table of cases…");
     window.key_press(Key::Escape);
     window.run_steps(3);
     assert!(!says(&window, "All 3"));
@@ -257,6 +372,7 @@ fn every_widget_of_the_table_is_reached_by_the_tab_key_and_has_a_name() {
         "Find",
         "Case lost: failed",
         "Case p1: done",
+        "Open case p1",
         "Sort by case",
         "Sort by age",
         "Sort by scan",
