@@ -8,12 +8,12 @@ use super::source::Source;
 /// The archive of a source, which is not asked for anything yet.
 #[cfg(feature = "network")]
 pub(super) fn archive<'s>(source: &'s Source, secret: Option<&Secret>) -> Result<Box<dyn Archive + 's>, Error> {
-    use super::source::Kind;
+    use super::source::Access;
     use super::{dimse, web};
 
     Ok(match &source.kind {
-        Kind::DicomWeb(web) => Box::new(web::Client::new(source, web, secret)?),
-        Kind::Dimse(peer) => Box::new(dimse::Peer::of(source, peer)),
+        Access::DicomWeb(web) => Box::new(web::Client::new(source, web, secret)?),
+        Access::Dimse(peer) => Box::new(dimse::Peer::of(source, peer)),
     })
 }
 

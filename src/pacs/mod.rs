@@ -43,5 +43,5 @@ pub use query::{Days, Found, Query, Series, Study};
 pub use secret::{PASSWORD_VARIABLE, Secret, Stored, forget, remember, stored};
 pub use send::{Sent, send, send_and_tell};
 pub use setting::Setting;
-pub use source::{Certificates, Dimse, Kind, Login, Retrieve, Source, Web};
+pub use source::{Access, Certificates, Dimse, Login, Retrieve, Source, Web};
 pub use sources::{Sources, load, save, sources_file};

@@ -61,7 +61,7 @@ impl Pace {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::pacs::source::{Certificates, Kind, Login, Web};
+    use crate::pacs::source::{Access, Certificates, Login, Web};
 
     #[test]
     fn what_drips_is_given_up_and_what_is_only_slow_is_not() {
@@ -71,7 +71,7 @@ mod tests {
             certificates: Certificates::default(),
             unencrypted: false,
         };
-        let source = Source { name: "web".to_owned(), kind: Kind::DicomWeb(web) };
+        let source = Source { name: "web".to_owned(), kind: Access::DicomWeb(web) };
         let new = || Pace { silence: Duration::from_mins(1), waited: Duration::ZERO, bytes: 0 };
         let mut pace = new();
         let given_up = (0..1000).find(|_| pace.count(1, Duration::from_secs(1), &source).is_err());

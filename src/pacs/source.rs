@@ -17,13 +17,13 @@ pub struct Source {
     /// Letters, digits, `-` and `_`.
     pub name: String,
     #[serde(flatten)]
-    pub kind: Kind,
+    pub kind: Access,
 }
 
 /// The protocol that an archive is asked by.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "lowercase")]
-pub enum Kind {
+pub enum Access {
     DicomWeb(Web),
     Dimse(Dimse),
 }
@@ -112,15 +112,15 @@ impl Source {
     /// The address for people.
     pub fn address(&self) -> String {
         match &self.kind {
-            Kind::DicomWeb(web) => web.url.clone(),
-            Kind::Dimse(peer) => format!("{}@{}:{}", peer.called, peer.host, peer.port),
+            Access::DicomWeb(web) => web.url.clone(),
+            Access::Dimse(peer) => format!("{}@{}:{}", peer.called, peer.host, peer.port),
         }
     }
 
     /// How the archive is reached, in words: protocol, address, and who asks.
     pub fn how(&self) -> String {
         match &self.kind {
-            Kind::DicomWeb(web) => {
+            Access::DicomWeb(web) => {
                 let login = match &web.login {
                     Login::None => String::new(),
                     Login::Basic { user } => format!(", as {user}"),
@@ -128,7 +128,7 @@ impl Source {
                 };
                 format!("DICOMweb at {}{login}", self.address())
             }
-            Kind::Dimse(peer) => {
+            Access::Dimse(peer) => {
                 let tls = if peer.tls { ", over TLS" } else { "" };
                 let receiver = peer.receive_port.map_or_else(String::new, |port| format!(", receives at port {port}"));
                 format!("DIMSE with {} as {}{tls}{receiver}", self.address(), peer.calling)
@@ -139,8 +139,8 @@ impl Source {
     /// Whether a password or a token belongs to it, and what that is called.
     pub fn secret_kind(&self) -> Option<&'static str> {
         match &self.kind {
-            Kind::DicomWeb(Web { login: Login::Basic { .. }, .. }) => Some("password"),
-            Kind::DicomWeb(Web { login: Login::Bearer, .. }) => Some("token"),
+            Access::DicomWeb(Web { login: Login::Basic { .. }, .. }) => Some("password"),
+            Access::DicomWeb(Web { login: Login::Bearer, .. }) => Some("token"),
             _ => None,
         }
     }
@@ -156,8 +156,8 @@ impl Source {
             ));
         }
         match &self.kind {
-            Kind::DicomWeb(web) => web.check(),
-            Kind::Dimse(peer) => peer.check(),
+            Access::DicomWeb(web) => web.check(),
+            Access::Dimse(peer) => peer.check(),
         }
     }
 }

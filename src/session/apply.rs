@@ -23,7 +23,7 @@ use super::study::StudyPage;
 use super::toasts::{Toasts, Work};
 use super::undo::{kind_of, kind_of_measure};
 use super::view::Viewer;
-use super::view::history::Kind;
+use super::view::history::ViewChange;
 use super::wizard::Wizard;
 use super::worker::Worker;
 use crate::catalogue::Entry;
@@ -101,7 +101,7 @@ impl Session {
     }
 
     /// Acts on the view, which can be gone back to if it changes.
-    fn remembered(&mut self, kind: Option<Kind>, act: impl FnOnce(&mut Self)) {
+    fn remembered(&mut self, kind: Option<ViewChange>, act: impl FnOnce(&mut Self)) {
         let before = kind.map(|kind| (kind, self.view.saved()));
         act(self);
         if let Some((kind, before)) = before.filter(|(_, before)| *before != self.view.saved()) {

@@ -19,6 +19,6 @@ pub use self::case::Case;
 pub use self::definition::{FirstSlice, STUDY_FILE, Study};
 pub use self::moment::{Clock, Moment};
 pub use self::order::order;
-pub use self::question::{Answer, Kind, Mark, Pane, Question, STEPS};
+pub use self::question::{Answer, AnswerKind, Mark, Pane, Question, STEPS};
 pub use self::reading::Reading;
 pub use self::rows::{Rows, Written};

@@ -41,7 +41,7 @@ impl Pane {
 
 /// How a question is answered.
 #[derive(Debug, Clone, PartialEq)]
-pub enum Kind {
+pub enum AnswerKind {
     /// A number of 1 to 5, with what either end means.
     FivePoint {
         low: String,
@@ -59,7 +59,7 @@ pub struct Question {
     pub name: String,
     /// What a reader sees.
     pub ask: String,
-    pub kind: Kind,
+    pub kind: AnswerKind,
     /// Whether a reader may leave it out.
     pub optional: bool,
 }
@@ -107,17 +107,17 @@ impl Lines {
             "five-point" => {
                 let [low, high] = [(low, "not at all"), (high, "fully")];
                 let word = |(given, usual): (Option<String>, &str)| given.unwrap_or_else(|| usual.to_owned());
-                Kind::FivePoint { low: word(low), high: word(high) }
+                AnswerKind::FivePoint { low: word(low), high: word(high) }
             }
-            "yes-no" => Kind::YesNo,
-            "text" => Kind::Text,
-            "region" => Kind::Region,
+            "yes-no" => AnswerKind::YesNo,
+            "text" => AnswerKind::Text,
+            "region" => AnswerKind::Region,
             _ => bail!(
                 "question {name:?}: kind = {kind:?}, which is none; write \"five-point\", \"yes-no\", \"text\" or \"region\""
             ),
         };
         ensure!(
-            !has_ends || matches!(kind, Kind::FivePoint { .. }),
+            !has_ends || matches!(kind, AnswerKind::FivePoint { .. }),
             "question {name:?}: low and high belong to kind = \"five-point\"; take them out"
         );
         Ok(Question { name, ask, kind, optional })
@@ -130,13 +130,13 @@ impl Question {
         let realistic = Self {
             name: "realistic".to_owned(),
             ask: "Could the counterfactual be a scan of this patient?".to_owned(),
-            kind: Kind::FivePoint { low: "surely not".to_owned(), high: "surely".to_owned() },
+            kind: AnswerKind::FivePoint { low: "surely not".to_owned(), high: "surely".to_owned() },
             optional: false,
         };
         let remarks = Self {
             name: "remarks".to_owned(),
             ask: "What else is to be said?".to_owned(),
-            kind: Kind::Text,
+            kind: AnswerKind::Text,
             optional: true,
         };
         vec![realistic, remarks]
@@ -146,12 +146,12 @@ impl Question {
     pub(super) fn kept(&self, answer: Answer) -> Result<Answer> {
         let name = &self.name;
         match (answer, &self.kind) {
-            (Answer::Rating(step), Kind::FivePoint { .. }) => {
+            (Answer::Rating(step), AnswerKind::FivePoint { .. }) => {
                 ensure!(STEPS.contains(&step), "question {name:?}: {step} is no step of the scale; give 1 to 5");
                 Ok(Answer::Rating(step))
             }
-            (Answer::YesNo(yes), Kind::YesNo) => Ok(Answer::YesNo(yes)),
-            (Answer::Text(text), Kind::Text) => {
+            (Answer::YesNo(yes), AnswerKind::YesNo) => Ok(Answer::YesNo(yes)),
+            (Answer::Text(text), AnswerKind::Text) => {
                 let letters = text.chars().count();
                 ensure!(letters <= MOST_TEXT, "question {name:?}: {letters} letters, where {MOST_TEXT} have room");
                 let line: String = text.chars().map(|letter| if is_plain(letter) { letter } else { ' ' }).collect();
@@ -159,7 +159,7 @@ impl Question {
                 ensure!(!line.is_empty(), "question {name:?}: the answer is empty; write a word, or leave it out");
                 Ok(Answer::Text(line.to_owned()))
             }
-            (Answer::Region(mark), Kind::Region) => {
+            (Answer::Region(mark), AnswerKind::Region) => {
                 ensure!(mark.is_near(), "question {name:?}: the mark lies beside every scan; draw it anew");
                 Ok(Answer::Region(mark))
             }
@@ -170,10 +170,10 @@ impl Question {
     /// The inverse of [`Answer::text`]; none where a text is no answer to this question.
     pub(super) fn parsed(&self, text: &str) -> Option<Answer> {
         let answer = match self.kind {
-            Kind::FivePoint { .. } => Answer::Rating(text.parse().ok()?),
-            Kind::YesNo => Answer::YesNo(["no", "yes"].iter().position(|word| *word == text)? == 1),
-            Kind::Text => Answer::Text(text.to_owned()),
-            Kind::Region => Answer::Region(serde_json::from_str(text).ok()?),
+            AnswerKind::FivePoint { .. } => Answer::Rating(text.parse().ok()?),
+            AnswerKind::YesNo => Answer::YesNo(["no", "yes"].iter().position(|word| *word == text)? == 1),
+            AnswerKind::Text => Answer::Text(text.to_owned()),
+            AnswerKind::Region => Answer::Region(serde_json::from_str(text).ok()?),
         };
         self.kept(answer).ok()
     }
@@ -223,10 +223,10 @@ mod tests {
             half_axes_mm: [[3.0, 0.0, 0.0], [0.0, 0.0, -2.5]],
         };
         let kinds = [
-            (Kind::FivePoint { low: String::new(), high: String::new() }, Answer::Rating(5)),
-            (Kind::YesNo, Answer::YesNo(true)),
-            (Kind::Region, Answer::Region(mark)),
-            (Kind::Text, Answer::Text("a \"word\", and =1+1".to_owned())),
+            (AnswerKind::FivePoint { low: String::new(), high: String::new() }, Answer::Rating(5)),
+            (AnswerKind::YesNo, Answer::YesNo(true)),
+            (AnswerKind::Region, Answer::Region(mark)),
+            (AnswerKind::Text, Answer::Text("a \"word\", and =1+1".to_owned())),
         ];
         for (kind, answer) in &kinds {
             let question = Question { name: "q".to_owned(), ask: String::new(), kind: kind.clone(), optional: false };

@@ -13,7 +13,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use parallax::job::Monitor;
-use parallax::pacs::{self, Certificates, Dimse, Error, Fetched, Kind, Login, Retrieve, Source, Web, Where};
+use parallax::pacs::{self, Access, Certificates, Dimse, Error, Fetched, Login, Retrieve, Source, Web, Where};
 
 pub(crate) use self::series::{SERIES, STUDY, instance, slice};
 
@@ -24,7 +24,7 @@ fn web(url: &str) -> Source {
     let (login, certificates) = (Login::None, Certificates::default());
     Source {
         name: "web".to_owned(),
-        kind: Kind::DicomWeb(Web { url: url.to_owned(), login, certificates, unencrypted: false }),
+        kind: Access::DicomWeb(Web { url: url.to_owned(), login, certificates, unencrypted: false }),
     }
 }
 
@@ -39,7 +39,7 @@ pub(crate) fn dimse(port: u16) -> Source {
         retrieve: Retrieve::Any,
         receive_port: None,
     };
-    Source { name: "peer".to_owned(), kind: Kind::Dimse(peer) }
+    Source { name: "peer".to_owned(), kind: Access::Dimse(peer) }
 }
 
 /// The series that all tests here know, fetched into a folder.

@@ -8,7 +8,7 @@ use clap::{Args, ValueEnum};
 
 use super::{Usage, password, put, say};
 use crate::cli::values;
-use crate::pacs::{Certificates, Dimse, Kind, Login, Retrieve, Source, Web};
+use crate::pacs::{Access, Certificates, Dimse, Login, Retrieve, Source, Web};
 use crate::settings::absolute;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -128,7 +128,7 @@ fn source(args: &AddArgs) -> Result<Source> {
         }
     }
     let kind = match (&args.url, &args.host) {
-        (Some(url), _) => Kind::DicomWeb(Web {
+        (Some(url), _) => Access::DicomWeb(Web {
             url: url.trim_end_matches('/').to_owned(),
             login: match &args.user {
                 Some(user) => Login::Basic { user: user.clone() },
@@ -138,7 +138,7 @@ fn source(args: &AddArgs) -> Result<Source> {
             certificates,
             unencrypted: args.unencrypted,
         }),
-        (None, host) => Kind::Dimse(Dimse {
+        (None, host) => Access::Dimse(Dimse {
             host: host.clone().unwrap_or_default(),
             port: args.port.unwrap_or_default(),
             called: args.called.clone().unwrap_or_default(),

@@ -9,16 +9,16 @@ use parquet::file::properties::WriterProperties;
 use parquet::file::writer::{SerializedColumnWriter, SerializedFileWriter};
 use parquet::schema::types::Type;
 
-use super::table::{Cell, Kind, Table};
+use super::table::{Cell, CellKind, Table};
 
 /// The whole file.
 pub(super) fn bytes(table: &Table) -> Result<Vec<u8>> {
-    let field = |(name, kind): &(String, Kind)| {
+    let field = |(name, kind): &(String, CellKind)| {
         let (physical, logical) = match kind {
-            Kind::Text => (Physical::BYTE_ARRAY, Some(LogicalType::String)),
-            Kind::Number => (Physical::DOUBLE, None),
-            Kind::Whole => (Physical::INT64, None),
-            Kind::Truth => (Physical::BOOLEAN, None),
+            CellKind::Text => (Physical::BYTE_ARRAY, Some(LogicalType::String)),
+            CellKind::Number => (Physical::DOUBLE, None),
+            CellKind::Whole => (Physical::INT64, None),
+            CellKind::Truth => (Physical::BOOLEAN, None),
         };
         let field = Type::primitive_type_builder(name, physical);
         Ok(Arc::new(field.with_repetition(Repetition::OPTIONAL).with_logical_type(logical).build()?))
@@ -32,19 +32,19 @@ pub(super) fn bytes(table: &Table) -> Result<Vec<u8>> {
         let mut column = rows.next_column()?.context("the schema has as many columns as the table")?;
         let cells = || table.rows.iter().map(|row| &row[at]);
         match kind {
-            Kind::Text => write::<ByteArrayType>(&mut column, cells(), |cell| match cell {
+            CellKind::Text => write::<ByteArrayType>(&mut column, cells(), |cell| match cell {
                 Cell::Text(text) => Some(ByteArray::from(text.as_str())),
                 _ => None,
             }),
-            Kind::Number => write::<DoubleType>(&mut column, cells(), |cell| match cell {
+            CellKind::Number => write::<DoubleType>(&mut column, cells(), |cell| match cell {
                 Cell::Number(number) => Some(*number),
                 _ => None,
             }),
-            Kind::Whole => write::<Int64Type>(&mut column, cells(), |cell| match cell {
+            CellKind::Whole => write::<Int64Type>(&mut column, cells(), |cell| match cell {
                 Cell::Whole(number) => Some(*number),
                 _ => None,
             }),
-            Kind::Truth => write::<BoolType>(&mut column, cells(), |cell| match cell {
+            CellKind::Truth => write::<BoolType>(&mut column, cells(), |cell| match cell {
                 Cell::Truth(truth) => Some(*truth),
                 _ => None,
             }),
@@ -77,7 +77,12 @@ mod tests {
 
     #[test]
     fn what_is_written_is_read_back_cell_by_cell() {
-        let kinds = [("text", Kind::Text), ("number", Kind::Number), ("whole", Kind::Whole), ("truth", Kind::Truth)];
+        let kinds = [
+            ("text", CellKind::Text),
+            ("number", CellKind::Number),
+            ("whole", CellKind::Whole),
+            ("truth", CellKind::Truth),
+        ];
         let table = Table {
             columns: kinds.map(|(name, kind)| (name.to_owned(), kind)).into(),
             rows: vec![

@@ -21,7 +21,7 @@ pub(super) enum Cell {
 
 /// What the cells of a column hold where they hold anything.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Kind {
+pub(super) enum CellKind {
     Text,
     Number,
     Whole,
@@ -30,7 +30,7 @@ pub(super) enum Kind {
 
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Table {
-    pub(super) columns: Vec<(String, Kind)>,
+    pub(super) columns: Vec<(String, CellKind)>,
     pub(super) rows: Vec<Vec<Cell>>,
 }
 
@@ -71,41 +71,41 @@ impl Cell {
 }
 
 /// Columns after those of the manifest.
-const NUMBERS: [(&str, Kind); 34] = [
-    ("status", Kind::Text),
-    ("target", Kind::Text),
-    ("score_scan", Kind::Number),
-    ("score_reconstruction", Kind::Number),
-    ("score_counterfactual", Kind::Number),
-    ("reconstruction_gap", Kind::Number),
-    ("score_change", Kind::Number),
-    ("logit_change", Kind::Number),
-    ("goal", Kind::Number),
-    ("goal_reached", Kind::Truth),
-    ("lambda", Kind::Number),
-    ("stop", Kind::Text),
-    ("trials", Kind::Whole),
-    ("steps", Kind::Whole),
-    ("mean_change_hu", Kind::Number),
-    ("largest_change_hu", Kind::Number),
-    ("changed_body_share", Kind::Number),
-    ("change_in_lungs", Kind::Number),
-    ("change_in_body", Kind::Number),
-    ("change_around", Kind::Number),
-    ("aligned_by", Kind::Text),
-    ("sparsity", Kind::Number),
-    ("latents_moved", Kind::Number),
-    ("monotonicity", Kind::Number),
-    ("regions", Kind::Whole),
-    ("outlier", Kind::Number),
-    ("warnings", Kind::Text),
-    ("scan_sha256", Kind::Text),
-    ("autoencoder", Kind::Text),
-    ("autoencoder_sha256", Kind::Text),
-    ("scored_by", Kind::Text),
-    ("scored_by_sha256", Kind::Text),
-    ("series", Kind::Text),
-    ("error", Kind::Text),
+const NUMBERS: [(&str, CellKind); 34] = [
+    ("status", CellKind::Text),
+    ("target", CellKind::Text),
+    ("score_scan", CellKind::Number),
+    ("score_reconstruction", CellKind::Number),
+    ("score_counterfactual", CellKind::Number),
+    ("reconstruction_gap", CellKind::Number),
+    ("score_change", CellKind::Number),
+    ("logit_change", CellKind::Number),
+    ("goal", CellKind::Number),
+    ("goal_reached", CellKind::Truth),
+    ("lambda", CellKind::Number),
+    ("stop", CellKind::Text),
+    ("trials", CellKind::Whole),
+    ("steps", CellKind::Whole),
+    ("mean_change_hu", CellKind::Number),
+    ("largest_change_hu", CellKind::Number),
+    ("changed_body_share", CellKind::Number),
+    ("change_in_lungs", CellKind::Number),
+    ("change_in_body", CellKind::Number),
+    ("change_around", CellKind::Number),
+    ("aligned_by", CellKind::Text),
+    ("sparsity", CellKind::Number),
+    ("latents_moved", CellKind::Number),
+    ("monotonicity", CellKind::Number),
+    ("regions", CellKind::Whole),
+    ("outlier", CellKind::Number),
+    ("warnings", CellKind::Text),
+    ("scan_sha256", CellKind::Text),
+    ("autoencoder", CellKind::Text),
+    ("autoencoder_sha256", CellKind::Text),
+    ("scored_by", CellKind::Text),
+    ("scored_by_sha256", CellKind::Text),
+    ("series", CellKind::Text),
+    ("error", CellKind::Text),
 ];
 /// The column whose cells are known only when all rows are read.
 const OUTLIER: &str = "outlier";
@@ -116,8 +116,8 @@ impl Table {
         let ours = |name: &str| name == "id" || NUMBERS.iter().any(|(known, _)| *known == name);
         let named = |name: &String| if ours(name) { format!("manifest_{name}") } else { name.clone() };
         let known = NUMBERS.map(|(name, kind)| (name.to_owned(), kind));
-        let further = further.iter().map(|name| (named(name), Kind::Text));
-        let columns = std::iter::once(("id".to_owned(), Kind::Text)).chain(further).chain(known).collect();
+        let further = further.iter().map(|name| (named(name), CellKind::Text));
+        let columns = std::iter::once(("id".to_owned(), CellKind::Text)).chain(further).chain(known).collect();
         Self { columns, rows: Vec::new() }
     }
 
@@ -205,13 +205,13 @@ impl Table {
 /// When, where and how long: a row per case that is done.
 pub(super) fn times() -> Table {
     let columns = [
-        ("id", Kind::Text),
-        ("seconds", Kind::Number),
-        ("search_seconds", Kind::Number),
-        ("peak_bytes", Kind::Whole),
-        ("threads", Kind::Whole),
-        ("device", Kind::Text),
-        ("finished", Kind::Text),
+        ("id", CellKind::Text),
+        ("seconds", CellKind::Number),
+        ("search_seconds", CellKind::Number),
+        ("peak_bytes", CellKind::Whole),
+        ("threads", CellKind::Whole),
+        ("device", CellKind::Text),
+        ("finished", CellKind::Text),
     ];
     Table { columns: columns.map(|(name, kind)| (name.to_owned(), kind)).into(), rows: Vec::new() }
 }
@@ -236,7 +236,7 @@ mod tests {
     #[test]
     fn a_cell_that_begins_like_a_formula_is_text_and_numbers_stay_numbers() {
         let table = Table {
-            columns: vec![("=a".to_owned(), Kind::Text), ("n".to_owned(), Kind::Number)],
+            columns: vec![("=a".to_owned(), CellKind::Text), ("n".to_owned(), CellKind::Number)],
             rows: vec![vec!["=1+1".into(), (-0.5).into()], vec!["a,\"b".into(), Cell::Nothing]],
         };
         assert_eq!(String::from_utf8(table.csv().unwrap()).unwrap(), "'=a,n\r\n'=1+1,-0.5\r\n\"a,\"\"b\",\r\n");

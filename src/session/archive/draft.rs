@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use anyhow::{Result, anyhow};
 
 use super::told::told;
-use crate::pacs::{Certificates, Dimse, Kind, Login, Retrieve, Source, Web};
+use crate::pacs::{Access, Certificates, Dimse, Login, Retrieve, Source, Web};
 
 /// The AE title of this program where nothing else is said, as on the command line.
 const CALLING: &str = "PARALLAX";
@@ -78,7 +78,7 @@ impl Draft {
         let draft = Self { name: source.name.clone(), ..Self::default() };
         let shown = |path: &Option<PathBuf>| path.as_ref().map(|path| path.display().to_string()).unwrap_or_default();
         let (draft, certificates) = match &source.kind {
-            Kind::DicomWeb(web) => {
+            Access::DicomWeb(web) => {
                 let (knows, user) = match &web.login {
                     Login::None => (Knows::No, String::new()),
                     Login::Basic { user } => (Knows::Password, user.clone()),
@@ -87,7 +87,7 @@ impl Draft {
                 let url = web.url.clone();
                 (Self { url, knows, user, unencrypted: web.unencrypted, ..draft }, &web.certificates)
             }
-            Kind::Dimse(peer) => {
+            Access::Dimse(peer) => {
                 let draft = Self {
                     protocol: Protocol::Dimse,
                     host: peer.host.clone(),
@@ -122,7 +122,7 @@ impl Draft {
             key: file(&self.key),
         };
         let kind = match self.protocol {
-            Protocol::Web => Kind::DicomWeb(Web {
+            Protocol::Web => Access::DicomWeb(Web {
                 url: self.url.trim().trim_end_matches('/').to_owned(),
                 login: match self.knows {
                     Knows::No => Login::None,
@@ -132,7 +132,7 @@ impl Draft {
                 certificates,
                 unencrypted: self.unencrypted,
             }),
-            Protocol::Dimse => Kind::Dimse(Dimse {
+            Protocol::Dimse => Access::Dimse(Dimse {
                 host: self.host.trim().to_owned(),
                 port: port("the port", &self.port)?,
                 called: self.called.trim().to_owned(),

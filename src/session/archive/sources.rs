@@ -92,8 +92,8 @@ impl SourceList {
         let before = self.before.clone();
         self.change(worker, move |sources| {
             let certificates = match &source.kind {
-                pacs::Kind::DicomWeb(web) => &web.certificates,
-                pacs::Kind::Dimse(peer) => &peer.certificates,
+                pacs::Access::DicomWeb(web) => &web.certificates,
+                pacs::Access::Dimse(peer) => &peer.certificates,
             };
             for path in [&certificates.authority, &certificates.certificate, &certificates.key].into_iter().flatten() {
                 ensure!(path.is_file(), "there is no such file: {}", path.display());

@@ -12,7 +12,7 @@ const TOGETHER: Duration = Duration::from_millis(700);
 
 /// What has changed a view.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub enum Kind {
+pub enum ViewChange {
     /// Slices, and where the planes cross.
     Place,
     Window,
@@ -24,7 +24,7 @@ pub enum Kind {
     Measured,
 }
 
-impl Kind {
+impl ViewChange {
     /// Whether a change that follows one of this kind at once belongs to it.
     fn goes_on(self) -> bool {
         !matches!(self, Self::Choice | Self::Measured)
@@ -36,13 +36,13 @@ impl Kind {
 pub struct History {
     past: Vec<SavedView>,
     undone: Vec<SavedView>,
-    last: Option<(Kind, Instant)>,
+    last: Option<(ViewChange, Instant)>,
 }
 
 impl History {
     /// Remembers the view before a change.
-    pub fn changed(&mut self, before: SavedView, kind: Kind, now: Instant) {
-        let together = |(last, at): (Kind, Instant)| {
+    pub fn changed(&mut self, before: SavedView, kind: ViewChange, now: Instant) {
+        let together = |(last, at): (ViewChange, Instant)| {
             discriminant(&last) == discriminant(&kind) && kind.goes_on() && now.duration_since(at) < TOGETHER
         };
         if !self.last.is_some_and(together) {

@@ -5,7 +5,7 @@ use eframe::egui::{Button, Id, Key, Modifiers, RichText, Role, TextEdit, Ui, Wid
 use crate::session::action::{Action, Run, Study};
 use crate::session::study::StudyPage;
 use crate::session::view::measurements::Tool;
-use crate::study::{Answer, Kind, Pane, Question, Reading, STEPS};
+use crate::study::{Answer, AnswerKind, Pane, Question, Reading, STEPS};
 use crate::ui::annotations::plane_name;
 use crate::ui::measure::in_the_middle;
 use crate::ui::theme;
@@ -28,24 +28,24 @@ pub(super) fn questions_ui(ui: &mut Ui, page: &StudyPage, reading: &Reading, act
         }
         let answer = reading.answer_to(at);
         let new = match &question.kind {
-            Kind::FivePoint { low, high } => {
+            AnswerKind::FivePoint { low, high } => {
                 let choices = STEPS.map(|step| (step.to_string(), Answer::Rating(step)));
                 let new = choices_ui(ui, question, choices, answer);
                 let ends = format!("1 {low}; {} {high}", STEPS.end());
                 ui.label(RichText::new(ends).small().color(theme::colors(ui).weak));
                 new
             }
-            Kind::YesNo => {
+            AnswerKind::YesNo => {
                 let choices = [true, false].map(Answer::YesNo).map(|answer| (answer.text(), answer));
                 choices_ui(ui, question, choices, answer)
             }
-            Kind::Text => {
+            AnswerKind::Text => {
                 let (draft, is_left) = text_ui(ui, reading, at, answer);
                 let [new, waiting] = if is_left { [draft, None] } else { [None, draft] };
                 typed.extend(waiting.map(|answer| (at, answer)));
                 new
             }
-            Kind::Region => {
+            AnswerKind::Region => {
                 region_ui(ui, page, at, question, answer, actions);
                 None
             }

@@ -275,7 +275,11 @@ fn a_score_below_the_floor_is_still_lowered() {
     // The published effusion case: 0.0127 on the reconstruction.
     let score = |lambda: f64| sigmoid(-4.353 + 0.01 * lambda);
     let (Walk { end, .. }, stop) = aim(&Rules { max_change: 100.0, ..rules() }, 0.01 * 0.0127 * (1.0 - 0.0127), score);
-    assert!(score(end) < 0.006 && stop.contains("the largest change allowed (100.0"), "lambda {end}, score {}; {stop}", score(end));
+    assert!(
+        score(end) < 0.006 && stop.contains("the largest change allowed (100.0"),
+        "lambda {end}, score {}; {stop}",
+        score(end)
+    );
 }
 
 #[test]

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use eframe::egui::{Key, Modifiers, accesskit::Role, accesskit::Toggled};
 use egui_kittest::kittest::{NodeT, Queryable};
-use parallax::pacs::{self, Kind, Login, Source, Sources, Web};
+use parallax::pacs::{self, Access, Login, Source, Sources, Web};
 use parallax::ui::{Ask, Start};
 use serde_json::{Value, json};
 
@@ -19,7 +19,7 @@ fn source(name: &str, url: &str, login: Login) -> Source {
     let certificates = pacs::Certificates::default();
     Source {
         name: name.to_owned(),
-        kind: Kind::DicomWeb(Web { url: url.to_owned(), login, certificates, unencrypted: false }),
+        kind: Access::DicomWeb(Web { url: url.to_owned(), login, certificates, unencrypted: false }),
     }
 }
 

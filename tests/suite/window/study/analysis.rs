@@ -6,7 +6,7 @@ use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use parallax::study::{Answer, Kind, Moment};
+use parallax::study::{Answer, AnswerKind, Moment};
 
 use super::{MINUTE, at, begun, folder, mark, study};
 
@@ -42,7 +42,7 @@ fn the_study_file_of_the_page_opens_and_its_analysis_gives_the_means_of_the_answ
     let study = study(&folder);
     assert_eq!((study.seed, study.cases.len(), study.questions.len()), (2026, 4, 4));
     assert!(
-        matches!(&study.questions[0].kind, Kind::FivePoint { low, high } if low == "surely not" && high == "surely")
+        matches!(&study.questions[0].kind, AnswerKind::FivePoint { low, high } if low == "surely not" && high == "surely")
     );
     for (reader, seed, ratings) in [("01", 2026, [1, 2, 3, 4]), ("R2", 7, [5, 5, 3, 5])] {
         let mut reading = begun(&study, reader, seed).expect("it begins");
