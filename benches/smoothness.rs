@@ -15,9 +15,9 @@ use std::process::Command;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
-use eframe::egui::accesskit::Role;
-use eframe::egui::{Key, ViewportId};
 use eframe::egui_wgpu::{RenderState, RendererOptions};
+use egui::accesskit::Role;
+use egui::{Key, ViewportId};
 use egui_kittest::kittest::{NodeT, Queryable};
 use egui_kittest::wgpu::{WgpuTestRenderer, create_render_state, default_wgpu_setup};
 use egui_kittest::{Harness, Node};

@@ -11,7 +11,7 @@ use super::compute::{self, ComputeArgs, Precision};
 use super::explain::{self, Beside, Explained};
 use super::outputs::OutputArgs;
 use super::{Usage, progress, say, say_json};
-use crate::cohort::{self, Explains, Manifest, Part, Place, Row, Shard};
+use crate::cohort::{self, CohortFolder, Explains, Manifest, Part, Row, Shard};
 use crate::export;
 use crate::export::write::Set;
 use crate::io::Choice;
@@ -32,7 +32,7 @@ pub(super) fn run(args: &CohortArgs) -> Result<()> {
 }
 
 fn status(args: &StatusArgs) -> Result<()> {
-    let status = cohort::status(&Place::at(&args.folder))?;
+    let status = cohort::status(&CohortFolder::at(&args.folder))?;
     if args.json {
         say_json(&serde_json::to_string_pretty(&status)?);
     } else {
@@ -43,7 +43,7 @@ fn status(args: &StatusArgs) -> Result<()> {
 
 fn merge(args: &MergeArgs) -> Result<()> {
     let monitor = progress::monitor()?;
-    let (folder, line) = cohort::merge(&Place::at(&args.folder), &args.by, &monitor)?;
+    let (folder, line) = cohort::merge(&CohortFolder::at(&args.folder), &args.by, &monitor)?;
     say(&line);
     say(&format!("{}", folder.join("report.html").display()));
     say("Research use only. Not for diagnosis.");
@@ -66,7 +66,7 @@ fn compute(args: &RunArgs) -> Result<()> {
     let monitor = progress::monitor()?;
     let networks = Networks::load(args, &manifest, &monitor)?;
     // Only now: networks that cannot be loaded and targets that there are not leave no trace.
-    let place = Place::make(out)?;
+    let place = CohortFolder::make(out)?;
     let part =
         Part { place: &place, manifest: &manifest, shard, overwrite: args.outputs.overwrite, verify: args.verify };
     let cases = (0..manifest.rows.len()).filter(|at| shard.has(*at)).count();

@@ -9,7 +9,7 @@ use serde::Deserialize;
 
 use super::case::{Failure, MOST_BYTES};
 use super::manifest::Row;
-use super::place::Place;
+use super::place::CohortFolder;
 use super::record;
 use super::sound;
 use crate::export::{Kind, REPORT};
@@ -130,12 +130,12 @@ pub fn picture(folder: &Path) -> Option<PathBuf> {
 
 /// Whether `parallax cohort` has written into a folder.
 pub fn is_cohort(folder: &Path) -> bool {
-    let place = Place::at(folder);
+    let place = CohortFolder::at(folder);
     [place.cases(), place.shards(), place.manifests()].iter().all(|folder| folder.is_dir())
 }
 
 /// Reads all cases. `show` is given them at once as the manifest names them, and then again and again with what has been read of them.
-pub fn cases(place: &Place, monitor: &Monitor, show: &dyn Fn(Cases)) -> Result<Cases> {
+pub fn cases(place: &CohortFolder, monitor: &Monitor, show: &dyn Fn(Cases)) -> Result<Cases> {
     monitor.step("reading the manifest", 0, 0)?;
     let (_, manifest) = record::open(place)?;
     ensure!(!manifest.rows.is_empty(), "its manifest names no case: {}", place.root().display());
@@ -156,7 +156,7 @@ pub fn cases(place: &Place, monitor: &Monitor, show: &dyn Fn(Cases)) -> Result<C
     Ok(cases)
 }
 
-fn progress(place: &Place, id: &str) -> Progress {
+fn progress(place: &CohortFolder, id: &str) -> Progress {
     let folder = place.case(id);
     if place.is_claimed(id) {
         return Progress::Computing;

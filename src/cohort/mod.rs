@@ -26,7 +26,7 @@ pub use self::case::{ALIGNED, CASE, ERROR, Failure, Kept, asked, session_of};
 pub use self::cases::{Case, Cases, Network, Numbers, Progress, Scores, cases, is_cohort, picture};
 pub use self::manifest::{Manifest, Row, RowSlab, refuse_network, slab};
 pub use self::merge::merge;
-pub use self::place::{Claim, Place};
+pub use self::place::{Claim, CohortFolder};
 pub use self::run::{Explains, Part, run};
 pub use self::shard::Shard;
 pub use self::standing::Standing;

@@ -24,11 +24,11 @@ const MOST_TRIES: usize = 20;
 
 /// The folder that `--out` names.
 #[derive(Debug, Clone)]
-pub struct Place {
+pub struct CohortFolder {
     root: PathBuf,
 }
 
-impl Place {
+impl CohortFolder {
     /// The folder as it is.
     pub fn at(root: &Path) -> Self {
         Self { root: root.to_owned() }
@@ -228,9 +228,9 @@ fn is_same(_file: &File, path: &Path) -> bool {
 mod tests {
     use super::*;
 
-    fn place() -> (tempfile::TempDir, Place) {
+    fn place() -> (tempfile::TempDir, CohortFolder) {
         let folder = tempfile::tempdir().unwrap();
-        let place = Place::make(folder.path()).unwrap();
+        let place = CohortFolder::make(folder.path()).unwrap();
         (folder, place)
     }
 

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use super::manifest::Manifest;
-use super::place::Place;
+use super::place::CohortFolder;
 use super::shard::Shard;
 use super::tally::Tally;
 use crate::export::write;
@@ -52,12 +52,12 @@ pub struct Shown {
 
 /// The record of a shard while it runs.
 pub(super) struct Record<'a> {
-    place: &'a Place,
+    place: &'a CohortFolder,
     shown: Shown,
 }
 
 impl<'a> Record<'a> {
-    pub(super) fn begin(place: &'a Place, manifest: &Manifest, shard: Shard) -> Result<Self> {
+    pub(super) fn begin(place: &'a CohortFolder, manifest: &Manifest, shard: Shard) -> Result<Self> {
         let shown = Shown {
             shard: shard.number,
             of: shard.of,
@@ -89,7 +89,7 @@ impl<'a> Record<'a> {
 }
 
 /// Keeps a manifest under the hash of its text, once; gives its name.
-fn keep(place: &Place, manifest: &Manifest) -> Result<String> {
+fn keep(place: &CohortFolder, manifest: &Manifest) -> Result<String> {
     let text = manifest.csv()?;
     let mut name = hex::encode(Sha256::digest(&text));
     name.truncate(MARK_LETTERS);
@@ -105,7 +105,7 @@ fn keep(place: &Place, manifest: &Manifest) -> Result<String> {
 
 /// The latest runs of all shards of the newest manifest, by number, with that manifest; those of another division than the newest are left
 /// out. A folder that holds no cohort is bad input, and what it lacks is said.
-pub(super) fn open(place: &Place) -> Result<(Vec<Shown>, Manifest)> {
+pub(super) fn open(place: &CohortFolder) -> Result<(Vec<Shown>, Manifest)> {
     let read = || {
         place.check()?;
         let shards = shards(place)?;
@@ -115,7 +115,7 @@ pub(super) fn open(place: &Place) -> Result<(Vec<Shown>, Manifest)> {
     read().map_err(|error: anyhow::Error| BadInput(error).into())
 }
 
-fn shards(place: &Place) -> Result<Vec<Shown>> {
+fn shards(place: &CohortFolder) -> Result<Vec<Shown>> {
     let folder = place.shards();
     let mut all = Vec::new();
     let cannot = || format!("cannot read {}", folder.display());
@@ -143,7 +143,7 @@ fn shown(path: &Path) -> Result<Shown> {
 }
 
 /// The manifest that the newest run was of.
-fn manifest(place: &Place, shards: &[Shown]) -> Result<Manifest> {
+fn manifest(place: &CohortFolder, shards: &[Shown]) -> Result<Manifest> {
     let root = place.root().display();
     let shard = shards.first();
     let shard = shard.with_context(|| format!("no shard has begun here; run `parallax cohort` first: {root}"))?;

@@ -9,7 +9,7 @@ use serde_json::Value;
 use super::aligned::aligned;
 use super::case::{ALIGNED, CASE, ERROR, Failure, Kept, ScanKept, Stamp};
 use super::manifest::{Manifest, Row};
-use super::place::{Claim, Place};
+use super::place::{Claim, CohortFolder};
 use super::record::{Record, State};
 use super::shard::Shard;
 use super::sound::{self, Unsound};
@@ -34,7 +34,7 @@ pub trait Explains {
 
 /// A part of a cohort to be computed.
 pub struct Part<'a> {
-    pub place: &'a Place,
+    pub place: &'a CohortFolder,
     pub manifest: &'a Manifest,
     pub shard: Shard,
     /// Whether cases are computed again that are of other scans, or were asked something else.

@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use super::case::{Failure, Stamp};
 use super::manifest::Row;
-use super::place::Place;
+use super::place::CohortFolder;
 use super::sound::{self, Sound, Unsound};
 
 /// How far a case has come.
@@ -26,7 +26,7 @@ pub enum Standing {
 /// How far a case has come, by what it would be asked now. `scan_sha256` reads the scan, which is asked for only where its files are not
 /// those of then.
 pub(super) fn standing(
-    place: &Place,
+    place: &CohortFolder,
     row: &Row,
     asked: &Value,
     scan_sha256: impl FnOnce() -> Result<String>,

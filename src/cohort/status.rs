@@ -6,7 +6,7 @@ use anyhow::Result;
 use serde::Serialize;
 
 use super::case::Failure;
-use super::place::Place;
+use super::place::CohortFolder;
 use super::record::{self, Shown, State};
 use super::shard::Shard;
 use super::sound;
@@ -54,7 +54,7 @@ pub struct ShardStatus {
 /// The status tells as many failed and as many missing cases in words as this.
 const MOST_TOLD: usize = 20;
 
-pub fn status(place: &Place) -> Result<Status> {
+pub fn status(place: &CohortFolder) -> Result<Status> {
     let (shards, manifest) = record::open(place)?;
     let of = shards.first().map_or(1, |shard| shard.of).max(1);
     let mut status = Status {

@@ -1,6 +1,6 @@
 //! What is written on the pictures: which volume, whose sides, which slice, how large, which colours; and SYNTHETIC.
 
-use eframe::egui::{self, Align2, Rect, Stroke, pos2, vec2};
+use egui::{self, Align2, Rect, Stroke, pos2, vec2};
 
 use super::theme;
 use super::widgets::{plate, shortened, text_size};

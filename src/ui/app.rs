@@ -3,8 +3,8 @@
 use std::path::PathBuf;
 use std::time::Instant;
 
-use eframe::egui::{self, Button, CentralPanel, Frame, Margin, Panel, RichText, ScrollArea, Theme};
 use eframe::{CreationContext, Storage};
+use egui::{self, Button, CentralPanel, Frame, Margin, Panel, RichText, ScrollArea, Theme};
 
 use super::in_turn::InTurn;
 use super::picker::{Ask, Picker};

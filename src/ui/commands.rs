@@ -1,6 +1,6 @@
 //! All that can be done without a pointer, by name and by key: one list for the keys and for the palette.
 
-use eframe::egui::{Key, Modifiers};
+use egui::{Key, Modifiers};
 
 use super::key_names::{key_of, text};
 use crate::frame::Plane;

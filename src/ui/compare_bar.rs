@@ -1,7 +1,7 @@
 //! What stands above the bars: which two results are compared, and the way out of it; that a run is looked at before it has ended; or that
 //! something else is chosen than what the pictures are of.
 
-use eframe::egui::{RichText, Ui};
+use egui::{RichText, Ui};
 
 use super::theme;
 use super::widgets::error_ui;

@@ -1,8 +1,8 @@
 //! Whether the scan and the networks fit: a line of one height, whatever is known, that unfolds to all that is known and to the check
 //! of the reconstruction.
 
-use eframe::egui::collapsing_header::paint_default_icon;
-use eframe::egui::{
+use egui::collapsing_header::paint_default_icon;
+use egui::{
     Button, Color32, Id, ProgressBar, Rect, RichText, Role, Sense, Spinner, TextStyle, TextWrapMode, Ui, WidgetInfo,
     WidgetText, pos2, vec2,
 };

@@ -1,6 +1,6 @@
 //! The hangings, which are kept by name: chosen from a menu, and changed in a list.
 
-use eframe::egui::{Align2, Button, Context, Grid, RichText, Role, TextEdit, Ui, WidgetInfo, Window};
+use egui::{Align2, Button, Context, Grid, RichText, Role, TextEdit, Ui, WidgetInfo, Window};
 
 use super::theme;
 use crate::session::action::{Action, Setting, Sheet, View};

@@ -1,6 +1,6 @@
 //! The keys, and what the mouse does: everything that can be done without a button.
 
-use eframe::egui::{Align2, Context, Grid, RichText, ScrollArea, Ui, Window};
+use egui::{Align2, Context, Grid, RichText, ScrollArea, Ui, Window};
 
 use super::theme;
 use crate::session::action::{Action, Sheet, View};

@@ -1,7 +1,7 @@
 //! What the mouse did, frame by frame. egui looks for what was clicked where the pointer is at the end of a frame; in a slow frame it
 //! may have gone on by then, so what followed elsewhere waits for the next one.
 
-use eframe::egui::{Event, Pos2};
+use egui::{Event, Pos2};
 
 /// A pointer that has moved no farther since a click is where it clicked, points: egui's own measure.
 const NEAR: f32 = 6.0;

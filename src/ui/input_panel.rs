@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use eframe::egui::{RichText, Ui};
+use egui::{RichText, Ui};
 
 use super::cohort;
 use super::notes::{notes_ui, weighed_ui};

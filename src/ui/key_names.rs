@@ -1,6 +1,6 @@
 //! Keys as text, as settings keep them and as lists show them.
 
-use eframe::egui::{Key, Modifiers};
+use egui::{Key, Modifiers};
 
 /// "Ctrl+Shift+O".
 pub(super) fn text((modifiers, key): (Modifiers, Key)) -> String {

@@ -1,6 +1,6 @@
 //! Keys, and files dropped on the window.
 
-use eframe::egui::{Align2, Color32, Context, FontId, Key, LayerId, Modifiers, Order, Popup, Ui};
+use egui::{Align2, Color32, Context, FontId, Key, LayerId, Modifiers, Order, Popup, Ui};
 
 use super::commands::commands;
 use super::theme;

@@ -1,6 +1,6 @@
 //! The lens: what lies under the pointer, larger, in every pane of its plane at once, each with its own HU.
 
-use eframe::egui::{Align2, Rect, Response, Stroke, StrokeKind, Ui, pos2, vec2};
+use egui::{Align2, Rect, Response, Stroke, StrokeKind, Ui, pos2, vec2};
 use glam::DVec3;
 
 use super::pixels::picture_ui;

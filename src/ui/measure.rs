@@ -1,6 +1,6 @@
 //! The tools that measure on the pictures: ruler, angle and region; what was drawn by them, and where it is listed.
 
-use eframe::egui::{self, Align2, Pos2, Rect, RichText, Stroke, Ui, pos2};
+use egui::{self, Align2, Pos2, Rect, RichText, Stroke, Ui, pos2};
 use glam::DVec3;
 
 use super::annotations::plane_name;

@@ -3,7 +3,7 @@
 
 use std::path::Path;
 
-use eframe::egui::{ComboBox, Label, ProgressBar, RichText, Role, Sense, Ui, WidgetInfo};
+use egui::{ComboBox, Label, ProgressBar, RichText, Role, Sense, Ui, WidgetInfo};
 
 use super::progress::progress_text;
 use super::theme;

@@ -53,7 +53,7 @@ use std::io::Write;
 use std::path::PathBuf;
 
 use anyhow::{Context as _, anyhow};
-use eframe::egui::ViewportBuilder;
+use egui::ViewportBuilder;
 
 pub use app::App;
 pub use picker::{Answer, Ask, Picker, SystemPicker};

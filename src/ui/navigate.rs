@@ -1,6 +1,6 @@
 //! The mouse on a pane: slices, window, zoom, pan, where the planes cross. `help.rs` says which does what.
 
-use eframe::egui::{self, Modifiers, MouseWheelUnit, PointerButton, Pos2, Rect, Response, Stroke, StrokeKind, Ui};
+use egui::{self, Modifiers, MouseWheelUnit, PointerButton, Pos2, Rect, Response, Stroke, StrokeKind, Ui};
 use glam::DVec3;
 
 use super::measure::Pencil;

@@ -1,7 +1,7 @@
 //! Notes on a scan and on what fits: a sign, a word and a colour say how much each matters.
 
-use eframe::egui::text::{LayoutJob, TextFormat};
-use eframe::egui::{Align2, CollapsingHeader, Color32, Label, Rect, Sense, Shape, Stroke, Ui, vec2};
+use egui::text::{LayoutJob, TextFormat};
+use egui::{Align2, CollapsingHeader, Color32, Label, Rect, Sense, Shape, Stroke, Ui, vec2};
 
 use super::theme;
 use crate::io::{Note, Weight};

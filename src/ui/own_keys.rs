@@ -1,7 +1,7 @@
 //! The keys, to be changed: which command has which, and a sheet that takes a new one.
 
-use eframe::egui::{Align2, Button, Context, Event, Grid, Id, Key, Modifiers, RichText, Role, ScrollArea, TextEdit};
-use eframe::egui::{Ui, WidgetInfo, Window};
+use egui::{Align2, Button, Context, Event, Grid, Id, Key, Modifiers, RichText, Role, ScrollArea, TextEdit};
+use egui::{Ui, WidgetInfo, Window};
 
 use super::commands::commands;
 use super::key_names::text;

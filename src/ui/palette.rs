@@ -1,6 +1,6 @@
 //! The palette: everything that can be done, found by its name.
 
-use eframe::egui::{Align, Context, Frame, Id, Key, Layout, Modal, Modifiers, RichText, ScrollArea, TextEdit, Ui};
+use egui::{Align, Context, Frame, Id, Key, Layout, Modal, Modifiers, RichText, ScrollArea, TextEdit, Ui};
 
 use super::commands::{Command, commands};
 use super::theme;

@@ -1,6 +1,6 @@
 //! What a right click on a picture offers.
 
-use eframe::egui::{Response, Ui};
+use egui::{Response, Ui};
 
 use crate::session::action::{Action, Export, Sheet, View, Wanted};
 use crate::session::model::Model;

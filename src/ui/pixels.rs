@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
-use eframe::egui::{Painter, Rect, Ui};
 use eframe::egui_wgpu;
+use egui::{Painter, Rect, Ui};
 
 use crate::frame::camera::Camera;
 use crate::gpu::PaintSlice;

@@ -1,6 +1,6 @@
 //! Where on a pane what lies in the patient is, and the other way round.
 
-use eframe::egui::{self, Pos2, Rect};
+use egui::{self, Pos2, Rect};
 use glam::DVec3;
 
 use crate::frame::{Look, Plane};

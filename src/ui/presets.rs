@@ -1,6 +1,6 @@
 //! The window presets: a list that a person may change, and take along as JSON.
 
-use eframe::egui::{Align2, Button, Context, DragValue, Grid, Id, RichText, Role, TextEdit, Ui, WidgetInfo, Window};
+use egui::{Align2, Button, Context, DragValue, Grid, Id, RichText, Role, TextEdit, Ui, WidgetInfo, Window};
 
 use super::theme;
 use crate::session::action::{Action, Setting, Sheet, View};

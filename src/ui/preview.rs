@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use eframe::egui::{Align2, Sense, Ui, vec2};
+use egui::{Align2, Sense, Ui, vec2};
 
 use super::panes::{MARGIN, draw, name};
 use super::progress::progress_text;

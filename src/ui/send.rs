@@ -1,6 +1,6 @@
 //! The page that sends a result to an archive: which objects, to whom, whether they say whose they are; then the answer to each.
 
-use eframe::egui::{Align, Button, Context, Frame, Id, Layout, Modal, RichText, Role, ScrollArea, Ui, WidgetInfo};
+use egui::{Align, Button, Context, Frame, Id, Layout, Modal, RichText, Role, ScrollArea, Ui, WidgetInfo};
 
 use super::archive::{progress_ui, source_ui};
 use super::theme;

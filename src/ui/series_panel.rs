@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
-use eframe::egui::text::LayoutJob;
-use eframe::egui::{
+use egui::text::LayoutJob;
+use egui::{
     Button, Color32, CornerRadius, DragValue, FontId, Galley, Id, Rect, Response, RichText, Role, ScrollArea, Sense,
     Stroke, StrokeKind, Ui, WidgetInfo, pos2, vec2,
 };

@@ -1,6 +1,6 @@
 //! Where to save the session.
 
-use eframe::egui::{RichText, Ui};
+use egui::{RichText, Ui};
 
 use super::theme;
 use super::widgets::{Chosen, error_ui, path_field_ui};

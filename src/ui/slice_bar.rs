@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use eframe::egui::{CursorIcon, Id, Rect, Role, Sense, Shape, Slider, Stroke, StrokeKind, Ui, Vec2, WidgetInfo, pos2};
+use egui::{CursorIcon, Id, Rect, Role, Sense, Shape, Slider, Stroke, StrokeKind, Ui, Vec2, WidgetInfo, pos2};
 use glam::DVec3;
 
 use super::theme;

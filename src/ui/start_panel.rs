@@ -1,6 +1,6 @@
 //! What the middle of the window says while no scan is open.
 
-use eframe::egui::{Align, Button, Layout, RichText, Ui, vec2};
+use egui::{Align, Button, Layout, RichText, Ui, vec2};
 
 use super::{cohort, gallery_panel, published, theme};
 use crate::session::Session;

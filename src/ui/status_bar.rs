@@ -1,6 +1,6 @@
 //! The line at the bottom: what lies under the pointer, in every pane at once; and what this program is not for.
 
-use eframe::egui::{Align, Label, Layout, RichText, Ui};
+use egui::{Align, Label, Layout, RichText, Ui};
 use glam::DVec3;
 
 use super::theme;

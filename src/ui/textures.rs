@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use eframe::egui::{ColorImage, Context, Id, TextureHandle, TextureOptions};
+use egui::{ColorImage, Context, Id, TextureHandle, TextureOptions};
 use image::RgbaImage;
 
 /// A texture, and what it was made of.

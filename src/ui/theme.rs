@@ -2,7 +2,7 @@
 //! colour.
 #![expect(clippy::disallowed_methods, reason = "this is the one place that may make colours")]
 
-use eframe::egui::{Color32, Context, CornerRadius, FontFamily, FontId, Stroke, TextStyle, Theme, Ui, Visuals};
+use egui::{Color32, Context, CornerRadius, FontFamily, FontId, Stroke, TextStyle, Theme, Ui, Visuals};
 
 use crate::settings::Panels;
 

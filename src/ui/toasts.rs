@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use eframe::egui::{Align, Align2, Area, Button, Context, Frame, Id, Layout, Order, RichText, Role, WidgetInfo, vec2};
+use egui::{Align, Align2, Area, Button, Context, Frame, Id, Layout, Order, RichText, Role, WidgetInfo, vec2};
 
 use super::theme;
 use crate::session::action::{Action, View};

@@ -1,6 +1,6 @@
 //! The row at the top: plane, window, and the whole slice again.
 
-use eframe::egui::{Align, ComboBox, DragValue, Id, Layout as Row, RichText, Role, Ui, WidgetInfo};
+use egui::{Align, ComboBox, DragValue, Id, Layout as Row, RichText, Role, Ui, WidgetInfo};
 
 use super::annotations::plane_name;
 use super::hangings;

@@ -2,8 +2,8 @@
 
 use std::path::{Path, PathBuf};
 
-use eframe::egui::collapsing_header::paint_default_icon;
-use eframe::egui::{
+use egui::collapsing_header::paint_default_icon;
+use egui::{
     Align, Align2, Button, CollapsingHeader, Color32, Context, Id, Key, Layout, Memory, Painter, Pos2, Response,
     RichText, Role, Sense, Stroke, StrokeKind, TextEdit, Ui, Vec2, WidgetInfo,
 };

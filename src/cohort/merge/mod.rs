@@ -25,7 +25,7 @@ use super::aligned::Aligned;
 use super::case::{ALIGNED, Failure};
 use super::id;
 use super::manifest::{Manifest, Row};
-use super::place::Place;
+use super::place::CohortFolder;
 use super::record;
 use super::sound::{self, Sound};
 use crate::export::File;
@@ -58,7 +58,7 @@ struct Merged {
 
 /// Merges the cases that are done; `by` names columns of the manifest whose values are held against each other. Writes into `merged` of the
 /// cohort's folder, and gives that folder and what was found, in words. Where no case is done, nothing is written.
-pub fn merge(place: &Place, by: &[String], monitor: &Monitor) -> Result<(PathBuf, String)> {
+pub fn merge(place: &CohortFolder, by: &[String], monitor: &Monitor) -> Result<(PathBuf, String)> {
     let (_, manifest) = record::open(place)?;
     let columns = by.iter().map(|name| Column::of(&manifest, name)).collect::<Result<Vec<_>>>()?;
     let merged = Merged::read(place, manifest, columns, monitor)?;
@@ -92,7 +92,7 @@ fn sweep_atlases(folder: &Path, names: &[String]) -> Result<()> {
 }
 
 impl Merged {
-    fn read(place: &Place, manifest: Manifest, columns: Vec<Column>, monitor: &Monitor) -> Result<Self> {
+    fn read(place: &CohortFolder, manifest: Manifest, columns: Vec<Column>, monitor: &Monitor) -> Result<Self> {
         let mut merged = Self {
             table: Table::new(&manifest.columns),
             times: table::times(),
@@ -207,7 +207,7 @@ impl Merged {
         words
     }
 
-    fn files(&self, place: &Place) -> Result<Vec<File>> {
+    fn files(&self, place: &CohortFolder) -> Result<Vec<File>> {
         let file = |name: &str, bytes: Vec<u8>| File { name: name.to_owned(), bytes };
         let mut files = vec![
             file("table.csv", self.table.csv()?),

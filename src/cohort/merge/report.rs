@@ -11,7 +11,7 @@ use super::outliers::{self, FAR, quantile};
 use super::pictures::{HEIGHT_PX, Picture, WIDTH_PX};
 use super::{Cell, Merged, alignment, figures};
 use crate::cohort::aligned::LaidBy;
-use crate::cohort::place::Place;
+use crate::cohort::place::CohortFolder;
 use crate::export::page::{self, escape, table};
 use crate::export::report::NOTICE;
 use crate::job::duration;
@@ -29,7 +29,7 @@ pub(super) struct Seen {
     pub(super) difference: Option<Picture>,
 }
 
-pub(super) fn html(merged: &Merged, place: &Place, drawings: &[String], pictures: &[Seen]) -> String {
+pub(super) fn html(merged: &Merged, place: &CohortFolder, drawings: &[String], pictures: &[Seen]) -> String {
     let mut html = page::head("Parallax: a cohort");
     let (cases, line) = (counted(merged.manifest.rows.len()), escape(&merged.line()));
     // A String takes all.
@@ -59,7 +59,7 @@ fn counted(cases: usize) -> String {
 }
 
 /// A link from the report to a file of a case. Ids are safe in paths.
-fn link(place: &Place, id: &str) -> String {
+fn link(place: &CohortFolder, id: &str) -> String {
     let picture = PICTURES.iter().find(|name| place.case(id).join(name).is_file());
     let to = picture.map_or_else(|| format!("../cases/{id}/"), |name| format!("../cases/{id}/{name}"));
     format!("<a href=\"{to}\">{}</a>", escape(id))
@@ -78,7 +78,7 @@ fn linked(title: &str, columns: &[&str], rows: &[(String, Vec<String>)]) -> Stri
     html + "</table>\n"
 }
 
-fn outlying(merged: &Merged, place: &Place) -> String {
+fn outlying(merged: &Merged, place: &CohortFolder) -> String {
     let mut far: Vec<_> = merged.far.iter().enumerate().filter_map(|(row, far)| Some((row, (*far)?))).collect();
     far.retain(|(_, far)| far.deviations > FAR);
     far.sort_by(|a, b| b.1.deviations.total_cmp(&a.1.deviations));

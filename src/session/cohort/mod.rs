@@ -22,7 +22,7 @@ use self::pictures::Pictures;
 use self::table::{Column, Only, Sorted, order};
 use super::stage::Stage;
 use super::worker::Worker;
-use crate::cohort::{self, Case, Cases, Place};
+use crate::cohort::{self, Case, Cases, CohortFolder};
 use crate::job::{Latest, Monitor};
 
 /// The table's state.
@@ -80,7 +80,7 @@ impl CohortTable {
 
     /// Where the folders of its cases lie.
     pub(super) fn cases_folder(&self) -> Option<PathBuf> {
-        self.root().map(|root| Place::at(root).cases())
+        self.root().map(|root| CohortFolder::at(root).cases())
     }
 
     pub(super) fn act(&mut self, act: Act, worker: &Worker) {
@@ -120,7 +120,7 @@ impl CohortTable {
         self.so_far = Latest::default();
         let so_far = self.so_far.clone();
         self.read.follow(worker.spawn("cohort", move |monitor| {
-            let place = Place::at(&root);
+            let place = CohortFolder::at(&root);
             Ok(Arc::new(cohort::cases(&place, monitor, &|cases| so_far.put(cases))?))
         }));
     }
@@ -166,7 +166,7 @@ impl CohortTable {
     fn open(&mut self, id: &str, worker: &Worker) {
         let (Some(root), Some(case)) = (self.root.clone(), self.case(id).cloned()) else { return };
         self.opened.clear();
-        self.opened.follow(worker.spawn("case", move |_| Ok(Arc::new(opened::open(&Place::at(&root), &case)?))));
+        self.opened.follow(worker.spawn("case", move |_| Ok(Arc::new(opened::open(&CohortFolder::at(&root), &case)?))));
     }
 
     fn show(&mut self, what: OsString, worker: &Worker) {
@@ -177,7 +177,7 @@ impl CohortTable {
     }
 
     fn folder_of(&self, id: &str) -> PathBuf {
-        Place::at(self.root.as_deref().unwrap_or(Path::new(""))).case(id)
+        CohortFolder::at(self.root.as_deref().unwrap_or(Path::new(""))).case(id)
     }
 
     /// Takes what has come; gives what a case leads to, once.
@@ -201,7 +201,7 @@ impl CohortTable {
                 .filter(|case| matches!(case.progress, cohort::Progress::Done(_)))
                 .map(|case| case.row.id.as_str())
                 .collect();
-            let place = Place::at(self.root.as_deref().unwrap_or(Path::new("")));
+            let place = CohortFolder::at(self.root.as_deref().unwrap_or(Path::new("")));
             self.pictures.follow(&seen, |id| place.case(id), worker);
         }
         if self.opened.poll() { self.opened.take() } else { None }

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Result, ensure};
 
-use crate::cohort::{Case, Place, Progress, session_of};
+use crate::cohort::{Case, CohortFolder, Progress, session_of};
 use crate::export::REPORT;
 use crate::export::record::Record;
 use crate::io::Choice;
@@ -36,7 +36,7 @@ pub struct Asked {
 }
 
 /// Looks at the disk for what a case leads to.
-pub(super) fn open(place: &Place, case: &Case) -> Result<Opened> {
+pub(super) fn open(place: &CohortFolder, case: &Case) -> Result<Opened> {
     let folder = place.case(&case.row.id);
     let row = &case.row;
     let own = folder.join(session_of(&row.id));

@@ -1,6 +1,6 @@
 //! The series of a study as cards, each with its middle instance drawn small: a click fetches the series and opens it.
 
-use eframe::egui::{
+use egui::{
     Color32, CornerRadius, Rect, Response, RichText, Role, Sense, Spinner, Stroke, StrokeKind, Ui, Vec2, WidgetInfo,
     pos2, vec2,
 };

@@ -5,7 +5,7 @@ mod password;
 mod sources;
 mod studies;
 
-use eframe::egui::{
+use egui::{
     Align, ComboBox, Context, Frame, Id, Key, Layout, Modal, ProgressBar, RichText, Role, ScrollArea, Spinner,
     TextEdit, Ui, WidgetInfo, vec2,
 };

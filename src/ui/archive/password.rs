@@ -1,7 +1,7 @@
 //! Asks for the password or the token of a source, in a field that shows no letter.
 
-use eframe::egui::text_edit::TextEditState;
-use eframe::egui::{Align, Button, Context, Frame, Id, Key, Layout, Modal, RichText, TextEdit, Ui};
+use egui::text_edit::TextEditState;
+use egui::{Align, Button, Context, Frame, Id, Key, Layout, Modal, RichText, TextEdit, Ui};
 
 use crate::pacs::Secret;
 use crate::session::action::{Action, Archive as Act};

@@ -1,6 +1,6 @@
 //! The list of sources, and the fields of one that is added or changed.
 
-use eframe::egui::{Align, Button, Checkbox, Grid, Label, Layout, RichText, Role, TextEdit, Ui, WidgetInfo};
+use egui::{Align, Button, Checkbox, Grid, Label, Layout, RichText, Role, TextEdit, Ui, WidgetInfo};
 
 use super::list;
 use crate::pacs::{Retrieve, Source};

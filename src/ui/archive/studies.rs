@@ -1,6 +1,6 @@
 //! The studies that an archive has, a row for each.
 
-use eframe::egui::{CornerRadius, RichText, Role, Sense, Ui, WidgetInfo, pos2, vec2};
+use egui::{CornerRadius, RichText, Role, Sense, Ui, WidgetInfo, pos2, vec2};
 
 use super::list;
 use crate::files;

@@ -1,6 +1,6 @@
 //! The case that is chosen: its picture, its numbers or why it failed, and the ways to it.
 
-use eframe::egui::{Align, Button, Grid, Image, Label, Layout, RichText, ScrollArea, Spinner, Ui, vec2};
+use egui::{Align, Button, Grid, Image, Label, Layout, RichText, ScrollArea, Spinner, Ui, vec2};
 
 use crate::cohort::{Case, Failure, Numbers, Progress};
 use crate::frame::lambda_text;

@@ -3,9 +3,7 @@
 mod details;
 mod table;
 
-use eframe::egui::{
-    Align, Button, Context, Frame, Id, Key, Layout, Modal, Modifiers, ProgressBar, RichText, TextEdit, Ui,
-};
+use egui::{Align, Button, Context, Frame, Id, Key, Layout, Modal, Modifiers, ProgressBar, RichText, TextEdit, Ui};
 
 use super::progress::progress_text;
 use super::theme;

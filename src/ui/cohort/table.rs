@@ -1,6 +1,6 @@
 //! The table of cases: only the rows that are seen are drawn, however many there are.
 
-use eframe::egui::{
+use egui::{
     Align2, Color32, CornerRadius, CursorIcon, Id, Pos2, Rect, Response, Role, ScrollArea, Sense, Shape, Stroke, Ui,
     UiBuilder, WidgetInfo, pos2, vec2,
 };

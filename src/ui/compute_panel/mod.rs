@@ -3,8 +3,8 @@
 mod options;
 mod slab;
 
-use eframe::egui::text::{LayoutJob, TextFormat};
-use eframe::egui::{Button, Label, ProgressBar, RichText, TextStyle, Ui};
+use egui::text::{LayoutJob, TextFormat};
+use egui::{Button, Label, ProgressBar, RichText, TextStyle, Ui};
 
 use self::options::{beyond, options_ui};
 use self::slab::slab_ui;

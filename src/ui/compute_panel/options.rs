@@ -1,6 +1,6 @@
 //! Where the score is to go, and how it is searched.
 
-use eframe::egui::{CollapsingHeader, DragValue, RichText, Ui};
+use egui::{CollapsingHeader, DragValue, RichText, Ui};
 
 use crate::io::counted;
 use crate::latent_shift::{Options, SearchWay, StepsIn};

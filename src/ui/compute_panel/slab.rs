@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use eframe::egui::{Button, DragValue, RichText, Ui};
+use egui::{Button, DragValue, RichText, Ui};
 
 use crate::frame::Plane;
 use crate::io::counted;

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use eframe::egui::{
+use egui::{
     Align, Checkbox, DragValue, Grid, Image, Layout as Row, Rect, RichText, Role, Sense, Spinner, TextEdit, Ui, Vec2,
     WidgetInfo, vec2,
 };

@@ -2,7 +2,7 @@
 
 mod choices;
 
-use eframe::egui::{Align, Button, Context, Frame, Id, Layout, Modal, ProgressBar, RichText, ScrollArea, Ui};
+use egui::{Align, Button, Context, Frame, Id, Layout, Modal, ProgressBar, RichText, ScrollArea, Ui};
 
 use super::progress::progress_text;
 use super::theme;

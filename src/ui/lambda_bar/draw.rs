@@ -1,6 +1,6 @@
 //! How the curve is drawn: the axis, the curves, what stands at lambda 0, the goal, and the playhead with its number.
 
-use eframe::egui::{Align2, Color32, Painter, Pos2, Rect, Shape, Stroke, Ui, Vec2, pos2};
+use egui::{Align2, Color32, Painter, Pos2, Rect, Shape, Stroke, Ui, Vec2, pos2};
 
 use crate::frame::lambda_text;
 use crate::session::view::curve::{Curve, Marks};

@@ -3,7 +3,7 @@
 
 mod draw;
 
-use eframe::egui::{Button, Label, Rect, Role, Sense, Slider, Ui, Vec2, WidgetInfo};
+use egui::{Button, Label, Rect, Role, Sense, Slider, Ui, Vec2, WidgetInfo};
 
 use self::draw::Canvas;
 use super::slice_bar::{NAME_WIDTH, VALUE_WIDTH, track_inside};

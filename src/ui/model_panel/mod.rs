@@ -2,8 +2,8 @@
 
 mod target;
 
-use eframe::egui::text::{LayoutJob, TextFormat};
-use eframe::egui::{Align, Label, Layout, RichText, Spinner, TextStyle, Ui, vec2};
+use egui::text::{LayoutJob, TextFormat};
+use egui::{Align, Label, Layout, RichText, Spinner, TextStyle, Ui, vec2};
 
 use super::fit_panel::fit_panel_ui;
 use super::published;

@@ -1,6 +1,6 @@
 //! Which class is explained: a search over all, by their scores once the open scan is scored.
 
-use eframe::egui::{
+use egui::{
     Align, Atom, AtomExt as _, Button, Id, Label, Layout, Rect, RichText, Role, ScrollArea, TextEdit, Ui, WidgetInfo,
     vec2,
 };

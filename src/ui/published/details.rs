@@ -1,6 +1,6 @@
 //! What is known of one published network.
 
-use eframe::egui::{Label, RichText, Ui};
+use egui::{Label, RichText, Ui};
 
 use crate::catalogue::{self, Entry, Is, shown};
 use crate::session::action::{Action, Published, Run};

@@ -4,8 +4,8 @@ mod details;
 
 use std::path::PathBuf;
 
-use eframe::egui::text::{LayoutJob, TextFormat};
-use eframe::egui::{
+use egui::text::{LayoutJob, TextFormat};
+use egui::{
     Align, Button, Context, FontId, Frame, Id, Layout, Modal, ProgressBar, RichText, Role, ScrollArea, TextEdit, Ui,
     WidgetInfo,
 };

@@ -2,7 +2,7 @@
 
 use std::cmp::Ordering;
 
-use eframe::egui::{
+use egui::{
     Align2, Atom, Atoms, Button, Color32, Id, Rect, RichText, Role, Sense, Shape, Stroke, TextEdit, TextStyle, Ui,
     Vec2, WidgetInfo, pos2,
 };

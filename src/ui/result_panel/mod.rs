@@ -7,7 +7,7 @@ mod provenance;
 mod quality;
 mod regions;
 
-use eframe::egui::{RichText, Ui};
+use egui::{RichText, Ui};
 
 use super::theme;
 use super::widgets::{Chosen, error_ui, is_low, note_ui, path_field_ui, section_ui};

@@ -1,6 +1,6 @@
 //! The three scores on an axis that never moves, as probabilities or as logits.
 
-use eframe::egui::{Align2, Rect, RichText, Role, Sense, Shape, Stroke, TextStyle, Ui, Vec2, WidgetInfo, pos2};
+use egui::{Align2, Rect, RichText, Role, Sense, Shape, Stroke, TextStyle, Ui, Vec2, WidgetInfo, pos2};
 
 use super::super::theme;
 use super::super::widgets::meaning_ui;

@@ -1,6 +1,6 @@
 //! Where a result came from, to read and to copy. It names no patient and no folder.
 
-use eframe::egui::{RichText, Ui};
+use egui::{RichText, Ui};
 
 use super::super::theme;
 use crate::export::report::Report;

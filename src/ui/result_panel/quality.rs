@@ -1,6 +1,6 @@
 //! What the counterfactual is worth, in numbers, each with a line that says what it means.
 
-use eframe::egui::{Role, Sense, TextStyle, Ui, Vec2, WidgetInfo};
+use egui::{Role, Sense, TextStyle, Ui, Vec2, WidgetInfo};
 
 use super::super::theme;
 use super::super::widgets::meaning_ui;

@@ -1,6 +1,6 @@
 //! Where the scan changed, as a list: a click takes all planes there and draws the region's outline.
 
-use eframe::egui::{DragValue, RichText, Role, Ui, WidgetInfo};
+use egui::{DragValue, RichText, Role, Ui, WidgetInfo};
 
 use crate::export::report::Report;
 use crate::frame::display::{Change, LARGEST_THRESHOLD_HU, Laid};

@@ -3,7 +3,7 @@
 mod page;
 mod questions;
 
-use eframe::egui::{Button, Context, DragValue, Frame, Id, Modal, ProgressBar, RichText, TextEdit, Ui};
+use egui::{Button, Context, DragValue, Frame, Id, Modal, ProgressBar, RichText, TextEdit, Ui};
 
 pub(super) use self::page::page_ui;
 use super::progress::progress_text;

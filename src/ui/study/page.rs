@@ -1,6 +1,6 @@
 //! What a reader sees: the pictures of one case, the tools to look at them, and the questions beside them.
 
-use eframe::egui::{
+use egui::{
     CentralPanel, ComboBox, Frame, Label, Margin, Panel, Rect, RichText, Role, ScrollArea, Sense, Slider, Stroke,
     Theme, Ui, WidgetInfo, pos2, vec2,
 };

@@ -1,6 +1,6 @@
 //! The questions of a case, each with what answers it.
 
-use eframe::egui::{Button, Id, Key, Modifiers, RichText, Role, TextEdit, Ui, WidgetInfo};
+use egui::{Button, Id, Key, Modifiers, RichText, Role, TextEdit, Ui, WidgetInfo};
 
 use crate::session::action::{Action, Run, Study};
 use crate::session::study::StudyPage;

@@ -1,6 +1,6 @@
 //! The wizard's questions, each with the answers that people mostly have.
 
-use eframe::egui::{ComboBox, DragValue, RichText, TextEdit, Ui};
+use egui::{ComboBox, DragValue, RichText, TextEdit, Ui};
 
 use crate::models::{Draft, Facts, Latents, Probabilities, Role};
 use crate::preprocess::{Axes, Fit, OverSlices};

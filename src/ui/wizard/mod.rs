@@ -3,9 +3,7 @@
 
 mod choices;
 
-use eframe::egui::{
-    Align, Button, ColorImage, Context, Frame, Id, Image, Layout, Modal, RichText, ScrollArea, Ui, vec2,
-};
+use egui::{Align, Button, ColorImage, Context, Frame, Id, Image, Layout, Modal, RichText, ScrollArea, Ui, vec2};
 
 use super::widgets::{error_ui, note_ui};
 use super::{textures, theme};

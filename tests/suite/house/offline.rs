@@ -1,6 +1,6 @@
 //! A build without network: the page of published networks says so, and takes folders alone.
 
-use eframe::egui::accesskit::Role;
+use egui::accesskit::Role;
 use egui_kittest::kittest::{NodeT, Queryable};
 use parallax::catalogue;
 use parallax::ui::Start;

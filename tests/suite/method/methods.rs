@@ -1,7 +1,7 @@
 //! Other methods beside the counterfactual: RISE against its formula, by actions without a window, in the window, and by the binary.
 
 use candle_core::{DType, Device, Tensor};
-use eframe::egui::accesskit::Role;
+use egui::accesskit::Role;
 use egui_kittest::kittest::{NodeT, Queryable};
 use glam::{DAffine3, DVec3};
 use parallax::frame::Overlaid;

@@ -6,7 +6,7 @@ use std::process::Output;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use candle_core::{DType, Device, Result, Tensor};
-use eframe::egui::accesskit::Toggled;
+use egui::accesskit::Toggled;
 use egui_kittest::kittest::{NodeT, Queryable};
 use glam::DAffine3;
 use parallax::graph::{self, Check, Plan};

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::path::Path;
 
-use eframe::egui::{Key, Modifiers, accesskit::Role, accesskit::Toggled};
+use egui::{Key, Modifiers, accesskit::Role, accesskit::Toggled};
 use egui_kittest::kittest::{NodeT, Queryable};
 use parallax::pacs::{self, Access, Login, Source, Sources, Web};
 use parallax::ui::{Ask, Start};

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use eframe::egui::accesskit::Role;
+use egui::accesskit::Role;
 use egui_kittest::kittest::Queryable;
 use glam::{DAffine3, DVec3};
 use parallax::audit::Against;

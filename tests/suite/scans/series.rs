@@ -5,8 +5,8 @@ use std::process::{Command, Output};
 
 use dicom_core::VR;
 use dicom_dictionary_std::tags;
-use eframe::egui::Key;
-use eframe::egui::accesskit::{Role, Toggled};
+use egui::Key;
+use egui::accesskit::{Role, Toggled};
 use egui_kittest::kittest::{NodeT, Queryable};
 use glam::{DAffine3, DVec3};
 use parallax::export::nifti::nifti_bytes;

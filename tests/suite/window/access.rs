@@ -2,8 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use eframe::egui::Key;
-use eframe::egui::accesskit::{NodeId, Role};
+use egui::Key;
+use egui::accesskit::{NodeId, Role};
 use egui_kittest::kittest::{NodeT, Queryable};
 use parallax::ui::Start;
 

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use eframe::egui::Key;
+use egui::Key;
 use egui_kittest::kittest::Queryable;
 use parallax::export::session::SavedSession;
 use parallax::frame::display::Laid;

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
-use eframe::egui::{self, Key, accesskit::Role, accesskit::Toggled};
+use egui::{self, Key, accesskit::Role, accesskit::Toggled};
 use egui_kittest::Harness;
 use egui_kittest::kittest::{NodeT, Queryable};
 use glam::{DAffine3, DVec3};

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::path::Path;
 use std::sync::Arc;
 
-use eframe::egui::{Key, Modifiers, Rect, accesskit::Role, accesskit::Toggled};
+use egui::{Key, Modifiers, Rect, accesskit::Role, accesskit::Toggled};
 use egui_kittest::kittest::{NodeT, Queryable};
 use parallax::export::{Annotation, Kind, Layout, Style, names};
 use parallax::session::Session;

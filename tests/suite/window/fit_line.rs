@@ -1,7 +1,7 @@
 //! The line of the window that says whether scan and networks fit: it moves nothing, and unfolds.
 
 use candle_core::{DType, Device, Tensor};
-use eframe::egui::{Rect, accesskit::Role};
+use egui::{Rect, accesskit::Role};
 use egui_kittest::kittest::{NodeT, Queryable};
 use parallax::ui::Start;
 

@@ -1,6 +1,6 @@
 //! Rulers, angles and regions drawn by the mouse and by the keyboard in the real window.
 
-use eframe::egui::{self, Key, Pos2, accesskit::Role, vec2};
+use egui::{self, Key, Pos2, accesskit::Role, vec2};
 use egui_kittest::kittest::{NodeT, Queryable};
 
 use crate::tiny_models::{SIDE, TinyModels};

@@ -1,6 +1,6 @@
 //! The smallest window that there is: all that is needed is seen without scrolling.
 
-use eframe::egui::{Rect, accesskit::Role, pos2, vec2};
+use egui::{Rect, accesskit::Role, pos2, vec2};
 use egui_kittest::Harness;
 use egui_kittest::kittest::{NodeT, Queryable};
 use parallax::ui::{App, Start, SystemPicker};

@@ -1,6 +1,6 @@
 //! The palette in the real window: everything by its name.
 
-use eframe::egui::{Key, Modifiers, accesskit::Role};
+use egui::{Key, Modifiers, accesskit::Role};
 use egui_kittest::kittest::Queryable;
 use parallax::ui::Start;
 

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use eframe::egui::{Key, accesskit::Role, accesskit::Toggled};
+use egui::{Key, accesskit::Role, accesskit::Toggled};
 use egui_kittest::kittest::{NodeT, Queryable};
 use parallax::catalogue::{self, Entry};
 use parallax::ui::{Ask, Start};

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use eframe::egui::{self, Key, accesskit::Role, accesskit::Toggled};
+use egui::{self, Key, accesskit::Role, accesskit::Toggled};
 use egui_kittest::kittest::{NodeT, Queryable};
 use parallax::export::session::{Beside, SavedSession, write_session};
 use parallax::frame::Overlaid;

@@ -1,6 +1,6 @@
 //! The panel of the result, driven by what its widgets are called.
 
-use eframe::egui::{self, Key, accesskit::Role, accesskit::Toggled};
+use egui::{self, Key, accesskit::Role, accesskit::Toggled};
 use egui_kittest::kittest::{NodeT, Queryable};
 use parallax::ui::Start;
 

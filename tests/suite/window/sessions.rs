@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use eframe::egui::{Key, Modifiers, accesskit::Toggled};
+use egui::{Key, Modifiers, accesskit::Toggled};
 use egui_kittest::kittest::{NodeT, Queryable};
 use glam::{DAffine3, DVec3};
 use parallax::export::session::{Beside, Outline, SavedSession, write_session};

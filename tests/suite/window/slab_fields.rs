@@ -1,6 +1,6 @@
 //! The fields of the slab in the real window, typed while other things happen.
 
-use eframe::egui::{self, Key, accesskit::Role};
+use egui::{self, Key, accesskit::Role};
 use egui_kittest::kittest::{NodeT, Queryable};
 use parallax::ui::Start;
 

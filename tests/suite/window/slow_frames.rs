@@ -1,7 +1,7 @@
 //! Slow frames, in which much happens at once: a click counts where it was made, a drag is a drag, and each press of a key counts.
 
 use eframe::App as _;
-use eframe::egui::{Event, Key, Modifiers, PointerButton, Pos2, RawInput, accesskit::Role, vec2};
+use egui::{Event, Key, Modifiers, PointerButton, Pos2, RawInput, accesskit::Role, vec2};
 use egui_kittest::kittest::{NodeT, Queryable};
 
 use crate::tiny_models::TinyModels;

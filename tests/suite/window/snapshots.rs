@@ -3,8 +3,8 @@
 
 use std::path::{Path, PathBuf};
 
-use eframe::egui::accesskit::Role;
-use eframe::egui::{Key, Pos2, Rect, Shape, pos2, vec2};
+use egui::accesskit::Role;
+use egui::{Key, Pos2, Rect, Shape, pos2, vec2};
 use egui_kittest::Harness;
 use egui_kittest::kittest::Queryable;
 use parallax::settings::{Panels, Settings, kept};

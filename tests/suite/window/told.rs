@@ -3,7 +3,7 @@
 
 use std::path::PathBuf;
 
-use eframe::egui::accesskit::Role;
+use egui::accesskit::Role;
 use egui_kittest::kittest::{NodeT, Queryable};
 use parallax::latent_shift::Options;
 use parallax::session::Session;

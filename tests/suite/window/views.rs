@@ -1,6 +1,6 @@
 //! The ways to look at a counterfactual, by key and by mouse, in the real window.
 
-use eframe::egui::{self, Key, Rect, accesskit::Role, vec2};
+use egui::{self, Key, Rect, accesskit::Role, vec2};
 use egui_kittest::kittest::{NodeT, Queryable};
 
 use crate::tiny_models::TinyModels;

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use eframe::egui::{Key, Modifiers, Pos2, accesskit::Role, vec2};
+use egui::{Key, Modifiers, Pos2, accesskit::Role, vec2};
 use egui_kittest::kittest::{NodeT, Queryable};
 use parallax::ui::{Ask, Start};
 
