@@ -10,6 +10,7 @@ use super::counted;
 use super::dicom::{Slice, header};
 use super::instance::uid;
 pub use super::instance::{Instance, is_uid};
+use crate::files;
 
 /// All that is ever taken of patient and study: what a PACS files by. Whatever else a file says stays in it.
 pub const FILED_BY: [Tag; 10] = [
@@ -81,5 +82,51 @@ impl Study {
             filed_by: said(&FILED_BY),
             loss,
         })
+    }
+
+    /// Whose scan it is and of which day, in a line: "Muster, Petra; 4711; born 1950-01-31; F; study of 2026-02-01". Nothing where the
+    /// files say none of it. It names the patient.
+    pub fn patient_words(&self) -> Option<String> {
+        let said = |tag| {
+            let found = self.filed_by.iter().find(|(known, _)| *known == tag).map(|(_, value)| value.trim());
+            found.filter(|value| !value.is_empty())
+        };
+        let words = [
+            said(tags::PATIENT_NAME).map(person),
+            said(tags::PATIENT_ID).map(|id| files::printable(id).into_owned()),
+            said(tags::PATIENT_BIRTH_DATE).map(|date| format!("born {}", day(date))),
+            said(tags::PATIENT_SEX).map(|sex| files::printable(sex).into_owned()),
+            said(tags::STUDY_DATE).map(|date| format!("study of {}", day(date))),
+        ];
+        let words: Vec<_> = words.into_iter().flatten().collect();
+        (!words.is_empty()).then(|| words.join("; "))
+    }
+}
+
+/// "Muster, Petra M." of "Muster^Petra^M." (PS3.5, 6.2: the parts of a name).
+pub fn person(name: &str) -> String {
+    let mut parts = name.split('^').map(str::trim).filter(|part| !part.is_empty());
+    let family = parts.next().unwrap_or("No name");
+    let given = parts.collect::<Vec<_>>().join(" ");
+    let name = if given.is_empty() { family.to_owned() } else { format!("{family}, {given}") };
+    files::printable(&name).into_owned()
+}
+
+/// "2026-01-31" of "20260131"; what is no date stays as it is.
+pub fn day(date: &str) -> String {
+    let is_date = date.len() == 8 && date.bytes().all(|b| b.is_ascii_digit());
+    if is_date { format!("{}-{}-{}", &date[..4], &date[4..6], &date[6..]) } else { files::printable(date).into_owned() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_and_dates_are_shown_as_people_write_them() {
+        assert_eq!(person("Muster^Petra^M."), "Muster, Petra M.");
+        assert_eq!((person(""), person("^^"), person("Solo")), ("No name".into(), "No name".into(), "Solo".into()));
+        assert!(!person("Evil\u{1b}[2J^\u{202e}x").contains(['\u{1b}', '\u{202e}']));
+        assert_eq!((day("20260131"), day(""), day("2026é31")), ("2026-01-31".into(), String::new(), "2026é31".into()));
     }
 }

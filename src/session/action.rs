@@ -176,6 +176,8 @@ pub enum Setting {
     Panels(Panels),
     /// Which of the side panels are open, and how wide.
     Sides(Sides),
+    /// Whether it stands above the pictures whose scan they show.
+    PatientShown(bool),
     Presets(Presets),
     Hangings(Hangings),
     /// Keys in the place of the usual ones.

@@ -351,6 +351,7 @@ impl Session {
             Setting::Mouse(mouse) => settings.mouse = mouse,
             Setting::Panels(panels) => settings.panels = panels,
             Setting::Sides(sides) => settings.sides = sides,
+            Setting::PatientShown(shown) => settings.patient_shown = shown,
             Setting::Presets(presets) => settings.presets = presets,
             Setting::Hangings(hangings) => settings.hangings = hangings,
             Setting::Keys(keys) => settings.keys = keys,

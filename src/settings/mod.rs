@@ -147,6 +147,8 @@ pub struct Settings {
     pub mouse: Mouse,
     pub panels: Panels,
     pub sides: Sides,
+    /// Whether it stands above the pictures whose scan they show.
+    pub patient_shown: bool,
     pub presets: Presets,
     pub hangings: Hangings,
     /// Keys in the place of the usual ones.
@@ -175,6 +177,7 @@ impl Default for Settings {
             mouse: Mouse::default(),
             panels: Panels::default(),
             sides: Sides::default(),
+            patient_shown: false,
             presets: Presets::default(),
             hangings: Hangings::default(),
             keys: OwnKeys::default(),

@@ -10,9 +10,9 @@ use super::in_turn::InTurn;
 use super::picker::{Ask, Picker};
 use super::{
     archive, cohort, compare_bar, compute_panel, export_dialog, gallery_panel, hangings, help, input_panel, keys,
-    lambda_bar, measure, methods_panel, model_panel, own_keys, palette, panes, presets, preview, published,
-    result_panel, send, session_panel, slice_bar, start_panel, status_bar, study, theme, toasts, toolbar, widgets,
-    wizard,
+    lambda_bar, measure, methods_panel, model_panel, own_keys, palette, panes, patient_bar, presets, preview,
+    published, result_panel, send, session_panel, slice_bar, start_panel, status_bar, study, theme, toasts, toolbar,
+    widgets, wizard,
 };
 use crate::catalogue;
 use crate::gpu::SliceRenderer;
@@ -123,6 +123,9 @@ impl App {
                 lambda_bar::lambda_bar_ui(ui, model, view, actions);
                 ui.add_space(4.0);
             });
+        }
+        if let Some(words) = patient_bar::words(model).filter(|_| early.is_none()) {
+            Panel::top("patient").show(ui, |ui| patient_bar::patient_bar_ui(ui, &words));
         }
         let frame = Frame::new().fill(theme::DARK.background).inner_margin(Margin::ZERO);
         CentralPanel::default().frame(frame).show(ui, |ui| {

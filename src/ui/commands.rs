@@ -7,7 +7,7 @@ use crate::frame::Plane;
 use crate::frame::display::{Change, Changes, ENDS, Laid, Layout, MAPS, Shown};
 use crate::latent_shift::saliency::Method;
 use crate::session::Session;
-use crate::session::action::{Action, Export, Measure, Run, Sheet, Study, View, Wanted, Which};
+use crate::session::action::{Action, Export, Measure, Run, Setting, Sheet, Study, View, Wanted, Which};
 use crate::session::shown::told;
 use crate::settings::OwnKeys;
 use crate::study::{Pane, Reading};
@@ -65,6 +65,8 @@ pub(super) fn commands(session: &Session) -> Vec<Command> {
         all.extend(of_presets(session));
         all.extend(of_hangings(session));
         all.push(Command::new("Window: the scan's own", plain(Key::Num0), View::Window(scan.window)));
+        let patient = Setting::PatientShown(!model.settings.patient_shown);
+        all.push(Command::new("The patient above the pictures, or not", None, patient));
         all.extend(of_measurements(session));
         all.extend(of_history(session));
     }

@@ -27,6 +27,7 @@ mod own_keys;
 mod palette;
 mod pane_menu;
 mod panes;
+mod patient_bar;
 mod picker;
 mod pixels;
 mod places;

@@ -287,6 +287,11 @@ fn settings_ui(ui: &mut Ui, session: &Session, actions: &mut Vec<Action>) {
                 actions.push(View::Side(which).into());
             }
         }
+        let mut patient = settings.patient_shown;
+        let help = "Name, number, birth date, sex and day of the study, where the scan's files say them; never in a saved picture";
+        if ui.checkbox(&mut patient, "Patient above the pictures").on_hover_text(help).changed() {
+            actions.push(Setting::PatientShown(patient).into());
+        }
     });
     if mouse != settings.mouse {
         actions.push(Setting::Mouse(mouse).into());

@@ -5,6 +5,7 @@ use egui::{CornerRadius, RichText, Role, Sense, Ui, WidgetInfo, pos2, vec2};
 use super::list;
 use crate::files;
 use crate::io::counted;
+use crate::io::study::{day, person};
 use crate::pacs::Study;
 use crate::session::action::{Action, Archive as Act};
 use crate::session::archive::Archive;
@@ -84,32 +85,4 @@ fn words(study: &Study) -> String {
         .filter(|text| !text.is_empty())
         .collect::<Vec<_>>()
         .join(", ")
-}
-
-/// "Muster, Petra" of "Muster^Petra" (PS3.5, 6.2: the parts of a name).
-fn person(name: &str) -> String {
-    let mut parts = name.split('^').map(str::trim).filter(|part| !part.is_empty());
-    let family = parts.next().unwrap_or("No name");
-    let given = parts.collect::<Vec<_>>().join(" ");
-    let name = if given.is_empty() { family.to_owned() } else { format!("{family}, {given}") };
-    files::printable(&name).into_owned()
-}
-
-/// "2026-01-31" of "20260131"; what is no date stays as it is.
-fn day(date: &str) -> String {
-    let is_date = date.len() == 8 && date.bytes().all(|b| b.is_ascii_digit());
-    if is_date { format!("{}-{}-{}", &date[..4], &date[4..6], &date[6..]) } else { files::printable(date).into_owned() }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn names_and_dates_are_shown_as_people_write_them() {
-        assert_eq!(person("Muster^Petra^M."), "Muster, Petra M.");
-        assert_eq!((person(""), person("^^"), person("Solo")), ("No name".into(), "No name".into(), "Solo".into()));
-        assert!(!person("Evil\u{1b}[2J^\u{202e}x").contains(['\u{1b}', '\u{202e}']));
-        assert_eq!((day("20260131"), day(""), day("2026é31")), ("2026-01-31".into(), String::new(), "2026é31".into()));
-    }
 }

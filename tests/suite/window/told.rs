@@ -12,6 +12,7 @@ use parallax::session::shown::arrange;
 use parallax::settings::{Settings, kept};
 use parallax::ui::Start;
 
+use crate::exports::dicom_export::oblique;
 use crate::tiny_models::TinyModels;
 use crate::window::driven::{Window, click, explained, says, start, texts, type_path, unfold, until, window};
 use crate::window::without_window;
@@ -24,6 +25,26 @@ fn nothing_is_offered_to_be_saved_before_a_scan_is_open() {
         let offered = window.query_all_by_label(name).filter(|node| !node.accesskit_node().is_disabled()).count();
         assert_eq!(offered, 0, "{name} is offered");
     }
+}
+
+#[test]
+fn the_patient_stands_above_the_pictures_only_where_that_is_asked_for() {
+    const WORDS: &str = "Müller, Jürgen; MRN-481516; born 1942-01-08; M; study of 2017-03-14";
+    let models = TinyModels::new();
+    let mut window = window(start(&models, oblique(models.folder.path())));
+    until(&mut window, "the scan", |w| says(w, "the networks see"));
+    let is_named = |w: &Window| texts(w).iter().any(|text| text.contains("Müller") || text.contains("MRN-481516"));
+    assert!(!is_named(&window), "{:#?}", texts(&window));
+    let turned = |window: &mut Window| {
+        click(window, "Settings");
+        window.run_steps(2);
+        click(window, "Patient above the pictures");
+        window.run_steps(2);
+    };
+    turned(&mut window);
+    assert!(says(&window, WORDS), "{:#?}", texts(&window));
+    turned(&mut window);
+    assert!(!is_named(&window), "{:#?}", texts(&window));
 }
 
 #[test]
