@@ -1,6 +1,6 @@
 //! The page that sends a result to an archive: which objects, to whom, whether they say whose they are; then the answer to each.
 
-use egui::{Align, Button, Context, Frame, Id, Layout, Modal, RichText, Role, ScrollArea, Ui, WidgetInfo};
+use egui::{Align, Button, Context, Frame, Id, Label, Layout, Modal, RichText, Role, ScrollArea, Ui, WidgetInfo};
 
 use super::archive::{progress_ui, source_ui};
 use super::theme;
@@ -116,14 +116,13 @@ fn answers_ui(ui: &mut Ui, archive: &Archive, answers: &[Answered], room: f32) {
 fn answer_ui(ui: &mut Ui, one: &Answered) {
     let colors = theme::colors(ui);
     ui.horizontal_top(|ui| {
-        ui.scope(|ui| {
-            ui.set_min_width(NAME_WIDTH);
-            ui.set_max_width(NAME_WIDTH);
+        ui.vertical(|ui| {
+            ui.set_width(NAME_WIDTH);
             ui.label(RichText::new(&one.name).color(colors.strong));
         });
-        ui.with_layout(Layout::left_to_right(Align::Min).with_main_wrap(true), |ui| {
+        ui.vertical(|ui| {
             let color = if one.stored { colors.accent } else { colors.red };
-            let words = ui.label(RichText::new(&one.words).color(color));
+            let words = ui.add(Label::new(RichText::new(&one.words).color(color)).wrap());
             words.widget_info(|| WidgetInfo::labeled(Role::Label, true, format!("{}: {}", one.name, one.words)));
             words.on_hover_text(&one.uid);
         });
