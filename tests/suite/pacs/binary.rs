@@ -178,7 +178,7 @@ fn sources_that_cannot_be_are_refused_in_words() {
         (&["a", "--host", "h h", "--port", "104", "--called", "A"], "the host is"),
         (&["a", "--host", "h", "--port", "0", "--called", "A"], "a port is"),
         (&["a", "--host", "h", "--port", "65536", "--called", "A"], "from 1 to 65535"),
-        (&["a", "--host", "h:104", "--port", "104", "--called", "A"], "its port by --port"),
+        (&["a", "--host", "h:104", "--port", "104", "--called", "A"], "its port beside it (--host, --port)"),
         (&["a", "--url", "https://h:65536/rs"], "from 1 to 65535"),
         (&["a", "--url", "https://h:0"], "from 1 to 65535"),
         (&["a"], "For DICOMweb name --url URL; for DIMSE name --host HOST, --port PORT and --called AE"),
