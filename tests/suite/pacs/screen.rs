@@ -194,7 +194,12 @@ fn a_thousand_studies_are_listed_and_only_those_that_are_seen_are_drawn() {
 #[test]
 fn a_result_is_sent_with_what_was_ticked_and_each_answer_is_told() {
     let (models, folder) = (TinyModels::new(), tempfile::tempdir().expect("a folder"));
-    let server = Server::start(|_, _, stream| send(stream, "400 No\r\nContent-Length: 0", b""));
+    let server = Server::start(|_, _, stream| {
+        send(stream, "400 No\r\nContent-Length: 0", b"");
+        // What is sent is taken, lest the connection break before the answer is read.
+        stream.shutdown(std::net::Shutdown::Write).ok();
+        std::io::copy(stream, &mut std::io::sink()).ok();
+    });
     keep(folder.path(), vec![source("ward", &server.address, Login::None)]);
     let scan = crate::exports::dicom_export::oblique(models.folder.path());
     let mut window = window(Start { archives: Some(folder.path().to_owned()), ..start(&models, scan) });
