@@ -42,7 +42,7 @@ impl Error {
         Self::Refused { what: what.into(), settings: &[], at: source.to_string() }
     }
 
-    /// The same, of something that another value of these settings may mend.
+    /// Adds the settings of which another value may mend what went wrong.
     pub(super) fn about(mut self, of: &'static [Setting]) -> Self {
         if let Self::Asked { settings, .. } | Self::Refused { settings, .. } = &mut self {
             *settings = of;

@@ -3,6 +3,7 @@
 use egui::{RichText, Ui};
 
 use super::theme;
+use crate::io::study::Study;
 use crate::session::model::Model;
 
 /// What is said of a scan whose files name no one.
@@ -12,7 +13,7 @@ const NO_ONE: &str = "The scan's files name no patient";
 pub(super) fn words(model: &Model) -> Option<String> {
     let scan = model.scan.ready().filter(|_| model.settings.patient_shown)?;
     let study = scan.input.scan.as_ref().and_then(|scan| scan.study.as_ref());
-    Some(study.and_then(crate::io::study::Study::patient_words).unwrap_or_else(|| NO_ONE.to_owned()))
+    Some(study.and_then(Study::patient_words).unwrap_or_else(|| NO_ONE.to_owned()))
 }
 
 pub(super) fn patient_bar_ui(ui: &mut Ui, words: &str) {

@@ -32,7 +32,7 @@ const SHARES: usize = 4;
 /// Output channels that are computed together where tiles are many: each reads the tiles anew. Where tiles are few the kernels are most
 /// of what is read, and half as many channels' kernels stay in a second-level cache.
 const TOGETHER: usize = 64;
-/// So many tiles are few.
+/// A block of fewer tiles than this has few of them.
 const FEW_TILES: usize = 64;
 
 /// What the threads of a pass have in common.

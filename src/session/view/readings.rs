@@ -15,7 +15,7 @@ use crate::session::worker::Worker;
 const AT_ONCE: f64 = 5000.0;
 /// Regions beside the listed ones that are remembered: the shapes of a draft.
 const DRAFTS: usize = 16;
-/// So many readings of each region are remembered: those of two results that are compared, and of the step before in either.
+/// The number of readings of each region that are remembered: those of two results that are compared, and of the step before in either.
 const READINGS: usize = 4;
 
 /// What a region reads.
