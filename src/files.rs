@@ -35,6 +35,15 @@ pub fn lock(file: &File) -> std::result::Result<(), TryLockError> {
     }
 }
 
+/// Makes a folder that no other user may look into. `with_parents` makes those above it too, and takes it as made where it stands.
+pub fn private_folder(folder: &Path, with_parents: bool) -> Result<()> {
+    let mut builder = std::fs::DirBuilder::new();
+    builder.recursive(with_parents);
+    #[cfg(unix)]
+    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
+    builder.create(folder)
+}
+
 /// The SHA-256 of a file's bytes, hex.
 pub fn sha256(path: &Path) -> Result<String> {
     let mut hasher = Sha256::new();

@@ -6,7 +6,6 @@ use std::path::{Path, PathBuf};
 use super::entry::{Entry, Is};
 use super::error::Error;
 use super::obtained::Obtained;
-use super::part::make_folder;
 use crate::files;
 
 /// The text of a card: where the files come from, what they are, and what the catalogue knows of the network. `None` where Parallax
@@ -47,7 +46,7 @@ pub(super) fn write(text: &str, path: PathBuf) -> Result<(PathBuf, bool), Error>
         return Ok((path, same));
     }
     let io = |cause| Error::io("cannot write", &path)(cause);
-    make_folder(folder).map_err(io)?;
+    files::private_folder(folder, true).map_err(io)?;
     // Such a file is this user's alone.
     let mut file = tempfile::NamedTempFile::new_in(folder).map_err(io)?;
     file.write_all(text.as_bytes()).map_err(io)?;

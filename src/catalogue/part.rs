@@ -35,7 +35,7 @@ impl Part {
     pub(super) fn open(target: &Path) -> Result<Self, Error> {
         let path = with_end(target, ".part");
         if let Some(folder) = target.parent().filter(|folder| !folder.as_os_str().is_empty()) {
-            make_folder(folder).map_err(Error::io("cannot make the folder", folder))?;
+            files::private_folder(folder, true).map_err(Error::io("cannot make the folder", folder))?;
         }
         let file = private(OpenOptions::new().read(true).write(true).create(true).truncate(false))
             .open(&path)
@@ -167,12 +167,4 @@ pub(super) fn private(options: &mut OpenOptions) -> &mut OpenOptions {
     #[cfg(unix)]
     std::os::unix::fs::OpenOptionsExt::mode(options, 0o600);
     options
-}
-
-pub(super) fn make_folder(folder: &Path) -> std::io::Result<()> {
-    let mut builder = std::fs::DirBuilder::new();
-    builder.recursive(true);
-    #[cfg(unix)]
-    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
-    builder.create(folder)
 }

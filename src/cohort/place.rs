@@ -95,7 +95,7 @@ impl CohortFolder {
     pub fn claim(&self, id: &str) -> Result<Option<Claim>> {
         let (folder, into) = (self.claimed(id), self.case(id));
         for _ in 0..MOST_TRIES {
-            let is_ours = match private_folder(&folder) {
+            let is_ours = match files::private_folder(&folder, false) {
                 Ok(()) => true,
                 Err(error) if error.kind() == ErrorKind::AlreadyExists => false,
                 Err(error) => {
@@ -117,7 +117,7 @@ impl CohortFolder {
             }
             let claim = Claim { _lock: lock, folder, into };
             claim.settle()?;
-            private_folder(&claim.folder())
+            files::private_folder(&claim.folder(), false)
                 .with_context(|| format!("cannot make the folder {}", claim.folder().display()))?;
             return Ok(Some(claim));
         }
@@ -199,14 +199,6 @@ impl Drop for Claim {
     fn drop(&mut self) {
         fs::remove_dir_all(&self.folder).ok(); // what stays is swept by the next run
     }
-}
-
-/// Makes one folder that no other user may look into.
-fn private_folder(folder: &Path) -> std::io::Result<()> {
-    let mut builder = fs::DirBuilder::new();
-    #[cfg(unix)]
-    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
-    builder.create(folder)
 }
 
 /// Whether an open file is still the one of that name: another process may have deleted it before it was locked.

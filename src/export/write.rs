@@ -11,6 +11,8 @@ use std::path::Path;
 use anyhow::{Context, Result, bail};
 use tempfile::NamedTempFile;
 
+use crate::files;
+
 pub use self::set::Set;
 
 /// What is written passes so many bytes at a time.
@@ -72,11 +74,7 @@ fn put(
 
 /// Makes a folder that no other user may look into, and those above it.
 pub fn make_private_folder(folder: &Path) -> Result<()> {
-    let mut builder = std::fs::DirBuilder::new();
-    builder.recursive(true);
-    #[cfg(unix)]
-    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
-    builder.create(folder).with_context(|| format!("cannot make the folder {}", folder.display()))
+    files::private_folder(folder, true).with_context(|| format!("cannot make the folder {}", folder.display()))
 }
 
 fn folder_of(path: &Path) -> &Path {
