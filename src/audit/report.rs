@@ -6,9 +6,10 @@ use std::fmt::Write;
 use serde::Serialize;
 
 use super::metrics::{Localisation, RIM_MM};
-use super::{Audit, Case, Change, HuError, Method, Plan, STEPS, Scores, TARGET, words};
+use super::{Audit, Case, Change, HuError, Method, STEPS, Scores, Setup, TARGET, words};
 use crate::latent_shift::saliency::{CUBE_MM, INTEGRATION_STEPS, LUNG_HU, MOST_CUBES};
 use crate::latent_shift::search::GOAL_TOLERANCE;
+use crate::pipeline::Model;
 
 /// The JSON file.
 #[derive(Debug, Serialize)]
@@ -16,12 +17,13 @@ pub struct Report {
     pub notice: &'static str,
     pub program: String,
     pub models: Models,
-    /// The last one is not included.
-    pub seeds: [u64; 2],
+    /// Of the phantoms; the last one is not included.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub seeds: Option<[u64; 2]>,
     pub search: String,
     pub settings: Settings,
     /// By name.
-    pub findings: BTreeMap<&'static str, Summary>,
+    pub findings: BTreeMap<String, Summary>,
 }
 
 #[derive(Debug, Serialize)]
@@ -60,7 +62,7 @@ pub struct Summary {
     pub cases: usize,
     /// Positive all the same, but the reconstruction scores at the target already: not in any mean.
     pub missed: usize,
-    pub methods: BTreeMap<&'static str, Localisation>,
+    pub methods: BTreeMap<Method, Localisation>,
     /// The mask's share of all voxels: what chance scores in `dice`, `energy_inside` and `pointing`.
     pub chance: f64,
     /// Share of the cases in which the score came to the target.
@@ -77,27 +79,28 @@ pub struct Summary {
 }
 
 impl Report {
-    pub fn new(plan: &Plan, audit: &Audit, search: &str, notice: &'static str) -> Self {
-        let summarise = |finding: &crate::volume::phantom::Finding| {
+    /// Of an audit for these findings. `search` is how it is spelt on the command line.
+    pub fn new(setup: &Setup, findings: &[&str], audit: &Audit, search: &str, notice: &'static str) -> Self {
+        let summarise = |finding: &&str| {
             let cases: Vec<&Case> = audit.cases.iter().filter(|case| case.finding == *finding).collect();
-            let missed = audit.missed.iter().filter(|(_, missed)| missed == finding).count();
-            (finding.name(), Summary::of(finding.name(), &cases, missed))
+            let missed = audit.missed.iter().filter(|missed| missed.finding == *finding).count();
+            ((*finding).to_owned(), Summary::of(finding, &setup.methods, &cases, missed))
         };
         Self {
             notice,
             program: format!("{} {}", env!("CARGO_PKG_NAME"), env!("CARGO_PKG_VERSION")),
             models: Models {
-                autoencoder: ModelName { name: plan.autoencoder.name.clone(), sha256: plan.autoencoder.sha256.clone() },
-                classifier: ModelName { name: plan.classifier.name.clone(), sha256: plan.classifier.sha256.clone() },
+                autoencoder: ModelName::of(&setup.autoencoder),
+                classifier: ModelName::of(&setup.classifier),
             },
-            seeds: [plan.seeds.start, plan.seeds.end],
+            seeds: None,
             search: search.to_owned(),
             settings: Settings {
                 target: TARGET,
                 target_tolerance: GOAL_TOLERANCE,
-                max_change: plan.max_change,
-                slices: plan.slices,
-                outside: plan.options().outside().name(),
+                max_change: setup.max_change,
+                slices: setup.slices,
+                outside: setup.options().outside().name(),
                 sweep_steps: STEPS,
                 rim_mm: RIM_MM,
                 integration_steps: INTEGRATION_STEPS,
@@ -105,21 +108,27 @@ impl Report {
                 occlusion_most_cubes: MOST_CUBES,
                 occlusion_filling_hu: LUNG_HU,
             },
-            findings: plan.findings.iter().map(summarise).collect(),
+            findings: findings.iter().map(summarise).collect(),
         }
     }
 }
 
+impl ModelName {
+    fn of<T: ?Sized>(model: &Model<T>) -> Self {
+        Self { name: model.name.clone(), sha256: model.sha256.clone() }
+    }
+}
+
 impl Summary {
-    fn of(name: &str, cases: &[&Case], missed: usize) -> Self {
+    fn of(name: &str, methods: &[Method], cases: &[&Case], missed: usize) -> Self {
         let mean =
             |value: &dyn Fn(&Case) -> f64| cases.iter().map(|case| value(case)).sum::<f64>() / cases.len() as f64;
         let of_method = |method: usize| Localisation {
-            dice: mean(&|case| case.localisation[method].dice),
-            energy_inside: mean(&|case| case.localisation[method].energy_inside),
-            energy_rim: mean(&|case| case.localisation[method].energy_rim),
-            pointing: mean(&|case| case.localisation[method].pointing),
-            sparsity: mean(&|case| case.localisation[method].sparsity),
+            dice: mean(&|case| case.localisation[method].1.dice),
+            energy_inside: mean(&|case| case.localisation[method].1.energy_inside),
+            energy_rim: mean(&|case| case.localisation[method].1.energy_rim),
+            pointing: mean(&|case| case.localisation[method].1.pointing),
+            sparsity: mean(&|case| case.localisation[method].1.sparsity),
         };
         let hu_error = |of: &dyn Fn(&Case) -> HuError| HuError {
             counterfactual: mean(&|case| of(case).counterfactual),
@@ -129,7 +138,7 @@ impl Summary {
         let mut summary = Self {
             cases: cases.len(),
             missed,
-            methods: Method::ALL.iter().enumerate().map(|(i, method)| (method.name(), of_method(i))).collect(),
+            methods: methods.iter().enumerate().map(|(i, method)| (*method, of_method(i))).collect(),
             chance: mean(&|case| case.mask_share),
             validity: mean(&|case| f64::from(u8::from(case.reached))),
             scores: Scores {
@@ -179,11 +188,13 @@ pub fn csv(audit: &Audit) -> String {
         + &OF_LATENT_SHIFT.join(",")
         + "\n";
     for case in &audit.cases {
-        for (method, at) in Method::ALL.into_iter().zip(case.localisation) {
-            let Case { seed, finding, dial, mask_voxels, mask_share, .. } = case;
+        for (method, at) in &case.localisation {
+            let Case { finding, mask_voxels, mask_share, .. } = case;
+            let (seed, dial) = (case.seed.map_or_else(String::new, |seed| seed.to_string()), case.dial);
+            let dial = dial.map_or_else(String::new, |dial| dial.to_string());
             let Localisation { dice, energy_inside, energy_rim, pointing, sparsity } = at;
-            let known = format!("{seed},{},{dial},{mask_voxels},{mask_share},{}", finding.name(), method.name());
-            let rest = if method == Method::LatentShift { of_latent_shift(case) } else { Default::default() };
+            let known = format!("{seed},{finding},{dial},{mask_voxels},{mask_share},{}", method.name());
+            let rest = if *method == Method::LatentShift { of_latent_shift(case) } else { Default::default() };
             writeln!(text, "{known},{dice},{energy_inside},{energy_rim},{pointing},{sparsity},{}", rest.join(",")).ok(); // a String takes all
         }
     }

@@ -25,11 +25,10 @@ pub fn table(report: &Report) -> String {
             "pointing",
             "sparsity"
         ));
-        for method in Method::ALL {
-            let at = &summary.methods[method.name()];
+        for (method, at) in &summary.methods {
             lines.push(format!(
                 "  {:22} {:6.3} {:8.3} {:8.3} {:9.3} {:9.4}",
-                method.name().replace('_', " "),
+                method.words(),
                 at.dice,
                 at.energy_inside,
                 at.energy_rim,
@@ -60,35 +59,37 @@ pub(super) fn summary(name: &str, of: &Summary) -> String {
     }
     let reached = (of.validity * of.cases as f64).round();
     let scores = &of.scores;
-    format!(
-        "{name}: the score reaches the target in {reached} of {} (scan {:.2}, reconstruction {:.2}, counterfactual \
-         {:.2}; without the finding {:.2}). {} {}{missed}",
+    let without =
+        if scores.truth.is_nan() { String::new() } else { format!("; without the finding {:.2}", scores.truth) };
+    let said = format!(
+        "{name}: the score reaches the target in {reached} of {} (scan {:.2}, reconstruction {:.2}, counterfactual {:.2}{without}).",
         cases(of.cases),
         scores.scan,
         scores.reconstruction,
         scores.counterfactual,
-        scores.truth,
-        comparison(of),
-        truth(of)
-    )
+    );
+    let sentences = [said, comparison(of), truth(of)];
+    sentences.into_iter().filter(|sentence| !sentence.is_empty()).collect::<Vec<_>>().join(" ") + &missed
 }
 
 /// Where latent shift is behind a saliency method, by which and by how much. What two decimals cannot tell apart is even.
 fn comparison(of: &Summary) -> String {
-    let ours = &of.methods[Method::LatentShift.name()];
+    let Some(ours) = of.methods.get(&Method::LatentShift) else { return String::new() };
     let mut behind = Vec::new();
     for (measure, value) in MEASURES {
-        let others = Method::ALL.into_iter().filter(|method| *method != Method::LatentShift);
+        let others = of.methods.iter().filter(|(method, _)| **method != Method::LatentShift);
         let ahead: Vec<String> = others
-            .map(|method| (method, value(&of.methods[method.name()])))
+            .map(|(method, at)| (method, value(at)))
             .filter(|(_, theirs)| (theirs * 100.0).round() > (value(ours) * 100.0).round())
-            .map(|(method, theirs)| format!("{} ({theirs:.2})", method.name().replace('_', " ")))
+            .map(|(method, theirs)| format!("{} ({theirs:.2})", method.words()))
             .collect();
         if !ahead.is_empty() {
             behind.push(format!("in {measure} ({:.2}) to {}", value(ours), ahead.join(" and ")));
         }
     }
-    if behind.is_empty() {
+    if of.methods.len() == 1 {
+        String::new()
+    } else if behind.is_empty() {
         "Latent shift points at the finding at least as well as every saliency method here, by every measure."
             .to_owned()
     } else {
@@ -96,8 +97,11 @@ fn comparison(of: &Summary) -> String {
     }
 }
 
-/// Whether the picture came nearer to the true one.
+/// Whether the picture came nearer to the true one, where that is known.
 fn truth(of: &Summary) -> String {
+    if of.scores.truth.is_nan() {
+        return String::new();
+    }
     let inside = &of.hu_error.inside;
     let nearer = if inside.detail_kept < inside.no_change { "nearer to" } else { "no nearer to" };
     format!(

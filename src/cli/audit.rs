@@ -7,7 +7,8 @@ use clap::ValueEnum;
 
 use super::args::AuditArgs;
 use super::{Usage, compute, progress, say};
-use crate::audit::{self, Plan, Report};
+use crate::audit::phantoms::{self, Plan};
+use crate::audit::{self, Method, Report, Setup};
 use crate::demo;
 use crate::export::report::NOTICE;
 use crate::export::write;
@@ -23,19 +24,24 @@ pub(super) fn run(args: &AuditArgs) -> Result<()> {
     let monitor = progress::monitor()?;
     let mut findings: Vec<Finding> = Finding::ALL.to_vec();
     findings.retain(|finding| args.finding.is_empty() || args.finding.contains(finding));
-    let plan = Plan {
-        autoencoder: pipeline::load_autoencoder(&autoencoder, &monitor)?,
-        classifier: pipeline::load_classifier(&classifier, &monitor)?,
-        seeds: args.seeds.0.clone(),
-        findings,
+    let autoencoder = pipeline::load_autoencoder(&autoencoder, &monitor)?;
+    let classifier = pipeline::load_classifier(&classifier, &monitor)?;
+    let setup = Setup {
+        watched: phantoms::watched(classifier.network.labels()),
+        autoencoder,
+        classifier,
+        methods: Method::DEFAULT.to_vec(),
         search: args.search.way(),
         max_change: args.max_change,
         slices: args.slices,
         outside: args.outside,
     };
-    let audit = audit::run(&plan, &monitor)?;
+    let plan = Plan { setup, seeds: args.seeds.0.clone(), findings };
+    let audit = phantoms::run(&plan, &monitor)?;
     let search = args.search.to_possible_value().map_or_else(String::new, |value| value.get_name().to_owned());
-    let report = Report::new(&plan, &audit, &search, NOTICE);
+    let names: Vec<&str> = plan.names().collect();
+    let seeds = Some([plan.seeds.start, plan.seeds.end]);
+    let report = Report { seeds, ..Report::new(&plan.setup, &names, &audit, &search, NOTICE) };
     say(&audit::table(&report));
     say("Research use only. Not for diagnosis.");
     let json = args.json.as_ref().map(|path| -> Result<()> {

@@ -7,6 +7,7 @@ use crate::job::Monitor;
 use crate::latent_shift::saliency::{self, Method};
 use crate::models::Classifier;
 use crate::nn::denormals;
+use crate::preprocess::Prepared;
 use crate::volume::Volume;
 
 /// The sizes that a method gives each voxel of the scan as the classifier's own recipe prepares it, 0 or more: of the score that
@@ -29,6 +30,22 @@ pub fn method(
     let maps = saliency::maps(method, volume, hu_from_unit, &network, &[label], monitor).map_err(told)?;
     let map = maps.into_iter().next().unwrap_or_default();
     Ok(Volume::from_f32(volume.grid, map))
+}
+
+/// The sizes that a method gives each voxel of the stack as it is prepared, 0 or more, for each label: of the score that a search on this
+/// stack moves.
+pub fn maps(
+    input: &Input,
+    classifier: &Model<Classifier>,
+    labels: &[usize],
+    method: Method,
+    monitor: &Monitor,
+) -> Result<Vec<Vec<f32>>> {
+    let _flushed = denormals::flushed();
+    input.check()?;
+    let Prepared { volume, recipe, .. } = &input.prepared;
+    let classifier = classifier_for(classifier, input, monitor)?;
+    saliency::maps(method, volume, recipe.hu_from_unit(), &classifier, labels, monitor).map_err(told)
 }
 
 impl Target {

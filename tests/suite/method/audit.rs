@@ -10,7 +10,7 @@ use glam::{DAffine3, DVec3};
 use parallax::audit::metrics::{self, Localisation};
 use parallax::graph::ops::Conv;
 use parallax::job::Monitor;
-use parallax::latent_shift::saliency::{self, MOST_CUBES};
+use parallax::latent_shift::saliency::{self, MOST_CUBES, Method};
 use parallax::models::{Card, Classifier, Probabilities};
 use parallax::pipeline;
 use parallax::preprocess::Recipe;
@@ -162,8 +162,10 @@ fn occlusion_finds_a_planted_blob_and_nothing_else() {
     let toy = toy(&weights);
     let voxels: Vec<f32> = inside.iter().map(|is| if *is { 0.9 } else { 0.5 }).collect();
     let stack = Volume::from_f32(grid, voxels);
-    let maps = saliency::saliency(&stack, [2000.0, -1000.0], &toy, &[0, 1], &Monitor::default()).expect("maps");
-    let map = &maps[0].occlusion;
+    let maps =
+        |method| saliency::maps(method, &stack, [2000.0, -1000.0], &toy, &[0, 1], &Monitor::default()).expect("maps");
+    let occlusion = maps(Method::Occlusion);
+    let map = &occlusion[0];
     // Cubes of four voxels begin at multiples of four; the blob touches those from 8 to 16, 4 to 12, 0 to 8.
     for (i, value) in map.iter().enumerate() {
         let (x, y, z) = (i % 24, i / 24 % 20, i / 480);
@@ -173,9 +175,10 @@ fn occlusion_finds_a_planted_blob_and_nothing_else() {
     let found = Localisation::of(map, &inside, &metrics::rim(&inside, &grid, 7.0));
     let chance = quality::count(&inside) as f64 / inside.len() as f64;
     assert!(found.dice > 10.0 * chance && found.pointing > 10.0 * chance, "{found:?}, by chance {chance}");
-    assert!(maps[1].occlusion.iter().all(|value| *value == 0.0), "hiding it raises the opposite");
-    let [gradient, integrated] = [&maps[0].gradient, &maps[0].integrated_gradients];
-    assert!(metrics::energy_share(gradient, &inside) > 0.999 && metrics::energy_share(integrated, &inside) > 0.999);
+    assert!(occlusion[1].iter().all(|value| *value == 0.0), "hiding it raises the opposite");
+    for method in [Method::Gradient, Method::IntegratedGradients] {
+        assert!(metrics::energy_share(&maps(method)[0], &inside) > 0.999, "{method:?}");
+    }
 }
 
 #[test]
