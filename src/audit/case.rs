@@ -1,5 +1,6 @@
 //! One patient after the other: what is shared by the findings once, then a search and, where it is known, the scan without it for each.
 
+use std::borrow::Cow;
 use std::collections::HashMap;
 use std::ops::Range;
 use std::sync::Arc;
@@ -8,42 +9,45 @@ use std::time::Instant;
 use anyhow::Result;
 use serde::Serialize;
 
+use super::curves::{Along, Curves};
 use super::metrics::{self, Localisation, RIM_MM};
+use super::realism::Features;
 use super::{Audit, Method, Missed, Setup, TARGET};
 use crate::job::{Cancelled, Monitor};
 use crate::latent_shift::Counterfactual;
 use crate::models::Classifier;
 use crate::pipeline::{self, Input, Request, Target};
-use crate::quality;
+use crate::quality::{self, CHANGED_HU};
+use crate::volume::Volume;
 
 /// The score of one finding.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
-pub struct Scores {
-    pub scan: f64,
-    pub reconstruction: f64,
-    pub counterfactual: f64,
+pub struct Scores<T = f64> {
+    pub scan: T,
+    pub reconstruction: T,
+    pub counterfactual: T,
     /// Of the same scan without the finding; not a number where no one knows it.
-    pub truth: f64,
+    pub truth: T,
 }
 
 /// Mean distance to the same scan without the finding, HU. All is held within the recipe's range, as the truth is.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
-pub struct HuError {
+pub struct HuError<T = f64> {
     /// As decoded.
-    pub counterfactual: f64,
+    pub counterfactual: T,
     /// Scan + counterfactual - reconstruction.
-    pub detail_kept: f64,
+    pub detail_kept: T,
     /// The scan as it is.
-    pub no_change: f64,
+    pub no_change: T,
 }
 
 /// What was drawn, against the truth; not numbers where no one knows it.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
-pub struct Change {
+pub struct Change<T = f64> {
     /// In the mask.
-    pub inside: HuError,
+    pub inside: HuError<T>,
     /// In the body, beyond the mask's rim.
-    pub outside: HuError,
+    pub outside: HuError<T>,
 }
 
 /// One finding of one patient, explained.
@@ -59,15 +63,25 @@ pub struct Case {
     pub mask_voxels: usize,
     /// Share of the finding among all voxels that might change, which is the Dice coefficient of chance.
     pub mask_share: f64,
-    /// By method, in the order of the setup.
+    /// By method, in the order of the setup, without those that the classifier has no map for.
     pub localisation: Vec<(Method, Localisation)>,
+    /// By method likewise; empty where they were not asked for.
+    pub curves: Vec<(Method, Curves)>,
     pub scores: Scores,
     /// The score came to the target.
     pub reached: bool,
     /// Mean |change| of the watched labels' other scores, from reconstruction to counterfactual; not a number where there are none.
     pub drift: f64,
     pub monotonicity: f64,
+    /// Mean |counterfactual - reconstruction| over the body, HU; not a number where there is no body.
+    pub proximity_hu: f64,
+    /// Share of the body that changed by more than [`CHANGED_HU`]; not a number where there is no body.
+    pub changed_body_share: f64,
+    /// Share of the voxels that might change, the most changed ones, that holds 90 % of the change.
+    pub sparsity: f64,
     pub hu_error: Change,
+    /// None where the classifier has none.
+    pub features: Option<Features>,
     /// Of the search with its sweep.
     pub seconds: f64,
 }
@@ -117,18 +131,46 @@ pub fn examine(
     if labels.is_empty() {
         return Ok(());
     }
-    let mut maps = Vec::new();
-    for method in &setup.methods {
-        if let Method::Of(method) = method {
-            maps.push(pipeline::maps(&patient.input, &setup.classifier, &labels, *method, monitor)?.into_iter());
-        }
-    }
+    let mut maps = maps(setup, &patient.input, &labels, &mut audit.absent, monitor)?;
     for (n, (marked, slab)) in explained.into_iter().enumerate() {
         report(n)?;
-        let maps: Vec<Vec<f32>> = maps.iter_mut().filter_map(Iterator::next).collect();
-        audit.cases.push(examined.case(marked, &examined.request(marked.label, slab), maps, monitor)?);
+        let maps: Vec<(Method, Vec<f32>)> =
+            maps.iter_mut().filter_map(|(method, maps)| Some((*method, maps.next()?))).collect();
+        let why_not = &mut audit.without_features;
+        audit.cases.push(examined.case(marked, &examined.request(marked.label, slab), maps, why_not, monitor)?);
     }
     Ok(())
+}
+
+/// A map for each label.
+type Maps = std::vec::IntoIter<Vec<f32>>;
+
+/// What the methods beside latent shift say of each label; those without a map are told to be absent.
+fn maps(
+    setup: &Setup,
+    input: &Input,
+    labels: &[usize],
+    absent: &mut Vec<(Method, String)>,
+    monitor: &Monitor,
+) -> Result<Vec<(Method, Maps)>> {
+    let mut maps = Vec::new();
+    for method in &setup.methods {
+        let of_labels = match method {
+            Method::LatentShift => continue,
+            Method::Of(of) => pipeline::maps(input, &setup.classifier, labels, *of, monitor)?,
+            Method::GradCam => match pipeline::grad_cam(input, &setup.classifier, labels, monitor)? {
+                Ok(maps) => maps,
+                Err(why) => {
+                    if !absent.iter().any(|(other, _)| other == method) {
+                        absent.push((*method, why));
+                    }
+                    continue;
+                }
+            },
+        };
+        maps.push((*method, of_labels.into_iter()));
+    }
+    Ok(maps)
 }
 
 /// A patient with the networks that are asked.
@@ -173,9 +215,16 @@ impl<'a> Examined<'a> {
         first..first + length
     }
 
-    /// `maps` are those of the methods beside latent shift, in the order of the setup.
-    fn case(&self, marked: &Marked, request: &Request, maps: Vec<Vec<f32>>, monitor: &Monitor) -> Result<Case> {
-        let Patient { name, seed, input, .. } = self.patient;
+    /// `maps` are those of the methods beside latent shift.
+    fn case(
+        &self,
+        marked: &Marked,
+        request: &Request,
+        maps: Vec<(Method, Vec<f32>)>,
+        without_features: &mut Option<String>,
+        monitor: &Monitor,
+    ) -> Result<Case> {
+        let Patient { name, seed, input, body, .. } = self.patient;
         let began = Instant::now();
         let result = pipeline::explain(input, request, monitor)?;
         let seconds = began.elapsed().as_secs_f64();
@@ -192,15 +241,10 @@ impl<'a> Examined<'a> {
 
         let at = result.slab_voxels();
         let (rim, mask) = (&metrics::rim(&marked.mask, &result.grid, RIM_MM)[at.clone()], &marked.mask[at.clone()]);
-        let mut maps = maps.into_iter();
-        let localisation = self.setup.methods.iter().filter_map(|method| {
-            let map = match method {
-                Method::LatentShift => result.difference_hu(result.chosen).voxels.iter().map(f32::abs).collect(),
-                Method::Of(_) => maps.next()?,
-            };
-            Some((*method, Localisation::of(&map[at.clone()], mask, rim)))
-        });
-        let localisation = localisation.collect();
+        let change: Vec<f32> = result.difference_hu(result.chosen).voxels.iter().map(f32::abs).collect();
+        let maps = self.in_order(&change, maps, &at);
+        let localisation = maps.iter().map(|(method, map)| (*method, Localisation::of(map, mask, rim))).collect();
+        let features = self.features(&result, healthy.as_ref(), without_features, monitor)?;
         let sweep: Vec<f64> = result.steps.iter().map(|step| step.score).collect();
         let mask_voxels = quality::count(mask);
         Ok(Case {
@@ -211,6 +255,7 @@ impl<'a> Examined<'a> {
             mask_voxels,
             mask_share: mask_voxels as f64 / mask.len() as f64,
             localisation,
+            curves: self.curves(marked.label, &result, &maps, monitor)?,
             scores: Scores {
                 scan: result.scores.scan,
                 reconstruction: result.scores.reconstruction,
@@ -220,9 +265,78 @@ impl<'a> Examined<'a> {
             reached: quality::reached(result.scores.reconstruction, TARGET, result.scores.counterfactual),
             drift: self.drift(marked.label, &result),
             monotonicity: quality::monotonicity(&sweep),
+            proximity_hu: quality::mean_distance(&change, &vec![0.0; change.len()], body),
+            changed_body_share: quality::share_above(&change, CHANGED_HU, body),
+            sparsity: quality::sparsity(&change[at]),
             hu_error: healthy.map_or(Change::UNKNOWN, |healthy| self.change(&result, &healthy, mask, rim)),
+            features,
             seconds,
         })
+    }
+
+    /// The maps where voxels might change, in the order of the setup.
+    fn in_order<'m>(
+        &self,
+        change: &'m [f32],
+        maps: Vec<(Method, Vec<f32>)>,
+        at: &Range<usize>,
+    ) -> Vec<(Method, Cow<'m, [f32]>)> {
+        let map = |method: &Method| match method {
+            Method::LatentShift => Some((*method, Cow::Borrowed(&change[at.clone()]))),
+            method => {
+                let (_, map) = maps.iter().find(|(of, _)| of == method)?;
+                Some((*method, Cow::Owned(map[at.clone()].to_vec())))
+            }
+        };
+        self.setup.methods.iter().filter_map(map).collect()
+    }
+
+    /// The score along deletion and insertion by each map, where that was asked for.
+    fn curves(
+        &self,
+        label: usize,
+        result: &Counterfactual,
+        maps: &[(Method, Cow<[f32]>)],
+        monitor: &Monitor,
+    ) -> Result<Vec<(Method, Curves)>> {
+        if !self.setup.curves {
+            return Ok(Vec::new());
+        }
+        let (at, scan) = (result.slab_voxels(), result.scores.scan);
+        let along = Along::new(&self.patient.input, (&self.classifier, label), at, scan, monitor)?;
+        maps.iter().map(|(method, map)| Ok((*method, along.curves(map, monitor)?))).collect()
+    }
+
+    /// What the classifier's last layer takes of each image; nothing where there is no such layer, and why.
+    fn features(
+        &self,
+        result: &Counterfactual,
+        healthy: Option<&Input>,
+        why_not: &mut Option<String>,
+        monitor: &Monitor,
+    ) -> Result<Option<Features>> {
+        let [slope, offset] = result.hu_from_unit;
+        let unit = |hu: Volume| {
+            let units: Vec<f32> = hu.voxels.iter().map(|hu| (hu - offset) / slope).collect();
+            Volume::from_f32(hu.grid, units)
+        };
+        let mut of = |volume: &Volume| -> Result<Option<Vec<f64>>> {
+            match pipeline::features(volume, &self.classifier, monitor)? {
+                Ok(features) => Ok(Some(features)),
+                Err(why) => {
+                    *why_not = Some(why);
+                    Ok(None)
+                }
+            }
+        };
+        let Some(scan) = of(&result.stack)? else { return Ok(None) };
+        let images = [result.reconstruction_hu(), result.step_hu(result.chosen)].map(unit);
+        let [Some(reconstruction), Some(counterfactual)] = [of(&images[0])?, of(&images[1])?] else { return Ok(None) };
+        let truth = match healthy {
+            Some(healthy) => of(&healthy.prepared.volume)?,
+            None => None,
+        };
+        Ok(Some(Features { scan, reconstruction, counterfactual, truth }))
     }
 
     fn request(&self, label: usize, slab: Range<usize>) -> Request {

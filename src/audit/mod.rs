@@ -6,11 +6,12 @@
 
 mod against;
 mod case;
+pub mod curves;
 mod method;
 pub mod metrics;
 pub mod phantoms;
-mod report;
-mod words;
+pub mod realism;
+pub mod summary;
 
 use std::sync::Arc;
 
@@ -19,8 +20,7 @@ use anyhow::{Context, Result};
 pub use against::Against;
 pub use case::{Case, Change, HuError, Marked, Patient, Scores, examine};
 pub use method::Method;
-pub use report::{Report, Settings, Summary, csv};
-pub use words::table;
+pub use summary::{Report, Summary, csv, table};
 
 use crate::latent_shift::{Options, Outside, SearchWay};
 use crate::models::{Autoencoder, Classifier, label_index};
@@ -37,6 +37,8 @@ pub struct Setup {
     /// Has a label of each finding's name.
     pub classifier: Arc<Model<Classifier>>,
     pub methods: Vec<Method>,
+    /// Whether the score is followed along deletion and insertion, by each method.
+    pub curves: bool,
     /// Labels whose drift is counted, besides the one that is explained.
     pub watched: Vec<usize>,
     pub search: SearchWay,
@@ -60,6 +62,10 @@ pub struct Missed {
 pub struct Audit {
     pub cases: Vec<Case>,
     pub missed: Vec<Missed>,
+    /// Methods that this classifier has no map for, and why.
+    pub absent: Vec<(Method, String)>,
+    /// Why the classifier has no features to hold images against each other by, where it has none.
+    pub without_features: Option<String>,
 }
 
 impl Setup {

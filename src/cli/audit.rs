@@ -11,13 +11,13 @@ use crate::audit::phantoms::{self, Plan};
 use crate::audit::{self, Method, Report, Setup};
 use crate::demo;
 use crate::export::report::NOTICE;
-use crate::export::write;
+use crate::export::{audit as page, write};
 use crate::pipeline;
 use crate::volume::phantom::Finding;
 
 pub(super) fn run(args: &AuditArgs) -> Result<()> {
     let (autoencoder, classifier) = cards(args)?;
-    for path in [&args.json, &args.csv].into_iter().flatten() {
+    for path in [&args.json, &args.csv, &args.report].into_iter().flatten() {
         write::check(path, args.overwrite)?;
     }
     compute::start(&args.compute)?;
@@ -30,7 +30,8 @@ pub(super) fn run(args: &AuditArgs) -> Result<()> {
         watched: phantoms::watched(classifier.network.labels()),
         autoencoder,
         classifier,
-        methods: Method::DEFAULT.to_vec(),
+        methods: methods(args),
+        curves: args.curves,
         search: args.search.way(),
         max_change: args.max_change,
         slices: args.slices,
@@ -48,8 +49,17 @@ pub(super) fn run(args: &AuditArgs) -> Result<()> {
         write::save(path, serde_json::to_string_pretty(&report)?.as_bytes(), args.overwrite)
     });
     // One that cannot be written takes no other with it.
-    let csv = args.csv.as_ref().map(|path| write::save(path, audit::csv(&audit).as_bytes(), args.overwrite));
-    [json, csv].into_iter().flatten().collect()
+    let csv = args.csv.as_ref().map(|path| write::save(path, &audit::csv(&audit), args.overwrite));
+    let page = args
+        .report
+        .as_ref()
+        .map(|path| -> Result<()> { write::save(path, page::html(&report, &audit)?.as_bytes(), args.overwrite) });
+    [json, csv, page].into_iter().flatten().collect()
+}
+
+/// The methods, each once, in the order of the tables.
+fn methods(args: &AuditArgs) -> Vec<Method> {
+    Method::ALL.into_iter().filter(|method| args.methods.contains(method)).collect()
 }
 
 /// The networks to audit: both named, or those that come with the program.

@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use candle_core::{DType, Device, Tensor};
 use glam::{DAffine3, DVec3};
+use parallax::audit::curves::SHARES;
 use parallax::audit::metrics::{self, Localisation};
 use parallax::graph::ops::Conv;
 use parallax::job::Monitor;
@@ -27,7 +28,7 @@ fn grid(shape: [usize; 3], spacing_mm: [f64; 3]) -> Grid {
     Grid { shape, world_from_voxel: DAffine3::from_scale(DVec3::from_array(spacing_mm)) }
 }
 
-fn near(a: f64, b: f64) -> bool {
+pub(super) fn near(a: f64, b: f64) -> bool {
     (a - b).abs() < 1e-12
 }
 
@@ -137,7 +138,7 @@ fn integrated_gradients_add_up_to_the_difference_from_air() {
 }
 
 /// A logit that is the sum of a box, and one that is its opposite: a convolution whose kernel is the whole volume, `[slices, 1, h, w]`.
-fn toy(inside: &Tensor) -> Classifier {
+pub(super) fn toy(inside: &Tensor) -> Classifier {
     let sum = inside.permute((1, 0, 2, 3)).expect("a volume");
     let kernel = Tensor::stack(&[&sum, &sum.neg().expect("its opposite")], 0).expect("two classes");
     let sums = Conv::new(&kernel, None).expect("a convolution");
@@ -268,15 +269,22 @@ fn seed_with(finding: Finding) -> u64 {
     (0..1000).find(only).expect("one in sixteen")
 }
 
+/// All that there are, in the order of the tables.
+const METHODS: [&str; 6] =
+    ["latent_shift", "gradient", "integrated_gradients", "occlusion", "rise", "grad_cam_plus_plus"];
+
 #[test]
 fn a_small_audit_writes_its_table_and_its_files() {
     let models = TinyModels::sure(AUDITED, 1.0);
     let seed = seed_with(Finding::Effusion);
     let seeds = format!("{seed}:{}", seed + 1);
     let (json, csv) = (models.folder.path().join("audit.json"), models.folder.path().join("audit.csv"));
+    let page = models.folder.path().join("audit.html");
     let (ae, clf) = (models.card("autoencoder"), models.card("classifier"));
     let run = ["audit", "--seeds", &seeds, "--autoencoder", text(&ae), "--classifier", text(&clf)];
-    let run = [run.as_slice(), &["--json", text(&json), "--csv", text(&csv)]].concat();
+    let run = [run.as_slice(), &["--json", text(&json), "--csv", text(&csv), "--report", text(&page)]].concat();
+    let every = "latent-shift,gradient,integrated,occlusion,rise,grad-cam";
+    let run = [run.as_slice(), &["--curves", "--methods", every]].concat();
     let output = parallax(&run);
     let (said, complaints) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
     assert!(output.status.success(), "{complaints}");
@@ -293,13 +301,16 @@ fn a_small_audit_writes_its_table_and_its_files() {
     }
     let effusion = &report["findings"]["effusion"];
     assert_eq!((effusion["cases"].as_u64(), effusion["missed"].as_u64()), (Some(1), Some(0)));
-    for method in ["latent_shift", "gradient", "integrated_gradients", "occlusion"] {
-        for measure in ["dice", "energy_inside", "energy_rim", "pointing", "sparsity"] {
+    for method in METHODS {
+        for measure in ["dice", "iou", "energy_inside", "energy_rim", "pointing", "sparsity", "deletion", "insertion"] {
             let value = effusion["methods"][method][measure].as_f64();
             assert!(value.is_some_and(|value| (0.0..=1.0).contains(&value)), "{method} {measure}: {value:?}");
         }
     }
-    for number in ["validity", "drift", "monotonicity", "reconstruction_gap", "chance", "seconds"] {
+    let measured = ["proximity_hu", "changed_body_share", "sparsity"];
+    for number in
+        ["validity", "drift", "monotonicity", "reconstruction_gap", "chance", "seconds"].iter().chain(&measured)
+    {
         assert!(effusion[number].as_f64().is_some_and(|value| value >= 0.0), "{number}: {}", effusion[number]);
     }
     for score in ["scan", "reconstruction", "counterfactual", "truth"] {
@@ -311,12 +322,33 @@ fn a_small_audit_writes_its_table_and_its_files() {
     assert!(error("inside", "counterfactual") > 0.0 && error("outside", "detail_kept") >= 0.0);
     assert_eq!(report["findings"]["nodule"]["cases"], 0);
     assert!(report["findings"]["nodule"]["methods"]["gradient"]["dice"].is_null());
+    // One case has no interval and no Frechet distance, and both are said.
+    assert!(effusion["intervals"]["validity"].is_null() && effusion["intervals"]["methods"]["rise"]["iou"].is_null());
+    assert!(effusion["realism"]["why_not"].as_str().is_some_and(|why| why.contains("1 cases, and 10 are needed")));
+    assert!(effusion["realism"]["scan_to_truth"].is_null());
+    assert_eq!(report["settings"]["methods"], serde_json::json!(METHODS));
+    assert_eq!(report["settings"]["curves"]["shares"].as_array().map(Vec::len), Some(SHARES.len()));
 
     let table = std::fs::read_to_string(&csv).expect("a file");
     let lines: Vec<Vec<&str>> = table.lines().map(|line| line.split(',').collect()).collect();
-    assert_eq!(lines.len(), 1 + 4, "{table}");
+    assert_eq!(lines.len(), 1 + METHODS.len(), "{table}");
     assert!(lines.iter().all(|line| line.len() == lines[0].len()), "{table}");
     assert!(lines[1][1] == "effusion" && lines[1][5] == "latent_shift" && lines[2][5] == "gradient", "{table}");
+
+    let html = std::fs::read_to_string(&page).expect("a page");
+    for words in
+        ["Research use only", "SYNTHETIC: all scans are phantoms", "Grad-CAM++", "Deletion", "<svg", "effusion"]
+    {
+        assert!(html.contains(words), "{words}");
+    }
+    assert!(!html.contains("<script") && !html.contains("http"), "it loads nothing and runs nothing");
+    assert!(!html.contains("NaN") && !html.contains("inf,"), "no drawing has a number that is none");
+    #[cfg(unix)]
+    for file in [&json, &csv, &page] {
+        use std::os::unix::fs::PermissionsExt as _;
+        let mode = std::fs::metadata(file).expect("a file").permissions().mode() & 0o777;
+        assert_eq!(mode, 0o600, "{}", file.display());
+    }
 
     // The same again is refused before anything is computed.
     let again = parallax(&run);
