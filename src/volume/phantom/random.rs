@@ -61,7 +61,7 @@ pub(super) fn normalize(values: &mut [f32]) {
 }
 
 /// A Gaussian along each axis, cut at three widths, renormalised at the edges.
-pub(super) fn smooth(values: &mut [f32], [ni, nj, nk]: [usize; 3], sigma: [f32; 3]) {
+pub fn smooth(values: &mut [f32], [ni, nj, nk]: [usize; 3], sigma: [f32; 3]) {
     for (axis, sigma) in sigma.into_iter().enumerate().filter(|(_, sigma)| *sigma > 0.0) {
         let reach = (3.0 * sigma).ceil() as usize;
         let kernel: Vec<f32> = (0..=reach).map(|i| (-0.5 * (i as f32 / sigma).powi(2)).exp()).collect();
