@@ -1,6 +1,5 @@
 //! One patient after the other: what is shared by the findings once, then a search and, where it is known, the scan without it for each.
 
-use std::borrow::Cow;
 use std::collections::HashMap;
 use std::ops::Range;
 use std::sync::Arc;
@@ -146,7 +145,7 @@ pub fn examine(
         let maps: Vec<(Method, Vec<f32>)> =
             maps.iter_mut().filter_map(|(method, maps)| Some((*method, maps.next()?))).collect();
         let why_not = &mut audit.without_features;
-        audit.cases.push(examined.case(marked, &examined.request(marked.label, slab), maps, why_not, monitor)?);
+        audit.cases.push(examined.case(marked, &examined.request(marked.label, slab), &maps, why_not, monitor)?);
     }
     Ok(())
 }
@@ -229,7 +228,7 @@ impl<'a> Examined<'a> {
         &self,
         marked: &Marked,
         request: &Request,
-        maps: Vec<(Method, Vec<f32>)>,
+        maps: &[(Method, Vec<f32>)],
         without_features: &mut Option<String>,
         monitor: &Monitor,
     ) -> Result<Case> {
@@ -287,14 +286,14 @@ impl<'a> Examined<'a> {
     fn in_order<'m>(
         &self,
         change: &'m [f32],
-        maps: Vec<(Method, Vec<f32>)>,
+        maps: &'m [(Method, Vec<f32>)],
         at: &Range<usize>,
-    ) -> Vec<(Method, Cow<'m, [f32]>)> {
+    ) -> Vec<(Method, &'m [f32])> {
         let map = |method: &Method| match method {
-            Method::LatentShift => Some((*method, Cow::Borrowed(&change[at.clone()]))),
+            Method::LatentShift => Some((*method, &change[at.clone()])),
             method => {
                 let (_, map) = maps.iter().find(|(of, _)| of == method)?;
-                Some((*method, Cow::Owned(map[at.clone()].to_vec())))
+                Some((*method, &map[at.clone()]))
             }
         };
         self.setup.methods.iter().filter_map(map).collect()
@@ -305,7 +304,7 @@ impl<'a> Examined<'a> {
         &self,
         label: usize,
         result: &Counterfactual,
-        maps: &[(Method, Cow<[f32]>)],
+        maps: &[(Method, &[f32])],
         monitor: &Monitor,
     ) -> Result<Vec<(Method, Curves)>> {
         if !self.setup.curves {

@@ -100,7 +100,9 @@ impl<'a> Along<'a> {
 
     fn deleted(&self, gone: &[usize]) -> Vec<f32> {
         let mut voxels = self.scan.clone();
-        gone.iter().for_each(|voxel| voxels[self.at.start + voxel] = self.lung);
+        for voxel in gone.iter().map(|voxel| self.at.start + voxel) {
+            voxels[voxel] = self.lung;
+        }
         voxels
     }
 

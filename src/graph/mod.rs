@@ -29,7 +29,7 @@ use std::sync::Arc;
 pub use around::{Around, SlabTape};
 pub use plan::Plan;
 pub use run::{Check, Tape};
-pub use split::{Features, Split};
+pub use split::{Axes, Features, Place, Split};
 
 use self::ops::Operation;
 use crate::job::Cancelled;

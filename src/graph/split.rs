@@ -13,13 +13,17 @@ pub struct Features {
     pub by_channel: bool,
 }
 
+/// The axis of the input that runs along an axis, and whether it does so in reverse; none where no axis does, as of channels.
+pub type Place = Option<(usize, bool)>;
+/// The place of each axis.
+pub type Axes = Vec<Place>;
+
 /// A graph of one input and one output in two: from the input to a value that all goes through, and from there on.
 pub struct Split {
     pub front: Graph,
     pub back: Graph,
-    /// For each axis of the value between them the axis of the input that runs along it, and whether it does so in reverse; none where
-    /// no axis of the input does, as of channels.
-    pub along: Vec<Option<(usize, bool)>>,
+    /// For each axis of the value between them, what runs along it.
+    pub along: Axes,
 }
 
 impl Graph {
@@ -142,8 +146,8 @@ impl Graph {
     }
 
     /// Which axis of the input runs along each axis of a value; none where an operation on the way mixes them.
-    fn along(&self, value: Value, shapes: &[Vec<usize>]) -> Option<Vec<Option<(usize, bool)>>> {
-        let mut all: Vec<Option<Vec<Option<(usize, bool)>>>> = Vec::with_capacity(value.0 + 1);
+    fn along(&self, value: Value, shapes: &[Vec<usize>]) -> Option<Axes> {
+        let mut all: Vec<Option<Axes>> = Vec::with_capacity(value.0 + 1);
         for (at, node) in self.nodes[..=value.0].iter().enumerate() {
             let shape = &shapes[at];
             if node.operation.is_none() {
@@ -158,7 +162,7 @@ impl Graph {
                 if let Some(Permute(axes)) = self.is::<Permute>(at) {
                     Some(axes.iter().map(|axis| before[*axis]).collect())
                 } else if let Some(Flip(axes)) = self.is::<Flip>(at) {
-                    let turned = |(axis, of): (usize, Option<(usize, bool)>)| {
+                    let turned = |(axis, of): (usize, Place)| {
                         of.map(|(place, reversed)| (place, reversed != axes.contains(&axis)))
                     };
                     Some(before.into_iter().enumerate().map(turned).collect())
@@ -178,7 +182,7 @@ impl Graph {
 }
 
 /// The axes behind a reshape that only adds or takes away axes of length 1; none behind any other.
-fn reshaped(before: &[Option<(usize, bool)>], from: &[usize], to: &[usize]) -> Option<Vec<Option<(usize, bool)>>> {
+fn reshaped(before: &[Place], from: &[usize], to: &[usize]) -> Option<Axes> {
     let mut long = from.iter().zip(before).filter(|(side, _)| **side != 1);
     let mut after = Vec::with_capacity(to.len());
     for side in to {

@@ -4,7 +4,7 @@
 use candle_core::{DType, Device, Tensor};
 
 use super::Error;
-use crate::graph::{Plan, Split};
+use crate::graph::{Axes, Place, Plan, Split};
 use crate::job::Monitor;
 use crate::models::Classifier;
 use crate::volume::Volume;
@@ -81,8 +81,8 @@ pub fn weighed(shape: &[usize], map: &[f32], gradient: &[f32]) -> (Vec<usize>, V
 
 /// Lays a map on a stack of these slices, rows and columns: half-pixel linear interpolation with clamped edges, as PyTorch's
 /// `interpolate(mode="trilinear", align_corners=False)`. `along` says of each axis with its channels which axis of the stack it is.
-fn placed(shape: &[usize], sizes: &[f32], along: &[Option<(usize, bool)>], sides: [usize; 3]) -> Vec<f32> {
-    let along: Vec<Option<(usize, bool)>> = along[..1].iter().chain(&along[2..]).copied().collect();
+fn placed(shape: &[usize], sizes: &[f32], along: &[Place], sides: [usize; 3]) -> Vec<f32> {
+    let along: Axes = along[..1].iter().chain(&along[2..]).copied().collect();
     let strides: Vec<usize> = (0..shape.len()).map(|axis| shape[axis + 1..].iter().product()).collect();
     // For each axis of the stack, where each of its places lies: two offsets into the map and the share of the second.
     let line = |of: usize| -> Vec<(usize, usize, f32)> {

@@ -138,7 +138,7 @@ pub fn realism(of: &Summary) -> Vec<String> {
         Some(format!("Frechet distance to {name}: {:.3}, of the unchanged scans {:.3}.", ours?, unchanged?))
     };
     let mut lines = vec![format!(
-        "In the {} features of the classifier, of {}, which so few bias upwards; the unchanged scans give the scale.",
+        "In the {} features of the classifier, of {}. Few cases make a distance too large; the unchanged scans give the scale.",
         realism.features,
         cases(realism.cases)
     )];

@@ -126,7 +126,8 @@ fn curves(cases: &[&Case]) -> String {
 
 /// The scores of each case against how severe its finding was drawn; nothing where no one drew it.
 fn against_dial(cases: &[&Case]) -> String {
-    const SERIES: [(&str, usize, fn(&Case) -> f64); 3] = [
+    type Series = (&'static str, usize, fn(&Case) -> f64);
+    const SERIES: [Series; 3] = [
         ("scan", 0, |case| case.scores.scan),
         ("reconstruction", 2, |case| case.scores.reconstruction),
         ("counterfactual", 1, |case| case.scores.counterfactual),

@@ -75,7 +75,7 @@ pub(super) fn bands(title: &str, bands: &[Band], chance: f64) -> String {
         )
         .ok();
     }
-    end(svg, title, "The line is the 95 % interval, where there is one; the dashes are chance.")
+    end(&svg, title, "The line is the 95 % interval, where there is one; the dashes are chance.")
 }
 
 /// Lines over one square, each named.
@@ -86,7 +86,7 @@ pub(super) fn lines(title: &str, axes: [&str; 2], lines: &[Line]) -> String {
         let points: Vec<String> = line.points.iter().map(|[x, y]| format!("{:.1},{:.1}", across(*x), up(*y))).collect();
         write!(svg, "<g class=\"m{}\"><polyline class=\"m\" points=\"{}\"/></g>", line.color, points.join(" ")).ok();
     }
-    end(svg, title, "")
+    end(&svg, title, "")
 }
 
 /// Dots over one square, each kind named.
@@ -103,7 +103,7 @@ pub(super) fn dots(title: &str, axes: [&str; 2], names: &[(String, usize)], dots
         )
         .ok();
     }
-    end(svg, title, "")
+    end(&svg, title, "")
 }
 
 fn across(x: f64) -> f64 {
@@ -143,7 +143,7 @@ fn begin(title: &str, height: f64) -> String {
     format!("<figure><svg viewBox=\"0 0 {WIDTH} {height:.0}\" role=\"img\" aria-label=\"{}\">", escape(title))
 }
 
-fn end(svg: String, title: &str, more: &str) -> String {
+fn end(svg: &str, title: &str, more: &str) -> String {
     format!("{svg}</svg><figcaption>{}. {}</figcaption></figure>\n", escape(title), escape(more))
         .replace(". </fig", ".</fig")
 }
