@@ -115,7 +115,7 @@ pub(super) fn examine(
     monitor: &Monitor,
 ) -> Result<()> {
     let dials = Dials::random(seed);
-    let (phantom, input) = pipeline::draw(seed, dials, &plan.autoencoder.recipe, monitor)?;
+    let (phantom, input) = pipeline::draw_version(plan.version, seed, dials, &plan.autoencoder.recipe, monitor)?;
     let masks = phantom.masks_on(&input.prepared.volume.grid);
     let visible = |finding: &Finding| masks.iter().any(|masks| masks & finding.mask() as u8 != 0);
     let positive: Vec<Finding> = plan.positive(dials).filter(visible).collect();
@@ -184,7 +184,7 @@ impl Patient<'_> {
             return Err(Cancelled.into()); // half a search is no case
         }
         let without = self.dials.with(finding, 0.0);
-        let (_, healthy) = pipeline::draw(self.seed, without, &self.plan.autoencoder.recipe, monitor)?;
+        let (_, healthy) = pipeline::draw_version(self.plan.version, self.seed, without, &self.plan.autoencoder.recipe, monitor)?;
         let truth = pipeline::probabilities(&healthy.prepared.volume, classifier, monitor)?[label];
 
         let at = result.slab_voxels();

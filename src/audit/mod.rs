@@ -23,7 +23,7 @@ use crate::job::Monitor;
 use crate::latent_shift::{Options, Outside, SearchWay};
 use crate::models::{Autoencoder, Classifier, label_index};
 use crate::pipeline::{BadInput, Model, Request, Target};
-use crate::volume::phantom::{Dials, Finding};
+use crate::volume::phantom::{Dials, Finding, Version};
 
 /// Where a search is to bring the score: what a classifier calls "no" without doubt.
 pub const TARGET: f64 = 0.1;
@@ -39,6 +39,8 @@ pub struct Plan {
     pub classifier: Arc<Model<Classifier>>,
     /// Of the phantoms: none that the networks were trained on.
     pub seeds: Range<u64>,
+    /// The generator that draws them.
+    pub version: Version,
     pub findings: Vec<Finding>,
     pub search: SearchWay,
     pub max_change: f64,

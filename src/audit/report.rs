@@ -39,6 +39,8 @@ pub struct ModelName {
 /// Every number that the result rests on.
 #[derive(Debug, Serialize)]
 pub struct Settings {
+    /// Of the generator that drew the phantoms.
+    pub phantom_version: u8,
     pub target: f64,
     pub target_tolerance: f64,
     pub max_change: f64,
@@ -93,6 +95,7 @@ impl Report {
             seeds: [plan.seeds.start, plan.seeds.end],
             search: search.to_owned(),
             settings: Settings {
+                phantom_version: plan.version.number(),
                 target: TARGET,
                 target_tolerance: GOAL_TOLERANCE,
                 max_change: plan.max_change,

@@ -27,6 +27,7 @@ pub(super) fn run(args: &AuditArgs) -> Result<()> {
         autoencoder: pipeline::load_autoencoder(&autoencoder, &monitor)?,
         classifier: pipeline::load_classifier(&classifier, &monitor)?,
         seeds: args.seeds.0.clone(),
+        version: args.phantom_version,
         findings,
         search: args.search.way(),
         max_change: args.max_change,
