@@ -45,7 +45,7 @@ pub(super) fn size(text: &str) -> Result<Shape, String> {
 
 /// Reads the columns, rows and slices of a scan.
 pub(super) fn matrix(text: &str) -> Result<PerAxis<usize>, String> {
-    per_axis(text, |side| whole(side), "512x512x300")
+    per_axis(text, whole, "512x512x300")
 }
 
 /// Reads the millimetres between columns, rows and slices.

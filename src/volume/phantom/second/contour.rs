@@ -30,7 +30,7 @@ impl Polar {
     }
 
     /// The angle from the back, `0..=pi`, the same on both sides.
-    pub(super) fn from_back(self) -> f32 {
+    pub(super) fn around(self) -> f32 {
         PI - self.theta.abs()
     }
 }

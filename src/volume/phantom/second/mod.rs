@@ -113,7 +113,9 @@ impl Artist<'_> {
             self.layer(self.scanner.height(k, *part), &mut hu, &mut depth, (n == 0).then_some(&mut *masks));
         }
         let share = (parts.len() as f32).recip();
-        hu.iter_mut().for_each(|hu| *hu *= share);
+        for hu in &mut hu {
+            *hu *= share;
+        }
         self.scanner.see(self.seed, k, &mut hu, &depth);
         out.iter_mut().zip(&hu).for_each(|(out, hu)| *out = hu.round().clamp(-2000.0, 3071.0) as i16);
     }

@@ -6,7 +6,7 @@ use super::super::field::smooth_max;
 use super::contour::Polar;
 use super::patient::{Place, Section};
 use super::shapes::{FAR_MM, bell, mix, ramp};
-use super::skeleton::Bone;
+use super::skeleton::{Bone, Skeleton};
 use super::tissues::Phase;
 
 /// What of the vessels and airways of the lungs is in a voxel, as shares of it.
@@ -218,7 +218,7 @@ impl Section<'_> {
                 let plate = mix(marrow, hu.cortex * 0.55, ramp(-2.2, -1.2, into_disc));
                 voxel.blend(body + 1.0, mix(plate, 85.0, ramp(-0.5, 0.6, into_disc)));
             }
-            voxel.bone(skeleton.processes(&self.bones, at), hu.cortex * 0.85, marrow);
+            voxel.bone(Skeleton::processes(&self.bones, at), hu.cortex * 0.85, marrow);
             let canal = skeleton.canal(at, self.spine);
             if canal < voxel.wide {
                 voxel.blend(canal, hu.fat * 0.2);

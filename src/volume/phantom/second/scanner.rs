@@ -151,8 +151,7 @@ impl Scanner {
         let z = self.height(k, 0.0);
         let mut g = Stream::new(seed ^ (k as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15), "second noise");
         let noise = self.kernel.noise(&mut g, shape, spacing);
-        let shoulders =
-            if self.has_arms { 0.55 } else { 1.0 } * ramp(self.shoulders_z - 25.0, self.shoulders_z + 40.0, z);
+        let shoulders = 0.6 * ramp(self.shoulders_z - 25.0, self.shoulders_z + 40.0, z);
         let level = |depth: f32| 0.40 + 0.60 * ramp(-15.0, 95.0, depth) + 0.5 * shoulders * ramp(0.0, 40.0, depth);
         hu.iter_mut()
             .zip(&noise)
@@ -230,7 +229,9 @@ fn blur(values: &mut [f32], [ni, nj]: [usize; 2], sigma: [f32; 2]) {
             line[reach..reach + ni].copy_from_slice(row);
             line[reach + ni..].fill(row[ni - 1]);
             row.copy_from_slice(&line[reach..reach + ni]);
-            row.iter_mut().for_each(|value| *value *= across[0]);
+            for value in &mut *row {
+                *value *= across[0];
+            }
             for (step, tap) in across.iter().enumerate().skip(1) {
                 let (before, after) = (&line[reach - step..], &line[reach + step..]);
                 row.iter_mut().zip(before).zip(after).for_each(|((out, a), b)| *out += tap * (a + b));
@@ -245,7 +246,9 @@ fn blur(values: &mut [f32], [ni, nj]: [usize; 2], sigma: [f32; 2]) {
             &source[j * ni..(j + 1) * ni]
         };
         for (j, out) in values.chunks_exact_mut(ni).enumerate() {
-            out.iter_mut().for_each(|value| *value *= down[0]);
+            for value in &mut *out {
+                *value *= down[0];
+            }
             for (step, tap) in down.iter().enumerate().skip(1) {
                 let (before, after) = (row(j as i64 - step as i64), row(j as i64 + step as i64));
                 out.iter_mut().zip(before).zip(after).for_each(|((out, a), b)| *out += tap * (a + b));

@@ -123,7 +123,7 @@ impl Skeleton {
         smooth_min(smooth_min(body, behind, 7.0), wings, 10.0)
     }
 
-    pub(super) fn processes(&self, bones: &Bones, at: Vec3) -> Bone {
+    pub(super) fn processes(bones: &Bones, at: Vec3) -> Bone {
         Bone { distance: nearest(&bones.processes, at), cortex: 1.5, marrow: 1.1 }
     }
 
@@ -132,7 +132,7 @@ impl Skeleton {
         if !(-3.0..16.0).contains(&cage) {
             return (Bone::NONE, 0.0);
         }
-        let around = polar.from_back();
+        let around = polar.around();
         let turn = around.min(JUNCTION) * FRAC_PI_2 / JUNCTION;
         let rise = ((around - JUNCTION) / (PI - JUNCTION)).max(0.0);
         let drop = self.rib_drop * (turn.sin().powi(2) - 0.75 * rise * rise);
@@ -189,7 +189,7 @@ impl Skeleton {
             return Bone::NONE;
         }
         let up = (at.z - low) / (high - low);
-        let around = polar.from_back() - turn;
+        let around = polar.around() - turn;
         // The arms above the head turn its tip to the side.
         let (inner, outer) = (mix(0.98, 0.62, up), mix(1.16, 1.62, up.powf(0.7)));
         let middle = (around - 0.5 * (inner + outer)).abs() - 0.5 * (outer - inner);
