@@ -13,7 +13,7 @@ use super::shapes::{Ovoid, ramp};
 /// Fluid thinner than this is none.
 const THINNEST_MM: f32 = 1.5;
 /// Lung that fluid compresses, at most.
-const WIDEST_RIM_MM: f32 = 9.0;
+const WIDEST_RIM_MM: f32 = 8.0;
 /// Tries to find a nodule's place within a lung, away from the vessels of the hilum.
 const TRIES: usize = 1000;
 
