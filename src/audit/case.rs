@@ -184,7 +184,8 @@ impl Patient<'_> {
             return Err(Cancelled.into()); // half a search is no case
         }
         let without = self.dials.with(finding, 0.0);
-        let (_, healthy) = pipeline::draw_version(self.plan.version, self.seed, without, &self.plan.autoencoder.recipe, monitor)?;
+        let (_, healthy) =
+            pipeline::draw_version(self.plan.version, self.seed, without, &self.plan.autoencoder.recipe, monitor)?;
         let truth = pipeline::probabilities(&healthy.prepared.volume, classifier, monitor)?[label];
 
         let at = result.slab_voxels();
