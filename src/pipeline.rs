@@ -28,7 +28,7 @@ pub use self::asked::{Asked, ComparedWith, NetworkUsed};
 pub use self::chosen::{choice, which};
 pub use self::described::Described;
 pub use self::fault::{BadInput, in_words};
-pub use self::input::{Input, draw, open, open_and_show, open_chosen, prepare};
+pub use self::input::{Input, draw, draw_version, open, open_and_show, open_chosen, prepare};
 pub use self::inspect::{Opened, inspect, plans};
 pub use self::loading::{Model, load_autoencoder, load_classifier, load_embedder, load_segmenter, recipe};
 pub use self::lungs::lungs;

@@ -8,7 +8,7 @@ use super::case::{self, Marked, Patient};
 use super::{Audit, Setup};
 use crate::job::Monitor;
 use crate::pipeline::{self, BadInput};
-use crate::volume::phantom::{Dials, Finding, Mask};
+use crate::volume::phantom::{Dials, Finding, Mask, Version};
 
 /// More phantoms than this would take weeks.
 const MOST_SEEDS: u64 = 100_000;
@@ -18,6 +18,8 @@ pub struct Plan {
     pub setup: Setup,
     /// Of the phantoms: none that the networks were trained on.
     pub seeds: Range<u64>,
+    /// The generator that draws them.
+    pub version: Version,
     pub findings: Vec<Finding>,
 }
 
@@ -52,7 +54,7 @@ impl Plan {
     /// A phantom as the networks see it, with those of its findings that they can see.
     fn patient(&self, seed: u64, monitor: &Monitor) -> Result<Patient<'_>> {
         let (dials, recipe) = (Dials::random(seed), &self.setup.autoencoder.recipe);
-        let (phantom, input) = pipeline::draw(seed, dials, recipe, monitor)?;
+        let (phantom, input) = pipeline::draw_version(self.version, seed, dials, recipe, monitor)?;
         let masks = phantom.masks_on(&input.prepared.volume.grid);
         let marked = |mask: Mask| masks.iter().map(|masks| masks & mask as u8 != 0).collect::<Vec<bool>>();
         let mut findings = Vec::new();
@@ -65,7 +67,7 @@ impl Plan {
         }
         let without = move |marked: &Marked, monitor: &Monitor| {
             let finding = marked.finding.parse::<Finding>()?;
-            let (_, healthy) = pipeline::draw(seed, dials.with(finding, 0.0), recipe, monitor)?;
+            let (_, healthy) = pipeline::draw_version(self.version, seed, dials.with(finding, 0.0), recipe, monitor)?;
             Ok(Some(healthy))
         };
         let body = marked(Mask::Body);

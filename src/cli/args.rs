@@ -13,11 +13,13 @@ use super::fit::FitArgs;
 use super::models::ModelsArgs;
 use super::outputs::OutputArgs;
 use super::pacs::PacsArgs;
-use super::values::{Seeds, Shape, Slab, dial, listed, positive, seeds, size, slab, whole, within};
+use super::values::{
+    PerAxis, Seeds, Shape, Slab, dial, listed, matrix, positive, seeds, size, slab, spacing, whole, within,
+};
 use crate::audit;
 use crate::latent_shift::Outside;
 use crate::ui::Start;
-use crate::volume::phantom::Finding;
+use crate::volume::phantom::{Finding, Version};
 
 /// Shows what a CT classifier looks at: the nearest scan that it would have scored differently.
 ///
@@ -226,6 +228,15 @@ pub struct PhantomArgs {
     /// The masks, .nii.gz: sums of 1 effusion, 2 nodule, 4 cardiomegaly, 8 emphysema, 16 right lung, 32 left lung, 64 body
     #[arg(long, value_name = "FILE")]
     pub masks: Option<PathBuf>,
+    /// Which generator draws, 1 or 2: the networks that come with Parallax know version 1 alone
+    #[arg(long, value_name = "N", default_value = "1")]
+    pub phantom_version: Version,
+    /// Columns, rows and slices of a phantom of version 2, "512x512x300" [default: by seed]
+    #[arg(long, value_name = "CxRxS", value_parser = matrix, requires = "spacing", conflicts_with = "seeds")]
+    pub matrix: Option<PerAxis<usize>>,
+    /// Millimetres between columns, rows and slices, "0.7x0.7x1"
+    #[arg(long, value_name = "AxBxC", value_parser = spacing, requires = "matrix")]
+    pub spacing: Option<PerAxis<f64>>,
     /// Replace files that exist
     #[arg(long)]
     pub overwrite: bool,
@@ -284,6 +295,9 @@ pub struct AuditArgs {
     /// Which phantoms; none that the networks were trained on
     #[arg(long, value_name = "A:B", value_parser = seeds, default_value = "100000:100020")]
     pub seeds: Seeds,
+    /// Which generator draws them, 1 or 2: the networks that come with Parallax know version 1 alone
+    #[arg(long, value_name = "N", default_value = "1")]
+    pub phantom_version: Version,
     /// One finding, by name; may be repeated [default: all four]
     #[arg(long, value_name = "NAME")]
     pub finding: Vec<Finding>,

@@ -37,12 +37,13 @@ pub(super) fn run(args: &AuditArgs) -> Result<()> {
         slices: args.slices,
         outside: args.outside,
     };
-    let plan = Plan { setup, seeds: args.seeds.0.clone(), findings };
+    let plan = Plan { setup, seeds: args.seeds.0.clone(), version: args.phantom_version, findings };
     let audit = phantoms::run(&plan, &monitor)?;
     let search = args.search.to_possible_value().map_or_else(String::new, |value| value.get_name().to_owned());
     let names: Vec<&str> = plan.names().collect();
     let seeds = Some([plan.seeds.start, plan.seeds.end]);
-    let report = Report { seeds, ..Report::new(&plan.setup, &names, &audit, &search, NOTICE) };
+    let phantom_version = Some(plan.version.number());
+    let report = Report { seeds, phantom_version, ..Report::new(&plan.setup, &names, &audit, &search, NOTICE) };
     say(&audit::table(&report));
     say("Research use only. Not for diagnosis.");
     let json = args.json.as_ref().map(|path| -> Result<()> {

@@ -2,16 +2,17 @@
 
 use std::path::Path;
 
-use anyhow::{Result, anyhow};
+use anyhow::{Result, anyhow, bail};
 
 use super::args::PhantomArgs;
 use super::values::Seeds;
-use super::{progress, say};
+use super::{Usage, progress, say};
 use crate::export::{nifti, tensors, write};
 use crate::job::Monitor;
 use crate::pipeline::{self, BadInput};
 use crate::preprocess::Recipe;
-use crate::volume::phantom::{Dials, Error, Finding, Phantom, phantom};
+use crate::volume::phantom::second::{self, Raster};
+use crate::volume::phantom::{Dials, Error, Finding, Phantom, Version};
 use crate::volume::{Volume, Voxels};
 
 pub(super) fn run(args: &PhantomArgs) -> Result<()> {
@@ -28,7 +29,7 @@ fn scan(args: &PhantomArgs, seed: u64) -> Result<()> {
         write::check(path, args.overwrite)?;
     }
     let dials = dials(args, seed);
-    let phantom = draw(seed, dials, &progress::monitor()?)?;
+    let phantom = draw(args, seed, dials, &progress::monitor()?)?;
     let bytes = nifti::nifti_bytes(&phantom.volume, "SYNTHETIC phantom, HU. Research use only.")?;
     write::save(&args.out, &bytes, args.overwrite)?;
     if let Some(path) = &args.masks {
@@ -53,18 +54,19 @@ fn stacks(args: &PhantomArgs, Seeds(seeds): &Seeds, recipe: &Recipe) -> Result<(
     let total = (seeds.end - seeds.start) as usize;
     for (i, seed) in seeds.clone().enumerate() {
         monitor.step("drawing phantoms", i, total)?;
-        stack(&path(seed), dials(args, seed), seed, recipe, args.overwrite, &monitor)?;
+        stack(args, &path(seed), seed, recipe, &monitor)?;
     }
     say(&format!("{total} phantoms in {}", folder.display()));
     Ok(())
 }
 
-fn stack(path: &Path, dials: Dials, seed: u64, recipe: &Recipe, overwrite: bool, monitor: &Monitor) -> Result<()> {
-    let (phantom, input) = pipeline::draw(seed, dials, recipe, &monitor.quiet())?;
+fn stack(args: &PhantomArgs, path: &Path, seed: u64, recipe: &Recipe, monitor: &Monitor) -> Result<()> {
+    let dials = dials(args, seed);
+    let (phantom, input) = pipeline::draw_version(args.phantom_version, seed, dials, recipe, &monitor.quiet())?;
     let prepared = input.prepared.volume;
     let masks = phantom.masks_on(&prepared.grid);
     let dials = Finding::ALL.map(|finding| dials.of(finding));
-    write::save(path, &tensors::phantom_bytes(&prepared, &masks, &dials)?, overwrite)
+    write::save(path, &tensors::phantom_bytes(&prepared, &masks, &dials)?, args.overwrite)
 }
 
 fn dials(args: &PhantomArgs, seed: u64) -> Dials {
@@ -74,9 +76,26 @@ fn dials(args: &PhantomArgs, seed: u64) -> Dials {
     Dials { effusion: args.effusion, nodule: args.nodule, cardiomegaly: args.cardiomegaly, emphysema: args.emphysema }
 }
 
-fn draw(seed: u64, dials: Dials, monitor: &Monitor) -> Result<Phantom> {
-    phantom(seed, dials, monitor).map_err(|error| match error {
+fn draw(args: &PhantomArgs, seed: u64, dials: Dials, monitor: &Monitor) -> Result<Phantom> {
+    let drawn = match raster(args)? {
+        Some(raster) => second::draw(seed, dials, Some(raster), monitor),
+        None => args.phantom_version.draw(seed, dials, monitor),
+    };
+    drawn.map_err(|error| match error {
         Error::Cancelled(cancelled) => cancelled.into(),
         Error::Dial(dial) => BadInput::new(dial).into(),
+        Error::Raster(raster) => BadInput::new(raster).into(),
     })
+}
+
+/// The grid that was asked for, which the first version cannot draw on.
+fn raster(args: &PhantomArgs) -> Result<Option<Raster>> {
+    let (Some(matrix), Some(spacing)) = (&args.matrix, &args.spacing) else { return Ok(None) };
+    if args.phantom_version == Version::First {
+        bail!(Usage(
+            "phantoms of version 1 have a grid of their own; add --phantom-version 2 to choose --matrix and --spacing"
+                .to_owned()
+        ));
+    }
+    Ok(Some(Raster { shape: matrix.0, spacing_mm: spacing.0 }))
 }

@@ -23,6 +23,10 @@ pub struct Seeds(pub Range<u64>);
 #[derive(Debug, Clone)]
 pub struct Shape(pub Vec<usize>);
 
+/// A number for each axis of a scan: columns, rows, slices.
+#[derive(Debug, Clone, Copy)]
+pub struct PerAxis<N>(pub [N; 3]);
+
 /// A lambda range, ascending.
 #[derive(Debug, Clone, Copy)]
 pub struct LambdaRange(pub [f64; 2]);
@@ -37,6 +41,22 @@ pub(super) fn size(text: &str) -> Result<Shape, String> {
         _ => Err(format!("{side:?} is no side; want AxBx..., as 1x1x96x96x96")),
     };
     text.split('x').map(side).collect::<Result<_, _>>().map(Shape)
+}
+
+/// Reads the columns, rows and slices of a scan.
+pub(super) fn matrix(text: &str) -> Result<PerAxis<usize>, String> {
+    per_axis(text, whole, "512x512x300")
+}
+
+/// Reads the millimetres between columns, rows and slices.
+pub(super) fn spacing(text: &str) -> Result<PerAxis<f64>, String> {
+    per_axis(text, positive, "0.7x0.7x1")
+}
+
+fn per_axis<N>(text: &str, read: impl Fn(&str) -> Result<N, String>, such: &str) -> Result<PerAxis<N>, String> {
+    let numbers: Vec<N> = text.split('x').map(read).collect::<Result<_, _>>()?;
+    let three = <[N; 3]>::try_from(numbers).map_err(|_other| format!("{text:?} is not three numbers; want {such}"))?;
+    Ok(PerAxis(three))
 }
 
 /// Reads a whole number of a range.

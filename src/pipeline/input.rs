@@ -11,7 +11,7 @@ use crate::io::{self, Among, Arrival, Choice, Note, Scan};
 use crate::job::Monitor;
 use crate::preprocess::{self, Prepared, Recipe};
 use crate::volume::Volume;
-use crate::volume::phantom::{self, Dials, Phantom};
+use crate::volume::phantom::{self, Dials, Phantom, Version};
 
 /// What goes into the networks: a scan with its preparation, or a stack from a file, which skips it.
 #[derive(Debug, Clone)]
@@ -89,16 +89,32 @@ pub fn prepare(scan: &Arc<Scan>, recipe: &Recipe, monitor: &Monitor) -> Result<I
     Ok(Input::new(Some(Arc::clone(scan)), prepared))
 }
 
-/// Draws a phantom, which is a scan like any other, and prepares it.
+/// Draws a phantom of the first version, which is a scan like any other, and prepares it.
 pub fn draw(seed: u64, dials: Dials, recipe: &Recipe, monitor: &Monitor) -> Result<(Phantom, Input)> {
-    let phantom = phantom::phantom(seed, dials, monitor).map_err(|error| match error {
+    draw_version(Version::First, seed, dials, recipe, monitor)
+}
+
+/// Draws a phantom of a version, and prepares it.
+pub fn draw_version(
+    version: Version,
+    seed: u64,
+    dials: Dials,
+    recipe: &Recipe,
+    monitor: &Monitor,
+) -> Result<(Phantom, Input)> {
+    let phantom = version.draw(seed, dials, monitor).map_err(|error| match error {
         phantom::Error::Cancelled(cancelled) => cancelled.into(),
         phantom::Error::Dial(dial) => BadInput::mark(dial),
+        phantom::Error::Raster(raster) => BadInput::mark(raster),
     })?;
+    let which = match version {
+        Version::First => String::new(),
+        later @ Version::Second => format!(", version {}", later.number()),
+    };
     let scan = Scan {
         volume: phantom.volume.clone(),
-        source: format!("phantom {seed}").into(),
-        format: format!("drawn by Parallax, seed {seed}"),
+        source: format!("phantom {seed}{which}").into(),
+        format: format!("drawn by Parallax, seed {seed}{which}"),
         geometry: io::Geometry::Sform,
         notes: vec![Note::caution("SYNTHETIC: a drawn phantom, no patient")],
         window_hu: None,

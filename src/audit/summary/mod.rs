@@ -32,6 +32,9 @@ pub struct Report {
     /// Of the phantoms; the last one is not included.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub seeds: Option<[u64; 2]>,
+    /// Of the generator that drew the phantoms.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub phantom_version: Option<u8>,
     pub search: String,
     pub settings: Settings,
     /// Methods that the classifier has no map for, and why.
@@ -133,6 +136,7 @@ impl Report {
                 classifier: ModelName::of(&setup.classifier),
             },
             seeds: None,
+            phantom_version: None,
             search: search.to_owned(),
             absent: audit.absent.iter().cloned().collect(),
             findings: findings.iter().map(summarise).collect(),

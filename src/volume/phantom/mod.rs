@@ -7,6 +7,7 @@ mod anatomy;
 mod field;
 mod findings;
 pub mod random;
+pub mod second;
 
 use std::str::FromStr;
 
@@ -58,6 +59,21 @@ pub enum Mask {
     Body = 64,
 }
 
+/// Which generator draws: a seed is another patient to each, and always the same one to the same.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Version {
+    /// The one that the networks which come with the program know.
+    #[default]
+    First,
+    /// Nearer to real scans, on any grid.
+    Second,
+}
+
+/// A version that there is not.
+#[derive(Debug, Clone, PartialEq, thiserror::Error)]
+#[error("no phantom version {0:?}; there are 1 and 2")]
+pub struct NoSuchVersion(String);
+
 /// A name that no finding has.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
 #[error("no finding {0:?}; there are effusion, nodule, cardiomegaly, emphysema")]
@@ -76,6 +92,33 @@ pub struct Phantom {
     pub volume: Volume,
     /// Sums of [`Mask`]s, on the volume's grid.
     pub masks: Vec<u8>,
+}
+
+impl Version {
+    pub fn number(self) -> u8 {
+        match self {
+            Self::First => 1,
+            Self::Second => 2,
+        }
+    }
+
+    /// Draws the phantom of a seed on the version's own grid.
+    pub fn draw(self, seed: u64, dials: Dials, monitor: &Monitor) -> Result<Phantom, Error> {
+        match self {
+            Self::First => phantom(seed, dials, monitor),
+            Self::Second => second::draw(seed, dials, None, monitor),
+        }
+    }
+}
+
+impl FromStr for Version {
+    type Err = NoSuchVersion;
+
+    fn from_str(number: &str) -> Result<Self, NoSuchVersion> {
+        let versions = [Self::First, Self::Second];
+        let found = versions.into_iter().find(|version| version.number().to_string() == number);
+        found.ok_or_else(|| NoSuchVersion(number.to_owned()))
+    }
 }
 
 impl Finding {
@@ -177,9 +220,11 @@ pub enum Error {
     Cancelled(#[from] Cancelled),
     #[error(transparent)]
     Dial(#[from] BadDial),
+    #[error(transparent)]
+    Raster(#[from] second::BadRaster),
 }
 
-/// Draws the phantom of a seed.
+/// Draws the phantom of a seed, of the first version.
 pub fn phantom(seed: u64, dials: Dials, monitor: &Monitor) -> Result<Phantom, Error> {
     dials.check()?;
     let slices = SHAPE[2];

@@ -138,6 +138,14 @@ fn impossible_phantoms_are_refused_in_words() {
         2,
         "no finding \"cough\"",
     );
+    assert_fails(&["phantom", "--seed", "1", "--phantom-version", "3", "--out", out], 2, "there are 1 and 2");
+    let grid = ["phantom", "--seed", "1", "--matrix", "8x8x4", "--spacing", "9x9x9", "--out", out];
+    assert_fails(&grid, 2, "add --phantom-version 2");
+    assert_fails(
+        &["phantom", "--seed", "1", "--matrix", "8x8", "--spacing", "9x9x9", "--out", out],
+        2,
+        "not three numbers",
+    );
     let card = folder.path().join("none.toml");
     let many = ["phantom", "--seeds", "5:6", "--random", "--card", path(&card), "--out", out];
     assert_fails(&many, 3, "cannot read the model card");

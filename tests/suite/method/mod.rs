@@ -7,6 +7,7 @@ pub(crate) mod methods;
 pub(crate) mod outside;
 pub(crate) mod path;
 pub(crate) mod phantom;
+pub(crate) mod phantom_second;
 pub(crate) mod quality;
 pub(crate) mod regions;
 pub(crate) mod runs;
