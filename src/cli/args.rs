@@ -10,6 +10,7 @@ use super::cohort_args::CohortArgs;
 use super::compute::{ComputeArgs, bytes};
 use super::doctor::DoctorArgs;
 use super::fit::FitArgs;
+use super::insert::InsertArgs;
 use super::models::ModelsArgs;
 use super::outputs::OutputArgs;
 use super::pacs::PacsArgs;
@@ -108,6 +109,8 @@ pub enum Command {
     Demo(DemoArgs),
     /// Draws a chest CT whose truth is known, with findings on dials
     Phantom(PhantomArgs),
+    /// Draws a finding into a real scan, where its anatomy allows
+    Insert(InsertArgs),
     /// Measures how true explanations are, on phantoms whose truth is known
     Audit(AuditArgs),
     /// Lists published networks, and fetches one when it is asked for

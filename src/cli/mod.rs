@@ -14,6 +14,7 @@ mod explain;
 mod fit;
 mod info;
 mod info_card;
+mod insert;
 mod methods;
 mod models;
 mod named;
@@ -85,6 +86,7 @@ fn dispatch(arguments: Arguments) -> Result<()> {
         Some(Command::Predict(args)) => predict::run(&args),
         Some(Command::Demo(args)) => demo::run(&args),
         Some(Command::Phantom(args)) => phantom::run(&args),
+        Some(Command::Insert(args)) => insert::run(&args),
         Some(Command::Explain(args)) => match &args.replay {
             Some(record) => replay::run(&args, record),
             None => explain::run(&args),

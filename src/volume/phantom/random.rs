@@ -42,7 +42,7 @@ impl Stream {
 }
 
 /// Normal noise on a grid `[ni, nj, nk]`, smoothed by Gaussians of these widths in voxels, mean 0 and deviation 1.
-pub(super) fn smooth_noise(stream: &mut Stream, shape: [usize; 3], sigma: [f32; 3]) -> Vec<f32> {
+pub fn smooth_noise(stream: &mut Stream, shape: [usize; 3], sigma: [f32; 3]) -> Vec<f32> {
     let mut values: Vec<f32> = (0..shape.iter().product()).map(|_| stream.normal()).collect();
     smooth(&mut values, shape, sigma);
     normalize(&mut values);
@@ -61,7 +61,7 @@ pub(super) fn normalize(values: &mut [f32]) {
 }
 
 /// A Gaussian along each axis, cut at three widths, renormalised at the edges.
-pub(super) fn smooth(values: &mut [f32], [ni, nj, nk]: [usize; 3], sigma: [f32; 3]) {
+pub fn smooth(values: &mut [f32], [ni, nj, nk]: [usize; 3], sigma: [f32; 3]) {
     for (axis, sigma) in sigma.into_iter().enumerate().filter(|(_, sigma)| *sigma > 0.0) {
         let reach = (3.0 * sigma).ceil() as usize;
         let kernel: Vec<f32> = (0..=reach).map(|i| (-0.5 * (i as f32 / sigma).powi(2)).exp()).collect();
