@@ -32,7 +32,7 @@ pub use self::input::{Input, draw, open, open_and_show, open_chosen, prepare};
 pub use self::inspect::{Opened, inspect, plans};
 pub use self::loading::{Model, load_autoencoder, load_classifier, load_embedder, load_segmenter, recipe};
 pub use self::lungs::lungs;
-pub use self::methods::method;
+pub use self::methods::{features, grad_cam, maps, method};
 pub use self::network::{Comparison, Cost, SelfCheck, allow_failed_checks, compare, cost, files_of};
 pub use self::pace::{Pace, pace};
 pub use self::request::{Other, Request, Target};
@@ -40,7 +40,6 @@ pub use self::run::{Run, Timing};
 pub use self::seen::{Seen, seen};
 pub use self::toward::other;
 use crate::job::{Cancelled, Monitor};
-use crate::latent_shift::saliency::{self, Saliency};
 use crate::latent_shift::vary::{Noisy, Variation};
 use crate::latent_shift::{self, Counterfactual, Options};
 use crate::models::{Autoencoder, Classifier};
@@ -85,20 +84,6 @@ pub fn reconstruct(
 ) -> Result<Volume> {
     let _flushed = denormals::flushed();
     latent_shift::reconstruct(&input.prepared.volume, autoencoder, encoded, monitor).map_err(told)
-}
-
-/// What saliency methods say of these labels, in their order.
-pub fn saliency(
-    input: &Input,
-    classifier: &Model<Classifier>,
-    labels: &[usize],
-    monitor: &Monitor,
-) -> Result<Vec<Saliency>> {
-    let _flushed = denormals::flushed();
-    input.check()?;
-    let Prepared { volume, recipe, .. } = &input.prepared;
-    let classifier = classifier_for(classifier, input, monitor)?;
-    saliency::saliency(volume, recipe.hu_from_unit(), &classifier, labels, monitor).map_err(told)
 }
 
 /// The whole run. A run cancelled after its first steps gives `Ok` with `complete == false` and what there is.

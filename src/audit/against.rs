@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use super::metrics::{dice_at_matched_area, energy_share};
+use super::metrics::{dice_at_matched_area, energy_share, iou_of_dice};
 use crate::quality::count;
 
 /// How well a map agrees with a mask on its own grid.
@@ -22,8 +22,7 @@ impl Against {
     /// `map` holds sizes, 0 or more; `mask` as many marks.
     pub fn of(map: &[f32], mask: &[bool]) -> Self {
         let dice = dice_at_matched_area(map, mask);
-        // Both sets have n voxels and share d n of them: d n of 2 n - d n.
-        let iou = dice / (2.0 - dice);
+        let iou = iou_of_dice(dice);
         let chance = count(mask) as f64 / mask.len().max(1) as f64;
         Self { dice, iou, energy_inside: energy_share(map, mask), chance }
     }

@@ -1,207 +1,261 @@
-//! One phantom after the other: what is shared by its findings once, then a search and the phantom without it for each.
+//! One patient after the other: what is shared by the findings once, then a search and, where it is known, the scan without it for each.
 
+use std::borrow::Cow;
 use std::collections::HashMap;
 use std::ops::Range;
 use std::sync::Arc;
 use std::time::Instant;
 
-use anyhow::{Context, Result};
+use anyhow::Result;
 use serde::Serialize;
 
+use super::curves::{Along, Curves};
 use super::metrics::{self, Localisation, RIM_MM};
-use super::{Audit, Plan, TARGET};
+use super::realism::Features;
+use super::{Audit, Method, Missed, Setup, TARGET};
 use crate::job::{Cancelled, Monitor};
 use crate::latent_shift::Counterfactual;
-use crate::latent_shift::saliency::Saliency;
 use crate::models::Classifier;
 use crate::pipeline::{self, Input, Request, Target};
-use crate::quality;
-use crate::volume::phantom::{Dials, Finding, Mask};
-
-/// What points at a finding.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Method {
-    /// |counterfactual - reconstruction|.
-    LatentShift,
-    Gradient,
-    IntegratedGradients,
-    Occlusion,
-}
-
-impl Method {
-    pub const ALL: [Self; 4] = [Self::LatentShift, Self::Gradient, Self::IntegratedGradients, Self::Occlusion];
-
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::LatentShift => "latent_shift",
-            Self::Gradient => "gradient",
-            Self::IntegratedGradients => "integrated_gradients",
-            Self::Occlusion => "occlusion",
-        }
-    }
-}
+use crate::quality::{self, CHANGED_HU};
+use crate::volume::Volume;
 
 /// The score of one finding.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
-pub struct Scores {
-    pub scan: f64,
-    pub reconstruction: f64,
-    pub counterfactual: f64,
-    /// Of the same phantom without the finding.
-    pub truth: f64,
+pub struct Scores<T = f64> {
+    pub scan: T,
+    pub reconstruction: T,
+    pub counterfactual: T,
+    /// Of the same scan without the finding; not a number where no one knows it.
+    pub truth: T,
 }
 
-/// Mean distance to the same phantom without the finding, HU. All is held within the recipe's range, as the truth is.
+/// Mean distance to the same scan without the finding, HU. All is held within the recipe's range, as the truth is.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
-pub struct HuError {
+pub struct HuError<T = f64> {
     /// As decoded.
-    pub counterfactual: f64,
+    pub counterfactual: T,
     /// Scan + counterfactual - reconstruction.
-    pub detail_kept: f64,
+    pub detail_kept: T,
     /// The scan as it is.
-    pub no_change: f64,
+    pub no_change: T,
 }
 
-/// What was drawn, against the truth.
+/// What was drawn, against the truth; not numbers where no one knows it.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
-pub struct Change {
+pub struct Change<T = f64> {
     /// In the mask.
-    pub inside: HuError,
+    pub inside: HuError<T>,
     /// In the body, beyond the mask's rim.
-    pub outside: HuError,
+    pub outside: HuError<T>,
 }
 
-/// One finding of one phantom, explained.
+/// One finding of one patient, explained.
 #[derive(Debug, Clone)]
 pub struct Case {
-    pub seed: u64,
-    pub finding: Finding,
-    pub dial: f32,
+    /// Of the patient.
+    pub name: String,
+    /// That the patient was drawn from.
+    pub seed: Option<u64>,
+    pub finding: String,
+    /// How severe it was drawn.
+    pub dial: Option<f32>,
     pub mask_voxels: usize,
     /// Share of the finding among all voxels that might change, which is the Dice coefficient of chance.
     pub mask_share: f64,
-    /// By `Method::ALL`.
-    pub localisation: [Localisation; 4],
+    /// By method, in the order of the setup, without those that the classifier has no map for.
+    pub localisation: Vec<(Method, Localisation)>,
+    /// By method likewise; empty where they were not asked for.
+    pub curves: Vec<(Method, Curves)>,
     pub scores: Scores,
     /// The score came to the target.
     pub reached: bool,
-    /// Mean |change| of the other findings' scores, from reconstruction to counterfactual; not a number where the classifier
-    /// knows none.
+    /// Mean |change| of the watched labels' other scores, from reconstruction to counterfactual; not a number where there are none.
     pub drift: f64,
     pub monotonicity: f64,
+    /// Mean |counterfactual - reconstruction| over the body, HU; not a number where there is no body.
+    pub proximity_hu: f64,
+    /// Share of the body that changed by more than [`CHANGED_HU`]; not a number where there is no body.
+    pub changed_body_share: f64,
+    /// Share of the voxels that might change, the most changed ones, that holds 90 % of the change.
+    pub sparsity: f64,
     pub hu_error: Change,
+    /// None where the classifier has none.
+    pub features: Option<Features>,
     /// Of the search with its sweep.
     pub seconds: f64,
 }
 
-/// A phantom as the networks see it, and what they say of it before any search.
-struct Patient<'a> {
-    plan: &'a Plan,
-    seed: u64,
-    dials: Dials,
-    input: Input,
-    /// The classifier for stacks like the input's.
-    classifier: Arc<Classifier>,
-    /// On the networks' grid.
-    masks: Vec<u8>,
+/// A finding whose place is known.
+#[derive(Debug, Clone)]
+pub struct Marked {
+    pub finding: String,
+    /// Where the classifier has its score.
+    pub label: usize,
+    /// How severe it was drawn.
+    pub dial: Option<f32>,
+    /// Where it is, on the networks' grid.
+    pub mask: Vec<bool>,
 }
 
-/// Adds the cases of one phantom. `report` hears how many are done.
-pub(super) fn examine(
-    plan: &Plan,
-    seed: u64,
+/// Gives the scan without a finding; none where no one knows it.
+type Without<'a> = Box<dyn Fn(&Marked, &Monitor) -> Result<Option<Input>> + 'a>;
+
+/// A scan as the autoencoder sees it, and what is known of it.
+pub struct Patient<'a> {
+    pub name: String,
+    /// That it was drawn from.
+    pub seed: Option<u64>,
+    pub input: Input,
+    /// Where the body is, on the networks' grid.
+    pub body: Vec<bool>,
+    pub findings: Vec<Marked>,
+    pub without: Without<'a>,
+}
+
+/// Adds the cases of one patient. `report` hears how many are done.
+pub fn examine(
+    setup: &Setup,
+    patient: &Patient,
     audit: &mut Audit,
-    report: impl Fn(usize) -> Result<(), Cancelled>,
+    report: &dyn Fn(usize) -> Result<(), Cancelled>,
     monitor: &Monitor,
 ) -> Result<()> {
-    let dials = Dials::random(seed);
-    let (phantom, input) = pipeline::draw(seed, dials, &plan.autoencoder.recipe, monitor)?;
-    let masks = phantom.masks_on(&input.prepared.volume.grid);
-    let visible = |finding: &Finding| masks.iter().any(|masks| masks & finding.mask() as u8 != 0);
-    let positive: Vec<Finding> = plan.positive(dials).filter(visible).collect();
-    if positive.is_empty() {
+    if patient.findings.is_empty() {
         return Ok(());
     }
-    let classifier = pipeline::classifier_for(&plan.classifier, &input, monitor)?;
-    let patient = Patient { plan, seed, dials, input, classifier, masks };
-    let explained = patient.explained(positive, &mut audit.missed, monitor)?;
-    let labels: Vec<usize> = explained.iter().map(|(_, label, _)| *label).collect();
+    let classifier = pipeline::classifier_for(&setup.classifier, &patient.input, monitor)?;
+    let examined = Examined { setup, patient, classifier };
+    let explained = examined.explained(&mut audit.missed, monitor)?;
+    let labels: Vec<usize> = explained.iter().map(|(marked, _)| marked.label).collect();
     if labels.is_empty() {
         return Ok(());
     }
-    let saliency = pipeline::saliency(&patient.input, &plan.classifier, &labels, monitor)?;
-    for (n, ((finding, label, slab), saliency)) in explained.into_iter().zip(saliency).enumerate() {
+    let mut maps = maps(setup, &patient.input, &labels, &mut audit.absent, monitor)?;
+    for (n, (marked, slab)) in explained.into_iter().enumerate() {
         report(n)?;
-        audit.cases.push(patient.case(finding, &patient.request(label, slab), &saliency, monitor)?);
+        let maps: Vec<(Method, Vec<f32>)> =
+            maps.iter_mut().filter_map(|(method, maps)| Some((*method, maps.next()?))).collect();
+        let why_not = &mut audit.without_features;
+        audit.cases.push(examined.case(marked, &examined.request(marked.label, slab), maps, why_not, monitor)?);
     }
     Ok(())
 }
 
-impl Patient<'_> {
-    /// Which findings there is something to explain of: each with its label and its slab.
-    fn explained(
-        &self,
-        positive: Vec<Finding>,
-        missed: &mut Vec<(u64, Finding)>,
-        monitor: &Monitor,
-    ) -> Result<Vec<(Finding, usize, Range<usize>)>> {
-        let (autoencoder, classifier) = (&*self.plan.autoencoder.network, &*self.classifier);
-        let outside = self.plan.options().outside();
+/// A map for each label.
+type Maps = std::vec::IntoIter<Vec<f32>>;
+
+/// What the methods beside latent shift say of each label; those without a map are told to be absent.
+fn maps(
+    setup: &Setup,
+    input: &Input,
+    labels: &[usize],
+    absent: &mut Vec<(Method, String)>,
+    monitor: &Monitor,
+) -> Result<Vec<(Method, Maps)>> {
+    let mut maps = Vec::new();
+    for method in &setup.methods {
+        let of_labels = match method {
+            Method::LatentShift => continue,
+            Method::Of(of) => pipeline::maps(input, &setup.classifier, labels, *of, monitor)?,
+            Method::GradCam => match pipeline::grad_cam(input, &setup.classifier, labels, monitor)? {
+                Ok(maps) => maps,
+                Err(why) => {
+                    if !absent.iter().any(|(other, _)| other == method) {
+                        absent.push((*method, why));
+                    }
+                    continue;
+                }
+            },
+        };
+        maps.push((*method, of_labels.into_iter()));
+    }
+    Ok(maps)
+}
+
+/// A patient with the networks that are asked.
+struct Examined<'a> {
+    setup: &'a Setup,
+    patient: &'a Patient<'a>,
+    /// The classifier for stacks like the patient's.
+    classifier: Arc<Classifier>,
+}
+
+impl<'a> Examined<'a> {
+    /// Which findings there is something to explain of: each with its slab.
+    fn explained(&self, missed: &mut Vec<Missed>, monitor: &Monitor) -> Result<Vec<(&'a Marked, Range<usize>)>> {
+        let (autoencoder, classifier) = (&*self.setup.autoencoder.network, &*self.classifier);
+        let outside = self.setup.options().outside();
+        let input = &self.patient.input;
         let mut scores_at_lambda_0 = HashMap::new();
         let mut explained = Vec::new();
-        for finding in positive {
-            let slab = self.slab(finding);
-            let encoded = outside.encoded(&slab, self.input.prepared.volume.grid.shape[2]);
+        for marked in &self.patient.findings {
+            let slab = self.slab(&marked.mask);
+            let encoded = outside.encoded(&slab, input.prepared.volume.grid.shape[2]);
             if !scores_at_lambda_0.contains_key(&encoded) {
-                let start = pipeline::reconstruct(&self.input, autoencoder, encoded.clone(), monitor)?;
+                let start = pipeline::reconstruct(input, autoencoder, encoded.clone(), monitor)?;
                 scores_at_lambda_0.insert(encoded.clone(), pipeline::probabilities(&start, classifier, monitor)?);
             }
-            match self.plan.label(finding) {
-                Some(label) if scores_at_lambda_0[&encoded][label] > TARGET => explained.push((finding, label, slab)),
-                _ => missed.push((self.seed, finding)),
+            if scores_at_lambda_0[&encoded][marked.label] > TARGET {
+                explained.push((marked, slab));
+            } else {
+                missed.push(Missed { name: self.patient.name.clone(), finding: marked.finding.clone() });
             }
         }
         Ok(explained)
     }
 
-    /// The slices that may change: of all stretches as long as the plan says, the first with most of the finding.
-    fn slab(&self, finding: Finding) -> Range<usize> {
-        let [width, height, slices] = self.input.prepared.volume.grid.shape;
-        let length = self.plan.slices.unwrap_or(slices).clamp(1, slices);
-        let per_slice: Vec<usize> = self.masked(finding.mask()).chunks(width * height).map(quality::count).collect();
+    /// The slices that may change: of all stretches as long as the setup says, the first with most of the finding.
+    fn slab(&self, mask: &[bool]) -> Range<usize> {
+        let [width, height, slices] = self.patient.input.prepared.volume.grid.shape;
+        let length = self.setup.slices.unwrap_or(slices).clamp(1, slices);
+        let per_slice: Vec<usize> = mask.chunks(width * height).map(quality::count).collect();
         let held: Vec<usize> = per_slice.windows(length).map(|stretch| stretch.iter().sum()).collect();
         let first = (0..held.len()).rev().max_by_key(|first| held[*first]).unwrap_or(0);
         first..first + length
     }
 
-    fn case(&self, finding: Finding, request: &Request, saliency: &Saliency, monitor: &Monitor) -> Result<Case> {
-        let classifier = &*self.classifier;
-        let label = self.plan.label(finding).context("the plan was checked for a label of each finding")?;
+    /// `maps` are those of the methods beside latent shift.
+    fn case(
+        &self,
+        marked: &Marked,
+        request: &Request,
+        maps: Vec<(Method, Vec<f32>)>,
+        without_features: &mut Option<String>,
+        monitor: &Monitor,
+    ) -> Result<Case> {
+        let Patient { name, seed, input, body, .. } = self.patient;
         let began = Instant::now();
-        let result = pipeline::explain(&self.input, request, monitor)?;
+        let result = pipeline::explain(input, request, monitor)?;
         let seconds = began.elapsed().as_secs_f64();
         if !result.complete {
             return Err(Cancelled.into()); // half a search is no case
         }
-        let without = self.dials.with(finding, 0.0);
-        let (_, healthy) = pipeline::draw(self.seed, without, &self.plan.autoencoder.recipe, monitor)?;
-        let truth = pipeline::probabilities(&healthy.prepared.volume, classifier, monitor)?[label];
+        let healthy = (self.patient.without)(marked, monitor)?;
+        let truth = match &healthy {
+            Some(healthy) => {
+                pipeline::probabilities(&healthy.prepared.volume, &self.classifier, monitor)?[marked.label]
+            }
+            None => f64::NAN,
+        };
 
         let at = result.slab_voxels();
-        let whole = self.masked(finding.mask());
-        let (rim, mask) = (&metrics::rim(&whole, &result.grid, RIM_MM)[at.clone()], &whole[at.clone()]);
-        let difference: Vec<f32> = result.difference_hu(result.chosen).voxels.iter().map(f32::abs).collect();
-        let Saliency { gradient, integrated_gradients, occlusion } = saliency;
-        let maps = [&difference, gradient, integrated_gradients, occlusion];
+        let (rim, mask) = (&metrics::rim(&marked.mask, &result.grid, RIM_MM)[at.clone()], &marked.mask[at.clone()]);
+        let change: Vec<f32> = result.difference_hu(result.chosen).voxels.iter().map(f32::abs).collect();
+        let maps = self.in_order(&change, maps, &at);
+        let localisation = maps.iter().map(|(method, map)| (*method, Localisation::of(map, mask, rim))).collect();
+        let features = self.features(&result, healthy.as_ref(), without_features, monitor)?;
         let sweep: Vec<f64> = result.steps.iter().map(|step| step.score).collect();
         let mask_voxels = quality::count(mask);
         Ok(Case {
-            seed: self.seed,
-            finding,
-            dial: self.dials.of(finding),
+            name: name.clone(),
+            seed: *seed,
+            finding: marked.finding.clone(),
+            dial: marked.dial,
             mask_voxels,
             mask_share: mask_voxels as f64 / mask.len() as f64,
-            localisation: maps.map(|map| Localisation::of(&map[at.clone()], mask, rim)),
+            localisation,
+            curves: self.curves(marked.label, &result, &maps, monitor)?,
             scores: Scores {
                 scan: result.scores.scan,
                 reconstruction: result.scores.reconstruction,
@@ -209,49 +263,115 @@ impl Patient<'_> {
                 truth,
             },
             reached: quality::reached(result.scores.reconstruction, TARGET, result.scores.counterfactual),
-            drift: self.drift(label, &result),
+            drift: self.drift(marked.label, &result),
             monotonicity: quality::monotonicity(&sweep),
-            hu_error: self.change(&result, &healthy, mask, rim),
+            proximity_hu: quality::mean_distance(&change, &vec![0.0; change.len()], body),
+            changed_body_share: quality::share_above(&change, CHANGED_HU, body),
+            sparsity: quality::sparsity(&change[at]),
+            hu_error: healthy.map_or(Change::UNKNOWN, |healthy| self.change(&result, &healthy, mask, rim)),
+            features,
             seconds,
         })
     }
 
+    /// The maps where voxels might change, in the order of the setup.
+    fn in_order<'m>(
+        &self,
+        change: &'m [f32],
+        maps: Vec<(Method, Vec<f32>)>,
+        at: &Range<usize>,
+    ) -> Vec<(Method, Cow<'m, [f32]>)> {
+        let map = |method: &Method| match method {
+            Method::LatentShift => Some((*method, Cow::Borrowed(&change[at.clone()]))),
+            method => {
+                let (_, map) = maps.iter().find(|(of, _)| of == method)?;
+                Some((*method, Cow::Owned(map[at.clone()].to_vec())))
+            }
+        };
+        self.setup.methods.iter().filter_map(map).collect()
+    }
+
+    /// The score along deletion and insertion by each map, where that was asked for.
+    fn curves(
+        &self,
+        label: usize,
+        result: &Counterfactual,
+        maps: &[(Method, Cow<[f32]>)],
+        monitor: &Monitor,
+    ) -> Result<Vec<(Method, Curves)>> {
+        if !self.setup.curves {
+            return Ok(Vec::new());
+        }
+        let (at, scan) = (result.slab_voxels(), result.scores.scan);
+        let along = Along::new(&self.patient.input, (&self.classifier, label), at, scan, monitor)?;
+        maps.iter().map(|(method, map)| Ok((*method, along.curves(map, monitor)?))).collect()
+    }
+
+    /// What the classifier's last layer takes of each image; nothing where there is no such layer, and why.
+    fn features(
+        &self,
+        result: &Counterfactual,
+        healthy: Option<&Input>,
+        why_not: &mut Option<String>,
+        monitor: &Monitor,
+    ) -> Result<Option<Features>> {
+        let [slope, offset] = result.hu_from_unit;
+        let unit = |hu: Volume| {
+            let units: Vec<f32> = hu.voxels.iter().map(|hu| (hu - offset) / slope).collect();
+            Volume::from_f32(hu.grid, units)
+        };
+        let mut of = |volume: &Volume| -> Result<Option<Vec<f64>>> {
+            match pipeline::features(volume, &self.classifier, monitor)? {
+                Ok(features) => Ok(Some(features)),
+                Err(why) => {
+                    *why_not = Some(why);
+                    Ok(None)
+                }
+            }
+        };
+        let Some(scan) = of(&result.stack)? else { return Ok(None) };
+        let images = [result.reconstruction_hu(), result.step_hu(result.chosen)].map(unit);
+        let [Some(reconstruction), Some(counterfactual)] = [of(&images[0])?, of(&images[1])?] else { return Ok(None) };
+        let truth = match healthy {
+            Some(healthy) => of(&healthy.prepared.volume)?,
+            None => None,
+        };
+        Ok(Some(Features { scan, reconstruction, counterfactual, truth }))
+    }
+
     fn request(&self, label: usize, slab: Range<usize>) -> Request {
-        let classifier = self.plan.classifier.clone();
+        let classifier = self.setup.classifier.clone();
         Request {
-            autoencoder: self.plan.autoencoder.clone(),
+            autoencoder: self.setup.autoencoder.clone(),
             target: Target::Classes { classifier, terms: vec![(label, 1.0)], offset: 0.0 },
             slab: Some(slab),
-            options: self.plan.options(),
+            options: self.setup.options(),
         }
     }
 
-    fn masked(&self, mask: Mask) -> Vec<bool> {
-        self.masks.iter().map(|masks| masks & mask as u8 != 0).collect()
-    }
-
     fn drift(&self, explained: usize, result: &Counterfactual) -> f64 {
-        let classifier = &self.plan.classifier.network;
-        let mut others = quality::drift(result, classifier.labels(), &[explained], classifier.probabilities());
-        others.retain(|output| Finding::ALL.iter().any(|finding| finding.name() == output.name));
+        let classifier = &self.setup.classifier.network;
+        let unwatched = (0..classifier.labels().len()).filter(|label| !self.setup.watched.contains(label));
+        let left_out: Vec<usize> = unwatched.chain([explained]).collect();
+        let others = quality::drift(result, classifier.labels(), &left_out, classifier.probabilities());
         others.iter().map(|output| output.change().abs()).sum::<f64>() / others.len() as f64
     }
 
     /// How far from the truth within the slab: what was decoded, the scan with the change added, and the scan as it is.
     fn change(&self, result: &Counterfactual, healthy: &Input, mask: &[bool], rim: &[bool]) -> Change {
-        let [slope, offset] = self.plan.autoencoder.recipe.hu_from_unit();
-        let [low, high] = self.plan.autoencoder.recipe.hu;
+        let recipe = &self.setup.autoencoder.recipe;
+        let ([slope, offset], [low, high]) = (recipe.hu_from_unit(), recipe.hu);
         let hu = |input: &Input| -> Vec<f32> {
             input.prepared.volume.voxels.iter().map(|unit| slope * unit + offset).collect()
         };
-        let (scan, truth) = (hu(&self.input), hu(healthy));
+        let (scan, truth) = (hu(&self.patient.input), hu(healthy));
         let decoded: Vec<f32> =
             result.step_hu(result.chosen).voxels.iter().map(|value| value.clamp(low, high)).collect();
         let difference = result.difference_hu(result.chosen);
         let detailed: Vec<f32> =
             scan.iter().zip(difference.voxels.iter()).map(|(scan, change)| (scan + change).clamp(low, high)).collect();
         let at = result.slab_voxels();
-        let body = &self.masked(Mask::Body)[at.clone()];
+        let body = &self.patient.body[at.clone()];
         let beyond: Vec<bool> = body.iter().zip(rim).map(|(is_body, is_near)| *is_body && !is_near).collect();
         let error = |region: &[bool]| {
             let from_truth = |hu: &[f32]| quality::mean_distance(&hu[at.clone()], &truth[at.clone()], region);
@@ -263,4 +383,12 @@ impl Patient<'_> {
         };
         Change { inside: error(mask), outside: error(&beyond) }
     }
+}
+
+impl Change {
+    /// Where no one knows the truth.
+    pub const UNKNOWN: Self = {
+        let nothing = HuError { counterfactual: f64::NAN, detail_kept: f64::NAN, no_change: f64::NAN };
+        Self { inside: nothing, outside: nothing }
+    };
 }

@@ -10,27 +10,37 @@ use crate::volume::Grid;
 
 /// How far around a finding a change still counts as near it, millimetres.
 pub const RIM_MM: f64 = 5.0;
-/// Where a map points, against a mask.
+
+/// Where a map points, against a mask; of one case, or what many come to.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
-pub struct Localisation {
-    pub dice: f64,
-    pub energy_inside: f64,
-    pub energy_rim: f64,
-    pub pointing: f64,
-    pub sparsity: f64,
+pub struct Localisation<T = f64> {
+    pub dice: T,
+    /// Intersection over union of the same two sets as `dice`.
+    pub iou: T,
+    pub energy_inside: T,
+    pub energy_rim: T,
+    pub pointing: T,
+    pub sparsity: T,
 }
 
 impl Localisation {
     /// `map` holds sizes, 0 or more; `rim` is the mask and what is near it.
     pub fn of(map: &[f32], mask: &[bool], rim: &[bool]) -> Self {
+        let dice = dice_at_matched_area(map, mask);
         Self {
-            dice: dice_at_matched_area(map, mask),
+            dice,
+            iou: iou_of_dice(dice),
             energy_inside: energy_share(map, mask),
             energy_rim: energy_share(map, rim),
             pointing: pointing(map, mask),
             sparsity: sparsity(map),
         }
     }
+}
+
+/// Intersection over union of two sets of as many voxels, n, of which they share d n: d n of 2 n - d n.
+pub fn iou_of_dice(dice: f64) -> f64 {
+    dice / (2.0 - dice)
 }
 
 /// Dice's coefficient of the mask and of as many voxels, those where the map is largest.

@@ -14,7 +14,8 @@ use super::insert::InsertArgs;
 use super::models::ModelsArgs;
 use super::outputs::OutputArgs;
 use super::pacs::PacsArgs;
-use super::values::{Seeds, Shape, Slab, dial, positive, seeds, size, slab, whole, within};
+use super::values::{Seeds, Shape, Slab, dial, listed, positive, seeds, size, slab, whole, within};
+use crate::audit;
 use crate::latent_shift::Outside;
 use crate::ui::Start;
 use crate::volume::phantom::Finding;
@@ -278,6 +279,9 @@ pub struct ExplainArgs {
     pub outputs: OutputArgs,
 }
 
+/// The methods of an audit that names none.
+const DEFAULT_METHODS: &str = "latent-shift,gradient,integrated,occlusion,grad-cam";
+
 #[derive(Debug, Args)]
 pub struct AuditArgs {
     /// Which phantoms; none that the networks were trained on
@@ -304,12 +308,28 @@ pub struct AuditArgs {
     /// What the classifier sees outside these slices [default: reconstruction]
     #[arg(long, value_enum, value_name = "WHAT")]
     pub outside: Option<Outside>,
-    /// Means per finding, as JSON
+    /// What is held against the masks. RISE takes about as long as occlusion, and the others next to nothing beside the search
+    #[arg(
+        long,
+        value_parser = listed::<audit::Method>(),
+        value_name = "METHOD",
+        value_delimiter = ',',
+        default_value = DEFAULT_METHODS
+    )]
+    pub methods: Vec<audit::Method>,
+    /// Also follows the score while voxels are deleted, and inserted, in the order of each method: 26 passes of the classifier for each
+    /// method and case
+    #[arg(long)]
+    pub curves: bool,
+    /// Means per finding with their 95 % intervals, as JSON
     #[arg(long, value_name = "FILE")]
     pub json: Option<PathBuf>,
     /// One line per case and method
     #[arg(long, value_name = "FILE")]
     pub csv: Option<PathBuf>,
+    /// One page of HTML with tables and drawings, which holds all that it shows
+    #[arg(long, value_name = "FILE")]
+    pub report: Option<PathBuf>,
     /// Replace files that exist
     #[arg(long)]
     pub overwrite: bool,

@@ -7,43 +7,59 @@ use clap::ValueEnum;
 
 use super::args::AuditArgs;
 use super::{Usage, compute, progress, say};
-use crate::audit::{self, Plan, Report};
+use crate::audit::phantoms::{self, Plan};
+use crate::audit::{self, Method, Report, Setup};
 use crate::demo;
 use crate::export::report::NOTICE;
-use crate::export::write;
+use crate::export::{audit as page, write};
 use crate::pipeline;
 use crate::volume::phantom::Finding;
 
 pub(super) fn run(args: &AuditArgs) -> Result<()> {
     let (autoencoder, classifier) = cards(args)?;
-    for path in [&args.json, &args.csv].into_iter().flatten() {
+    for path in [&args.json, &args.csv, &args.report].into_iter().flatten() {
         write::check(path, args.overwrite)?;
     }
     compute::start(&args.compute)?;
     let monitor = progress::monitor()?;
     let mut findings: Vec<Finding> = Finding::ALL.to_vec();
     findings.retain(|finding| args.finding.is_empty() || args.finding.contains(finding));
-    let plan = Plan {
-        autoencoder: pipeline::load_autoencoder(&autoencoder, &monitor)?,
-        classifier: pipeline::load_classifier(&classifier, &monitor)?,
-        seeds: args.seeds.0.clone(),
-        findings,
+    let autoencoder = pipeline::load_autoencoder(&autoencoder, &monitor)?;
+    let classifier = pipeline::load_classifier(&classifier, &monitor)?;
+    let setup = Setup {
+        watched: phantoms::watched(classifier.network.labels()),
+        autoencoder,
+        classifier,
+        methods: methods(args),
+        curves: args.curves,
         search: args.search.way(),
         max_change: args.max_change,
         slices: args.slices,
         outside: args.outside,
     };
-    let audit = audit::run(&plan, &monitor)?;
+    let plan = Plan { setup, seeds: args.seeds.0.clone(), findings };
+    let audit = phantoms::run(&plan, &monitor)?;
     let search = args.search.to_possible_value().map_or_else(String::new, |value| value.get_name().to_owned());
-    let report = Report::new(&plan, &audit, &search, NOTICE);
+    let names: Vec<&str> = plan.names().collect();
+    let seeds = Some([plan.seeds.start, plan.seeds.end]);
+    let report = Report { seeds, ..Report::new(&plan.setup, &names, &audit, &search, NOTICE) };
     say(&audit::table(&report));
     say("Research use only. Not for diagnosis.");
     let json = args.json.as_ref().map(|path| -> Result<()> {
         write::save(path, serde_json::to_string_pretty(&report)?.as_bytes(), args.overwrite)
     });
     // One that cannot be written takes no other with it.
-    let csv = args.csv.as_ref().map(|path| write::save(path, audit::csv(&audit).as_bytes(), args.overwrite));
-    [json, csv].into_iter().flatten().collect()
+    let csv = args.csv.as_ref().map(|path| write::save(path, &audit::csv(&audit), args.overwrite));
+    let page = args
+        .report
+        .as_ref()
+        .map(|path| -> Result<()> { write::save(path, page::html(&report, &audit)?.as_bytes(), args.overwrite) });
+    [json, csv, page].into_iter().flatten().collect()
+}
+
+/// The methods, each once, in the order of the tables.
+fn methods(args: &AuditArgs) -> Vec<Method> {
+    Method::ALL.into_iter().filter(|method| args.methods.contains(method)).collect()
 }
 
 /// The networks to audit: both named, or those that come with the program.

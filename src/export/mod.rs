@@ -3,6 +3,7 @@
 
 pub mod animation;
 pub mod apng;
+pub mod audit;
 pub mod compared;
 mod dicom;
 mod film;

@@ -22,12 +22,14 @@ pub mod ops;
 mod peak;
 mod plan;
 mod run;
+mod split;
 
 use std::sync::Arc;
 
 pub use around::{Around, SlabTape};
 pub use plan::Plan;
 pub use run::{Check, Tape};
+pub use split::{Features, Split};
 
 use self::ops::Operation;
 use crate::job::Cancelled;

@@ -139,6 +139,11 @@ impl Plan {
         }
     }
 
+    /// Where the weights are.
+    pub fn device(&self) -> Device {
+        self.0.device.clone()
+    }
+
     /// How many operations a pass runs.
     pub fn operations(&self) -> usize {
         self.0.graph.operations()

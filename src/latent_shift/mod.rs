@@ -5,6 +5,7 @@
 
 pub mod chunks;
 mod direction;
+pub mod grad_cam;
 pub mod gradient;
 pub mod heatmap;
 pub mod objective;
@@ -77,6 +78,8 @@ pub enum Error {
          deviations = \"OUTPUT\" in it, or measure steps in latents"
     )]
     NoDeviations,
+    #[error("the classifier has no map for Grad-CAM++: {0}")]
+    NoMap(String),
 }
 
 impl From<graph::Error> for Error {

@@ -30,7 +30,7 @@ pub const LUNG_HU: f32 = -850.0;
 const TISSUE_HU: f32 = -500.0;
 
 /// A way to ask a classifier where it looks.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub enum Method {
     Gradient,
     IntegratedGradients,
@@ -82,16 +82,6 @@ impl Method {
     }
 }
 
-/// What three methods say of one label: sizes, one per voxel of the stack.
-pub struct Saliency {
-    /// |d logit / d voxel| at the scan.
-    pub gradient: Vec<f32>,
-    /// |voxel's share of logit(scan) - logit(air)|.
-    pub integrated_gradients: Vec<f32>,
-    /// The fall of the logit when the cube around the voxel is lung; 0 where it rises.
-    pub occlusion: Vec<f32>,
-}
-
 /// What a method says of each of `labels`: sizes of 0 or more, one for each voxel of a stack of values `0..=1`. `hu_from_unit` is the
 /// recipe's `[slope, offset]`.
 pub fn maps(
@@ -129,22 +119,6 @@ pub fn maps(
             Ok(maps)
         }
     }
-}
-
-/// The three methods that are audited, for `labels`, as [`maps`] gives them.
-pub fn saliency(
-    stack: &Volume,
-    hu_from_unit: [f32; 2],
-    classifier: &Classifier,
-    labels: &[usize],
-    monitor: &Monitor,
-) -> Result<Vec<Saliency>, Error> {
-    let by = |method| maps(method, stack, hu_from_unit, classifier, labels, monitor);
-    let (plain, integrated) = (by(Method::Gradient)?, by(Method::IntegratedGradients)?);
-    let methods = plain.into_iter().zip(integrated).zip(by(Method::Occlusion)?);
-    let of_label =
-        |((gradient, integrated_gradients), occlusion)| Saliency { gradient, integrated_gradients, occlusion };
-    Ok(methods.map(of_label).collect())
 }
 
 /// d logit / d stack for each label, `[slices, 1, h, w]`, signed: one pass forward, and one back for each.

@@ -1,12 +1,19 @@
 //! What other methods than the counterfactual say of a class and a scan: maps on the classifier's own grid.
 
-use anyhow::{Result, anyhow};
+use std::sync::Arc;
 
+use anyhow::{Result, anyhow};
+use candle_core::DType;
+
+use super::adapted::stack_of;
 use super::{BadInput, Input, Model, Target, classifier_for, prepared_for, told};
+use crate::graph::{Features, Plan};
 use crate::job::Monitor;
 use crate::latent_shift::saliency::{self, Method};
+use crate::latent_shift::{self, grad_cam};
 use crate::models::Classifier;
 use crate::nn::denormals;
+use crate::preprocess::{self, Prepared};
 use crate::volume::Volume;
 
 /// The sizes that a method gives each voxel of the scan as the classifier's own recipe prepares it, 0 or more: of the score that
@@ -29,6 +36,77 @@ pub fn method(
     let maps = saliency::maps(method, volume, hu_from_unit, &network, &[label], monitor).map_err(told)?;
     let map = maps.into_iter().next().unwrap_or_default();
     Ok(Volume::from_f32(volume.grid, map))
+}
+
+/// The sizes that a method gives each voxel of the stack as it is prepared, 0 or more, for each label: of the score that a search on this
+/// stack moves.
+pub fn maps(
+    input: &Input,
+    classifier: &Model<Classifier>,
+    labels: &[usize],
+    method: Method,
+    monitor: &Monitor,
+) -> Result<Vec<Vec<f32>>> {
+    let _flushed = denormals::flushed();
+    input.check()?;
+    let Prepared { volume, recipe, .. } = &input.prepared;
+    let classifier = classifier_for(classifier, input, monitor)?;
+    saliency::maps(method, volume, recipe.hu_from_unit(), &classifier, labels, monitor).map_err(told)
+}
+
+/// What Grad-CAM++ says of each label on the stack as it is prepared, as [`maps`] does. A network of another recipe is asked on its own grid.
+///
+/// # Errors
+/// Where a pass fails; within, says in words why the network has no map for it.
+pub fn grad_cam(
+    input: &Input,
+    classifier: &Model<Classifier>,
+    labels: &[usize],
+    monitor: &Monitor,
+) -> Result<Result<Vec<Vec<f32>>, String>> {
+    let _flushed = denormals::flushed();
+    input.check()?;
+    let other = input.scan.as_ref().filter(|_| input.prepared.recipe != classifier.recipe);
+    let own = match other {
+        Some(scan) => &Input::new(Some(Arc::clone(scan)), prepared_for(input, &classifier.recipe, monitor)?),
+        None => input,
+    };
+    let (there, here) = (&own.prepared.volume, &input.prepared.volume.grid);
+    let network = classifier_for(classifier, own, monitor)?;
+    let maps = match grad_cam::maps(&network, there, labels, monitor) {
+        Ok(maps) => maps,
+        Err(latent_shift::Error::NoMap(why)) => return Ok(Err(why)),
+        Err(error) => return Err(told(error)),
+    };
+    if other.is_none() {
+        return Ok(Ok(maps));
+    }
+    let laid = |map| preprocess::restore(&Volume::from_f32(there.grid, map), here, 0.0, monitor);
+    let maps = maps.into_iter().map(|map| Ok(laid(map)?.voxels.iter().collect())).collect::<Result<_>>()?;
+    Ok(Ok(maps))
+}
+
+/// The numbers that the last linear layer of a classifier takes for a volume on the grid that it is fed with, each averaged over space.
+///
+/// # Errors
+/// Where the pass fails; within, says in words why the network has no such layer.
+pub fn features(volume: &Volume, classifier: &Classifier, monitor: &Monitor) -> Result<Result<Vec<f64>, String>> {
+    let _flushed = denormals::flushed();
+    let stack = stack_of(volume)?;
+    let Features { graph, by_channel } = match classifier.graph(stack.dims())?.features() {
+        Ok(features) => features,
+        Err(why) => return Ok(Err(why)),
+    };
+    let device = classifier.plan(stack.dims())?.device();
+    let plan = Plan::new(&graph, &[stack.dims()], stack.dtype())?.on(&device);
+    let values = plan.forward(&[stack], &|_, _| monitor.check()).map_err(|error| told(error.into()))?.remove(0);
+    let axis = if by_channel { 1.min(values.rank() - 1) } else { values.rank() - 1 };
+    let last = values.to_dtype(DType::F64)?.transpose(axis, values.rank() - 1)?.contiguous()?;
+    let features = last.flatten_to(last.rank().max(2) - 2)?.mean(0)?.to_vec1::<f64>()?;
+    if !features.iter().all(|feature| feature.is_finite()) {
+        return Err(BadInput::mark(latent_shift::Error::NotFinite("a feature".to_owned())));
+    }
+    Ok(Ok(features))
 }
 
 impl Target {

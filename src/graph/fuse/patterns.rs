@@ -8,13 +8,13 @@ use super::super::{Graph, Node, Value};
 
 impl Graph {
     /// The operation of a value where it is one of this type.
-    pub(super) fn is<T: 'static>(&self, value: Value) -> Option<&T> {
+    pub(in crate::graph) fn is<T: 'static>(&self, value: Value) -> Option<&T> {
         let operation: &dyn Operation = &**self.nodes[value.0].operation.as_ref()?;
         (operation as &dyn Any).downcast_ref()
     }
 
     /// The operands of a node that is this arithmetic of two tensors.
-    pub(super) fn pair(&self, value: Value, wanted: Arithmetic) -> Option<[Value; 2]> {
+    pub(in crate::graph) fn pair(&self, value: Value, wanted: Arithmetic) -> Option<[Value; 2]> {
         let adds = wanted == Arithmetic::Add && self.is::<Add>(value).is_some();
         let is = adds || self.is::<Pairwise>(value).is_some_and(|pairwise| pairwise.of_two() == Some(wanted));
         match self.nodes[value.0].inputs.as_slice() {

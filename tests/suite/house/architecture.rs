@@ -67,7 +67,7 @@ const FENCES: [(&str, &[&str]); 42] = [
     ("gif", &["export"]),
     ("glob", &["cohort"]),
     ("parquet", &["cohort"]),
-    ("csv", &["export", "study", "cohort"]),
+    ("csv", &["audit", "export", "study", "cohort"]),
     ("muxide", &["export"]),
     ("openh264", &["export"]),
     ("png", &["export"]),

@@ -7,10 +7,11 @@ use std::sync::Arc;
 
 use candle_core::{DType, Device, Tensor};
 use glam::{DAffine3, DVec3};
+use parallax::audit::curves::SHARES;
 use parallax::audit::metrics::{self, Localisation};
 use parallax::graph::ops::Conv;
 use parallax::job::Monitor;
-use parallax::latent_shift::saliency::{self, MOST_CUBES};
+use parallax::latent_shift::saliency::{self, MOST_CUBES, Method};
 use parallax::models::{Card, Classifier, Probabilities};
 use parallax::pipeline;
 use parallax::preprocess::Recipe;
@@ -27,7 +28,7 @@ fn grid(shape: [usize; 3], spacing_mm: [f64; 3]) -> Grid {
     Grid { shape, world_from_voxel: DAffine3::from_scale(DVec3::from_array(spacing_mm)) }
 }
 
-fn near(a: f64, b: f64) -> bool {
+pub(super) fn near(a: f64, b: f64) -> bool {
     (a - b).abs() < 1e-12
 }
 
@@ -137,7 +138,7 @@ fn integrated_gradients_add_up_to_the_difference_from_air() {
 }
 
 /// A logit that is the sum of a box, and one that is its opposite: a convolution whose kernel is the whole volume, `[slices, 1, h, w]`.
-fn toy(inside: &Tensor) -> Classifier {
+pub(super) fn toy(inside: &Tensor) -> Classifier {
     let sum = inside.permute((1, 0, 2, 3)).expect("a volume");
     let kernel = Tensor::stack(&[&sum, &sum.neg().expect("its opposite")], 0).expect("two classes");
     let sums = Conv::new(&kernel, None).expect("a convolution");
@@ -162,8 +163,10 @@ fn occlusion_finds_a_planted_blob_and_nothing_else() {
     let toy = toy(&weights);
     let voxels: Vec<f32> = inside.iter().map(|is| if *is { 0.9 } else { 0.5 }).collect();
     let stack = Volume::from_f32(grid, voxels);
-    let maps = saliency::saliency(&stack, [2000.0, -1000.0], &toy, &[0, 1], &Monitor::default()).expect("maps");
-    let map = &maps[0].occlusion;
+    let maps =
+        |method| saliency::maps(method, &stack, [2000.0, -1000.0], &toy, &[0, 1], &Monitor::default()).expect("maps");
+    let occlusion = maps(Method::Occlusion);
+    let map = &occlusion[0];
     // Cubes of four voxels begin at multiples of four; the blob touches those from 8 to 16, 4 to 12, 0 to 8.
     for (i, value) in map.iter().enumerate() {
         let (x, y, z) = (i % 24, i / 24 % 20, i / 480);
@@ -173,9 +176,10 @@ fn occlusion_finds_a_planted_blob_and_nothing_else() {
     let found = Localisation::of(map, &inside, &metrics::rim(&inside, &grid, 7.0));
     let chance = quality::count(&inside) as f64 / inside.len() as f64;
     assert!(found.dice > 10.0 * chance && found.pointing > 10.0 * chance, "{found:?}, by chance {chance}");
-    assert!(maps[1].occlusion.iter().all(|value| *value == 0.0), "hiding it raises the opposite");
-    let [gradient, integrated] = [&maps[0].gradient, &maps[0].integrated_gradients];
-    assert!(metrics::energy_share(gradient, &inside) > 0.999 && metrics::energy_share(integrated, &inside) > 0.999);
+    assert!(occlusion[1].iter().all(|value| *value == 0.0), "hiding it raises the opposite");
+    for method in [Method::Gradient, Method::IntegratedGradients] {
+        assert!(metrics::energy_share(&maps(method)[0], &inside) > 0.999, "{method:?}");
+    }
 }
 
 #[test]
@@ -265,15 +269,22 @@ fn seed_with(finding: Finding) -> u64 {
     (0..1000).find(only).expect("one in sixteen")
 }
 
+/// All that there are, in the order of the tables.
+const METHODS: [&str; 6] =
+    ["latent_shift", "gradient", "integrated_gradients", "occlusion", "rise", "grad_cam_plus_plus"];
+
 #[test]
 fn a_small_audit_writes_its_table_and_its_files() {
     let models = TinyModels::sure(AUDITED, 1.0);
     let seed = seed_with(Finding::Effusion);
     let seeds = format!("{seed}:{}", seed + 1);
     let (json, csv) = (models.folder.path().join("audit.json"), models.folder.path().join("audit.csv"));
+    let page = models.folder.path().join("audit.html");
     let (ae, clf) = (models.card("autoencoder"), models.card("classifier"));
     let run = ["audit", "--seeds", &seeds, "--autoencoder", text(&ae), "--classifier", text(&clf)];
-    let run = [run.as_slice(), &["--json", text(&json), "--csv", text(&csv)]].concat();
+    let run = [run.as_slice(), &["--json", text(&json), "--csv", text(&csv), "--report", text(&page)]].concat();
+    let every = "latent-shift,gradient,integrated,occlusion,rise,grad-cam";
+    let run = [run.as_slice(), &["--curves", "--methods", every]].concat();
     let output = parallax(&run);
     let (said, complaints) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
     assert!(output.status.success(), "{complaints}");
@@ -290,13 +301,16 @@ fn a_small_audit_writes_its_table_and_its_files() {
     }
     let effusion = &report["findings"]["effusion"];
     assert_eq!((effusion["cases"].as_u64(), effusion["missed"].as_u64()), (Some(1), Some(0)));
-    for method in ["latent_shift", "gradient", "integrated_gradients", "occlusion"] {
-        for measure in ["dice", "energy_inside", "energy_rim", "pointing", "sparsity"] {
+    for method in METHODS {
+        for measure in ["dice", "iou", "energy_inside", "energy_rim", "pointing", "sparsity", "deletion", "insertion"] {
             let value = effusion["methods"][method][measure].as_f64();
             assert!(value.is_some_and(|value| (0.0..=1.0).contains(&value)), "{method} {measure}: {value:?}");
         }
     }
-    for number in ["validity", "drift", "monotonicity", "reconstruction_gap", "chance", "seconds"] {
+    let measured = ["proximity_hu", "changed_body_share", "sparsity"];
+    for number in
+        ["validity", "drift", "monotonicity", "reconstruction_gap", "chance", "seconds"].iter().chain(&measured)
+    {
         assert!(effusion[number].as_f64().is_some_and(|value| value >= 0.0), "{number}: {}", effusion[number]);
     }
     for score in ["scan", "reconstruction", "counterfactual", "truth"] {
@@ -308,12 +322,33 @@ fn a_small_audit_writes_its_table_and_its_files() {
     assert!(error("inside", "counterfactual") > 0.0 && error("outside", "detail_kept") >= 0.0);
     assert_eq!(report["findings"]["nodule"]["cases"], 0);
     assert!(report["findings"]["nodule"]["methods"]["gradient"]["dice"].is_null());
+    // One case has no interval and no Frechet distance, and both are said.
+    assert!(effusion["intervals"]["validity"].is_null() && effusion["intervals"]["methods"]["rise"]["iou"].is_null());
+    assert!(effusion["realism"]["why_not"].as_str().is_some_and(|why| why.contains("1 cases, and 10 are needed")));
+    assert!(effusion["realism"]["scan_to_truth"].is_null());
+    assert_eq!(report["settings"]["methods"], serde_json::json!(METHODS));
+    assert_eq!(report["settings"]["curves"]["shares"].as_array().map(Vec::len), Some(SHARES.len()));
 
     let table = std::fs::read_to_string(&csv).expect("a file");
     let lines: Vec<Vec<&str>> = table.lines().map(|line| line.split(',').collect()).collect();
-    assert_eq!(lines.len(), 1 + 4, "{table}");
+    assert_eq!(lines.len(), 1 + METHODS.len(), "{table}");
     assert!(lines.iter().all(|line| line.len() == lines[0].len()), "{table}");
     assert!(lines[1][1] == "effusion" && lines[1][5] == "latent_shift" && lines[2][5] == "gradient", "{table}");
+
+    let html = std::fs::read_to_string(&page).expect("a page");
+    for words in
+        ["Research use only", "SYNTHETIC: all scans are phantoms", "Grad-CAM++", "Deletion", "<svg", "effusion"]
+    {
+        assert!(html.contains(words), "{words}");
+    }
+    assert!(!html.contains("<script") && !html.contains("http"), "it loads nothing and runs nothing");
+    assert!(!html.contains("NaN") && !html.contains("inf,"), "no drawing has a number that is none");
+    #[cfg(unix)]
+    for file in [&json, &csv, &page] {
+        use std::os::unix::fs::PermissionsExt as _;
+        let mode = std::fs::metadata(file).expect("a file").permissions().mode() & 0o777;
+        assert_eq!(mode, 0o600, "{}", file.display());
+    }
 
     // The same again is refused before anything is computed.
     let again = parallax(&run);

@@ -2,6 +2,7 @@
 
 pub(crate) mod audit;
 pub(crate) mod deviations;
+pub(crate) mod measures;
 pub(crate) mod methods;
 pub(crate) mod outside;
 pub(crate) mod path;

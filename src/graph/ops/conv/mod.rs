@@ -159,6 +159,11 @@ impl Conv {
         Ok(Self { kernel: Arc::new(conv.kernel.placed(geometry)), ..conv })
     }
 
+    /// Whether each number of the output is made of one place alone: a matrix on the channels.
+    pub(in crate::graph) fn is_pointwise(&self) -> bool {
+        self.kernel.geometry().kernel == [1; 3]
+    }
+
     /// Sets the strides along depth, height and width.
     #[must_use]
     pub fn strided(self, stride: [usize; 3]) -> Self {
