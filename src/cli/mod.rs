@@ -3,6 +3,7 @@
 mod args;
 mod asked;
 mod audit;
+mod audit_scans;
 mod check;
 mod choice;
 mod cohort;

@@ -36,7 +36,8 @@ const MOST_COLLAPSED: f32 = 0.93;
 const COLLAPSED_SHARE: f32 = 0.35;
 /// Tissue beside the lung has at least this.
 const LEAST_TISSUE_HU: f32 = -350.0;
-const STEEPNESS: f64 = 3.0;
+const STEEPNESS: f64 = 2.0;
+const SAMPLE_MM: f64 = 1.0;
 /// Fewer columns than this have no wall worth the name.
 const FEWEST_COLUMNS: usize = 30;
 
@@ -210,7 +211,7 @@ impl Pool {
         let above = |world: DVec3| self.above_mm(chest, world).0;
         for slab in slabs(&within) {
             monitor.step("drawing the finding", slab[2].start - within[2].start, within[2].len())?;
-            let painted = paint(grid, &slab, scanner, STEEPNESS, &above);
+            let painted = paint(grid, &slab, scanner, (STEEPNESS, SAMPLE_MM), &above);
             let noise = scanner.noise_in(seed, &slab, |at| painted.shares[at] > 0.0);
             for (at, voxel) in painted.voxels(grid) {
                 let [i, j, k] = [

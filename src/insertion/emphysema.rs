@@ -27,7 +27,8 @@ const FAR_MM: f32 = 1000.0;
 const TISSUE_HU: [f32; 2] = [-620.0, -740.0];
 /// What is denser than its surroundings by more than this is a vessel, and no noise.
 const STANDS_OUT_HU: f32 = 120.0;
-const STEEPNESS: f64 = 3.0;
+const STEEPNESS: f64 = 1.6;
+const SAMPLE_MM: f64 = 1.2;
 
 pub(super) fn draw(
     chest: &Chest,
@@ -62,8 +63,12 @@ pub(super) fn draw(
     let mut from_sure = coarse.distances_mm(is_sure);
     from_sure.iter_mut().for_each(|mm| *mm = mm.min(FAR_MM));
     let distance = |world: DVec3| {
+        let border = border_mm - coarse.at(&lungs.depth_mm, world);
+        if border > border_mm / 2.0 {
+            return 2.0 * border; // beyond the lung, or nearly so
+        }
         let hole = coarse.at(&holes, world).max(coarse.at(&from_sure, world) - NEAR_SURE_MM);
-        hole.max(border_mm - coarse.at(&lungs.depth_mm, world))
+        hole.max(border)
     };
     let (mut low, mut high) = (DVec3::INFINITY, DVec3::NEG_INFINITY);
     for cell in (0..holes.len()).filter(|cell| lungs.space[*cell]) {
@@ -76,7 +81,7 @@ pub(super) fn draw(
     let mut marked = 0_usize;
     for slab in slabs(&within) {
         monitor.step("drawing the finding", slab[2].start - within[2].start, within[2].len())?;
-        let painted = paint(grid, &slab, scanner, STEEPNESS, &distance);
+        let painted = paint(grid, &slab, scanner, (STEEPNESS, SAMPLE_MM), &distance);
         for (at, voxel) in painted.voxels(grid).filter(|(at, _)| painted.shares[*at] > 0.0) {
             let [i, j, k] = place(grid.shape, voxel);
             let world = grid.world_from_voxel.transform_point3(DVec3::new(i, j, k));

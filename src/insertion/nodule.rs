@@ -21,6 +21,7 @@ const MOST_WAVE: f32 = 0.22;
 const CLEAR_MM: f32 = 0.5;
 /// How fast the distance to it grows at most: the waves' slope.
 const STEEPNESS: f64 = 1.8;
+const SAMPLE_MM: f64 = 0.5;
 
 /// Waves over the sphere of directions, and three radii.
 struct Shape {
@@ -83,7 +84,7 @@ pub(super) fn draw(
     let within = around(grid, center - reach, center + reach, 3.0 * blur_mm);
     for slab in slabs(&within) {
         monitor.step("drawing the finding", slab[2].start - within[2].start, within[2].len())?;
-        let painted = paint(grid, &slab, scanner, STEEPNESS, &|world| shape.distance_mm(world));
+        let painted = paint(grid, &slab, scanner, (STEEPNESS, SAMPLE_MM), &|world| shape.distance_mm(world));
         let noise = scanner.noise_in(seed, &slab, |at| painted.shares[at] > 0.0);
         for (at, voxel) in painted.voxels(grid) {
             let share = painted.shares[at];

@@ -11,9 +11,8 @@ use crate::volume::phantom::random::smooth;
 
 /// Slices that are painted at a time: memory follows this and not the scan.
 const SLAB: usize = 24;
-/// Samples along an axis are no farther apart than this, and at least `FEWEST_SAMPLES`.
-const SAMPLE_MM: f64 = 0.7;
-const SAMPLES: Range<usize> = 3..9;
+/// How many samples a voxel has along an axis.
+const SAMPLES: std::ops::RangeInclusive<usize> = 2..=8;
 /// Blurred shares below this are none: what is drawn ends.
 const LEAST_SHARE: f32 = 0.004;
 
@@ -60,12 +59,13 @@ pub(super) fn slabs(within: &[Range<usize>; 3]) -> Vec<[Range<usize>; 3]> {
     k.clone().step_by(SLAB).map(|from| [i.clone(), j.clone(), from..(from + SLAB).min(k.end)]).collect()
 }
 
-/// Paints a shape in a slab. `distance_mm` is below 0 within the shape and grows by no more than `steepness` a millimetre.
+/// Paints a shape in a slab. `distance_mm` is below 0 within the shape and grows by no more than `steepness` a millimetre;
+/// samples are no farther apart than `sample_mm`, as far as a voxel may have so many.
 pub(super) fn paint(
     grid: &Grid,
     slab: &[Range<usize>; 3],
     scanner: &Scanner,
-    steepness: f64,
+    (steepness, sample_mm): (f64, f64),
     distance_mm: &(impl Fn(DVec3) -> f32 + Sync),
 ) -> Painted {
     let blur = scanner.blur_beyond_box();
@@ -74,7 +74,7 @@ pub(super) fn paint(
         let Range { start, end } = slab[axis];
         start.saturating_sub(reach[axis])..(end + reach[axis]).min(grid.shape[axis])
     });
-    let covered = covered(grid, &wide, steepness, distance_mm);
+    let covered = covered(grid, &wide, (steepness, sample_mm), distance_mm);
     let mut blurred = covered.clone();
     smooth(&mut blurred, [0, 1, 2].map(|axis| wide[axis].len()), blur);
     let mut shares = cut(&blurred, &wide, slab);
@@ -88,11 +88,11 @@ pub(super) fn paint(
 fn covered(
     grid: &Grid,
     within: &[Range<usize>; 3],
-    steepness: f64,
+    (steepness, sample_mm): (f64, f64),
     distance_mm: &(impl Fn(DVec3) -> f32 + Sync),
 ) -> Vec<f32> {
     let spacing = grid.spacing_mm();
-    let counts = spacing.map(|mm| ((mm / SAMPLE_MM).ceil() as usize).clamp(SAMPLES.start, SAMPLES.end));
+    let counts = spacing.map(|mm| ((mm / sample_mm).ceil() as usize).clamp(*SAMPLES.start(), *SAMPLES.end()));
     let offset = |axis: usize, n: usize| (n as f64 + 0.5) / counts[axis] as f64 - 0.5;
     let samples: Vec<DVec3> = (0..counts[2])
         .flat_map(|k| (0..counts[1]).flat_map(move |j| (0..counts[0]).map(move |i| [i, j, k])))

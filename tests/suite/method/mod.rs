@@ -10,6 +10,7 @@ pub(crate) mod phantom;
 pub(crate) mod quality;
 pub(crate) mod regions;
 pub(crate) mod runs;
+pub(crate) mod scans_audit;
 pub(crate) mod search;
 pub(crate) mod stability;
 pub(crate) mod toward;
