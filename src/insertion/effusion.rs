@@ -22,6 +22,8 @@ const WALL_SMOOTH_MM: f64 = 5.0;
 const RISE: [f32; 2] = [1.25, 8.0];
 /// Within this of the wall, what is lung is told by its HU, so that the wall's own edge stays.
 const WALL_MM: [f32; 2] = [2.0, 5.0];
+/// A part of the fluid that holds less than this share of the largest is none.
+const LEAST_PART: f64 = 0.1;
 /// The lung's pull makes the surface hollow: where it meets the sides the fluid is thicker by this share of itself, in the middle thinner.
 const HOLLOW: f32 = 0.35;
 /// Ripples of the surface and of the compressed lung's border: how high, and how wide.
@@ -160,6 +162,23 @@ impl Pool {
         Some(Self { side, thickest_mm, surface, pressed_mm })
     }
 
+    /// Cells below the surface that hang together with little of the fluid: corners beside bronchi and vessels, which stay as they are.
+    fn apart(&self, chest: &Chest) -> Vec<bool> {
+        let lungs = &chest.lungs;
+        let is_wet: Vec<bool> = (0..lungs.side.len())
+            .map(|cell| lungs.side[cell] == self.side && self.above_mm(chest, lungs.coarse.world(cell)).0 < 0.0)
+            .collect();
+        let (_, parts) = lungs.coarse.parts(&is_wet, false);
+        let most = parts.iter().map(Vec::len).max().unwrap_or(0) as f64;
+        let mut apart = vec![false; is_wet.len()];
+        for part in parts.iter().filter(|part| (part.len() as f64) < LEAST_PART * most) {
+            for cell in part {
+                apart[*cell] = true;
+            }
+        }
+        apart
+    }
+
     /// How far a place is above the fluid along gravity, below 0 within it, and far where there is none; and the width of what is
     /// compressed there.
     fn above_mm(&self, chest: &Chest, world: DVec3) -> (f32, f32) {
@@ -207,6 +226,7 @@ impl Pool {
         if !low.is_finite() {
             return Ok(());
         }
+        let apart = self.apart(chest);
         let within = around(grid, low, high, lungs.coarse.cell_mm + blur_mm);
         let above = |world: DVec3| self.above_mm(chest, world).0;
         for slab in slabs(&within) {
@@ -220,7 +240,8 @@ impl Pool {
                     voxel / (grid.shape[0] * grid.shape[1]),
                 ];
                 let world = grid.world_from_voxel.transform_point3(DVec3::new(i as f64, j as f64, k as f64));
-                if lungs.side[lungs.coarse.cell(world)] != self.side {
+                let cell = lungs.coarse.cell(world);
+                if lungs.side[cell] != self.side || apart[cell] {
                     continue;
                 }
                 let old = chest.scan.voxels.at(voxel);

@@ -28,6 +28,7 @@ pub(super) const LEAST_ML: f64 = 50.0;
 const AIRWAY_BELOW_HU: f32 = -930.0;
 const AIRWAY_RADIUS_MM: f32 = 3.0;
 const MOST_AIRWAY_ML: f64 = 150.0;
+const AIRWAY_RIM_CELLS: f32 = 1.5;
 /// Vessels that are less than twice as wide lie in the lung.
 const CLOSED_MM: f32 = 3.5;
 /// In the pleural space lie larger ones too.
@@ -93,7 +94,10 @@ impl Lungs {
         });
         monitor.check()?;
         let mut side = sides(&coarse, &pleural, &depth_mm);
-        side.iter_mut().zip(&airways).filter(|(_, is_airway)| **is_airway).for_each(|(side, _)| *side = 0);
+        // No fluid runs into them, nor into the rim that partial volume gives them.
+        let from_airways = coarse.distances_mm(|cell| airways[cell]);
+        let rim_mm = AIRWAY_RIM_CELLS * coarse.cell_mm as f32;
+        side.iter_mut().zip(from_airways).filter(|(_, mm)| *mm <= rim_mm).for_each(|(side, _)| *side = 0);
         let mut of_lung: Vec<f32> = (0..lungs.len()).filter(|cell| lungs[*cell]).map(|cell| coarse.hu[cell]).collect();
         of_lung.retain(|hu| hu.is_finite());
         let middle = of_lung.len() / 2;
