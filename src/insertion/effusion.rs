@@ -154,7 +154,7 @@ impl Pool {
             .collect();
         let pressed_mm = (0..wall.len())
             .map(|at| {
-                let usual = (PRESSED_SHARE * thicknesses[at]).min(PRESSED_MM[1] / 1.6).max(PRESSED_MM[0] / 1.6);
+                let usual = (PRESSED_SHARE * thicknesses[at]).clamp(PRESSED_MM[0] / 1.6, PRESSED_MM[1] / 1.6);
                 let usual = usual * (thicknesses[at] / 8.0).min(1.0);
                 (usual * (1.0 + 0.45 * borders[at]).clamp(0.25, 1.6)).min(PRESSED_MM[1])
             })

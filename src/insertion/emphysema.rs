@@ -54,14 +54,18 @@ pub(super) fn draw(
     let (_, threshold, _) = in_lungs.select_nth_unstable_by(at, f32::total_cmp);
     let threshold = *threshold;
     // A field of deviation 1 and this width falls by about 1 over its width.
-    holes.iter_mut().for_each(|value| *value = (threshold - *value) * width_mm);
+    for value in &mut holes {
+        *value = (threshold - *value) * width_mm;
+    }
     let hu = coarse.filled();
     // What lies far from all that is surely a hole would be a shade of one.
     let border_mm = BORDER_MM + coarse.cell_mm as f32 / 2.0;
     let is_sure =
         |cell: usize| holes[cell] <= -SURE_MM && lungs.depth_mm[cell] >= border_mm + SURE_MM && hu[cell] < TISSUE_HU[1];
     let mut from_sure = coarse.distances_mm(is_sure);
-    from_sure.iter_mut().for_each(|mm| *mm = mm.min(FAR_MM));
+    for mm in &mut from_sure {
+        *mm = mm.min(FAR_MM);
+    }
     let distance = |world: DVec3| {
         let border = border_mm - coarse.at(&lungs.depth_mm, world);
         if border > border_mm / 2.0 {
