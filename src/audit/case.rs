@@ -11,7 +11,6 @@ use serde::Serialize;
 
 use super::curves::{Along, Curves};
 use super::metrics::{self, Localisation, RIM_MM};
-use super::realism::Features;
 use super::{Audit, Method, Missed, Setup, TARGET};
 use crate::job::{Cancelled, Monitor};
 use crate::latent_shift::Counterfactual;
@@ -48,6 +47,16 @@ pub struct Change<T = f64> {
     pub inside: HuError<T>,
     /// In the body, beyond the mask's rim.
     pub outside: HuError<T>,
+}
+
+/// What the classifier's last linear layer takes, averaged over space, of the images of a case.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Features {
+    pub scan: Vec<f64>,
+    pub reconstruction: Vec<f64>,
+    pub counterfactual: Vec<f64>,
+    /// Of the scan without the finding, where that is known.
+    pub truth: Option<Vec<f64>>,
 }
 
 /// One finding of one patient, explained.

@@ -19,7 +19,7 @@ use std::sync::Arc;
 use anyhow::{Context, Result};
 
 pub use against::Against;
-pub use case::{Case, Change, HuError, Marked, Patient, Scores, examine};
+pub use case::{Case, Change, Features, HuError, Marked, Patient, Scores, examine};
 pub use method::Method;
 pub use summary::{Report, Summary, csv, table};
 

@@ -6,7 +6,7 @@
 
 use serde::Serialize;
 
-use super::Case;
+use super::case::{Case, Features};
 
 /// Of fewer cases there is no distance.
 pub const LEAST_CASES: usize = 10;
@@ -14,16 +14,6 @@ pub const LEAST_CASES: usize = 10;
 const SMALL: f64 = 1e-14;
 /// Far more sweeps over all pairs of columns than any matrix needs.
 const MOST_SWEEPS: usize = 60;
-
-/// What the classifier's last linear layer takes, averaged over space, of the images of a case.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Features {
-    pub scan: Vec<f64>,
-    pub reconstruction: Vec<f64>,
-    pub counterfactual: Vec<f64>,
-    /// Of the scan without the finding, where that is known.
-    pub truth: Option<Vec<f64>>,
-}
 
 /// Squared Frechet distances between the images of some cases.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -61,7 +51,7 @@ impl Realism {
         if let Some(why) = without_features {
             realism.why_not = Some(format!("the classifier has no features to compare by: {why}"));
         } else if features.len() < LEAST_CASES {
-            realism.why_not = Some(format!("there are {} cases, and {LEAST_CASES} are needed", features.len()));
+            realism.why_not = Some(format!("it takes {LEAST_CASES} cases at least, not {}", features.len()));
         } else {
             let set =
                 |of: fn(&Features) -> &Vec<f64>| features.iter().map(|one| of(one).as_slice()).collect::<Vec<_>>();
