@@ -40,9 +40,9 @@ pub struct ScansArgs {
     /// The classifier's class for a finding, as "nodule=Lung Nodule"; may be repeated [default: of the same name]
     #[arg(long, value_name = "NAME=CLASS", requires = "scans", value_parser = named)]
     pub label: Vec<(String, String)>,
-    /// How the patients lie, supine or prone, which says where fluid gathers
-    #[arg(long, value_name = "HOW", default_value = "supine")]
-    pub position: Lying,
+    /// How the patients lie, supine or prone, which says where fluid gathers [default: as the DICOM files say it, else supine]
+    #[arg(long, value_name = "HOW", requires = "insert")]
+    pub position: Option<Lying>,
     /// One line for each score, and for all that was left out with its reason, as CSV
     #[arg(long, value_name = "FILE", requires = "scans")]
     pub scores: Option<PathBuf>,

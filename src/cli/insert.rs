@@ -30,9 +30,9 @@ pub struct InsertArgs {
     /// Which one: where it lies and how it looks
     #[arg(long, value_name = "N", value_parser = whole::<u64>, default_value_t = 1)]
     pub seed: u64,
-    /// How the patient lies, supine or prone, which says where fluid gathers
-    #[arg(long, value_name = "HOW", default_value = "supine")]
-    pub position: Lying,
+    /// How the patient lies, supine or prone, which says where fluid gathers [default: as the DICOM files say it, else supine]
+    #[arg(long, value_name = "HOW")]
+    pub position: Option<Lying>,
     /// The scan with the finding, .nii.gz
     #[arg(long, value_name = "FILE")]
     pub out: PathBuf,
@@ -54,7 +54,9 @@ pub(super) fn run(args: &InsertArgs) -> Result<()> {
     let monitor = progress::monitor()?;
     let scan = io::open_and_show(&pacs::scan(&args.scan, &monitor)?, &args.choice.choice(), &monitor, &|_| {})
         .map_err(BadInput::mark)?;
-    let chest = Chest::of(&scan.volume, args.position, None, &monitor).map_err(refused)?;
+    let said = scan.study.as_ref().and_then(|study| study.position.as_deref());
+    let lying = args.position.unwrap_or_else(|| Lying::of_position(said));
+    let chest = Chest::of(&scan.volume, lying, None, &monitor).map_err(refused)?;
     let drawn = chest.draw(args.finding, args.dial, args.seed, &monitor).map_err(refused)?;
     let bytes = nifti::nifti_bytes(&drawn.volume, "SYNTHETIC finding drawn into a scan, HU. Research use only.")?;
     write::save(&args.out, &bytes, args.overwrite)?;

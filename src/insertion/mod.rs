@@ -42,6 +42,13 @@ pub enum Lying {
     Prone,
 }
 
+impl Lying {
+    /// As DICOM's Patient Position says it, "HFS" or "FFP"; on the back where it says nothing, or something else.
+    pub fn of_position(said: Option<&str>) -> Self {
+        if said.is_some_and(|said| matches!(said.trim(), "HFP" | "FFP")) { Self::Prone } else { Self::Supine }
+    }
+}
+
 impl FromStr for Lying {
     type Err = String;
 

@@ -62,7 +62,8 @@ pub struct Plan {
     pub explained: Vec<f32>,
     /// Of the insertions.
     pub seeds: Range<u64>,
-    pub lying: Lying,
+    /// How all patients lie; nothing where each scan says it, or not.
+    pub lying: Option<Lying>,
 }
 
 /// What the classifier says of one scan, with a finding or without.
@@ -200,7 +201,9 @@ impl<'a> One<'a> {
 
     /// Draws each finding at each dial, and asks.
     fn insert(&self, outcome: &mut Outcome, monitor: &Monitor) -> Result<()> {
-        let chest = match Chest::of(&self.scan.volume, self.plan.lying, None, monitor) {
+        let said = self.scan.study.as_ref().and_then(|study| study.position.as_deref());
+        let lying = self.plan.lying.unwrap_or_else(|| Lying::of_position(said));
+        let chest = match Chest::of(&self.scan.volume, lying, None, monitor) {
             Ok(chest) => chest,
             Err(NoPlace::Cancelled(cancelled)) => return Err(cancelled.into()),
             Err(why) => {

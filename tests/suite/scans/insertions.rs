@@ -127,7 +127,8 @@ fn fluid_gathers_where_the_patient_lies() {
             (0..drawn.mask.len()).filter(|at| drawn.mask[*at]).map(|at| place(&scan.grid, at).y).collect();
         marked.iter().sum::<f64>() / marked.len() as f64
     };
-    let (supine, prone) = (middle(Lying::Supine), middle(Lying::Prone));
+    let (supine, prone) = (middle(Lying::of_position(Some("HFS"))), middle(Lying::of_position(Some("FFP"))));
+    assert_eq!(Lying::of_position(None), Lying::Supine);
     assert!(supine + 40.0 < prone, "supine {supine:.0} mm, prone {prone:.0} mm: y grows to the front");
 }
 
