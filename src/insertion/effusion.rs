@@ -162,8 +162,9 @@ impl Pool {
         Some(Self { side, thickest_mm, surface, pressed_mm })
     }
 
-    /// Cells below the surface that hang together with little of the fluid: corners beside bronchi and vessels, which stay as they are.
-    fn apart(&self, chest: &Chest) -> Vec<bool> {
+    /// Cells that stay as they are: those below the surface that hang together with little of the fluid, corners beside bronchi and
+    /// vessels; and those that are far from all fluid.
+    fn untouched(&self, chest: &Chest) -> Vec<bool> {
         let lungs = &chest.lungs;
         let is_wet: Vec<bool> = (0..lungs.side.len())
             .map(|cell| lungs.side[cell] == self.side && self.above_mm(chest, lungs.coarse.world(cell)).0 < 0.0)
@@ -176,7 +177,9 @@ impl Pool {
                 apart[*cell] = true;
             }
         }
-        apart
+        let from_fluid = lungs.coarse.distances_mm(|cell| is_wet[cell] && !apart[cell]);
+        let far_mm = PRESSED_MM[1] + lungs.coarse.cell_mm as f32;
+        apart.iter().zip(from_fluid).map(|(is_apart, mm)| *is_apart || mm > far_mm).collect()
     }
 
     /// How far a place is above the fluid along gravity, below 0 within it, and far where there is none; and the width of what is
@@ -226,7 +229,7 @@ impl Pool {
         if !low.is_finite() {
             return Ok(());
         }
-        let apart = self.apart(chest);
+        let untouched = self.untouched(chest);
         let within = around(grid, low, high, lungs.coarse.cell_mm + blur_mm);
         let above = |world: DVec3| self.above_mm(chest, world).0;
         for slab in slabs(&within) {
@@ -241,7 +244,7 @@ impl Pool {
                 ];
                 let world = grid.world_from_voxel.transform_point3(DVec3::new(i as f64, j as f64, k as f64));
                 let cell = lungs.coarse.cell(world);
-                if lungs.side[cell] != self.side || apart[cell] {
+                if lungs.side[cell] != self.side || untouched[cell] {
                     continue;
                 }
                 let old = chest.scan.voxels.at(voxel);

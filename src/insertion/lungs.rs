@@ -11,7 +11,7 @@ use crate::volume::Grid;
 const AERATED_BELOW_HU: f32 = -500.0;
 /// What scanners write where they saw nothing lies below; no cell of lung does.
 const PADDING_BELOW_HU: f32 = -1012.0;
-/// Air around the patient has less, on the mean of a slice.
+/// Air around the patient has less.
 const OUTSIDE_BELOW_HU: f32 = -950.0;
 /// Tissue of the lungs, inflated or not; air of airways and of the bowel has less.
 const TISSUE_HU: std::ops::Range<f32> = -950.0..-550.0;
@@ -70,9 +70,10 @@ pub struct Found<'a> {
 
 impl Lungs {
     pub(super) fn of(coarse: Coarse, found: Option<Found>, monitor: &Monitor) -> Result<Self, NoPlace> {
+        let outside = outside(&coarse);
         let aerated = match found {
             Some(found) => found.on(&coarse),
-            None => aerated(&coarse, monitor)?,
+            None => aerated(&coarse, &outside, monitor)?,
         };
         let airways = airways(&coarse, &aerated);
         let lungs: Vec<bool> = aerated.iter().zip(&airways).map(|(is_air, is_airway)| *is_air && !is_airway).collect();
@@ -82,9 +83,9 @@ impl Lungs {
             return Err(NoPlace::NoLung { ml: ml.round() });
         }
         monitor.check()?;
-        let mut space = closed(&coarse, &lungs, CLOSED_MM);
+        let mut space = closed(&coarse, &lungs, &outside, CLOSED_MM);
         space.iter_mut().zip(&airways).for_each(|(is_in, is_airway)| *is_in &= !is_airway);
-        let pleural = without_holes(&coarse, &closed(&coarse, &space, PLEURAL_CLOSED_MM));
+        let pleural = without_holes(&coarse, &closed(&coarse, &space, &outside, PLEURAL_CLOSED_MM));
         let [depth_mm, pleural_mm] = [&space, &pleural].map(|space| {
             let mut depth_mm = coarse.distances_mm(|cell| !space[cell]);
             for mm in depth_mm.iter_mut().filter(|mm| !mm.is_finite()) {
@@ -124,23 +125,31 @@ impl Found<'_> {
     }
 }
 
-/// Air that is enclosed, or cut by the edge of the view, and has tissue of lungs in it.
-fn aerated(coarse: &Coarse, monitor: &Monitor) -> Result<Vec<bool>, Cancelled> {
-    let mut is_air: Vec<bool> = coarse.hu.iter().map(|hu| (PADDING_BELOW_HU..AERATED_BELOW_HU).contains(hu)).collect();
-    let (_, around) = coarse.parts(&is_air, true);
+/// Air around the patient, and what stands where the scanner saw nothing: it reaches the edge of a slice.
+fn outside(coarse: &Coarse) -> Vec<bool> {
+    let is_empty: Vec<bool> = coarse.hu.iter().map(|hu| *hu < OUTSIDE_BELOW_HU).collect();
+    let (_, parts) = coarse.parts(&is_empty, true);
     let [columns, rows, _] = coarse.grid.shape;
-    for part in around {
-        let mean = part.iter().map(|cell| coarse.hu[*cell]).sum::<f32>() / part.len() as f32;
-        let is_at_edge = |cell: &usize| {
-            let [i, j, _] = coarse.place(*cell);
-            let unknown = |other: usize| coarse.hu[other].is_nan() || coarse.hu[other] < PADDING_BELOW_HU;
-            let across = [*cell + 1, cell.wrapping_sub(1), *cell + columns, cell.wrapping_sub(columns)];
-            i == 0 || j == 0 || i + 1 == columns || j + 1 == rows || across.into_iter().any(unknown)
-        };
-        if mean < OUTSIDE_BELOW_HU && part.iter().any(is_at_edge) {
-            set(&mut is_air, &part, false);
-        }
+    let is_at_edge = |cell: &usize| {
+        let [i, j, _] = coarse.place(*cell);
+        let across = [*cell + 1, cell.wrapping_sub(1), *cell + columns, cell.wrapping_sub(columns)];
+        i == 0 || j == 0 || i + 1 == columns || j + 1 == rows || across.into_iter().any(|cell| coarse.hu[cell].is_nan())
+    };
+    let mut is_outside = vec![false; is_empty.len()];
+    for part in parts.iter().filter(|part| part.iter().any(is_at_edge)) {
+        set(&mut is_outside, part, true);
     }
+    is_outside
+}
+
+/// Air that is enclosed, or cut by the edge of the view, and has tissue of lungs in it.
+fn aerated(coarse: &Coarse, is_outside: &[bool], monitor: &Monitor) -> Result<Vec<bool>, Cancelled> {
+    // Cells beside the outside are of both.
+    let is_air = |cell: usize| {
+        let is_within = !is_outside[cell] && coarse.beside(cell).all(|other| !is_outside[other]);
+        is_within && (PADDING_BELOW_HU..AERATED_BELOW_HU).contains(&coarse.hu[cell])
+    };
+    let mut is_air: Vec<bool> = (0..coarse.grid.len()).map(is_air).collect();
     monitor.check()?;
     let (_, enclosed) = coarse.parts(&is_air, false);
     for part in enclosed {
@@ -217,10 +226,10 @@ fn airways(coarse: &Coarse, aerated: &[bool]) -> Vec<bool> {
 }
 
 /// The lungs with what lies between parts of them: all that no ball of that radius beside them reaches.
-fn closed(coarse: &Coarse, lungs: &[bool], radius_mm: f32) -> Vec<bool> {
+fn closed(coarse: &Coarse, lungs: &[bool], outside: &[bool], radius_mm: f32) -> Vec<bool> {
     let from_lungs = coarse.distances_mm(|cell| lungs[cell]);
     let from_outside = coarse.distances_mm(|cell| from_lungs[cell] > radius_mm);
-    let is_reached = |cell: usize| from_lungs[cell] <= radius_mm && from_outside[cell] > radius_mm;
+    let is_reached = |cell: usize| !outside[cell] && from_lungs[cell] <= radius_mm && from_outside[cell] > radius_mm;
     (0..lungs.len()).map(|cell| lungs[cell] || (is_reached(cell) && coarse.hu[cell].is_finite())).collect()
 }
 
