@@ -68,7 +68,7 @@ pub(super) fn run(args: &AuditArgs, manifest: &Path, setup: Setup, search: &str,
     let findings = findings(&setup, asked, &scans)?;
     let watched = (0..setup.classifier.network.labels().len()).collect();
     let mut dials = asked.dials.clone();
-    for dial in dials.iter().chain(&asked.explain_dials).filter(|dial| !(0.0..=1.0).contains(*dial)) {
+    if let Some(dial) = dials.iter().chain(&asked.explain_dials).find(|dial| !(0.0..=1.0).contains(*dial)) {
         return Err(Usage(format!("the dial is {dial}; choose 0 (none) to 1 (severe)")).into());
     }
     let explained = match asked.explain_dials.as_slice() {
