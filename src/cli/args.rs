@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand};
 
 use super::asked::{AskedArgs, Search};
-use super::audit_scans::ScansArgs;
+use super::audit_scans_args::ScansArgs;
 use super::choice::ChoiceArgs;
 use super::cohort_args::CohortArgs;
 use super::compute::{ComputeArgs, bytes};

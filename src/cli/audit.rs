@@ -43,7 +43,11 @@ pub(super) fn run(args: &AuditArgs) -> Result<()> {
     };
     let search = args.search.to_possible_value().map_or_else(String::new, |value| value.get_name().to_owned());
     if let Some(manifest) = &args.scans.scans {
-        return audit_scans::run(args, manifest, setup, &search, &monitor);
+        let (report, outcome) = audit_scans::run(args, manifest, setup, &search, &monitor)?;
+        let scores = args.scans.scores.as_ref();
+        let scores = scores.map(|path| write::save(path, &audit::scans::scores_csv(&outcome), args.overwrite));
+        let others = save(args, &report, &report.report, &outcome.audit);
+        return scores.into_iter().chain([others]).collect();
     }
     let mut findings: Vec<Finding> = Finding::ALL.to_vec();
     findings.retain(|finding| args.finding.is_empty() || args.finding.contains(finding));
@@ -59,7 +63,7 @@ pub(super) fn run(args: &AuditArgs) -> Result<()> {
 }
 
 /// Writes what was asked for; `json` is what the JSON file has. One that cannot be written takes no other with it.
-pub(super) fn save(args: &AuditArgs, json: &impl Serialize, report: &Report, audit: &Audit) -> Result<()> {
+fn save(args: &AuditArgs, json: &impl Serialize, report: &Report, audit: &Audit) -> Result<()> {
     let json = args.json.as_ref().map(|path| -> Result<()> {
         write::save(path, serde_json::to_string_pretty(json)?.as_bytes(), args.overwrite)
     });

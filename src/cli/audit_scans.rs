@@ -4,49 +4,19 @@ use std::ops::Range;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
-use clap::Args;
 
 use super::args::AuditArgs;
-use super::values::{Seeds, dial};
-use super::{Usage, audit, say};
+use super::audit_scans_args::ScansArgs;
+use super::values::Seeds;
+use super::{Usage, say};
 use crate::audit::Setup;
-use crate::audit::scans::{self, Asked, Plan, ScansReport, Wanted};
+use crate::audit::scans::{self, Asked, Outcome, Plan, ScansReport, Wanted};
 use crate::cohort::{self, Manifest, Row};
 use crate::export::report::NOTICE;
-use crate::export::write;
-use crate::insertion::Lying;
 use crate::io::Choice;
 use crate::job::Monitor;
 use crate::pipeline::BadInput;
 use crate::volume::phantom::Finding;
-
-#[derive(Debug, Args)]
-pub struct ScansArgs {
-    /// Real scans in place of phantoms: a table as `parallax cohort` takes it, a folder, or a pattern in quotes
-    #[arg(long, value_name = "TABLE|DIR|PATTERN")]
-    pub scans: Option<PathBuf>,
-    /// Draw this finding into each scan: nodule, effusion, emphysema or cardiomegaly; may be repeated
-    #[arg(long, value_name = "NAME", requires = "scans", conflicts_with = "masks")]
-    pub insert: Vec<Finding>,
-    /// Take your own masks: the columns mask_NAME of the table, one for each finding, or the column mask for the one that --label names
-    #[arg(long, requires = "scans")]
-    pub masks: bool,
-    /// How much of each finding is drawn; 0 is the scan as it is
-    #[arg(long, value_name = "DIALS", value_delimiter = ',', value_parser = dial, default_value = "0,0.25,0.5,0.75,1")]
-    pub dials: Vec<f32>,
-    /// At which of the dials the methods are asked, a search each [default: the highest]
-    #[arg(long, value_name = "DIALS", value_delimiter = ',', value_parser = dial, requires = "insert")]
-    pub explain_dials: Vec<f32>,
-    /// The classifier's class for a finding, as "nodule=Lung Nodule"; may be repeated [default: of the same name]
-    #[arg(long, value_name = "NAME=CLASS", requires = "scans", value_parser = named)]
-    pub label: Vec<(String, String)>,
-    /// How the patients lie, supine or prone, which says where fluid gathers [default: as the DICOM files say it, else supine]
-    #[arg(long, value_name = "HOW", requires = "insert")]
-    pub position: Option<Lying>,
-    /// One line for each score, and for all that was left out with its reason, as CSV
-    #[arg(long, value_name = "FILE", requires = "scans")]
-    pub scores: Option<PathBuf>,
-}
 
 /// What stands above numbers of findings that were drawn.
 const DRAWN_NOTICE: &str = "SYNTHETIC findings, drawn into real scans. Research use only. Not for diagnosis.";
@@ -55,7 +25,14 @@ const INSERTIONS: Range<u64> = 1..2;
 /// Columns of masks begin so.
 const OF_MASKS: &str = "mask_";
 
-pub(super) fn run(args: &AuditArgs, manifest: &Path, setup: Setup, search: &str, monitor: &Monitor) -> Result<()> {
+/// Asks, and prints the tables; gives what the files are made of.
+pub(super) fn run(
+    args: &AuditArgs,
+    manifest: &Path,
+    setup: Setup,
+    search: &str,
+    monitor: &Monitor,
+) -> Result<(ScansReport, Outcome)> {
     let asked = &args.scans;
     if asked.insert.is_empty() && !asked.masks {
         return Err(Usage(
@@ -94,9 +71,7 @@ pub(super) fn run(args: &AuditArgs, manifest: &Path, setup: Setup, search: &str,
         say("SYNTHETIC findings, drawn into the scans.");
     }
     say("Research use only. Not for diagnosis.");
-    let scores = asked.scores.as_ref().map(|path| write::save(path, &scans::scores_csv(&outcome), args.overwrite));
-    let others = audit::save(args, &report, &report.report, &outcome.audit);
-    scores.into_iter().chain([others]).collect()
+    Ok((report, outcome))
 }
 
 /// The scans of a manifest, with their masks where these are asked for.
@@ -165,13 +140,4 @@ fn findings(setup: &Setup, asked: &ScansArgs, scans: &[Asked]) -> Result<Vec<Wan
         Ok(Wanted { name, label, drawn })
     };
     names.into_iter().map(wanted).collect()
-}
-
-fn named(text: &str) -> Result<(String, String), String> {
-    match text.split_once('=') {
-        Some((name, class)) if !name.trim().is_empty() && !class.trim().is_empty() => {
-            Ok((name.trim().to_owned(), class.trim().to_owned()))
-        }
-        _ => Err(format!("{text:?} names no class; want NAME=CLASS")),
-    }
 }

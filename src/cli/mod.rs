@@ -4,6 +4,7 @@ mod args;
 mod asked;
 mod audit;
 mod audit_scans;
+mod audit_scans_args;
 mod check;
 mod choice;
 mod cohort;
