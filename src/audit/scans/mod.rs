@@ -138,7 +138,7 @@ pub fn run(plan: &Plan, monitor: &Monitor) -> Result<Outcome> {
         if let Err(error) =
             One::open(plan, asked, &monitor.quiet()).and_then(|one| one.ask(&mut outcome, &monitor.quiet()))
         {
-            if error.chain().any(|cause| cause.is::<Cancelled>()) {
+            if error.chain().any(<dyn std::error::Error + 'static>::is::<Cancelled>) {
                 return Err(error);
             }
             outcome.skipped.push(asked.skipped(pipeline::in_words(&error)));
