@@ -15,7 +15,7 @@
 //! | layer | modules |
 //! |---|---|
 //! | 1 | [`files`] files that come from anywhere, [`machine`] what the program runs on, [`job`] work off the UI thread, [`reach`] connections to other machines, [`volume`] numbers in patient space, [`nn`] arithmetic and the device |
-//! | 2 | [`io`] scans, [`graph`] networks as data and their gradient, [`preprocess`] to the networks and back, [`weights`] checkpoints, [`catalogue`] the published networks |
+//! | 2 | [`insertion`] findings drawn into real scans, [`io`] scans, [`graph`] networks as data and their gradient, [`preprocess`] to the networks and back, [`weights`] checkpoints, [`catalogue`] the published networks |
 //! | 3 | [`exchange`] networks in files of other programs |
 //! | 4 | [`models`] the networks and their cards |
 //! | 5 | [`latent_shift`] the method |
@@ -72,6 +72,7 @@ pub mod fit;
 pub mod frame;
 pub mod gpu;
 pub mod graph;
+pub mod insertion;
 pub mod io;
 pub mod job;
 pub mod latent_shift;

@@ -11,6 +11,7 @@ mod method;
 pub mod metrics;
 pub mod phantoms;
 pub mod realism;
+pub mod scans;
 pub mod summary;
 
 use std::sync::Arc;

@@ -5,11 +5,13 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand};
 
 use super::asked::{AskedArgs, Search};
+use super::audit_scans_args::ScansArgs;
 use super::choice::ChoiceArgs;
 use super::cohort_args::CohortArgs;
 use super::compute::{ComputeArgs, bytes};
 use super::doctor::DoctorArgs;
 use super::fit::FitArgs;
+use super::insert::InsertArgs;
 use super::models::ModelsArgs;
 use super::outputs::OutputArgs;
 use super::pacs::PacsArgs;
@@ -111,7 +113,9 @@ pub enum Command {
     Demo(DemoArgs),
     /// Draws a chest CT whose truth is known, with findings on dials
     Phantom(PhantomArgs),
-    /// Measures how true explanations are, on phantoms whose truth is known
+    /// Draws a finding into a real scan, where its anatomy allows
+    Insert(InsertArgs),
+    /// Measures how true explanations are: on phantoms whose truth is known, or on real scans with findings drawn into them or marked
     Audit(AuditArgs),
     /// Lists published networks, and fetches one when it is asked for
     Models(ModelsArgs),
@@ -292,19 +296,21 @@ const DEFAULT_METHODS: &str = "latent-shift,gradient,integrated,occlusion,grad-c
 
 #[derive(Debug, Args)]
 pub struct AuditArgs {
-    /// Which phantoms; none that the networks were trained on
-    #[arg(long, value_name = "A:B", value_parser = seeds, default_value = "100000:100020")]
-    pub seeds: Seeds,
-    /// Which generator draws them, 1 or 2: the networks that come with Parallax know version 1 alone
+    #[command(flatten)]
+    pub scans: ScansArgs,
+    /// Which phantoms, none that the networks were trained on [default: 100000:100020]; with --insert, which insertions [default: 1:2]
+    #[arg(long, value_name = "A:B", value_parser = seeds)]
+    pub seeds: Option<Seeds>,
+    /// Which generator draws phantoms, 1 or 2: the networks that come with Parallax know version 1 alone
     #[arg(long, value_name = "N", default_value = "1")]
     pub phantom_version: Version,
-    /// One finding, by name; may be repeated [default: all four]
-    #[arg(long, value_name = "NAME")]
+    /// One finding of phantoms, by name; may be repeated [default: all four]
+    #[arg(long, value_name = "NAME", conflicts_with = "scans")]
     pub finding: Vec<Finding>,
     /// Model card or checkpoint of the slice autoencoder [default: the one that comes with Parallax]
     #[arg(long, value_name = "CARD")]
     pub autoencoder: Option<PathBuf>,
-    /// Model card or checkpoint of the classifier, with a label of each finding's name
+    /// Model card or checkpoint of the classifier, with a label of each finding's name; --label names others
     #[arg(long, value_name = "CARD")]
     pub classifier: Option<PathBuf>,
     /// How lambda is searched

@@ -1,29 +1,33 @@
-//! `parallax audit`: how true explanations are, on phantoms whose truth is known.
+//! `parallax audit`: how true explanations are, on phantoms whose truth is known, or on scans.
 
+use std::ops::Range;
 use std::path::PathBuf;
 
 use anyhow::{Result, bail};
 use clap::ValueEnum;
+use serde::Serialize;
 
 use super::args::AuditArgs;
-use super::{Usage, compute, progress, say};
+use super::values::Seeds;
+use super::{Usage, audit_scans, compute, progress, say};
 use crate::audit::phantoms::{self, Plan};
-use crate::audit::{self, Method, Report, Setup};
+use crate::audit::{self, Audit, Method, Report, Setup};
 use crate::demo;
 use crate::export::report::NOTICE;
 use crate::export::{audit as page, write};
 use crate::pipeline;
 use crate::volume::phantom::Finding;
 
+/// Those that an audit without --seeds draws.
+const PHANTOMS: Range<u64> = 100_000..100_020;
+
 pub(super) fn run(args: &AuditArgs) -> Result<()> {
     let (autoencoder, classifier) = cards(args)?;
-    for path in [&args.json, &args.csv, &args.report].into_iter().flatten() {
+    for path in [&args.json, &args.csv, &args.report, &args.scans.scores].into_iter().flatten() {
         write::check(path, args.overwrite)?;
     }
     compute::start(&args.compute)?;
     let monitor = progress::monitor()?;
-    let mut findings: Vec<Finding> = Finding::ALL.to_vec();
-    findings.retain(|finding| args.finding.is_empty() || args.finding.contains(finding));
     let autoencoder = pipeline::load_autoencoder(&autoencoder, &monitor)?;
     let classifier = pipeline::load_classifier(&classifier, &monitor)?;
     let setup = Setup {
@@ -37,24 +41,38 @@ pub(super) fn run(args: &AuditArgs) -> Result<()> {
         slices: args.slices,
         outside: args.outside,
     };
-    let plan = Plan { setup, seeds: args.seeds.0.clone(), version: args.phantom_version, findings };
-    let audit = phantoms::run(&plan, &monitor)?;
     let search = args.search.to_possible_value().map_or_else(String::new, |value| value.get_name().to_owned());
+    if let Some(manifest) = &args.scans.scans {
+        let (report, outcome) = audit_scans::run(args, manifest, setup, &search, &monitor)?;
+        let scores = args.scans.scores.as_ref();
+        let scores = scores.map(|path| write::save(path, &audit::scans::scores_csv(&outcome), args.overwrite));
+        let others = save(args, &report, &report.report, &outcome.audit);
+        return scores.into_iter().chain([others]).collect();
+    }
+    let mut findings: Vec<Finding> = Finding::ALL.to_vec();
+    findings.retain(|finding| args.finding.is_empty() || args.finding.contains(finding));
+    let seeds = args.seeds.as_ref().map_or(PHANTOMS, |Seeds(seeds)| seeds.clone());
+    let plan = Plan { setup, seeds, version: args.phantom_version, findings };
+    let audit = phantoms::run(&plan, &monitor)?;
     let names: Vec<&str> = plan.names().collect();
     let seeds = Some([plan.seeds.start, plan.seeds.end]);
     let phantom_version = Some(plan.version.number());
     let report = Report { seeds, phantom_version, ..Report::new(&plan.setup, &names, &audit, &search, NOTICE) };
     say(&audit::table(&report));
     say("Research use only. Not for diagnosis.");
+    save(args, &report, &report, &audit)
+}
+
+/// Writes what was asked for; `json` is what the JSON file has. One that cannot be written takes no other with it.
+fn save(args: &AuditArgs, json: &impl Serialize, report: &Report, audit: &Audit) -> Result<()> {
     let json = args.json.as_ref().map(|path| -> Result<()> {
-        write::save(path, serde_json::to_string_pretty(&report)?.as_bytes(), args.overwrite)
+        write::save(path, serde_json::to_string_pretty(json)?.as_bytes(), args.overwrite)
     });
-    // One that cannot be written takes no other with it.
-    let csv = args.csv.as_ref().map(|path| write::save(path, &audit::csv(&audit), args.overwrite));
+    let csv = args.csv.as_ref().map(|path| write::save(path, &audit::csv(audit), args.overwrite));
     let page = args
         .report
         .as_ref()
-        .map(|path| -> Result<()> { write::save(path, page::html(&report, &audit)?.as_bytes(), args.overwrite) });
+        .map(|path| -> Result<()> { write::save(path, page::html(report, audit)?.as_bytes(), args.overwrite) });
     [json, csv, page].into_iter().flatten().collect()
 }
 

@@ -3,6 +3,8 @@
 mod args;
 mod asked;
 mod audit;
+mod audit_scans;
+mod audit_scans_args;
 mod check;
 mod choice;
 mod cohort;
@@ -14,6 +16,7 @@ mod explain;
 mod fit;
 mod info;
 mod info_card;
+mod insert;
 mod methods;
 mod models;
 mod named;
@@ -85,6 +88,7 @@ fn dispatch(arguments: Arguments) -> Result<()> {
         Some(Command::Predict(args)) => predict::run(&args),
         Some(Command::Demo(args)) => demo::run(&args),
         Some(Command::Phantom(args)) => phantom::run(&args),
+        Some(Command::Insert(args)) => insert::run(&args),
         Some(Command::Explain(args)) => match &args.replay {
             Some(record) => replay::run(&args, record),
             None => explain::run(&args),

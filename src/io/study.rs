@@ -46,6 +46,8 @@ pub struct Study {
     pub filed_by: Vec<Attribute>,
     /// How the scan was compressed with loss; empty where it never was.
     pub loss: Vec<Attribute>,
+    /// How the patient lay, as DICOM says it: "HFS" is head first, on the back (PS3.3, C.7.3.1.1.2).
+    pub position: Option<String>,
 }
 
 /// Names no patient: it may end in a log.
@@ -81,6 +83,7 @@ impl Study {
             instances: instances.filter(|all| as_stored && apart(all)).unwrap_or_default(),
             filed_by: said(&FILED_BY),
             loss,
+            position: data.text(tags::PATIENT_POSITION),
         })
     }
 

@@ -33,7 +33,7 @@ pub fn interval(values: &[f64]) -> Interval {
 }
 
 /// The number at a share of sorted ones, linear between two, as numpy's `quantile`.
-fn quantile(sorted: &[f64], share: f64) -> f64 {
+pub fn quantile(sorted: &[f64], share: f64) -> f64 {
     let at = share * (sorted.len() - 1) as f64;
     let low = at as usize;
     let high = (low + 1).min(sorted.len() - 1);

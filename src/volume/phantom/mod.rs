@@ -148,6 +148,8 @@ impl FromStr for Finding {
     type Err = NoSuchFinding;
 
     fn from_str(name: &str) -> Result<Self, NoSuchFinding> {
+        // What an enlarged heart is called for short.
+        let name = if name == "cardiac" { "cardiomegaly" } else { name };
         Self::ALL.into_iter().find(|f| f.name() == name).ok_or_else(|| NoSuchFinding(name.to_owned()))
     }
 }

@@ -42,7 +42,7 @@ impl Stream {
 }
 
 /// Normal noise on a grid `[ni, nj, nk]`, smoothed by Gaussians of these widths in voxels, mean 0 and deviation 1.
-pub(super) fn smooth_noise(stream: &mut Stream, shape: [usize; 3], sigma: [f32; 3]) -> Vec<f32> {
+pub fn smooth_noise(stream: &mut Stream, shape: [usize; 3], sigma: [f32; 3]) -> Vec<f32> {
     let mut values: Vec<f32> = (0..shape.iter().product()).map(|_| stream.normal()).collect();
     smooth(&mut values, shape, sigma);
     normalize(&mut values);

@@ -11,7 +11,7 @@ use self::paths::{Named, named};
 /// Modules by layer; each may use only what stands in a layer above its own. `files`, `machine`, `job`, `reach`, `volume` and `nn` stand on nothing.
 const LAYERS: [&[&str]; 12] = [
     &["files", "machine", "job", "reach", "volume", "nn"],
-    &["io", "graph", "preprocess", "weights", "catalogue"],
+    &["insertion", "io", "graph", "preprocess", "weights", "catalogue"],
     &["exchange"],
     &["models"],
     &["latent_shift"],
@@ -36,7 +36,7 @@ const BESIDE: [(&str, &str, &str); 4] = [
 const FENCES: [(&str, &[&str]); 42] = [
     ("candle_core", &["nn", "graph", "weights", "exchange", "models", "latent_shift", "pipeline"]),
     ("candle_nn", &["graph", "weights", "models", "latent_shift"]),
-    ("rayon", &["volume", "nn", "graph", "io"]),
+    ("rayon", &["volume", "nn", "graph", "io", "insertion"]),
     ("libc", &["nn"]),
     ("safetensors", &["weights", "export", "cohort"]),
     ("zip", &["io", "weights", "catalogue"]),

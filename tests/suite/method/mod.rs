@@ -11,6 +11,7 @@ pub(crate) mod phantom_second;
 pub(crate) mod quality;
 pub(crate) mod regions;
 pub(crate) mod runs;
+pub(crate) mod scans_audit;
 pub(crate) mod search;
 pub(crate) mod stability;
 pub(crate) mod toward;

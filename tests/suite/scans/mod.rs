@@ -6,6 +6,7 @@ pub(crate) mod dicom;
 pub(crate) mod dicom_odd;
 pub(crate) mod folders;
 pub(crate) mod formats;
+pub(crate) mod insertions;
 pub(crate) mod masks;
 pub(crate) mod nifti_files;
 pub(crate) mod nifti_headers;

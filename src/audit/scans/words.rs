@@ -1,0 +1,82 @@
+//! An audit of scans for people: a table of scores against the dial, what the methods find, and all that was left out.
+
+use super::{AtDial, Detection, ScansReport, Skipped};
+use crate::audit::summary::estimate::text;
+use crate::audit::summary::words as of_methods;
+
+/// From here on a classifier tells scans with a finding from scans without.
+const SEES: f64 = 0.9;
+/// Below, it does so hardly better than by chance.
+const BLIND: f64 = 0.7;
+/// So many reasons are listed; all are in the files.
+const MOST_LISTED: usize = 20;
+
+/// The whole audit, line by line.
+pub fn table(report: &ScansReport) -> String {
+    let mut lines = Vec::new();
+    for (name, detection) in &report.detection {
+        lines.extend(scores(name, detection));
+        lines.push(verdict(name, detection));
+        lines.push(String::new());
+    }
+    lines.push(of_methods::table(&report.report));
+    lines.extend(left_out(&report.skipped));
+    let notes = report.notes.iter().map(|said| format!("note: {}: {}", said.scan, said.note));
+    lines.extend(notes.take(MOST_LISTED));
+    lines.join("\n")
+}
+
+fn scores(name: &str, detection: &Detection) -> Vec<String> {
+    let head = format!(
+        "{name}, by the score of {:?}\n  {:<18} {:>5} {:>20} {:>20} {:>7} {:>8} {:>8}",
+        detection.label, "", "scans", "score", "AUROC", "raised", "HU", "ml"
+    );
+    let or_dash = |value: Option<String>| value.unwrap_or_else(|| "-".to_owned());
+    let line = |at: &AtDial| {
+        let what = match (at.dial, at.present) {
+            (Some(0.0), _) => "as scanned".to_owned(),
+            (Some(dial), _) => format!("dial {dial}"),
+            (None, true) => "with a mask".to_owned(),
+            (None, false) => "without a mask".to_owned(),
+        };
+        format!(
+            "  {what:<18} {:>5} {:>20} {:>20} {:>7} {:>8} {:>8}",
+            at.scans,
+            text(at.mean_score, at.mean_score_interval, 2),
+            or_dash(at.auroc.map(|area| text(area, at.auroc_interval, 2))),
+            or_dash(at.raised.map(|share| format!("{:.0} %", 100.0 * share))),
+            or_dash(at.mean_strength_hu.map(|hu| format!("{hu:+.0}"))),
+            or_dash(at.mean_volume_ml.map(|ml| format!("{ml:.1}"))),
+        )
+    };
+    [head].into_iter().chain(detection.dials.iter().map(line)).collect()
+}
+
+/// Whether the classifier sees the finding, at the highest dial.
+fn verdict(name: &str, detection: &Detection) -> String {
+    let Some((at, area)) = detection.dials.iter().rev().find_map(|at| Some((at, at.auroc?))) else {
+        return format!("{name}: no scan with it can be held against one without it.");
+    };
+    let how = at.dial.map_or("where it is marked".to_owned(), |dial| format!("at a dial of {dial}"));
+    let sees = match area {
+        area if area >= SEES => "sees it",
+        area if area >= BLIND => "sees it in part",
+        area if area > 1.0 - BLIND => "hardly sees it",
+        _ => "takes it for the opposite: its score falls",
+    };
+    let few = if at.auroc_interval.is_none() { " Few scans: another set may say otherwise." } else { "" };
+    format!("{name}: the classifier {sees} {how} (AUROC {area:.2}).{few}")
+}
+
+fn left_out(skipped: &[Skipped]) -> Vec<String> {
+    let line = |skipped: &Skipped| {
+        let what = skipped.finding.as_ref().map_or(String::new(), |finding| format!(", {finding}"));
+        let at = skipped.dial.map_or(String::new(), |dial| format!(" at {dial}"));
+        let seed = skipped.seed.map_or(String::new(), |seed| format!(", seed {seed}"));
+        format!("  {}{what}{at}{seed}: {}", skipped.scan, skipped.reason)
+    };
+    let head = (!skipped.is_empty()).then(|| format!("Left out: {}", skipped.len()));
+    let more = skipped.len().saturating_sub(MOST_LISTED);
+    let rest = (more > 0).then(|| format!("  and {more} more; --json and --scores list all"));
+    head.into_iter().chain(skipped.iter().take(MOST_LISTED).map(line)).chain(rest).collect()
+}

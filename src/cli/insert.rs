@@ -1,0 +1,86 @@
+//! `parallax insert`: a finding drawn into a real scan, and the mask of it.
+
+use std::path::PathBuf;
+
+use anyhow::Result;
+use clap::Args;
+
+use super::choice::ChoiceArgs;
+use super::values::{dial, whole};
+use super::{Usage, pacs, progress, say};
+use crate::export::{nifti, write};
+use crate::insertion::{Chest, Drawn, Lying, NoPlace};
+use crate::io;
+use crate::pipeline::BadInput;
+use crate::volume::phantom::Finding;
+use crate::volume::{Volume, Voxels};
+
+#[derive(Debug, Args)]
+pub struct InsertArgs {
+    /// Scan of a chest in HU: a file, a folder or zip archive of scans, or pacs:SOURCE/STUDY/SERIES
+    pub scan: PathBuf,
+    #[command(flatten)]
+    pub choice: ChoiceArgs,
+    /// What is drawn: nodule, effusion, emphysema or cardiomegaly
+    #[arg(long, value_name = "NAME")]
+    pub finding: Finding,
+    /// How much of it, from 0 (none: the scan as it is) to 1 (severe)
+    #[arg(long, value_name = "DIAL", value_parser = dial, default_value_t = 0.5)]
+    pub dial: f32,
+    /// Which one: where it lies and how it looks
+    #[arg(long, value_name = "N", value_parser = whole::<u64>, default_value_t = 1)]
+    pub seed: u64,
+    /// How the patient lies, supine or prone, which says where fluid gathers [default: as the DICOM files say it, else supine]
+    #[arg(long, value_name = "HOW")]
+    pub position: Option<Lying>,
+    /// The scan with the finding, .nii.gz
+    #[arg(long, value_name = "FILE")]
+    pub out: PathBuf,
+    /// The mask, .nii.gz: 1 effusion, 2 nodule, 4 cardiomegaly, 8 emphysema
+    #[arg(long, value_name = "FILE")]
+    pub masks: Option<PathBuf>,
+    /// Replace files that exist
+    #[arg(long)]
+    pub overwrite: bool,
+}
+
+pub(super) fn run(args: &InsertArgs) -> Result<()> {
+    for path in [Some(&args.out), args.masks.as_ref()].into_iter().flatten() {
+        if !path.to_string_lossy().ends_with(".nii.gz") {
+            return Err(Usage(format!("{} must end in .nii.gz", path.display())).into());
+        }
+        write::check(path, args.overwrite)?;
+    }
+    let monitor = progress::monitor()?;
+    let scan = io::open_and_show(&pacs::scan(&args.scan, &monitor)?, &args.choice.choice(), &monitor, &|_| {})
+        .map_err(BadInput::mark)?;
+    let said = scan.study.as_ref().and_then(|study| study.position.as_deref());
+    let lying = args.position.unwrap_or_else(|| Lying::of_position(said));
+    let chest = Chest::of(&scan.volume, lying, None, &monitor).map_err(refused)?;
+    let drawn = chest.draw(args.finding, args.dial, args.seed, &monitor).map_err(refused)?;
+    let bytes = nifti::nifti_bytes(&drawn.volume, "SYNTHETIC finding drawn into a scan, HU. Research use only.")?;
+    write::save(&args.out, &bytes, args.overwrite)?;
+    if let Some(path) = &args.masks {
+        write::save(path, &mask_bytes(&drawn)?, args.overwrite)?;
+    }
+    say(&format!("SYNTHETIC: {} at {:.2}, seed {}: {}", args.finding.name(), args.dial, args.seed, drawn.words));
+    let ml = drawn.volume_ml();
+    say(&format!("{ml:.1} ml, {:+.0} HU on the mean; noise of the scan {:.0} HU", drawn.strength_hu, chest.noise_hu()));
+    say(&format!("{}", args.out.display()));
+    Ok(())
+}
+
+/// The mask with the finding's own number, as those of phantoms have it.
+fn mask_bytes(drawn: &Drawn) -> Result<Vec<u8>> {
+    let number = drawn.finding.mask() as i16;
+    let marks: Vec<i16> = drawn.mask.iter().map(|is_in| if *is_in { number } else { 0 }).collect();
+    let marks = Volume::new(drawn.volume.grid, Voxels::I16(marks.into()));
+    nifti::nifti_bytes(&marks, "SYNTHETIC: 1 effusion 2 nodule 4 cardiomegaly 8 emphysema")
+}
+
+fn refused(why: NoPlace) -> anyhow::Error {
+    match why {
+        NoPlace::Cancelled(cancelled) => cancelled.into(),
+        why => BadInput::new(why).into(),
+    }
+}
