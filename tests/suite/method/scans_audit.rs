@@ -145,7 +145,7 @@ fn masks_of_ones_own_are_taken_resampled_or_refused() {
     grid.shape = [ni / 2, nj / 2, nk];
     grid.world_from_voxel.matrix3.x_axis *= 2.0;
     grid.world_from_voxel.matrix3.y_axis *= 2.0;
-    let mark = |at: usize| if drawn.is(Mask::Effusion, at) { 1 + i16::from(at % 2 == 0) } else { 0 };
+    let mark = |at: usize| if drawn.is(Mask::Effusion, at) { 1 + i16::from(at.is_multiple_of(2)) } else { 0 };
     let marks: Vec<i16> = (0..grid.len())
         .map(|at| [at % grid.shape[0], at / grid.shape[0] % grid.shape[1], at / (grid.shape[0] * grid.shape[1])])
         .map(|[i, j, k]| mark(2 * i + ni * (2 * j + nj * k)))
