@@ -1,7 +1,7 @@
 //! How true explanations are: latent shift and saliency methods, where the place of a finding is known.
 //!
 //! A case is one finding of one scan. The search lowers its score to `TARGET`; what it changed is held against the exact mask of the
-//! finding, and what it drew against the same scan without the finding, where that is known. [`case`] knows of no phantoms: it takes any
+//! finding, and what it drew against the same scan without the finding, where that is known. `case` knows of no phantoms: it takes any
 //! [`Patient`] with what is [`Marked`] in it. [`phantoms`] draws patients whose truth is known.
 
 mod against;
