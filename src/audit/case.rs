@@ -24,7 +24,7 @@ pub struct Scores<T = f64> {
     pub scan: T,
     pub reconstruction: T,
     pub counterfactual: T,
-    /// Of the same scan without the finding; not a number where no one knows it.
+    /// The score of the same scan without the finding; not a number where no one knows that scan.
     pub truth: T,
 }
 
@@ -54,14 +54,14 @@ pub struct Features {
     pub scan: Vec<f64>,
     pub reconstruction: Vec<f64>,
     pub counterfactual: Vec<f64>,
-    /// Of the scan without the finding, where that is known.
+    /// The features of the scan without the finding, where that scan is known.
     pub truth: Option<Vec<f64>>,
 }
 
 /// One finding of one patient, explained.
 #[derive(Debug, Clone)]
 pub struct Case {
-    /// Of the patient.
+    /// The name of the patient.
     pub name: String,
     /// That the patient was drawn from.
     pub seed: Option<u64>,

@@ -53,7 +53,7 @@ pub struct Setup {
 /// A finding for which there is nothing to explain: the reconstruction scores at the target already.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Missed {
-    /// Of the patient.
+    /// The name of the patient.
     pub name: String,
     pub finding: String,
 }

@@ -16,7 +16,7 @@ const MOST_SEEDS: u64 = 100_000;
 /// Everything an audit of phantoms is told.
 pub struct Plan {
     pub setup: Setup,
-    /// Of the phantoms: none that the networks were trained on.
+    /// The seeds of the phantoms: none that the networks were trained on.
     pub seeds: Range<u64>,
     /// The generator that draws them.
     pub version: Version,

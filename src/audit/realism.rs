@@ -8,7 +8,7 @@ use serde::Serialize;
 
 use super::case::{Case, Features};
 
-/// Of fewer cases there is no distance.
+/// A distance takes at least so many cases.
 pub const LEAST_CASES: usize = 10;
 /// A turn of two columns is small enough from here on, as a share of their lengths.
 const SMALL: f64 = 1e-14;

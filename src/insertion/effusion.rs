@@ -10,11 +10,12 @@ use super::{Chest, Lying, NoPlace};
 use crate::job::Monitor;
 use crate::volume::phantom::random::{Stream, smooth, smooth_noise};
 
+/// The least and the largest HU of the fluid.
 const FLUID_HU: [f32; 2] = [2.0, 18.0];
 /// At a dial of 1 the fluid is as thick as this share of the lung above it, and no thicker than this.
 const MOST_SHARE: f32 = 0.5;
 const THICKEST_MM: f32 = 85.0;
-/// Less is none.
+/// Fluid that is thinner than this is not drawn.
 const THINNEST_MM: f32 = 0.7;
 /// The wall is as smooth as this; maps of it are cut at three times as much.
 const WALL_SMOOTH_MM: f64 = 5.0;

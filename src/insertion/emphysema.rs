@@ -17,7 +17,7 @@ const MOST_SHARE: f64 = 0.45;
 const WIDTH_MM: [f32; 2] = [2.4, 4.0];
 /// How much more likely holes are at the top than at the bottom, in deviations of what decides.
 const TOWARDS_HEAD: f32 = 1.6;
-/// Between a hole and the border of the lung.
+/// A hole stays so far from the border of the lung.
 const BORDER_MM: f32 = 2.0;
 /// What is so deep within a hole is surely one; holes end so far from it.
 const SURE_MM: f32 = 1.0;

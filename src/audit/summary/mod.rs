@@ -29,10 +29,10 @@ pub struct Report {
     pub notice: &'static str,
     pub program: String,
     pub models: Models,
-    /// Of the phantoms; the last one is not included.
+    /// The first seed of the phantoms, and the first that is not one of them.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub seeds: Option<[u64; 2]>,
-    /// Of the generator that drew the phantoms.
+    /// The version of the generator that drew the phantoms.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub phantom_version: Option<u8>,
     pub search: String,
@@ -90,7 +90,7 @@ pub struct Settings {
 /// How deletion and insertion are made.
 #[derive(Debug, Serialize)]
 pub struct CurveSettings {
-    /// Of the voxels, at which the score is taken.
+    /// The shares of the voxels at which the score is taken.
     pub shares: Vec<f64>,
     pub deleted_hu: f32,
     pub blur_mm: f64,
