@@ -14,7 +14,7 @@
 //!
 //! | layer | modules |
 //! |---|---|
-//! | 1 | [`files`] files that come from anywhere, [`machine`] what the program runs on, [`job`] work off the UI thread, [`reach`] connections to other machines, [`volume`] numbers in patient space, [`nn`] arithmetic and the device |
+//! | 1 | [`files`] files that come from anywhere, [`machine`] what the program runs on, [`job`] work off the UI thread, [`random`] numbers by seed, [`reach`] connections to other machines, [`volume`] numbers in patient space, [`nn`] arithmetic and the device |
 //! | 2 | [`insertion`] findings drawn into real scans, [`io`] scans, [`graph`] networks as data and their gradient, [`preprocess`] to the networks and back, [`weights`] checkpoints, [`catalogue`] the published networks |
 //! | 3 | [`exchange`] networks in files of other programs |
 //! | 4 | [`models`] the networks and their cards |
@@ -83,6 +83,7 @@ pub mod pacs;
 pub mod pipeline;
 pub mod preprocess;
 pub mod quality;
+pub mod random;
 pub mod reach;
 pub mod session;
 pub mod settings;

@@ -9,9 +9,10 @@ use parallax::graph::ops::Conv;
 use parallax::graph::{Graph, Plan};
 use parallax::models::{Autoencoder, Card, Network, Vqgan};
 use parallax::nn::device;
+use parallax::random::Stream;
 use parallax::weights::Checkpoint;
 
-use crate::random::{self, Random, Weights};
+use crate::random::{self, Weights};
 
 type Pass = Box<dyn Fn(&Tensor) -> Result<Tensor>>;
 
@@ -104,7 +105,7 @@ fn file(path: &Path) -> anyhow::Result<Case> {
 }
 
 fn input(shape: &[usize]) -> Result<Tensor> {
-    Random(7).tensor(shape)
+    random::tensor(&mut Stream::seeded(7), shape)
 }
 
 fn decoder(model: &Weighed, latents: [usize; 4], side: usize) -> anyhow::Result<Case> {

@@ -4,28 +4,18 @@ use std::collections::HashMap;
 use std::path::PathBuf;
 
 use candle_core::{DType, Device, Result, Tensor};
+use parallax::random::Stream;
 
-/// Uniform in -1..1 from `SplitMix64` (Steele, Lea, Flood 2014): the same numbers everywhere.
-pub(crate) struct Random(pub(crate) u64);
-
-impl Random {
-    fn uniform(&mut self) -> f32 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let z = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        let z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        ((z ^ (z >> 31)) >> 40) as f32 / (1 << 23) as f32 - 1.0
-    }
-
-    pub(crate) fn tensor(&mut self, shape: &[usize]) -> Result<Tensor> {
-        let values: Vec<f32> = (0..shape.iter().product()).map(|_| self.uniform()).collect();
-        Tensor::from_vec(values, shape, &Device::Cpu)
-    }
+/// Uniform in -1..1: the same numbers everywhere.
+pub(crate) fn tensor(stream: &mut Stream, shape: &[usize]) -> Result<Tensor> {
+    let values: Vec<f32> = (0..shape.iter().product()).map(|_| stream.within(-1.0, 1.0)).collect();
+    Tensor::from_vec(values, shape, &Device::Cpu)
 }
 
 /// Tensors by name, half precision to spare the disk.
 pub(crate) struct Weights {
     tensors: HashMap<String, Tensor>,
-    random: Random,
+    stream: Stream,
 }
 
 impl Weights {
@@ -40,7 +30,7 @@ impl Weights {
     }
 
     fn tensor(&mut self, name: &str, shape: &[usize], center: f64, spread: f64) -> Result<()> {
-        let values = self.random.tensor(shape)?.affine(spread, center)?.to_dtype(DType::F16)?;
+        let values = tensor(&mut self.stream, shape)?.affine(spread, center)?.to_dtype(DType::F16)?;
         self.tensors.insert(name.to_owned(), values);
         Ok(())
     }
@@ -70,7 +60,7 @@ impl Weights {
 
 /// The published VQGANs: 128 channels, times `mult` by level; two blocks at each; attention at 16 x 16 of 256 x 256 pixels.
 pub(crate) fn vqgan(mult: &[usize]) -> Result<Weights> {
-    let mut w = Weights { tensors: HashMap::new(), random: Random(1) };
+    let mut w = Weights { tensors: HashMap::new(), stream: Stream::seeded(1) };
     let (ch, z, codes) = (128, 256, 1024);
     let widths: Vec<usize> = mult.iter().map(|m| m * ch).collect();
     let deepest = widths[widths.len() - 1];
@@ -137,7 +127,7 @@ fn attention(w: &mut Weights, name: &str, channels: usize) -> Result<()> {
 
 /// The inflated ResNet-152 with the published number of classes.
 pub(crate) fn i3resnet() -> Result<Weights> {
-    let mut w = Weights { tensors: HashMap::new(), random: Random(2) };
+    let mut w = Weights { tensors: HashMap::new(), stream: Stream::seeded(2) };
     w.kernel("conv1", &[64, 3, 3, 7, 7])?;
     w.batch_norm("bn1", 64)?;
     let mut c_in = 64;
@@ -164,7 +154,7 @@ pub(crate) fn i3resnet() -> Result<Weights> {
 
 /// R231: five levels, 64 channels at the first, twice as many at each next.
 pub(crate) fn unet() -> Result<Weights> {
-    let mut w = Weights { tensors: HashMap::new(), random: Random(3) };
+    let mut w = Weights { tensors: HashMap::new(), stream: Stream::seeded(3) };
     let widths: Vec<usize> = (0..5).map(|level| 64 << level).collect();
     let mut c_in = 1;
     for (level, &width) in widths.iter().enumerate() {
@@ -190,7 +180,7 @@ fn unet_block(w: &mut Weights, name: &str, [c_in, c_out]: [usize; 2]) -> Result<
 
 /// MONAI's DenseNet-121 in 3-D with two classes.
 pub(crate) fn densenet121() -> Result<Weights> {
-    let mut w = Weights { tensors: HashMap::new(), random: Random(4) };
+    let mut w = Weights { tensors: HashMap::new(), stream: Stream::seeded(4) };
     let growth = 32;
     w.kernel("features.conv0", &[64, 1, 7, 7, 7])?;
     w.batch_norm("features.norm0", 64)?;

@@ -10,7 +10,8 @@ use crate::job::Monitor;
 use crate::latent_shift::saliency::LUNG_HU;
 use crate::models::Classifier;
 use crate::pipeline::{self, Input};
-use crate::volume::phantom::random::{Stream, smooth};
+use crate::random::Stream;
+use crate::volume::smoothing::smooth;
 use crate::volume::{Grid, Volume};
 
 /// Shares of the voxels at which the score is taken, close together at first, since a finding is a small part of a scan.

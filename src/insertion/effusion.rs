@@ -8,7 +8,8 @@ use super::lungs::{LEFT, Lungs, RIGHT};
 use super::paint::{around, paint, slabs};
 use super::{Chest, Lying, NoPlace};
 use crate::job::Monitor;
-use crate::volume::phantom::random::{Stream, smooth, smooth_noise};
+use crate::random::Stream;
+use crate::volume::smoothing::{smooth, smooth_noise};
 
 /// The least and the largest HU of the fluid.
 const FLUID_HU: [f32; 2] = [2.0, 18.0];

@@ -7,7 +7,8 @@ use super::lungs::Lungs;
 use super::paint::{around, paint, slabs};
 use super::{Chest, NoPlace};
 use crate::job::Monitor;
-use crate::volume::phantom::random::{Stream, smooth_noise};
+use crate::random::Stream;
+use crate::volume::smoothing::smooth_noise;
 
 /// What is left in a hole.
 const HOLE_HU: [f32; 2] = [-985.0, -960.0];

@@ -10,7 +10,7 @@ use super::lungs::{LEFT, Lungs, RIGHT};
 use super::paint::{around, slabs};
 use super::{Chest, NoPlace};
 use crate::job::Monitor;
-use crate::volume::phantom::random::smooth;
+use crate::volume::smoothing::smooth;
 use crate::volume::{Grid, Volume};
 
 /// A heart is as wide as this, from its middle to the nearest lung.

@@ -6,7 +6,7 @@ use super::canvas::Canvas;
 use super::paint::{around, paint, slabs};
 use super::{Chest, NoPlace};
 use crate::job::Monitor;
-use crate::volume::phantom::random::Stream;
+use crate::random::Stream;
 
 /// Its diameter is the first at a dial of 0, and as much as the second more at 1.
 const DIAMETER_MM: [f32; 2] = [6.0, 24.0];

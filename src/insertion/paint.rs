@@ -7,7 +7,7 @@ use rayon::prelude::*;
 
 use super::scanner::Scanner;
 use crate::volume::Grid;
-use crate::volume::phantom::random::smooth;
+use crate::volume::smoothing::smooth;
 
 /// Slices that are painted at a time: memory follows this and not the scan.
 const SLAB: usize = 24;

@@ -4,8 +4,8 @@ use std::ops::Range;
 
 use rayon::prelude::*;
 
+use crate::random::Stream;
 use crate::volume::orientation::axis_codes;
-use crate::volume::phantom::random::Stream;
 use crate::volume::{Volume, Voxels};
 
 /// An edge is looked for between plateaus of lung and of soft tissue that lie this far from it on either side.

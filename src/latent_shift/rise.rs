@@ -6,8 +6,8 @@
 
 use super::Error;
 use crate::job::Monitor;
+use crate::random::Stream;
 use crate::volume::Grid;
-use crate::volume::phantom::random::Stream;
 
 /// Masks of a map. The paper takes 4000 to 8000 for photographs; each costs a pass over the whole stack here.
 pub const MASKS: usize = 256;

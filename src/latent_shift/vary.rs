@@ -7,7 +7,7 @@ use candle_core::{DType, Device, Result, Tensor};
 
 use crate::graph::{self, Check};
 use crate::models::{Autoencoder, Within};
-use crate::volume::phantom::random::Stream;
+use crate::random::Stream;
 
 /// The deviation of the noise, as a share of that of each plane of latents.
 pub const NOISE: f32 = 0.1;

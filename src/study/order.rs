@@ -1,6 +1,6 @@
 //! The order in which a reader sees the cases.
 
-use crate::volume::phantom::random::Stream;
+use crate::random::Stream;
 
 /// A random order of `count` cases, the same for a seed on every machine.
 /// Source: Durstenfeld 1964, "Algorithm 235: random permutation", on `SplitMix64`.

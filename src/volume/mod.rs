@@ -7,6 +7,7 @@ pub mod border;
 pub mod orientation;
 pub mod phantom;
 pub mod resample;
+pub mod smoothing;
 
 use std::sync::Arc;
 

@@ -1,17 +1,18 @@
 //! Packs pixels as DICOM files have them, for the tests of the decoders and for fuzzing: RLE, JPEG lossless in all its kinds, JPEG-LS.
 
 use charls::{CharLS, FrameInfo};
+use parallax::random::Stream;
 
-/// A small generator of numbers that are the same in every run (SplitMix64).
-pub(crate) struct Numbers(pub(crate) u64);
+/// Numbers that are the same in every run.
+pub(crate) struct Numbers(pub(crate) Stream);
 
 impl Numbers {
+    pub(crate) fn new(seed: u64) -> Self {
+        Self(Stream::seeded(seed))
+    }
+
     pub(crate) fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
-        let mut z = self.0;
-        z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
-        z ^ (z >> 31)
+        self.0.bits()
     }
 
     /// A number below `end`.

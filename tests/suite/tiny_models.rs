@@ -89,7 +89,7 @@ struct Weights {
 
 impl Weights {
     fn new(seed: u64) -> Self {
-        Self { tensors: HashMap::new(), random: Random(seed) }
+        Self { tensors: HashMap::new(), random: Random::new(seed) }
     }
 
     /// Uniform in -1..1.

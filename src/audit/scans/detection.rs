@@ -6,7 +6,7 @@ use serde::Serialize;
 
 use super::Score;
 use crate::audit::summary::estimate::{self, Interval, LEAST_CASES, RESAMPLES, SEED, quantile};
-use crate::volume::phantom::random::Stream;
+use crate::random::Stream;
 
 /// What an interval leaves out at either end, as a share.
 const LEFT_OUT: f64 = 0.025;

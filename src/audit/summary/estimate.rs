@@ -1,7 +1,7 @@
 //! Where the mean of other cases of the same kind would mostly lie: percentiles of a bootstrap over the cases (Efron and Tibshirani 1993, chapter
 //! 13).
 
-use crate::volume::phantom::random::Stream;
+use crate::random::Stream;
 
 /// How often the cases are drawn anew.
 pub const RESAMPLES: usize = 1000;

@@ -6,6 +6,8 @@
 
 use serde::Serialize;
 
+use crate::random::{Stream, fnv1a};
+
 /// Replicates: the ends of a 95 % interval are then the 5th from either end.
 pub(super) const REPLICATES: usize = 200;
 /// Fewer cases have no interval worth the name.
@@ -19,21 +21,9 @@ pub(super) struct Weights(pub(super) [u8; REPLICATES]);
 impl Weights {
     /// Draws how often the case of this name stands in each replicate.
     pub(super) fn of(id: &str) -> Self {
-        // FNV-1a (Fowler, Noll, Vo), 64 bits.
-        let seed = id
-            .bytes()
-            .fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3));
-        let mut state = seed;
-        Self(std::array::from_fn(|_| poisson(split_mix(&mut state))))
+        let mut stream = Stream::seeded(fnv1a(id));
+        Self(std::array::from_fn(|_| poisson(stream.share())))
     }
-}
-
-/// SplitMix64 (Steele, Lea, Flood 2014), as a share of one.
-fn split_mix(state: &mut u64) -> f64 {
-    *state = state.wrapping_add(0x9e37_79b9_7f4a_7c15);
-    let z = (*state ^ (*state >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-    let z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-    ((z ^ (z >> 31)) >> 11) as f64 / (1_u64 << 53) as f64
 }
 
 /// The Poisson number of mean 1 at this share of all.

@@ -232,40 +232,33 @@ fn repeats(stack: &Row) -> bool {
 mod tests {
     use super::super::line::{self, Line};
     use super::*;
+    use crate::random::Stream;
 
     /// Each coordinate of the line lies within half a quantum of the truth, as the truth does of what is written.
     const BOUND_QUANTA: f64 = 0.87;
     /// Fewer positions leave a doubt, and are refused or stay within one quantum.
     const FEWEST: u64 = 8;
 
-    /// SplitMix64, as numbers of 0 to 1.
-    struct Random(u64);
-
-    impl Random {
-        fn next(&mut self) -> u64 {
-            self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
-            let z = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
-            let z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
-            z ^ (z >> 31)
-        }
-
-        fn within(&mut self, from: f64, to: f64) -> f64 {
-            from + (to - from) * (self.next() >> 11) as f64 / (1_u64 << 53) as f64
-        }
+    fn within(stream: &mut Stream, from: f64, to: f64) -> f64 {
+        from + (to - from) * stream.share()
     }
 
     #[test]
     fn random_rounded_stacks_lie_within_half_a_quantum_of_the_truth_and_without_a_slice_are_refused() {
-        let mut random = Random(18);
+        let mut stream = Stream::seeded(18);
         for trial in 0..600 {
             let quantum = [0.1, 1.0][trial % 2];
             let spacing = [0.625, 0.7, 1.25, 1.5, 2.5, 3.27][trial / 2 % 6];
             let (spacing, tag) = if quantum >= 1.0 { (spacing + 1.0, true) } else { (spacing, trial % 3 == 0) };
-            let lean = random.within(0.0, 0.5) * f64::from(u8::from(trial % 5 != 0));
-            let normal = DVec3::new(lean * random.within(-1.0, 1.0), lean, 1.0).normalize();
-            let origin = DVec3::new(random.within(-250.0, 0.0), random.within(-250.0, 0.0), random.within(-900.0, 0.0));
+            let lean = within(&mut stream, 0.0, 0.5) * f64::from(u8::from(trial % 5 != 0));
+            let normal = DVec3::new(lean * within(&mut stream, -1.0, 1.0), lean, 1.0).normalize();
+            let origin = DVec3::new(
+                within(&mut stream, -250.0, 0.0),
+                within(&mut stream, -250.0, 0.0),
+                within(&mut stream, -900.0, 0.0),
+            );
             let truth = |k: usize| origin + normal * spacing * k as f64;
-            let count = (FEWEST + random.next() % 200) as usize;
+            let count = (FEWEST + stream.bits() % 200) as usize;
             let rounded = |k: usize| (truth(k) / quantum).round() * quantum;
             let mut positions: Vec<DVec3> = (0..count).map(rounded).collect();
             let run = |positions: &[DVec3]| {
@@ -292,7 +285,7 @@ mod tests {
             let snap = [0.0, 0.1, 1.0][(random.next() % 3) as usize];
             let count = random.next() % 12;
             let mut number = || {
-                let x = random.within(-scale, scale);
+                let x = within(&mut stream, -scale, scale);
                 let odd = [f64::NAN, f64::INFINITY, 0.0, -0.0];
                 if random.next().is_multiple_of(40) {
                     odd[(random.next() % 4) as usize]

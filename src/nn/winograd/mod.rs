@@ -167,20 +167,15 @@ impl Winograd<'_> {
 mod tests {
     use super::*;
     use crate::nn::im2col;
+    use crate::random::Stream;
 
     /// The share of the largest output that an error may be: up to 1e-6 was measured with up to 33 input channels, 2.6e-6 with 500.
     const TOLERANCE: f64 = 4e-6;
 
-    /// Uniform in -1..1 from SplitMix64 (Steele, Lea, Flood 2014), as f32 knows them.
+    /// Uniform in -1..1.
     fn random(count: usize, seed: u64) -> Vec<f32> {
-        let mut state = seed;
-        let mut next = || {
-            state = state.wrapping_add(0x9E37_79B9_7F4A_7C15);
-            let z = (state ^ (state >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
-            let z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
-            ((z ^ (z >> 31)) >> 40) as f32 / (1 << 23) as f32 - 1.0
-        };
-        (0..count).map(|_| next()).collect()
+        let mut stream = Stream::seeded(seed);
+        (0..count).map(|_| stream.within(-1.0, 1.0)).collect()
     }
 
     /// The worst gap to im2col in f64, of the largest output.

@@ -6,7 +6,7 @@ use std::f32::consts::{FRAC_PI_2, PI};
 use glam::Vec3;
 
 use super::field::{Ellipsoid, Segment, ellipse, nearest, smooth_max, smooth_min, tube};
-use super::random::Stream;
+use crate::random::Stream;
 
 /// Beyond this no distance matters.
 pub(super) const FAR_MM: f32 = 30.0;

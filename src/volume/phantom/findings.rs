@@ -5,7 +5,8 @@ use glam::Vec3;
 use super::Dials;
 use super::anatomy::{Anatomy, Distances};
 use super::field::{Ellipsoid, smooth_max};
-use super::random::{Stream, smooth_noise};
+use crate::random::Stream;
+use crate::volume::smoothing::smooth_noise;
 
 /// Fluid thinner than this is none.
 const THINNEST_MM: f32 = 2.0;

@@ -6,7 +6,6 @@
 mod anatomy;
 mod field;
 mod findings;
-pub mod random;
 pub mod second;
 
 use std::str::FromStr;
@@ -17,9 +16,10 @@ use rayon::prelude::*;
 use self::anatomy::{Anatomy, FAR_MM};
 use self::field::Segment;
 use self::findings::Findings;
-use self::random::{Stream, normalize, smooth, smooth_noise};
 use super::{Grid, Volume, Voxels};
 use crate::job::{Cancelled, Monitor};
+use crate::random::Stream;
+use crate::volume::smoothing::{normalize, smooth, smooth_noise};
 
 /// Columns, rows, slices.
 const SHAPE: [usize; 3] = [176, 144, 72];

@@ -8,9 +8,9 @@ use std::path::{Path, PathBuf};
 
 use self::paths::{Named, named};
 
-/// Modules by layer; each may use only what stands in a layer above its own. `files`, `machine`, `job`, `reach`, `volume` and `nn` stand on nothing.
+/// Modules by layer; each may use only what stands in a layer above its own. `files`, `machine`, `job`, `random`, `reach`, `volume` and `nn` stand on nothing.
 const LAYERS: [&[&str]; 12] = [
-    &["files", "machine", "job", "reach", "volume", "nn"],
+    &["files", "machine", "job", "random", "reach", "volume", "nn"],
     &["insertion", "io", "graph", "preprocess", "weights", "catalogue"],
     &["exchange"],
     &["models"],
@@ -25,8 +25,10 @@ const LAYERS: [&[&str]; 12] = [
 ];
 
 /// `(module, module)` of one layer where the first may use the second all the same, with the reason.
-const BESIDE: [(&str, &str, &str); 4] = [
+const BESIDE: [(&str, &str, &str); 6] = [
     ("reach", "files", "addresses of servers are printed as names of files are"),
+    ("nn", "random", "its tests draw numbers"),
+    ("volume", "random", "phantoms are drawn by seed"),
     ("volume", "job", "resampling reports progress and can be cancelled"),
     ("cohort", "study", "moments are told alike"),
     ("cli", "ui", "the command line opens the window when no command is named"),

@@ -70,7 +70,7 @@ fn left(folder: &Path) -> Vec<PathBuf> {
 fn settings_and_sessions_of_a_program_that_is_killed_are_whole_and_what_it_left_goes() {
     let folder = tempfile::tempdir().expect("a folder");
     let [settings, session] = [SETTINGS, SESSION].map(|name| folder.path().join(name));
-    let mut random = Random(7);
+    let mut random = Random::new(7);
     for kill in 0..kills(SAVING) {
         let before = std::fs::metadata(&session).and_then(|about| about.modified()).ok();
         let mut child = child(folder.path());
@@ -107,7 +107,7 @@ fn an_export_that_is_killed_at_any_moment_has_no_report_before_all_is_there_and_
     assert!(run(&whole).status().expect("it runs").success());
     let length = began.elapsed();
     let kinds = [Kind::Png, Kind::Csv, Kind::Nifti];
-    let mut random = Random(11);
+    let mut random = Random::new(11);
     for kill in 0..kills(EXPORTING) {
         let out = models.folder.path().join(format!("out {kill}"));
         let mut child = run(&out).spawn().expect("it runs");

@@ -356,7 +356,7 @@ fn of_one_group() {
     let times: usize = std::env::var("PARALLAX_MUTATIONS").ok().and_then(|n| n.parse().ok()).unwrap_or(1);
     let trials = GROUPS.iter().find(|(known, _)| *known == name).expect("a group of that name").1();
     for Trial { parser, seeds, mutations, mutate } in &trials {
-        let (feed, mut random) = (parsers::feed(parser), Random(2026));
+        let (feed, mut random) = (parsers::feed(parser), Random::new(2026));
         let (mut most, mut longest) = (0, Duration::ZERO);
         for number in 0..seeds.len() + mutations * times {
             let seed = &seeds[number % seeds.len()];

@@ -153,7 +153,7 @@ fn damaged_checkpoints_are_errors_never_panics() {
         for cut in (0..whole.len()).step_by((whole.len() / 97).max(1)) {
             try_bytes(&whole[..cut], "cut");
         }
-        let mut random = support::Random(2025);
+        let mut random = support::Random::new(2025);
         for _ in 0..400 {
             let mut bytes = whole.clone();
             random.flip(&mut bytes);

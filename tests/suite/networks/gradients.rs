@@ -12,7 +12,7 @@ const STEP: f64 = 1e-5;
 
 /// Uniform in -1..1, f64.
 pub(crate) fn random(shape: &[usize], seed: u64) -> Tensor {
-    let mut random = support::Random(seed);
+    let mut random = support::Random::new(seed);
     let values: Vec<f64> = (0..shape.iter().product()).map(|_| random.share() * 2.0 - 1.0).collect();
     Tensor::from_vec(values, shape, &Device::Cpu).expect("shape and values agree")
 }

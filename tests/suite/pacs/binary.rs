@@ -276,7 +276,7 @@ fn a_series_whose_fetching_is_killed_at_any_moment_has_whole_instances_alone_and
         let path = folder.join(format!("{}.dcm", instance(k)));
         !path.exists() || std::fs::read(path).expect("a file") == slice(k, 64)
     };
-    let mut random = Random(19);
+    let mut random = Random::new(19);
     for kill in 0..kills(50) {
         run_until(get(), Duration::from_millis(120).mul_f64(random.share()));
         assert!((0..8).all(whole), "kill {kill}");

@@ -44,7 +44,7 @@ fn kinds_of_lossless(numbers: &mut Numbers, rows: usize, columns: usize) -> Vec<
 
 #[test]
 fn every_kind_of_jpeg_lossless_comes_back_to_the_bit() {
-    let mut numbers = Numbers(18);
+    let mut numbers = Numbers::new(18);
     let (rows, columns) = (11, 13);
     for how in kinds_of_lossless(&mut numbers, rows, columns) {
         let (precision, shift) = (how.precision, how.point_transform);
@@ -59,7 +59,7 @@ fn every_kind_of_jpeg_lossless_comes_back_to_the_bit() {
 /// Encoders take signed samples of 16 bits, whatever the precision; differences are modulo 65536, so that the sign comes back in all bits.
 #[test]
 fn signed_samples_in_jpeg_lossless_keep_their_sign() {
-    let mut numbers = Numbers(19);
+    let mut numbers = Numbers::new(19);
     let (rows, columns) = (11, 13);
     for how in kinds_of_lossless(&mut numbers, rows, columns).into_iter().filter(|how| how.point_transform == 0) {
         let above = 16 - how.precision;
@@ -73,7 +73,7 @@ fn signed_samples_in_jpeg_lossless_keep_their_sign() {
 
 #[test]
 fn rle_of_any_size_comes_back_to_the_bit() {
-    let mut numbers = Numbers(5);
+    let mut numbers = Numbers::new(5);
     for round in 0..600 {
         let (rows, columns) = (1 + numbers.below(40), 1 + numbers.below(300));
         let bits = [8, 16][round % 2];
@@ -87,7 +87,7 @@ fn rle_of_any_size_comes_back_to_the_bit() {
 
 #[test]
 fn jpeg_ls_of_2_to_16_bits_comes_back_to_the_bit() {
-    let mut numbers = Numbers(87);
+    let mut numbers = Numbers::new(87);
     for precision in 2..=16 {
         for _ in 0..12 {
             let (rows, columns) = (1 + numbers.below(40), 1 + numbers.below(60));
@@ -102,7 +102,7 @@ fn jpeg_ls_of_2_to_16_bits_comes_back_to_the_bit() {
 
 #[test]
 fn near_lossless_jpeg_ls_says_so_and_stays_near() {
-    let mut numbers = Numbers(88);
+    let mut numbers = Numbers::new(88);
     for near in [1, 2, 7] {
         let samples = numbers.image(30, 40, 12);
         let packed = jpeg_ls(&samples, 30, 40, 12, near);
@@ -115,7 +115,7 @@ fn near_lossless_jpeg_ls_says_so_and_stays_near() {
 
 /// An image by each encoder of the suite, with its codec and layout.
 fn packed_images() -> Vec<(Codec, Vec<u8>, Layout, Vec<u16>)> {
-    let mut numbers = Numbers(3);
+    let mut numbers = Numbers::new(3);
     let (rows, columns) = (21, 17);
     let samples = numbers.image(rows, columns, 12);
     let layout = layout(rows, columns, 12, false);
@@ -190,7 +190,7 @@ fn a_header_that_contradicts_the_dicom_header_is_refused_with_both_numbers() {
 
 #[test]
 fn restarts_within_a_row_are_refused() {
-    let samples = Numbers(1).image(8, 10, 12);
+    let samples = Numbers::new(1).image(8, 10, 12);
     let how = Lossless {
         rows: 8,
         columns: 10,
@@ -206,7 +206,7 @@ fn restarts_within_a_row_are_refused() {
 
 #[test]
 fn a_misplaced_restart_marker_is_refused() {
-    let samples = Numbers(1).image(8, 10, 12);
+    let samples = Numbers::new(1).image(8, 10, 12);
     let how = Lossless {
         rows: 8,
         columns: 10,
@@ -342,7 +342,7 @@ fn headers_that_promise_gigabytes_are_refused_at_once() {
 /// Bytes changed, put in, taken out and cut off: each is a frame of the right size or an error, within a second.
 #[test]
 fn damaged_streams_never_panic_or_hang() {
-    let mut numbers = Numbers(0xC0DEC);
+    let mut numbers = Numbers::new(0xC0DEC);
     let mut streams = packed_images();
     streams.extend(fixtures().into_iter().map(|one| (one.codec, one.bytes, one.layout, one.golden)));
     for (codec, bytes, layout, _) in streams {

@@ -207,7 +207,7 @@ fn numbers_without_their_header_name_it() {
 #[test]
 fn spoilt_files_are_errors_never_panics() {
     let folder = tempfile::tempdir().expect("a folder");
-    let mut numbers = support::Random(18);
+    let mut numbers = support::Random::new(18);
     let mut random = || numbers.next() as usize;
     for name in
         ["second.nii", "volumes_plain.nii", "attached.mha", "volumes.mha", "ascii.nrrd", "gzip.nrrd", "list_first.nrrd"]

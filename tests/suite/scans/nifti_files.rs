@@ -185,7 +185,7 @@ fn damaged_files_are_errors_never_panics() {
     wrong_sum[at] ^= 1;
     assert!(matches!(open_bytes(&wrong_sum), Err(Error::Damaged { .. })), "a checksum that is wrong");
     let whole = plain();
-    let mut random = support::Random(7);
+    let mut random = support::Random::new(7);
     for _ in 0..150 {
         let mut bytes = whole.clone();
         random.flip(&mut bytes[..360]);

@@ -1,14 +1,16 @@
 //! Numbers that are the same in every run and on every machine.
 
-/// SplitMix64 (Steele, Lea, Flood 2014).
-pub(crate) struct Random(pub(crate) u64);
+use parallax::random::Stream;
+
+pub(crate) struct Random(Stream);
 
 impl Random {
+    pub(crate) const fn new(seed: u64) -> Self {
+        Self(Stream::seeded(seed))
+    }
+
     pub(crate) fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let z = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        let z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        z ^ (z >> 31)
+        self.0.bits()
     }
 
     /// Less than `count`, or 0.
@@ -18,7 +20,7 @@ impl Random {
 
     /// Uniform in `0..1`, to all bits of an f64.
     pub(crate) fn share(&mut self) -> f64 {
-        (self.next() >> 11) as f64 / (1_u64 << 53) as f64
+        self.0.share()
     }
 
     /// Flips one bit.

@@ -3,9 +3,9 @@
 use glam::Vec3;
 
 use super::super::field::{Segment, smooth_max, tube};
-use super::super::random::Stream;
 use super::frame::Frame;
 use super::shapes::{Ovoid, at_height, nearest, ramp};
+use crate::random::Stream;
 
 pub(super) struct Abdomen {
     /// Heights of the domes, right and left, and how far they fall to the sides.

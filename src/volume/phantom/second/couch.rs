@@ -2,10 +2,10 @@
 
 use glam::Vec3;
 
-use super::super::random::Stream;
 use super::frame::Frame;
 use super::noise::Texture;
 use super::shapes::{FAR_MM, ramp};
+use crate::random::Stream;
 
 pub(super) struct Couch {
     top_y: f32,

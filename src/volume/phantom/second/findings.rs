@@ -4,11 +4,11 @@ use glam::Vec3;
 
 use super::super::Dials;
 use super::super::field::smooth_max;
-use super::super::random::Stream;
 use super::contour::Polar;
 use super::heart::Heart;
 use super::patient::{Patient, Place, Section};
 use super::shapes::{Ovoid, ramp};
+use crate::random::Stream;
 
 /// Fluid thinner than this is none.
 const THINNEST_MM: f32 = 1.5;

@@ -3,9 +3,9 @@
 use glam::Vec3;
 
 use super::super::field::{Segment, smooth_max, smooth_min};
-use super::super::random::Stream;
 use super::contour::{Contour, Polar, Ring, rounded};
 use super::shapes::{FAR_MM, Ovoid, at_height, bell, mix, nearest, ramp};
+use crate::random::Stream;
 
 /// Where the axis of all outlines lies, from the front of the vertebral bodies.
 const AXIS_Y: f32 = 0.0;

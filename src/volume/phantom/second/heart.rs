@@ -3,10 +3,10 @@
 use glam::Vec3;
 
 use super::super::field::{Segment, smooth_max, smooth_min, tube};
-use super::super::random::Stream;
 use super::frame::Frame;
 use super::noise::Texture;
 use super::shapes::{FAR_MM, Ovoid, nearest};
+use crate::random::Stream;
 
 /// How many times as wide the largest heart is.
 const LARGEST: f32 = 1.36;

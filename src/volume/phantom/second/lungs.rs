@@ -3,11 +3,11 @@
 use glam::Vec3;
 
 use super::super::field::smooth_max;
-use super::super::random::Stream;
 use super::frame::Frame;
 use super::noise::Texture;
 use super::shapes::{bell, ramp};
 use super::tissues::Tissues;
+use crate::random::Stream;
 
 pub(super) struct Lungs {
     /// Tops, right and left.

@@ -3,9 +3,9 @@
 use glam::Vec3;
 
 use super::super::field::{Segment, smooth_min, tube};
-use super::super::random::Stream;
 use super::frame::Frame;
 use super::shapes::{FAR_MM, at_height, bell, mix, nearest, ramp};
+use crate::random::Stream;
 
 /// Tubes that carry the same blood, or air, or food.
 #[derive(Clone, Default)]

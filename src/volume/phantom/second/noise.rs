@@ -2,7 +2,8 @@
 
 use glam::Vec3;
 
-use super::super::random::{Stream, normalize};
+use crate::random::Stream;
+use crate::volume::smoothing::normalize;
 
 /// Samples along each side; a power of two.
 const SIDE: usize = 64;

@@ -3,7 +3,6 @@
 use glam::Vec3;
 
 use super::super::field::{Segment, smooth_max, smooth_min};
-use super::super::random::Stream;
 use super::abdomen::Abdomen;
 use super::contour::Polar;
 use super::couch::Couch;
@@ -15,6 +14,7 @@ use super::noise::Texture;
 use super::skeleton::{Bones, Skeleton};
 use super::tissues::Tissues;
 use super::tree::{Supply, grow};
+use crate::random::Stream;
 
 /// From one place that an artery, or a vein, reaches to the next.
 const ARTERIES_MM: f32 = 8.6;

@@ -4,9 +4,9 @@ use glam::{DAffine3, DMat3, DVec3, Vec3};
 
 use super::super::super::Grid;
 use super::super::field::Segment;
-use super::super::random::Stream;
 use super::Raster;
 use super::shapes::ramp;
+use crate::random::Stream;
 
 pub(super) struct Scanner {
     pub(super) raster: Raster,

@@ -5,10 +5,10 @@ use std::f32::consts::{FRAC_PI_2, PI};
 use glam::Vec3;
 
 use super::super::field::{Segment, ellipse, smooth_min, tube};
-use super::super::random::Stream;
 use super::contour::Polar;
 use super::frame::{Frame, Outline};
 use super::shapes::{FAR_MM, at_height, bell, mix, nearest, ramp};
+use crate::random::Stream;
 
 /// From the back, as an angle, to where bone becomes cartilage.
 const JUNCTION: f32 = 2.30;

@@ -1,6 +1,6 @@
 //! Hounsfield units of one patient, by contrast phase and age.
 
-use super::super::random::Stream;
+use crate::random::Stream;
 
 /// When the contrast agent was where.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -4,7 +4,7 @@
 use glam::Vec3;
 
 use super::super::field::Segment;
-use super::super::random::Stream;
+use crate::random::Stream;
 
 /// A branch ends this far on the way to the middle of what it supplies.
 const SHARE: f32 = 0.42;

@@ -30,7 +30,7 @@ fn a_run_that_is_killed_at_any_moment_leaves_nothing_half_and_the_next_completes
     let began = Instant::now();
     ended(&trial.run(&manifest, &[]), 0);
     let whole = began.elapsed();
-    let mut random = Random(13);
+    let mut random = Random::new(13);
     for kill in 0..kills(KILLS) {
         let moment = whole.mul_f64(random.share());
         std::fs::remove_dir_all(trial.case(CASES[kill as usize % 4].0)).ok();

@@ -215,7 +215,7 @@ fn a_download_that_is_killed_at_any_moment_goes_on_and_has_its_name_only_when_it
     });
     let into = home.path().join("into");
     let get = || parallax(home.path(), &["models", "get", NET, "--from", &server.address, "--into", plain(&into)]);
-    let mut random = Random(17);
+    let mut random = Random::new(17);
     let path = into.join(FILE);
     for kill in 0..kills(50) {
         run_until(get(), Duration::from_millis(120).mul_f64(random.share()));

@@ -1,45 +1,8 @@
-//! Random numbers by seed and name, the same on every machine: a dial that draws more leaves all other parts as they are.
+//! Gaussian smoothing on a grid, and smooth noise.
 
 use rayon::prelude::*;
 
-/// SplitMix64 (Steele, Lea, Flood 2014), keyed by a seed and a name.
-pub struct Stream(u64);
-
-impl Stream {
-    pub fn new(seed: u64, name: &str) -> Self {
-        // FNV-1a of the name tells streams apart; one step of the generator mixes it with the seed.
-        let key = name
-            .bytes()
-            .fold(0xcbf2_9ce4_8422_2325, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3));
-        let mut stream = Self(seed ^ key);
-        let mixed = stream.next();
-        Self(mixed)
-    }
-
-    fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let z = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        let z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        z ^ (z >> 31)
-    }
-
-    /// A whole number below `bound`, which is at least 1; each as likely as any other, but for `bound` in 2^64.
-    /// Source: Lemire 2019, "Fast random integer generation in an interval".
-    pub fn below(&mut self, bound: usize) -> usize {
-        ((u128::from(self.next()) * bound as u128) >> 64) as usize
-    }
-
-    /// Uniform in `low..high`.
-    pub fn within(&mut self, low: f32, high: f32) -> f32 {
-        low + (high - low) * ((self.next() >> 40) as f32 / (1 << 24) as f32)
-    }
-
-    /// Standard normal, by Box and Muller (1958).
-    pub fn normal(&mut self) -> f32 {
-        let radius = (-2.0 * self.within(f32::MIN_POSITIVE, 1.0).max(1e-12).ln()).sqrt();
-        radius * (std::f32::consts::TAU * self.within(0.0, 1.0)).cos()
-    }
-}
+use crate::random::Stream;
 
 /// Normal noise on a grid `[ni, nj, nk]`, smoothed by Gaussians of these widths in voxels, mean 0 and deviation 1.
 pub fn smooth_noise(stream: &mut Stream, shape: [usize; 3], sigma: [f32; 3]) -> Vec<f32> {
@@ -101,13 +64,6 @@ pub fn smooth(values: &mut [f32], [ni, nj, nk]: [usize; 3], sigma: [f32; 3]) {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn streams_are_their_own_and_the_same_every_time() {
-        let draw = |seed, name| Stream::new(seed, name).within(0.0, 1.0);
-        assert_eq!(draw(1, "anatomy"), draw(1, "anatomy"));
-        assert!(draw(1, "anatomy") != draw(1, "noise") && draw(1, "anatomy") != draw(2, "anatomy"));
-    }
 
     #[test]
     fn noise_has_mean_0_deviation_1_and_neighbours_alike() {
