@@ -62,6 +62,9 @@ pub(super) fn draw(
     canvas: &mut Canvas,
     monitor: &Monitor,
 ) -> Result<String, NoPlace> {
+    if chest.lying == Lying::OnSide {
+        return Err(NoPlace::OnSide);
+    }
     let (grid, scanner, lungs) = (&chest.scan.grid, &chest.scanner, &chest.lungs);
     let mut g = Stream::new(seed, "effusion to insert");
     let (which, less, tilt) = (g.within(0.0, 1.0), g.within(0.45, 1.0), g.within(0.15, 0.6));
@@ -290,12 +293,9 @@ fn pressed(old: f32, above: f32) -> f32 {
     if old >= COLLAPSED_HU { 0.0 } else { MOST_COLLAPSED * near * (COLLAPSED_HU - old) }
 }
 
-/// Against gravity, millimetres.
+/// Against gravity, millimetres, of a patient on the back or the front.
 fn up(lying: Lying, y: f64) -> f64 {
-    match lying {
-        Lying::Supine => y,
-        Lying::Prone => -y,
-    }
+    if lying == Lying::Prone { -y } else { y }
 }
 
 /// A map smoothed by a Gaussian over what of it is a number, and as far beyond as three of its deviations.

@@ -40,12 +40,18 @@ pub enum Lying {
     #[default]
     Supine,
     Prone,
+    /// On the right or the left: where fluid gathers then is not drawn.
+    OnSide,
 }
 
 impl Lying {
-    /// As DICOM's Patient Position says it, "HFS" or "FFP"; on the back where it says nothing, or something else.
+    /// As DICOM's Patient Position says it (PS3.3 C.7.3.1.1.2), "HFS", "FFP" or "HFDL"; on the back where it says nothing, or something else.
     pub fn of_position(said: Option<&str>) -> Self {
-        if said.is_some_and(|said| matches!(said.trim(), "HFP" | "FFP")) { Self::Prone } else { Self::Supine }
+        match said.map(str::trim) {
+            Some("HFP" | "FFP") => Self::Prone,
+            Some("HFDR" | "HFDL" | "FFDR" | "FFDL") => Self::OnSide,
+            _ => Self::Supine,
+        }
     }
 }
 
@@ -85,6 +91,11 @@ pub enum NoPlace {
     BelowVoxel { asked_mm: f32, voxel_mm: f64 },
     #[error("no room for fluid: no lung in view has a wall below it as the patient lies")]
     NoPleura,
+    #[error(
+        "the patient lies on a side (Patient Position (0018,5100)), and fluid is drawn for one on the back or the front alone; --position \
+         supine or prone draws it all the same"
+    )]
+    OnSide,
     #[error("no heart seen: nothing as wide as one lies between two lungs in view")]
     NoHeart,
     #[error("nothing of the finding is as large as a voxel at the dial {0}")]

@@ -133,6 +133,15 @@ fn fluid_gathers_where_the_patient_lies() {
 }
 
 #[test]
+fn no_fluid_is_drawn_into_a_patient_who_lies_on_a_side_but_a_nodule_is() {
+    let lying = Lying::of_position(Some("HFDL "));
+    let chest = Chest::of(&healthy(), lying, None, &Monitor::default()).unwrap();
+    let refused = chest.draw(Finding::Effusion, 0.4, 1, &Monitor::default()).unwrap_err();
+    assert!(matches!(refused, NoPlace::OnSide) && refused.to_string().contains("--position"), "{refused}");
+    assert!(!draw(&chest, Finding::Nodule, 0.8).mask.is_empty());
+}
+
+#[test]
 fn the_noise_within_a_finding_is_that_of_the_scan() {
     let scan = healthy();
     let chest = chest(&scan);
