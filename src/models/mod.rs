@@ -10,6 +10,7 @@ mod draft;
 mod facts;
 mod file;
 mod i3resnet;
+mod moments;
 mod phecodes;
 mod registry;
 mod roles;
@@ -37,6 +38,7 @@ pub use tiles::Tiles;
 pub use told::{Told, is_model, tell};
 pub use trained_on::TrainedOn;
 pub use vqgan::Vqgan;
+pub use vqgan::kl::AutoencoderKl;
 
 use crate::exchange;
 use crate::files;

@@ -9,8 +9,8 @@ use super::{densenet, i3resnet, unet, vqgan};
 use crate::weights::Checkpoint;
 
 /// All there are, in the order in which a checkpoint is tried.
-static ALL: [Architecture; 4] =
-    [vqgan::ARCHITECTURE, i3resnet::ARCHITECTURE, unet::ARCHITECTURE, densenet::ARCHITECTURE];
+static ALL: [Architecture; 5] =
+    [vqgan::ARCHITECTURE, vqgan::kl::ARCHITECTURE, i3resnet::ARCHITECTURE, unet::ARCHITECTURE, densenet::ARCHITECTURE];
 
 /// Where a network's operations come from.
 #[derive(Clone, Copy)]

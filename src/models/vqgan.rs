@@ -3,17 +3,17 @@
 
 mod blocks;
 mod config;
+pub(super) mod kl;
+mod pair;
 
 use std::sync::Arc;
 
 use candle_core::{D, DType, Device, Result, Tensor};
 
-use self::blocks::conv_1x1;
 use self::config::Sizes;
+use self::pair::{Gives, Pair};
 use super::architecture::{Architecture, Defaults, Role};
-use super::roles::{halves, planned};
-use super::{Autoencoder, Card, Decode, Error, Network, turned};
-use crate::graph::ops::Size;
+use super::{Autoencoder, Card, Error, Network};
 use crate::graph::{self, Check, Graph, Plan};
 use crate::nn::device;
 use crate::weights::Checkpoint;
@@ -33,18 +33,8 @@ pub(super) const ARCHITECTURE: Architecture = Architecture {
 const UNUSED: [&str; 2] = ["loss.", "num_batches_tracked"];
 
 pub struct Vqgan {
-    side: Option<usize>,
-    turned: bool,
-    scale: Decode,
-    /// The graph from a stack to latents before they are quantised.
-    encoder: Graph,
+    pair: Pair,
     embedding: Tensor, // [codes, channels]
-    /// The graph from latents to -1..=1 on the network's own grid.
-    decoder: Graph,
-    /// Resolutions.
-    levels: usize,
-    dtype: DType,
-    device: Device,
 }
 
 impl Vqgan {
@@ -59,56 +49,32 @@ impl Vqgan {
         if let Some(yaml) = &card.config {
             sizes.check(yaml)?;
         }
-        if sizes.n_embed == 0 {
-            let what = "its codebook, quantize.embedding, holds no code".to_owned();
-            return Err(Error::Card { what, path: checkpoint.path().to_owned() });
-        }
-        let vb = checkpoint.builder(dtype);
-
-        let mut g = Graph::new();
-        let x = g.input();
-        let mut x = g.affine(x, 2.0, -1.0);
-        if let Some(side) = card.side {
-            x = g.resize(x, Size::Smaller(side), true);
-        }
-        if card.turned {
-            x = turned(&mut g, x);
-        }
-        g.name(x, "model_input");
-        let x = blocks::encoder(&mut g, x, &sizes, &vb.pp("encoder"))?;
-        let x = g.conv(x, conv_1x1([sizes.z_channels, sizes.embed_dim], &vb.pp("quant_conv"))?);
-        let encoder = g.finish(&[x]).fused();
-
-        let mut g = Graph::new();
-        let z = g.input();
-        let z = g.conv(z, conv_1x1([sizes.embed_dim, sizes.z_channels], &vb.pp("post_quant_conv"))?);
-        g.name(z, "post_quant_conv");
-        let y = blocks::decoder(&mut g, z, &sizes, &vb.pp("decoder"))?;
-        let decoder = g.finish(&[y]).fused();
-
-        let embedding = vb.get((sizes.n_embed, sizes.embed_dim), "quantize.embedding.weight")?.to_device(device)?;
+        let wrong = |what: &str| Error::Card { what: what.to_owned(), path: checkpoint.path().to_owned() };
+        let codes = match sizes.n_embed {
+            None => return Err(wrong("its codebook, quantize.embedding, is missing; this is no VQGAN")),
+            Some(0) => return Err(wrong("its codebook, quantize.embedding, holds no code")),
+            Some(codes) => codes,
+        };
+        let pair = Pair::load(card, checkpoint, &sizes, Gives::Latents, (dtype, device))?;
+        let embedding = checkpoint.builder(dtype).get((codes, sizes.embed_dim), "quantize.embedding.weight")?;
         checkpoint.finish(&UNUSED)?;
-        let (side, turned, scale, levels) = (card.side, card.turned, card.decode, sizes.widths.len());
-        Ok(Self { side, turned, scale, encoder, embedding, decoder, levels, dtype, device: device.clone() })
+        Ok(Self { pair, embedding: embedding.to_device(device)? })
     }
 
     /// The pass from a stack `[slices, 1, height, width]` to latents before they are quantised, `[slices, channels, h, w]`.
     pub fn encoder(&self, stack: &[usize]) -> Result<Plan> {
-        if let [_, _, h, w] = stack {
-            halves(self.side.map_or([*h, *w], |side| Size::Smaller(side).of([*h, *w])), self.levels)?;
-        }
-        planned(&self.encoder, stack, self.dtype, &self.device)
+        self.pair.plan(&self.pair.encoder, stack)
     }
 
     /// The networks themselves, to look into: encoder and decoder.
     pub fn graphs(&self) -> [&Graph; 2] {
-        [&self.encoder, &self.decoder]
+        [&self.pair.encoder, &self.pair.decoder]
     }
 
     /// The code of each latent, `[slices, h, w]`, by `VectorQuantizer2`: the first nearest row.
     pub fn codes(&self, z: &Tensor) -> Result<Tensor> {
         let (n, c, h, w) = z.dims4()?;
-        let rows = device::copied(z, &self.device)?.permute((0, 2, 3, 1))?.reshape((n * h * w, c))?;
+        let rows = device::copied(z, &self.pair.device)?.permute((0, 2, 3, 1))?.reshape((n * h * w, c))?;
         let squares = rows.sqr()?.sum_keepdim(1)?.broadcast_add(&self.embedding.sqr()?.sum(1)?)?;
         let distance = (squares - (rows.matmul(&self.embedding.t()?)? * 2.0)?)?;
         distance.argmin(D::Minus1)?.reshape((n, h, w))
@@ -131,24 +97,11 @@ impl Autoencoder for Vqgan {
     }
 
     fn decoder(&self, latents: &[usize], size: [usize; 2]) -> Result<Plan> {
-        let mut g = self.decoder.clone();
-        let mut y = g.output();
-        if self.turned {
-            y = turned(&mut g, y);
-        }
-        y = g.resize(y, Size::Fixed(size), true);
-        y = match self.scale {
-            Decode::Inverse => g.affine(y, 0.5, 0.5),
-            Decode::Reference => g.affine(y, 0.25, 0.5),
-        };
-        planned(&g.finish(&[y]), latents, self.dtype, &self.device)
+        self.pair.decoder(latents, size)
     }
 
     fn room(&self, size: [usize; 2]) -> Option<usize> {
-        let free = device::free_bytes(&self.device)? as u64;
-        let latents = self.encoder(&[1, 1, size[0], size[1]]).ok()?;
-        let of_slice = self.decoder(latents.outputs().first()?, size).ok()?.gradient_bytes();
-        Some(usize::try_from(free / of_slice.max(1)).unwrap_or(usize::MAX).max(1))
+        self.pair.room(self.encoder(&[1, 1, size[0], size[1]]).ok()?.outputs().first()?, size)
     }
 
     fn plans(&self, slices: &[usize; 4]) -> Result<Vec<(&'static str, Plan)>> {
@@ -158,9 +111,6 @@ impl Autoencoder for Vqgan {
     }
 
     fn unit_from_decoded(&self) -> [f32; 2] {
-        match self.scale {
-            Decode::Inverse => [1.0, 0.0],
-            Decode::Reference => [2.0, -0.5],
-        }
+        self.pair.unit_from_decoded()
     }
 }

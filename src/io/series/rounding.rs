@@ -272,23 +272,23 @@ mod tests {
                 let off = (origin + step * k as f64).distance(truth(k));
                 assert!(off < BOUND_QUANTA * quantum, "{said}: slice {k} is off by {off}");
             }
-            positions.remove(1 + (random.next() as usize) % (count - 2));
+            positions.remove(1 + (stream.bits() as usize) % (count - 2));
             assert!(run(&positions).is_err(), "{said}: without a slice {:?}", run(&positions));
         }
     }
 
     #[test]
     fn any_positions_are_a_line_or_an_error() {
-        let mut random = Random(4);
+        let mut stream = Stream::seeded(4);
         for _ in 0..20_000 {
-            let scale = [1e-3, 1.0, 1e3, 1e9, 1e300][(random.next() % 5) as usize];
-            let snap = [0.0, 0.1, 1.0][(random.next() % 3) as usize];
-            let count = random.next() % 12;
+            let scale = [1e-3, 1.0, 1e3, 1e9, 1e300][(stream.bits() % 5) as usize];
+            let snap = [0.0, 0.1, 1.0][(stream.bits() % 3) as usize];
+            let count = stream.bits() % 12;
             let mut number = || {
                 let x = within(&mut stream, -scale, scale);
                 let odd = [f64::NAN, f64::INFINITY, 0.0, -0.0];
-                if random.next().is_multiple_of(40) {
-                    odd[(random.next() % 4) as usize]
+                if stream.bits().is_multiple_of(40) {
+                    odd[(stream.bits() % 4) as usize]
                 } else if snap > 0.0 {
                     (x / snap).round() * snap
                 } else {

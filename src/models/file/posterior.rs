@@ -8,14 +8,9 @@ use super::output;
 use super::pass::{Pass, pass};
 use super::tiling::Tiling;
 use crate::exchange::Model;
-use crate::graph::ops::{Clip, Function};
 use crate::graph::{Graph, Plan, Value};
-use crate::models::{Adapter, Card, Error, Latents};
+use crate::models::{Adapter, Card, Error, Latents, moments};
 use crate::preprocess::Recipe;
-
-/// Beyond these a logarithm of a variance is clipped, as in training. Source: diffusers, `DiagonalGaussianDistribution`, and MONAI,
-/// `AutoencoderKL.encode`.
-const LOG_VARIANCES: Clip = Clip { low: -30.0, high: 20.0 };
 
 /// An encoder; of a KL autoencoder it gives mean and deviation of a normal distribution of latents, the posterior.
 #[derive(Clone)]
@@ -52,29 +47,15 @@ impl Posterior {
         if self.latents == Latents::All {
             return Ok(network);
         }
-        let channels = half(&self.encoder.output_of(tensor)?)?;
-        let mut g = Graph::new();
-        let x = g.input();
-        let value = g.append(&network, x);
-        let value = g.narrow(value, 1, 0, channels);
-        Ok(g.finish(&[value]))
+        Ok(moments::means(network, half(&self.encoder.output_of(tensor)?)?))
     }
 
-    /// The graph from a tensor to the standard deviations of the posterior, one for each latent; none where the card says of none. Behind a
-    /// mean stands v, the logarithm of the variance: the deviation is exp(v / 2).
+    /// The graph from a tensor to the standard deviations of the posterior, one for each latent; none where the card says of none.
     pub(super) fn deviations(&self, tensor: &[usize]) -> TensorResult<Graph> {
         if let Some(deviations) = &self.deviations {
             return deviations.graph(tensor);
         }
-        let channels = half(&self.encoder.output_of(tensor)?)?;
-        let mut g = Graph::new();
-        let x = g.input();
-        let value = g.append(&self.encoder.graph(tensor)?, x);
-        let value = g.narrow(value, 1, channels, channels);
-        let value = g.apply(LOG_VARIANCES, &[value]);
-        let value = g.affine(value, 0.5, 0.0);
-        let value = g.function(value, Function::Exp);
-        Ok(g.finish(&[value]))
+        Ok(moments::deviations(self.encoder.graph(tensor)?, half(&self.encoder.output_of(tensor)?)?))
     }
 
     /// The shape of the latents of a tensor.

@@ -73,8 +73,8 @@ fn level(
     Ok(x)
 }
 
-/// `[n, in_channels, h, w]` to `[n, z_channels, h', w']`.
-pub(super) fn encoder(g: &mut Graph, x: Value, sizes: &Sizes, vb: &VarBuilder) -> Result<Value> {
+/// `[n, in_channels, h, w]` to `[n, c_out, h', w']`.
+pub(super) fn encoder(g: &mut Graph, x: Value, sizes: &Sizes, c_out: usize, vb: &VarBuilder) -> Result<Value> {
     let mut x = g.conv(x, conv_3x3([sizes.in_channels, sizes.ch], &vb.pp("conv_in"))?);
     g.name(x, &vb.pp("conv_in").prefix());
     let mut c_in = sizes.ch;
@@ -91,7 +91,7 @@ pub(super) fn encoder(g: &mut Graph, x: Value, sizes: &Sizes, vb: &VarBuilder) -
         c_in = width;
     }
     x = mid(g, x, c_in, &vb.pp("mid"))?;
-    x = norm_conv(g, x, [c_in, sizes.z_channels], vb, ["norm_out", "conv_out"])?;
+    x = norm_conv(g, x, [c_in, c_out], vb, ["norm_out", "conv_out"])?;
     g.name(x, &vb.prefix());
     Ok(x)
 }

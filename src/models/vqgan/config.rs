@@ -1,4 +1,4 @@
-//! The sizes of a VQGAN: read from its tensors, held against its yaml.
+//! The sizes of a slice autoencoder: read from its tensors, held against its yaml.
 
 use std::path::Path;
 
@@ -28,7 +28,8 @@ pub(super) struct Sizes {
     pub(super) attention: Vec<bool>,
     pub(super) z_channels: usize,
     pub(super) embed_dim: usize,
-    pub(super) n_embed: usize,
+    /// Codes of a VQGAN; a KL autoencoder has none.
+    pub(super) n_embed: Option<usize>,
 }
 
 impl Sizes {
@@ -37,7 +38,7 @@ impl Sizes {
             let found = checkpoint.shape(name).and_then(|shape| shape.get(axis)).copied();
             found.ok_or_else(|| {
                 candle_core::Error::Msg(format!(
-                    "tensor {name} is missing; this is no VQGAN: {}",
+                    "tensor {name} is missing; this is no slice autoencoder of taming-transformers or latent diffusion: {}",
                     checkpoint.path().display()
                 ))
             })
@@ -60,7 +61,7 @@ impl Sizes {
             widths,
             z_channels: size("post_quant_conv.weight", 0)?,
             embed_dim: size("post_quant_conv.weight", 1)?,
-            n_embed: size("quantize.embedding.weight", 0)?,
+            n_embed: checkpoint.shape("quantize.embedding.weight").and_then(|shape| shape.first()).copied(),
         })
     }
 
@@ -95,7 +96,10 @@ impl Sizes {
             if said == found { Ok(()) } else { Err(Error::Config { field, said, found, path: path.to_owned() }) }
         };
         differs("embed_dim", &params.embed_dim, &self.embed_dim)?;
-        differs("n_embed", &params.n_embed, &self.n_embed)?;
+        if let Some(found) = self.n_embed {
+            differs("n_embed", &params.n_embed.unwrap_or(0), &found)?;
+        }
+        differs("double_z", &dd.double_z, &self.n_embed.is_none())?;
         differs("z_channels", &dd.z_channels, &self.z_channels)?;
         differs("in_channels", &dd.in_channels, &self.in_channels)?;
         differs("out_ch", &dd.out_ch, &self.out_ch)?;
@@ -106,7 +110,7 @@ impl Sizes {
     }
 }
 
-/// The part of a `taming-transformers` yaml that describes the network.
+/// The part of a `taming-transformers` or `latent-diffusion` yaml that describes the network.
 #[derive(Debug, Deserialize)]
 struct Yaml {
     model: Model,
@@ -120,12 +124,14 @@ struct Model {
 #[derive(Debug, Deserialize)]
 struct Params {
     embed_dim: usize,
-    n_embed: usize,
+    n_embed: Option<usize>,
     ddconfig: DdConfig,
 }
 
 #[derive(Debug, Deserialize)]
 struct DdConfig {
+    #[serde(default)]
+    double_z: bool,
     z_channels: usize,
     resolution: usize,
     in_channels: usize,
