@@ -17,7 +17,7 @@ pub(in crate::models) const ARCHITECTURE: Architecture = Architecture {
     title: "KL slice autoencoder",
     role: Role::Autoencoder,
     recognises: |has| has("encoder.down.0.block.0") && has("post_quant_conv.weight") && !has("quantize.embedding"),
-    defaults: Defaults { side: Some(256), turned: false },
+    defaults: Defaults { side: None, turned: false },
     load: |card, checkpoint, dtype, device| {
         Ok(Network::Autoencoder(Arc::new(AutoencoderKl::load(card, checkpoint, dtype, device)?)))
     },
