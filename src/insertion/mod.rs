@@ -16,6 +16,7 @@ mod scanner;
 use std::str::FromStr;
 
 use glam::DVec3;
+use serde::{Deserialize, Serialize};
 
 use self::canvas::Canvas;
 use self::coarse::Coarse;
@@ -34,7 +35,8 @@ const COARSEST_MM: [f64; 2] = [10.5, 5.0];
 const MOST_UNEVEN: f64 = 20.0;
 
 /// How the patient lies, which says where fluid gathers.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
 pub enum Lying {
     /// On the back, as for nearly all CT of the chest.
     #[default]
@@ -43,6 +45,14 @@ pub enum Lying {
 }
 
 impl Lying {
+    /// The name that is typed on the command line.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Supine => "supine",
+            Self::Prone => "prone",
+        }
+    }
+
     /// As DICOM's Patient Position says it, "HFS" or "FFP"; on the back where it says nothing, or something else.
     pub fn of_position(said: Option<&str>) -> Self {
         if said.is_some_and(|said| matches!(said.trim(), "HFP" | "FFP")) { Self::Prone } else { Self::Supine }
