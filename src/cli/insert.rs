@@ -9,9 +9,9 @@ use super::choice::ChoiceArgs;
 use super::values::{dial, whole};
 use super::{Usage, pacs, progress, say};
 use crate::export::{nifti, write};
-use crate::insertion::{Chest, Drawn, Lying, NoPlace};
+use crate::insertion::{Chest, Drawn, Lying};
 use crate::io;
-use crate::pipeline::BadInput;
+use crate::pipeline::{self, BadInput, Insertion};
 use crate::volume::phantom::Finding;
 use crate::volume::{Volume, Voxels};
 
@@ -56,14 +56,15 @@ pub(super) fn run(args: &InsertArgs) -> Result<()> {
         .map_err(BadInput::mark)?;
     let said = scan.study.as_ref().and_then(|study| study.position.as_deref());
     let lying = args.position.unwrap_or_else(|| Lying::of_position(said));
-    let chest = Chest::of(&scan.volume, lying, None, &monitor).map_err(refused)?;
-    let drawn = chest.draw(args.finding, args.dial, args.seed, &monitor).map_err(refused)?;
-    let bytes = nifti::nifti_bytes(&drawn.volume, "SYNTHETIC finding drawn into a scan, HU. Research use only.")?;
+    let chest = Chest::of(&scan.volume, lying, None, &monitor).map_err(pipeline::refused)?;
+    let drawn = chest.draw(args.finding, args.dial, args.seed, &monitor).map_err(pipeline::refused)?;
+    let asked = Insertion { finding: args.finding, dial: args.dial, seed: args.seed, position: lying };
+    let bytes = nifti::nifti_bytes(&drawn.volume, &format!("{}, drawn in, HU. Research use only.", asked.words()))?;
     write::save(&args.out, &bytes, args.overwrite)?;
     if let Some(path) = &args.masks {
         write::save(path, &mask_bytes(&drawn)?, args.overwrite)?;
     }
-    say(&format!("SYNTHETIC: {} at {:.2}, seed {}: {}", args.finding.name(), args.dial, args.seed, drawn.words));
+    say(&format!("{}: {}", asked.words(), drawn.words));
     let ml = drawn.volume_ml();
     say(&format!("{ml:.1} ml, {:+.0} HU on the mean; noise of the scan {:.0} HU", drawn.strength_hu, chest.noise_hu()));
     say(&format!("{}", args.out.display()));
@@ -76,11 +77,4 @@ fn mask_bytes(drawn: &Drawn) -> Result<Vec<u8>> {
     let marks: Vec<i16> = drawn.mask.iter().map(|is_in| if *is_in { number } else { 0 }).collect();
     let marks = Volume::new(drawn.volume.grid, Voxels::I16(marks.into()));
     nifti::nifti_bytes(&marks, "SYNTHETIC: 1 effusion 2 nodule 4 cardiomegaly 8 emphysema")
-}
-
-fn refused(why: NoPlace) -> anyhow::Error {
-    match why {
-        NoPlace::Cancelled(cancelled) => cancelled.into(),
-        why => BadInput::new(why).into(),
-    }
 }

@@ -33,7 +33,11 @@ pub(super) fn run(args: &ExplainArgs, path: &Path) -> Result<()> {
     let set = args.outputs.check()?;
     let choice = args.choice.or(record.choice());
     let scan = pacs::scan(&args.scan, &monitor)?;
-    let input = Arc::new(pipeline::open_chosen(&scan, &choice, request.recipe()?, &monitor)?);
+    let opened = pipeline::open_chosen(&scan, &choice, request.recipe()?, &monitor)?;
+    let input = Arc::new(match record.inserted() {
+        Some(inserted) => pipeline::insert_again(&opened, inserted, request.recipe()?, &monitor)?.input,
+        None => opened,
+    });
     record.check(input.sha256(), &Asked::of(&request)).map_err(BadInput)?;
     let report = explain::explain(&input, &request, (&args.outputs, set), &monitor)?;
     let differences = record.differences(&report);

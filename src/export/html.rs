@@ -31,11 +31,19 @@ pub(super) fn html(subject: &Subject, story: &Story, monitor: &Monitor) -> Resul
     let video = mp4::mp4_bytes(&story.along_lambda(), monitor)?;
     let mut page = page::head(&format!("Parallax: {}", report.target));
     writeln!(page, "<h1>Counterfactual: {}</h1>\n<p class=\"notice\">{NOTICE}</p>", escape(&report.target))?;
+    if let Some(inserted) = &report.input.inserted {
+        let words = "The scan itself is SYNTHETIC: a finding was drawn into it before it was explained.";
+        writeln!(page, "<p class=\"notice\">{words} {}.</p>", escape(&inserted.line()))?;
+    }
     page += &scores(report, result);
     page += &picture(
         &panes,
         "Original, counterfactual and difference of the slice that changed most, in the lung and the soft-tissue window",
-        "The slice that changed most, in two windows. What is marked SYNTHETIC was drawn by the autoencoder.",
+        if report.input.inserted.is_some() {
+            "The slice that changed most, in two windows. All of it is SYNTHETIC: a finding was drawn into the original."
+        } else {
+            "The slice that changed most, in two windows. What is marked SYNTHETIC was drawn by the autoencoder."
+        },
     );
     let video = STANDARD.encode(video);
     writeln!(

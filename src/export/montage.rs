@@ -32,6 +32,8 @@ pub(super) struct Story<'a> {
     layers: Layers,
     pub(super) grid: Grid,
     scale_hu: f32,
+    /// How pictures of the scan are marked, where a finding was drawn into it.
+    drawn: Option<Generated>,
 }
 
 impl<'a> Story<'a> {
@@ -39,7 +41,8 @@ impl<'a> Story<'a> {
         let layers = subject.layers.clone();
         let scale_hu = layers.shift.as_ref().map_or(1.0, Shift::scale_hu);
         let (style, spot, grid) = (subject.style, subject.spot, layers.scan.grid);
-        Self { result: &subject.run.result, target: &subject.report.target, style, spot, layers, grid, scale_hu }
+        let drawn = subject.run.input.inserted.as_deref().map(Generated::of);
+        Self { result: &subject.run.result, target: &subject.report.target, style, spot, layers, grid, scale_hu, drawn }
     }
 
     /// As the words of the report say, whatever was chosen: all three side by side, of the slice that changed most.
@@ -90,7 +93,8 @@ impl<'a> Story<'a> {
         let shade =
             if content == Content::Difference { Shade::difference(self.scale_hu, 0.0) } else { Shade::grey(window) };
         let look = Look { content, step: step as f32, shade, overlay: None, sampling: Sampling::Linear };
-        let synthetic = (content != Content::Scan).then(|| Generated::At(self.result.steps[step].lambda));
+        let generated = || Generated::At(self.result.steps[step].lambda);
+        let synthetic = if content == Content::Scan { self.drawn } else { Some(generated()) };
         Pane { title, camera, layers: &self.layers, look, synthetic, marks: Vec::new() }
     }
 
@@ -157,11 +161,11 @@ impl<'a> Story<'a> {
             Figure { panes: vec![pane], columns: 1, grid, size, lines, bar: Some(score), left_out }
         };
         row.into_iter()
-            .map(|pane| match pane.synthetic {
-                Some(_) => alone(pane, here.score, format!("Score {at_lambda}")),
-                None => {
+            .map(|pane| match pane.look.content {
+                Content::Scan => {
                     alone(pane, self.result.scores.scan, format!("Score {:.2} of the scan", self.result.scores.scan))
                 }
+                _ => alone(pane, here.score, format!("Score {at_lambda}")),
             })
             .collect()
     }

@@ -179,6 +179,7 @@ fn annotate(picture: &mut RgbaImage, pane: &Pane, figure: &Figure, font: &FontRe
             }
             Generated::At(_) | Generated::Untold => "SYNTHETIC".to_owned(),
             Generated::Sweep => "SYNTHETIC  all lambdas".to_owned(),
+            Generated::Finding(finding, dial) => format!("SYNTHETIC {} {dial:.2}", finding.name()),
         };
         text(picture, font, &tag, [MARGIN, MARGIN + LINE], AMBER);
     }

@@ -11,7 +11,7 @@ use super::report::{ChosenReport, FORMAT, OptionsReport, Report, ScoresReport, T
 use crate::files;
 use crate::io::Choice;
 use crate::latent_shift::Options;
-use crate::pipeline::{Asked, ComparedWith};
+use crate::pipeline::{Asked, ComparedWith, Inserted};
 use crate::preprocess::Recipe;
 
 /// A record of thousands of steps and of every class takes a hundredth of this.
@@ -49,6 +49,8 @@ pub struct Record {
 #[derive(Debug, Deserialize)]
 struct RecordedInput {
     sha256: String,
+    #[serde(default)]
+    inserted: Option<Inserted>,
     #[serde(flatten)]
     choice: ChosenReport,
 }
@@ -86,6 +88,11 @@ impl Record {
     pub fn choice(&self) -> Choice {
         let ChosenReport { series, volume } = &self.input.choice;
         Choice { series: series.clone(), volume: *volume }
+    }
+
+    /// The finding that was drawn into the scan first.
+    pub fn inserted(&self) -> Option<&Inserted> {
+        self.input.inserted.as_ref()
     }
 
     pub fn slab(&self) -> std::ops::Range<usize> {

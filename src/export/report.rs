@@ -6,13 +6,13 @@ use serde::{Deserialize, Serialize};
 use super::compared::{MaskReport, MethodReport};
 use crate::io::{Choice, Which};
 use crate::latent_shift::{Counterfactual, HeatmapMethod, Options, Outside, ScoreKind, SearchWay, StepsIn};
-use crate::pipeline::{Asked, ComparedWith, NetworkUsed, Run};
+use crate::pipeline::{Asked, ComparedWith, Inserted, NetworkUsed, Run};
 use crate::quality::regions::Regions;
 use crate::quality::{self, Drift, Quality};
 use crate::stability::Stability;
 
 /// Bumped when a field comes, goes or changes its meaning, here and in `assets/result.schema.json`.
-pub(super) const VERSION: u32 = 9;
+pub(super) const VERSION: u32 = 10;
 pub(super) const FORMAT: &str = "parallax result";
 pub const NOTICE: &str = "Research use only. Not for diagnosis. Counterfactual images are synthetic.";
 
@@ -75,8 +75,11 @@ struct Program {
 
 #[derive(Debug, Clone, Serialize)]
 pub(super) struct InputReport {
-    /// Of the voxels, not of the file: f32, little-endian.
+    /// Of the voxels, not of the file: f32, little-endian. With what was drawn into them.
     pub(super) sha256: String,
+    /// The finding that was drawn into the scan; nothing where the scan is as it was opened.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) inserted: Option<Inserted>,
     /// Which of the series of its folder or archive, and which of the volumes of its file; nothing where there is one alone.
     #[serde(flatten)]
     choice: ChosenReport,
@@ -267,6 +270,10 @@ impl Report {
             let of = if *stored { "Stored embedding, SHA-256" } else { "Other scan's voxels, SHA-256" };
             rows.push((of, sha256.clone()));
         }
+        if let Some(inserted) = &self.input.inserted {
+            rows.insert(1, ("Finding drawn into the scan", inserted.line()));
+            rows.insert(2, ("Scan without it, SHA-256", inserted.scan_sha256.clone()));
+        }
         let of_networks = self.networks().into_iter().flat_map(|model| &model.notes);
         rows.extend(of_networks.map(|note| ("Network", note.clone())));
         rows.push(("Note", self.notice.to_owned()));
@@ -286,6 +293,7 @@ pub fn report(run: &Run, regions: Regions) -> Report {
         program: Program { name: env!("CARGO_PKG_NAME"), version: env!("CARGO_PKG_VERSION") },
         input: InputReport {
             sha256: input.sha256().to_owned(),
+            inserted: input.inserted.as_deref().cloned(),
             choice: input.choice().into(),
             format: input.scan.as_ref().map_or("stack".to_owned(), |scan| scan.format.clone()),
             scan_shape: input.display_volume().grid.shape,

@@ -4,6 +4,7 @@ use anyhow::Result;
 
 use super::{File, Put, Subject, nifti, nrrd};
 use crate::job::{Cancelled, Monitor};
+use crate::pipeline::Inserted;
 use crate::preprocess;
 use crate::volume::Volume;
 
@@ -30,12 +31,21 @@ pub(super) enum Content {
 impl Content {
     const ALL: [Self; 4] = [Self::Counterfactual, Self::DetailKept, Self::Difference, Self::Heatmap];
 
-    fn describe(self) -> &'static str {
+    fn name(self) -> &'static str {
         match self {
-            Self::Counterfactual => "SYNTHETIC counterfactual, HU. Research use only.",
-            Self::DetailKept => "SYNTHETIC counterfactual, detail kept, HU. Research use only.",
-            Self::Difference => "SYNTHETIC difference, HU. Research use only.",
-            Self::Heatmap => "SYNTHETIC heatmap, HU. Research use only.",
+            Self::Counterfactual => "counterfactual",
+            Self::DetailKept => "counterfactual, detail kept",
+            Self::Difference => "difference",
+            Self::Heatmap => "heatmap",
+        }
+    }
+
+    /// Of a scan that a finding was drawn into, the finding comes first: formats cut what is long.
+    fn describe(self, inserted: Option<&Inserted>) -> String {
+        let name = self.name();
+        match inserted {
+            Some(inserted) => format!("{}: {name}, HU. Research use only.", inserted.asked.words()),
+            None => format!("SYNTHETIC {name}, HU. Research use only."),
         }
     }
 
@@ -71,6 +81,7 @@ fn files(
     put: Put,
 ) -> Result<()> {
     Content::ALL.into_iter().zip(names).try_for_each(|(content, name)| {
-        put(File::new(*name, bytes(&content.of(subject, monitor)?, content.describe())?))
+        let description = content.describe(subject.run.input.inserted.as_deref());
+        put(File::new(*name, bytes(&content.of(subject, monitor)?, &description)?))
     })
 }

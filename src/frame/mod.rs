@@ -15,7 +15,9 @@ use serde::{Deserialize, Serialize};
 pub use self::shift::{HEATMAPS, Shift};
 pub use self::size_map::{Overlaid, SizeMap};
 use crate::latent_shift::HeatmapMethod;
+use crate::pipeline::Inserted;
 use crate::volume::Volume;
+use crate::volume::phantom::Finding;
 
 /// An anatomical plane, along the shown grid's own axes, so that slices are the scan's slices even where it is oblique.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
@@ -157,6 +159,20 @@ pub enum Generated {
     Sweep,
     /// One lambda, which is not told to a reader of a blinded study.
     Untold,
+    /// None: a finding was drawn into the scan, at so much of its dial.
+    Finding(Finding, f32),
+}
+
+impl Generated {
+    /// Whether the pixels come from the autoencoder.
+    pub fn has_lambda(self) -> bool {
+        !matches!(self, Self::Finding(..))
+    }
+
+    /// What marks pictures of a scan that a finding was drawn into.
+    pub fn of(inserted: &Inserted) -> Self {
+        Self::Finding(inserted.asked.finding, inserted.asked.dial)
+    }
 }
 
 /// How numbers between voxels are found.

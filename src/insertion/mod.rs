@@ -16,6 +16,7 @@ mod scanner;
 use std::str::FromStr;
 
 use glam::DVec3;
+use serde::{Deserialize, Serialize};
 
 use self::canvas::Canvas;
 use self::coarse::Coarse;
@@ -34,17 +35,28 @@ const COARSEST_MM: [f64; 2] = [10.5, 5.0];
 const MOST_UNEVEN: f64 = 20.0;
 
 /// How the patient lies, which says where fluid gathers.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
 pub enum Lying {
     /// On the back, as for nearly all CT of the chest.
     #[default]
     Supine,
     Prone,
     /// On the right or the left: where fluid gathers then is not drawn.
+    #[serde(rename = "on a side")]
     OnSide,
 }
 
 impl Lying {
+    /// The name that is typed on the command line.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Supine => "supine",
+            Self::Prone => "prone",
+            Self::OnSide => "on a side",
+        }
+    }
+
     /// As DICOM's Patient Position says it (PS3.3 C.7.3.1.1.2), "HFS", "FFP" or "HFDL"; on the back where it says nothing, or something else.
     pub fn of_position(said: Option<&str>) -> Self {
         match said.map(str::trim) {
@@ -92,8 +104,8 @@ pub enum NoPlace {
     #[error("no room for fluid: no lung in view has a wall below it as the patient lies")]
     NoPleura,
     #[error(
-        "the patient lies on a side (Patient Position (0018,5100)), and fluid is drawn for one on the back or the front alone; --position \
-         supine or prone draws it all the same"
+        "the patient lies on a side (Patient Position (0018,5100)), and fluid is drawn for one on the back or the front alone; choose one of \
+         them (--position) to draw it all the same"
     )]
     OnSide,
     #[error("no heart seen: nothing as wide as one lies between two lungs in view")]

@@ -5,6 +5,7 @@ use std::sync::{Arc, OnceLock};
 
 use anyhow::{Result, anyhow};
 
+use super::inserted::Inserted;
 use super::stack::{is_stack, stack};
 use super::{BadInput, choice, chosen};
 use crate::io::{self, Among, Arrival, Choice, Note, Scan};
@@ -18,12 +19,20 @@ use crate::volume::phantom::{self, Dials, Phantom, Version};
 pub struct Input {
     pub scan: Option<Arc<Scan>>,
     pub prepared: Prepared,
+    /// What was drawn into the scan; none where it is as it was opened.
+    pub inserted: Option<Arc<Inserted>>,
     sha256: OnceLock<String>,
 }
 
 impl Input {
     pub(super) fn new(scan: Option<Arc<Scan>>, prepared: Prepared) -> Self {
-        Self { scan, prepared, sha256: OnceLock::new() }
+        Self { scan, prepared, inserted: None, sha256: OnceLock::new() }
+    }
+
+    /// This input, which says what was drawn into its scan.
+    #[must_use]
+    pub fn with_inserted(self, inserted: Option<Arc<Inserted>>) -> Self {
+        Self { inserted, ..self }
     }
 
     /// The scan's own volume in HU; a bare stack in the HU that its recipe gives it.

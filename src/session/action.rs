@@ -8,6 +8,7 @@ use glam::DVec3;
 
 pub use super::archive::act::Act as Archive;
 pub use super::cohort::act::Act as Cohort;
+pub use super::model::inserting::Drawing;
 use super::view::Pace;
 pub use super::view::measurements::Act as Measure;
 use crate::export::Patient;
@@ -137,6 +138,8 @@ pub enum Run {
     /// Hold methods against a mask of the open scan; and no more.
     LoadMask(PathBuf),
     ForgetMask,
+    /// A finding drawn into the open scan.
+    Insert(Insert),
     /// Send the scan through the autoencoder, to see whether it is kept; and stop that.
     CheckReconstruction,
     StopReconstruction,
@@ -155,6 +158,20 @@ pub enum Run {
     Published(Published),
     Study(Study),
     DismissError(Place),
+}
+
+/// What a person did with findings that are drawn into the open scan.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Insert {
+    /// Unfolds the panel, wherever it is, and takes the focus there.
+    Show,
+    /// Folds the panel, or unfolds it.
+    Fold,
+    Change(Drawing),
+    Draw,
+    Cancel,
+    /// Back to the scan as it was opened.
+    Remove,
 }
 
 /// What a person chose, and finds again the next time.
@@ -355,6 +372,8 @@ pub enum Place {
     Method,
     /// The mask.
     Mask,
+    /// A finding that is drawn.
+    Insert,
     Picture,
     /// The list of kept results.
     Results,

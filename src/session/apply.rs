@@ -306,6 +306,7 @@ impl Session {
             Run::Cancel => model.run.cancel(),
             Run::LoadMask(path) => model.load_mask(path),
             Run::ForgetMask => model.forget_mask(),
+            Run::Insert(act) => self.insert(act),
             Run::StopMethod => {
                 model.methods.coming.cancel();
                 self.view.display.laid = Laid::Change;
@@ -430,6 +431,7 @@ impl Session {
                 model.masking.mask.dismiss();
                 model.masking.measured.dismiss();
             }
+            Place::Insert => model.inserting.drawn.dismiss(),
             Place::Method => model.methods.coming.dismiss(),
             Place::Repeats => model.repeating.repeated.dismiss(),
             Place::Session => model.restored.dismiss(),

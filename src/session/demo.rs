@@ -5,9 +5,10 @@ use std::sync::Arc;
 
 use anyhow::Result;
 
-use super::document::{Document, SavedNetwork, SavedResult, SavedScan};
+use super::document::{Document, SavedNetwork, SavedResult};
 use super::explained::Explained;
 use super::open_scan::OpenScan;
+use super::saved_scan::SavedScan;
 use super::view::Viewer;
 use crate::demo::{self, Cards};
 use crate::export::session::{Beside, Outline, write_session};
@@ -45,6 +46,7 @@ pub fn write(cards: &Cards, path: &Path, replace: bool, monitor: &Monitor) -> Re
             choice: scan.input.choice(),
             sha256: scan.input.sha256().to_owned(),
             recipe: scan.input.prepared.recipe.clone(),
+            inserted: None,
         },
         autoencoder: beside(&cards.autoencoder, &request.autoencoder.sha256),
         classifier: beside(&cards.classifier, request.target.scored_by().1),

@@ -10,18 +10,17 @@ use anyhow::{Context, Result, ensure};
 use glam::DAffine3;
 use serde::{Deserialize, Serialize};
 
-use super::arriving::Arriving;
 use super::explained::Explained;
-use super::model::masking::Opened;
 use super::network::Loaded;
+use super::open_mask::{Opened, Whence};
 use super::open_scan::OpenScan;
+use super::saved_scan::{Reopened, SavedScan};
 use super::stage::Stage;
 use super::view::measurements::MOST;
 use super::view::{SavedView, Viewer};
-use crate::demo;
 use crate::export::session::{Outline, SavedSession};
 use crate::frame::display::Laid;
-use crate::io::{Choice, Mask, Note, Weight};
+use crate::io::{Mask, Note, Weight};
 use crate::job::Monitor;
 use crate::latent_shift::Options;
 use crate::latent_shift::saliency::Method;
@@ -111,17 +110,6 @@ impl SavedGrid {
         ensure!(is_affine && shape.iter().all(|n| *n > 0), "a grid of {shape:?} voxels leads to no place");
         Ok(Grid { shape, world_from_voxel })
     }
-}
-
-#[derive(Debug, Serialize, Deserialize)]
-pub struct SavedScan {
-    /// `None` for the demo's, which is drawn again.
-    pub path: Option<PathBuf>,
-    /// Which of the volumes of the path; none in files of before there was a choice.
-    #[serde(default)]
-    pub choice: Choice,
-    pub sha256: String,
-    pub recipe: Recipe,
 }
 
 #[derive(Debug, Serialize, Deserialize)]
@@ -258,18 +246,12 @@ pub fn open(path: PathBuf, monitor: &Monitor) -> Result<Restored> {
     let cannot = || format!("cannot open the session {}", path.display());
     let (saved, mut document) = read(&path)?;
     document.find_networks_beside(&path);
-    let (scan, run, trouble) = match open_scan(&document.scan, monitor) {
-        Ok(scan) if scan.input.sha256() == document.scan.sha256 => {
+    let (scan, run, trouble) = match document.scan.open(monitor) {
+        Ok(Reopened { scan, trouble: None }) => {
             let run = document.result.as_ref().map(|result| explained(result, &saved, &scan)).transpose();
             (Some(scan), run.with_context(cannot)?, None)
         }
-        Ok(scan) => {
-            let trouble = format!(
-                "the scan is not the one that the session was saved with: its voxels have another SHA-256; it is shown without the result: {}",
-                name_of(&document.scan)
-            );
-            (Some(scan), None, Some(trouble))
-        }
+        Ok(Reopened { scan, trouble }) => (Some(scan), None, trouble),
         Err(error) => {
             monitor.check()?;
             let why = pipeline::in_words(&error);
@@ -277,8 +259,8 @@ pub fn open(path: PathBuf, monitor: &Monitor) -> Result<Restored> {
         }
     };
     let (maps, mask) = match (&scan, &trouble) {
-        (Some(_), None) => {
-            (maps(&saved, &document).with_context(cannot)?, mask(&saved, &document).with_context(cannot)?)
+        (Some(scan), None) => {
+            (maps(&saved, &document).with_context(cannot)?, mask(&saved, &document, scan).with_context(cannot)?)
         }
         _ => (Vec::new(), None),
     };
@@ -295,12 +277,16 @@ fn maps(saved: &SavedSession, document: &Document) -> Result<Vec<(Method, Volume
     list.take(Method::ALL.len()).map(map).collect()
 }
 
-fn mask(saved: &SavedSession, document: &Document) -> Result<Option<Arc<Opened>>> {
-    let Some(SavedMask { path, grid, within, format, notes }) = &document.mask else { return Ok(None) };
+/// The mask that was saved, or that of the finding which was drawn again.
+fn mask(saved: &SavedSession, document: &Document, scan: &OpenScan) -> Result<Option<Arc<Opened>>> {
+    let Some(SavedMask { path, grid, within, format, notes }) = &document.mask else {
+        let is_wanted = document.scan.inserted.as_ref().is_some_and(|saved| saved.masked);
+        return Ok(scan.drawn.as_ref().filter(|_| is_wanted).map(|drawn| Arc::clone(&drawn.mask)));
+    };
     let (grid, marks) = (grid.grid()?, saved.mask(within)?);
     let notes = notes.iter().map(|(weight, text)| Note { weight: *weight, text: text.clone() }).collect();
     let mask = Mask::kept(grid, within, &marks, format.clone(), notes).map_err(anyhow::Error::msg)?;
-    Ok(Some(Arc::new(Opened { path: path.clone(), mask })))
+    Ok(Some(Arc::new(Opened { whence: Whence::File(path.clone()), mask })))
 }
 
 /// Reads the result of a session file, held against a scan that is open.
@@ -350,21 +336,6 @@ pub fn document_of(path: &Path) -> Result<Document> {
 /// Whether a file is a session that a window could have saved, in words where it is not. Its scan and networks are not opened.
 pub fn check_session(path: &Path) -> Result<()> {
     read(path).map(drop)
-}
-
-fn open_scan(saved: &SavedScan, monitor: &Monitor) -> Result<Arc<OpenScan>> {
-    let scan = match &saved.path {
-        Some(path) => {
-            let arriving = Arriving::new(Some(path.clone()), saved.choice.clone(), None);
-            OpenScan::open(path.clone(), &arriving, &saved.recipe, monitor)?
-        }
-        None => OpenScan::drawn(demo::input(&saved.recipe, monitor)?),
-    };
-    Ok(Arc::new(scan))
-}
-
-fn name_of(scan: &SavedScan) -> String {
-    scan.path.as_ref().map_or_else(|| "the demo's phantom".to_owned(), |path| path.display().to_string())
 }
 
 fn explained(result: &SavedResult, saved: &SavedSession, scan: &Arc<OpenScan>) -> Result<Arc<Explained>> {

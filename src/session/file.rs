@@ -5,13 +5,14 @@ use std::sync::Arc;
 
 use anyhow::{Context as _, Result};
 
-use super::document::{Document, EXTENSION, SavedMap, SavedMaps, SavedMask, SavedNetwork, SavedResult, SavedScan};
+use super::document::{Document, EXTENSION, SavedMap, SavedMaps, SavedMask, SavedNetwork, SavedResult};
 use super::explained::Explained;
 use super::model::Model;
-use super::model::masking::Opened;
 use super::model::methods::Computed;
+use super::open_mask::Opened;
 use super::open_scan::OpenScan;
 use super::picture::{free_name, named};
+use super::saved_scan::{SavedInserted, SavedScan};
 use super::stage::Stage;
 use super::view::Viewer;
 use crate::export::session::{Beside, Outline, has_room, write_session};
@@ -101,6 +102,7 @@ fn document(model: &Model, viewer: &Viewer) -> Option<Document> {
             choice: scan.input.choice(),
             sha256: String::new(),
             recipe,
+            inserted: saved_inserted(model, scan),
         },
         autoencoder: SavedNetwork::of(&model.autoencoder),
         classifier: SavedNetwork::of(&model.classifier),
@@ -114,7 +116,7 @@ fn document(model: &Model, viewer: &Viewer) -> Option<Document> {
         view: Some(viewer.saved()),
         result,
         maps: saved_maps(model),
-        mask: mask_of(model).map(|opened| SavedMask::of(&opened.path, &opened.mask)),
+        mask: mask_of(model).and_then(|opened| Some(SavedMask::of(opened.path()?, &opened.mask))),
     })
 }
 
@@ -130,9 +132,15 @@ fn saved_maps(model: &Model) -> Option<SavedMaps> {
     (!list.is_empty()).then(|| SavedMaps { classifier_sha256: classifier_sha256.to_owned(), label, list })
 }
 
-/// The mask, where it has room in a session.
+/// What was drawn into the scan: its mask is not saved, but drawn again.
+fn saved_inserted(model: &Model, scan: &OpenScan) -> Option<SavedInserted> {
+    let masked = model.masking.mask.ready().is_some_and(|opened| opened.path().is_none());
+    scan.inserted().map(|inserted| SavedInserted { inserted: inserted.clone(), masked })
+}
+
+/// The mask out of a file, where it has room in a session.
 fn mask_of(model: &Model) -> Option<&Arc<Opened>> {
-    model.masking.mask.ready().filter(|opened| has_room(&opened.mask))
+    model.masking.mask.ready().filter(|opened| opened.path().is_some() && has_room(&opened.mask))
 }
 
 /// What of a session may come to be known after its result: how many maps, and which mask.

@@ -12,7 +12,7 @@ use super::document::EXTENSION;
 use super::explained::Explained;
 use super::file;
 use super::model::Model;
-use super::model::masking::Opened;
+use super::open_mask::Opened;
 use super::stage::Stage;
 use super::view::Viewer;
 use crate::export::write;

@@ -6,11 +6,13 @@ use std::sync::Arc;
 use glam::DVec3;
 
 use super::arriving::{Arriving, Listing};
+use super::open_mask::{Opened, Whence};
 use crate::frame::camera::Camera;
-use crate::frame::{Layers, Plane, Window};
+use crate::frame::{Generated, Layers, Plane, Window};
+use crate::insertion::Chest;
 use crate::io::{self, Choice, Note, Scan};
 use crate::job::Monitor;
-use crate::pipeline::{self, Input};
+use crate::pipeline::{self, DrawnInput, Input, Inserted, Insertion};
 use crate::preprocess::Recipe;
 
 pub struct OpenScan {
@@ -25,8 +27,18 @@ pub struct OpenScan {
     pub notes: Vec<Note>,
     /// What else its path holds; `None` where it holds this scan alone.
     pub listing: Option<Arc<Listing>>,
+    /// What it was drawn from; none where it is as it was opened.
+    pub drawn: Option<Arc<Drawn>>,
     /// What its series is called, where its path is named by a UID.
     called: Option<String>,
+}
+
+/// The scan that a finding was drawn into, and what of the new one is the finding.
+pub struct Drawn {
+    original: Arc<OpenScan>,
+    pub mask: Arc<Opened>,
+    /// Where to look for it first, RAS+ millimetres.
+    pub middle: DVec3,
 }
 
 /// An axial slice as the viewer counts it.
@@ -65,15 +77,50 @@ impl OpenScan {
         let window = Window::stored(input.scan.as_ref().and_then(|scan| scan.window_hu));
         let layers = Arc::new(Layers { scan: input.display_volume(), shift: None, map: None });
         let called = path.as_deref().and_then(io::series_name);
-        Self { notes: input.notes(), window, layers, input: Arc::new(input), path, listing, called }
+        Self { notes: input.notes(), window, layers, input: Arc::new(input), path, listing, drawn: None, called }
+    }
+
+    /// Draws a finding into a scan as it was opened, in which `chest` was found.
+    pub fn with_finding(
+        original: &Arc<Self>,
+        chest: &Chest,
+        asked: Insertion,
+        monitor: &Monitor,
+    ) -> anyhow::Result<Self> {
+        let recipe = &original.input.prepared.recipe;
+        let DrawnInput { input, mask, middle } = pipeline::insert(&original.input, chest, asked, recipe, monitor)?;
+        let mask = Arc::new(Opened { whence: Whence::Drawn(asked.finding), mask });
+        let drawn = Some(Arc::new(Drawn { original: Arc::clone(original), mask, middle }));
+        let (path, listing) = (original.path.clone(), original.listing.clone());
+        Ok(Self { drawn, window: original.window, ..Self::new(input, path, listing) })
+    }
+
+    /// The scan as it was opened, whatever was drawn into it since.
+    pub fn undrawn(&self) -> &Self {
+        self.drawn.as_ref().map_or(self, |drawn| &drawn.original)
+    }
+
+    /// The same, to be kept.
+    pub fn original(scan: &Arc<Self>) -> Arc<Self> {
+        scan.drawn.as_ref().map_or_else(|| Arc::clone(scan), |drawn| Arc::clone(&drawn.original))
+    }
+
+    /// What was drawn into it.
+    pub fn inserted(&self) -> Option<&Inserted> {
+        self.input.inserted.as_deref()
+    }
+
+    /// How its pictures are marked: those of a scan as it was opened are not.
+    pub fn generated(&self) -> Option<Generated> {
+        self.inserted().map(Generated::of)
     }
 
     /// Prepares the scan for other networks; its pictures stay.
     pub fn prepared_again(&self, opened: &Arc<Scan>, recipe: &Recipe, monitor: &Monitor) -> anyhow::Result<Self> {
-        let input = pipeline::prepare(opened, recipe, monitor)?;
+        let input = pipeline::prepare(opened, recipe, monitor)?.with_inserted(self.input.inserted.clone());
         let (layers, path, listing) = (Arc::clone(&self.layers), self.path.clone(), self.listing.clone());
-        let (window, called) = (self.window, self.called.clone());
-        Ok(Self { notes: input.notes(), window, layers, input: Arc::new(input), path, listing, called })
+        let (window, called, drawn) = (self.window, self.called.clone(), self.drawn.clone());
+        Ok(Self { notes: input.notes(), window, layers, input: Arc::new(input), path, listing, drawn, called })
     }
 
     /// Slices of the stack that the networks see: what slabs are counted in.
@@ -96,8 +143,15 @@ impl OpenScan {
         (0..self.stack_slices()).min_by_key(far).unwrap_or(0)
     }
 
-    /// What its file, folder or series is called, and which of the volumes there it is.
+    /// What its file, folder or series is called, which of the volumes there it is, and what was drawn into it.
     pub fn name(&self) -> String {
+        let drawn = self
+            .inserted()
+            .map(|Inserted { asked, .. }| format!("SYNTHETIC {} {:.2}", asked.finding.name(), asked.dial));
+        [Some(self.name_as_opened()), drawn].into_iter().flatten().collect::<Vec<_>>().join(", ")
+    }
+
+    fn name_as_opened(&self) -> String {
         let Some(path) = &self.path else { return "The demo's phantom".to_owned() };
         let of_path = || path.file_name().unwrap_or(path.as_os_str()).to_string_lossy().into_owned();
         let name = self.called.clone().unwrap_or_else(of_path);

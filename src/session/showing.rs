@@ -1,8 +1,10 @@
 //! What the session does with a scan, a result or a session file that has come: it is shown, and kept.
 
+use super::action::{Insert, Which};
 use super::apply::Session;
 use super::file::extras;
 use super::model::Arrived;
+use super::model::inserting::Came;
 use crate::settings::absolute;
 
 impl Session {
@@ -23,10 +25,15 @@ impl Session {
 
     /// Looks at what has arrived.
     pub(super) fn show(&mut self, arrived: &Arrived) {
-        if let Some(scan) = self.model.scan.ready().filter(|_| arrived.scan) {
-            self.view.show_scan(scan);
+        if let Some((scan, came)) = self.model.scan.ready().zip(arrived.scan) {
             self.model.settings.shown_result = None;
-            self.ask_as_case();
+            match came {
+                Came::Same(place) => self.view.show_again(scan, place),
+                Came::Other => {
+                    self.view.show_scan(scan);
+                    self.ask_as_case();
+                }
+            }
         }
         if arrived.run {
             self.show_run();
@@ -40,10 +47,32 @@ impl Session {
             }
             if let Some(run) = &restored.run {
                 // One that a person saved under a name of their own is as safe as one of the gallery.
-                let of_file = (restored.maps.len(), restored.mask.clone());
+                let mask = restored.mask.clone().filter(|mask| mask.path().is_some()); // a finding's own lies in no file
+                let of_file = (restored.maps.len(), mask);
                 self.gallery.knows(run, absolute(&restored.path), of_file);
             }
             self.tell_of_case(restored);
+        }
+    }
+
+    /// Draws a finding into the scan, or takes it away.
+    pub(super) fn insert(&mut self, act: Insert) {
+        let model = &mut self.model;
+        match act {
+            Insert::Show => {
+                model.inserting.show();
+                if !self.shows(Which::Steps) {
+                    self.turn_side(Which::Steps);
+                }
+            }
+            Insert::Fold => model.inserting.is_open = !model.inserting.is_open,
+            Insert::Change(drawing) => model.inserting.drawing = drawing,
+            Insert::Draw => model.insert(),
+            Insert::Cancel => model.inserting.drawn.cancel(),
+            Insert::Remove => {
+                let arrived = model.remove_finding();
+                self.show(&arrived);
+            }
         }
     }
 

@@ -10,7 +10,7 @@ use super::view::Viewer;
 use super::view::arrange::{Arrangement, Picture};
 use super::view::marks::computed;
 use super::view::pair::step_beside;
-use crate::frame::Layers;
+use crate::frame::{Generated, Layers};
 
 /// What the panes tell of.
 #[derive(Clone, Copy)]
@@ -56,7 +56,8 @@ pub fn arrange(model: &Model, viewer: &Viewer) -> Arrangement {
         Told::Result(scan, run) => {
             let mut arrangement = viewer.arrange(Some(scan), Some(run));
             if model.unlike(run).is_some() {
-                arrangement.pictures.iter_mut().filter(|picture| picture.synthetic.is_some()).for_each(not_as_chosen);
+                let drawn = |picture: &&mut Picture| picture.synthetic.is_some_and(Generated::has_lambda);
+                arrangement.pictures.iter_mut().filter(drawn).for_each(not_as_chosen);
             }
             arrangement
         }

@@ -5,7 +5,8 @@ use std::path::Path;
 
 use anyhow::Result;
 
-use super::document::{Document, SavedMap, SavedMaps, SavedMask, SavedNetwork, SavedResult, SavedScan};
+use super::document::{Document, SavedMap, SavedMaps, SavedMask, SavedNetwork, SavedResult};
+use super::saved_scan::{SavedInserted, SavedScan};
 use crate::export::compared::MethodMap;
 use crate::export::report::Report;
 use crate::export::session::{Beside, Outline, has_room, write_session};
@@ -93,6 +94,11 @@ impl Unseen<'_> {
                 choice: run.input.choice(),
                 sha256: run.input.sha256().to_owned(),
                 recipe: run.input.prepared.recipe.clone(),
+                inserted: run
+                    .input
+                    .inserted
+                    .as_deref()
+                    .map(|inserted| SavedInserted { inserted: inserted.clone(), masked: self.mask.is_none() }),
             },
             autoencoder: Some(autoencoder),
             classifier,

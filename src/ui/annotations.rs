@@ -120,6 +120,7 @@ fn synthetic_tag(picture: &Picture) -> Option<String> {
         Generated::At(lambda) => format!("SYNTHETIC  λ {is} {}", lambda_text(lambda)),
         Generated::Sweep => "SYNTHETIC  all λ".to_owned(),
         Generated::Untold => "SYNTHETIC".to_owned(),
+        Generated::Finding(finding, dial) => format!("SYNTHETIC {} {dial:.2}", finding.name()),
     })
 }
 

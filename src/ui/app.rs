@@ -9,10 +9,10 @@ use egui::{self, Button, CentralPanel, Frame, Margin, Panel, RichText, ScrollAre
 use super::in_turn::InTurn;
 use super::picker::{Ask, Picker};
 use super::{
-    archive, cohort, compare_bar, compute_panel, export_dialog, gallery_panel, hangings, help, input_panel, keys,
-    lambda_bar, measure, methods_panel, model_panel, own_keys, palette, panes, patient_bar, presets, preview,
-    published, result_panel, send, session_panel, slice_bar, start_panel, status_bar, study, theme, toasts, toolbar,
-    widgets, wizard,
+    archive, cohort, compare_bar, compute_panel, export_dialog, gallery_panel, hangings, help, input_panel,
+    insert_panel, keys, lambda_bar, measure, methods_panel, model_panel, own_keys, palette, panes, patient_bar,
+    presets, preview, published, result_panel, send, session_panel, slice_bar, start_panel, status_bar, study, theme,
+    toasts, toolbar, widgets, wizard,
 };
 use crate::catalogue;
 use crate::gpu::SliceRenderer;
@@ -171,7 +171,10 @@ impl App {
         Panel::bottom("run").show(ui, |ui| compute_panel::run_ui(ui, model, actions));
         ScrollArea::vertical().auto_shrink([false, false]).show(ui, |ui| {
             widgets::clear_of_scroll_bar(ui);
-            step_ui(ui, 1, |ui| input_panel::input_panel_ui(ui, model, cohort, actions));
+            step_ui(ui, 1, |ui| {
+                input_panel::input_panel_ui(ui, model, cohort, actions);
+                insert_panel::insert_panel_ui(ui, model, actions);
+            });
             step_ui(ui, 2, |ui| model_panel::model_panel_ui(ui, model, published, actions));
             step_ui(ui, 3, |ui| compute_panel::compute_panel_ui(ui, model, view, actions));
             widgets::scroll_to_focus(ui);

@@ -7,7 +7,7 @@ use crate::frame::Plane;
 use crate::frame::display::{Change, Changes, ENDS, Laid, Layout, MAPS, Shown};
 use crate::latent_shift::saliency::Method;
 use crate::session::Session;
-use crate::session::action::{Action, Export, Measure, Run, Setting, Sheet, Study, View, Wanted, Which};
+use crate::session::action::{Action, Export, Insert, Measure, Run, Setting, Sheet, Study, View, Wanted, Which};
 use crate::session::shown::told;
 use crate::settings::OwnKeys;
 use crate::study::{Pane, Reading};
@@ -108,8 +108,12 @@ fn of_files(session: &Session) -> Vec<Command> {
     if model.scan.ready().is_some() {
         all.push(Command::new("Save the session…", command(Key::S), View::Ask(Wanted::Session)).everywhere());
         all.push(Command::new("Load a mask…", None, View::Ask(Wanted::Mask)));
+        all.push(Command::new("Insert a finding…", None, Run::Insert(Insert::Show)));
         all.push(Command::new("Save the picture…", None, View::Ask(Wanted::Picture)));
         all.push(Command::new("Copy the picture", (COMMAND_SHIFT, Key::C), Export::CopyPicture).everywhere());
+    }
+    if model.inserted().is_some() && model.run.running().is_none() {
+        all.push(Command::new("Back to the scan without the finding", None, Run::Insert(Insert::Remove)));
     }
     if session.cohort.root().is_some() {
         all.push(Command::new("Table of cases…", None, View::Sheet(Sheet::Cohort)));
@@ -130,6 +134,8 @@ fn of_files(session: &Session) -> Vec<Command> {
             all.push(Command::new("The result before, or what the run has drawn so far", None, older));
         }
         all.push(Command::new("Cancel the run", plain(Key::Escape), Run::Cancel));
+    } else if model.inserting.drawn.running().is_some() {
+        all.push(Command::new("Cancel drawing the finding", plain(Key::Escape), Run::Insert(Insert::Cancel)));
     } else if model.opening().is_some() {
         all.push(Command::new("Cancel opening", plain(Key::Escape), Run::CancelOpening));
     }

@@ -1,15 +1,12 @@
 //! Which method is laid over the pictures: the counterfactual's change, or what another method makes of the same class; and how each agrees
 //! with a mask.
 
-use std::path::Path;
-
 use egui::{ComboBox, Label, ProgressBar, RichText, Role, Sense, Ui, WidgetInfo};
 
 use super::progress::progress_text;
 use super::theme;
 use super::widgets::{Chosen, error_ui, meaning_ui, note_ui, path_field_ui, section_ui};
 use crate::audit::Against;
-use crate::files::printable;
 use crate::frame::display::{Change, Laid};
 use crate::latent_shift::saliency::Method;
 use crate::session::action::{Action, Place, Run, View, Wanted};
@@ -76,7 +73,7 @@ fn coming_ui(ui: &mut Ui, model: &Model, laid: Laid, actions: &mut Vec<Action>) 
 fn mask_ui(ui: &mut Ui, model: &Model, actions: &mut Vec<Action>) {
     let masking = &model.masking;
     let opened = masking.mask.ready();
-    let current = opened.map(|opened| opened.path.as_path());
+    let current = opened.and_then(|opened| opened.path());
     match path_field_ui(ui, "Mask", None, "of what should be found; Enter", current) {
         Some(Chosen::Path(path)) => actions.push(Run::LoadMask(path).into()),
         Some(Chosen::Browse) => actions.push(View::Ask(Wanted::Mask).into()),
@@ -90,8 +87,8 @@ fn mask_ui(ui: &mut Ui, model: &Model, actions: &mut Vec<Action>) {
     for note in opened.iter().flat_map(|opened| &opened.mask.notes) {
         note_ui(ui, &note.text);
     }
-    if let Some(name) = current.and_then(Path::file_name) {
-        small(ui, &format!("Held against the mask {}:", printable(&name.to_string_lossy())));
+    if let Some(opened) = opened {
+        small(ui, &format!("Held against {}:", opened.name()));
     }
     for method in report.iter().flat_map(|report| &report.methods) {
         let Against { dice, iou, energy_inside, .. } = method.against;

@@ -14,6 +14,7 @@ mod hangings;
 mod help;
 mod in_turn;
 mod input_panel;
+mod insert_panel;
 mod key_names;
 mod keys;
 mod lambda_bar;

@@ -2,7 +2,7 @@
 
 use egui::{Response, Ui};
 
-use crate::session::action::{Action, Export, Sheet, View, Wanted};
+use crate::session::action::{Action, Export, Insert, Run, Sheet, View, Wanted};
 use crate::session::model::Model;
 use crate::session::view::Viewer;
 use crate::session::view::arrange::Picture;
@@ -34,6 +34,7 @@ pub(super) fn pane_menu(
             ],
             actions,
         );
+        offer(ui, [("Insert a finding…", vec![Run::Insert(Insert::Show).into()])], actions);
         if model.run.ready().is_some() {
             offer(ui, [("Export…", vec![View::Sheet(Sheet::Export).into()])], actions);
         }

@@ -22,7 +22,7 @@ use crate::gpu;
 use crate::session::action::{Action, View};
 use crate::session::explained::Explained;
 use crate::session::model::Model;
-use crate::session::model::masking::Opened;
+use crate::session::open_mask::Opened;
 use crate::session::shown::{arrange, swiped, told};
 use crate::session::view::Viewer;
 use crate::session::view::arrange::{Arrangement, Picture};

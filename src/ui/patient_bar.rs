@@ -9,9 +9,15 @@ use crate::session::model::Model;
 /// What is said of a scan whose files name no one.
 const NO_ONE: &str = "The scan's files name no patient";
 
+/// What is said of a scan that a finding was drawn into.
+const DRAWN: &str = "A scan with a SYNTHETIC finding is no patient's";
+
 /// The line, where it is asked for.
 pub(super) fn words(model: &Model) -> Option<String> {
     let scan = model.scan.ready().filter(|_| model.settings.patient_shown)?;
+    if scan.inserted().is_some() {
+        return Some(DRAWN.to_owned());
+    }
     let study = scan.input.scan.as_ref().and_then(|scan| scan.study.as_ref());
     Some(study.and_then(Study::patient_words).unwrap_or_else(|| NO_ONE.to_owned()))
 }

@@ -21,6 +21,10 @@ pub(super) fn status_bar_ui(ui: &mut Ui, model: &Model, viewer: &Viewer) {
         // What this program is not for has its room first, whatever else there is to say.
         ui.with_layout(Layout::right_to_left(Align::Center), |ui| {
             ui.label(RichText::new("Research use only. Not for diagnosis.").small().color(theme::colors(ui).amber));
+            if let Some(inserted) = model.inserted() {
+                let text = format!("SYNTHETIC {} in the scan", inserted.asked.finding.name());
+                ui.label(RichText::new(text).small().color(theme::colors(ui).amber));
+            }
             ui.with_layout(Layout::left_to_right(Align::Center), |ui| {
                 ui.add(Label::new(RichText::new(text).small().color(color)).truncate());
             });

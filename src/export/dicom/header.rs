@@ -123,7 +123,10 @@ impl<'a> Header<'a> {
     }
 
     fn about_making(&self, series: &Series) -> Vec<Element> {
-        let words = format!("SYNTHETIC. {} Explained: {}. {NOTICE}", series.derivation, self.report.target);
+        let drawn = self.report.input.inserted.as_ref();
+        let drawn =
+            drawn.map_or(String::new(), |drawn| format!(" Drawn into the scan first: {}.", drawn.asked.words()));
+        let words = format!("SYNTHETIC.{drawn} {} Explained: {}. {NOTICE}", series.derivation, self.report.target);
         let provenance = self.report.provenance().into_iter().filter(|(name, _)| *name != "Seconds");
         let provenance = provenance.map(|(name, value)| format!("{name}: {value}")).collect::<Vec<_>>().join("; ");
         let equipment = [

@@ -41,6 +41,9 @@ pub enum Patient {
 /// Refuses early what could not be made after hours of work.
 pub(super) fn check(input: &Input, patient: Patient) -> Result<()> {
     let is_study = input.scan.as_ref().is_some_and(|scan| scan.study.is_some());
+    if patient == Patient::Kept && input.inserted.is_some() {
+        bail!("there is no patient to keep: a finding that the patient does not have was drawn into the scan");
+    }
     if patient == Patient::Kept && !is_study {
         bail!("there is no patient to keep: the scan is of no DICOM study");
     }
@@ -52,6 +55,9 @@ pub(super) fn check(input: &Input, patient: Patient) -> Result<()> {
 pub(super) fn note(input: &Input) -> Option<&'static str> {
     let study = input.scan.as_ref().and_then(|scan| scan.study.as_ref());
     match study {
+        None if input.inserted.is_some() => Some(
+            "a finding was drawn into the scan: the DICOM files are of a study of their own, and name neither source nor patient",
+        ),
         None => Some("the scan is of no DICOM study: the DICOM files are of a new one, and refer to no source"),
         Some(study) if study.instances.is_empty() => {
             Some("the scan's files do not say which each is: the DICOM files refer to no source")

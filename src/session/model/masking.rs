@@ -8,13 +8,8 @@ use super::methods::Computed;
 use crate::export::compared::{MaskReport, mask_report};
 use crate::io::Mask;
 use crate::session::explained::Explained;
+use crate::session::open_mask::{Opened, Whence};
 use crate::session::stage::Stage;
-
-/// A mask that was opened.
-pub struct Opened {
-    pub path: PathBuf,
-    pub mask: Mask,
-}
 
 /// The mask, and what was measured by it.
 #[derive(Default)]
@@ -65,7 +60,7 @@ impl Model {
         let job = self.worker.spawn("mask", move |monitor| {
             monitor.step("opening the mask", 0, 0)?;
             let mask = Mask::open(&path, &grid, monitor).map_err(crate::pipeline::BadInput::new)?;
-            Ok(Arc::new(Opened { path, mask }))
+            Ok(Arc::new(Opened { whence: Whence::File(path), mask }))
         });
         self.masking.mask.follow(job);
     }
@@ -74,10 +69,13 @@ impl Model {
         self.masking = Masking::default();
     }
 
-    /// Another scan was opened: a mask belongs to the one that it was given with.
+    /// Another scan was opened: a mask belongs to the one that it was given with. A finding that was drawn brings its own.
     pub(super) fn mask_of_new_scan(&mut self) {
         let waits = self.masking.waits.take();
         self.forget_mask();
+        if let Some(drawn) = self.scan.ready().and_then(|scan| scan.drawn.clone()) {
+            self.masking.mask.put(Arc::clone(&drawn.mask));
+        }
         if let Some(path) = waits {
             self.load_mask(path);
         }

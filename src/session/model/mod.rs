@@ -5,6 +5,7 @@ mod demo_opened;
 mod fits;
 mod fitting;
 mod give;
+pub mod inserting;
 mod maps;
 pub mod masking;
 pub mod methods;
@@ -22,6 +23,7 @@ use std::sync::{Arc, Weak};
 
 use self::demo_opened::Choices;
 use self::fitting::Fitting;
+use self::inserting::{Came, Inserting};
 use self::masking::Masking;
 use self::methods::Methods;
 use self::pace::RunPace;
@@ -77,6 +79,8 @@ pub struct Model {
     pub methods: Methods,
     /// A mask of the scan.
     pub masking: Masking,
+    /// A finding drawn into the scan.
+    pub inserting: Inserting,
     /// Whether what is open fits.
     pub fitting: Fitting,
     /// What the classifier says of the open scan.
@@ -111,7 +115,7 @@ pub struct Model {
 /// What arrived since the last look.
 #[derive(Default)]
 pub struct Arrived {
-    pub scan: bool,
+    pub scan: Option<Came>,
     pub run: bool,
     pub restored: Option<Arc<Restored>>,
 }
@@ -134,6 +138,7 @@ impl Model {
             regrouping: Regrouping::default(),
             methods: Methods::default(),
             masking: Masking::default(),
+            inserting: Inserting::default(),
             fitting: Fitting::default(),
             scoring: Scoring::default(),
             aside: None,
@@ -163,6 +168,7 @@ impl Model {
         self.waiting = None;
         (self.explains_when_ready, self.demo_comes) = (false, false); // no run begins by itself on a scan that someone opened
         self.cancel_opening();
+        self.inserting.drawn.cancel();
         if document::is_session(&path) {
             if choice != Choice::default() {
                 self.scan
@@ -231,6 +237,9 @@ impl Model {
     pub fn missing(&self) -> Option<&'static str> {
         if let Some(reason) = self.scan.wanting("The scan is still opening", "Open a scan first") {
             return Some(reason);
+        }
+        if self.inserting.drawn.running().is_some() {
+            return Some("The finding is still being drawn");
         }
         if let Some(reason) =
             self.autoencoder.wanting("The autoencoder is still loading", "Choose an autoencoder first")
@@ -336,7 +345,8 @@ impl Model {
 
     /// Takes what the workers have answered.
     pub fn poll(&mut self) -> Arrived {
-        let arrived = Arrived { scan: self.poll_scan(), run: self.poll_run(), restored: self.poll_restored() };
+        let mut arrived = Arrived { scan: self.poll_scan(), run: self.poll_run(), restored: self.poll_restored() };
+        arrived.scan = self.poll_inserting().or(arrived.scan);
         if let Some((pace, run)) = self.pace.as_mut().zip(self.run.running()) {
             pace.follow(run);
         }
@@ -391,26 +401,27 @@ impl Model {
     }
 
     /// A new scan is shown at once, unless that would drop a result unasked.
-    fn poll_scan(&mut self) -> bool {
+    fn poll_scan(&mut self) -> Option<Came> {
         let mut before = self.scan.ready().cloned();
         if !self.scan.poll() {
-            return false;
+            return None;
         }
         let pixels = |scan: Option<&Arc<OpenScan>>| scan.map(|scan| Arc::as_ptr(&scan.layers));
         if pixels(before.as_ref()) == pixels(self.scan.ready()) {
             self.fit_slab(); // the same scan, prepared for other networks: what is shown of it stays
-            return false;
+            return None;
         }
         if self.run.ready().is_some() && !self.result_is_safe {
             self.scan.swap(&mut before);
             self.waiting = before.map(Waiting::Scan);
-            return false;
+            return None;
         }
         if before.is_some() {
             self.slab = None; // it is another scan's
         }
+        self.inserting.begin(None);
         self.scan_changed();
-        true
+        Some(Came::Other)
     }
 
     fn scan_changed(&mut self) {

@@ -15,10 +15,8 @@ impl Model {
     pub fn show_waiting(&mut self) -> Arrived {
         match self.waiting.take() {
             Some(Waiting::Scan(scan)) => {
-                self.scan.swap(&mut Some(scan));
-                self.slab = None; // it is another scan's
-                self.scan_changed();
-                Arrived { scan: true, ..Arrived::default() }
+                let came = self.exchange(scan);
+                Arrived { scan: Some(came), ..Arrived::default() }
             }
             Some(Waiting::Session(restored)) => {
                 Arrived { restored: Some(self.restore(restored)), ..Arrived::default() }
@@ -83,12 +81,16 @@ impl Model {
             self.run.swap(&mut restored.run.clone());
             self.aside = None;
             self.beside.clear();
+            self.inserting.begin(scan.inserted());
+            let is_given = self.masking.waits.is_some();
             if !stays {
                 self.mask_of_new_scan();
             }
             if let Some(mask) = &restored.mask {
                 self.forget_mask();
                 self.masking.mask.put(Arc::clone(mask));
+            } else if scan.drawn.is_some() && !is_given {
+                self.forget_mask(); // it was put away before the session was saved
             }
             let of = saved.maps.as_ref().filter(|_| !restored.maps.is_empty());
             self.methods.restore(of.map(|of| KeptMaps {

@@ -17,7 +17,7 @@ pub struct Picture {
     pub plane: Plane,
     pub layers: Arc<Layers>,
     pub look: Look,
-    /// What the pixels were generated of; none where they are the scan's.
+    /// What the pixels were generated of; none where they are those of a scan as it was opened.
     pub synthetic: Option<Generated>,
     /// Blended from two steps, for the eye only.
     pub blended: bool,
@@ -59,7 +59,7 @@ impl Viewer {
                 Layout::Three | Layout::Rows | Layout::Single(_) => (std::slice::from_ref(&here), 1),
             };
             let shown = |plane| match self.laid_over(None) {
-                Some((overlay, layers)) => self.mapped(overlay, layers, plane),
+                Some((overlay, layers)) => self.mapped(scan, overlay, layers, plane),
                 None => original(plane),
             };
             return Arrangement { pictures: planes.iter().map(|plane| shown(*plane)).collect(), columns };
@@ -124,7 +124,7 @@ impl Viewer {
             plane,
             layers,
             look,
-            synthetic: None,
+            synthetic: scan.generated(),
             blended: false,
             score,
             labels: Labels::ALL,
@@ -197,7 +197,7 @@ impl Viewer {
     }
 
     /// The scan under a map.
-    fn mapped(&self, overlay: Overlay, layers: Arc<Layers>, plane: Plane) -> Picture {
+    fn mapped(&self, scan: &OpenScan, overlay: Overlay, layers: Arc<Layers>, plane: Plane) -> Picture {
         let look = Look {
             sampling: self.display.sampling,
             shade: self.shade(),
@@ -210,7 +210,7 @@ impl Viewer {
             plane,
             layers,
             look,
-            synthetic: None,
+            synthetic: scan.generated(),
             blended: false,
             score: None,
             labels: Labels::ALL,
@@ -219,7 +219,7 @@ impl Viewer {
 
     fn difference(&self, run: &Explained, plane: Plane, step: f32) -> Picture {
         if let Some((overlay, layers)) = self.laid_over(Some(run)) {
-            return self.mapped(overlay, layers, plane);
+            return self.mapped(&run.scan, overlay, layers, plane);
         }
         let (title, content, scale_hu) = match self.display.changes {
             Changes::Slice => ("Difference", Content::Difference, run.scale_hu),

@@ -4,9 +4,9 @@ use super::Viewer;
 use super::arrange::Picture;
 use super::readings::Reading;
 use crate::export::png::Mark;
-use crate::frame::Plane;
 use crate::frame::display::Shown;
 use crate::frame::measure::{Measurement, Spread, VOLUMES};
+use crate::frame::{Generated, Plane};
 use crate::quality::words::signed;
 use crate::volume::Grid;
 
@@ -34,7 +34,8 @@ pub fn words(measurement: &Measurement, picture: &Picture, viewer: &Viewer) -> V
 
 /// The computed step whose numbers belong to a picture: of two results that are compared each has its own.
 fn step_of(picture: &Picture, viewer: &Viewer) -> usize {
-    let moves = matches!(picture.shown, Shown::Counterfactual | Shown::Difference) && picture.synthetic.is_some();
+    let moves = matches!(picture.shown, Shown::Counterfactual | Shown::Difference)
+        && picture.synthetic.is_some_and(Generated::has_lambda);
     computed(if moves { picture.look.step } else { viewer.step })
 }
 

@@ -1,5 +1,6 @@
 //! How the pictures are looked at: plane, place, zoom, window, lambda. Every pane shares it, so panes are always linked.
 
+mod again;
 pub mod arrange;
 pub mod curve;
 pub mod history;

@@ -12,6 +12,7 @@ use std::str::FromStr;
 
 use glam::{DAffine3, DMat3, DVec3, Vec3};
 use rayon::prelude::*;
+use serde::{Deserialize, Serialize};
 
 use self::anatomy::{Anatomy, FAR_MM};
 use self::field::Segment;
@@ -37,7 +38,8 @@ pub struct Dials {
 }
 
 /// What a dial is for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
 pub enum Finding {
     Effusion,
     Nodule,

@@ -243,7 +243,7 @@ fn the_binary_writes_each_method_on_the_scans_grid_and_its_numbers_into_the_repo
         assert!(map.voxels.iter().all(|size| size >= 0.0), "{name}");
         assert!(f64::from(largest) <= method["largest"].as_f64().expect("a size") * (1.0 + 1e-6), "{name}");
     }
-    assert_eq!(report["version"], 9);
+    assert_eq!(report["version"], 10);
 }
 
 #[test]

@@ -4,6 +4,7 @@ pub(crate) mod access;
 pub(crate) mod beside;
 pub(crate) mod driven;
 pub(crate) mod export_dialog;
+pub(crate) mod findings;
 pub(crate) mod fit_line;
 pub(crate) mod hangings;
 pub(crate) mod input_check;

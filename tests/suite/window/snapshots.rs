@@ -267,3 +267,34 @@ fn the_words_of_the_step_under_the_pointer_lie_on_no_others() {
     }
     leave(&mut window, "hover");
 }
+
+#[test]
+fn a_finding_that_is_drawn_has_room_for_its_words_at_every_size() {
+    for (size, scale) in [(SIZES[0], 1.0), (SIZES[1], 1.0), (SIZES[1], 2.0)] {
+        let settings = tempfile::tempdir().expect("a folder");
+        let mut window = demo(size, scale, Panels::Dark, settings.path());
+        let what = format!("finding-{}-x-{}-scale-{scale}", size[0], size[1]);
+        window.key_press_modifiers(egui::Modifiers::COMMAND, Key::K);
+        window.run_steps(3);
+        window.event(egui::Event::Text("insert a finding".to_owned()));
+        window.run_steps(2);
+        window.key_press(Key::Enter);
+        window.run_steps(4);
+        until(&mut window, "the networks", |w| w.query_by_label("Unfold models").is_some());
+        click(&mut window, "Effusion");
+        leave(&mut window, &format!("{what}-panel"));
+        assert_apart(&window, size, &what);
+        click(&mut window, "Nodule");
+        press(&mut window, "Draw the nodule");
+        until(&mut window, "the finding", |w| w.query_by_label("Back to the scan without it").is_some());
+        window.remove_cursor();
+        window.run_steps(4);
+        leave(&mut window, &what);
+        assert_apart(&window, size, &what);
+        assert_whole(&window, &["Original", "SYNTHETIC nodule 0.50", NOTICE], &what);
+        let screen = Rect::from_min_size(Pos2::ZERO, size.into());
+        let back = window.get_by_label("Back to the scan without it").rect();
+        assert!(screen.contains_rect(back), "{what}: the way back lies at {back:?}");
+        named(&window);
+    }
+}
