@@ -1,6 +1,6 @@
 //! `parallax insert`: a finding drawn into a real scan, and the mask of it.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use anyhow::Result;
 use clap::Args;
@@ -45,12 +45,10 @@ pub struct InsertArgs {
 }
 
 pub(super) fn run(args: &InsertArgs) -> Result<()> {
-    for path in [Some(&args.out), args.masks.as_ref()].into_iter().flatten() {
-        if !path.to_string_lossy().ends_with(".nii.gz") {
-            return Err(Usage(format!("{} must end in .nii.gz", path.display())).into());
-        }
-        write::check(path, args.overwrite)?;
-    }
+    let outputs: Vec<&Path> =
+        [Some(&args.out), args.masks.as_ref()].into_iter().flatten().map(PathBuf::as_path).collect();
+    outputs.iter().try_for_each(|path| nifti_name(path))?;
+    write::check_all(&outputs, &[&args.scan], args.overwrite)?;
     let monitor = progress::monitor()?;
     let scan = io::open_and_show(&pacs::scan(&args.scan, &monitor)?, &args.choice.choice(), &monitor, &|_| {})
         .map_err(BadInput::mark)?;
@@ -60,15 +58,28 @@ pub(super) fn run(args: &InsertArgs) -> Result<()> {
     let drawn = chest.draw(args.finding, args.dial, args.seed, &monitor).map_err(pipeline::refused)?;
     let asked = Insertion { finding: args.finding, dial: args.dial, seed: args.seed, position: lying };
     let bytes = nifti::nifti_bytes(&drawn.volume, &format!("{}, drawn in, HU. Research use only.", asked.words()))?;
-    write::save(&args.out, &bytes, args.overwrite)?;
-    if let Some(path) = &args.masks {
-        write::save(path, &mask_bytes(&drawn)?, args.overwrite)?;
-    }
+    let masks = args.masks.as_ref().map(|path| Ok::<_, anyhow::Error>((path, mask_bytes(&drawn)?))).transpose()?;
+    let files = masks.iter().map(|(path, masks)| (path.as_path(), masks.as_slice()));
+    write::save_all(
+        &std::iter::once((args.out.as_path(), bytes.as_slice())).chain(files).collect::<Vec<_>>(),
+        args.overwrite,
+    )?;
     say(&format!("{}: {}", asked.words(), drawn.words));
     let ml = drawn.volume_ml();
     say(&format!("{ml:.1} ml, {:+.0} HU on the mean; noise of the scan {:.0} HU", drawn.strength_hu, chest.noise_hu()));
     say(&format!("{}", args.out.display()));
+    for note in &scan.notes {
+        say(&format!("note: {}", note.text));
+    }
     Ok(())
+}
+
+/// Refuses a name of another format than what is written.
+pub(super) fn nifti_name(path: &Path) -> Result<()> {
+    if path.to_string_lossy().ends_with(".nii.gz") {
+        return Ok(());
+    }
+    Err(Usage(format!("{} must end in .nii.gz", path.display())).into())
 }
 
 /// The mask with the finding's own number, as those of phantoms have it.

@@ -1,12 +1,12 @@
 //! `parallax phantom`: a scan whose truth is known, and the masks of its findings; or many of them, as networks see them.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Result, anyhow, bail};
 
 use super::args::PhantomArgs;
 use super::values::Seeds;
-use super::{Usage, progress, say};
+use super::{Usage, insert, progress, say};
 use crate::export::{nifti, tensors, write};
 use crate::job::Monitor;
 use crate::pipeline::{self, BadInput};
@@ -25,23 +25,29 @@ pub(super) fn run(args: &PhantomArgs) -> Result<()> {
 
 /// One patient, as a scanner would write it.
 fn scan(args: &PhantomArgs, seed: u64) -> Result<()> {
-    for path in [Some(&args.out), args.masks.as_ref()].into_iter().flatten() {
-        write::check(path, args.overwrite)?;
-    }
+    let outputs: Vec<&Path> =
+        [Some(&args.out), args.masks.as_ref()].into_iter().flatten().map(PathBuf::as_path).collect();
+    outputs.iter().try_for_each(|path| insert::nifti_name(path))?;
+    write::check_all(&outputs, &[], args.overwrite)?;
     let dials = dials(args, seed);
     let phantom = draw(args, seed, dials, &progress::monitor()?)?;
     let bytes = nifti::nifti_bytes(&phantom.volume, "SYNTHETIC phantom, HU. Research use only.")?;
-    write::save(&args.out, &bytes, args.overwrite)?;
-    if let Some(path) = &args.masks {
-        let masks: Vec<i16> = phantom.masks.iter().map(|m| i16::from(*m)).collect();
-        let masks = Volume::new(phantom.volume.grid, Voxels::I16(masks.into()));
-        let meaning = "1 effusion 2 nodule 4 cardiomegaly 8 emphysema 16 right 32 left lung 64 body";
-        write::save(path, &nifti::nifti_bytes(&masks, meaning)?, args.overwrite)?;
-    }
+    let masks = args.masks.as_ref().map(|path| Ok::<_, anyhow::Error>((path, mask_bytes(&phantom)?))).transpose()?;
+    let files = masks.iter().map(|(path, masks)| (path.as_path(), masks.as_slice()));
+    write::save_all(
+        &std::iter::once((args.out.as_path(), bytes.as_slice())).chain(files).collect::<Vec<_>>(),
+        args.overwrite,
+    )?;
     let listed = Finding::ALL.map(|finding| format!("{} {:.2}", finding.name(), dials.of(finding)));
     say(&format!("seed {seed}: {}", listed.join(", ")));
     say(&format!("{}", args.out.display()));
     Ok(())
+}
+
+fn mask_bytes(phantom: &Phantom) -> Result<Vec<u8>> {
+    let masks: Vec<i16> = phantom.masks.iter().map(|m| i16::from(*m)).collect();
+    let masks = Volume::new(phantom.volume.grid, Voxels::I16(masks.into()));
+    nifti::nifti_bytes(&masks, "1 effusion 2 nodule 4 cardiomegaly 8 emphysema 16 right 32 left lung 64 body")
 }
 
 /// Many patients, prepared, a file each.
@@ -49,9 +55,12 @@ fn stacks(args: &PhantomArgs, Seeds(seeds): &Seeds, recipe: &Recipe) -> Result<(
     let folder = &args.out;
     write::make_private_folder(folder)?;
     let path = |seed: u64| folder.join(format!("{seed}.safetensors"));
-    seeds.clone().try_for_each(|seed| write::check(&path(seed), args.overwrite))?;
     let monitor = progress::monitor()?;
-    let total = (seeds.end - seeds.start) as usize;
+    let total = usize::try_from(seeds.end - seeds.start).unwrap_or(usize::MAX);
+    for (i, seed) in seeds.clone().enumerate() {
+        monitor.step("looking for phantoms that are there", i, total)?;
+        write::check_new(&path(seed), args.overwrite)?;
+    }
     for (i, seed) in seeds.clone().enumerate() {
         monitor.step("drawing phantoms", i, total)?;
         stack(args, &path(seed), seed, recipe, &monitor)?;

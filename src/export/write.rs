@@ -35,8 +35,40 @@ pub fn check(path: &Path, overwrite: bool) -> Result<()> {
     Ok(())
 }
 
+/// Refuses early what `save_all` would refuse late, two files of one name, and one that would replace what is read.
+pub fn check_all(outputs: &[&Path], inputs: &[&Path], overwrite: bool) -> Result<()> {
+    for (at, path) in outputs.iter().enumerate() {
+        check(path, overwrite)?;
+        let is_this = |other: &&&Path| is_same(path, other);
+        if outputs[..at].iter().any(|other| is_this(&other)) {
+            bail!("two results would be written to one file; give each a name of its own: {}", path.display());
+        }
+        if inputs.iter().any(|input| is_this(&input)) {
+            bail!("the result would replace what it is made of; choose another name: {}", path.display());
+        }
+    }
+    Ok(())
+}
+
+/// Whether two names are of one file, there or not yet.
+fn is_same(a: &Path, b: &Path) -> bool {
+    let whole = |path: &Path| {
+        path.canonicalize().ok().or_else(|| Some(folder_of(path).canonicalize().ok()?.join(path.file_name()?)))
+    };
+    a == b || whole(a).is_some_and(|a| Some(a) == whole(b))
+}
+
+/// Writes all of several files, or none of them: no disk is full for the second alone.
+pub fn save_all(files: &[(&Path, &[u8])], overwrite: bool) -> Result<()> {
+    files.iter().try_for_each(|(path, _)| check_new(path, overwrite))?;
+    let filled =
+        files.iter().map(|(path, bytes)| fill(path, temporary(folder_of(path))?, |file| Ok(file.write_all(bytes)?)));
+    let filled: Vec<Filled> = filled.collect::<Result<_>>()?;
+    filled.into_iter().try_for_each(|file| file.name(overwrite))
+}
+
 /// Refuses to replace what was not told to be replaced.
-fn check_new(path: &Path, overwrite: bool) -> Result<()> {
+pub fn check_new(path: &Path, overwrite: bool) -> Result<()> {
     if !overwrite && path.exists() {
         bail!("the file exists; choose another name, or allow overwriting: {}", path.display());
     }
@@ -51,25 +83,33 @@ pub fn save(path: &Path, bytes: &[u8], overwrite: bool) -> Result<()> {
 /// Writes all that `content` writes, or nothing.
 pub fn save_by(path: &Path, overwrite: bool, content: impl FnOnce(&mut dyn Seekable) -> Result<()>) -> Result<()> {
     check_new(path, overwrite)?;
-    put(path, temporary(folder_of(path))?, overwrite, content)
+    fill(path, temporary(folder_of(path))?, content)?.name(overwrite)
 }
 
-/// Fills a temporary file, and gives it its name.
-fn put(
-    path: &Path,
+/// A file that is whole, on the disk, and has not its name yet.
+struct Filled<'a> {
+    path: &'a Path,
     file: NamedTempFile,
-    overwrite: bool,
-    content: impl FnOnce(&mut dyn Seekable) -> Result<()>,
-) -> Result<()> {
+    _held: left::Held,
+}
+
+impl Filled<'_> {
+    fn name(self, overwrite: bool) -> Result<()> {
+        let Self { path, file, _held } = self;
+        let kept = if overwrite { file.persist(path) } else { file.persist_noclobber(path) };
+        kept.map_err(|error| error.error).with_context(|| format!("cannot write {}", path.display()))?;
+        Ok(())
+    }
+}
+
+fn fill(path: &Path, file: NamedTempFile, content: impl FnOnce(&mut dyn Seekable) -> Result<()>) -> Result<Filled<'_>> {
     let cannot = || format!("cannot write {}", path.display());
-    let _held = left::Held::new(file.path());
+    let held = left::Held::new(file.path());
     let mut buffered = BufWriter::with_capacity(BUFFER_BYTES, file);
     content(&mut buffered).with_context(cannot)?;
     let file = buffered.into_inner().map_err(std::io::IntoInnerError::into_error).with_context(cannot)?;
     file.as_file().sync_all().with_context(cannot)?;
-    let kept = if overwrite { file.persist(path) } else { file.persist_noclobber(path) };
-    kept.map_err(|error| error.error).with_context(cannot)?;
-    Ok(())
+    Ok(Filled { path, file, _held: held })
 }
 
 /// Makes a folder that no other user may look into, and those above it.
@@ -124,6 +164,30 @@ mod tests {
         assert!(save_by(&path, true, |_| bail!("no more")).is_err());
         assert_eq!(std::fs::read(&path).unwrap(), b"third", "what fails replaces nothing");
         assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1, "no temporary file is left");
+    }
+
+    #[test]
+    fn of_two_files_none_is_written_where_one_cannot_be() {
+        let folder = tempfile::tempdir().unwrap();
+        let [first, second] = ["a.txt", "none/b.txt"].map(|name| folder.path().join(name));
+        assert!(save_all(&[(&first, b"one"), (&second, b"two")], false).is_err());
+        assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0);
+        let second = folder.path().join("b.txt");
+        save_all(&[(&first, b"one"), (&second, b"two")], false).unwrap();
+        assert_eq!(std::fs::read(&second).unwrap(), b"two");
+    }
+
+    #[test]
+    fn names_of_one_file_and_of_an_input_are_refused_however_they_are_spelt() {
+        let folder = tempfile::tempdir().unwrap();
+        let scan = folder.path().join("scan.nii.gz");
+        std::fs::write(&scan, b"a scan").unwrap();
+        let [new, same] = ["new.nii.gz", "./new.nii.gz"].map(|name| folder.path().join(name));
+        let error = check_all(&[&new, &same], &[], true).unwrap_err().to_string();
+        assert!(error.contains("one file"), "{error}");
+        let error = check_all(&[&folder.path().join(".").join("scan.nii.gz")], &[&scan], true).unwrap_err().to_string();
+        assert!(error.contains("made of"), "{error}");
+        check_all(&[&new], &[&scan], false).unwrap();
     }
 
     #[test]

@@ -45,12 +45,16 @@ impl Coarse {
                 }
             }
         }
-        // Cells between the slices of a coarser scan hold no voxel: they lie between some.
+        // Cells between the slices of a coarser scan hold no voxel: they lie between some. Beyond the middles of the outermost voxels nothing
+        // is known, but for the rest of a cell.
         let voxel_from_cell = scan.grid.voxel_from_world() * grid.world_from_voxel;
+        let rest = DVec3::from_array(scan.grid.spacing_mm().map(|mm| 0.5 * cell_mm / mm));
+        let last = DVec3::from_array(scan.grid.shape.map(|n| n as f64 - 1.0));
         let place = |cell: [usize; 3]| {
             let is_empty = counts[cell[0] + columns * (cell[1] + rows * cell[2])] == 0;
             let at = voxel_from_cell.transform_point3(DVec3::from_array(cell.map(|n| n as f64)));
-            (is_empty && scan.grid.holds(at)).then_some(at)
+            let is_known = at.cmpge(-rest).all() && at.cmple(last + rest).all() && scan.grid.holds(at);
+            (is_empty && is_known).then_some(at)
         };
         let quiet = monitor.quiet();
         let mut hu = sample(scan.into(), grid.shape, place, (Outside::Border, f32::NAN), &quiet)?;

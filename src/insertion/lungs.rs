@@ -18,8 +18,9 @@ const TISSUE_HU: std::ops::Range<f32> = -950.0..-550.0;
 /// A part of the lungs has at least this share of such tissue beyond its rim, and this volume.
 const TISSUE_SHARE: f64 = 0.3;
 const LEAST_PART_ML: f64 = 10.0;
-/// Soft tissue lies at least at this share of the places that are so many cells beyond its border: foam of a table has a thin shell.
-const ENCLOSED_SHARE: f64 = 0.5;
+/// Soft tissue, not air, lies at least at this share of the places that are so many cells beyond its border: foam of a table has a thin
+/// shell. What is neither tells nothing: in thick slices the vessels of the lung are neither.
+const ENCLOSED_SHARE: f64 = 0.7;
 const BEYOND_CELLS: isize = 3;
 const TISSUE_ABOVE_HU: f32 = -200.0;
 /// Less lung than this in view is none.
@@ -169,7 +170,7 @@ fn aerated(coarse: &Coarse, is_outside: &[bool], monitor: &Monitor) -> Result<Ve
     Ok(is_air)
 }
 
-/// At what share of the places a little beyond a part of the air there is soft tissue, of those that the scan shows.
+/// At what share of the places a little beyond a part of the air there is soft tissue, of those with soft tissue or other air.
 fn enclosed_share(coarse: &Coarse, is_air: &[bool], part: &[usize]) -> f64 {
     let shape = coarse.grid.shape;
     let (mut beyond, mut soft) = (0_usize, 0_usize);
@@ -183,9 +184,10 @@ fn enclosed_share(coarse: &Coarse, is_air: &[bool], part: &[usize]) -> f64 {
             let mut other = place;
             other[axis] = to as usize;
             let other = other[0] + shape[0] * (other[1] + shape[1] * other[2]);
-            if !is_air[other] && coarse.hu[other] >= PADDING_BELOW_HU {
+            let hu = coarse.hu[other];
+            if !is_air[other] && hu >= PADDING_BELOW_HU && !(AERATED_BELOW_HU..=TISSUE_ABOVE_HU).contains(&hu) {
                 beyond += 1;
-                soft += usize::from(coarse.hu[other] > TISSUE_ABOVE_HU);
+                soft += usize::from(hu > TISSUE_ABOVE_HU);
             }
         }
     }

@@ -25,8 +25,10 @@ const USUAL_BLUR_VOXELS: f64 = 0.6;
 const FEWEST_EDGES: usize = 40;
 /// Lines of voxels that are looked at along each axis.
 const MOST_LINES: usize = 40_000;
-/// Blocks of even tissue: so many voxels along and across slices.
-const BLOCK: [usize; 2] = [11, 3];
+/// Blocks of even tissue: so many voxels along and across slices. Where little tissue is in view, large ones are not even.
+const BLOCKS: [[usize; 2]; 3] = [[11, 3], [7, 3], [5, 3]];
+/// Large blocks are of even tissue where they vary at most so many times as much as smaller ones.
+const MOST_UNEVEN: f32 = 1.4;
 const MOST_BLOCKS: usize = 60_000;
 /// Even tissue is what varies least; of that, not the very least, which lies where noise is lowest.
 const EVEN_SHARE: f64 = 0.12;
@@ -171,16 +173,22 @@ fn edge_widths(hu: &[f32], far: usize) -> Vec<f64> {
     widths
 }
 
-/// The noise of even soft tissue, and its HU.
+/// The noise of even soft tissue, and its HU: by the largest blocks that are even.
 fn noise(scan: &Volume) -> (Noise, f32) {
+    let of_blocks = BLOCKS.map(|block| noise_in_blocks(scan, block));
+    let least = of_blocks.iter().flatten().map(|(_, deviation, _)| *deviation).fold(f32::INFINITY, f32::min);
+    let even = of_blocks.into_iter().flatten().find(|(_, deviation, _)| *deviation <= MOST_UNEVEN * least);
+    even.map_or((Noise::default(), USUAL_SOFT_HU), |(noise, _, soft_hu)| (noise, soft_hu))
+}
+
+/// The noise of the blocks of one size that vary little, the deviation of the first of them, and the HU of their tissue; none where no block
+/// is of soft tissue.
+fn noise_in_blocks(scan: &Volume, [along, across]: [usize; 2]) -> Option<(Noise, f32, f32)> {
     let codes = axis_codes(&scan.grid).0;
-    let shape = [0, 1, 2].map(|axis| {
-        let [along, across] = BLOCK;
-        (if codes[axis].0 == 2 { across } else { along }).min(scan.grid.shape[axis])
-    });
+    let shape = [0, 1, 2].map(|axis| (if codes[axis].0 == 2 { across } else { along }).min(scan.grid.shape[axis]));
     let voxels: usize = shape.iter().product();
     if voxels < 30 {
-        return (Noise::default(), USUAL_SOFT_HU);
+        return None;
     }
     let steps = [0, 1, 2].map(|axis| (shape[axis] * 2 / 3).max(1));
     let counts = [0, 1, 2].map(|axis| (scan.grid.shape[axis] - shape[axis]) / steps[axis] + 1);
@@ -202,7 +210,7 @@ fn noise(scan: &Volume) -> (Noise, f32) {
         })
         .collect();
     if even.is_empty() {
-        return (Noise::default(), USUAL_SOFT_HU);
+        return None;
     }
     even.sort_by(|a, b| a.0.total_cmp(&b.0).then(a.2.cmp(&b.2)));
     let at = (even.len() as f64 * EVEN_SHARE) as usize;
@@ -212,7 +220,7 @@ fn noise(scan: &Volume) -> (Noise, f32) {
     let mut means: Vec<f32> = even[..(2 * at).clamp(1, even.len())].iter().map(|(_, mean, _)| *mean).collect();
     let middle = means.len() / 2;
     let (_, soft_hu, _) = means.select_nth_unstable_by(middle, f32::total_cmp);
-    (Noise { shape, patches }, *soft_hu)
+    Some((Noise { shape, patches }, chosen[0].0, *soft_hu))
 }
 
 /// A block of voxels, all of soft tissue and numbers.

@@ -127,15 +127,13 @@ impl Model {
             let original = OpenScan::original(&scan);
             let known =
                 chest.get().filter(|known| Arc::ptr_eq(&known.of, &original.layers) && known.lying == asked.position);
-            let lungs = match known {
-                Some(known) => Arc::clone(&known.chest),
-                None => {
-                    let found =
-                        Arc::new(pipeline::chest(pipeline::scan_of(&original.input)?, asked.position, monitor)?);
-                    let of = Arc::clone(&original.layers);
-                    chest.put(Known { of, lying: asked.position, chest: Arc::clone(&found) });
-                    found
-                }
+            let lungs = if let Some(known) = known {
+                Arc::clone(&known.chest)
+            } else {
+                let found = Arc::new(pipeline::chest(pipeline::scan_of(&original.input)?, asked.position, monitor)?);
+                let of = Arc::clone(&original.layers);
+                chest.put(Known { of, lying: asked.position, chest: Arc::clone(&found) });
+                found
             };
             Ok(Arc::new(OpenScan::with_finding(&original, &lungs, asked, monitor)?))
         });
@@ -181,8 +179,8 @@ impl Model {
         let place = scan.drawn.as_ref().filter(|_| is_elsewhere).map(|drawn| drawn.middle);
         self.scan.put(scan);
         self.scan_changed();
-        if old.map(|asked| asked.finding) != new.map(|asked| asked.finding) {
-            new.iter().for_each(|asked| self.choose_class(asked.finding));
+        if let Some(asked) = new.filter(|new| old.map(|old| old.finding) != Some(new.finding)) {
+            self.choose_class(asked.finding);
         }
         Came::Same(place)
     }

@@ -159,7 +159,7 @@ fn exports_say_so(run: &parallax::pipeline::Run, report: &parallax::export::repo
                 let words = "The scan itself is SYNTHETIC: a finding was drawn into it before it was explained.";
                 (String::from_utf8_lossy(&file.bytes).into_owned(), words)
             }
-            name if name.ends_with(".dcm") => {
+            name if Path::new(name).extension().is_some_and(|of| of == "dcm") => {
                 let words = "SYNTHETIC. Drawn into the scan first: SYNTHETIC nodule, dial 0.60, seed 3.";
                 (String::from_utf8_lossy(&file.bytes).into_owned(), words)
             }
