@@ -32,7 +32,8 @@ pub struct AtDial {
     /// Of the scans' own means.
     pub mean_score: f64,
     pub mean_score_interval: Interval,
-    /// How often a score with the finding is above one without, ties half; null where there are none with it or none without.
+    /// How often a score with the finding is above one without, ties half; null where there are none with it or none without. Where the
+    /// finding was drawn, those without it are of the same scans: one in which it has no place at this dial is on neither side.
     pub auroc: Option<f64>,
     pub auroc_interval: Interval,
     /// Share of the scores that are above the same scan's without the finding; null of masks.
@@ -63,7 +64,9 @@ impl AtDial {
             all.iter().copied().filter(|score| score.dial == dial && score.present == present).collect();
         let scores = by_scan(&here, |_| true);
         let means: Vec<f64> = scores.values().map(|scores| estimate::mean(scores)).collect();
-        let (auroc, auroc_interval) = if present { told_apart(&scores, without) } else { (None, None) };
+        let is_compared = |scan: &&str| dial.is_none() || scores.contains_key(scan);
+        let compared = without.iter().filter(|(scan, _)| is_compared(scan)).map(|(scan, scores)| (*scan, scores.clone()));
+        let (auroc, auroc_interval) = if present { told_apart(&scores, &compared.collect()) } else { (None, None) };
         let raised: Vec<f64> = here
             .iter()
             .filter(|score| score.present && score.dial.is_some())
@@ -139,4 +142,24 @@ pub fn auroc(with: &[f64], without: &[f64]) -> Option<f64> {
         f64::midpoint(below as f64, not_above as f64)
     };
     Some(with.iter().map(above).sum::<f64>() / (with.len() * without.len()) as f64)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn score(scan: &str, dial: f32, score: f64) -> Score {
+        let (scan, finding) = (scan.to_owned(), "nodule".to_owned());
+        let dial = Some(dial);
+        Score { scan, finding, seed: None, dial, present: dial > Some(0.0), score, strength_hu: None, volume_ml: None }
+    }
+
+    #[test]
+    fn a_scan_without_room_at_a_dial_is_held_against_none_there() {
+        // The second scan scores high as it is, and has no room for a large nodule.
+        let scores = [score("a", 0.0, 0.1), score("a", 0.2, 0.3), score("a", 1.0, 0.5), score("b", 0.0, 0.6), score("b", 0.2, 0.7)];
+        let dials = Detection::of("nodule", "Nodule".to_owned(), &scores).dials;
+        let area = |dial: f32| dials.iter().find(|at| at.dial == Some(dial)).and_then(|at| at.auroc);
+        assert_eq!((area(0.2), area(1.0)), (Some(0.75), Some(1.0)));
+    }
 }

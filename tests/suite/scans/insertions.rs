@@ -288,3 +288,72 @@ fn drawing_can_be_cancelled() {
         assert!(matches!(chest.draw(finding, 0.5, 1, &monitor), Err(NoPlace::Cancelled(_))), "{}", finding.name());
     }
 }
+
+/// Means over blocks of voxels, as thicker slices and wider pixels have them.
+fn coarser(scan: &Volume, by: [usize; 3]) -> Volume {
+    let [ni, nj, _] = scan.grid.shape;
+    let shape = [0, 1, 2].map(|axis| scan.grid.shape[axis] / by[axis]);
+    let hu = numbers(scan);
+    let mean = |at: usize| {
+        let [i, j, k] = [at % shape[0], at / shape[0] % shape[1], at / (shape[0] * shape[1])];
+        let (mut sum, mut count) = (0.0, 0.0);
+        for z in k * by[2]..(k + 1) * by[2] {
+            for y in j * by[1]..(j + 1) * by[1] {
+                let row = ni * (y + nj * z) + i * by[0];
+                sum += hu[row..row + by[0]].iter().sum::<f32>();
+                count += by[0] as f32;
+            }
+        }
+        (sum / count).round() as i16
+    };
+    let means: Vec<i16> = (0..shape.iter().product()).map(mean).collect();
+    let by = DVec3::from_array(by.map(|n| n as f64));
+    let place = DAffine3::from_scale(by) * DAffine3::from_translation((by - 1.0) / 2.0 / by);
+    Volume::new(Grid { shape, world_from_voxel: scan.grid.world_from_voxel * place }, Voxels::I16(means.into()))
+}
+
+/// Some axial slices.
+fn part(scan: &Volume, slices: std::ops::Range<usize>) -> Volume {
+    let [ni, nj, _] = scan.grid.shape;
+    let hu: Vec<i16> =
+        numbers(scan)[ni * nj * slices.start..ni * nj * slices.end].iter().map(|hu| *hu as i16).collect();
+    let up = DAffine3::from_translation(DVec3::new(0.0, 0.0, slices.start as f64));
+    Volume::new(
+        Grid { shape: [ni, nj, slices.len()], world_from_voxel: scan.grid.world_from_voxel * up },
+        Voxels::I16(hu.into()),
+    )
+}
+
+#[test]
+fn the_lungs_of_thick_slices_and_of_wide_pixels_are_found() {
+    for by in [[1, 1, 2], [1, 1, 3], [2, 2, 2]] {
+        let scan = coarser(&healthy(), by);
+        let chest = Chest::of(&scan, Lying::Supine, None, &Monitor::default());
+        assert!(chest.is_ok(), "{:?} mm: {}", scan.grid.spacing_mm(), chest.err().expect("an error"));
+    }
+}
+
+#[test]
+fn no_nodule_is_cut_by_the_edge_of_the_view() {
+    let scan = coarser(&part(&healthy(), 20..62), [1, 1, 2]);
+    let chest = chest(&scan);
+    let slice = scan.grid.shape[0] * scan.grid.shape[1];
+    let mut drawn = 0;
+    for seed in 1..=20 {
+        let Ok(nodule) = chest.draw(Finding::Nodule, 0.6, seed, &Monitor::default()) else { continue };
+        drawn += 1;
+        let ends = [&nodule.mask[..slice], &nodule.mask[nodule.mask.len() - slice..]];
+        assert!(ends.iter().all(|end| !end.contains(&true)), "seed {seed}: {}", nodule.words);
+    }
+    assert!(drawn >= 10, "{drawn} of 20 seeds have room");
+}
+
+#[test]
+fn the_noise_of_a_few_slices_is_told_as_that_of_all() {
+    let scan = healthy();
+    let whole = chest(&scan).noise_hu();
+    for slices in [20..32, 34..40, 45..57] {
+        let few = chest(&part(&scan, slices.clone())).noise_hu();
+        assert!((0.6..1.8).contains(&(few / whole)), "slices {slices:?}: {few} HU, of all {whole}");
+    }
+}
