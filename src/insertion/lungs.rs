@@ -20,7 +20,7 @@ const TISSUE_SHARE: f64 = 0.3;
 const LEAST_PART_ML: f64 = 10.0;
 /// Soft tissue, not air, lies at least at this share of the places that are so many cells beyond its border: foam of a table has a thin
 /// shell. What is neither tells nothing: in thick slices the vessels of the lung are neither.
-const ENCLOSED_SHARE: f64 = 0.7;
+const ENCLOSED_SHARE: f64 = 0.5;
 const BEYOND_CELLS: isize = 3;
 const TISSUE_ABOVE_HU: f32 = -200.0;
 /// Less lung than this in view is none.
