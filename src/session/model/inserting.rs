@@ -181,8 +181,8 @@ impl Model {
         let place = scan.drawn.as_ref().filter(|_| is_elsewhere).map(|drawn| drawn.middle);
         self.scan.put(scan);
         self.scan_changed();
-        if old.map(|asked| asked.finding) != new.map(|asked| asked.finding) {
-            new.iter().for_each(|asked| self.choose_class(asked.finding));
+        if let Some(asked) = new.filter(|asked| old.is_none_or(|old| old.finding != asked.finding)) {
+            self.choose_class(asked.finding);
         }
         Came::Same(place)
     }
