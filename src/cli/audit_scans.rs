@@ -10,10 +10,10 @@ use super::audit_scans_args::ScansArgs;
 use super::values::Seeds;
 use super::{Usage, say};
 use crate::audit::Setup;
-use crate::audit::scans::{self, Asked, Outcome, Plan, ScansReport, Wanted};
-use crate::cohort::{self, Manifest, Row};
+use crate::audit::scans::{self, Asked, Keeps, Outcome, Plan, ScansReport, Wanted};
+use crate::cohort::{self, Audited, Manifest, Row};
 use crate::export::report::NOTICE;
-use crate::io::Choice;
+use crate::io::{Choice, counted};
 use crate::job::Monitor;
 use crate::pipeline::BadInput;
 use crate::volume::phantom::Finding;
@@ -64,7 +64,14 @@ pub(super) fn run(
         seeds: args.seeds.as_ref().map_or(INSERTIONS, |Seeds(seeds)| seeds.clone()),
         lying: asked.position,
     };
-    let outcome = scans::run(&plan, monitor)?;
+    let kept = asked.keep.as_ref().map(|folder| Audited::open(folder, plan.identity())).transpose()?;
+    if let Some(kept) = &kept {
+        let known = plan.scans.iter().filter(|scan| kept.known(scan).is_some()).count();
+        if known > 0 {
+            say(&format!("{known} of {} were asked before", counted(plan.scans.len(), "scan")));
+        }
+    }
+    let outcome = scans::run(&plan, kept.as_ref().map(|kept| kept as &dyn Keeps), monitor)?;
     let report = ScansReport::new(&plan, &outcome, search, if asked.insert.is_empty() { NOTICE } else { DRAWN_NOTICE });
     say(&scans::table(&report));
     if !asked.insert.is_empty() {

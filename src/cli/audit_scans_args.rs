@@ -31,6 +31,9 @@ pub struct ScansArgs {
     /// How the patients lie, supine or prone, which says where fluid gathers [default: as the DICOM files say it, else supine]
     #[arg(long, value_name = "HOW", requires = "insert")]
     pub position: Option<Lying>,
+    /// Keep what was found of each scan in this folder, which is made; the same command, stopped or killed, goes on from there
+    #[arg(long, value_name = "DIR", requires = "scans")]
+    pub keep: Option<PathBuf>,
     /// One line for each score, and for all that was left out with its reason, as CSV
     #[arg(long, value_name = "FILE", requires = "scans")]
     pub scores: Option<PathBuf>,
