@@ -36,7 +36,7 @@ pub use self::inserting::{DrawnInput, chest, insert, insert_again, refused, scan
 pub use self::inspect::{Opened, inspect, plans};
 pub use self::loading::{Model, load_autoencoder, load_classifier, load_embedder, load_segmenter, recipe};
 pub use self::lungs::lungs;
-pub use self::methods::{features, grad_cam, maps, method};
+pub use self::methods::{check_method, features, grad_cam, maps, method};
 pub use self::network::{Comparison, Cost, SelfCheck, allow_failed_checks, compare, cost, files_of};
 pub use self::pace::{Pace, pace};
 pub use self::request::{Other, Request, Target};

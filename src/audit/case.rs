@@ -6,20 +6,20 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use anyhow::Result;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::curves::{Along, Curves};
 use super::metrics::{self, Localisation, RIM_MM};
 use super::{Audit, Method, Missed, Setup, TARGET};
 use crate::job::{Cancelled, Monitor};
-use crate::latent_shift::Counterfactual;
+use crate::latent_shift::{Counterfactual, saliency};
 use crate::models::Classifier;
 use crate::pipeline::{self, Input, Request, Target};
 use crate::quality::{self, CHANGED_HU};
 use crate::volume::Volume;
 
 /// The score of one finding.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct Scores<T = f64> {
     pub scan: T,
     pub reconstruction: T,
@@ -29,7 +29,7 @@ pub struct Scores<T = f64> {
 }
 
 /// Mean distance to the same scan without the finding, HU. All is held within the recipe's range, as the truth is.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct HuError<T = f64> {
     /// As decoded.
     pub counterfactual: T,
@@ -40,7 +40,7 @@ pub struct HuError<T = f64> {
 }
 
 /// What was drawn, against the truth; not numbers where no one knows it.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct Change<T = f64> {
     /// In the mask.
     pub inside: HuError<T>,
@@ -49,7 +49,7 @@ pub struct Change<T = f64> {
 }
 
 /// What the classifier's last linear layer takes, averaged over space, of the images of a case.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Features {
     pub scan: Vec<f64>,
     pub reconstruction: Vec<f64>,
@@ -59,7 +59,7 @@ pub struct Features {
 }
 
 /// One finding of one patient, explained.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Case {
     /// The name of the patient.
     pub name: String,
@@ -165,16 +165,18 @@ fn maps(
     for method in &setup.methods {
         let of_labels = match method {
             Method::LatentShift => continue,
-            Method::Of(of) => pipeline::maps(input, &setup.classifier, labels, *of, monitor)?,
-            Method::GradCam => match pipeline::grad_cam(input, &setup.classifier, labels, monitor)? {
-                Ok(maps) => maps,
-                Err(why) => {
-                    if !absent.iter().any(|(other, _)| other == method) {
-                        absent.push((*method, why));
+            Method::Of(saliency::Method::GradCam) => {
+                match pipeline::grad_cam(input, &setup.classifier, labels, monitor)? {
+                    Ok(maps) => maps,
+                    Err(why) => {
+                        if !absent.iter().any(|(other, _)| other == method) {
+                            absent.push((*method, why));
+                        }
+                        continue;
                     }
-                    continue;
                 }
-            },
+            }
+            Method::Of(of) => pipeline::maps(input, &setup.classifier, labels, *of, monitor)?,
         };
         maps.push((*method, of_labels.into_iter()));
     }
@@ -291,7 +293,7 @@ impl<'a> Examined<'a> {
     ) -> Vec<(Method, &'m [f32])> {
         let map = |method: &Method| match method {
             Method::LatentShift => Some((*method, &change[at.clone()])),
-            method => {
+            Method::Of(_) => {
                 let (_, map) = maps.iter().find(|(of, _)| of == method)?;
                 Some((*method, &map[at.clone()]))
             }

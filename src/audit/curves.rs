@@ -5,6 +5,7 @@
 //! stands in for a voxel, so that phantoms and scans of patients are measured alike.
 
 use anyhow::Result;
+use serde::{Deserialize, Serialize};
 
 use crate::job::Monitor;
 use crate::latent_shift::saliency::LUNG_HU;
@@ -22,7 +23,7 @@ pub const BLUR_MM: f64 = 14.0;
 pub const SEED: u64 = 0;
 
 /// The score of a finding along the shares of voxels that were deleted, or inserted.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Curves {
     pub deletion: Vec<f64>,
     pub insertion: Vec<f64>,

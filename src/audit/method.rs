@@ -1,6 +1,7 @@
 //! What points at a finding: latent shift, and the methods that it is held against.
 
-use serde::{Serialize, Serializer};
+use serde::de::Error as _;
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use crate::latent_shift::saliency;
 
@@ -11,8 +12,6 @@ pub enum Method {
     LatentShift,
     /// A map of the classifier alone.
     Of(saliency::Method),
-    /// Grad-CAM++, of the classifier's last map.
-    GradCam,
 }
 
 impl Method {
@@ -22,7 +21,7 @@ impl Method {
         Self::Of(saliency::Method::IntegratedGradients),
         Self::Of(saliency::Method::Occlusion),
         Self::Of(saliency::Method::Rise),
-        Self::GradCam,
+        Self::Of(saliency::Method::GradCam),
     ];
 
     /// Those of an audit that names none: all but RISE, which takes as long as occlusion and longer.
@@ -31,7 +30,7 @@ impl Method {
         Self::Of(saliency::Method::Gradient),
         Self::Of(saliency::Method::IntegratedGradients),
         Self::Of(saliency::Method::Occlusion),
-        Self::GradCam,
+        Self::Of(saliency::Method::GradCam),
     ];
 
     /// In files.
@@ -39,15 +38,13 @@ impl Method {
         match self {
             Self::LatentShift => "latent_shift",
             Self::Of(method) => method.name(),
-            Self::GradCam => "grad_cam_plus_plus",
         }
     }
 
     /// In tables.
     pub fn words(self) -> String {
         match self {
-            Self::Of(saliency::Method::Rise) => "RISE".to_owned(),
-            Self::GradCam => "Grad-CAM++".to_owned(),
+            Self::Of(method @ (saliency::Method::Rise | saliency::Method::GradCam)) => method.title().to_owned(),
             Self::LatentShift | Self::Of(_) => self.name().replace('_', " "),
         }
     }
@@ -60,7 +57,7 @@ impl Method {
             Self::Of(saliency::Method::IntegratedGradients) => "16 passes forward and back",
             Self::Of(saliency::Method::Occlusion) => "up to 250 passes a scan",
             Self::Of(saliency::Method::Rise) => "256 passes a scan",
-            Self::GradCam => "a pass forward, and half of one back",
+            Self::Of(saliency::Method::GradCam) => "a pass forward, and half of one back",
         }
     }
 }
@@ -68,5 +65,13 @@ impl Method {
 impl Serialize for Method {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.serialize_str(self.name())
+    }
+}
+
+impl<'de> Deserialize<'de> for Method {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let name = String::deserialize(deserializer)?;
+        let found = Self::ALL.into_iter().find(|method| method.name() == name);
+        found.ok_or_else(|| D::Error::custom(format!("there is no method {name:?}")))
     }
 }

@@ -3,7 +3,7 @@
 //! Where voxels tie, each counts by the share of them that is needed, as if it were drawn by chance: a map of nothing scores
 //! what chance does, and no number depends on the order of voxels.
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::quality::{count, sparsity};
 use crate::volume::Grid;
@@ -12,7 +12,7 @@ use crate::volume::Grid;
 pub const RIM_MM: f64 = 5.0;
 
 /// Where a map points, against a mask; of one case, or what many come to.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct Localisation<T = f64> {
     pub dice: T,
     /// Intersection over union of the same two sets as `dice`.

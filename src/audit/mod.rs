@@ -17,6 +17,7 @@ pub mod summary;
 use std::sync::Arc;
 
 use anyhow::{Context, Result};
+use serde::{Deserialize, Serialize};
 
 pub use against::Against;
 pub use case::{Case, Change, Features, HuError, Marked, Patient, Scores, examine};
@@ -51,7 +52,7 @@ pub struct Setup {
 }
 
 /// A finding for which there is nothing to explain: the reconstruction scores at the target already.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Missed {
     /// The name of the patient.
     pub name: String,
@@ -59,7 +60,7 @@ pub struct Missed {
 }
 
 /// What was found.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub struct Audit {
     pub cases: Vec<Case>,
     pub missed: Vec<Missed>,
@@ -67,6 +68,21 @@ pub struct Audit {
     pub absent: Vec<(Method, String)>,
     /// Why the classifier has no features to hold images against each other by, where it has none.
     pub without_features: Option<String>,
+}
+
+impl Audit {
+    /// Adds what was found elsewhere; why a method or the features are absent is said once.
+    pub fn extend(&mut self, more: Self) {
+        let Self { cases, missed, absent, without_features } = more;
+        self.cases.extend(cases);
+        self.missed.extend(missed);
+        for (method, why) in absent {
+            if !self.absent.iter().any(|(other, _)| *other == method) {
+                self.absent.push((method, why));
+            }
+        }
+        self.without_features = without_features.or(self.without_features.take());
+    }
 }
 
 impl Setup {

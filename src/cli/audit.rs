@@ -1,7 +1,7 @@
 //! `parallax audit`: how true explanations are, on phantoms whose truth is known, or on scans.
 
 use std::ops::Range;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Result, bail};
 use clap::ValueEnum;
@@ -23,9 +23,7 @@ const PHANTOMS: Range<u64> = 100_000..100_020;
 
 pub(super) fn run(args: &AuditArgs) -> Result<()> {
     let (autoencoder, classifier) = cards(args)?;
-    for path in [&args.json, &args.csv, &args.report, &args.scans.scores].into_iter().flatten() {
-        write::check(path, args.overwrite)?;
-    }
+    write::check_all(&args.outputs(), &[], args.overwrite)?;
     compute::start(&args.compute)?;
     let monitor = progress::monitor()?;
     let autoencoder = pipeline::load_autoencoder(&autoencoder, &monitor)?;
@@ -46,7 +44,8 @@ pub(super) fn run(args: &AuditArgs) -> Result<()> {
         let (report, outcome) = audit_scans::run(args, manifest, setup, &search, &monitor)?;
         let scores = args.scans.scores.as_ref();
         let scores = scores.map(|path| write::save(path, &audit::scans::scores_csv(&outcome), args.overwrite));
-        let others = save(args, &report, &report.report, &outcome.audit);
+        let page = || page::scans_html(&report, &outcome.audit);
+        let others = save(args, &report, &outcome.audit, page);
         return scores.into_iter().chain([others]).collect();
     }
     let mut findings: Vec<Finding> = Finding::ALL.to_vec();
@@ -60,19 +59,24 @@ pub(super) fn run(args: &AuditArgs) -> Result<()> {
     let report = Report { seeds, phantom_version, ..Report::new(&plan.setup, &names, &audit, &search, NOTICE) };
     say(&audit::table(&report));
     say("Research use only. Not for diagnosis.");
-    save(args, &report, &report, &audit)
+    save(args, &report, &audit, || page::html(&report, &audit))
 }
 
-/// Writes what was asked for; `json` is what the JSON file has. One that cannot be written takes no other with it.
-fn save(args: &AuditArgs, json: &impl Serialize, report: &Report, audit: &Audit) -> Result<()> {
+impl AuditArgs {
+    /// The files to write.
+    pub(super) fn outputs(&self) -> Vec<&Path> {
+        let named = [&self.json, &self.csv, &self.report, &self.scans.scores];
+        named.into_iter().flatten().map(PathBuf::as_path).collect()
+    }
+}
+
+/// Writes what was asked for; `json` is what the JSON file has, `page` the report. One that cannot be written takes no other with it.
+fn save(args: &AuditArgs, json: &impl Serialize, audit: &Audit, page: impl FnOnce() -> Result<String>) -> Result<()> {
     let json = args.json.as_ref().map(|path| -> Result<()> {
         write::save(path, serde_json::to_string_pretty(json)?.as_bytes(), args.overwrite)
     });
     let csv = args.csv.as_ref().map(|path| write::save(path, &audit::csv(audit), args.overwrite));
-    let page = args
-        .report
-        .as_ref()
-        .map(|path| -> Result<()> { write::save(path, page::html(report, audit)?.as_bytes(), args.overwrite) });
+    let page = args.report.as_ref().map(|path| -> Result<()> { write::save(path, page()?.as_bytes(), args.overwrite) });
     [json, csv, page].into_iter().flatten().collect()
 }
 

@@ -10,10 +10,11 @@ use super::audit_scans_args::ScansArgs;
 use super::values::Seeds;
 use super::{Usage, say};
 use crate::audit::Setup;
-use crate::audit::scans::{self, Asked, Outcome, Plan, ScansReport, Wanted};
-use crate::cohort::{self, Manifest, Row};
+use crate::audit::scans::{self, Asked, Keeps, Outcome, Plan, ScansReport, Wanted};
+use crate::cohort::{self, Audited, Manifest, Row};
 use crate::export::report::NOTICE;
-use crate::io::Choice;
+use crate::export::write;
+use crate::io::{Choice, counted};
 use crate::job::Monitor;
 use crate::pipeline::BadInput;
 use crate::volume::phantom::Finding;
@@ -42,11 +43,20 @@ pub(super) fn run(
     }
     let rows = Manifest::open(manifest).map_err(BadInput::mark)?;
     let scans = scans_of(&rows, manifest, asked)?;
+    let read = scans.iter().flat_map(|scan| std::iter::once(&scan.scan).chain(scan.masks.iter().map(|(_, mask)| mask)));
+    let read: Vec<&Path> = read.map(PathBuf::as_path).chain([manifest]).collect();
+    write::check_all(&args.outputs(), &read, args.overwrite)?;
+    if rows.rows.iter().any(|row| row.slab.is_some()) {
+        say("note: the column slab of the table is for `parallax cohort`; --slices says how many may change here");
+    }
     let findings = findings(&setup, asked, &scans)?;
     let watched = (0..setup.classifier.network.labels().len()).collect();
     let mut dials = asked.dials.clone();
     if let Some(dial) = dials.iter().chain(&asked.explain_dials).find(|dial| !(0.0..=1.0).contains(*dial)) {
         return Err(Usage(format!("the dial is {dial}; choose 0 (none) to 1 (severe)")).into());
+    }
+    if !asked.insert.is_empty() && dials.iter().chain(&asked.explain_dials).all(|dial| *dial == 0.0) {
+        return Err(Usage("no dial is above 0, so that nothing would be drawn; name one in --dials".to_owned()).into());
     }
     let explained = match asked.explain_dials.as_slice() {
         [] => dials.iter().copied().reduce(f32::max).into_iter().collect(),
@@ -64,7 +74,14 @@ pub(super) fn run(
         seeds: args.seeds.as_ref().map_or(INSERTIONS, |Seeds(seeds)| seeds.clone()),
         lying: asked.position,
     };
-    let outcome = scans::run(&plan, monitor)?;
+    let kept = asked.keep.as_ref().map(|folder| Audited::open(folder, plan.identity())).transpose()?;
+    if let Some(kept) = &kept {
+        let known = plan.scans.iter().filter(|scan| kept.known(scan).is_some()).count();
+        if known > 0 {
+            say(&format!("{known} of {} were asked before", counted(plan.scans.len(), "scan")));
+        }
+    }
+    let outcome = scans::run(&plan, kept.as_ref().map(|kept| kept as &dyn Keeps), monitor)?;
     let report = ScansReport::new(&plan, &outcome, search, if asked.insert.is_empty() { NOTICE } else { DRAWN_NOTICE });
     say(&scans::table(&report));
     if !asked.insert.is_empty() {
@@ -92,6 +109,14 @@ fn scans_of(manifest: &Manifest, path: &Path, asked: &ScansArgs) -> Result<Vec<A
         }
         if let Some(mask) = &row.mask {
             masks.push((the_one(asked, row)?, mask.clone()));
+        }
+        let mut names: Vec<&str> = masks.iter().map(|(finding, _)| finding.as_str()).collect();
+        names.sort_unstable();
+        if let Some(twice) = names.windows(2).find(|pair| pair[0] == pair[1]) {
+            let (line, finding) = (row.line, twice[0]);
+            return Err(
+                BadInput::new(anyhow::anyhow!("line {line} has two masks of {finding}; leave one of them")).into()
+            );
         }
         Ok(masks)
     };
@@ -133,6 +158,11 @@ fn findings(setup: &Setup, asked: &ScansArgs, scans: &[Asked]) -> Result<Vec<Wan
     if let Some((typed, _)) = asked.label.iter().find(|(typed, _)| !names.iter().any(|(name, _)| is_of(typed, name))) {
         let known = names.iter().map(|(name, _)| name.as_str()).collect::<Vec<_>>().join(", ");
         return Err(Usage(format!("--label names {typed:?}, which is not asked for; there are {known}")).into());
+    }
+    let twice =
+        |(at, (typed, _)): &(usize, &(String, String))| asked.label[..*at].iter().any(|(other, _)| is_of(other, typed));
+    if let Some((_, (typed, _))) = asked.label.iter().enumerate().find(twice) {
+        return Err(Usage(format!("--label names {typed:?} twice; give each finding one class")).into());
     }
     let wanted = |(name, drawn): (String, Option<Finding>)| {
         let class = asked.label.iter().find(|(typed, _)| is_of(typed, &name)).map_or(&name, |(_, class)| class);

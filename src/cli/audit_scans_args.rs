@@ -20,7 +20,7 @@ pub struct ScansArgs {
     #[arg(long, requires = "scans")]
     pub masks: bool,
     /// How much of each finding is drawn; 0 is the scan as it is
-    #[arg(long, value_name = "DIALS", value_delimiter = ',', value_parser = dial, default_value = "0,0.25,0.5,0.75,1")]
+    #[arg(long, value_name = "DIALS", value_delimiter = ',', value_parser = dial, default_value = "0,0.25,0.5,0.75,1", conflicts_with = "masks")]
     pub dials: Vec<f32>,
     /// At which of the dials the methods are asked, a search each [default: the highest]
     #[arg(long, value_name = "DIALS", value_delimiter = ',', value_parser = dial, requires = "insert")]
@@ -31,6 +31,9 @@ pub struct ScansArgs {
     /// How the patients lie, supine or prone, which says where fluid gathers [default: as the DICOM files say it, else supine]
     #[arg(long, value_name = "HOW", requires = "insert")]
     pub position: Option<Lying>,
+    /// Keep what was found of each scan in this folder, which is made; the same command, stopped or killed, goes on from there
+    #[arg(long, value_name = "DIR", requires = "scans")]
+    pub keep: Option<PathBuf>,
     /// One line for each score, and for all that was left out with its reason, as CSV
     #[arg(long, value_name = "FILE", requires = "scans")]
     pub scores: Option<PathBuf>,

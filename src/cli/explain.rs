@@ -101,7 +101,10 @@ pub(super) fn explained(
 ) -> Result<Explained> {
     export::check(input, &outputs.export, outputs.patient()).map_err(BadInput)?;
     if !outputs.compare.methods.is_empty() {
-        request.target.one_class()?;
+        let (classifier, _) = request.target.one_class()?;
+        for method in &outputs.compare.methods {
+            pipeline::check_method(input, classifier, *method, monitor)?;
+        }
     }
     let mask = methods::open_mask(beside.mask, input, monitor)?;
     if let Some(runs) = outputs.stability {

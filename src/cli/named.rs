@@ -24,8 +24,16 @@ impl ValueEnum for Method {
     }
 
     fn to_possible_value(&self) -> Option<PossibleValue> {
-        let name = if *self == Self::IntegratedGradients { "integrated" } else { self.name() };
-        Some(PossibleValue::new(name).help(self.describe()))
+        Some(PossibleValue::new(typed(*self)).help(self.describe()))
+    }
+}
+
+/// What is typed for a method: shorter than its name in files where that is long.
+fn typed(method: Method) -> &'static str {
+    match method {
+        Method::IntegratedGradients => "integrated",
+        Method::GradCam => "grad-cam",
+        Method::Gradient | Method::Occlusion | Method::Rise => method.name(),
     }
 }
 
@@ -38,13 +46,10 @@ impl ValueEnum for audit::Method {
         let describe = match self {
             Self::LatentShift => "What the counterfactual changed.",
             Self::Of(method) => method.describe(),
-            Self::GradCam => "The last map of a convolutional classifier, weighted by its gradient (Grad-CAM++).",
         };
         let name = match self {
             Self::LatentShift => "latent-shift",
-            Self::Of(Method::IntegratedGradients) => "integrated",
-            Self::Of(method) => method.name(),
-            Self::GradCam => "grad-cam",
+            Self::Of(method) => typed(*method),
         };
         Some(PossibleValue::new(name).help(format!("{describe} Costs {}", self.cost())))
     }

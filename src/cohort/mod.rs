@@ -3,6 +3,7 @@
 //! The file system alone says how far a cohort has come: a case is done when its folder has its name, and no two processes write one file.
 
 mod aligned;
+mod audited;
 mod case;
 mod cases;
 mod cells;
@@ -22,6 +23,7 @@ mod status;
 mod tally;
 
 pub use self::aligned::{Aligned, LaidBy, SIDE, Shares, aligned};
+pub use self::audited::Audited;
 pub use self::case::{ALIGNED, CASE, ERROR, Failure, Kept, asked, session_of};
 pub use self::cases::{Case, Cases, Network, Numbers, Progress, Scores, cases, is_cohort, picture};
 pub use self::manifest::{Manifest, Row, RowSlab, refuse_network, slab};

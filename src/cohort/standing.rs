@@ -52,7 +52,7 @@ pub(super) fn standing(
 }
 
 /// The names of what differs between two things that were asked, with both values where they are short.
-fn differences(then: &Value, now: &Value) -> String {
+pub(super) fn differences(then: &Value, now: &Value) -> String {
     let mut told = Vec::new();
     differ(then, now, "", &mut told);
     told.join(", ")

@@ -61,6 +61,7 @@ pub fn method_name(method: Method) -> &'static str {
         Method::IntegratedGradients => "method_integrated_gradients.nii.gz",
         Method::Occlusion => "method_occlusion.nii.gz",
         Method::Rise => "method_rise.nii.gz",
+        Method::GradCam => "method_grad_cam_plus_plus.nii.gz",
     }
 }
 

@@ -1,5 +1,5 @@
-//! Other ways to ask what a classifier looks at, to hold latent shift against: the plain gradient, integrated gradients, occlusion and
-//! RISE.
+//! Other ways to ask what a classifier looks at, to hold latent shift against: the plain gradient, integrated gradients, occlusion, RISE and
+//! Grad-CAM++.
 //!
 //! All take the logit, not the probability: a sigmoid near 0 or 1 has next to no slope. Labels that are asked for together
 //! share every forward pass.
@@ -9,8 +9,8 @@ use std::ops::Range;
 use candle_core::{DType, Device, Tensor};
 use serde::{Deserialize, Serialize};
 
-use super::Error;
 use super::rise::{self, MASKS, Masks, SEED};
+use super::{Error, grad_cam};
 use crate::job::Monitor;
 use crate::models::Classifier;
 use crate::volume::{Grid, Volume};
@@ -36,10 +36,12 @@ pub enum Method {
     IntegratedGradients,
     Occlusion,
     Rise,
+    /// Grad-CAM++, of the classifier's last map; a network may have none.
+    GradCam,
 }
 
 impl Method {
-    pub const ALL: [Self; 4] = [Self::Gradient, Self::IntegratedGradients, Self::Occlusion, Self::Rise];
+    pub const ALL: [Self; 5] = [Self::Gradient, Self::IntegratedGradients, Self::Occlusion, Self::Rise, Self::GradCam];
 
     /// In files.
     pub fn name(self) -> &'static str {
@@ -48,6 +50,7 @@ impl Method {
             Self::IntegratedGradients => "integrated_gradients",
             Self::Occlusion => "occlusion",
             Self::Rise => "rise",
+            Self::GradCam => "grad_cam_plus_plus",
         }
     }
 
@@ -58,6 +61,7 @@ impl Method {
             Self::IntegratedGradients => "Integrated gradients",
             Self::Occlusion => "Occlusion",
             Self::Rise => "RISE",
+            Self::GradCam => "Grad-CAM++",
         }
     }
 
@@ -70,6 +74,7 @@ impl Method {
             }
             Self::Occlusion => "How far the logit falls where a cube of lung covers the voxel.",
             Self::Rise => "How much higher the logit is behind random masks that leave the voxel.",
+            Self::GradCam => "The last map of a convolutional classifier, weighted by its gradient.",
         }
     }
 
@@ -78,6 +83,7 @@ impl Method {
         match self {
             Self::Gradient => format!("{size:.1e} logit per input range"),
             Self::IntegratedGradients | Self::Occlusion | Self::Rise => format!("{size:.1e} logit"),
+            Self::GradCam => format!("{size:.1e} of the weighted map"),
         }
     }
 }
@@ -109,6 +115,7 @@ pub fn maps(
             let cubes = cubes(stack, unit(TISSUE_HU));
             occlusion(classifier, stack, &cubes, unit(LUNG_HU), labels, monitor)
         }
+        Method::GradCam => grad_cam::maps(classifier, stack, labels, monitor),
         Method::Rise => {
             let scores = |masked| {
                 let all = logits(classifier, &tensor(masked, &stack.grid)?, monitor)?;

@@ -38,6 +38,23 @@ pub fn method(
     Ok(Volume::from_f32(volume.grid, map))
 }
 
+/// Refuses a method that has no map for a classifier, before hours of work.
+///
+/// # Errors
+/// Where it is Grad-CAM++ and the network has no last map with places left, in words.
+pub fn check_method(input: &Input, classifier: &Model<Classifier>, method: Method, monitor: &Monitor) -> Result<()> {
+    if method != Method::GradCam {
+        return Ok(());
+    }
+    let other = input.scan.as_ref().filter(|_| input.prepared.recipe != classifier.recipe);
+    let own = other.map(|_| prepared_for(input, &classifier.recipe, monitor)).transpose()?;
+    let own = own.map(|prepared| Input::new(input.scan.clone(), prepared));
+    let input = own.as_ref().unwrap_or(input);
+    let dims = stack_of(&input.prepared.volume)?.dims().to_vec();
+    let graph = classifier_for(classifier, input, monitor)?.graph(&dims).map_err(|error| told(error.into()))?;
+    graph.last_map(&dims).map(drop).map_err(|why| told(latent_shift::Error::NoMap(why)))
+}
+
 /// The sizes that a method gives each voxel of the stack as it is prepared, 0 or more, for each label: of the score that a search on this
 /// stack moves.
 pub fn maps(
@@ -119,11 +136,11 @@ impl Target {
             Self::Classes { classifier, terms, .. } => match terms[..] {
                 [(label, weight)] if weight > 0.0 => Ok((classifier, label)),
                 _ => Err(BadInput::mark(anyhow!(
-                    "gradients, occlusion and RISE explain one class; name one --target, without a weight"
+                    "gradients, occlusion, RISE and Grad-CAM++ explain one class; name one --target, without a weight"
                 ))),
             },
             Self::LungSize { .. } | Self::Toward { .. } => Err(BadInput::mark(anyhow!(
-                "gradients, occlusion and RISE explain a class of a classifier; name a --classifier and a --target"
+                "gradients, occlusion, RISE and Grad-CAM++ explain a class of a classifier; name a --classifier and a --target"
             ))),
         }
     }

@@ -4,7 +4,7 @@ use egui::{Button, CollapsingHeader, Context, DragValue, Id, ProgressBar, Respon
 
 use super::progress::progress_text;
 use super::theme;
-use super::widgets::{close_together, error_ui, note_ui};
+use super::widgets::{close_together, error_ui};
 use crate::insertion::Lying;
 use crate::job::Monitor;
 use crate::session::action::{Action, Drawing, Insert, Place, Run};
@@ -17,7 +17,11 @@ const NUMBER: f32 = 62.0;
 const SEEDS: std::ops::RangeInclusive<u64> = 0..=1_000_000;
 const FINDINGS: [(Finding, &str, &str); 4] = [
     (Finding::Nodule, "Nodule", "A solid ball of 6 to 30 mm within one lung, of the HU of the scan's own soft tissue"),
-    (Finding::Effusion, "Effusion", "Fluid in the pleural space, where the patient lies; the lung above it gives way"),
+    (
+        Finding::Effusion,
+        "Effusion",
+        "Fluid in the pleural space, where it gathers as the patient lies; the lung above it gives way",
+    ),
     (Finding::Emphysema, "Emphysema", "Holes in the lungs, up to 45 % of them"),
     (
         Finding::Cardiomegaly,
@@ -31,16 +35,19 @@ pub(super) fn insert_panel_ui(ui: &mut Ui, model: &Model, actions: &mut Vec<Acti
     if model.scan.ready().is_none() {
         return;
     }
+    if model.inserted().is_some() {
+        back_ui(ui, model, actions);
+    }
     let inserting = &model.inserting;
     let header = CollapsingHeader::new("Insert a finding").id_salt("insert a finding").open(Some(inserting.is_open));
     let header = header.show_unindented(ui, |ui| {
-        let small = |ui: &mut Ui, text: &str| ui.label(RichText::new(text).small().color(theme::colors(ui).weak));
-        small(ui, "Drawn into the scan, of known place and strength: does the network see it, and does the explanation find it?");
+        let text = "Drawn into the scan: does the network see it, and does the explanation find it?";
+        ui.label(RichText::new(text).small().color(theme::colors(ui).weak));
         let coming = inserting.drawn.running();
         let choices = ui.add_enabled_ui(coming.is_none(), |ui| choices_ui(ui, model, actions)).inner;
-        if is_asked_for(ui.ctx(), inserting.asked_for) {
-            choices.request_focus();
-            choices.scroll_to_me(None);
+        if let Some(choice) = choices.filter(|_| is_asked_for(ui.ctx(), inserting.asked_for)) {
+            choice.request_focus();
+            choice.scroll_to_me(None);
         }
         match coming {
             Some(monitor) => progress_ui(ui, monitor, actions),
@@ -53,8 +60,16 @@ pub(super) fn insert_panel_ui(ui: &mut Ui, model: &Model, actions: &mut Vec<Acti
     if header.header_response.on_hover_text(help).clicked() {
         actions.push(Run::Insert(Insert::Fold).into());
     }
-    if model.inserted().is_some() {
-        drawn_ui(ui, model, actions);
+}
+
+/// The way back, for a scan whose name and notes say what was drawn into it.
+fn back_ui(ui: &mut Ui, model: &Model, actions: &mut Vec<Action>) {
+    let free = model.run.running().is_none();
+    let button = ui.add_enabled(free, Button::new("Back to the scan without it"));
+    let why = "A run is going on: cancel it, or let it end";
+    let help = "The scan as it was opened, at the same slice, zoom and window";
+    if button.on_hover_text(help).on_disabled_hover_text(why).clicked() {
+        actions.push(Run::Insert(Insert::Remove).into());
     }
 }
 
@@ -67,21 +82,24 @@ fn is_asked_for(ctx: &Context, times: usize) -> bool {
 }
 
 /// What is drawn; gives the widget that the focus goes to.
-fn choices_ui(ui: &mut Ui, model: &Model, actions: &mut Vec<Action>) -> Response {
+fn choices_ui(ui: &mut Ui, model: &Model, actions: &mut Vec<Action>) -> Option<Response> {
     let before = model.inserting.drawing;
     let mut new = before;
-    let rows = ui.horizontal_wrapped(|ui| {
-        close_together(ui);
-        let rows = FINDINGS.map(|(finding, name, help)| {
-            let row = ui.selectable_label(new.finding == finding, name).on_hover_text(help);
-            if row.clicked() {
-                new.finding = finding;
+    let mut chosen = None;
+    for pair in FINDINGS.chunks(2) {
+        ui.horizontal(|ui| {
+            close_together(ui);
+            for (finding, name, help) in pair {
+                let button = ui.selectable_label(before.finding == *finding, *name).on_hover_text(*help);
+                if button.clicked() {
+                    new.finding = *finding;
+                }
+                if before.finding == *finding {
+                    chosen = Some(button);
+                }
             }
-            (finding, row)
         });
-        rows.into_iter().find(|(finding, _)| *finding == before.finding).map(|(_, row)| row)
-    });
-    let chosen = rows.inner.unwrap_or(rows.response);
+    }
     dial_ui(ui, &mut new.dial);
     if new.finding != Finding::Cardiomegaly {
         seed_ui(ui, &mut new);
@@ -120,11 +138,11 @@ fn seed_ui(ui: &mut Ui, new: &mut Drawing) {
 
 /// How the patient lies: fluid gathers there.
 fn position_ui(ui: &mut Ui, model: &Model, new: &mut Drawing) {
-    ui.horizontal_wrapped(|ui| {
+    ui.horizontal(|ui| {
         close_together(ui);
-        ui.label("The patient lies");
+        ui.label("The patient lies on the");
         let now = new.position.unwrap_or_else(|| model.lies());
-        for (lying, name) in [(Lying::Supine, "on the back"), (Lying::Prone, "on the front")] {
+        for (lying, name) in [(Lying::Supine, "back"), (Lying::Prone, "front")] {
             if ui.selectable_label(now == lying, name).clicked() {
                 new.position = Some(lying);
             }
@@ -160,17 +178,5 @@ fn progress_ui(ui: &mut Ui, monitor: &Monitor, actions: &mut Vec<Action>) {
     let button = Button::new(if stopping { "Stopping" } else { "Cancel drawing" });
     if ui.add_enabled(!stopping, button).on_hover_text("Esc").clicked() {
         actions.push(Run::Insert(Insert::Cancel).into());
-    }
-}
-
-/// That what is shown was drawn, and the way back. It stands there even where the panel is folded.
-fn drawn_ui(ui: &mut Ui, model: &Model, actions: &mut Vec<Action>) {
-    let Some(inserted) = model.inserted() else { return };
-    note_ui(ui, &format!("{}: not the patient's own scan", inserted.asked.words()));
-    let free = model.run.running().is_none();
-    let button = ui.add_enabled(free, Button::new("Back to the scan without it"));
-    let why = "A run is going on: cancel it, or let it end";
-    if button.on_hover_text("The scan as it was opened, looked at as now").on_disabled_hover_text(why).clicked() {
-        actions.push(Run::Insert(Insert::Remove).into());
     }
 }

@@ -65,7 +65,8 @@ impl AtDial {
         let scores = by_scan(&here, |_| true);
         let means: Vec<f64> = scores.values().map(|scores| estimate::mean(scores)).collect();
         let is_compared = |scan: &&str| dial.is_none() || scores.contains_key(scan);
-        let compared = without.iter().filter(|(scan, _)| is_compared(scan)).map(|(scan, scores)| (*scan, scores.clone()));
+        let compared =
+            without.iter().filter(|(scan, _)| is_compared(scan)).map(|(scan, scores)| (*scan, scores.clone()));
         let (auroc, auroc_interval) = if present { told_apart(&scores, &compared.collect()) } else { (None, None) };
         let raised: Vec<f64> = here
             .iter()
@@ -157,7 +158,13 @@ mod tests {
     #[test]
     fn a_scan_without_room_at_a_dial_is_held_against_none_there() {
         // The second scan scores high as it is, and has no room for a large nodule.
-        let scores = [score("a", 0.0, 0.1), score("a", 0.2, 0.3), score("a", 1.0, 0.5), score("b", 0.0, 0.6), score("b", 0.2, 0.7)];
+        let scores = [
+            score("a", 0.0, 0.1),
+            score("a", 0.2, 0.3),
+            score("a", 1.0, 0.5),
+            score("b", 0.0, 0.6),
+            score("b", 0.2, 0.7),
+        ];
         let dials = Detection::of("nodule", "Nodule".to_owned(), &scores).dials;
         let area = |dial: f32| dials.iter().find(|at| at.dial == Some(dial)).and_then(|at| at.auroc);
         assert_eq!((area(0.2), area(1.0)), (Some(0.75), Some(1.0)));

@@ -4,14 +4,15 @@
 
 mod detection;
 mod report;
-mod words;
+pub mod words;
 
 use std::ops::Range;
 use std::path::PathBuf;
 use std::sync::Arc;
 
 use anyhow::{Context, Result, anyhow};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
 
 pub use self::detection::{AtDial, Detection, auroc};
 pub use self::report::{ScansReport, scores_csv};
@@ -21,8 +22,10 @@ use super::{Audit, Setup};
 use crate::insertion::{Chest, Drawn, Lying, NoPlace};
 use crate::io::{Choice, Mask, Note, Scan};
 use crate::job::{Cancelled, Monitor};
+use crate::latent_shift::Outside;
 use crate::models::Classifier;
 use crate::pipeline::{self, BadInput, Input};
+use crate::preprocess::Recipe;
 use crate::quality;
 use crate::volume::phantom::Finding;
 use crate::volume::{Grid, Volume};
@@ -67,7 +70,7 @@ pub struct Plan {
 }
 
 /// What the classifier says of one scan, with a finding or without.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Score {
     pub scan: String,
     pub finding: String,
@@ -84,7 +87,7 @@ pub struct Score {
 }
 
 /// What was left out, and why.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Skipped {
     pub scan: String,
     /// Null of a whole scan.
@@ -95,14 +98,14 @@ pub struct Skipped {
 }
 
 /// What has to be known of a scan or of a mask.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Said {
     pub scan: String,
     pub note: String,
 }
 
 /// What was found.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub struct Outcome {
     /// The cases that were explained.
     pub audit: Audit,
@@ -111,7 +114,51 @@ pub struct Outcome {
     pub said: Vec<Said>,
 }
 
+/// Keeps what was found of each scan, so that it is not asked again.
+pub trait Keeps {
+    /// What was found of a scan before; nothing where it was not asked, or is another one now.
+    fn known(&self, asked: &Asked) -> Option<Outcome>;
+    /// Keeps what was found of a scan that was asked all.
+    fn keep(&self, asked: &Asked, outcome: &Outcome) -> Result<()>;
+}
+
+impl Outcome {
+    fn extend(&mut self, more: Self) {
+        let Self { audit, scores, skipped, said } = more;
+        self.audit.extend(audit);
+        self.scores.extend(scores);
+        self.skipped.extend(skipped);
+        self.said.extend(said);
+    }
+}
+
 impl Plan {
+    /// All that the numbers rest on but the scans: what is kept under another is not gone on from.
+    pub fn identity(&self) -> Value {
+        let Setup { autoencoder, classifier, methods, curves, watched, search, max_change, slices, outside } =
+            &self.setup;
+        let network = |sha256: &str, recipe: &Recipe| json!({ "sha256": sha256, "recipe": recipe });
+        let finding = |wanted: &Wanted| json!({ "name": wanted.name, "label": wanted.label, "drawn": wanted.drawn.map(Finding::name) });
+        json!({
+            "version": env!("CARGO_PKG_VERSION"),
+            "autoencoder": network(&autoencoder.sha256, &autoencoder.recipe),
+            "classifier": network(&classifier.sha256, &classifier.recipe),
+            "labels": classifier.network.labels(),
+            "methods": methods,
+            "curves": curves,
+            "watched": watched,
+            "search": search.name(),
+            "max_change": max_change,
+            "slices": slices,
+            "outside": outside.map(Outside::name),
+            "findings": self.findings.iter().map(finding).collect::<Vec<_>>(),
+            "dials": self.dials,
+            "explained_dials": self.explained,
+            "seeds": [self.seeds.start, self.seeds.end],
+            "position": self.lying,
+        })
+    }
+
     fn check(&self) -> Result<()> {
         self.setup.check()?;
         let Range { start, end } = self.seeds;
@@ -125,24 +172,29 @@ impl Plan {
     }
 }
 
-/// Asks all of the plan. Cancelling gives nothing.
+/// Asks all of the plan, but for what is kept. Cancelling gives nothing; what was asked of whole scans is kept.
 ///
 /// # Errors
-/// Where the networks do not fit together, and where not one scan could be asked.
-pub fn run(plan: &Plan, monitor: &Monitor) -> Result<Outcome> {
+/// Where the networks do not fit together, where not one scan could be asked, and where nothing can be kept.
+pub fn run(plan: &Plan, keeps: Option<&dyn Keeps>, monitor: &Monitor) -> Result<Outcome> {
     plan.check()?;
     let mut outcome = Outcome::default();
     let total = plan.scans.len();
     for (done, asked) in plan.scans.iter().enumerate() {
         monitor.step("auditing scans", done, total)?;
-        if let Err(error) =
-            One::open(plan, asked, &monitor.quiet()).and_then(|one| one.ask(&mut outcome, &monitor.quiet()))
-        {
-            if error.chain().any(<dyn std::error::Error + 'static>::is::<Cancelled>) {
-                return Err(error);
-            }
-            outcome.skipped.push(asked.skipped(pipeline::in_words(&error)));
+        if let Some(known) = keeps.and_then(|keeps| keeps.known(asked)) {
+            outcome.extend(known);
+            continue;
         }
+        let mut one = Outcome::default();
+        let quiet = monitor.quiet();
+        match One::open(plan, asked, &quiet).and_then(|of| of.ask(&mut one, &quiet)) {
+            Ok(()) => keeps.map_or(Ok(()), |keeps| keeps.keep(asked, &one))?,
+            Err(error) if error.chain().any(<dyn std::error::Error + 'static>::is::<Cancelled>) => return Err(error),
+            // It is tried again the next time.
+            Err(error) => one.skipped.push(asked.skipped(&pipeline::in_words(&error))),
+        }
+        outcome.extend(one);
     }
     monitor.step("auditing scans", total, total)?;
     if outcome.scores.is_empty() {
@@ -157,8 +209,19 @@ pub fn run(plan: &Plan, monitor: &Monitor) -> Result<Outcome> {
 
 impl Asked {
     /// The whole scan left out.
-    fn skipped(&self, reason: String) -> Skipped {
-        Skipped { scan: self.name.clone(), finding: None, seed: None, dial: None, reason }
+    fn skipped(&self, reason: &str) -> Skipped {
+        Skipped { scan: self.name.clone(), finding: None, seed: None, dial: None, reason: self.unnamed(reason) }
+    }
+
+    /// Words without the names of files, which may hold a patient's: messages have them last.
+    fn unnamed(&self, words: &str) -> String {
+        let paths = std::iter::once(&self.scan).chain(self.masks.iter().map(|(_, path)| path));
+        let first = paths.filter_map(|path| words.find(&path.display().to_string())).min();
+        match first.map(|at| words[..at].trim_end_matches([' ', ':'])) {
+            None => words.to_owned(),
+            Some("") => "its file cannot be read".to_owned(),
+            Some(before) => before.to_owned(),
+        }
     }
 }
 
@@ -191,7 +254,7 @@ impl<'a> One<'a> {
 
     fn ask(&self, outcome: &mut Outcome, monitor: &Monitor) -> Result<()> {
         for note in self.scan.notes.iter().filter(|note| note.weight != crate::io::Weight::Fact) {
-            outcome.said.push(Said { scan: self.asked.name.clone(), note: note.text.clone() });
+            outcome.said.push(Said { scan: self.asked.name.clone(), note: self.asked.unnamed(&note.text) });
         }
         if self.plan.findings.iter().any(|wanted| wanted.drawn.is_some()) {
             self.insert(outcome, monitor)?;
@@ -207,7 +270,7 @@ impl<'a> One<'a> {
             Ok(chest) => chest,
             Err(NoPlace::Cancelled(cancelled)) => return Err(cancelled.into()),
             Err(why) => {
-                outcome.skipped.push(self.asked.skipped(why.to_string()));
+                outcome.skipped.push(self.asked.skipped(&why.to_string()));
                 return Ok(());
             }
         };
@@ -219,7 +282,7 @@ impl<'a> One<'a> {
                     match chest.draw(finding, dial, seed, monitor) {
                         Ok(drawn) => self.drawn(wanted, &drawn, outcome, monitor)?,
                         Err(NoPlace::Cancelled(cancelled)) => return Err(cancelled.into()),
-                        Err(why) => outcome.skipped.push(self.left_out(wanted, Some((seed, dial)), why.to_string())),
+                        Err(why) => outcome.skipped.push(self.left_out(wanted, Some((seed, dial)), &why.to_string())),
                     }
                 }
             }
@@ -253,7 +316,7 @@ impl<'a> One<'a> {
         }
         let mask = on_networks_grid(&drawn.mask, &drawn.volume.grid, &ill.prepared.volume.grid, monitor)?;
         if !mask.contains(&true) {
-            let reason = "nothing of it is left on the networks' grid: it is not explained".to_owned();
+            let reason = "nothing of it is left on the networks' grid: it is not explained";
             outcome.skipped.push(self.left_out(wanted, at, reason));
             return Ok(());
         }
@@ -282,11 +345,11 @@ impl<'a> One<'a> {
                 Ok(mask) => mask,
                 Err(crate::io::Error::Cancelled(cancelled)) => return Err(cancelled.into()),
                 Err(why) => {
-                    outcome.skipped.push(self.left_out(wanted, None, why.to_string()));
+                    outcome.skipped.push(self.left_out(wanted, None, &why.to_string()));
                     continue;
                 }
             };
-            let note = |note: &Note| Said { scan: self.asked.name.clone(), note: note.text.clone() };
+            let note = |note: &Note| Said { scan: self.asked.name.clone(), note: self.asked.unnamed(&note.text) };
             outcome.said.extend(mask.notes.iter().map(note));
             let marked = mask.on(&grid, monitor)?;
             outcome.scores.push(Score {
@@ -296,7 +359,7 @@ impl<'a> One<'a> {
             if marked.contains(&true) {
                 findings.push(Marked { finding: wanted.name.clone(), label: wanted.label, dial: None, mask: marked });
             } else {
-                let reason = "no marked voxel is left on the networks' grid: it is not explained".to_owned();
+                let reason = "no marked voxel is left on the networks' grid: it is not explained";
                 outcome.skipped.push(self.left_out(wanted, None, reason));
             }
         }
@@ -316,9 +379,9 @@ impl<'a> One<'a> {
         Score { scan, finding, seed: None, dial, present, score, strength_hu: None, volume_ml: None }
     }
 
-    fn left_out(&self, wanted: &Wanted, at: Option<(u64, f32)>, reason: String) -> Skipped {
+    fn left_out(&self, wanted: &Wanted, at: Option<(u64, f32)>, reason: &str) -> Skipped {
         let (seed, dial) = (at.map(|(seed, _)| seed), at.map(|(_, dial)| dial));
-        Skipped { scan: self.asked.name.clone(), finding: Some(wanted.name.clone()), seed, dial, reason }
+        Skipped { finding: Some(wanted.name.clone()), seed, dial, ..self.asked.skipped(reason) }
     }
 }
 
@@ -328,4 +391,21 @@ fn on_networks_grid(mask: &[bool], scan: &Grid, networks: &Grid, monitor: &Monit
     let mask = Mask::kept(*scan, &whole, mask, "drawn".to_owned(), Vec::new())
         .map_err(|why| BadInput::new(anyhow!("{why}")))?;
     Ok(mask.on(networks, monitor)?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_said_of_a_scan_names_no_file() {
+        let [scan, mask] = ["/cases/Doe^Jane/ct.nii.gz", "/cases/Doe^Jane/nodule.nii.gz"].map(PathBuf::from);
+        let masks = vec![("nodule".to_owned(), mask)];
+        let asked = Asked { name: "p1".to_owned(), scan, choice: Choice::default(), masks };
+        let said = asked.unnamed("cannot read: no such file: /cases/Doe^Jane/ct.nii.gz");
+        assert_eq!(said, "cannot read: no such file");
+        assert_eq!(asked.unnamed("no voxel is marked: /cases/Doe^Jane/nodule.nii.gz"), "no voxel is marked");
+        assert_eq!(asked.unnamed("/cases/Doe^Jane/ct.nii.gz/Doe.dcm: broken"), "its file cannot be read");
+        assert_eq!(asked.unnamed("no lung in view"), "no lung in view");
+    }
 }

@@ -2,7 +2,7 @@
 
 use super::{AtDial, Detection, ScansReport, Skipped};
 use crate::audit::summary::estimate::text;
-use crate::audit::summary::words as of_methods;
+use crate::audit::summary::words::{self as of_methods, Table};
 
 /// From here on a classifier tells scans with a finding from scans without.
 const SEES: f64 = 0.9;
@@ -15,7 +15,7 @@ const MOST_LISTED: usize = 20;
 pub fn table(report: &ScansReport) -> String {
     let mut lines = Vec::new();
     for (name, detection) in &report.detection {
-        lines.extend(scores(name, detection));
+        lines.extend(aligned(name, detection));
         lines.push(verdict(name, detection));
         lines.push(String::new());
     }
@@ -26,11 +26,8 @@ pub fn table(report: &ScansReport) -> String {
     lines.join("\n")
 }
 
-fn scores(name: &str, detection: &Detection) -> Vec<String> {
-    let head = format!(
-        "{name}, by the score of {:?}\n  {:<18} {:>5} {:>20} {:>20} {:>7} {:>8} {:>8}",
-        detection.label, "", "scans", "score", "AUROC", "raised", "HU", "ml"
-    );
+/// The scores of a finding: a line for each dial, or for scans without a mask and with one.
+pub fn scores(detection: &Detection) -> Table {
     let or_dash = |value: Option<String>| value.unwrap_or_else(|| "-".to_owned());
     let line = |at: &AtDial| {
         let what = match (at.dial, at.present) {
@@ -39,21 +36,34 @@ fn scores(name: &str, detection: &Detection) -> Vec<String> {
             (None, true) => "with a mask".to_owned(),
             (None, false) => "without a mask".to_owned(),
         };
-        format!(
-            "  {what:<18} {:>5} {:>20} {:>20} {:>7} {:>8} {:>8}",
-            at.scans,
+        vec![
+            what,
+            at.scans.to_string(),
             text(at.mean_score, at.mean_score_interval, 2),
             or_dash(at.auroc.map(|area| text(area, at.auroc_interval, 2))),
             or_dash(at.raised.map(|share| format!("{:.0} %", 100.0 * share))),
             or_dash(at.mean_strength_hu.map(|hu| format!("{hu:+.0}"))),
             or_dash(at.mean_volume_ml.map(|ml| format!("{ml:.1}"))),
-        )
+        ]
     };
-    [head].into_iter().chain(detection.dials.iter().map(line)).collect()
+    let columns = vec!["", "scans", "score", "AUROC", "raised", "HU", "ml"];
+    Table { columns, lines: detection.dials.iter().map(line).collect() }
+}
+
+/// The same for a terminal.
+fn aligned(name: &str, detection: &Detection) -> Vec<String> {
+    let Table { columns, lines } = scores(detection);
+    let line = |cells: &[&str]| {
+        let [what, scans, score, area, raised, hu, ml] = cells else { return String::new() };
+        format!("  {what:<18} {scans:>5} {score:>20} {area:>20} {raised:>7} {hu:>8} {ml:>8}")
+    };
+    let head = format!("{name}, by the score of {:?}\n{}", detection.label, line(&columns));
+    let rest = lines.iter().map(|cells| line(&cells.iter().map(String::as_str).collect::<Vec<_>>()));
+    [head].into_iter().chain(rest).collect()
 }
 
 /// Whether the classifier sees the finding, at the highest dial.
-fn verdict(name: &str, detection: &Detection) -> String {
+pub fn verdict(name: &str, detection: &Detection) -> String {
     let Some((at, area)) = detection.dials.iter().rev().find_map(|at| Some((at, at.auroc?))) else {
         return format!("{name}: no scan with it can be held against one without it.");
     };
@@ -64,11 +74,14 @@ fn verdict(name: &str, detection: &Detection) -> String {
         area if area > 1.0 - BLIND => "hardly sees it",
         _ => "takes it for the opposite: its score falls",
     };
-    let few = if at.auroc_interval.is_none() { " Few scans: another set may say otherwise." } else { "" };
-    format!("{name}: the classifier {sees} {how} (AUROC {area:.2}).{few}")
+    if at.auroc_interval.is_none() {
+        return format!("{name}: AUROC {area:.2} {how}, of too few scans to say whether the classifier sees it.");
+    }
+    format!("{name}: the classifier {sees} {how} (AUROC {area:.2}).")
 }
 
-fn left_out(skipped: &[Skipped]) -> Vec<String> {
+/// What was left out, each with its reason.
+pub fn left_out(skipped: &[Skipped]) -> Vec<String> {
     let line = |skipped: &Skipped| {
         let what = skipped.finding.as_ref().map_or(String::new(), |finding| format!(", {finding}"));
         let at = skipped.dial.map_or(String::new(), |dial| format!(" at {dial}"));

@@ -1,6 +1,7 @@
 //! The report of an audit as one page of HTML: all it shows is in it, it loads nothing and runs no script.
 
 mod plots;
+mod scans;
 
 use std::fmt::Write as _;
 
@@ -9,6 +10,7 @@ use anyhow::Result;
 use self::plots::{Band, Dot, Line};
 use super::page::{self, escape, table};
 use crate::audit::curves::SHARES;
+use crate::audit::scans::ScansReport;
 use crate::audit::summary::Measured;
 use crate::audit::summary::estimate::Interval;
 use crate::audit::summary::words::{self, Table};
@@ -21,8 +23,18 @@ const STYLE: &str = "<style>.m0{--c:#00697a}.m1{--c:#b3541e}.m2{--c:#7a4fa3}.m3{
                      svg .grid{stroke:var(--line);fill:none}svg .chance{stroke:var(--warn);stroke-dasharray:4 3;fill:none}svg text.m{stroke:none}\
                      .plots{display:flex;flex-wrap:wrap;gap:1rem}.plots figure{flex:1 1 20rem;margin:0.5rem 0;max-width:34rem}</style>\n";
 
+/// The page of an audit of scans: whether the classifier sees each finding comes before what the methods make of it.
+pub fn scans_html(report: &ScansReport, audit: &Audit) -> Result<String> {
+    page_of(&report.report, audit, &scans::detection(report))
+}
+
 /// The page. Every scan of an audit with seeds is a drawn one.
 pub fn html(report: &Report, audit: &Audit) -> Result<String> {
+    page_of(report, audit, "")
+}
+
+/// The page, with `first` before the findings.
+fn page_of(report: &Report, audit: &Audit, first: &str) -> Result<String> {
     let mut page = page::head("Parallax: audit");
     page += STYLE;
     writeln!(page, "<h1>How true explanations are</h1>\n<p class=\"notice\">{}</p>", escape(report.notice))?;
@@ -37,6 +49,7 @@ pub fn html(report: &Report, audit: &Audit) -> Result<String> {
     for note in words::notes(report) {
         writeln!(page, "<p>{}</p>", escape(&note))?;
     }
+    page += first;
     for (name, summary) in &report.findings {
         let cases: Vec<&Case> = audit.cases.iter().filter(|case| case.finding == *name).collect();
         page += &finding(name, summary, &cases)?;

@@ -30,6 +30,13 @@ pub(super) struct Line {
     pub(super) points: Vec<[f64; 2]>,
 }
 
+/// Means of numbers from 0 to 1, each with its interval, joined.
+pub(super) struct Curve {
+    pub(super) name: String,
+    pub(super) color: usize,
+    pub(super) points: Vec<([f64; 2], Option<[f64; 2]>)>,
+}
+
 /// A point of numbers from 0 to 1.
 pub(super) struct Dot {
     pub(super) color: usize,
@@ -75,7 +82,8 @@ pub(super) fn bands(title: &str, bands: &[Band], chance: f64) -> String {
         )
         .ok();
     }
-    end(&svg, title, "The line is the 95 % interval, where there is one; the dashes are chance.")
+    let dashes = if chance.is_finite() { "; the dashes are chance" } else { "" };
+    end(&svg, title, &format!("The line is the 95 % interval, where there is one{dashes}."))
 }
 
 /// Lines over one square, each named.
@@ -87,6 +95,31 @@ pub(super) fn lines(title: &str, axes: [&str; 2], lines: &[Line]) -> String {
         write!(svg, "<g class=\"m{}\"><polyline class=\"m\" points=\"{}\"/></g>", line.color, points.join(" ")).ok();
     }
     end(&svg, title, "")
+}
+
+/// Means over one square, each as a dot with its interval as a line upwards, and dashes where chance is.
+pub(super) fn against(title: &str, axes: [&str; 2], curve: &Curve, chance: f64) -> String {
+    let Curve { name, color, points } = curve;
+    let mut svg = square(title, axes, &[(name.clone(), *color)]);
+    if chance.is_finite() {
+        let y = up(chance);
+        write!(svg, "<path class=\"chance\" d=\"M{LEFT} {y:.1}H{RIGHT}\"><title>chance: {chance}</title></path>").ok();
+    }
+    let known = || points.iter().filter(|([x, y], _)| x.is_finite() && y.is_finite());
+    let joined: Vec<String> = known().map(|([x, y], _)| format!("{:.1},{:.1}", across(*x), up(*y))).collect();
+    write!(svg, "<g class=\"m{color}\"><polyline class=\"m\" points=\"{}\"/>", joined.join(" ")).ok();
+    for ([x, y], interval) in known() {
+        let (at, said) = (across(*x), format!("{name} {y:.3} at {x}"));
+        if let Some([low, high]) = interval {
+            write!(svg, "<path class=\"k\" d=\"M{at:.1} {:.1}V{:.1}\"/>", up(*low), up(*high)).ok();
+        }
+        let said = escape(&said);
+        write!(svg, "<circle class=\"m\" cx=\"{at:.1}\" cy=\"{:.1}\" r=\"4\"><title>{said}</title></circle>", up(*y))
+            .ok();
+    }
+    svg += "</g>";
+    let dashes = if chance.is_finite() { " The dashes are chance." } else { "" };
+    end(&svg, title, &format!("The line upwards is the 95 % interval, where there is one.{dashes}"))
 }
 
 /// Dots over one square, each kind named.

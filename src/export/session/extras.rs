@@ -20,7 +20,8 @@ const MOST_MASK_VOXELS: usize = 1 << 26;
 const LEFT_OUT: u32 = 12;
 
 /// The tensors of maps and of the mask, in the order of the hash. Sessions of before they were kept have none.
-pub(super) const EXTRAS: [&str; 5] = ["map_gradient", "map_integrated_gradients", "map_occlusion", "map_rise", MASK];
+pub(super) const EXTRAS: [&str; 6] =
+    ["map_gradient", "map_integrated_gradients", "map_occlusion", "map_rise", "map_grad_cam_plus_plus", MASK];
 const MASK: &str = "mask";
 
 /// What is written beside a result.

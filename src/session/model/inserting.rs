@@ -179,7 +179,7 @@ impl Model {
         let place = scan.drawn.as_ref().filter(|_| is_elsewhere).map(|drawn| drawn.middle);
         self.scan.put(scan);
         self.scan_changed();
-        if let Some(asked) = new.filter(|new| old.map(|old| old.finding) != Some(new.finding)) {
+        if let Some(asked) = new.filter(|asked| old.is_none_or(|old| old.finding != asked.finding)) {
             self.choose_class(asked.finding);
         }
         Came::Same(place)

@@ -159,7 +159,7 @@ impl Model {
     /// # Errors
     /// Why there is none, in words.
     pub fn subject(&self) -> Result<Subject, &'static str> {
-        const ONE_CLASS: &str = "Gradients, occlusion and RISE explain one class of a classifier";
+        const ONE_CLASS: &str = "Gradients, occlusion, RISE and Grad-CAM++ explain one class of a classifier";
         let scan = self.scan.ready().ok_or("Open a scan first")?;
         if self.settings.scored_by != ScoredBy::Classifier {
             return Err(ONE_CLASS);

@@ -479,13 +479,6 @@ impl Model {
         }
     }
 
-    /// Finds the changed regions of the result at another threshold, HU. Those that repeats tell of stay as they are.
-    pub fn regions_above(&mut self, above_hu: f32) {
-        if let Some(run) = self.run.ready().filter(|run| run.report.stability.is_none() && !self.repeating.is_of(run)) {
-            self.regrouping.begin(run, above_hu, &self.worker);
-        }
-    }
-
     /// Shows the other result.
     pub fn swap_results(&mut self) {
         if self.aside.is_some() {

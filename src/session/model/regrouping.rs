@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use super::Model;
 use crate::session::explained::Explained;
 use crate::session::stage::Stage;
 use crate::session::worker::Worker;
@@ -31,5 +32,14 @@ impl Regrouping {
     /// The threshold whose regions are on their way, HU.
     pub fn coming_hu(&self) -> Option<f32> {
         self.wanted_hu.filter(|_| self.regrouped.running().is_some())
+    }
+}
+
+impl Model {
+    /// Finds the changed regions of the result at another threshold, HU. Those that repeats tell of stay as they are.
+    pub fn regions_above(&mut self, above_hu: f32) {
+        if let Some(run) = self.run.ready().filter(|run| run.report.stability.is_none() && !self.repeating.is_of(run)) {
+            self.regrouping.begin(run, above_hu, &self.worker);
+        }
     }
 }

@@ -303,6 +303,7 @@ fn networks() -> Vec<Trial> {
         trial("i3resnet", weights("classifier"), 300),
         trial("lung_unet", weights("segmenter"), 300),
         trial("vqgan", weights("autoencoder"), 100),
+        trial("autoencoder_kl", std::fs::read(support::data("kl/small.safetensors")).expect("a checkpoint"), 100),
         trial("densenet", as_safetensors(&support::data("densenet/small.pt")), 300),
     ]
 }

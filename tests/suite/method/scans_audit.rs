@@ -85,7 +85,8 @@ fn findings_are_drawn_into_each_scan_and_asked_for_at_each_dial() {
     let (report, cases, scores) = (scans.file("audit.json"), scans.file("audit.csv"), scans.file("scores.csv"));
     let run =
         ["--insert", "nodule", "--insert", "effusion", "--label", "effusion=Pleural fluid", "--dials", "0,0.4,0.8"];
-    let files = ["--json", text(&report), "--csv", text(&cases), "--scores", text(&scores)];
+    let page = scans.file("audit.html");
+    let files = ["--json", text(&report), "--csv", text(&cases), "--scores", text(&scores), "--report", text(&page)];
     let cheap = ["--slices", "2", "--methods", "latent-shift,gradient", "--seeds", "1:2"];
     let output = scans.audit(&[run.as_slice(), &files, &cheap].concat());
     let table = String::from_utf8_lossy(&output.stdout).into_owned();
@@ -105,6 +106,19 @@ fn findings_are_drawn_into_each_scan_and_asked_for_at_each_dial() {
         assert!(table.contains(words), "{words}: {table}");
     }
 
+    let page = std::fs::read_to_string(&page).expect("a file");
+    for words in [
+        "<h2>What the classifier sees: nodule</h2>",
+        "<th scope=\"row\">dial 0.8</th>",
+        "aria-label=\"Score of nodule against its dial\"",
+        "aria-label=\"How well the score tells scans with effusion from scans as they are\"",
+        "<h2>Left out: 2</h2>",
+        "box: no lung in view",
+        "SYNTHETIC findings",
+    ] {
+        assert!(page.contains(words), "{words}: {page}");
+    }
+    assert!(!page.contains("<script"), "{page}");
     let report = json(&report);
     assert!(report["notice"].as_str().is_some_and(|notice| notice.contains("SYNTHETIC findings")));
     assert_eq!(report["insertion_seeds"], serde_json::json!([1, 2]));
@@ -152,14 +166,25 @@ fn masks_of_ones_own_are_taken_resampled_or_refused() {
         .collect();
     write(&scans.file("marked.nii.gz"), &Volume::new(grid, Voxels::I16(marks.into())));
     let report = scans.file("audit.json");
+    let (page, kept) = (scans.file("audit.html"), scans.file("kept"));
     let run =
         ["--masks", "--label", "effusion=1", "--json", text(&report), "--slices", "2", "--methods", "latent-shift"];
-    let output = scans.audit(&run);
+    let output = scans.audit(&[run.as_slice(), &["--report", text(&page), "--keep", text(&kept)]].concat());
     let table = String::from_utf8_lossy(&output.stdout).into_owned();
     assert!(output.status.success(), "{}", said(&output));
     assert!(table.contains("with a mask") && table.contains("without a mask") && !table.contains("SYNTHETIC findings"));
     assert!(table.contains("note: b: the mask is on another grid than the scan"), "{table}");
+    let page = std::fs::read_to_string(&page).expect("a file");
+    assert!(page.contains("aria-label=\"Score of effusion\"") && page.contains("without a mask"), "{page}");
+    // What is not a number, as the truth of these patients, is kept as such.
+    let again = scans.file("again.json");
+    let run =
+        ["--masks", "--label", "effusion=1", "--json", text(&again), "--slices", "2", "--methods", "latent-shift"];
+    let output = scans.audit(&[run.as_slice(), &["--keep", text(&kept)]].concat());
+    let told = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert!(output.status.success() && told.contains("3 of 4 scans were asked before"), "{told} {}", said(&output));
     let report = json(&report);
+    assert_eq!(json(&again), report, "the same to the last bit");
     let dials = report["detection"]["effusion"]["dials"].as_array().expect("a list");
     assert_eq!((dials[0]["scans"].as_u64(), dials[1]["scans"].as_u64()), (Some(2), Some(1)));
     assert!(dials[1]["dial"].is_null() && dials[1]["auroc"].is_number(), "{}", dials[1]);
@@ -179,6 +204,65 @@ fn masks_of_ones_own_are_taken_resampled_or_refused() {
 }
 
 #[test]
+fn an_audit_of_scans_that_was_stopped_goes_on_from_what_it_kept() {
+    let scans = Scans::new("site", ["x"; 4]);
+    let kept = scans.file("kept");
+    let run = |more: &[&str], report: &Path| {
+        let cheap = ["--insert", "nodule", "--dials", "0,0.8", "--slices", "2", "--methods", "latent-shift,gradient"];
+        scans.audit(&[cheap.as_slice(), &["--keep", text(&kept), "--json", text(report)], more].concat())
+    };
+    let first = run(&[], &scans.file("first.json"));
+    assert!(
+        first.status.success() && !String::from_utf8_lossy(&first.stdout).contains("asked before"),
+        "{}",
+        said(&first)
+    );
+    let names = || {
+        let mut names: Vec<String> = std::fs::read_dir(&kept)
+            .expect("a folder")
+            .map(|entry| entry.expect("readable").file_name().to_string_lossy().into_owned())
+            .collect();
+        names.sort();
+        names
+    };
+    assert_eq!(names(), ["a.toml", "audit.json", "b.toml", "box.toml"], "what could not be opened is tried again");
+    // One file is cut, one is lost, and one scan cannot be asked again: it must not be.
+    std::fs::write(kept.join("box.toml"), b"[scan]\npath = \"").expect("written");
+    std::fs::remove_file(kept.join("b.toml")).expect("it is there");
+    let scan = scans.file("a.nii.gz");
+    let (size, time) = {
+        let metadata = scan.metadata().expect("a file");
+        (metadata.len() as usize, metadata.modified().expect("a time"))
+    };
+    std::fs::write(&scan, vec![7; size]).expect("written");
+    std::fs::File::options().write(true).open(&scan).and_then(|file| file.set_modified(time)).expect("a time");
+    let second = run(&[], &scans.file("second.json"));
+    let told = String::from_utf8_lossy(&second.stdout).into_owned();
+    assert!(second.status.success() && told.contains("1 of 4 scans were asked before"), "{told} {}", said(&second));
+    let [before, after] = ["first.json", "second.json"].map(|name| json(&scans.file(name)));
+    for part in ["detection", "skipped"] {
+        assert_eq!(before[part], after[part], "{part}");
+    }
+    assert_eq!(before["findings"]["nodule"]["methods"], after["findings"]["nodule"]["methods"]);
+    assert_eq!(names(), ["a.toml", "audit.json", "b.toml", "box.toml"]);
+
+    let refused = |output: &Output, words: &str| {
+        assert!(output.status.code() == Some(3) && said(output).contains(words), "{words}: {}", said(output));
+    };
+    refused(&run(&["--seeds", "1:3"], &scans.file("third.json")), "asked something else: seeds was [1,2], is [1,3]");
+    // A scan that has changed is asked again: this one cannot be opened.
+    std::fs::write(&scan, b"no scan").expect("written");
+    let other = run(&[], &scans.file("other.json"));
+    let told = String::from_utf8_lossy(&other.stdout).into_owned();
+    assert!(told.contains("2 of 4 scans were asked before") && told.contains("a: "), "{told} {}", said(&other));
+    std::fs::write(kept.join("audit.json"), b"{}").expect("written");
+    refused(&run(&[], &scans.file("fourth.json")), "its audit.json is damaged or of another program");
+    let full = scans.models.folder.path();
+    let output = scans.audit(&["--insert", "nodule", "--keep", text(full)]);
+    refused(&output, "it holds other files, and no audit of scans");
+}
+
+#[test]
 fn an_audit_of_scans_that_cannot_be_is_refused_in_words() {
     let scans = Scans::new("mask", ["", "marked.nii.gz", "", ""]);
     let fails = |args: &[&str], code: i32, words: &str| {
@@ -194,6 +278,8 @@ fn an_audit_of_scans_that_cannot_be_is_refused_in_words() {
     fails(&["--insert", "effusion"], 3, "no class \"effusion\"");
     fails(&["--insert", "nodule", "--seeds", "0:99999"], 3, "choose fewer");
     fails(&["--masks"], 2, "name it mask_NAME");
+    let kept = parallax(&["audit", "--keep", "kept"]);
+    assert!(kept.status.code() == Some(2) && said(&kept).contains("--scans"), "{}", said(&kept));
     let alone = parallax(&["audit", "--insert", "nodule"]);
     assert!(alone.status.code() == Some(2) && said(&alone).contains("--scans"), "{}", said(&alone));
     // Nothing in which a finding has a place.

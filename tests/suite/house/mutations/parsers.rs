@@ -22,7 +22,7 @@ use sha2::{Digest, Sha256};
 pub(crate) type Feed = fn(&Path, &[u8]);
 
 /// By the names of the fuzz targets.
-pub(crate) const PARSERS: [(&str, Feed); 24] = [
+pub(crate) const PARSERS: [(&str, Feed); 25] = [
     ("nifti", |folder, bytes| scan(folder, "scan.nii", bytes)),
     ("nifti_gz", |folder, bytes| scan(folder, "scan.nii.gz", bytes)),
     ("dicom", |folder, bytes| scan(folder, "slice.dcm", bytes)),
@@ -45,6 +45,7 @@ pub(crate) const PARSERS: [(&str, Feed); 24] = [
     ("onnx", onnx),
     ("pt2", onnx),
     ("program", program),
+    ("autoencoder_kl", |folder, bytes| network(folder, "autoencoder-kl", bytes)),
     ("densenet", |folder, bytes| network(folder, "densenet", bytes)),
     ("lung_unet", |folder, bytes| network(folder, "lung-unet", bytes)),
 ];
