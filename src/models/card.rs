@@ -31,6 +31,10 @@ pub enum Decode {
     Reference,
 }
 
+/// A network of volumes in the order of RAS sees them mirrored and with axes changed where this is wrong, and answers all the same.
+const LEFT_OPEN: &str = "its card does not say which way slices lie, and they are fed as they lie; write turned = true for a network that was \
+                         trained on RAS volumes, as MONAI's are, else turned = false";
+
 /// A network and how it was trained to be fed.
 #[derive(Debug, Clone)]
 pub struct Card {
@@ -43,6 +47,8 @@ pub struct Card {
     pub side: Option<usize>,
     /// Trained on anti-transposed slices.
     pub turned: bool,
+    /// What the card leaves open and a score hangs on, in words.
+    pub left_open: Option<&'static str>,
     pub decode: Decode,
     pub labels: Option<Vec<String>>,
     /// How scans were prepared for it.
@@ -99,8 +105,7 @@ struct Lines {
     tiles: Option<Tiles>,
     config: Option<PathBuf>,
     side: Option<usize>,
-    #[serde(default)]
-    turned: bool,
+    turned: Option<bool>,
     #[serde(default)]
     decode: Decode,
     labels: Option<Vec<String>>,
@@ -153,6 +158,7 @@ impl Card {
             (labels, None) => labels,
         };
         labels.as_deref().map_or(Ok(()), check_labels)?;
+        let is_often_turned = matches!(kind, NetworkKind::Built(architecture) if architecture.defaults.turned);
         let says_size = lines.recipe.contains_key("size") || lines.recipe.contains_key("side");
         let says_over_slices = lines.recipe.contains_key("over_slices");
         let mut recipe = Recipe::deserialize(lines.recipe).map_err(|error| wording::of_recipe(text, &error))?;
@@ -168,7 +174,8 @@ impl Card {
             weights: beside(weights)?,
             config: lines.config.map(beside).transpose()?,
             side: lines.side,
-            turned: lines.turned,
+            turned: lines.turned.unwrap_or(false),
+            left_open: (lines.turned.is_none() && is_often_turned).then_some(LEFT_OPEN),
             decode: lines.decode,
             labels,
             recipe,
@@ -229,6 +236,7 @@ impl Card {
             config: None,
             side: None,
             turned: false,
+            left_open: None,
             decode: Decode::default(),
             labels: None,
             says_size: recipe.size != Recipe::default().size,
@@ -251,6 +259,7 @@ impl Card {
             config,
             side: defaults.side,
             turned: defaults.turned,
+            left_open: None,
             decode: Decode::default(),
             labels: None,
             recipe: Recipe::default(),
@@ -318,7 +327,7 @@ impl Lines {
         let embeds = self.role == Some(Role::Embedder);
         let words = [
             (self.side.is_some(), "side", "recipe.size says how large a scan becomes"),
-            (self.turned, "turned", "recipe.axes says which way the axes run"),
+            (self.turned == Some(true), "turned", "recipe.axes says which way the axes run"),
             (self.decode != Decode::default(), "decode", "recipe.range says what a decoder gives"),
             (self.config.is_some(), "config", "the file says what the network is"),
             (self.latents != Latents::default() && !encodes, "latents", "they are an autoencoder's"),

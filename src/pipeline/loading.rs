@@ -26,13 +26,19 @@ pub struct Model<T: ?Sized> {
     pub self_check: SelfCheck,
     /// Where its scores come from, where its file says.
     pub head: Option<Head>,
+    /// What its card leaves open, in words.
+    pub left_open: Option<&'static str>,
 }
 
 impl<T: ?Sized> Model<T> {
-    /// What a person should know of the network: what its self-check came to, and where its scores come from.
+    /// What a person should know of the network: what its self-check came to, where its scores come from, and what its card leaves open.
     pub fn notes(&self) -> impl Iterator<Item = String> {
         let of_head = self.head.as_ref().and_then(Head::note);
-        [self.self_check.words(), of_head].into_iter().flatten().map(|words| format!("{}: {words}", self.name))
+        let left_open = self.left_open.map(str::to_owned);
+        [self.self_check.words(), of_head, left_open]
+            .into_iter()
+            .flatten()
+            .map(|words| format!("{}: {words}", self.name))
     }
 }
 
@@ -93,12 +99,13 @@ struct Origin {
     trained_on: Option<TrainedOn>,
     self_check: SelfCheck,
     head: Option<Head>,
+    left_open: Option<&'static str>,
 }
 
 impl Origin {
     fn with<T: ?Sized>(self, network: Arc<T>) -> Arc<Model<T>> {
-        let Self { name, sha256, recipe, trained_on, self_check, head } = self;
-        Arc::new(Model { network, name, sha256, recipe, trained_on, self_check, head })
+        let Self { name, sha256, recipe, trained_on, self_check, head, left_open } = self;
+        Arc::new(Model { network, name, sha256, recipe, trained_on, self_check, head, left_open })
     }
 }
 
@@ -110,7 +117,8 @@ fn load(path: &Path, wanted: &str, monitor: &Monitor) -> Result<(Network, Origin
     let Loaded { network, sha256, recipe, head } = Network::load(&card, device::chosen()).map_err(BadInput::mark)?;
     monitor.check()?;
     let self_check = network::self_check(&card, &sha256, monitor)?;
-    Ok((network, Origin { name, sha256, recipe, trained_on: card.trained_on, self_check, head }))
+    let Card { trained_on, left_open, .. } = card;
+    Ok((network, Origin { name, sha256, recipe, trained_on, self_check, head, left_open }))
 }
 
 fn wrong(card: &Path, network: &Network, wanted: &str) -> anyhow::Error {

@@ -77,7 +77,8 @@ impl TinyModels {
 fn write(folder: &Path, name: &str, kind: &str, lines: &str, weights: &Weights) {
     let file = format!("{name}.safetensors");
     candle_core::safetensors::save(&weights.tensors, folder.join(&file)).expect("written");
-    let card = format!("kind = {kind:?}\nweights = {file:?}\n{lines}\n");
+    let turned = if lines.contains("turned") { "" } else { "turned = false\n" };
+    let card = format!("kind = {kind:?}\nweights = {file:?}\n{turned}{lines}\n");
     std::fs::write(folder.join(format!("{name}.toml")), card).expect("written");
 }
 

@@ -5,7 +5,9 @@ use std::path::Path;
 use std::sync::Arc;
 
 use candle_core::{DType, Device, Tensor};
+use parallax::job::Monitor;
 use parallax::models::{Card, Classifier, Network, NetworkKind, Probabilities};
+use parallax::pipeline;
 use parallax::preprocess::Recipe;
 use parallax::weights::Checkpoint;
 
@@ -147,4 +149,17 @@ fn labels_are_those_of_the_card_or_numbers() {
     assert_eq!(named.labels(), ["no diabetes", "diabetes"]);
     let message = of("[\"diabetes\"]").map(drop).expect_err("two classes").to_string();
     assert!(message.contains("1 labels for 2 classes"), "{message}");
+}
+
+#[test]
+fn a_card_that_does_not_say_which_way_slices_lie_is_told_of() {
+    let folder = tempfile::tempdir().expect("a folder");
+    std::fs::copy(support::data("densenet/small.pt"), folder.path().join("w.pt")).expect("copied");
+    let card = folder.path().join("card.toml");
+    let notes = |turned: &str| {
+        std::fs::write(&card, format!("kind = \"densenet\"\nweights = \"w.pt\"\n{turned}")).expect("written");
+        let model = pipeline::load_classifier(&card, &Monitor::default()).unwrap_or_else(|e| panic!("{e:#}"));
+        model.notes().filter(|note| note.contains("turned")).count()
+    };
+    assert_eq!([notes(""), notes("turned = true\n"), notes("turned = false\n")], [1, 0, 0]);
 }

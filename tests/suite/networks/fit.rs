@@ -90,7 +90,16 @@ impl Autoencoder for Pale {
 fn model<N: ?Sized>(network: Arc<N>, recipe: &Recipe, trained_on: Option<TrainedOn>) -> Arc<Model<N>> {
     let name = "card.toml".to_owned();
     let self_check = SelfCheck::NotNeeded;
-    Arc::new(Model { network, name, sha256: String::new(), recipe: recipe.clone(), trained_on, self_check, head: None })
+    Arc::new(Model {
+        network,
+        name,
+        sha256: String::new(),
+        recipe: recipe.clone(),
+        trained_on,
+        self_check,
+        head: None,
+        left_open: None,
+    })
 }
 
 /// Two scores: the mean of the stack, and that of its square.
