@@ -75,7 +75,7 @@ struct Program {
 
 #[derive(Debug, Clone, Serialize)]
 pub(super) struct InputReport {
-    /// Of the voxels, not of the file: f32, little-endian. With what was drawn into them.
+    /// The SHA-256 of the voxels as f32, little-endian, with what was drawn into them; the file has another.
     pub(super) sha256: String,
     /// The finding that was drawn into the scan; nothing where the scan is as it was opened.
     #[serde(skip_serializing_if = "Option::is_none")]

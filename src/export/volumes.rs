@@ -40,7 +40,7 @@ impl Content {
         }
     }
 
-    /// Of a scan that a finding was drawn into, the finding comes first: formats cut what is long.
+    /// The words begin with the finding where one was drawn into the scan: formats cut what is long.
     fn describe(self, inserted: Option<&Inserted>) -> String {
         let name = self.name();
         match inserted {

@@ -101,13 +101,11 @@ impl Autoencoder for Vqgan {
     }
 
     fn room(&self, size: [usize; 2]) -> Option<usize> {
-        self.pair.room(self.encoder(&[1, 1, size[0], size[1]]).ok()?.outputs().first()?, size)
+        self.pair.room(&self.pair.encoder, size)
     }
 
     fn plans(&self, slices: &[usize; 4]) -> Result<Vec<(&'static str, Plan)>> {
-        let encoder = self.encoder(slices)?;
-        let decoder = self.decoder(encoder.outputs()[0], [slices[2], slices[3]])?;
-        Ok(vec![("encoder", encoder), ("decoder", decoder)])
+        self.pair.plans(&self.pair.encoder, slices)
     }
 
     fn unit_from_decoded(&self) -> [f32; 2] {

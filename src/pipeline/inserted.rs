@@ -30,7 +30,7 @@ impl Insertion {
 pub struct Inserted {
     #[serde(flatten)]
     pub asked: Insertion,
-    /// Of the voxels of the scan as it was before, as [`Input::sha256`](super::Input::sha256) has it.
+    /// The SHA-256 of the scan as it was before, of its voxels as [`Input::sha256`](super::Input::sha256) takes them.
     pub scan_sha256: String,
     /// Where and how large, in words.
     pub words: String,

@@ -80,7 +80,7 @@ pub fn insert_again(original: &Input, inserted: &Inserted, recipe: &Recipe, moni
 /// The scan of an input; a bare stack has none.
 ///
 /// # Errors
-/// Of a stack, in words.
+/// The input is a stack.
 pub fn scan_of(original: &Input) -> Result<&Arc<Scan>> {
     let stack = "a stack of slices has no HU to draw a finding into; open the scan that it was made from";
     original.scan.as_ref().ok_or_else(|| BadInput(anyhow!(stack)).into())

@@ -100,7 +100,7 @@ impl OpenScan {
         self.drawn.as_ref().map_or(self, |drawn| &drawn.original)
     }
 
-    /// The same, to be kept.
+    /// The scan as it was opened, as a reference that keeps it.
     pub fn original(scan: &Arc<Self>) -> Arc<Self> {
         scan.drawn.as_ref().map_or_else(|| Arc::clone(scan), |drawn| Arc::clone(&drawn.original))
     }

@@ -50,7 +50,7 @@ pub fn scores(detection: &Detection) -> Table {
     Table { columns, lines: detection.dials.iter().map(line).collect() }
 }
 
-/// The same for a terminal.
+/// The scores of a finding as lines of a terminal, below the name of the finding and of its class.
 fn aligned(name: &str, detection: &Detection) -> Vec<String> {
     let Table { columns, lines } = scores(detection);
     let line = |cells: &[&str]| {

@@ -56,15 +56,11 @@ impl AutoencoderKl {
         let deviations = moments::deviations(pair.encoder.clone(), sizes.embed_dim);
         Ok(Self { pair, means, deviations })
     }
-
-    fn encoder(&self, stack: &[usize]) -> Result<Plan> {
-        self.pair.plan(&self.means, stack)
-    }
 }
 
 impl Autoencoder for AutoencoderKl {
     fn encode(&self, stack: &Tensor, check: Check<'_>) -> std::result::Result<Tensor, graph::Error> {
-        Ok(self.encoder(stack.dims())?.forward(std::slice::from_ref(stack), check)?.swap_remove(0))
+        Ok(self.pair.plan(&self.means, stack.dims())?.forward(std::slice::from_ref(stack), check)?.swap_remove(0))
     }
 
     fn has_deviations(&self) -> bool {
@@ -81,13 +77,11 @@ impl Autoencoder for AutoencoderKl {
     }
 
     fn room(&self, size: [usize; 2]) -> Option<usize> {
-        self.pair.room(self.encoder(&[1, 1, size[0], size[1]]).ok()?.outputs().first()?, size)
+        self.pair.room(&self.means, size)
     }
 
     fn plans(&self, slices: &[usize; 4]) -> Result<Vec<(&'static str, Plan)>> {
-        let encoder = self.encoder(slices)?;
-        let decoder = self.decoder(encoder.outputs()[0], [slices[2], slices[3]])?;
-        Ok(vec![("encoder", encoder), ("decoder", decoder)])
+        self.pair.plans(&self.means, slices)
     }
 
     fn unit_from_decoded(&self) -> [f32; 2] {

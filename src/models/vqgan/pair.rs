@@ -91,11 +91,19 @@ impl Pair {
         planned(&g.finish(&[y]), latents, self.dtype, &self.device)
     }
 
-    /// How many slices of that height and width the device has memory for at a time, with `latents` the shape of one slice's.
-    pub(super) fn room(&self, latents: &[usize], size: [usize; 2]) -> Option<usize> {
+    /// How many slices of that height and width the device has memory for at a time, where `encoder` gives their latents.
+    pub(super) fn room(&self, encoder: &Graph, size: [usize; 2]) -> Option<usize> {
         let free = device::free_bytes(&self.device)? as u64;
-        let of_slice = self.decoder(latents, size).ok()?.gradient_bytes();
+        let encoder = self.plan(encoder, &[1, 1, size[0], size[1]]).ok()?;
+        let of_slice = self.decoder(encoder.outputs().first()?, size).ok()?.gradient_bytes();
         Some(usize::try_from(free / of_slice.max(1)).unwrap_or(usize::MAX).max(1))
+    }
+
+    /// The passes by name, over slices of such a shape, where `encoder` gives their latents.
+    pub(super) fn plans(&self, encoder: &Graph, slices: &[usize; 4]) -> Result<Vec<(&'static str, Plan)>> {
+        let encoder = self.plan(encoder, slices)?;
+        let decoder = self.decoder(encoder.outputs()[0], [slices[2], slices[3]])?;
+        Ok(vec![("encoder", encoder), ("decoder", decoder)])
     }
 
     pub(super) fn unit_from_decoded(&self) -> [f32; 2] {
