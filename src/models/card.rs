@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use super::architecture::Architecture;
 use super::bundle::Bundle;
 use super::{Error, NetworkKind, Probabilities, Role, Tiles, TrainedOn, file, wording};
-use crate::preprocess::{OverSlices, Recipe};
+use crate::preprocess::{Axes, OverSlices, Recipe};
 use crate::weights::Checkpoint;
 use crate::{catalogue, files};
 
@@ -163,6 +163,9 @@ impl Card {
         let says_over_slices = lines.recipe.contains_key("over_slices");
         let mut recipe = Recipe::deserialize(lines.recipe).map_err(|error| wording::of_recipe(text, &error))?;
         recipe.check()?;
+        if let NetworkKind::Built(_) = kind {
+            only_what_is_fed(&recipe)?;
+        }
         lines.trained_on_hu.map_or(Ok(()), |trained_on| trained_on.check())?;
         lines.tiles.map_or(Ok(()), |tiles| tiles.check())?;
         if kind.role() == Role::Embedder && recipe.axes.is_slice() && !says_over_slices {
@@ -277,8 +280,9 @@ impl Lines {
             let why = || format!("{word} is for networks in files that hold their operations; a checkpoint has none");
             if given { Err(why()) } else { Ok(()) }
         };
-        if self.kind.is_none() {
-            self.only_of_files()?;
+        match self.kind {
+            Some(kind) => self.only_of_checkpoints(kind)?,
+            None => self.only_of_files()?,
         }
         match (self.kind, &self.weights, &self.encoder, &self.decoder) {
             (Some(kind), Some(weights), None, None) => {
@@ -352,10 +356,52 @@ impl Lines {
                 "recipe.size says it",
             ),
         ];
-        match words.iter().find(|(given, ..)| *given) {
-            Some((_, word, why)) => Err(format!("{word} says nothing here: {why}; leave it out")),
-            None => Ok(()),
-        }
+        refuse_idle(&words)
+    }
+
+    /// Refuses words of other cards, which would change nothing for a checkpoint of such a kind.
+    fn only_of_checkpoints(&self, kind: NetworkKind) -> Result<(), String> {
+        let encodes = kind.role() == Role::Autoencoder;
+        refuse_idle(&[
+            (self.latents != Latents::default(), "latents", "the architecture knows its own"),
+            (self.decode != Decode::default() && !encodes, "decode", "it is an autoencoder's"),
+            (self.config.is_some() && !encodes, "config", "it is a VQGAN's yaml"),
+            (
+                encodes && (self.labels.is_some() || self.labels_file.is_some()),
+                "labels",
+                "an autoencoder has no classes",
+            ),
+        ])
+    }
+}
+
+/// Refuses what a recipe says beyond the stack that networks of a `kind` take: slices from below, one window, 0 to 1.
+fn only_what_is_fed(recipe: &Recipe) -> Result<(), String> {
+    let order = |axes: Axes| (axes.of_stack().collect::<Vec<_>>(), axes.are_before_channels());
+    let one_window = "a network of a `kind` takes one window, recipe.hu, as 0 to 1, and scales it as its authors do";
+    refuse_idle(&[
+        (recipe.range != [0.0, 1.0], "recipe.range", one_window),
+        (recipe.z_score, "recipe.z_score", one_window),
+        (!recipe.windows.is_empty(), "recipe.windows", one_window),
+        (recipe.channels != 1, "recipe.channels", "a network of a `kind` repeats its channel itself"),
+        (
+            order(recipe.axes) != order(Axes::default()),
+            "recipe.axes",
+            "`turned` says how a network of a `kind` was fed",
+        ),
+        (
+            recipe.over_slices != OverSlices::default(),
+            "recipe.over_slices",
+            "no network of a `kind` answers slice by slice",
+        ),
+    ])
+}
+
+/// Refuses the first of some keys that is given and would change nothing: whether it is, its name, and why.
+fn refuse_idle(words: &[(bool, &str, &str)]) -> Result<(), String> {
+    match words.iter().find(|(given, ..)| *given) {
+        Some((_, word, why)) => Err(format!("{word} says nothing here: {why}; leave it out")),
+        None => Ok(()),
     }
 }
 

@@ -361,3 +361,38 @@ fn labels_are_found_by_name_or_number_and_near_ones_suggested() {
     assert!(message.contains("did you mean Pleural effusion?"), "{message}");
     assert!(matches!(label_index(&labels, "3"), Err(Error::NoSuchLabel { .. })));
 }
+
+#[test]
+fn a_card_of_a_kind_refuses_what_would_change_nothing() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("kind.toml");
+    let of = |kind: &str, line: &str, recipe: &str| {
+        let text = format!("kind = \"{kind}\"\nweights = \"w.pt\"\nturned = false\n{line}\n[recipe]\n{recipe}\n");
+        std::fs::write(&path, text).expect("written");
+        Card::open(&path).map_err(|error| error.to_string())
+    };
+    for (kind, line, recipe, word) in [
+        ("i3resnet", "", "range = [-1.0, 1.0]", "recipe.range says nothing here"),
+        ("densenet", "", "z_score = true", "recipe.z_score says nothing here"),
+        ("vqgan", "", "windows = [[-1000, 0], [0, 500]]", "recipe.windows says nothing here"),
+        ("lung-unet", "", "channels = 3", "recipe.channels says nothing here"),
+        ("i3resnet", "", "axes = \"RAS\"", "recipe.axes says nothing here: `turned` says"),
+        ("densenet", "", "over_slices = \"mean\"", "recipe.over_slices says nothing here"),
+        ("i3resnet", "decode = \"reference\"", "", "decode says nothing here: it is an autoencoder's"),
+        ("i3resnet", "config = \"c.yaml\"", "", "config says nothing here"),
+        ("autoencoder-kl", "latents = \"mean\"", "", "latents says nothing here"),
+        ("vqgan", "labels = [\"a\"]", "", "labels says nothing here"),
+    ] {
+        let said = of(kind, line, recipe).err().unwrap_or_else(|| panic!("{kind} {line} {recipe}: it was read"));
+        assert!(said.contains(word) && said.contains("line "), "{kind} {line} {recipe}\n{said}");
+    }
+    // What says the same as nothing, and what is used, is read.
+    for recipe in [
+        "range = [0, 1]\naxes = \"SPL\"\nchannels = 1",
+        "hu = [-1000, 400]\nclip = false\nfit = \"resize\"\nsize = [96, 96, 36]\npad_hu = -1024",
+    ] {
+        if let Err(said) = of("i3resnet", "", recipe) {
+            panic!("{recipe}: {said}");
+        }
+    }
+}
