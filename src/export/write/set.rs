@@ -220,8 +220,11 @@ fn sweep(folder: &Path, ours: &Path) -> usize {
 /// Completes what one set left, if all of it was made and some is not renamed; deletes the rest. A set whose lock is held is alive.
 fn complete(staging: &Path, folder: &Path) -> bool {
     let Ok(lock) = File::open(staging.join(LOCK)) else {
-        // Killed before it was locked: nothing is in it. Where it is not empty it stays.
-        fs::remove_dir(staging).ok();
+        // Killed before it was locked, when nothing is in it yet; or while it was deleted, the lock first. A folder of which the lock has
+        // come meanwhile is another's.
+        if fs::remove_dir(staging).is_err() && !staging.join(LOCK).exists() {
+            fs::remove_dir_all(staging).ok();
+        }
         return false;
     };
     if files::lock(&lock).is_err() {
@@ -309,8 +312,10 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         killed(made(folder.path(), false), folder.path());
         assert_eq!(listed(folder.path()).len(), 1);
-        // Before it was locked, too.
+        // Before it was locked, too, and while it was deleted.
         fs::create_dir(folder.path().join(format!("{PREFIX}x"))).unwrap();
+        fs::create_dir_all(folder.path().join(format!("{PREFIX}y/{FILES}"))).unwrap();
+        fs::write(folder.path().join(format!("{PREFIX}y/{READY}")), "[]").unwrap();
         let other = Set::open(folder.path(), NAMES.into_iter(), |_| false).unwrap();
         assert_eq!(listed(folder.path()).len(), 1, "that of the other alone");
         // One that is alive is left alone.
