@@ -6,8 +6,6 @@ pub(crate) mod hostile;
 pub(crate) mod killed;
 pub(crate) mod messages;
 pub(crate) mod mutations;
-#[cfg(not(feature = "network"))]
-pub(crate) mod offline;
 pub(crate) mod pages;
 pub(crate) mod private_files;
 pub(crate) mod settings_file;
