@@ -350,19 +350,17 @@ impl Lines {
             (encodes && self.activation.is_some(), "activation", "an autoencoder gives no scores"),
             (embeds && (self.labels.is_some() || self.labels_file.is_some()), "labels", "an embedding has no classes"),
             (embeds && self.activation.is_some(), "activation", "an embedding is compared as it is"),
-            (
-                self.recipe.contains_key("side") && self.recipe.contains_key("size"),
-                "recipe.side",
-                "recipe.size says it",
-            ),
+            self.side_of_size(),
         ];
         refuse_idle(&words)
     }
 
     /// Refuses words of other cards, which would change nothing for a checkpoint of such a kind.
     fn only_of_checkpoints(&self, kind: NetworkKind) -> Result<(), String> {
-        let encodes = kind.role() == Role::Autoencoder;
+        let (encodes, segments) = (kind.role() == Role::Autoencoder, kind.role() == Role::Segmenter);
         refuse_idle(&[
+            (self.side.is_some() && segments, "side", "recipe.side says how large a scan becomes"),
+            (self.turned == Some(true) && segments, "turned", "a lung U-Net is fed slices as they lie"),
             (self.latents != Latents::default(), "latents", "the architecture knows its own"),
             (self.decode != Decode::default() && !encodes, "decode", "it is an autoencoder's"),
             (self.config.is_some() && !encodes, "config", "it is a VQGAN's yaml"),
@@ -371,7 +369,14 @@ impl Lines {
                 "labels",
                 "an autoencoder has no classes",
             ),
+            self.side_of_size(),
         ])
+    }
+
+    /// Of the two words for a scan's size, the one that the other makes idle.
+    fn side_of_size(&self) -> (bool, &'static str, &'static str) {
+        let both = self.recipe.contains_key("side") && self.recipe.contains_key("size");
+        (both, "recipe.side", "recipe.size says it")
     }
 }
 
@@ -392,7 +397,7 @@ fn only_what_is_fed(recipe: &Recipe) -> Result<(), String> {
         (
             recipe.over_slices != OverSlices::default(),
             "recipe.over_slices",
-            "no network of a `kind` answers slice by slice",
+            "no classifier of a `kind` is given slices one by one",
         ),
     ])
 }

@@ -382,10 +382,14 @@ fn a_card_of_a_kind_refuses_what_would_change_nothing() {
         ("i3resnet", "config = \"c.yaml\"", "", "config says nothing here"),
         ("autoencoder-kl", "latents = \"mean\"", "", "latents says nothing here"),
         ("vqgan", "labels = [\"a\"]", "", "labels says nothing here"),
+        ("lung-unet", "side = 256", "", "side says nothing here: recipe.side says"),
+        ("densenet", "", "side = 96\nsize = [96, 96, 36]", "recipe.side says nothing here: recipe.size says it"),
     ] {
         let said = of(kind, line, recipe).err().unwrap_or_else(|| panic!("{kind} {line} {recipe}: it was read"));
         assert!(said.contains(word) && said.contains("line "), "{kind} {line} {recipe}\n{said}");
     }
+    std::fs::write(&path, "kind = \"lung-unet\"\nweights = \"w.pt\"\nturned = true\n").expect("written");
+    assert!(Card::open(&path).is_err_and(|said| said.to_string().contains("turned says nothing here")));
     // What says the same as nothing, and what is used, is read.
     for recipe in [
         "range = [0, 1]\naxes = \"SPL\"\nchannels = 1",
